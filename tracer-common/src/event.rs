@@ -1,0 +1,289 @@
+//! The events, as the probes write them and `tracer::event::decode` reads them.
+//!
+//! Times are ns since boot (CLOCK_BOOTTIME, `bpf_ktime_get_boot_ns`), sizes and offsets bytes
+//! unless a field says pages. Zero means "not known" for start times and namespace pids.
+
+/// Bytes of `task_struct.comm`.
+pub const COMM: usize = 16;
+/// Bytes of the command line that travel with an event; longer ones are cut and flagged.
+pub const CMDLINE: usize = 256;
+/// Ancestors that travel with an event, nearest first.
+pub const ANCESTORS: usize = 8;
+/// Longest path that travels with an event, in bytes.
+pub const PATH: usize = 4096;
+/// Shrinks remembered for one inode in the kernel.
+pub const SHRINK_SLOTS: u64 = 4;
+
+/// Kinds of event (`Header::kind`). User space numbers its own from [`kind::USER`].
+pub mod kind {
+    pub const FAULT: u16 = 1;
+    pub const SHRINK: u16 = 2;
+    pub const SHRINK_END: u16 = 3;
+    pub const SIGNAL: u16 = 4;
+    pub const DELIVER: u16 = 5;
+    pub const EXIT: u16 = 6;
+    /// First kind that only user space writes into a saved stream.
+    pub const USER: u16 = 0x100;
+}
+
+/// Rings (`Header::ring`): one for what decides an answer, one for what is merely frequent.
+pub mod ring {
+    pub const DECISIVE: u16 = 0;
+    pub const CHATTY: u16 = 1;
+    pub const COUNT: usize = 2;
+}
+
+/// What stands at the start of every event.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Header {
+    /// One of [`kind`].
+    pub kind: u16,
+    /// One of [`ring`].
+    pub ring: u16,
+    /// Bytes of the whole event, this header included.
+    pub len: u32,
+    pub cpu: u32,
+    pub pad: u32,
+    /// Numbers the events of one (cpu, ring) from 1, also those that found no room.
+    pub seq: u64,
+    /// When it happened.
+    pub time: u64,
+}
+
+/// A task as it is named: (tgid, start_time) is its identity, the rest is how it is shown.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Task {
+    /// `group_leader->start_boottime`; 0 where the kernel gives no typed task (5.10 locked down).
+    pub start_time: u64,
+    /// Id of its cgroup in the v2 hierarchy (the inode number of its directory); 0 unknown.
+    pub cgroup: u64,
+    pub tgid: u32,
+    pub tid: u32,
+    pub uid: u32,
+    /// tgid in its own PID namespace; 0 unknown.
+    pub ns_tgid: u32,
+    /// `task_struct.flags` (PF_KTHREAD is 0x200000).
+    pub flags: u32,
+    pub pad: u32,
+    /// Name of the process (its group leader); may hold stale bytes after the first NUL.
+    pub comm: [u8; COMM],
+    /// Name of the thread itself.
+    pub thread_comm: [u8; COMM],
+}
+
+/// One ancestor of an actor.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Ancestor {
+    pub start_time: u64,
+    pub tgid: u32,
+    pub pad: u32,
+    pub comm: [u8; COMM],
+}
+
+/// `Actor::flags`: the kernel could not be asked for more than the helpers tell
+/// (no ancestors, no start time).
+pub const ACTOR_PARTIAL: u32 = 1;
+/// `Actor::flags`: the command line was not read (lockdown, kernel thread, page not resident).
+pub const ACTOR_NO_CMDLINE: u32 = 2;
+
+/// A task with what is needed to name it after it is gone.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Actor {
+    pub task: Task,
+    pub ancestors: [Ancestor; ANCESTORS],
+    pub ancestor_count: u32,
+    pub flags: u32,
+    /// Bytes of `cmdline` in use.
+    pub cmdline_len: u32,
+    /// Bytes the command line really has.
+    pub cmdline_full: u32,
+    /// NUL-separated, as it stands in the actor's memory.
+    pub cmdline: [u8; CMDLINE],
+}
+
+/// An inode; (dev, ino, generation) is its identity, the pointer joins events while it lives.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Inode {
+    /// Address of the `struct inode`.
+    pub ptr: u64,
+    pub ino: u64,
+    /// `i_sb->s_dev` as the kernel keeps it: major in the bits from 20, minor below.
+    pub dev: u32,
+    pub generation: u32,
+    /// `i_sb->s_magic`.
+    pub magic: u64,
+    /// `i_size`.
+    pub size: i64,
+    /// `i_ctime`, ns since the epoch.
+    pub ctime: i64,
+    pub nlink: u32,
+    pub pad: u32,
+}
+
+/// `path_flags`: the walk stopped at the root of the file system, not of the mount tree.
+pub const PATH_FS_ROOT: u32 = 1;
+/// `path_flags`: leading components are missing.
+pub const PATH_CUT: u32 = 2;
+/// `path_flags`: the dentry is no longer hashed ("(deleted)").
+pub const PATH_DELETED: u32 = 4;
+/// `path_flags`: an object without a place in any directory (`memfd:NAME`, `SYSV…`).
+pub const PATH_PSEUDO: u32 = 8;
+/// `path_flags`: a name longer than the kernel keeps inline could not be read (lockdown).
+pub const PATH_NAME_MISSING: u32 = 16;
+
+/// Handlers (`Fault::handler`).
+pub mod handler {
+    pub const FILEMAP_FAULT: u32 = 1;
+    pub const SHMEM_FAULT: u32 = 2;
+}
+
+/// A page fault that ended in VM_FAULT_SIGBUS, VM_FAULT_HWPOISON or VM_FAULT_HWPOISON_LARGE.
+///
+/// Followed by `path_len` bytes: the names of the path, leaf first, each ended by NULs.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Fault {
+    pub header: Header,
+    /// Who touched the page: the task that gets the signal, or the EFAULT.
+    pub actor: Actor,
+    pub inode: Inode,
+    /// `vm_fault.real_address`; page-aligned `vm_fault.address` where that is missing (5.10).
+    pub address: u64,
+    /// `vm_fault.pgoff`, in pages.
+    pub pgoff: u64,
+    pub vm_start: u64,
+    pub vm_end: u64,
+    /// `vm_area_struct.vm_pgoff`, in pages.
+    pub vm_pgoff: u64,
+    pub vm_flags: u64,
+    /// First user instruction pointer of the stack; 0 unknown.
+    pub ip: u64,
+    /// `vm_fault.flags` (FAULT_FLAG_*).
+    pub flags: u32,
+    /// `vm_fault_t` as returned.
+    pub ret: u32,
+    /// One of [`handler`].
+    pub handler: u32,
+    /// 1 if `address` is exact, 0 if it is the start of the page.
+    pub address_exact: u32,
+    /// `vm_mm->owner->tgid`: whose memory it is; 0 unknown.
+    pub owner_tgid: u32,
+    pub path_flags: u32,
+    pub path_len: u32,
+    pub pad: u32,
+}
+
+/// How a file lost its end (`Shrink::how`).
+pub mod how {
+    pub const TRUNCATE: u32 = 1;
+    pub const FTRUNCATE: u32 = 2;
+    pub const OPEN_TRUNC: u32 = 3;
+}
+
+/// The inode was mapped when it was shrunk (`address_space.i_mmap` not empty).
+pub const SHRINK_MAPPED: u32 = 1;
+/// Kept in the kernel, sent because a fault needed it.
+pub const SHRINK_REPLAYED: u32 = 2;
+
+/// `i_size` of a regular file is about to fall (fentry `notify_change`).
+///
+/// (inode.ptr, begin) is its identity. Followed by `path_len` bytes as in [`Fault`].
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Shrink {
+    pub header: Header,
+    pub actor: Actor,
+    /// As it was before: `inode.size` is the old size.
+    pub inode: Inode,
+    pub new_size: i64,
+    pub begin: u64,
+    /// 0 while the call is still under way.
+    pub end: u64,
+    /// What the call returned; meaningful once `end` is set.
+    pub ret: i32,
+    /// One of [`how`].
+    pub how: u32,
+    /// SHRINK_* bits.
+    pub flags: u32,
+    /// 1 once it has been handed to the ring buffer (kernel-internal).
+    pub sent: u32,
+    pub path_flags: u32,
+    pub path_len: u32,
+}
+
+/// The call that announced a [`Shrink`] has returned.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ShrinkEnd {
+    pub header: Header,
+    /// `Shrink::inode.ptr`.
+    pub inode: u64,
+    /// `Shrink::begin`.
+    pub begin: u64,
+    pub ret: i32,
+    pub pad: u32,
+}
+
+/// A SIGBUS was generated (`signal:signal_generate`).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Signal {
+    pub header: Header,
+    pub target: Task,
+    /// Who caused it; the target itself for a fault, and then without ancestors.
+    pub sender: Actor,
+    /// `si_addr` of a fault; 0 otherwise.
+    pub address: u64,
+    pub signal: i32,
+    pub code: i32,
+    /// TRACE_SIGNAL_*: 0 delivered, 1 ignored, 2 already pending, …
+    pub result: i32,
+    /// 1 if sent to the process, 0 to the thread.
+    pub group: i32,
+}
+
+/// Dispositions (`Deliver::disposition`).
+pub mod disposition {
+    pub const DEFAULT: u32 = 0;
+    pub const IGNORE: u32 = 1;
+    pub const HANDLER: u32 = 2;
+}
+
+/// A SIGBUS reached its task (`signal:signal_deliver`).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Deliver {
+    pub header: Header,
+    pub target: Task,
+    pub signal: i32,
+    pub code: i32,
+    /// One of [`disposition`].
+    pub disposition: u32,
+    pub pad: u32,
+}
+
+/// The last thread of a process with a recorded fault or signal exits.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Exit {
+    pub header: Header,
+    pub start_time: u64,
+    pub tgid: u32,
+    /// As wait(2) gives it: signal in bits 0–6, core dumped 0x80, status from bit 8.
+    pub code: u32,
+}
+
+macro_rules! layout {
+    ($($ty:ty = $size:literal),* $(,)?) => {
+        $(const _: () = assert!(size_of::<$ty>() == $size && align_of::<$ty>() == 8);)*
+    };
+}
+layout! {
+    Header = 32, Task = 72, Ancestor = 32, Actor = 600, Inode = 56, Fault = 776, Shrink = 736,
+    ShrinkEnd = 56, Signal = 728, Deliver = 120, Exit = 48,
+}

@@ -1,0 +1,167 @@
+//! The read-only globals the loader fills in before the programs are verified: where the fields
+//! of this kernel's structs lie, and what its verifier allows.
+
+/// Offset of a field this kernel does not have.
+pub const ABSENT: u32 = u32::MAX;
+
+macro_rules! offsets {
+    ($($(#[$doc:meta])* $name:ident: $root:literal $path:literal $(or $alt:literal)* $(, $optional:ident)?;)*) => {
+        /// Byte offsets of kernel struct fields, from the running kernel's BTF.
+        #[repr(C)]
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub struct Offsets {
+            $($(#[$doc])* pub $name: u32,)*
+        }
+
+        impl Offsets {
+            /// All absent: what the object holds before the loader has looked.
+            pub const NONE: Self = Self { $($name: ABSENT,)* };
+
+            /// How each offset is found, in the order of the struct's fields.
+            pub const FIELDS: &'static [Field] = &[$(Field {
+                name: stringify!($name),
+                root: $root,
+                paths: &[$path $(, $alt)*],
+                optional: offsets!(@optional $($optional)?),
+            },)*];
+
+            /// The offsets in the order of [`Self::FIELDS`].
+            pub fn from_slice(values: &[u32]) -> Option<Self> {
+                let mut values = values.iter().copied();
+                Some(Self { $($name: values.next()?,)* })
+            }
+        }
+    };
+    (@optional) => { false };
+    (@optional optional) => { true };
+}
+
+/// One row of the offset table.
+pub struct Field {
+    /// Name in [`Offsets`].
+    pub name: &'static str,
+    /// The struct that is looked up in BTF.
+    pub root: &'static str,
+    /// Dotted member paths, the first that exists wins; anonymous members are looked through.
+    pub paths: &'static [&'static str],
+    /// A kernel without it can still be traced.
+    pub optional: bool,
+}
+
+offsets! {
+    vmf_vma: "vm_fault" "vma";
+    vmf_pgoff: "vm_fault" "pgoff";
+    vmf_address: "vm_fault" "address";
+    /// Since 5.16; before it `address` is all there is, and page-aligned.
+    vmf_real_address: "vm_fault" "real_address", optional;
+    vmf_flags: "vm_fault" "flags";
+    vma_start: "vm_area_struct" "vm_start";
+    vma_end: "vm_area_struct" "vm_end";
+    vma_pgoff: "vm_area_struct" "vm_pgoff";
+    vma_flags: "vm_area_struct" "vm_flags";
+    vma_file: "vm_area_struct" "vm_file";
+    vma_mm: "vm_area_struct" "vm_mm";
+    /// Needs CONFIG_MEMCG.
+    mm_owner: "mm_struct" "owner", optional;
+    mm_arg_start: "mm_struct" "arg_start";
+    mm_arg_end: "mm_struct" "arg_end";
+    file_inode: "file" "f_inode";
+    file_mode: "file" "f_mode";
+    file_path_mnt: "file" "f_path.mnt";
+    file_path_dentry: "file" "f_path.dentry";
+    /// Since 6.5 (overlayfs): the path the user opened, beside the one of the real file.
+    backing_path_mnt: "backing_file" "user_path.mnt", optional;
+    backing_path_dentry: "backing_file" "user_path.dentry", optional;
+    inode_ino: "inode" "i_ino";
+    inode_size: "inode" "i_size";
+    inode_generation: "inode" "i_generation";
+    inode_sb: "inode" "i_sb";
+    inode_nlink: "inode" "i_nlink";
+    inode_mapping: "inode" "i_mapping";
+    inode_ctime_sec: "inode" "i_ctime_sec" or "__i_ctime.tv_sec" or "i_ctime.tv_sec";
+    inode_ctime_nsec: "inode" "i_ctime_nsec" or "__i_ctime.tv_nsec" or "i_ctime.tv_nsec";
+    mapping_root: "address_space" "i_mmap.rb_root.rb_node";
+    sb_dev: "super_block" "s_dev";
+    sb_magic: "super_block" "s_magic";
+    dentry_inode: "dentry" "d_inode";
+    dentry_parent: "dentry" "d_parent";
+    dentry_name: "dentry" "d_name.name";
+    dentry_name_len: "dentry" "d_name.len";
+    dentry_inline: "dentry" "d_shortname" or "d_iname";
+    dentry_pprev: "dentry" "d_hash.pprev";
+    mount_mnt: "mount" "mnt";
+    mount_parent: "mount" "mnt_parent";
+    mount_mountpoint: "mount" "mnt_mountpoint";
+    vfsmount_root: "vfsmount" "mnt_root";
+    iattr_valid: "iattr" "ia_valid";
+    iattr_size: "iattr" "ia_size";
+    iattr_file: "iattr" "ia_file";
+    task_tgid: "task_struct" "tgid";
+    task_pid: "task_struct" "pid";
+    task_flags: "task_struct" "flags";
+    task_comm: "task_struct" "comm";
+    task_start: "task_struct" "start_boottime";
+    task_leader: "task_struct" "group_leader";
+    task_parent: "task_struct" "real_parent";
+    task_mm: "task_struct" "mm";
+    task_signal: "task_struct" "signal";
+    task_exit_code: "task_struct" "exit_code";
+    task_thread_pid: "task_struct" "thread_pid";
+    signal_live: "signal_struct" "live.counter";
+    signal_flags: "signal_struct" "flags";
+    signal_group_exit_code: "signal_struct" "group_exit_code";
+    pid_level: "pid" "level";
+    pid_numbers: "pid" "numbers";
+    siginfo_code: "kernel_siginfo" "si_code";
+    siginfo_fields: "kernel_siginfo" "_sifields";
+    sigaction_handler: "k_sigaction" "sa.sa_handler";
+}
+
+/// How the current task can be read (`Config::task`).
+pub mod task {
+    /// Not at all: helpers only.
+    pub const HELPERS: u32 = 0;
+    /// `bpf_get_current_task` and `bpf_probe_read_kernel` (before 5.11).
+    pub const PROBE: u32 = 1;
+    /// `bpf_get_current_task_btf` and plain loads.
+    pub const TYPED: u32 = 2;
+}
+
+/// Everything the programs are told before they are loaded.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Config {
+    /// [`crate::LAYOUT`] of whoever filled this in.
+    pub layout: u32,
+    /// One of [`task`].
+    pub task: u32,
+    /// 1 if `bpf_probe_read_kernel` may be called (no confidentiality lockdown).
+    pub read_kernel: u32,
+    /// 1 if `bpf_probe_read_user` may be called.
+    pub read_user: u32,
+    /// Every n-th event finds no room (tests of loss accounting); 0 never.
+    pub fail_every: u32,
+    pub offsets: Offsets,
+}
+
+impl Config {
+    /// What the object holds before the loader has looked.
+    pub const NONE: Self = Self {
+        layout: crate::LAYOUT,
+        task: task::HELPERS,
+        read_kernel: 0,
+        read_user: 0,
+        fail_every: 0,
+        offsets: Offsets::NONE,
+    };
+}
+
+/// Per-CPU state of one ring, shared with user space.
+#[repr(C)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct RingState {
+    /// Number of the last event, sent or not.
+    pub seq: u64,
+    /// Events that found no room.
+    pub lost: u64,
+}

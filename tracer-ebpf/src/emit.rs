@@ -1,0 +1,85 @@
+//! The one way out: claims a scratch, numbers the event, sends it, counts what found no room.
+use aya_ebpf::{
+    helpers::{
+        bpf_get_current_pid_tgid, bpf_get_smp_processor_id,
+        generated::{bpf_ktime_get_boot_ns, bpf_ringbuf_output},
+    },
+    maps::PerCpuArray,
+};
+use tracer_common::event::{Header, ring};
+
+use crate::{
+    globals::config,
+    maps::{CHATTY, DECISIVE, RINGS, Scratch},
+};
+
+/// ns since boot (CLOCK_BOOTTIME).
+#[inline(always)]
+pub fn now() -> u64 {
+    // SAFETY: takes no arguments.
+    unsafe { bpf_ktime_get_boot_ns() }
+}
+
+/// Claims this CPU's scratch and clears the first `T`, so that no field carries the last event.
+#[inline(always)]
+pub fn claim<T, S>(map: &PerCpuArray<Scratch<S>>, kind: u16, ring: u16) -> Option<*mut Scratch<S>> {
+    let scratch = map.get_ptr_mut(0)?;
+    let words = size_of::<T>() / 8;
+    // SAFETY: a map value, `T` stands at the start of `S`; the header at the start of `T`.
+    unsafe {
+        let value = (&raw mut (*scratch).value).cast::<u64>();
+        let mut i = 0;
+        while i < words {
+            value.add(i).write_volatile(0);
+            i += 1;
+        }
+        let header = value.cast::<Header>();
+        (*header).kind = kind;
+        (*header).ring = ring;
+        (*header).len = size_of::<T>() as u32;
+        (*header).time = now();
+        (&raw mut (*scratch).owner).write_volatile(tag(header));
+    }
+    Some(scratch)
+}
+
+/// Who fills a scratch: the thread, and when it began.
+#[inline(always)]
+unsafe fn tag(header: *const Header) -> u64 {
+    // SAFETY: points into the claimed scratch.
+    bpf_get_current_pid_tgid() ^ unsafe { (*header).time }.rotate_left(20)
+}
+
+/// Sends `len` bytes of the claimed event. False if it was lost, which is counted either way.
+#[inline(always)]
+pub unsafe fn emit<S>(scratch: *mut Scratch<S>, len: u32) -> bool {
+    // SAFETY: a claimed scratch starts with a header.
+    unsafe {
+        let header = (&raw mut (*scratch).value).cast::<Header>();
+        let ring = (*header).ring;
+        let Some(state) = RINGS.get_ptr_mut(ring as u32) else {
+            return false;
+        };
+        let seq = (*state).seq + 1;
+        (*state).seq = seq;
+        (*header).seq = seq;
+        (*header).len = len;
+        (*header).cpu = bpf_get_smp_processor_id();
+        let fail_every = config!(fail_every);
+        let fail = fail_every != 0 && seq % fail_every as u64 == 0;
+        if fail || (&raw const (*scratch).owner).read_volatile() != tag(header) {
+            (*state).lost += 1;
+            return false;
+        }
+        let target = if ring == ring::DECISIVE {
+            &raw const DECISIVE
+        } else {
+            &raw const CHATTY
+        };
+        let sent = bpf_ringbuf_output(target.cast_mut().cast(), header.cast(), len as u64, 0);
+        if sent != 0 {
+            (*state).lost += 1;
+        }
+        sent == 0
+    }
+}

@@ -1,0 +1,28 @@
+//! Reads the frozen globals. Every read is volatile: the compiler must not fold the placeholder
+//! in, and the verifier, which knows a frozen map's bytes, prunes what they rule out.
+use tracer_common::globals::Config;
+
+#[unsafe(no_mangle)]
+pub static CONFIG: Config = Config::NONE;
+
+#[inline(always)]
+pub fn read(field: &'static u32) -> u32 {
+    // SAFETY: a reference; volatile because the loader rewrites what it points to.
+    unsafe { core::ptr::from_ref(field).read_volatile() }
+}
+
+/// One field of [`Config`].
+macro_rules! config {
+    ($field:ident) => {
+        $crate::globals::read(&$crate::globals::CONFIG.$field)
+    };
+}
+
+/// One offset of this kernel.
+macro_rules! off {
+    ($field:ident) => {
+        $crate::globals::read(&$crate::globals::CONFIG.offsets.$field)
+    };
+}
+
+pub(crate) use {config, off};

@@ -1,0 +1,68 @@
+//! The maps. Sizes are bounded: about 9 MiB in all, most of it the remembered shrinks.
+use aya_ebpf::{
+    macros::map,
+    maps::{LruHashMap, PerCpuArray, RingBuf},
+};
+use tracer_common::{
+    event::{Deliver, Exit, Fault, PATH, Shrink, ShrinkEnd, Signal, ring},
+    globals::RingState,
+};
+
+/// What decides an answer: faults, fatal signals, exits of victims.
+#[map]
+pub static DECISIVE: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+/// What is merely frequent: shrinks of mapped files.
+#[map]
+pub static CHATTY: RingBuf = RingBuf::with_byte_size(2 << 20, 0);
+/// Numbering and losses, one a ring.
+#[map]
+pub static RINGS: PerCpuArray<RingState> = PerCpuArray::with_max_entries(ring::COUNT as u32, 0);
+
+/// The last shrinks of each inode, mapped or not; a fault sends those user space has not got.
+#[map]
+pub static SHRINKS: LruHashMap<ShrinkKey, Shrink> = LruHashMap::with_max_entries(8192, 0);
+/// How many shrinks of an inode were seen; the latest stands in slot `(n - 1) % SHRINK_SLOTS`.
+#[map]
+pub static SHRINK_COUNT: LruHashMap<u64, u64> = LruHashMap::with_max_entries(8192, 0);
+/// Processes with a recorded fault or signal, whose exit is therefore of interest.
+#[map]
+pub static VICTIMS: LruHashMap<u32, u32> = LruHashMap::with_max_entries(4096, 0);
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ShrinkKey {
+    pub inode: u64,
+    pub slot: u64,
+}
+
+/// An event with room for the path that follows it.
+#[repr(C)]
+pub struct WithPath<T> {
+    pub event: T,
+    pub path: [u8; PATH + 256],
+}
+
+// Events are too large for the 512-byte stack: one scratch an event kind and CPU. A program
+// preempted by another of its kind on the same CPU (PREEMPT_RCU kernels) finds its scratch
+// rewritten; `Scratch::owned` notices, and the event counts as lost.
+#[map]
+pub static FAULT: PerCpuArray<Scratch<WithPath<Fault>>> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+pub static SHRINK: PerCpuArray<Scratch<WithPath<Shrink>>> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+pub static SHRINK_END: PerCpuArray<Scratch<ShrinkEnd>> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+pub static REPLAY: PerCpuArray<Scratch<Shrink>> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+pub static SIGNAL: PerCpuArray<Scratch<Signal>> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+pub static DELIVER: PerCpuArray<Scratch<Deliver>> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+pub static EXIT: PerCpuArray<Scratch<Exit>> = PerCpuArray::with_max_entries(1, 0);
+
+/// Scratch with the tag of whoever fills it.
+#[repr(C)]
+pub struct Scratch<T> {
+    pub owner: u64,
+    pub value: T,
+}

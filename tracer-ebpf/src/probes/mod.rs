@@ -1,0 +1,5 @@
+//! One module a hook group.
+mod exit;
+mod fault;
+mod shrink;
+mod signal;

@@ -1,0 +1,104 @@
+//! SIGBUS, from whatever source: generated, and delivered.
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use tracer_common::event::{Deliver, Signal, disposition, kind, ring};
+
+use crate::{
+    emit::{claim, emit},
+    globals::off,
+    maps::{DELIVER, SIGNAL, VICTIMS},
+    read::{Ptr, Read, Typed},
+    task,
+};
+
+const SIGBUS: i32 = 7;
+const SI_KERNEL: i32 = 0x80;
+
+/// `signal_generate(int sig, struct kernel_siginfo *info, struct task_struct *task, int group,
+/// int result)` (include/trace/events/signal.h), in the context of the sender.
+#[btf_tracepoint(function = "signal_generate")]
+pub fn signal_generate(ctx: BtfTracePointContext) -> u32 {
+    let signal: i32 = ctx.arg(0);
+    if signal == SIGBUS {
+        // SAFETY: the arguments are what the prototype says.
+        unsafe { generated(&ctx) };
+    }
+    0
+}
+
+#[inline(always)]
+unsafe fn generated(ctx: &BtfTracePointContext) -> Option<()> {
+    let scratch = claim::<Signal, _>(&SIGNAL, kind::SIGNAL, ring::DECISIVE)?;
+    // SAFETY: a claimed scratch; typed loads cope with any pointer.
+    unsafe {
+        let event = &raw mut (*scratch).value;
+        let target: Ptr = ctx.arg(2);
+        task::task::<Typed>(&raw mut (*event).target, target);
+        (*event).signal = SIGBUS;
+        let (code, address) = siginfo(ctx.arg(1));
+        (*event).code = code;
+        (*event).address = address;
+        (*event).group = ctx.arg(3);
+        (*event).result = ctx.arg(4);
+        // Only a signal somebody sent has a sender worth naming.
+        if code <= 0 {
+            task::current(&raw mut (*event).sender);
+        }
+        let tgid = (*event).target.tgid;
+        let _ = VICTIMS.insert(tgid, 1, 0);
+        emit(scratch, size_of::<Signal>() as u32);
+    }
+    Some(())
+}
+
+/// si_code and, for a fault, si_addr. The pointer may be SEND_SIG_NOINFO (0: a user's kill) or
+/// SEND_SIG_PRIV (1: the kernel's), see kernel/signal.c __send_signal_locked.
+#[inline(always)]
+unsafe fn siginfo(info: Ptr) -> (i32, u64) {
+    if info.is_null() {
+        return (0, 0);
+    }
+    if info as u64 == 1 {
+        return (SI_KERNEL, 0);
+    }
+    // SAFETY: typed loads cope with any pointer. The union is read in halves: its first member
+    // is the pair (pid, uid), and a load must match the member the verifier finds first.
+    unsafe {
+        let code: i32 = Typed::get(info, off!(siginfo_code));
+        let low: u32 = Typed::get(info, off!(siginfo_fields));
+        let high: u32 = Typed::get(info, off!(siginfo_fields) + 4);
+        let address = if code > 0 { (high as u64) << 32 | low as u64 } else { 0 };
+        (code, address)
+    }
+}
+
+/// `signal_deliver(int sig, struct kernel_siginfo *info, struct k_sigaction *ka)`, in the
+/// context of the receiver.
+#[btf_tracepoint(function = "signal_deliver")]
+pub fn signal_deliver(ctx: BtfTracePointContext) -> u32 {
+    let signal: i32 = ctx.arg(0);
+    if signal == SIGBUS {
+        // SAFETY: the arguments are what the prototype says.
+        unsafe { delivered(&ctx) };
+    }
+    0
+}
+
+#[inline(always)]
+unsafe fn delivered(ctx: &BtfTracePointContext) -> Option<()> {
+    let scratch = claim::<Deliver, _>(&DELIVER, kind::DELIVER, ring::DECISIVE)?;
+    // SAFETY: a claimed scratch; typed loads cope with any pointer.
+    unsafe {
+        let event = &raw mut (*scratch).value;
+        task::current_task(&raw mut (*event).target);
+        (*event).signal = SIGBUS;
+        (*event).code = siginfo(ctx.arg(1)).0;
+        let handler: u64 = Typed::get(ctx.arg(2), off!(sigaction_handler));
+        (*event).disposition = match handler {
+            0 => disposition::DEFAULT,
+            1 => disposition::IGNORE,
+            _ => disposition::HANDLER,
+        };
+        emit(scratch, size_of::<Deliver>() as u32);
+    }
+    Some(())
+}

@@ -1,0 +1,152 @@
+//! Names a task, and everything about an actor that is gone a moment later.
+use aya_ebpf::helpers::{
+    bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_uid_gid,
+    generated::{
+        bpf_get_current_cgroup_id, bpf_get_current_task, bpf_get_current_task_btf,
+        bpf_probe_read_user,
+    },
+};
+use tracer_common::{
+    event::{ACTOR_NO_CMDLINE, ACTOR_PARTIAL, ANCESTORS, Actor, CMDLINE, COMM, Task},
+    globals::task as how,
+};
+
+use crate::{
+    globals::{config, off},
+    read::{Probe, Ptr, Read, Typed},
+};
+
+/// Fills `out` for `task`, leaving what only helpers know (uid, cgroup) alone.
+#[inline(always)]
+pub unsafe fn task<R: Read>(out: *mut Task, task: Ptr) {
+    // SAFETY: `R` copes with any pointer; `out` points into a claimed scratch.
+    unsafe {
+        let leader: Ptr = R::get(task, off!(task_leader));
+        (*out).tgid = R::get(task, off!(task_tgid));
+        (*out).tid = R::get(task, off!(task_pid));
+        (*out).flags = R::get(task, off!(task_flags));
+        (*out).start_time = R::get(leader, off!(task_start));
+        comm::<R>(&raw mut (*out).comm, leader);
+        comm::<R>(&raw mut (*out).thread_comm, task);
+        let pid: Ptr = R::get(leader, off!(task_thread_pid));
+        let level: u32 = R::get(pid, off!(pid_level));
+        if level == 0 {
+            (*out).ns_tgid = (*out).tgid;
+        } else if config!(read_kernel) != 0 {
+            // struct pid's numbers[level], 16 bytes each (kernel/pid.c alloc_pid); beyond the
+            // declared array before 6.5, so never a typed load. MAX_PID_NS_LEVEL is 32.
+            let at = off!(pid_numbers) + (level & 63) * 16;
+            (*out).ns_tgid = Probe::get(pid, at);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn comm<R: Read>(out: *mut [u8; COMM], task: Ptr) {
+    // SAFETY: as in `task`; `comm` is 8-aligned in every event.
+    unsafe {
+        let out = out.cast::<u64>();
+        *out = R::get(task, off!(task_comm));
+        *out.add(1) = R::get(task, off!(task_comm) + 8);
+    }
+}
+
+/// Fills `out` for the current task; with its ancestors and command line.
+#[inline(always)]
+pub unsafe fn current(out: *mut Actor) {
+    // SAFETY: `out` points into a claimed scratch.
+    unsafe {
+        current_task(&raw mut (*out).task);
+        match config!(task) {
+            how::TYPED => family::<Typed>(out, bpf_get_current_task_btf() as Ptr),
+            how::PROBE => family::<Probe>(out, bpf_get_current_task() as Ptr),
+            _ => (*out).flags = ACTOR_PARTIAL | ACTOR_NO_CMDLINE,
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn family<R: Read>(out: *mut Actor, current: Ptr) {
+    // SAFETY: as in `current`.
+    unsafe {
+        ancestors::<R>(out, current);
+        cmdline::<R>(out, current);
+    }
+}
+
+/// Fills `out` for the current task.
+#[inline(always)]
+pub unsafe fn current_task(out: *mut Task) {
+    // SAFETY: `out` points into a claimed scratch.
+    unsafe {
+        let ids = bpf_get_current_pid_tgid();
+        (*out).tgid = (ids >> 32) as u32;
+        (*out).tid = ids as u32;
+        (*out).uid = bpf_get_current_uid_gid() as u32;
+        (*out).cgroup = bpf_get_current_cgroup_id();
+        match config!(task) {
+            how::TYPED => task::<Typed>(out, bpf_get_current_task_btf() as Ptr),
+            how::PROBE => task::<Probe>(out, bpf_get_current_task() as Ptr),
+            _ => {
+                if let Ok(name) = bpf_get_current_comm() {
+                    (*out).comm = name;
+                    (*out).thread_comm = name;
+                }
+            }
+        }
+    }
+}
+
+/// The chain of parents, nearest first. `real_parent` is a thread; its leader names the process.
+#[inline(always)]
+pub unsafe fn ancestors<R: Read>(out: *mut Actor, task: Ptr) {
+    // SAFETY: as in `current`; `i` stays below ANCESTORS.
+    unsafe {
+        let mut child: Ptr = R::get(task, off!(task_leader));
+        let mut i = 0;
+        while i < ANCESTORS {
+            let parent: Ptr = R::get(child, off!(task_parent));
+            let leader: Ptr = R::get(parent, off!(task_leader));
+            let tgid: u32 = R::get(leader, off!(task_tgid));
+            if tgid == 0 {
+                break;
+            }
+            let slot = &raw mut (*out).ancestors[i];
+            (*slot).tgid = tgid;
+            (*slot).start_time = R::get(leader, off!(task_start));
+            comm::<R>(&raw mut (*slot).comm, leader);
+            i += 1;
+            (*out).ancestor_count = i as u32;
+            child = leader;
+        }
+    }
+}
+
+/// The command line as it stands in the memory of `task`, which must be the current one.
+#[inline(always)]
+unsafe fn cmdline<R: Read>(out: *mut Actor, task: Ptr) {
+    // SAFETY: as in `current`; the helper checks the user address.
+    unsafe {
+        let mm: Ptr = R::get(task, off!(task_mm));
+        let start: u64 = R::get(mm, off!(mm_arg_start));
+        let end: u64 = R::get(mm, off!(mm_arg_end));
+        let full = end.wrapping_sub(start);
+        if config!(read_user) == 0 || start == 0 || full > 1 << 30 {
+            (*out).flags |= ACTOR_NO_CMDLINE;
+            return;
+        }
+        (*out).cmdline_full = full as u32;
+        // The verifier must see the bound on the very value it passes on.
+        let mut n = full;
+        if n > CMDLINE as u64 - 1 {
+            n = CMDLINE as u64 - 1;
+        }
+        let n = (&raw const n).read_volatile() & (CMDLINE as u64 - 1);
+        let target = (&raw mut (*out).cmdline).cast();
+        if bpf_probe_read_user(target, n as u32, start as *const _) == 0 {
+            (*out).cmdline_len = n as u32;
+        } else {
+            (*out).flags |= ACTOR_NO_CMDLINE;
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! `whybus doctor`: what would attach here, what is missing, what to do.
+use std::process::ExitCode;
+
+use anyhow::Result;
+use serde_json::json;
+use tracer_common::globals::task;
+
+use crate::{
+    cli::{Doctor, Format},
+    output::escape::escape,
+    pipeline,
+    probe::facts,
+    writer::put,
+};
+
+/// Attaches everything for a moment and says how that went.
+///
+/// # Errors
+/// As [`pipeline::arm`].
+pub fn run(args: &Doctor) -> Result<ExitCode> {
+    let (facts, armed) = pipeline::arm(0)?;
+    let lockdown = facts::lockdown();
+    let hooks: Vec<String> = armed.attached.iter().map(|probe| probe.hook.to_string()).collect();
+    let reads = match facts.allowed.task() {
+        task::TYPED => "typed loads",
+        task::PROBE => "bpf_probe_read_kernel (no bpf_get_current_task_btf before 5.11)",
+        _ => "helpers only: ancestors come from /proc, if the process is still there",
+    };
+    let paths = if facts.allowed.read_kernel {
+        "whole, across mounts"
+    } else {
+        "names up to 31 bytes (lockdown forbids bpf_probe_read_kernel)"
+    };
+    if args.output == Format::Json {
+        let blind: Vec<_> = armed
+            .missing
+            .iter()
+            .map(|missing| {
+                let hook = missing.probe.hook.to_string();
+                json!({"hook": hook, "reason": missing.reason, "causes": missing.probe.blind})
+            })
+            .collect();
+        let report = json!({
+            "schema": 1, "kind": "doctor", "kernel": facts.release, "lockdown": lockdown,
+            "hooks": hooks, "blind": blind, "culprit": reads, "paths": paths,
+        });
+        put(format!("{report}\n").as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut out = format!("kernel    {}\n", escape(facts.release.as_bytes()));
+    out.push_str(&format!("lockdown  {}\n", lockdown.as_deref().unwrap_or("unknown (no securityfs)")));
+    for hook in &hooks {
+        out.push_str(&format!("attached  {hook}\n"));
+    }
+    for missing in &armed.missing {
+        out.push_str(&format!(
+            "missing   {}: {}\n          blind for: {}\n",
+            missing.probe.hook,
+            escape(missing.reason.as_bytes()),
+            missing.probe.blind,
+        ));
+    }
+    out.push_str(&format!("culprits  by {reads}\npaths     {paths}\n"));
+    out.push_str(if armed.missing.is_empty() {
+        "ready     run `whybus trace`, or `whybus demo` to see an answer\n"
+    } else {
+        "partly    `whybus trace` works, blind as said above; a newer kernel may have the hooks\n"
+    });
+    put(out.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}

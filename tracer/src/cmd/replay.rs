@@ -1,0 +1,68 @@
+//! `whybus replay`: a saved stream through the same pipeline, without root or a kernel.
+use std::{collections::HashSet, fs, process::ExitCode};
+
+use anyhow::Result;
+
+use crate::{
+    cli::Replay,
+    correlate::engine::{Engine, Update},
+    event::stream,
+    failure::Failure,
+    writer::Writer,
+};
+
+/// # Errors
+/// Where the file cannot be read; what was readable is shown first.
+pub fn run(args: &Replay) -> Result<ExitCode> {
+    let name = args.file.display();
+    let data = fs::read(&args.file)
+        .map_err(|error| Failure::usage(format!("cannot read {name}: {error}")))?;
+    let (host, records) =
+        stream::open(&data).map_err(|error| Failure::usage(format!("{name}: {error:#}")))?;
+    let writer = Writer::new(&args.output);
+    writer.watching(&host)?;
+    let mut engine = Engine::new(host.clone());
+    let mut told = HashSet::new();
+    let mut tell = |updates: Vec<Update>| -> Result<()> {
+        for update in updates {
+            let wanted = match &update {
+                Update::Incident(incident) => {
+                    let wanted = args.filter.wants(incident);
+                    if wanted {
+                        told.insert(incident.id.clone());
+                    }
+                    wanted
+                }
+                Update::Change(incident) => told.contains(&incident.id),
+                Update::Loss(_) => true,
+            };
+            if wanted {
+                writer.update(&update, &host)?;
+            }
+        }
+        Ok(())
+    };
+    let mut now = host.since;
+    let mut torn = None;
+    for record in records {
+        match record {
+            Ok((stamp, event)) => {
+                // Times of a foreign file may be anything: they only ever move us forward.
+                now = now.max(stamp.time);
+                if let Some(event) = event {
+                    engine.push(stamp, event);
+                }
+                tell(engine.advance(now))?;
+            }
+            Err(error) => torn = Some(error),
+        }
+    }
+    tell(engine.finish())?;
+    writer.end(&engine.counts(), &host, now, "the stream ended")?;
+    match torn {
+        Some(error) => {
+            Err(Failure::usage(format!("{name}: {error:#}; what was readable is shown above")))
+        }
+        None => Ok(ExitCode::SUCCESS),
+    }
+}

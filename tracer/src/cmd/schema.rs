@@ -1,0 +1,13 @@
+//! `whybus schema`: the contract of `-o json`.
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::{output::schema::SCHEMA, writer::put};
+
+/// # Errors
+/// Where nobody reads.
+pub fn run() -> Result<ExitCode> {
+    put(SCHEMA.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,545 @@
+//! The engine: events in, incidents out. Pure: time is an argument, nothing is read or printed.
+//!
+//! CPUs deliver in no common order, so events wait [`SETTLE`] to be put in order, and an incident
+//! stays open for [`HOLD`] before it is told. Everything held is bounded.
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use super::{
+    incident::{File, Incident, Outcome},
+    rules::{Class, Evidence, judge, unknown},
+};
+use crate::event::model::{
+    Actor, Deliver, Disposition, Event, Exit, Fault, Host, Mode, Mount, Process, ProcessId, Shrink,
+    ShrinkEnd, Signal, Stamp, Task,
+};
+
+const MS: u64 = 1_000_000;
+/// How long an event waits for older ones of other CPUs.
+const SETTLE: u64 = 30 * MS;
+/// How long an incident waits for what belongs to it before it is told.
+pub const HOLD: u64 = 250 * MS;
+/// How soon after its last fault a process must end for the end to be a consequence.
+const CONSEQUENCE: u64 = 2_000 * MS;
+/// How long an incident takes in further faults of the same kind after the last.
+const OPEN: u64 = 5_000 * MS;
+
+const WAITING: usize = 65_536;
+const INCIDENTS: usize = 4_096;
+const INODES: usize = 1_024;
+const SHRINKS: usize = 8;
+const PROCESSES: usize = 2_048;
+const THREADS: usize = 64;
+const GAPS: usize = 256;
+
+/// Events missing from one CPU's numbering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    pub cpu: u32,
+    pub ring: u16,
+    pub count: u64,
+    /// The events lie between these times.
+    pub from: u64,
+    pub to: u64,
+}
+
+/// What the engine has to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Update {
+    /// A new incident.
+    Incident(Box<Incident>),
+    /// More is known of an incident that was told.
+    Change(Box<Incident>),
+    Loss(Gap),
+}
+
+/// What the engine has counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub incidents: u64,
+    /// Incidents whose cause is not `unknown`.
+    pub explained: u64,
+    pub events: u64,
+    pub lost: u64,
+}
+
+/// An incident that is not finished.
+struct Open {
+    incident: Incident,
+    told: bool,
+    /// Something worth an update happened since it was told.
+    changed: bool,
+    /// Ended, or nothing more can come of it.
+    done: bool,
+}
+
+/// See the module.
+pub struct Engine {
+    host: Host,
+    /// Ordered by time; the rest of the key keeps one CPU's order.
+    waiting: BTreeMap<(u64, u32, u16, u64, u64), Event>,
+    arrivals: u64,
+    open: VecDeque<Open>,
+    shrinks: Recent<u64, VecDeque<Shrink>>,
+    processes: Recent<ProcessId, Process>,
+    mounts: Vec<Mount>,
+    /// Last number and time seen of each (cpu, ring).
+    numbered: HashMap<(u32, u16), (u64, u64)>,
+    gaps: VecDeque<Gap>,
+    counts: Counts,
+    updates: Vec<Update>,
+}
+
+impl Engine {
+    pub fn new(host: Host) -> Self {
+        Self {
+            host,
+            waiting: BTreeMap::new(),
+            arrivals: 0,
+            open: VecDeque::new(),
+            shrinks: Recent::new(INODES),
+            processes: Recent::new(PROCESSES),
+            mounts: Vec::new(),
+            numbered: HashMap::new(),
+            gaps: VecDeque::new(),
+            counts: Counts::default(),
+            updates: Vec::new(),
+        }
+    }
+
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Whether something may become due without another event.
+    pub fn idle(&self) -> bool {
+        self.waiting.is_empty() && self.open.is_empty()
+    }
+
+    /// Takes one event in, in any order.
+    pub fn push(&mut self, stamp: Stamp, event: Event) {
+        self.arrivals += 1;
+        let key = (stamp.time, stamp.cpu, stamp.ring, stamp.seq, self.arrivals);
+        self.waiting.insert(key, event);
+        if self.waiting.len() > WAITING
+            && let Some(((time, cpu, ring, seq, _), event)) = self.waiting.pop_first()
+        {
+            self.take(Stamp { cpu, ring, seq, time }, event);
+        }
+    }
+
+    /// Moves time forward to `now` and returns what has become due.
+    pub fn advance(&mut self, now: u64) -> Vec<Update> {
+        while let Some(entry) = self.waiting.first_entry()
+            && entry.key().0.saturating_add(SETTLE) <= now
+        {
+            let ((time, cpu, ring, seq, _), event) = entry.remove_entry();
+            self.take(Stamp { cpu, ring, seq, time }, event);
+        }
+        self.tell(now);
+        std::mem::take(&mut self.updates)
+    }
+
+    /// Tells everything that is still open: there will be no further event.
+    pub fn finish(&mut self) -> Vec<Update> {
+        self.advance(u64::MAX)
+    }
+
+    fn take(&mut self, stamp: Stamp, event: Event) {
+        self.account(stamp);
+        match event {
+            Event::Fault(fault) => self.fault(stamp.time, *fault),
+            Event::Shrink(shrink) => self.shrink(*shrink),
+            Event::ShrinkEnd(end) => self.shrink_end(end),
+            Event::Signal(signal) => self.signal(stamp.time, *signal),
+            Event::Deliver(deliver) => self.deliver(stamp.time, &deliver),
+            Event::Exit(exit) => self.exit(exit),
+            Event::Process(process) => {
+                self.processes.insert(process.id, *process);
+            }
+            Event::Mounts(mounts) => self.mounts = mounts,
+            Event::Account { cpu, ring, seq } => {
+                self.account(Stamp { cpu, ring, seq: seq + 1, time: stamp.time });
+            }
+        }
+    }
+
+    /// Notices what is missing from a CPU's numbering. Notes of user space carry number 0.
+    fn account(&mut self, stamp: Stamp) {
+        if stamp.seq == 0 {
+            return;
+        }
+        self.counts.events += 1;
+        let last = self.numbered.entry((stamp.cpu, stamp.ring)).or_insert((0, self.host.since));
+        let missing = stamp.seq.saturating_sub(last.0 + 1);
+        let from = last.1;
+        if stamp.seq > last.0 {
+            *last = (stamp.seq, stamp.time);
+        }
+        if missing != 0 {
+            let Stamp { cpu, ring, time, .. } = stamp;
+            let gap = Gap { cpu, ring, count: missing, from, to: time };
+            self.counts.lost += missing;
+            if self.gaps.len() == GAPS {
+                self.gaps.pop_front();
+            }
+            self.gaps.push_back(gap);
+            self.updates.push(Update::Loss(gap));
+        }
+    }
+
+    fn fault(&mut self, time: u64, fault: Fault) {
+        let task = &fault.actor.task;
+        let newer = self.shrinks.get(&fault.inode.ptr).and_then(VecDeque::back);
+        let newer = newer.map(|shrink| shrink.begin);
+        let known = self.open.iter_mut().rev().find(|open| {
+            let incident = &open.incident;
+            let Some(first) = &incident.fault else { return false };
+            !open.done
+                && incident.victim.task.id.same(task.id)
+                && first.inode.id == fault.inode.id
+                && (first.mode == Mode::User) == (fault.mode == Mode::User)
+                && time.saturating_sub(incident.last) <= OPEN
+                // A shrink in between is another cause.
+                && newer.is_none_or(|begin| begin <= incident.first || begin > time)
+        });
+        if let Some(open) = known {
+            let incident = &mut open.incident;
+            incident.count += 1;
+            incident.last = incident.last.max(time);
+            if !incident.threads.contains(&task.tid) && incident.threads.len() < THREADS {
+                incident.threads.push(task.tid);
+            }
+            open.changed = true;
+            return;
+        }
+        let outcome = if fault.mode == Mode::User { Outcome::Pending } else { Outcome::Efault };
+        let mut incident = self.incident(time, fault.actor.clone());
+        incident.outcome = outcome;
+        incident.file = Some(File::of(&fault, &self.mounts));
+        incident.id = id(&self.host, time, task, fault.inode.id.ino);
+        incident.fault = Some(fault);
+        self.add(incident);
+    }
+
+    fn shrink(&mut self, shrink: Shrink) {
+        let ptr = shrink.inode.ptr;
+        let list = self.shrinks.entry(ptr);
+        // A shrink is sent again with the fault that needs it, and may have been sent before.
+        if let Some(known) = list.iter_mut().find(|known| known.begin == shrink.begin) {
+            known.end = known.end.or(shrink.end);
+            known.ret = known.ret.or(shrink.ret);
+            return;
+        }
+        if list.len() == SHRINKS {
+            list.pop_front();
+        }
+        list.push_back(shrink);
+        list.make_contiguous().sort_by_key(|shrink| shrink.begin);
+    }
+
+    fn shrink_end(&mut self, end: ShrinkEnd) {
+        if let Some(list) = self.shrinks.get_mut(&end.inode)
+            && let Some(shrink) = list.iter_mut().find(|shrink| shrink.begin == end.begin)
+        {
+            shrink.end = Some(end.time);
+            shrink.ret = Some(end.ret);
+        }
+    }
+
+    fn signal(&mut self, time: u64, signal: Signal) {
+        let target = signal.target.id;
+        let page = !(self.host.page_size - 1);
+        let fault = signal.code > 0;
+        let known = self.open.iter_mut().rev().find(|open| {
+            let incident = &open.incident;
+            if open.done || !incident.victim.task.id.same(target) {
+                return false;
+            }
+            match (&incident.fault, fault) {
+                // The same thread, the same page, nothing in between (arch/x86/mm/fault.c
+                // do_sigbus).
+                (Some(first), true) => {
+                    first.mode == Mode::User
+                        && incident.threads.contains(&signal.target.tid)
+                        && (incident.count > 1 || first.address & page == signal.address & page)
+                }
+                // A handler that raises the signal again to die of it.
+                (Some(_), false) => {
+                    signal.sender.task.id.same(target)
+                        && incident.disposition == Some(Disposition::Handler)
+                        && time.saturating_sub(incident.last) <= CONSEQUENCE
+                }
+                (None, _) => incident.signal.as_ref().is_some_and(|first| {
+                    first.code == signal.code
+                        && first.sender.task.id == signal.sender.task.id
+                        && first.address & page == signal.address & page
+                }),
+            }
+        });
+        if let Some(open) = known {
+            if open.incident.fault.is_none() {
+                open.incident.count += 1;
+                open.incident.last = time;
+                open.changed = true;
+            }
+            if open.incident.signal.is_none() {
+                open.incident.signal = Some(signal);
+            }
+            return;
+        }
+        let actor = Actor {
+            task: signal.target.clone(),
+            ancestors: Vec::new(),
+            cmdline: None,
+            cmdline_cut: false,
+            partial: true,
+        };
+        let mut incident = self.incident(time, actor);
+        incident.id = id(&self.host, time, &signal.target, signal.address);
+        if signal.result == 1 {
+            incident.outcome = Outcome::Survived;
+        }
+        incident.signal = Some(signal);
+        self.add(incident);
+    }
+
+    fn deliver(&mut self, time: u64, deliver: &Deliver) {
+        let target = deliver.target.id;
+        let waits = |open: &&mut Open| {
+            !open.done
+                && open.incident.victim.task.id.same(target)
+                && open.incident.outcome != Outcome::Efault
+        };
+        if let Some(open) = self.open.iter_mut().rev().find(waits) {
+            let incident = &mut open.incident;
+            incident.disposition = Some(deliver.disposition);
+            let outcome = match deliver.disposition {
+                // force_sig_fault() resets an ignored or blocked signal to the default
+                // (kernel/signal.c force_sig_info_to_task).
+                Disposition::Default => Outcome::Killed,
+                Disposition::Ignore => Outcome::Survived,
+                Disposition::Handler => Outcome::Survived,
+            };
+            if incident.outcome != outcome {
+                incident.outcome = outcome;
+                open.changed = true;
+            }
+            incident.last = incident.last.max(time);
+        }
+    }
+
+    fn exit(&mut self, exit: Exit) {
+        for open in &mut self.open {
+            let incident = &mut open.incident;
+            if open.done
+                || !incident.victim.task.id.same(exit.id)
+                || exit.time < incident.first
+                || incident.outcome == Outcome::Efault
+            {
+                continue;
+            }
+            // A handler that gives up ends its process soon, and not with success.
+            let soon = exit.time.saturating_sub(incident.last) <= CONSEQUENCE;
+            if exit.code & 0x7f == 7 || incident.outcome == Outcome::Killed {
+                incident.outcome = Outcome::Killed;
+            } else if soon && exit.code != 0 {
+                incident.outcome = Outcome::Exited;
+            }
+            if soon || incident.outcome == Outcome::Killed {
+                incident.exit = Some(exit);
+                open.changed = true;
+            }
+            open.done = true;
+        }
+    }
+
+    fn incident(&mut self, time: u64, victim: Actor) -> Incident {
+        Incident {
+            number: 0,
+            id: String::new(),
+            first: time,
+            last: time,
+            count: 1,
+            threads: vec![victim.task.tid],
+            victim,
+            victim_process: None,
+            fault: None,
+            file: None,
+            signal: None,
+            disposition: None,
+            outcome: Outcome::Pending,
+            exit: None,
+            cause: unknown::because("not judged yet"),
+            culprit_process: None,
+            lost: 0,
+        }
+    }
+
+    fn add(&mut self, incident: Incident) {
+        if self.open.len() == INCIDENTS
+            && let Some(mut oldest) = self.open.pop_front()
+        {
+            self.judge(&mut oldest);
+        }
+        self.open.push_back(Open { incident, told: false, changed: false, done: false });
+    }
+
+    /// Tells what is due at `now` and forgets what is over.
+    fn tell(&mut self, now: u64) {
+        let mut open = std::mem::take(&mut self.open);
+        open.retain_mut(|open| {
+            let due = open.incident.first.saturating_add(HOLD + SETTLE) <= now;
+            if !open.told && due {
+                self.judge(open);
+            } else if open.told && open.changed && open.done {
+                self.update(open);
+            }
+            let over = open.incident.last.saturating_add(OPEN + SETTLE) <= now;
+            if over && open.told && open.changed {
+                self.update(open);
+            }
+            !(open.told && (open.done || over))
+        });
+        self.open = open;
+    }
+
+    /// Names the cause and tells the incident for the first time.
+    fn judge(&mut self, open: &mut Open) {
+        let Self { host, shrinks, gaps, counts, processes, .. } = self;
+        let incident = &mut open.incident;
+        let fault = incident.fault.as_ref();
+        let of_inode: Vec<Shrink> = fault
+            .and_then(|fault| Some((fault, shrinks.get(&fault.inode.ptr)?)))
+            .map(|(fault, list)| {
+                let concerns = |shrink: &&Shrink| {
+                    shrink.inode.id == fault.inode.id
+                        && shrink.begin <= incident.first
+                        && shrink.ret.is_none_or(|ret| ret >= 0)
+                };
+                list.iter().filter(concerns).cloned().collect()
+            })
+            .unwrap_or_default();
+        let evidence = Evidence {
+            victim: incident.victim.task.id,
+            fault,
+            signal: incident.signal.as_ref(),
+            shrinks: &of_inode,
+            time: incident.first,
+            host,
+            lossy: !gaps.is_empty(),
+        };
+        incident.cause = judge(&evidence);
+        counts.incidents += 1;
+        counts.explained += u64::from(incident.cause.class != Class::Unknown);
+        incident.number = counts.incidents;
+        let culprit = match (&incident.cause.shrink, &incident.signal) {
+            (Some(shrink), _) => Some(shrink.actor.task.id),
+            (None, Some(signal)) => Some(signal.sender.task.id),
+            (None, None) => None,
+        };
+        incident.culprit_process = culprit.and_then(|id| processes.get(&id).cloned());
+        self.refresh(&mut open.incident);
+        open.told = true;
+        open.changed = false;
+        self.updates.push(Update::Incident(Box::new(open.incident.clone())));
+    }
+
+    fn update(&mut self, open: &mut Open) {
+        self.refresh(&mut open.incident);
+        open.changed = false;
+        self.updates.push(Update::Change(Box::new(open.incident.clone())));
+    }
+
+    /// Fills in what may have been learnt since.
+    fn refresh(&self, incident: &mut Incident) {
+        incident.victim_process = self.processes.get(&incident.victim.task.id).cloned();
+        // What was lost concerns an incident if it lies between its cause and its end; for an
+        // answer that rests on nothing having happened, anything lost does.
+        let rests_on_absence = incident.cause.shrink.is_none() && incident.fault.is_some();
+        let from = match &incident.cause.shrink {
+            Some(shrink) => shrink.begin,
+            None if rests_on_absence => 0,
+            None => incident.first,
+        };
+        let to = incident.last.saturating_add(HOLD);
+        let concerns = |gap: &&Gap| gap.from <= to && gap.to >= from;
+        incident.lost = self.gaps.iter().filter(concerns).map(|gap| gap.count).sum();
+    }
+}
+
+/// A UUID of version 7 (RFC 9562) that a replay of the same events gives again: the time, then
+/// a hash (FNV-1a) of boot and victim instead of random bits.
+fn id(host: &Host, time: u64, task: &Task, salt: u64) -> String {
+    let mut hash = [0xcbf2_9ce4_8422_2325_u64, 0x8422_2325_cbf2_9ce4];
+    let mut feed = |bytes: &[u8]| {
+        for byte in bytes {
+            for (i, lane) in hash.iter_mut().enumerate() {
+                *lane = (*lane ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3 + 2 * i as u64);
+            }
+        }
+    };
+    feed(host.boot_id.as_bytes());
+    for number in [time, u64::from(task.tid), task.id.start, salt] {
+        feed(&number.to_le_bytes());
+    }
+    let wall = host.wall.saturating_add(i64::try_from(time).unwrap_or(i64::MAX));
+    let ms = u64::try_from(wall).unwrap_or(0) / MS;
+    format!(
+        "{:08x}-{:04x}-7{:03x}-{:04x}-{:012x}",
+        ms >> 16 & 0xffff_ffff,
+        ms & 0xffff,
+        hash[0] & 0xfff,
+        hash[0] >> 48 & 0x3fff | 0x8000,
+        hash[1] & 0xffff_ffff_ffff,
+    )
+}
+
+/// A map of bounded size that forgets what was inserted first.
+struct Recent<K, V> {
+    map: HashMap<K, V>,
+    order: VecDeque<K>,
+    most: usize,
+}
+
+impl<K: std::hash::Hash + Eq + Copy, V> Recent<K, V> {
+    fn new(most: usize) -> Self {
+        Self { map: HashMap::new(), order: VecDeque::new(), most }
+    }
+
+    fn get(&self, key: &K) -> Option<&V> {
+        self.map.get(key)
+    }
+
+    fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.map.get_mut(key)
+    }
+
+    fn insert(&mut self, key: K, value: V) {
+        self.make_room(key);
+        self.map.insert(key, value);
+    }
+
+    fn entry(&mut self, key: K) -> &mut V
+    where
+        V: Default,
+    {
+        self.make_room(key);
+        self.map.entry(key).or_default()
+    }
+
+    fn make_room(&mut self, key: K) {
+        if self.map.contains_key(&key) {
+            return;
+        }
+        if self.order.len() == self.most
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.map.remove(&oldest);
+        }
+        self.order.push_back(key);
+    }
+}

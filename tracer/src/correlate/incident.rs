@@ -1,0 +1,194 @@
+//! The incident: one victim, one file or address, one cause.
+use crate::event::model::{
+    Actor, Ancestor, Bytes, Disposition, Exit, Fault, Mount, Path, Process, Signal,
+};
+
+use super::rules::Verdict;
+
+/// What became of the victim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The signal ended it.
+    Killed,
+    /// A handler ran, and the process ended itself soon after.
+    Exited,
+    /// A handler ran, or the signal was ignored, and it lives on.
+    Survived,
+    /// No signal: a system call failed with EFAULT.
+    Efault,
+    /// Not known yet, or never learnt.
+    Pending,
+}
+
+impl Outcome {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Killed => "killed",
+            Self::Exited => "exited",
+            Self::Survived => "survived",
+            Self::Efault => "efault",
+            Self::Pending => "pending",
+        }
+    }
+}
+
+/// One victim, one file or address, one cause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incident {
+    /// Counts from 1 within a watch.
+    pub number: u64,
+    /// Unique across hosts and boots (a UUID of version 7).
+    pub id: String,
+    /// Time of the first fault or signal, ns since boot.
+    pub first: u64,
+    /// Time of the last.
+    pub last: u64,
+    pub count: u64,
+    /// Threads that faulted.
+    pub threads: Vec<u32>,
+    pub victim: Actor,
+    pub victim_process: Option<Process>,
+    pub fault: Option<Fault>,
+    pub file: Option<File>,
+    pub signal: Option<Signal>,
+    pub disposition: Option<Disposition>,
+    pub outcome: Outcome,
+    pub exit: Option<Exit>,
+    pub cause: Verdict,
+    pub culprit_process: Option<Process>,
+    /// Events lost that may concern this incident.
+    pub lost: u64,
+}
+
+impl Incident {
+    /// The faulting address, exact if the fault or its signal told it.
+    pub fn address(&self) -> Option<(u64, bool)> {
+        if let Some(fault) = &self.fault
+            && fault.address_exact
+        {
+            return Some((fault.address, true));
+        }
+        if let Some(signal) = &self.signal
+            && signal.code > 0
+            && signal.address != 0
+        {
+            return Some((signal.address, true));
+        }
+        self.fault.as_ref().map(|fault| (fault.address, false))
+    }
+
+    /// Where in the file it was touched, in bytes.
+    pub fn file_offset(&self, page_size: u64) -> Option<u64> {
+        let fault = self.fault.as_ref()?;
+        let (address, _) = self.address()?;
+        let page = fault.pgoff.saturating_mul(page_size);
+        Some(page + (address & (page_size - 1)))
+    }
+}
+
+/// The file that was touched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// As far as it is known; see `why`.
+    pub path: Option<Bytes>,
+    /// What is missing about the path.
+    pub why: Option<&'static str>,
+    pub deleted: bool,
+    pub mount: Option<Mount>,
+}
+
+impl File {
+    /// Names the file of a fault from the walked path and the mounts.
+    pub fn of(fault: &Fault, mounts: &[Mount]) -> Self {
+        let dev = fault.inode.id.dev;
+        let mounts: Vec<&Mount> = mounts.iter().filter(|mount| mount.dev == dev).collect();
+        let (path, why) = name(&fault.path, &mounts);
+        let mount = mounts
+            .iter()
+            .filter(|mount| path.as_deref().is_some_and(|path| below(path, &mount.point)))
+            .max_by_key(|mount| mount.point.len())
+            .or_else(|| mounts.first());
+        Self { path, why, deleted: fault.path.deleted, mount: mount.copied().cloned() }
+    }
+
+    /// File system type: by its mount, or by its magic number.
+    pub fn fstype(&self, magic: u64) -> Option<Bytes> {
+        if let Some(mount) = &self.mount {
+            return Some(mount.fstype.clone());
+        }
+        let name = match magic {
+            0x0102_1994 => "tmpfs",
+            0xef53 => "ext4",
+            0x5846_5342 => "xfs",
+            0x9123_683e => "btrfs",
+            0x794c_7630 => "overlay",
+            0x6969 => "nfs",
+            0x6573_5546 => "fuse",
+            0x9584_58f6 => "hugetlbfs",
+            _ => return None,
+        };
+        Some(name.as_bytes().to_vec())
+    }
+}
+
+fn below(path: &[u8], point: &[u8]) -> bool {
+    let point = point.strip_suffix(b"/").unwrap_or(point);
+    path.strip_prefix(point).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+/// A path for people and for grep, and what it lacks.
+pub fn name(path: &Path, on_device: &[&Mount]) -> (Option<Bytes>, Option<&'static str>) {
+    if path.names.is_empty() {
+        return (None, Some("the kernel gave no name"));
+    }
+    let joined = path.names.join(&b'/');
+    if path.pseudo {
+        return (Some(joined), None);
+    }
+    let mut absolute = vec![b'/'];
+    absolute.extend_from_slice(&joined);
+    if path.cut {
+        let mut cut = b"\xe2\x80\xa6".to_vec();
+        cut.extend_from_slice(&absolute);
+        return (Some(cut), Some("deeper than the kernel side walks: leading names are missing"));
+    }
+    let missing = path.name_missing.then_some("lockdown hides names longer than 31 bytes");
+    if !path.fs_root {
+        return (Some(absolute), missing);
+    }
+    // Relative to the root of its file system: put it where that is mounted, the whole of it
+    // rather than a part, the shorter mount point rather than the longer.
+    let placed = on_device
+        .iter()
+        .filter(|mount| below(&absolute, &mount.root))
+        .min_by_key(|mount| (mount.root.len(), mount.point.len()));
+    match placed {
+        Some(mount) => {
+            let root = mount.root.strip_suffix(b"/").unwrap_or(&mount.root);
+            let mut full = mount.point.strip_suffix(b"/").unwrap_or(&mount.point).to_vec();
+            full.extend_from_slice(&absolute[root.len()..]);
+            (Some(full), missing)
+        }
+        None => (Some(absolute), Some("below the root of its file system, which is not mounted here")),
+    }
+}
+
+/// Ancestors of an actor, from the kernel or else from /proc.
+pub fn ancestors<'a>(
+    actor: &'a Actor,
+    process: Option<&'a Process>,
+) -> &'a [Ancestor] {
+    match process {
+        Some(process) if actor.ancestors.is_empty() => &process.ancestors,
+        _ => &actor.ancestors,
+    }
+}
+
+/// Command line of an actor: the longer of what the kernel and /proc told.
+pub fn cmdline<'a>(actor: &'a Actor, process: Option<&'a Process>) -> Option<&'a [Bytes]> {
+    let told = process.and_then(|process| process.cmdline.as_deref());
+    match &actor.cmdline {
+        Some(cmdline) if !actor.cmdline_cut || told.is_none() => Some(cmdline),
+        _ => told,
+    }
+}

@@ -1,0 +1,33 @@
+//! Past the end, and nobody shrank the file: it was mapped longer than it is.
+use super::{Class, Confidence, Evidence, Verdict};
+use crate::output::format::size;
+
+const ADVICE: &str = "compare st_size with the mapped length before touching the mapping; grow the \
+                      file with ftruncate(2) or posix_fallocate(3) first";
+
+pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+    let fault = evidence.past_end()?;
+    if Evidence::changed_elsewhere(fault) {
+        return None;
+    }
+    let started = evidence.victim.start;
+    let unchanged = started != 0 && fault.inode.ctime < evidence.wall(started);
+    let watched = started > evidence.host.since;
+    let (confidence, ground) = if unchanged {
+        (Confidence::Proven, "the inode has not changed since before the process started")
+    } else if watched && !evidence.lossy {
+        (Confidence::Proven, "no truncation since before the process started")
+    } else if watched {
+        (Confidence::Likely, "no truncation seen, but events were lost")
+    } else {
+        (Confidence::Likely, "no truncation seen, but the process is older than the watch")
+    };
+    let mapped = fault.vm_end.saturating_sub(fault.vm_start);
+    let summary = format!(
+        "mapped past the end: {} mapped from offset {}, the file has {}; {ground}",
+        size(mapped),
+        size(fault.vm_pgoff.saturating_mul(evidence.host.page_size)),
+        size(fault.inode.size),
+    );
+    Some(Verdict::new(Class::MappedPastEnd, confidence, summary, ADVICE))
+}

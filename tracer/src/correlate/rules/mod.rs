@@ -1,0 +1,141 @@
+//! The causes, one file each. A rule looks at the evidence and either claims it or passes.
+pub mod mapped_past_end;
+pub mod sent;
+pub mod truncated;
+pub mod truncated_before_watch;
+pub mod unknown;
+
+use crate::event::model::{Fault, Host, ProcessId, Shrink, Signal};
+
+/// Cause classes, as the JSON names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    Truncated,
+    TruncatedBySelf,
+    TruncatedBeforeWatch,
+    MappedPastEnd,
+    Sent,
+    Unknown,
+}
+
+impl Class {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Truncated => "truncated",
+            Self::TruncatedBySelf => "truncated-by-self",
+            Self::TruncatedBeforeWatch => "truncated-before-watch",
+            Self::MappedPastEnd => "mapped-past-end",
+            Self::Sent => "sent",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// How sure we are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confidence {
+    /// We saw the act.
+    Proven,
+    /// The state at the fault says so.
+    Likely,
+    /// Neither; the reason is in the summary.
+    Unknown,
+}
+
+impl Confidence {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Proven => "proven",
+            Self::Likely => "likely",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What a rule found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    pub class: Class,
+    pub confidence: Confidence,
+    /// One sentence, made of numbers and our own words only: safe to print.
+    pub summary: String,
+    /// What to do about it.
+    pub advice: &'static str,
+    /// The act that did it.
+    pub shrink: Option<Shrink>,
+    /// Shrinks of the same file that did not remove this offset, latest first.
+    pub others: Vec<Shrink>,
+}
+
+impl Verdict {
+    /// A verdict without an act.
+    pub fn new(
+        class: Class,
+        confidence: Confidence,
+        summary: impl Into<String>,
+        advice: &'static str,
+    ) -> Self {
+        let (shrink, others) = (None, Vec::new());
+        Self { class, confidence, summary: summary.into(), advice, shrink, others }
+    }
+}
+
+/// What is known of one incident when the rules are asked.
+pub struct Evidence<'a> {
+    pub victim: ProcessId,
+    pub fault: Option<&'a Fault>,
+    pub signal: Option<&'a Signal>,
+    /// Shrinks of the faulting inode that began before the fault and were not refused, oldest
+    /// first.
+    pub shrinks: &'a [Shrink],
+    /// When the fault happened, ns since boot.
+    pub time: u64,
+    pub host: &'a Host,
+    /// Events were lost while watching: what we have not seen may have happened all the same.
+    pub lossy: bool,
+}
+
+impl Evidence<'_> {
+    /// The fault, if its page lies past the end of its file.
+    fn past_end(&self) -> Option<&Fault> {
+        let page = self.host.page_size;
+        self.fault.filter(|fault| fault.pgoff >= fault.inode.size.div_ceil(page))
+    }
+
+    /// `ns` as a time of day can be compared with ctime.
+    fn wall(&self, ns: u64) -> i64 {
+        self.host.wall.saturating_add(i64::try_from(ns).unwrap_or(i64::MAX))
+    }
+
+    /// Whether the file may be changed from another machine, or by a server in user space, unseen.
+    fn changed_elsewhere(fault: &Fault) -> bool {
+        // include/uapi/linux/magic.h: nfs, fuse, ceph, cifs, smb2, 9p, afs, coda, ocfs2, lustre.
+        const REMOTE: [u64; 10] = [
+            0x6969, 0x6573_5546, 0x00c3_6400, 0xff53_4d42, 0xfe53_4d42, 0x0102_1997, 0x5346_414f,
+            0x7375_7245, 0x7461_636f, 0x0bd0_0bd0,
+        ];
+        REMOTE.contains(&fault.inode.magic)
+    }
+}
+
+/// The rules, most specific first; the last one claims everything.
+const RULES: [fn(&Evidence<'_>) -> Option<Verdict>; 5] = [
+    truncated::judge,
+    truncated_before_watch::judge,
+    mapped_past_end::judge,
+    sent::judge,
+    unknown::judge,
+];
+
+/// Names the cause.
+pub fn judge(evidence: &Evidence<'_>) -> Verdict {
+    let mut verdict = RULES
+        .iter()
+        .find_map(|rule| rule(evidence))
+        .unwrap_or_else(|| unknown::because("no rule claimed it"));
+    // The latest, as far as they are worth listing.
+    let chosen = verdict.shrink.as_ref().map(|shrink| shrink.begin);
+    let others = evidence.shrinks.iter().rev().filter(|shrink| Some(shrink.begin) != chosen);
+    verdict.others = others.take(4).cloned().collect();
+    verdict
+}

@@ -1,0 +1,3 @@
+//! What only /proc knows, read at once, because the process may be gone a moment later.
+pub mod mount;
+pub mod process;

@@ -1,0 +1,114 @@
+//! Processes: what /proc still tells of one. Every field may be missing; none may block long.
+use std::{fs, io::Read as _, os::unix::ffi::OsStringExt as _};
+
+use crate::event::{
+    decode::arguments,
+    model::{Ancestor, Bytes, Process, ProcessId},
+};
+
+/// Longest command line kept, in bytes: enough for any `java -cp …` worth reading.
+const CMDLINE: u64 = 16 * 1024;
+/// `task_struct.start_boottime` in /proc/PID/stat counts USER_HZ, 100 on every architecture.
+const NS_PER_TICK: u64 = 10_000_000;
+const ANCESTORS: usize = 8;
+
+/// Reads what /proc tells of `id`; `None` if it is gone or its pid now names another process.
+pub fn read(id: ProcessId) -> Option<Process> {
+    let stat = Stat::read(id.tgid)?;
+    if id.start != 0 && id.start / NS_PER_TICK != stat.start_ticks {
+        return None;
+    }
+    Some(Process {
+        id,
+        exe: fs::read_link(format!("/proc/{}/exe", id.tgid))
+            .ok()
+            .map(|path| path.into_os_string().into_vec()),
+        cgroup: cgroup(id.tgid),
+        cmdline: cmdline(id.tgid),
+        ancestors: ancestors(stat.ppid),
+    })
+}
+
+/// The v2 path, or else the longest of the v1 hierarchies: the one somebody put it into.
+fn cgroup(tgid: u32) -> Option<Bytes> {
+    let text = fs::read(format!("/proc/{tgid}/cgroup")).ok()?;
+    let paths = text.split(|b| *b == b'\n').filter_map(|line| line.splitn(3, |b| *b == b':').nth(2));
+    paths.max_by_key(|path| path.len()).map(<[u8]>::to_vec)
+}
+
+fn cmdline(tgid: u32) -> Option<Vec<Bytes>> {
+    let mut bytes = Vec::new();
+    let file = fs::File::open(format!("/proc/{tgid}/cmdline")).ok()?;
+    file.take(CMDLINE).read_to_end(&mut bytes).ok()?;
+    (!bytes.is_empty()).then(|| arguments(&bytes))
+}
+
+fn ancestors(mut ppid: u32) -> Vec<Ancestor> {
+    let mut found = Vec::new();
+    while ppid != 0 && found.len() < ANCESTORS {
+        let Some(stat) = Stat::read(ppid) else { break };
+        let id = ProcessId { tgid: ppid, start: stat.start_ticks * NS_PER_TICK };
+        found.push(Ancestor { id, comm: stat.comm });
+        ppid = stat.ppid;
+    }
+    found
+}
+
+/// The fields of /proc/PID/stat in use.
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    comm: Bytes,
+    ppid: u32,
+    start_ticks: u64,
+}
+
+impl Stat {
+    fn read(tgid: u32) -> Option<Self> {
+        Self::parse(&fs::read(format!("/proc/{tgid}/stat")).ok()?)
+    }
+
+    /// `pid (comm) state ppid …`: the comm may hold anything, parentheses and newlines included.
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let open = bytes.iter().position(|b| *b == b'(')?;
+        let close = bytes.iter().rposition(|b| *b == b')')?;
+        let comm = bytes.get(open + 1..close)?.to_vec();
+        let rest = std::str::from_utf8(bytes.get(close + 1..)?).ok()?;
+        let mut fields = rest.split_ascii_whitespace();
+        let ppid = fields.nth(1)?.parse().ok()?;
+        // starttime is field 22 of proc(5); ppid was the 4th.
+        let start_ticks = fields.nth(17)?.parse().ok()?;
+        Some(Self { comm, ppid, start_ticks })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comm_may_hold_parentheses() {
+        let line = b"7 (a) (b\n) S 3 7 7 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 4242 1 1\n";
+        let stat = Stat { comm: b"a) (b\n".to_vec(), ppid: 3, start_ticks: 4242 };
+        assert_eq!(Stat::parse(line), Some(stat));
+    }
+
+    #[test]
+    fn damaged_lines_are_no_process() {
+        for line in [&b""[..], b"7 (", b"7 )(", b"7 (a) S", b"\xff\xff"] {
+            assert_eq!(Stat::parse(line), None);
+        }
+    }
+
+    #[test]
+    fn we_are_a_process_ourselves() {
+        let id = ProcessId { tgid: std::process::id(), start: 0 };
+        let process = read(id).expect("/proc/self");
+        assert!(process.exe.is_some() && process.cmdline.is_some());
+    }
+
+    #[test]
+    fn a_reused_pid_is_another_process() {
+        let id = ProcessId { tgid: std::process::id(), start: 1 };
+        assert_eq!(read(id), None);
+    }
+}

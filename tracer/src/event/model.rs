@@ -1,0 +1,310 @@
+//! The events as user space holds them. Names stay bytes; nothing here can be printed as it is.
+//!
+//! Times are ns since boot (CLOCK_BOOTTIME), sizes and offsets bytes, unless a field says pages.
+
+/// Bytes of unknown origin: names, paths, arguments. Printed only by `output::escape`.
+pub type Bytes = Vec<u8>;
+
+/// Where an event stands in its CPU's numbering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    pub cpu: u32,
+    pub ring: u16,
+    pub seq: u64,
+    pub time: u64,
+}
+
+/// Identity of a process: a pid alone is reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProcessId {
+    pub tgid: u32,
+    /// `group_leader->start_boottime`; 0 where the kernel would not tell.
+    pub start: u64,
+}
+
+impl ProcessId {
+    /// Whether both name the same process, a start time of 0 meaning "not known".
+    pub fn same(self, other: Self) -> bool {
+        self.tgid == other.tgid && (self.start == other.start || self.start == 0 || other.start == 0)
+    }
+}
+
+/// A task as it is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    pub id: ProcessId,
+    pub tid: u32,
+    pub uid: u32,
+    /// tgid in its own PID namespace, if known.
+    pub ns_tgid: Option<u32>,
+    /// Id of its v2 cgroup, if known.
+    pub cgroup: Option<u64>,
+    /// A kernel thread: it has no command line.
+    pub kthread: bool,
+    /// Name of the process.
+    pub comm: Bytes,
+    /// Name of the thread.
+    pub thread_comm: Bytes,
+}
+
+/// A process named by its child.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ancestor {
+    pub id: ProcessId,
+    pub comm: Bytes,
+}
+
+/// A task with what is needed to name it after it is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    pub task: Task,
+    /// Nearest first.
+    pub ancestors: Vec<Ancestor>,
+    /// `None` where it could not be read.
+    pub cmdline: Option<Vec<Bytes>>,
+    /// The command line is longer than what was kept.
+    pub cmdline_cut: bool,
+    /// The kernel told only what helpers know; /proc may tell the rest.
+    pub partial: bool,
+}
+
+/// Identity of an inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct InodeId {
+    pub dev: Dev,
+    pub ino: u64,
+    pub generation: u32,
+}
+
+/// A device number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Dev {
+    pub major: u32,
+    pub minor: u32,
+}
+
+impl std::fmt::Display for Dev {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.major, self.minor)
+    }
+}
+
+/// An inode as it was at that instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inode {
+    pub id: InodeId,
+    /// Address of the `struct inode`: joins events while the inode lives.
+    pub ptr: u64,
+    /// `i_sb->s_magic`.
+    pub magic: u64,
+    /// `i_size`.
+    pub size: u64,
+    /// `i_ctime`, ns since the epoch.
+    pub ctime: i64,
+    pub nlink: u32,
+}
+
+/// A path as far as the kernel walked it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Path {
+    /// Root first; empty if nothing could be read.
+    pub names: Vec<Bytes>,
+    /// Relative to the root of its file system: the mount is not known.
+    pub fs_root: bool,
+    /// Leading names are missing.
+    pub cut: bool,
+    /// A name could not be read.
+    pub name_missing: bool,
+    pub deleted: bool,
+    /// Not in any directory (`memfd:NAME`).
+    pub pseudo: bool,
+}
+
+/// How the page was touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Read,
+    Write,
+    Exec,
+}
+
+/// On whose behalf the page was touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// By an instruction of the process: the fault ends in a signal.
+    User,
+    /// By the kernel inside a system call of the process: the call fails with EFAULT.
+    Kernel,
+    /// By another process (ptrace, process_vm_readv): its call fails.
+    Remote,
+}
+
+/// The handler that returned VM_FAULT_SIGBUS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handler {
+    FilemapFault,
+    ShmemFault,
+    Other(u32),
+}
+
+/// A page fault that ended in SIGBUS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub actor: Actor,
+    pub inode: Inode,
+    pub path: Path,
+    pub address: u64,
+    /// Whether `address` is exact or the start of its page.
+    pub address_exact: bool,
+    /// `vm_fault.pgoff`, in pages.
+    pub pgoff: u64,
+    pub vm_start: u64,
+    pub vm_end: u64,
+    /// In pages.
+    pub vm_pgoff: u64,
+    pub vm_flags: u64,
+    /// User instruction pointer, if known.
+    pub ip: Option<u64>,
+    pub access: Access,
+    pub mode: Mode,
+    pub handler: Handler,
+    /// Whose memory it is, if known.
+    pub owner_tgid: Option<u32>,
+    /// VM_FAULT_HWPOISON or VM_FAULT_HWPOISON_LARGE.
+    pub poisoned: bool,
+}
+
+/// How a file lost its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    Truncate,
+    Ftruncate,
+    OpenTrunc,
+    Other(u32),
+}
+
+/// A file is about to lose its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shrink {
+    pub actor: Actor,
+    /// Before the act: its size is the old size.
+    pub inode: Inode,
+    pub path: Path,
+    pub new_size: u64,
+    /// With `inode.ptr` its identity.
+    pub begin: u64,
+    /// When the call returned, if it has.
+    pub end: Option<u64>,
+    /// What the call returned, if it has.
+    pub ret: Option<i32>,
+    pub how: How,
+    pub mapped: bool,
+    /// Sent only because a fault needed it.
+    pub replayed: bool,
+}
+
+/// The call that announced a [`Shrink`] returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShrinkEnd {
+    pub inode: u64,
+    pub begin: u64,
+    pub time: u64,
+    pub ret: i32,
+}
+
+/// A SIGBUS was generated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signal {
+    pub target: Task,
+    pub sender: Actor,
+    pub number: i32,
+    pub code: i32,
+    pub address: u64,
+    /// TRACE_SIGNAL_*: 0 is delivered, 1 ignored.
+    pub result: i32,
+}
+
+/// What a task does with a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    Default,
+    Ignore,
+    Handler,
+}
+
+/// A SIGBUS reached its task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deliver {
+    pub target: Task,
+    pub code: i32,
+    pub disposition: Disposition,
+}
+
+/// A process ended; `code` as wait(2) gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit {
+    pub id: ProcessId,
+    pub time: u64,
+    pub code: u32,
+}
+
+/// What /proc told of a process, read at once because it may be gone a moment later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    pub id: ProcessId,
+    pub exe: Option<Bytes>,
+    pub cgroup: Option<Bytes>,
+    pub cmdline: Option<Vec<Bytes>>,
+    /// Nearest first.
+    pub ancestors: Vec<Ancestor>,
+}
+
+/// One mount of the tracer's mount namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    pub dev: Dev,
+    /// The directory of the file system that is mounted.
+    pub root: Bytes,
+    pub point: Bytes,
+    pub fstype: Bytes,
+    pub source: Bytes,
+}
+
+/// Everything the engine is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    Fault(Box<Fault>),
+    Shrink(Box<Shrink>),
+    ShrinkEnd(ShrinkEnd),
+    Signal(Box<Signal>),
+    Deliver(Box<Deliver>),
+    Exit(Exit),
+    Process(Box<Process>),
+    Mounts(Vec<Mount>),
+    /// Final account of one ring of one CPU: events numbered so far.
+    Account { cpu: u32, ring: u16, seq: u64 },
+}
+
+/// What the stream was recorded on; constant while watching.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    pub name: String,
+    pub boot_id: String,
+    pub release: String,
+    /// When watching was complete.
+    pub since: u64,
+    /// CLOCK_REALTIME − CLOCK_BOOTTIME, ns.
+    pub wall: i64,
+    pub page_size: u64,
+    pub hooks: Vec<String>,
+    /// Hooks that could not be attached, and what is unknown without each.
+    pub blind: Vec<Blind>,
+}
+
+/// A hook that is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blind {
+    pub hook: String,
+    pub reason: String,
+    pub causes: String,
+}

@@ -1,0 +1,87 @@
+//! Which incidents are wanted. Pure.
+use wildmatch::WildMatch;
+
+use crate::{
+    cli::Filter,
+    correlate::{incident::Incident, rules::Class},
+    event::model::Actor,
+};
+
+impl Filter {
+    /// Whether `incident` passes every filter given.
+    pub fn wants(&self, incident: &Incident) -> bool {
+        let victim = &incident.victim.task;
+        let sent = incident.cause.class == Class::Sent;
+        let sender = incident.signal.as_ref().filter(|_| sent).map(|signal| &signal.sender);
+        let culprit: Option<&Actor> =
+            incident.cause.shrink.as_ref().map(|shrink| &shrink.actor).or(sender);
+        let process = incident.victim_process.as_ref();
+        let cgroup = process.and_then(|process| process.cgroup.as_deref());
+        let path = incident.file.as_ref().and_then(|file| file.path.as_deref());
+        any(&self.pid, |pid| *pid == victim.id.tgid)
+            && any(&self.comm, |pattern| {
+                glob(pattern, &victim.comm) || glob(pattern, &victim.thread_comm)
+            })
+            && any(&self.uid, |uid| *uid == victim.uid)
+            && any(&self.cgroup, |pattern| {
+                cgroup.is_some_and(|path| glob(pattern, path) || contains(path, pattern))
+            })
+            && any(&self.container, |id| cgroup.is_some_and(|path| in_container(path, id)))
+            && any(&self.path, |pattern| path.is_some_and(|path| below(path, pattern)))
+            && any(&self.by_pid, |pid| culprit.is_some_and(|by| by.task.id.tgid == *pid))
+            && any(&self.by_comm, |pattern| {
+                culprit.is_some_and(|by| glob(pattern, &by.task.comm))
+            })
+    }
+}
+
+fn any<T>(wanted: &[T], matches: impl Fn(&T) -> bool) -> bool {
+    wanted.is_empty() || wanted.iter().any(matches)
+}
+
+fn glob(pattern: &str, bytes: &[u8]) -> bool {
+    WildMatch::new(pattern).matches(&String::from_utf8_lossy(bytes))
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    String::from_utf8_lossy(bytes).contains(text)
+}
+
+/// The file itself, a pattern for it, or a directory above it.
+fn below(path: &[u8], pattern: &str) -> bool {
+    let dir = pattern.strip_suffix('/').unwrap_or(pattern).as_bytes();
+    let inside = path.strip_prefix(dir).is_some_and(|rest| rest.starts_with(b"/"));
+    inside || glob(pattern, path)
+}
+
+/// Container runtimes put the id, 64 hex digits, into the last parts of the cgroup path:
+/// `docker-ID.scope`, `cri-containerd-ID.scope`, `/docker/ID`.
+fn in_container(cgroup: &[u8], id: &str) -> bool {
+    let text = String::from_utf8_lossy(cgroup);
+    let words = text.split(|c: char| !c.is_ascii_hexdigit());
+    let mut ids = words.filter(|word| word.len() >= 32);
+    !id.is_empty() && ids.any(|word| word.starts_with(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_hold_their_files() {
+        assert!(below(b"/efs/geo/x", "/efs"));
+        assert!(below(b"/efs/geo/x", "/efs/geo/"));
+        assert!(below(b"/efs/geo/x", "/efs/*/x"));
+        assert!(!below(b"/efs2/x", "/efs"));
+    }
+
+    #[test]
+    fn containers_by_the_start_of_their_id() {
+        let id = "0123456789abcdef".repeat(4);
+        let path = format!("/system.slice/docker-{id}.scope");
+        assert!(in_container(path.as_bytes(), "0123456"));
+        assert!(!in_container(path.as_bytes(), "123"));
+        assert!(!in_container(path.as_bytes(), ""));
+        assert!(!in_container(b"/user.slice/deadbeef", "dead"));
+    }
+}

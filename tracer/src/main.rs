@@ -1,0 +1,33 @@
+//! whybus: why did this process get a bus error? Parses, calls, turns errors into exit statuses.
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+mod cli;
+mod cmd;
+mod correlate;
+mod enrich;
+mod event;
+mod failure;
+mod filter;
+mod output;
+mod pipeline;
+mod probe;
+mod writer;
+
+fn main() -> ExitCode {
+    // A reader that goes away ends us in the writer, with success, not by a signal.
+    let cli = cli::Cli::parse();
+    let done = match cli.verb {
+        cli::Verb::Trace(args) => cmd::trace::run(args),
+        cli::Verb::Replay(args) => cmd::replay::run(&args),
+        cli::Verb::Demo => cmd::demo::run(),
+        cli::Verb::Doctor(args) => cmd::doctor::run(&args),
+        cli::Verb::Schema => cmd::schema::run(),
+        cli::Verb::DemoVictim { file } => cmd::demo::victim(&file),
+    };
+    match done {
+        Ok(status) => status,
+        Err(error) => failure::report(&error),
+    }
+}

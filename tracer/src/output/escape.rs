@@ -1,0 +1,77 @@
+//! The one place where bytes of unknown origin become text a terminal may see.
+
+/// Makes `bytes` inert: control, format and direction characters, backslashes and whatever is not
+/// UTF-8 come out as `\n`, `\xNN` or `\u{NNNN}`; the rest stays as it is.
+pub fn escape(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\\' => out.push_str("\\\\"),
+                '\n' => out.push_str("\\n"),
+                '\t' => out.push_str("\\t"),
+                '\r' => out.push_str("\\r"),
+                c if (c as u32) < 0x80 && c.is_control() => {
+                    out.push_str(&format!("\\x{:02x}", c as u32));
+                }
+                c if c.is_control() || acts(c) => out.push_str(&format!("\\u{{{:x}}}", c as u32)),
+                c => out.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            out.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    out
+}
+
+/// Characters that print nothing and act on what stands around them: separators, joiners,
+/// direction overrides, tags (Unicode categories Zl, Zp and the dangerous part of Cf).
+fn acts(c: char) -> bool {
+    matches!(c as u32,
+        0xad | 0x61c | 0x180e | 0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0xfeff
+        | 0xfff9..=0xfffb | 0xe0000..=0xe007f)
+}
+
+/// A command line as a shell would take it, as far as `escape` leaves it.
+pub fn command(args: &[Vec<u8>]) -> String {
+    let words: Vec<String> = args.iter().map(|arg| word(arg)).collect();
+    words.join(" ")
+}
+
+fn word(arg: &[u8]) -> String {
+    let text = escape(arg);
+    let plain = |c: char| c.is_alphanumeric() || "_-+=./:,@%^".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminals_are_safe() {
+        let hostile = "a\x1b[2J\n\u{9b}31m\u{202e}gpj.exe\u{feff}\\".as_bytes();
+        assert_eq!(escape(hostile), "a\\x1b[2J\\n\\u{9b}31m\\u{202e}gpj.exe\\u{feff}\\\\");
+        assert_eq!(escape(b"caf\xc3\xa9 \xff\xfe"), "café \\xff\\xfe");
+    }
+
+    #[test]
+    fn every_byte_comes_out_printable() {
+        for a in 0..=255_u8 {
+            for b in [0, b'a', 0x80, 0xc2, 0xff] {
+                let text = escape(&[a, b]);
+                assert!(!text.chars().any(char::is_control), "{a:02x} {b:02x}: {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_quoted_where_needed() {
+        let args: Vec<Vec<u8>> = ["cp", "a b", "", "it's", "x;y"].map(|a| a.into()).into();
+        assert_eq!(command(&args), r"cp 'a b' '' 'it'\''s' 'x;y'");
+    }
+}

@@ -1,0 +1,91 @@
+//! Numbers for people.
+use jiff::{Timestamp, tz::TimeZone};
+
+/// `75.2 MiB`; bytes exactly below 1 KiB, and where nothing is lost.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let exponent = (bytes.ilog2() / 10).min(6);
+    let unit = 1_u64 << (10 * exponent);
+    let name = UNITS[exponent as usize - 1];
+    if bytes.is_multiple_of(unit) {
+        return format!("{} {name}", bytes / unit);
+    }
+    format!("{:.1} {name}", bytes as f64 / unit as f64)
+}
+
+/// `130 ms`, `2.5 s`, `3 h 20 min`.
+pub fn duration(ns: u64) -> String {
+    match ns {
+        0..1_000 => format!("{ns} ns"),
+        1_000..1_000_000 => format!("{} µs", ns / 1_000),
+        1_000_000..1_000_000_000 => format!("{} ms", ns / 1_000_000),
+        1_000_000_000..60_000_000_000 => {
+            format!("{}.{} s", ns / 1_000_000_000, ns / 100_000_000 % 10)
+        }
+        _ => {
+            let minutes = ns / 60_000_000_000;
+            match minutes {
+                0..60 => format!("{minutes} min {} s", ns / 1_000_000_000 % 60),
+                60..2880 => format!("{} h {} min", minutes / 60, minutes % 60),
+                _ => format!("{} days", minutes / 1440),
+            }
+        }
+    }
+}
+
+/// Ns since the epoch as RFC 3339 in UTC, with nanoseconds.
+pub fn rfc3339(ns: i64) -> String {
+    timestamp(ns).to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S.%9fZ").to_string()
+}
+
+/// Ns since the epoch as a time of day with milliseconds.
+pub fn clock(ns: i64, zone: &TimeZone) -> String {
+    timestamp(ns).to_zoned(zone.clone()).strftime("%H:%M:%S.%3f").to_string()
+}
+
+fn timestamp(ns: i64) -> Timestamp {
+    Timestamp::from_nanosecond(i128::from(ns)).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        let cases = [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (4096, "4 KiB"),
+            (78_852_096, "75.2 MiB"),
+            (u64::MAX, "16.0 EiB"),
+        ];
+        for (bytes, text) in cases {
+            assert_eq!(size(bytes), text);
+        }
+    }
+
+    #[test]
+    fn durations() {
+        let cases = [
+            (999, "999 ns"),
+            (130_000_000, "130 ms"),
+            (2_549_000_000, "2.5 s"),
+            (61_000_000_000, "1 min 1 s"),
+            (12_000_000_000_000, "3 h 20 min"),
+            (u64::MAX, "213503 days"),
+        ];
+        for (ns, text) in cases {
+            assert_eq!(duration(ns), text);
+        }
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(rfc3339(1_774_087_387_121_456_789), "2026-03-21T10:03:07.121456789Z");
+        assert_eq!(clock(1_774_087_387_121_456_789, &TimeZone::UTC), "10:03:07.121");
+    }
+}

@@ -1,0 +1,303 @@
+//! One JSON object a line: the contract. `output::schema` describes it; adding a field is
+//! compatible, anything else raises `schema`.
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde_json::{Map, Value, json};
+
+use super::format::rfc3339;
+use crate::{
+    correlate::{
+        engine::{Counts, Gap},
+        incident::{Incident, ancestors, cmdline},
+        rules::{Class, truncated::how},
+    },
+    event::model::{
+        Access, Actor, Ancestor, Disposition, Handler, Host, Mode, Process, Shrink, Task,
+    },
+};
+
+const SCHEMA: u32 = 1;
+
+fn line(kind: &str, fields: Value) -> Vec<u8> {
+    let mut object = Map::new();
+    object.insert("schema".to_owned(), SCHEMA.into());
+    object.insert("kind".to_owned(), kind.into());
+    if let Value::Object(fields) = fields {
+        object.extend(fields);
+    }
+    let mut out = Value::Object(object).to_string().into_bytes();
+    out.push(b'\n');
+    out
+}
+
+/// Told once watching is complete.
+pub fn watching(host: &Host) -> Vec<u8> {
+    let blind: Vec<Value> = host
+        .blind
+        .iter()
+        .map(|blind| json!({"hook": blind.hook, "reason": blind.reason, "causes": blind.causes}))
+        .collect();
+    line(
+        "watching",
+        json!({
+            "time": rfc3339(wall(host, host.since)),
+            "host": host.name, "boot_id": host.boot_id, "kernel": host.release,
+            "hooks": host.hooks, "blind": blind,
+        }),
+    )
+}
+
+/// Told when an incident is first known, or (`update`) known better.
+pub fn incident(incident: &Incident, host: &Host, update: bool) -> Vec<u8> {
+    let fault = incident.fault.as_ref();
+    line(
+        if update { "update" } else { "incident" },
+        json!({
+            "id": incident.id,
+            "number": incident.number,
+            "time": rfc3339(wall(host, incident.first)),
+            "last": rfc3339(wall(host, incident.last)),
+            "host": host.name,
+            "boot_id": host.boot_id,
+            "victim": victim(incident, host),
+            "fault": fault.map(|_| fault_json(incident, host)),
+            "file": fault.map(|_| file(incident, host)),
+            "cause": cause(incident, host),
+            "signal": signal(incident),
+            "outcome": incident.outcome.name(),
+            "exit": exit(incident, host),
+            "restart": null,
+            "stack": null,
+            "advice": incident.cause.advice,
+            "complete": incident.lost == 0,
+            "lost": incident.lost,
+        }),
+    )
+}
+
+/// Told when events are missing.
+pub fn loss(gap: &Gap, host: &Host) -> Vec<u8> {
+    line(
+        "loss",
+        json!({
+            "time": rfc3339(wall(host, gap.to)),
+            "from": rfc3339(wall(host, gap.from)),
+            "cpu": gap.cpu, "ring": ring(gap.ring), "lost": gap.count,
+        }),
+    )
+}
+
+/// Told last.
+pub fn end(counts: &Counts, host: &Host, now: u64, reason: &str) -> Vec<u8> {
+    line(
+        "end",
+        json!({
+            "time": rfc3339(wall(host, now)),
+            "reason": reason,
+            "watched_ns": now.saturating_sub(host.since),
+            "incidents": counts.incidents, "explained": counts.explained,
+            "events": counts.events, "lost": counts.lost,
+        }),
+    )
+}
+
+/// Text, or where the bytes are no UTF-8 both a readable form and the bytes.
+pub fn text(bytes: &[u8]) -> Value {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(_) => json!({
+            "text": String::from_utf8_lossy(bytes), "bytes": BASE64_STANDARD.encode(bytes),
+        }),
+    }
+}
+
+pub fn ring(ring: u16) -> &'static str {
+    match ring {
+        tracer_common::event::ring::DECISIVE => "decisive",
+        _ => "chatty",
+    }
+}
+
+fn wall(host: &Host, ns: u64) -> i64 {
+    host.wall.saturating_add(i64::try_from(ns).unwrap_or(i64::MAX))
+}
+
+fn hex(value: u64) -> Value {
+    format!("{value:#x}").into()
+}
+
+fn victim(incident: &Incident, host: &Host) -> Value {
+    let process = incident.victim_process.as_ref();
+    let mut object = actor(&incident.victim, process, host);
+    object.insert("thread_comm".to_owned(), text(&incident.victim.task.thread_comm));
+    object.insert("tid".to_owned(), incident.victim.task.tid.into());
+    Value::Object(object)
+}
+
+/// What every process is shown with.
+fn actor(actor: &Actor, process: Option<&Process>, host: &Host) -> Map<String, Value> {
+    let Task { id, uid, ns_tgid, kthread, comm, .. } = &actor.task;
+    let parents = ancestors(actor, process);
+    let args = cmdline(actor, process);
+    let mut object = Map::new();
+    let mut put = |key: &str, value: Value| object.insert(key.to_owned(), value);
+    put("pid", id.tgid.into());
+    put("ns_pid", (*ns_tgid).into());
+    put("ppid", parents.first().map(|parent| parent.id.tgid).into());
+    put("start_time", (id.start != 0).then(|| rfc3339(wall(host, id.start))).into());
+    put("comm", text(comm));
+    put("exe", process.and_then(|process| process.exe.as_deref()).map(text).into());
+    put("cmdline", args.map(|args| args.iter().map(|arg| text(arg)).collect::<Vec<_>>()).into());
+    if args.is_none() {
+        let why = if *kthread {
+            "a kernel thread has none"
+        } else {
+            "not readable in the kernel (lockdown), and the process was gone before /proc was read"
+        };
+        put("cmdline_why", why.into());
+    }
+    put("uid", (*uid).into());
+    put("cgroup", process.and_then(|process| process.cgroup.as_deref()).map(text).into());
+    put("cgroup_id", actor.task.cgroup.into());
+    put("ancestors", parents.iter().map(ancestor).collect());
+    object
+}
+
+fn ancestor(ancestor: &Ancestor) -> Value {
+    json!({"pid": ancestor.id.tgid, "comm": text(&ancestor.comm)})
+}
+
+fn fault_json(incident: &Incident, host: &Host) -> Value {
+    let Some(fault) = &incident.fault else { return Value::Null };
+    let (address, exact) = incident.address().unwrap_or((fault.address, false));
+    json!({
+        "access": access(fault.access),
+        "mode": match fault.mode {
+            Mode::User => "user",
+            Mode::Kernel => "kernel",
+            Mode::Remote => "remote",
+        },
+        "address": hex(address),
+        "address_exact": exact,
+        "ip": fault.ip.map(hex),
+        "file_offset": incident.file_offset(host.page_size),
+        "pgoff": fault.pgoff,
+        "handler": match fault.handler {
+            Handler::FilemapFault => "filemap_fault",
+            Handler::ShmemFault => "shmem_fault",
+            Handler::Other(_) => "unknown",
+        },
+        "owner_pid": fault.owner_tgid,
+        "count": incident.count,
+        "threads": incident.threads.len(),
+    })
+}
+
+/// The access as one word.
+pub fn access(access: Access) -> &'static str {
+    match access {
+        Access::Read => "read",
+        Access::Write => "write",
+        Access::Exec => "exec",
+    }
+}
+
+fn file(incident: &Incident, host: &Host) -> Value {
+    let (Some(fault), Some(file)) = (&incident.fault, &incident.file) else { return Value::Null };
+    let inode = &fault.inode;
+    let mut object = json!({
+        "path": file.path.as_deref().map(text),
+        "dev": inode.id.dev.to_string(),
+        "inode": inode.id.ino,
+        "generation": inode.id.generation,
+        "fstype": file.fstype(inode.magic).as_deref().map(text),
+        "size": inode.size,
+        "nlink": inode.nlink,
+        "deleted": file.deleted,
+        "mount": file.mount.as_ref().map(|mount| json!({
+            "point": text(&mount.point), "source": text(&mount.source),
+        })),
+        "mapping": {
+            "start": hex(fault.vm_start), "end": hex(fault.vm_end),
+            "file_offset": fault.vm_pgoff.saturating_mul(host.page_size),
+        },
+    });
+    if let Some(why) = file.why {
+        object["path_why"] = why.into();
+    }
+    object
+}
+
+fn cause(incident: &Incident, host: &Host) -> Value {
+    let verdict = &incident.cause;
+    let shrink = verdict.shrink.as_ref();
+    let sender = incident.signal.as_ref().filter(|_| verdict.class == Class::Sent);
+    let process = incident.culprit_process.as_ref();
+    let culprit = shrink
+        .map(|shrink| &shrink.actor)
+        .or(sender.map(|signal| &signal.sender))
+        .map(|culprit| Value::Object(actor(culprit, process, host)));
+    json!({
+        "class": verdict.class.name(),
+        "confidence": verdict.confidence.name(),
+        "summary": verdict.summary,
+        "how": shrink.map(|shrink| how(shrink.how)),
+        "old_size": shrink.map(|shrink| shrink.inode.size),
+        "new_size": shrink.map(|shrink| shrink.new_size),
+        "time": shrink.map(|shrink| rfc3339(wall(host, shrink.begin))),
+        "before_ns": shrink.map(|shrink| incident.first.saturating_sub(shrink.begin)),
+        "mapped": shrink.map(|shrink| shrink.mapped),
+        "culprit": culprit,
+        "others": verdict.others.iter().map(|other| other_json(other, host)).collect::<Vec<_>>(),
+    })
+}
+
+fn other_json(shrink: &Shrink, host: &Host) -> Value {
+    json!({
+        "pid": shrink.actor.task.id.tgid, "comm": text(&shrink.actor.task.comm),
+        "how": how(shrink.how), "old_size": shrink.inode.size, "new_size": shrink.new_size,
+        "time": rfc3339(wall(host, shrink.begin)),
+    })
+}
+
+fn signal(incident: &Incident) -> Value {
+    let Some(signal) = &incident.signal else { return Value::Null };
+    json!({
+        "number": signal.number,
+        "name": "SIGBUS",
+        "code": signal.code,
+        "code_name": code_name(signal.code),
+        "address": (signal.code > 0 && signal.code != 0x80).then(|| hex(signal.address)),
+        "disposition": incident.disposition.map(|disposition| match disposition {
+            Disposition::Default => "default",
+            Disposition::Ignore => "ignored",
+            Disposition::Handler => "handler",
+        }),
+    })
+}
+
+/// include/uapi/asm-generic/siginfo.h
+pub fn code_name(code: i32) -> Option<&'static str> {
+    Some(match code {
+        0 => "SI_USER",
+        -1 => "SI_QUEUE",
+        -6 => "SI_TKILL",
+        0x80 => "SI_KERNEL",
+        1 => "BUS_ADRALN",
+        2 => "BUS_ADRERR",
+        3 => "BUS_OBJERR",
+        4 => "BUS_MCEERR_AR",
+        5 => "BUS_MCEERR_AO",
+        _ => return None,
+    })
+}
+
+fn exit(incident: &Incident, host: &Host) -> Value {
+    let Some(exit) = &incident.exit else { return Value::Null };
+    let signal = exit.code & 0x7f;
+    json!({
+        "signal": (signal != 0).then_some(signal),
+        "code": (signal == 0).then_some(exit.code >> 8 & 0xff),
+        "core": exit.code & 0x80 != 0,
+        "time": rfc3339(wall(host, exit.time)),
+    })
+}

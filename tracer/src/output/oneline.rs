@@ -1,0 +1,46 @@
+//! One line an incident, for logs and grep.
+use jiff::tz::TimeZone;
+
+use super::{
+    escape::escape,
+    format::{clock, size},
+    human::{headline, who},
+};
+use crate::{
+    correlate::{incident::Incident, rules::Class},
+    event::model::Host,
+};
+
+/// `10:03:07.121 geo-api[1234] SIGBUS, killed: truncated /efs/x at 52.1 MiB by cp[5678]`
+pub fn incident(incident: &Incident, host: &Host, zone: &TimeZone) -> Vec<u8> {
+    let wall = host.wall.saturating_add(i64::try_from(incident.first).unwrap_or(i64::MAX));
+    let mut out = format!(
+        "{} {} {}: {}",
+        clock(wall, zone),
+        who(&incident.victim),
+        headline(incident),
+        incident.cause.class.name(),
+    );
+    if let Some(file) = &incident.file {
+        let path = file.path.as_deref().map_or_else(|| "(name unknown)".to_owned(), escape);
+        out.push_str(&format!(" {path}"));
+    }
+    if let Some(offset) = incident.file_offset(host.page_size) {
+        out.push_str(&format!(" at {}", size(offset)));
+    }
+    let cause = &incident.cause;
+    if let Some(shrink) = &cause.shrink {
+        let (old, new) = (size(shrink.inode.size), size(shrink.new_size));
+        out.push_str(&format!(", {old} → {new} by {}", who(&shrink.actor)));
+    } else if let (Class::Sent, Some(signal)) = (cause.class, &incident.signal) {
+        out.push_str(&format!(" by {}", who(&signal.sender)));
+    }
+    if incident.count > 1 {
+        out.push_str(&format!(", {} times", incident.count));
+    }
+    if incident.lost != 0 {
+        out.push_str(" (incomplete)");
+    }
+    out.push_str(&format!(" #{}\n", incident.number));
+    out.into_bytes()
+}

@@ -1,0 +1,385 @@
+//! The wiring of a live watch: rings → decode → enrich → engine → filter → writer.
+use std::{
+    collections::HashSet,
+    ffi::OsString,
+    fs::File,
+    io::Write as _,
+    os::unix::process::ExitStatusExt as _,
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use tokio::{
+    process::{Child, Command},
+    signal::unix::{SignalKind, signal},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+
+use crate::{
+    cli::Trace,
+    correlate::{
+        engine::{Engine, HOLD, Update},
+        incident::Incident,
+    },
+    enrich::{mount, process},
+    event::{
+        decode::decode,
+        model::{Actor, Blind, Dev, Event, Host, ProcessId, Stamp},
+        stream,
+    },
+    failure::Failure,
+    probe::{
+        facts::Facts,
+        load::{self, Armed},
+        plan::{self, Missing},
+        privilege,
+        reader::Reader,
+    },
+    writer::Writer,
+};
+
+/// How often time moves forward while something is open.
+const TICK: Duration = Duration::from_millis(50);
+/// How often lost events are looked for that no later event of their CPU reveals.
+const ACCOUNTS: Duration = Duration::from_secs(1);
+
+/// Watches until told to stop; gives the status to exit with.
+///
+/// # Errors
+/// Where nothing can be attached, the command cannot be started, or nobody reads any more.
+pub fn watch(args: &Trace) -> Result<ExitCode> {
+    let armed = arm(args.fail_every)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async { Watch::start(args, armed)?.run(args).await })
+}
+
+/// Attaches everything this kernel can run.
+///
+/// # Errors
+/// Where privilege is missing, or no fault and no signal could be seen.
+pub fn arm(fail_every: u32) -> Result<(Facts, Armed)> {
+    privilege::check()?;
+    let facts = Facts::gather().map_err(|error| Failure::unavailable(format!("{error:#}")))?;
+    if !facts.missing_fields.is_empty() {
+        return Err(Failure::unavailable(format!(
+            "Linux {} has no {}: its structs are not those whybus knows (5.10 to 7.3); please \
+             report this with the output of `whybus doctor`",
+            facts.release,
+            facts.missing_fields.join(", ")
+        )));
+    }
+    let armed = load::arm(&facts, plan::choose(&facts), fail_every)
+        .map_err(|error| Failure::unavailable(format!("{error:#}")))?;
+    if armed.attached.is_empty() {
+        let why: Vec<String> = armed.missing.iter().map(reason).collect();
+        return Err(Failure::unavailable(format!(
+            "no hook could be attached on Linux {}: {}; run `whybus doctor` for what to do",
+            facts.release,
+            why.join("; ")
+        )));
+    }
+    Ok((facts, armed))
+}
+
+fn reason(missing: &Missing) -> String {
+    format!("{}: {}", missing.probe.hook, missing.reason)
+}
+
+/// ns since boot (CLOCK_BOOTTIME).
+pub fn now() -> u64 {
+    clock(libc::CLOCK_BOOTTIME)
+}
+
+fn clock(id: libc::clockid_t) -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a valid clock and a place to write to.
+    unsafe { libc::clock_gettime(id, &raw mut time) };
+    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
+}
+
+/// Describes this host and what is attached.
+pub fn host(facts: &Facts, armed: &Armed) -> Host {
+    let read = |path: &str| {
+        std::fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default()
+    };
+    let since = now();
+    Host {
+        name: read("/proc/sys/kernel/hostname"),
+        boot_id: read("/proc/sys/kernel/random/boot_id"),
+        release: facts.release.clone(),
+        since,
+        wall: (clock(libc::CLOCK_REALTIME) as i64).wrapping_sub(since as i64),
+        // SAFETY: no preconditions.
+        page_size: u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096),
+        hooks: armed.attached.iter().map(|probe| probe.hook.to_string()).collect(),
+        blind: armed
+            .missing
+            .iter()
+            .map(|missing| Blind {
+                hook: missing.probe.hook.to_string(),
+                reason: missing.reason.clone(),
+                causes: missing.probe.blind.to_owned(),
+            })
+            .collect(),
+    }
+}
+
+struct Watch<'a> {
+    reader: Reader,
+    /// Holds the programs in the kernel.
+    _armed: Armed,
+    sink: Sink<'a>,
+    child: Option<Child>,
+}
+
+/// Everything behind the rings.
+struct Sink<'a> {
+    args: &'a Trace,
+    engine: Engine,
+    writer: Writer,
+    save: Option<File>,
+    /// Devices whose mount is known, or known to be unknown.
+    devices: HashSet<Dev>,
+    /// The command of `trace -- CMD`.
+    root: Option<u32>,
+    /// Incidents that passed the filter.
+    told: HashSet<String>,
+    undecodable: u64,
+}
+
+impl<'a> Watch<'a> {
+    fn start(args: &'a Trace, (facts, mut armed): (Facts, Armed)) -> Result<Self> {
+        let host = host(&facts, &armed);
+        let save = match &args.save {
+            Some(path) => {
+                let mut file = File::create(path).map_err(|error| {
+                    Failure::usage(format!("cannot save to {}: {error}", path.display()))
+                })?;
+                file.write_all(&stream::head(&host))?;
+                Some(file)
+            }
+            None => None,
+        };
+        let reader = Reader::new(&mut armed.ebpf)?;
+        let writer = Writer::new(&args.output);
+        let sink = Sink {
+            args,
+            engine: Engine::new(host),
+            writer,
+            save,
+            devices: HashSet::new(),
+            root: None,
+            told: HashSet::new(),
+            undecodable: 0,
+        };
+        Ok(Self { reader, _armed: armed, sink, child: None })
+    }
+
+    async fn run(mut self, args: &Trace) -> Result<ExitCode> {
+        self.sink.mounts()?;
+        self.sink.writer.watching(self.sink.engine.host())?;
+        if !args.command.is_empty() {
+            let child = spawn(&args.command)?;
+            self.sink.root = child.id();
+            self.child = Some(child);
+        }
+        let ended = self.until_stopped(args).await;
+        let status = self.stop(ended)?;
+        Ok(status)
+    }
+
+    /// Reads and tells until something says stop.
+    async fn until_stopped(&mut self, args: &Trace) -> Result<Ended> {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut accounts = interval(ACCOUNTS);
+        let deadline = args.duration.map(|duration| Instant::now() + duration);
+        loop {
+            let busy = !self.sink.engine.idle();
+            tokio::select! {
+                ready = self.reader.ready() => ready?,
+                _ = tick.tick(), if busy => {}
+                _ = accounts.tick() => self.account()?,
+                _ = interrupt.recv() => return Ok(Ended::Because("interrupted")),
+                _ = terminate.recv() => return Ok(Ended::Because("terminated")),
+                _ = hangup.recv() => return Ok(Ended::Because("hung up")),
+                () = until(deadline) => return Ok(Ended::Because("time is up")),
+                status = exited(&mut self.child) => return Ok(Ended::Command(status?)),
+            }
+            while self.drain()? {}
+            if args.count.is_some_and(|count| self.sink.told.len() as u64 >= count) {
+                return Ok(Ended::Because("enough seen"));
+            }
+        }
+    }
+
+    fn drain(&mut self) -> Result<bool> {
+        let Self { reader, sink, .. } = self;
+        let mut failed = None;
+        let more = reader.drain(|bytes| {
+            if let Err(error) = sink.take(bytes) {
+                failed = Some(error);
+            }
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        self.sink.advance(now())?;
+        Ok(more)
+    }
+
+    /// Tells the engine how far each CPU has numbered, so that losses at the end are seen too.
+    fn account(&mut self) -> Result<()> {
+        let states = self.reader.states();
+        // What is numbered is in the ring by now, or lost.
+        while self.drain()? {}
+        for (cpu, ring, state) in states {
+            if state.seq != 0 {
+                self.sink.note(Event::Account { cpu, ring, seq: state.seq })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Drains what is left, tells what is open and the counts.
+    fn stop(mut self, ended: Result<Ended>) -> Result<ExitCode> {
+        let ended = ended?;
+        // What belongs to the last fault may still be on its way.
+        let patience = std::time::Instant::now() + Duration::from_nanos(HOLD);
+        while !self.sink.engine.idle() && std::time::Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(10));
+            while self.drain()? {}
+        }
+        self.account()?;
+        let updates = self.sink.engine.finish();
+        self.sink.tell(&updates)?;
+        if self.sink.undecodable != 0 {
+            eprintln!("whybus: {} events could not be decoded", self.sink.undecodable);
+        }
+        let (reason, status) = match ended {
+            Ended::Because(reason) => (reason, ExitCode::SUCCESS),
+            Ended::Command(status) => ("the command ended", status),
+        };
+        let sink = &self.sink;
+        sink.writer.end(&sink.engine.counts(), sink.engine.host(), now(), reason)?;
+        Ok(status)
+    }
+}
+
+enum Ended {
+    Because(&'static str),
+    Command(ExitCode),
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn exited(child: &mut Option<Child>) -> Result<ExitCode> {
+    let Some(child) = child else { return std::future::pending().await };
+    let status = child.wait().await?;
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    Ok(ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+}
+
+fn spawn(command: &[OsString]) -> Result<Child> {
+    let (program, args) = command.split_first().context("an empty command")?;
+    Command::new(program).args(args).spawn().map_err(|error| {
+        Failure::usage(format!("cannot run {}: {error}", program.to_string_lossy()))
+    })
+}
+
+impl Sink<'_> {
+    /// One event of the kernel: saved, decoded, enriched, handed on.
+    fn take(&mut self, bytes: &[u8]) -> Result<()> {
+        if let Some(file) = &mut self.save {
+            file.write_all(&stream::record(bytes)).context("saving the event stream")?;
+        }
+        let Ok((stamp, Some(event))) = decode(bytes) else {
+            self.undecodable += 1;
+            return Ok(());
+        };
+        // /proc is asked at once: the process may be gone a moment later.
+        match &event {
+            Event::Fault(fault) => {
+                self.process(fault.actor.task.id)?;
+                if self.devices.insert(fault.inode.id.dev) {
+                    self.mounts()?;
+                }
+            }
+            Event::Shrink(shrink) if !shrink.replayed => self.process(shrink.actor.task.id)?,
+            Event::Signal(signal) if signal.code <= 0 => {
+                self.process(signal.target.id)?;
+                self.process(signal.sender.task.id)?;
+            }
+            _ => {}
+        }
+        self.engine.push(stamp, event);
+        Ok(())
+    }
+
+    fn process(&mut self, id: ProcessId) -> Result<()> {
+        match process::read(id) {
+            Some(process) => self.note(Event::Process(Box::new(process))),
+            None => Ok(()),
+        }
+    }
+
+    fn mounts(&mut self) -> Result<()> {
+        let mounts = mount::read();
+        self.devices.extend(mounts.iter().map(|mount| mount.dev));
+        self.note(Event::Mounts(mounts))
+    }
+
+    /// Hands on what user space found out itself; a saved stream needs it as much as we do.
+    fn note(&mut self, event: Event) -> Result<()> {
+        let time = now();
+        if let (Some(file), Some(bytes)) = (&mut self.save, stream::note(&event, time)) {
+            file.write_all(&stream::record(&bytes)).context("saving the event stream")?;
+        }
+        self.engine.push(Stamp { cpu: 0, ring: 0, seq: 0, time }, event);
+        Ok(())
+    }
+
+    fn advance(&mut self, now: u64) -> Result<()> {
+        let updates = self.engine.advance(now);
+        self.tell(&updates)
+    }
+
+    fn tell(&mut self, updates: &[Update]) -> Result<()> {
+        for update in updates {
+            let wanted = match update {
+                Update::Incident(incident) => {
+                    let wanted = self.ours(incident) && self.args.filter.wants(incident);
+                    if wanted {
+                        self.told.insert(incident.id.clone());
+                    }
+                    wanted
+                }
+                Update::Change(incident) => self.told.contains(&incident.id),
+                Update::Loss(_) => true,
+            };
+            if wanted {
+                self.writer.update(update, self.engine.host())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the victim is the traced command or descends from it.
+    fn ours(&self, incident: &Incident) -> bool {
+        let Some(root) = self.root else { return true };
+        let Actor { task, ancestors, .. } = &incident.victim;
+        let process = incident.victim_process.as_ref();
+        let told = process.map(|process| process.ancestors.as_slice()).unwrap_or_default();
+        task.id.tgid == root
+            || ancestors.iter().chain(told).any(|ancestor| ancestor.id.tgid == root)
+    }
+}

@@ -1,0 +1,106 @@
+//! What this kernel has and allows, gathered once at start-up.
+use std::{fs, io, path::Path};
+
+use anyhow::{Context as _, Result};
+use aya::{programs::ProgramType, sys::{BpfHelper, is_helper_supported}};
+use tracer_common::globals::{Offsets, task};
+
+use super::{
+    btf::{Btf, Param},
+    offsets, plan,
+};
+
+/// Where the running kernel publishes its types.
+pub const BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// Everything the plan is chosen by.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// `uname -r`.
+    pub release: String,
+    pub offsets: Offsets,
+    /// Struct fields the probes need and this kernel has not.
+    pub missing_fields: Vec<String>,
+    /// Hook functions that exist, with what they take.
+    pub functions: Vec<(&'static str, Vec<Param>)>,
+    pub allowed: Allowed,
+}
+
+/// What the verifier lets a program do here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowed {
+    /// `bpf_probe_read_kernel`: refused under confidentiality lockdown.
+    pub read_kernel: bool,
+    /// `bpf_get_current_task_btf`: since 5.11.
+    pub task_btf: bool,
+}
+
+impl Allowed {
+    /// How programs read the current task (`tracer_common::globals::task`).
+    pub fn task(self) -> u32 {
+        match (self.task_btf, self.read_kernel) {
+            (true, _) => task::TYPED,
+            (false, true) => task::PROBE,
+            (false, false) => task::HELPERS,
+        }
+    }
+}
+
+impl Facts {
+    /// Reads this kernel's BTF.
+    ///
+    /// # Errors
+    /// Where the kernel publishes none, or it cannot be read.
+    pub fn gather() -> Result<Self> {
+        let data = fs::read(BTF).map_err(|error| no_btf(&error))?;
+        let mut wanted: Vec<&str> = offsets::wanted().collect();
+        wanted.extend(plan::PROBES.iter().filter_map(|probe| probe.hook.function()));
+        let btf = Btf::parse(data, &wanted).with_context(|| format!("reading {BTF}"))?;
+        let (offsets, missing_fields) = offsets::resolve(&btf);
+        let mut functions: Vec<(&'static str, Vec<Param>)> = Vec::new();
+        for name in plan::PROBES.iter().filter_map(|probe| probe.hook.function()) {
+            if functions.iter().all(|(known, _)| *known != name)
+                && let Some(params) = btf.params(name)
+            {
+                functions.push((name, params));
+            }
+        }
+        Ok(Self {
+            release: release(),
+            offsets,
+            missing_fields,
+            functions,
+            allowed: Allowed {
+                read_kernel: helper(BpfHelper::BPF_FUNC_probe_read_kernel),
+                task_btf: helper(BpfHelper::BPF_FUNC_get_current_task_btf),
+            },
+        })
+    }
+}
+
+fn helper(helper: BpfHelper) -> bool {
+    // Tracing programs cannot be probed without a target; raw tracepoints share their helpers
+    // (kernel/trace/bpf_trace.c bpf_tracing_func_proto).
+    is_helper_supported(ProgramType::RawTracePoint, helper).unwrap_or(false)
+}
+
+fn no_btf(error: &io::Error) -> anyhow::Error {
+    anyhow::anyhow!(
+        "this kernel publishes no types: reading {BTF}: {error}; whybus needs a kernel built with \
+         CONFIG_DEBUG_INFO_BTF=y (Debian since 11, RHEL since 8.2, Ubuntu since 20.10) and /sys \
+         mounted"
+    )
+}
+
+/// `uname -r`.
+pub fn release() -> String {
+    fs::read_to_string("/proc/sys/kernel/osrelease")
+        .map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+}
+
+/// Whether the kernel is locked down for confidentiality, as far as it says so.
+pub fn lockdown() -> Option<String> {
+    let text = fs::read_to_string(Path::new("/sys/kernel/security/lockdown")).ok()?;
+    let mode = text.split_whitespace().find_map(|word| word.strip_prefix('['))?;
+    Some(mode.trim_end_matches(']').to_owned())
+}

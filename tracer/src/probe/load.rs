@@ -1,0 +1,98 @@
+//! Loads the object with this kernel's globals filled in and attaches what the plan names.
+use anyhow::{Context as _, Result, anyhow};
+use aya::{
+    Btf, Ebpf, EbpfLoader, Pod, VerifierLogLevel,
+    programs::{BtfTracePoint, FEntry, FExit},
+};
+use tracer_common::{LAYOUT, globals::Config};
+
+use super::{
+    facts::{BTF, Facts},
+    plan::{Hook, Missing, Plan, Probe},
+};
+
+/// The compiled probes; `cargo xtask ebpf` rebuilds them.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/whybus.bpf.o"));
+
+/// Probes in the kernel; they go when this is dropped.
+pub struct Armed {
+    pub ebpf: Ebpf,
+    pub attached: Vec<&'static Probe>,
+    pub missing: Vec<Missing>,
+}
+
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Globals(#[expect(dead_code, reason = "read as bytes")] Config);
+// SAFETY: `repr(C)`, made of u32 only, no padding.
+unsafe impl Pod for Globals {}
+
+/// Loads and attaches. Every n-th event is dropped on purpose if `fail_every` is not 0.
+///
+/// # Errors
+/// Where the object is refused as a whole. A probe that will not load or attach ends in
+/// [`Armed::missing`] instead.
+pub fn arm(facts: &Facts, plan: Plan, fail_every: u32) -> Result<Armed> {
+    let config = Globals(Config {
+        layout: LAYOUT,
+        task: facts.allowed.task(),
+        read_kernel: u32::from(facts.allowed.read_kernel),
+        // aya rewrites bpf_probe_read_user to bpf_probe_read where its probe for
+        // bpf_probe_read_kernel fails (aya-obj Function::sanitize), and that is refused.
+        read_user: u32::from(facts.allowed.read_kernel),
+        fail_every,
+        offsets: facts.offsets,
+    });
+    let mut ebpf = EbpfLoader::new()
+        // No CO-RE relocations in the object: do not let aya parse the kernel's types for it.
+        .btf(None)
+        .override_global("CONFIG", &config, true)
+        .verifier_log_level(VerifierLogLevel::DISABLE)
+        .load(OBJECT)
+        .context("loading the probes' maps into the kernel")?;
+    let btf = Btf::from_sys_fs().with_context(|| format!("reading {BTF}"))?;
+    let Plan { attach: wanted, mut missing } = plan;
+    let mut attached = Vec::new();
+    for probe in wanted {
+        match attach(&mut ebpf, &btf, probe) {
+            Ok(()) => attached.push(probe),
+            Err(error) => missing.push(Missing { probe, reason: format!("{error:#}") }),
+        }
+    }
+    drop(btf);
+    trim();
+    Ok(Armed { ebpf, attached, missing })
+}
+
+fn attach(ebpf: &mut Ebpf, btf: &Btf, probe: &Probe) -> Result<()> {
+    let program = ebpf
+        .program_mut(probe.program)
+        .ok_or_else(|| anyhow!("the object has no program {}", probe.program))?;
+    match probe.hook {
+        Hook::Fentry(function) => {
+            let program: &mut FEntry = program.try_into()?;
+            program.load(function, btf)?;
+            program.attach()?;
+        }
+        Hook::Fexit(function) => {
+            let program: &mut FExit = program.try_into()?;
+            program.load(function, btf)?;
+            program.attach()?;
+        }
+        Hook::Tracepoint(name) => {
+            let program: &mut BtfTracePoint = program.try_into()?;
+            program.load(name, btf)?;
+            program.attach()?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives the pages of the parsed types back to the system.
+fn trim() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: no preconditions.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
