@@ -261,10 +261,8 @@ pub struct Deliver {
     pub header: Header,
     pub target: Task,
     pub signal: i32,
-    pub code: i32,
     /// One of [`disposition`].
     pub disposition: u32,
-    pub pad: u32,
 }
 
 /// The last thread of a process with a recorded fault or signal exits.
@@ -285,5 +283,5 @@ macro_rules! layout {
 }
 layout! {
     Header = 32, Task = 72, Ancestor = 32, Actor = 600, Inode = 56, Fault = 776, Shrink = 736,
-    ShrinkEnd = 56, Signal = 728, Deliver = 120, Exit = 48,
+    ShrinkEnd = 56, Signal = 728, Deliver = 112, Exit = 48,
 }

@@ -1,44 +1,67 @@
 //! SIGBUS, from whatever source: generated, and delivered.
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{
+    macros::{btf_tracepoint, fentry},
+    programs::{BtfTracePointContext, FEntryContext},
+};
 use tracer_common::event::{Deliver, Signal, disposition, kind, ring};
 
 use crate::{
     emit::{claim, emit},
     globals::off,
     maps::{DELIVER, SIGNAL, VICTIMS},
-    read::{Ptr, Read, Typed},
+    read::{Probe, Ptr, Read, Typed},
     task,
 };
 
 const SIGBUS: i32 = 7;
 const SI_KERNEL: i32 = 0x80;
+/// include/linux/pid_types.h
+const PIDTYPE_PID: u32 = 0;
 
 /// `signal_generate(int sig, struct kernel_siginfo *info, struct task_struct *task, int group,
 /// int result)` (include/trace/events/signal.h), in the context of the sender.
+///
+/// Newer verifiers give `info` no type here, because it may encode SEND_SIG_* (kernel/bpf/btf.c
+/// raw_tp_null_args): only `bpf_probe_read_kernel` can follow it.
 #[btf_tracepoint(function = "signal_generate")]
 pub fn signal_generate(ctx: BtfTracePointContext) -> u32 {
     let signal: i32 = ctx.arg(0);
     if signal == SIGBUS {
         // SAFETY: the arguments are what the prototype says.
-        unsafe { generated(&ctx) };
+        unsafe { generated::<Probe>(ctx.arg(1), ctx.arg(2), ctx.arg(3), ctx.arg(4)) };
+    }
+    0
+}
+
+/// `int __send_signal_locked(int sig, struct kernel_siginfo *info, struct task_struct *t,
+/// enum pid_type type, bool force)` (kernel/signal.c, `__send_signal` until 5.17), under
+/// lockdown: `info` is typed in a function's entry. Whether the target ignores the signal is not
+/// known yet.
+#[fentry(function = "__send_signal_locked")]
+pub fn send_signal(ctx: FEntryContext) -> u32 {
+    let signal: i32 = ctx.arg(0);
+    if signal == SIGBUS {
+        let kind: u32 = ctx.arg(3);
+        let group = i32::from(kind != PIDTYPE_PID);
+        // SAFETY: the arguments are what the prototype says.
+        unsafe { generated::<Typed>(ctx.arg(1), ctx.arg(2), group, 0) };
     }
     0
 }
 
 #[inline(always)]
-unsafe fn generated(ctx: &BtfTracePointContext) -> Option<()> {
+unsafe fn generated<R: Read>(info: Ptr, target: Ptr, group: i32, result: i32) -> Option<()> {
     let scratch = claim::<Signal, _>(&SIGNAL, kind::SIGNAL, ring::DECISIVE)?;
     // SAFETY: a claimed scratch; typed loads cope with any pointer.
     unsafe {
         let event = &raw mut (*scratch).value;
-        let target: Ptr = ctx.arg(2);
         task::task::<Typed>(&raw mut (*event).target, target);
         (*event).signal = SIGBUS;
-        let (code, address) = siginfo(ctx.arg(1));
+        let (code, address) = siginfo::<R>(info);
         (*event).code = code;
         (*event).address = address;
-        (*event).group = ctx.arg(3);
-        (*event).result = ctx.arg(4);
+        (*event).group = group;
+        (*event).result = result;
         // Only a signal somebody sent has a sender worth naming.
         if code <= 0 {
             task::current(&raw mut (*event).sender);
@@ -53,19 +76,19 @@ unsafe fn generated(ctx: &BtfTracePointContext) -> Option<()> {
 /// si_code and, for a fault, si_addr. The pointer may be SEND_SIG_NOINFO (0: a user's kill) or
 /// SEND_SIG_PRIV (1: the kernel's), see kernel/signal.c __send_signal_locked.
 #[inline(always)]
-unsafe fn siginfo(info: Ptr) -> (i32, u64) {
+unsafe fn siginfo<R: Read>(info: Ptr) -> (i32, u64) {
     if info.is_null() {
         return (0, 0);
     }
     if info as u64 == 1 {
         return (SI_KERNEL, 0);
     }
-    // SAFETY: typed loads cope with any pointer. The union is read in halves: its first member
-    // is the pair (pid, uid), and a load must match the member the verifier finds first.
+    // SAFETY: `R` copes with any pointer. The union is read in halves: its first member is the
+    // pair (pid, uid), and a typed load must match the member the verifier finds first.
     unsafe {
-        let code: i32 = Typed::get(info, off!(siginfo_code));
-        let low: u32 = Typed::get(info, off!(siginfo_fields));
-        let high: u32 = Typed::get(info, off!(siginfo_fields) + 4);
+        let code: i32 = R::get(info, off!(siginfo_code));
+        let low: u32 = R::get(info, off!(siginfo_fields));
+        let high: u32 = R::get(info, off!(siginfo_fields) + 4);
         let address = if code > 0 { (high as u64) << 32 | low as u64 } else { 0 };
         (code, address)
     }
@@ -91,7 +114,6 @@ unsafe fn delivered(ctx: &BtfTracePointContext) -> Option<()> {
         let event = &raw mut (*scratch).value;
         task::current_task(&raw mut (*event).target);
         (*event).signal = SIGBUS;
-        (*event).code = siginfo(ctx.arg(1)).0;
         let handler: u64 = Typed::get(ctx.arg(2), off!(sigaction_handler));
         (*event).disposition = match handler {
             0 => disposition::DEFAULT,

@@ -166,14 +166,13 @@ fn signal(b: &mut &[u8]) -> Signal {
 fn deliver(b: &mut &[u8]) -> Result<Deliver> {
     let target = task(b);
     b.advance(4);
-    let code = b.get_i32_le();
     let disposition = match b.get_u32_le() {
         wire::disposition::DEFAULT => Disposition::Default,
         wire::disposition::IGNORE => Disposition::Ignore,
         wire::disposition::HANDLER => Disposition::Handler,
         other => return Err(anyhow!("a delivery names disposition {other}")),
     };
-    Ok(Deliver { target, code, disposition })
+    Ok(Deliver { target, disposition })
 }
 
 fn actor(b: &mut &[u8]) -> Actor {

@@ -236,7 +236,6 @@ pub enum Disposition {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deliver {
     pub target: Task,
-    pub code: i32,
     pub disposition: Disposition,
 }
 

@@ -23,7 +23,7 @@ pub struct Armed {
 
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-struct Globals(#[expect(dead_code, reason = "read as bytes")] Config);
+struct Globals(#[allow(dead_code, reason = "read as bytes")] Config);
 // SAFETY: `repr(C)`, made of u32 only, no padding.
 unsafe impl Pod for Globals {}
 
@@ -47,7 +47,7 @@ pub fn arm(facts: &Facts, plan: Plan, fail_every: u32) -> Result<Armed> {
         // No CO-RE relocations in the object: do not let aya parse the kernel's types for it.
         .btf(None)
         .override_global("CONFIG", &config, true)
-        .verifier_log_level(VerifierLogLevel::DISABLE)
+        .verifier_log_level(VerifierLogLevel::default())
         .load(OBJECT)
         .context("loading the probes' maps into the kernel")?;
     let btf = Btf::from_sys_fs().with_context(|| format!("reading {BTF}"))?;

@@ -35,80 +35,108 @@ pub struct Probe {
     /// Its name in the object.
     pub program: &'static str,
     pub hook: Hook,
-    /// The prototype it was written for: parameters, and which of them is the first that counts.
-    prototype: Option<Prototype>,
+    /// What it is for. Of the programs with one role, the first that fits a kernel is attached.
+    pub role: &'static str,
+    needs: Needs,
     /// What is unknown without it.
     pub blind: &'static str,
 }
 
-/// Which prototype a program reads its arguments by.
+/// What a program was written for.
 #[derive(Debug)]
-struct Prototype {
-    params: usize,
-    /// (index, struct the parameter points to).
-    key: (usize, &'static str),
+enum Needs {
+    /// Nothing beyond its hook.
+    Hook,
+    /// Parameters, and at which index a pointer to which struct.
+    Prototype { params: usize, key: (usize, &'static str) },
+    /// `bpf_probe_read_kernel`.
+    ReadKernel,
 }
 
-const VM_FAULT: Option<Prototype> = Some(Prototype { params: 1, key: (0, "vm_fault") });
-const NOTIFY_CHANGE_0: Option<Prototype> = Some(Prototype { params: 3, key: (0, "dentry") });
-const NOTIFY_CHANGE_1: Option<Prototype> = Some(Prototype { params: 4, key: (1, "dentry") });
+const VM_FAULT: Needs = Needs::Prototype { params: 1, key: (0, "vm_fault") };
+const NOTIFY_CHANGE_0: Needs = Needs::Prototype { params: 3, key: (0, "dentry") };
+const NOTIFY_CHANGE_1: Needs = Needs::Prototype { params: 4, key: (1, "dentry") };
+const SEND_SIGNAL: Needs = Needs::Prototype { params: 5, key: (1, "kernel_siginfo") };
 const SHRINKS: &str = "truncated, truncated-by-self: who shrank a file";
+const SIGNALS: &str = "sent, and every bus error that no file fault caused";
 
-/// Every probe. Programs for several prototypes of one hook stand side by side; at most one
-/// matches a kernel.
+/// Every probe.
 pub const PROBES: &[Probe] = &[
     Probe {
         program: "filemap_fault",
         hook: Hook::Fexit("filemap_fault"),
-        prototype: VM_FAULT,
+        role: "faults on files",
+        needs: VM_FAULT,
         blind: "faults on ext4, xfs, btrfs, NFS and FUSE files",
     },
     Probe {
         program: "shmem_fault",
         hook: Hook::Fexit("shmem_fault"),
-        prototype: VM_FAULT,
+        role: "faults on shared memory",
+        needs: VM_FAULT,
         blind: "faults on tmpfs, memfd and shared memory",
     },
     Probe {
         program: "notify_change_enter_0",
         hook: Hook::Fentry("notify_change"),
-        prototype: NOTIFY_CHANGE_0,
+        role: "shrinks",
+        needs: NOTIFY_CHANGE_0,
         blind: SHRINKS,
     },
     Probe {
         program: "notify_change_enter_1",
         hook: Hook::Fentry("notify_change"),
-        prototype: NOTIFY_CHANGE_1,
+        role: "shrinks",
+        needs: NOTIFY_CHANGE_1,
         blind: SHRINKS,
     },
     Probe {
         program: "notify_change_exit_0",
         hook: Hook::Fexit("notify_change"),
-        prototype: NOTIFY_CHANGE_0,
-        blind: SHRINKS,
+        role: "results of shrinks",
+        needs: NOTIFY_CHANGE_0,
+        blind: "whether a shrink succeeded",
     },
     Probe {
         program: "notify_change_exit_1",
         hook: Hook::Fexit("notify_change"),
-        prototype: NOTIFY_CHANGE_1,
-        blind: SHRINKS,
+        role: "results of shrinks",
+        needs: NOTIFY_CHANGE_1,
+        blind: "whether a shrink succeeded",
     },
     Probe {
         program: "signal_generate",
         hook: Hook::Tracepoint("signal_generate"),
-        prototype: None,
-        blind: "sent, and every bus error that no file fault caused",
+        role: "signals",
+        needs: Needs::ReadKernel,
+        blind: SIGNALS,
+    },
+    Probe {
+        program: "send_signal",
+        hook: Hook::Fentry("__send_signal_locked"),
+        role: "signals",
+        needs: SEND_SIGNAL,
+        blind: SIGNALS,
+    },
+    Probe {
+        program: "send_signal",
+        hook: Hook::Fentry("__send_signal"),
+        role: "signals",
+        needs: SEND_SIGNAL,
+        blind: SIGNALS,
     },
     Probe {
         program: "signal_deliver",
         hook: Hook::Tracepoint("signal_deliver"),
-        prototype: None,
+        role: "dispositions",
+        needs: Needs::Hook,
         blind: "whether a handler ran (outcomes exited and survived)",
     },
     Probe {
         program: "sched_process_exit",
         hook: Hook::Tracepoint("sched_process_exit"),
-        prototype: None,
+        role: "exits",
+        needs: Needs::Hook,
         blind: "how the victim ended (exit status, core dump)",
     },
 ];
@@ -131,15 +159,17 @@ pub struct Plan {
 pub fn choose(facts: &Facts) -> Plan {
     let mut plan = Plan::default();
     for probe in PROBES {
-        match fits(probe, facts) {
-            Fit::Yes => plan.attach.push(probe),
-            Fit::No(reason) => {
-                // A sibling for another prototype of the same hook may fit.
-                let sibling = PROBES.iter().any(|other| {
-                    other.hook == probe.hook && matches!(fits(other, facts), Fit::Yes)
-                });
-                let told = plan.missing.iter().any(|missing| missing.probe.hook == probe.hook);
-                if !sibling && !told {
+        let filled = plan.attach.iter().any(|chosen| chosen.role == probe.role);
+        if filled {
+            continue;
+        }
+        match unfit(probe, facts) {
+            None => {
+                plan.missing.retain(|missing| missing.probe.role != probe.role);
+                plan.attach.push(probe);
+            }
+            Some(reason) => {
+                if plan.missing.iter().all(|missing| missing.probe.role != probe.role) {
                     plan.missing.push(Missing { probe, reason });
                 }
             }
@@ -148,20 +178,24 @@ pub fn choose(facts: &Facts) -> Plan {
     plan
 }
 
-enum Fit {
-    Yes,
-    No(String),
-}
-
-fn fits(probe: &Probe, facts: &Facts) -> Fit {
-    let Some(name) = probe.hook.function() else {
-        return Fit::Yes;
-    };
-    let Some((_, params)) = facts.functions.iter().find(|(known, _)| *known == name) else {
-        return Fit::No(format!("this kernel has no function {name} in its BTF"));
-    };
-    match &probe.prototype {
-        Some(wanted) if !matches(wanted, params) => {
+/// Why `probe` cannot run here, if it cannot.
+fn unfit(probe: &Probe, facts: &Facts) -> Option<String> {
+    let mut params: &[Param] = &[];
+    if let Some(name) = probe.hook.function() {
+        match facts.functions.iter().find(|(known, _)| *known == name) {
+            Some((_, known)) => params = known,
+            None => return Some(format!("this kernel has no function {name} in its BTF")),
+        }
+    }
+    match probe.needs {
+        Needs::Hook => None,
+        Needs::ReadKernel if facts.allowed.read_kernel => None,
+        Needs::ReadKernel => Some("lockdown forbids bpf_probe_read_kernel".to_owned()),
+        Needs::Prototype { params: count, key: (index, target) } => {
+            let points_to = params.get(index).and_then(|param| param.points_to.as_deref());
+            if params.len() == count && points_to == Some(target) {
+                return None;
+            }
             let got: Vec<String> = params
                 .iter()
                 .map(|param| match &param.points_to {
@@ -169,14 +203,7 @@ fn fits(probe: &Probe, facts: &Facts) -> Fit {
                     None => param.name.clone(),
                 })
                 .collect();
-            Fit::No(format!("the prototype {name}({}) is not one we know", got.join(", ")))
+            Some(format!("the prototype {}({}) is not one we know", probe.hook, got.join(", ")))
         }
-        _ => Fit::Yes,
     }
-}
-
-fn matches(wanted: &Prototype, params: &[Param]) -> bool {
-    let (index, target) = wanted.key;
-    params.len() == wanted.params
-        && params.get(index).and_then(|param| param.points_to.as_deref()) == Some(target)
 }
