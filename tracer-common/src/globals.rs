@@ -127,6 +127,16 @@ pub mod task {
     pub const TYPED: u32 = 2;
 }
 
+/// How user memory can be read (`Config::read_user`).
+pub mod read_user {
+    /// Not at all.
+    pub const NONE: u32 = 0;
+    /// `bpf_probe_read_user`.
+    pub const PROBE: u32 = 1;
+    /// `bpf_snprintf` with `%pus` (since 5.13), where the former is out of reach.
+    pub const SNPRINTF: u32 = 2;
+}
+
 /// Everything the programs are told before they are loaded.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -137,7 +147,7 @@ pub struct Config {
     pub task: u32,
     /// 1 if `bpf_probe_read_kernel` may be called (no confidentiality lockdown).
     pub read_kernel: u32,
-    /// 1 if `bpf_probe_read_user` may be called.
+    /// One of [`read_user`].
     pub read_user: u32,
     /// Every n-th event finds no room (tests of loss accounting); 0 never.
     pub fail_every: u32,

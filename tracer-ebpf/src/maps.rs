@@ -24,6 +24,10 @@ pub static SHRINKS: LruHashMap<ShrinkKey, Shrink> = LruHashMap::with_max_entries
 /// How many shrinks of an inode were seen; the latest stands in slot `(n - 1) % SHRINK_SLOTS`.
 #[map]
 pub static SHRINK_COUNT: LruHashMap<u64, u64> = LruHashMap::with_max_entries(8192, 0);
+/// The shrink a thread is inside of: overlayfs calls notify_change again for the upper inode,
+/// and tells it no longer how it was reached (fs/overlayfs/inode.c ovl_setattr).
+#[map]
+pub static INSIDE: LruHashMap<u32, Outer> = LruHashMap::with_max_entries(1024, 0);
 /// Processes with a recorded fault or signal, whose exit is therefore of interest.
 #[map]
 pub static VICTIMS: LruHashMap<u32, u32> = LruHashMap::with_max_entries(4096, 0);
@@ -33,6 +37,18 @@ pub static VICTIMS: LruHashMap<u32, u32> = LruHashMap::with_max_entries(4096, 0)
 pub struct ShrinkKey {
     pub inode: u64,
     pub slot: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Outer {
+    /// `Shrink::new_size`.
+    pub new_size: i64,
+    /// `Shrink::how`.
+    pub how: u32,
+    pub pad: u32,
+    /// The inode it began with.
+    pub inode: u64,
 }
 
 /// An event with room for the path that follows it.

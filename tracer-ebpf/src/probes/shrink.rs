@@ -13,7 +13,7 @@ use crate::{
     emit::{claim, emit, now},
     globals::{config, off},
     inode::{inode, mapped},
-    maps::{SHRINK, SHRINK_COUNT, SHRINK_END, SHRINKS, Scratch, ShrinkKey, WithPath},
+    maps::{INSIDE, Outer, SHRINK, SHRINK_COUNT, SHRINK_END, SHRINKS, Scratch, ShrinkKey, WithPath},
     path::{by_load, by_probe},
     read::{Probe, Ptr, Read, Typed},
     task,
@@ -85,6 +85,17 @@ unsafe fn record(dentry: Ptr, attr: Ptr, host: Ptr, valid: u32, new_size: i64) -
         } else {
             how::TRUNCATE
         };
+        let tid = (*event).actor.task.tid;
+        let inode = (*event).inode.ptr;
+        match INSIDE.get_ptr(tid) {
+            Some(outer) if (*outer).new_size == new_size && (*outer).inode != inode => {
+                (*event).how = (*outer).how;
+            }
+            _ => {
+                let outer = Outer { new_size, how: (*event).how, pad: 0, inode };
+                let _ = INSIDE.insert(tid, outer, 0);
+            }
+        }
 
         // The inode is locked: nobody else counts or fills the slots of this one.
         let count = match SHRINK_COUNT.get_ptr((*event).inode.ptr) {
@@ -159,6 +170,9 @@ unsafe fn finish(dentry: Ptr, host: Ptr, ret: i32) -> Option<()> {
         let tid = aya_ebpf::helpers::bpf_get_current_pid_tgid() as u32;
         if (*kept).end != 0 || (*kept).actor.task.tid != tid {
             return None;
+        }
+        if INSIDE.get_ptr(tid).is_some_and(|outer| (*outer).inode == inode) {
+            let _ = INSIDE.remove(tid);
         }
         (*kept).end = now();
         (*kept).ret = ret;

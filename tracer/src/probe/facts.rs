@@ -3,7 +3,7 @@ use std::{fs, io, path::Path};
 
 use anyhow::{Context as _, Result};
 use aya::{programs::ProgramType, sys::{BpfHelper, is_helper_supported}};
-use tracer_common::globals::{Offsets, task};
+use tracer_common::globals::{Offsets, read_user, task};
 
 use super::{
     btf::{Btf, Param},
@@ -33,6 +33,8 @@ pub struct Allowed {
     pub read_kernel: bool,
     /// `bpf_get_current_task_btf`: since 5.11.
     pub task_btf: bool,
+    /// `bpf_snprintf`: since 5.13.
+    pub snprintf: bool,
 }
 
 impl Allowed {
@@ -42,6 +44,19 @@ impl Allowed {
             (true, _) => task::TYPED,
             (false, true) => task::PROBE,
             (false, false) => task::HELPERS,
+        }
+    }
+}
+
+impl Allowed {
+    /// How programs read a command line (`tracer_common::globals::read_user`).
+    pub fn read_user(self) -> u32 {
+        match (self.read_kernel, self.snprintf) {
+            (true, _) => read_user::PROBE,
+            // aya rewrites bpf_probe_read_user to bpf_probe_read where its probe for
+            // bpf_probe_read_kernel fails (aya-obj Function::sanitize), and that is refused.
+            (false, true) => read_user::SNPRINTF,
+            (false, false) => read_user::NONE,
         }
     }
 }
@@ -73,6 +88,7 @@ impl Facts {
             allowed: Allowed {
                 read_kernel: helper(BpfHelper::BPF_FUNC_probe_read_kernel),
                 task_btf: helper(BpfHelper::BPF_FUNC_get_current_task_btf),
+                snprintf: helper(BpfHelper::BPF_FUNC_snprintf),
             },
         })
     }

@@ -37,9 +37,7 @@ pub fn arm(facts: &Facts, plan: Plan, fail_every: u32) -> Result<Armed> {
         layout: LAYOUT,
         task: facts.allowed.task(),
         read_kernel: u32::from(facts.allowed.read_kernel),
-        // aya rewrites bpf_probe_read_user to bpf_probe_read where its probe for
-        // bpf_probe_read_kernel fails (aya-obj Function::sanitize), and that is refused.
-        read_user: u32::from(facts.allowed.read_kernel),
+        read_user: facts.allowed.read_user(),
         fail_every,
         offsets: facts.offsets,
     });
