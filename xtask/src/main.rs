@@ -1,1 +1,115 @@
-fn main(){}
+//! Builds, boots and measures whybus: `cargo xtask demo` and `cargo xtask test` are all a
+//! newcomer needs.
+use std::{ffi::OsString, process::ExitCode};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+mod bench;
+mod demo;
+mod ebpf;
+mod guest;
+mod kernels;
+mod scenario;
+mod setup;
+mod test;
+mod vm;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Builds, boots and measures whybus")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Show an answer: on this host if it can trace itself, otherwise in a throw-away guest
+    Demo,
+    /// Run all tests: on this host, and every scenario in a guest of every kernel
+    Test {
+        /// Only these kernels (5.10, 6.1, 6.12, newest)
+        #[arg(long = "kernel", value_name = "KERNEL")]
+        kernels: Vec<String>,
+        /// Only the tests on this host
+        #[arg(long)]
+        host: bool,
+        /// Write the normalised streams of the guests to tracer/tests/streams
+        #[arg(long)]
+        record: bool,
+    },
+    /// Build the probes into tracer/bpf
+    Ebpf {
+        /// Only check that the object in tracer/bpf belongs to the sources
+        #[arg(long)]
+        check: bool,
+    },
+    /// Boot a guest: a shell, or a command
+    Vm {
+        /// Kernels to boot, one after another (5.10, 6.1, 6.12, newest)
+        kernels: Vec<String>,
+        /// More words for the kernel's command line
+        #[arg(long, default_value = "")]
+        append: String,
+        /// What to run in the guest
+        #[arg(last = true)]
+        command: Vec<OsString>,
+    },
+    /// Count instructions in guests: what each probe adds to a call
+    Bench {
+        /// Only these kernels (5.10, 6.1, 6.12, newest)
+        #[arg(long = "kernel", value_name = "KERNEL")]
+        kernels: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Task::Demo => demo::run(),
+        Task::Test { kernels, host, record } => test::run(&kernels, host, record),
+        Task::Ebpf { check } => ebpf::run(check),
+        Task::Vm { kernels, append, command } => vm::run(&kernels, &append, &command),
+        Task::Bench { kernels } => bench::run(&kernels),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The checkout.
+fn root() -> std::path::PathBuf {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+/// Says what is being done.
+fn say(what: impl std::fmt::Display) {
+    println!("xtask: {what}");
+}
+
+/// Runs a command to its end.
+///
+/// # Errors
+/// Where it cannot be started or fails.
+fn call(command: &mut std::process::Command) -> Result<()> {
+    use anyhow::{Context as _, ensure};
+    let status = command.status().with_context(|| format!("starting {command:?}"))?;
+    ensure!(status.success(), "{command:?} ended with {status}");
+    Ok(())
+}
+
+/// Runs a command and gives what it printed.
+///
+/// # Errors
+/// Where it cannot be started or fails; the message carries its last error output.
+fn output(command: &mut std::process::Command) -> Result<String> {
+    use anyhow::{Context as _, ensure};
+    let out = command.output().with_context(|| format!("starting {command:?}"))?;
+    let error = String::from_utf8_lossy(&out.stderr);
+    ensure!(out.status.success(), "{command:?} ended with {}: {}", out.status, error.trim());
+    Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+}

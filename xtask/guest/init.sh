@@ -1,0 +1,21 @@
+#!/bin/busybox sh
+# The guest's first process: mounts, loads modules, runs the job on the kernel command line
+# (whybus.job=…), writes /results as a tar archive to the second disk and powers off.
+/bin/busybox mount -t proc proc /proc
+/bin/busybox mount -t sysfs sysfs /sys
+/bin/busybox mount -t devtmpfs devtmpfs /dev
+/bin/busybox mount -t securityfs securityfs /sys/kernel/security
+/bin/busybox mount -t tmpfs tmpfs /tmp
+export PATH=/bin:/usr/bin:/sbin:/usr/sbin HOME=/tmp LC_ALL=C
+for module in $(busybox cat /modules); do busybox insmod "$module"; done
+busybox mkdir -p /mnt/ext4 /mnt/tmpfs /results
+busybox mount -t ext4 /dev/vda /mnt/ext4
+busybox mount -t tmpfs -o size=64m tmpfs /mnt/tmpfs
+busybox ip link set lo up
+echo WHYBUS-INIT "$(busybox uname -r)"
+job=$(busybox tr ' ' '\n' </proc/cmdline | busybox sed -n 's/^whybus\.job=//p')
+. "/jobs/$job.sh"
+busybox tar -cf /dev/vdb -C / results
+busybox sync
+echo WHYBUS-DONE
+busybox poweroff -f

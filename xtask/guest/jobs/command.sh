@@ -1,0 +1,4 @@
+# One command, for `cargo xtask vm -- CMD`.
+echo
+sh /command
+echo "exit status $?"

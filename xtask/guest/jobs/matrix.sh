@@ -1,0 +1,50 @@
+# Every scenario on every file system, one tracer watching all of them.
+each() {
+    for script in /scenarios/*."$1"; do
+        name=$(basename "$script" ".$1")
+        for fs in ext4 tmpfs; do
+            dir=/mnt/$fs/$name
+            mkdir -p "$dir"
+            if [ "$1" = pre ]; then
+                sh -c 'D=$1; . /lib.sh; . "$2"' sh "$dir" "$script"
+            else
+                echo "$name $fs" >>/results/ran
+                busybox timeout 30 sh "$script" "$dir" || echo "$name $fs: status $?" >>/results/statuses
+            fi
+        done
+    done
+}
+each pre
+sleep 1
+# Blocked from before: SIGTERM must still end it (a shell's background job ignores SIGINT).
+whybus trace -o json --save /results/stream >/results/out.json 2>/results/err &
+tracer=$!
+until [ -s /results/out.json ]; do sleep 0.05; done
+each sh
+sleep 1
+kill -TERM $tracer
+wait $tracer
+echo "$?" >/results/trace.status
+whybus replay -o json /results/stream >/results/replay.json
+whybus replay --utc /results/stream >/results/replay.human 2>&1
+whybus doctor -o json >/results/doctor.json
+
+# With every third event dropped on purpose.
+dir=/mnt/ext4/loss
+mkdir -p "$dir"
+whybus trace -o json --fail-every 3 >/results/loss.json 2>/results/loss.err &
+tracer=$!
+until [ -s /results/loss.json ]; do sleep 0.05; done
+for i in 1 2 3 4; do busybox timeout 20 sh /scenarios/cp-sh.sh "$dir"; rm -f "$dir"/*; done
+kill -INT $tracer; sleep 1; kill -TERM $tracer
+wait $tracer
+
+# A command of its own, whose status is passed on.
+whybus trace -o json -- sh -c 'sh /scenarios/empty-write.sh /mnt/ext4; exit 42' >/results/command.json 2>&1
+echo "$?" >/results/command.status
+# Nobody reads any more: success.
+whybus trace --duration 1 -o json | true
+whybus trace -o json --duration 5 2>/results/pipe.err | head -c 1 >/dev/null
+# No privilege: 77.
+busybox su -s /bin/sh nobody -c 'whybus trace' 2>/results/unprivileged
+echo "$?" >/results/unprivileged.status

@@ -1,0 +1,2 @@
+# A shell on the console, for `cargo xtask vm`.
+busybox setsid busybox cttyhack sh

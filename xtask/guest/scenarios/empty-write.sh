@@ -1,0 +1,4 @@
+# An empty file, a page of it mapped, one write.
+#: {"class": "mapped-past-end", "confidence": "proven", "victim": "empty_write", "access": "write", "mode": "user", "offset": 0, "size": 0, "path": "$D/f", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true}
+. /lib.sh
+empty_write "$D/f"

@@ -1,0 +1,4 @@
+# Go, the fault turned into a panic and recovered.
+#: {"class": "mapped-past-end", "confidence": "proven", "victim": "fault", "access": "read", "mode": "user", "offset": 3, "size": 0, "path": "$D/f", "signal": "BUS_ADRERR", "disposition": "handler", "outcome": "survived", "exit": "status 0", "count": 1, "complete": true}
+. /lib.sh
+fault "$D/f" recover

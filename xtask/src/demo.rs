@@ -1,0 +1,61 @@
+//! `cargo xtask demo`: one answer, natively or in a guest.
+use std::{path::Path, process::Command, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::{
+    guest::{self, Tree},
+    kernels, say,
+    vm::Boot,
+};
+
+/// # Errors
+/// Where neither this host nor a guest can give an answer.
+pub fn run() -> Result<()> {
+    let whybus = guest::whybus()?;
+    match native(&whybus) {
+        Ok(()) => {
+            say("running on this host: its kernel and your privilege allow it");
+            let status = Command::new(&whybus).arg("demo").status()?;
+            ensure!(status.success(), "the demo ended with {status}");
+            return Ok(());
+        }
+        Err(reason) => say(format_args!("not on this host ({reason}); in a throw-away guest")),
+    }
+    let tree = Tree::build()?;
+    let kernels = kernels::fetch(&["newest".to_owned()])?;
+    let kernel = kernels.first().context("no kernel")?;
+    say(format_args!("booting Linux {} under QEMU", kernel.release));
+    let boot = Boot {
+        kernel,
+        initramfs: tree.pack(kernel)?,
+        job: "demo",
+        append: "",
+        options: &[],
+        cpus: 2,
+        patience: Duration::from_secs(180),
+        label: "demo",
+    };
+    let (_, console) = boot.run()?;
+    let shown = console.split("WHYBUS-DEMO").nth(1).context("the guest showed no demo")?;
+    println!("{}", shown.trim().replace('\r', ""));
+    ensure!(shown.contains("  by  "), "the demo named no culprit");
+    Ok(())
+}
+
+/// Why whybus cannot trace here, in a few words, if it cannot.
+fn native(whybus: &Path) -> Result<(), String> {
+    let out = Command::new(whybus).args(["doctor", "-o", "json"]).output();
+    let out = out.map_err(|error| error.to_string())?;
+    if !out.status.success() {
+        let text = String::from_utf8_lossy(&out.stderr);
+        let text = text.trim().trim_start_matches("whybus: ");
+        return Err(text.split([';', ':']).next().unwrap_or(text).to_owned());
+    }
+    let text = String::from_utf8_lossy(&out.stdout);
+    let wanted = ["fexit filemap_fault", "fentry notify_change"];
+    if let Some(missing) = wanted.iter().find(|hook| !text.contains(*hook)) {
+        return Err(format!("{missing} cannot be attached"));
+    }
+    Ok(())
+}

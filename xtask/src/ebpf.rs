@@ -1,0 +1,130 @@
+//! Builds the probes. The object is checked in, with the hashes of what it was made from, so
+//! that users need neither this nor LLVM.
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use sha2::{Digest as _, Sha256};
+
+use crate::{call, root, say, setup};
+
+const OBJECT: &str = "tracer/bpf/whybus.bpf.o";
+const MANIFEST: &str = "tracer/bpf/manifest";
+
+/// Builds, or with `check` compares.
+///
+/// # Errors
+/// Where the build fails, or the checked-in object is not that of the sources.
+pub fn run(check: bool) -> Result<()> {
+    if !check {
+        let built = build()?;
+        install(&built)?;
+        say(format_args!("{OBJECT} is up to date"));
+        return Ok(());
+    }
+    ensure!(
+        fs::read_to_string(root().join(MANIFEST)).ok().as_deref() == Some(manifest()?.as_str()),
+        "{OBJECT} was not made from these sources: run `cargo xtask ebpf` and commit the result"
+    );
+    if setup::packages(setup::COMPILER, "rebuilding the probes").is_err() {
+        say("the object belongs to the sources by their hashes; not rebuilt, no compiler for it");
+        return Ok(());
+    }
+    let same = fs::read(build()?)? == fs::read(root().join(OBJECT))?;
+    ensure!(same, "{OBJECT} differs from a fresh build: run `cargo xtask ebpf` and commit it");
+    say(format_args!("{OBJECT} is what the sources build"));
+    Ok(())
+}
+
+/// Compiles and strips the probes; gives the object.
+///
+/// # Errors
+/// Where something is missing or the compiler refuses.
+pub fn build() -> Result<PathBuf> {
+    setup::packages(setup::COMPILER, "compiling the probes")?;
+    let linker = setup::bpf_linker()?;
+    let target = root().join("target/ebpf");
+    let mut path = vec![linker];
+    path.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
+    // The object must not depend on where it was built.
+    let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
+    let registry = env::var_os("CARGO_HOME").map_or_else(
+        || Path::new(&env::var_os("HOME").unwrap_or_default()).join(".cargo"),
+        PathBuf::from,
+    );
+    let flags = [
+        "--cfg=bpf_target_arch=\"x86_64\"".to_owned(),
+        "-Cdebuginfo=2".to_owned(),
+        "-Clink-arg=--btf".to_owned(),
+        remap(&root(), "/whybus"),
+        remap(&registry, "/cargo"),
+    ];
+    let mut command = Command::new("/usr/bin/cargo");
+    command
+        .current_dir(root())
+        .args(["build", "--quiet", "--release", "--locked", "-Zbuild-std=core"])
+        .args(["--target", "bpfel-unknown-none", "--package", "tracer-ebpf", "--target-dir"])
+        .arg(&target)
+        .env("PATH", env::join_paths(path)?)
+        .env("RUSTC", "/usr/bin/rustc")
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env_remove("RUSTUP_TOOLCHAIN")
+        .env_remove("RUSTFLAGS")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+    call(&mut command).context("compiling the probes")?;
+    let made = target.join("bpfel-unknown-none/release/whybus");
+    let stripped = target.join("whybus.bpf.o");
+    let mut strip = Command::new("/usr/lib/llvm-22/bin/llvm-objcopy");
+    call(strip.arg("--strip-debug").arg(&made).arg(&stripped)).context("stripping the probes")?;
+    Ok(stripped)
+}
+
+/// Puts a built object where the tracer includes it from.
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn install(built: &Path) -> Result<()> {
+    let object = fs::read(built)?;
+    let target = root().join(OBJECT);
+    // An untouched file keeps its time, and the tracer need not be compiled again.
+    if fs::read(&target).ok().as_deref() != Some(&object) {
+        fs::write(&target, &object).with_context(|| format!("writing {OBJECT}"))?;
+    }
+    let manifest = manifest()?;
+    if fs::read_to_string(root().join(MANIFEST)).ok().as_deref() != Some(&manifest) {
+        fs::write(root().join(MANIFEST), manifest)?;
+    }
+    Ok(())
+}
+
+/// A line a source file: its hash and name.
+fn manifest() -> Result<String> {
+    let mut files = BTreeMap::new();
+    for dir in ["tracer-common", "tracer-ebpf"] {
+        collect(&root().join(dir), &mut files)?;
+    }
+    let mut out = String::from("# Made by `cargo xtask ebpf`: what whybus.bpf.o was built from.\n");
+    for (file, hash) in files {
+        out.push_str(&format!("{hash}  {file}\n"));
+    }
+    Ok(out)
+}
+
+fn collect(dir: &Path, files: &mut BTreeMap<String, String>) -> Result<()> {
+    for entry in fs::read_dir(dir).with_context(|| format!("reading {}", dir.display()))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, files)?;
+            continue;
+        }
+        let Ok(name) = path.strip_prefix(root()) else { bail!("{} is elsewhere", path.display()) };
+        let hash = Sha256::digest(fs::read(&path)?);
+        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        files.insert(name.display().to_string(), hex);
+    }
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! Packs what a guest boots with: programs, whybus, the programs under test, the jobs.
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::{call, kernels, root, say, setup};
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// A directory tree for the initramfs, common to all kernels.
+pub struct Tree {
+    dir: PathBuf,
+}
+
+impl Tree {
+    /// Builds everything that runs in a guest.
+    ///
+    /// # Errors
+    /// Where something does not compile, or a package cannot be had.
+    pub fn build() -> Result<Self> {
+        setup::packages(setup::GUESTS, "making and booting guests")?;
+        let whybus = whybus()?;
+        let programs = kernels::programs()?;
+        let dir = root().join("target/guest/tree");
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir)?;
+        for sub in ["dev", "proc", "sys", "tmp", "mnt", "etc", "usr"] {
+            fs::create_dir_all(dir.join(sub))?;
+        }
+        // As Debian's usrmerge has it; the packages of bookworm still ship both.
+        for sub in ["bin", "sbin", "lib", "lib64"] {
+            fs::create_dir_all(dir.join("usr").join(sub))?;
+            symlink(format!("usr/{sub}"), dir.join(sub))?;
+        }
+        for sub in ["bin", "sbin", "lib", "lib64", "usr/bin", "usr/sbin", "usr/lib", "usr/lib64"] {
+            let from = programs.join(sub);
+            if from.is_dir() {
+                let to = dir.join("usr").join(sub.trim_start_matches("usr/"));
+                call(Command::new("cp").args(["-a", "--"]).arg(from.join(".")).arg(to))?;
+            }
+        }
+        prune(&dir.join("usr/lib"))?;
+        let bin = dir.join("usr/bin");
+        symlink("dash", bin.join("sh")).or_else(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => Ok(()),
+            _ => Err(error),
+        })?;
+        fs::copy("/bin/busybox", bin.join("busybox")).context("copying busybox-static")?;
+        fs::copy(&whybus, bin.join("whybus"))?;
+        fs::write(dir.join("etc/passwd"), "root:x:0:0::/tmp:/bin/sh\nnobody:x:65534:65534::/tmp:/bin/sh\n")?;
+        fs::write(dir.join("etc/group"), "root:x:0:\nnogroup:x:65534:\n")?;
+        compile(&bin)?;
+        let guest = root().join("xtask/guest");
+        for sub in ["jobs", "scenarios", "lockdown"] {
+            call(Command::new("cp").arg("-r").arg(guest.join(sub)).arg(dir.join(sub)))?;
+        }
+        fs::copy(guest.join("lib.sh"), dir.join("lib.sh"))?;
+        fs::copy(guest.join("init.sh"), dir.join("init"))?;
+        fs::set_permissions(dir.join("init"), fs::Permissions::from_mode(0o755))?;
+        Ok(Self { dir })
+    }
+
+    /// Puts a file into the tree.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn add(&self, name: &str, content: &[u8]) -> Result<()> {
+        fs::write(self.dir.join(name), content)?;
+        Ok(())
+    }
+
+    /// The initramfs for one kernel.
+    ///
+    /// # Errors
+    /// Where it cannot be packed.
+    pub fn pack(&self, kernel: &kernels::Kernel) -> Result<PathBuf> {
+        let _ = fs::remove_dir_all(self.dir.join("modules.d"));
+        fs::create_dir_all(self.dir.join("modules.d"))?;
+        let mut list = String::new();
+        for module in &kernel.modules {
+            let name = module.file_name().unwrap_or_default().to_string_lossy();
+            fs::copy(module, self.dir.join("modules.d").join(&*name))?;
+            list.push_str(&format!("/modules.d/{name}\n"));
+        }
+        fs::write(self.dir.join("modules"), list)?;
+        let out = root().join("target/guest").join(format!("initramfs-{}", kernel.series));
+        let shell = "find . -print0 | cpio --null --create --format=newc --quiet --reproducible";
+        let mut cpio = Command::new("sh");
+        cpio.args(["-c", shell]).current_dir(&self.dir).stdout(fs::File::create(&out)?);
+        call(&mut cpio).context("packing the initramfs")?;
+        Ok(out)
+    }
+}
+
+/// The static whybus that is shipped, and tested.
+///
+/// # Errors
+/// Where it does not compile.
+pub fn whybus() -> Result<PathBuf> {
+    say("building whybus, static");
+    let mut cargo = Command::new("cargo");
+    cargo
+        .current_dir(root())
+        .args(["build", "--quiet", "--release", "--locked", "--package", "tracer"])
+        .args(["--target", TARGET])
+        .env("RUSTFLAGS", "-C target-feature=+crt-static");
+    call(&mut cargo).context("building whybus")?;
+    Ok(root().join("target").join(TARGET).join("release/whybus"))
+}
+
+/// Documentation, locale data and the larger libraries no scenario needs: they cost boot time.
+fn prune(lib: &Path) -> Result<()> {
+    for sub in ["x86_64-linux-gnu/gconv", "x86_64-linux-gnu/security", "python3.11/config-3.11-x86_64-linux-gnu"] {
+        let _ = fs::remove_dir_all(lib.join(sub));
+    }
+    Ok(())
+}
+
+/// The programs under test: C, and Go.
+fn compile(bin: &Path) -> Result<()> {
+    let dir = root().join("xtask/guest");
+    for entry in fs::read_dir(&dir)? {
+        let path = entry?.path();
+        let name = path.file_stem().unwrap_or_default().to_owned();
+        match path.extension().and_then(|ext| ext.to_str()) {
+            Some("c") => {
+                let mut gcc = Command::new("gcc");
+                gcc.args(["-static", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"]);
+                call(gcc.arg(bin.join(name)).arg(&path))?;
+            }
+            Some("go") => {
+                let cache = setup::cache()?.join("go");
+                let mut go = Command::new("go");
+                go.args(["build", "-trimpath", "-o"]).arg(bin.join(name)).arg(&path);
+                go.env("CGO_ENABLED", "0").env("GO111MODULE", "off").env("GOFLAGS", "");
+                go.env("GOCACHE", cache).env("GOTOOLCHAIN", "local").stdin(Stdio::null());
+                call(&mut go)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

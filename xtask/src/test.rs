@@ -1,0 +1,317 @@
+//! `cargo xtask test`: everything, on this host and in a guest of every kernel.
+use std::{
+    fs,
+    process::Command,
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::{
+    ebpf,
+    guest::Tree,
+    kernels::{self, Kernel, SERIES},
+    root, say,
+    scenario::{self, Run, Scenario},
+    setup,
+    vm::{Boot, Results},
+};
+
+/// # Errors
+/// Where a test failed, or could not be run though it should.
+pub fn run(wanted: &[String], host_only: bool, record: bool) -> Result<()> {
+    let started = Instant::now();
+    let mut skipped = Vec::new();
+    match setup::packages(setup::COMPILER, "compiling the probes") {
+        Ok(()) => {
+            say("building the probes from source");
+            let built = ebpf::build()?;
+            let same = fs::read(&built)? == fs::read(root().join("tracer/bpf/whybus.bpf.o"))?;
+            ensure!(same, "tracer/bpf is not what the sources build: run `cargo xtask ebpf` and commit it");
+        }
+        Err(error) => skipped.push(format!("building the probes: {error:#}")),
+    }
+    say("tests on this host");
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(root()).args(["test", "--quiet", "--locked"]);
+    let host = cargo.status()?.success();
+    let (mut passed, mut failed) = (u32::from(host), u32::from(!host));
+    let mut table = Vec::new();
+    if !host_only {
+        match setup::packages(setup::GUESTS, "making and booting guests") {
+            Ok(()) => {
+                let reports = guests(wanted, record)?;
+                for report in reports {
+                    passed += report.passed;
+                    failed += report.failed;
+                    table.push(report);
+                }
+            }
+            Err(error) => skipped.push(format!("the guest matrix: {error:#}")),
+        }
+    }
+    println!("\nhost: cargo test {}", if host { "passed" } else { "failed" });
+    for Report { kernel, scenarios, passed, failed, seconds, .. } in &table {
+        println!("Linux {kernel}: {scenarios} scenario runs and checks, {passed} passed, {failed} failed, {seconds} s");
+    }
+    for what in &skipped {
+        println!("skipped: {what}");
+    }
+    println!("in {} s", started.elapsed().as_secs());
+    let skipped = match skipped.len() {
+        0 => String::new(),
+        count => format!(", {count} skipped"),
+    };
+    println!("{passed} passed, {failed} failed{skipped}");
+    ensure!(failed == 0, "{failed} failed");
+    Ok(())
+}
+
+/// How one boot went.
+struct Report {
+    kernel: String,
+    scenarios: usize,
+    passed: u32,
+    failed: u32,
+    seconds: u64,
+}
+
+/// Boots every kernel, each plainly and locked down, two at a time.
+fn guests(wanted: &[String], record: bool) -> Result<Vec<Report>> {
+    let scenarios = scenario::read(&root().join("xtask/guest/scenarios"))?;
+    let lockdown = scenario::read(&root().join("xtask/guest/lockdown"))?;
+    let tree = Tree::build()?;
+    let kernels = kernels::fetch(wanted)?;
+    // Packed before anything boots: packing changes the tree.
+    let mut boots = Vec::new();
+    for kernel in &kernels {
+        let initramfs = tree.pack(kernel)?;
+        for locked in [false, true] {
+            boots.push(Boot {
+                kernel,
+                initramfs: initramfs.clone(),
+                job: if locked { "lockdown" } else { "matrix" },
+                append: if locked { "lockdown=confidentiality" } else { "" },
+                options: &[],
+                cpus: 2,
+                patience: Duration::from_secs(900),
+                label: if locked { "lockdown" } else { "matrix" },
+            });
+        }
+    }
+    say(format_args!("{} scenarios on {} kernels", scenarios.len(), kernels.len()));
+    let queue = std::sync::Mutex::new(boots.into_iter().enumerate());
+    let (sender, receiver) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            let (queue, sender) = (&queue, sender.clone());
+            let (scenarios, lockdown) = (&scenarios, &lockdown);
+            scope.spawn(move || {
+                loop {
+                    let next = queue.lock().ok().and_then(|mut queue| queue.next());
+                    let Some((i, boot)) = next else { break };
+                    let started = Instant::now();
+                    let runs = boot.run().map(|(results, _)| {
+                        if boot.job == "matrix" {
+                            if record && let Err(error) = keep(boot.kernel, &results) {
+                                say(format_args!("not recorded: {error:#}"));
+                            }
+                            matrix(scenarios, &results)
+                        } else {
+                            locked(lockdown, &results)
+                        }
+                    });
+                    let report = report(&boot, runs, started.elapsed());
+                    let _ = sender.send((i, report));
+                }
+            });
+        }
+    });
+    drop(sender);
+    let mut reports: Vec<(usize, Report)> = receiver.into_iter().collect();
+    reports.sort_by_key(|(i, _)| *i);
+    Ok(reports.into_iter().map(|(_, report)| report).collect())
+}
+
+fn report(boot: &Boot<'_>, runs: Result<Vec<Run>>, took: Duration) -> Report {
+    let mut name = boot.kernel.release.clone();
+    if boot.job == "lockdown" {
+        name.push_str(", locked down");
+    }
+    let runs = runs.unwrap_or_else(|error| {
+        vec![Run { name: "the guest".to_owned(), faults: vec![format!("{error:#}")] }]
+    });
+    let mut failed = 0;
+    for run in &runs {
+        if !run.faults.is_empty() {
+            failed += 1;
+            println!("FAILED {} on Linux {name}", run.name);
+            for fault in &run.faults {
+                println!("    {fault}");
+            }
+        }
+    }
+    say(format_args!("Linux {name}: {} of {} passed", runs.len() - failed, runs.len()));
+    Report {
+        kernel: name,
+        scenarios: runs.len(),
+        passed: (runs.len() - failed) as u32,
+        failed: failed as u32,
+        seconds: took.as_secs(),
+    }
+}
+
+fn matrix(scenarios: &[Scenario], results: &Results) -> Vec<Run> {
+    let out = text(results, "out.json");
+    let mut runs = scenario::judge(scenarios, &text(results, "ran"), &scenario::incidents(&out));
+    let mut check = |name: &str, result: Result<()>| {
+        let faults = result.err().map(|error| vec![format!("{error:#}")]).unwrap_or_default();
+        runs.push(Run { name: name.to_owned(), faults });
+    };
+    check("every JSON line is valid", ["out.json", "replay.json", "loss.json", "command.json"]
+        .iter()
+        .try_for_each(|name| valid(&text(results, name)).with_context(|| (*name).to_owned())));
+    check("SIGTERM ends with the counts", ended(&out, &text(results, "trace.status")));
+    check("nothing is lost", nothing_lost(&out));
+    check("a replay tells the same", same(&out, &text(results, "replay.json")));
+    check("what people read is inert", inert(&text(results, "replay.human")));
+    check("losses are told, and mark what they touch", losses(&text(results, "loss.json")));
+    check("a command's status is passed on", command(results));
+    check("a closed pipe is success", silent(&text(results, "pipe.err")));
+    check("no privilege is 77", unprivileged(results));
+    check("doctor finds everything", doctor(&text(results, "doctor.json")));
+    runs
+}
+
+fn locked(scenarios: &[Scenario], results: &Results) -> Vec<Run> {
+    let out = text(results, "out.json");
+    let mut runs = scenario::judge(scenarios, &text(results, "ran"), &scenario::incidents(&out));
+    let on = text(results, "lockdown").contains("[confidentiality]");
+    let faults = if on { Vec::new() } else { vec!["lockdown was not on".to_owned()] };
+    runs.push(Run { name: "lockdown is on".to_owned(), faults });
+    runs
+}
+
+fn text(results: &Results, name: &str) -> String {
+    results.get(name).map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
+}
+
+fn values(stream: &str) -> Vec<Value> {
+    stream.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// Holds every line against the schema the tool itself prints.
+fn valid(stream: &str) -> Result<()> {
+    let schema = serde_json::from_str(include_str!("../../tracer/src/output/schema.json"))?;
+    let mut schemas = boon::Schemas::new();
+    let mut compiler = boon::Compiler::new();
+    compiler.enable_format_assertions();
+    compiler.add_resource("whybus.json", schema).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let index = compiler.compile("whybus.json", &mut schemas).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let mut lines = 0;
+    for line in stream.lines() {
+        let value: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
+        if let Err(error) = schemas.validate(&value, index) {
+            bail!("{error:#}\n{line}");
+        }
+        lines += 1;
+    }
+    ensure!(lines >= 2, "only {lines} lines");
+    Ok(())
+}
+
+fn ended(out: &str, status: &str) -> Result<()> {
+    ensure!(status.trim() == "0", "status {status}");
+    let values = values(out);
+    let last = values.last().context("no output")?;
+    ensure!(last["kind"] == "end" && last["reason"] == "terminated", "the last line is {last}");
+    let told = scenario::incidents(out).len() as u64;
+    ensure!(last["incidents"] == told, "{told} incidents were told, {last} counts otherwise");
+    ensure!(last["explained"] == told, "not all were explained: {last}");
+    Ok(())
+}
+
+fn nothing_lost(out: &str) -> Result<()> {
+    let lost: Vec<Value> = values(out).into_iter().filter(|value| value["kind"] == "loss").collect();
+    ensure!(lost.is_empty(), "{lost:?}");
+    Ok(())
+}
+
+/// A replay has the same incidents with the same ids, and says the same of them.
+fn same(live: &str, replay: &str) -> Result<()> {
+    let (live, replay) = (scenario::incidents(live), scenario::incidents(replay));
+    ensure!(live.len() == replay.len(), "{} live, {} replayed", live.len(), replay.len());
+    for live in &live {
+        let same = replay.iter().find(|other| other["id"] == live["id"]);
+        let same = same.with_context(|| format!("the replay lacks {live}"))?;
+        for key in ["cause", "file", "outcome", "signal", "exit", "fault"] {
+            ensure!(live[key] == same[key], "{key} of {}: {} live, {} replayed", live["id"], live[key], same[key]);
+        }
+    }
+    Ok(())
+}
+
+fn inert(text: &str) -> Result<()> {
+    ensure!(text.contains("\\x1b[2J\\nb\\xff\\u{202e}x\"'"), "the hostile name is missing or not escaped");
+    let bad = text.chars().find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
+    ensure!(bad.is_none(), "a control character got through: {bad:?}");
+    Ok(())
+}
+
+fn losses(stream: &str) -> Result<()> {
+    let values = values(stream);
+    let lost: u64 = values.iter().filter(|v| v["kind"] == "loss").filter_map(|v| v["lost"].as_u64()).sum();
+    let end = values.last().context("no output")?;
+    ensure!(lost > 0 && end["lost"] == lost, "{lost} told as lost, {} counted", end["lost"]);
+    let incidents = scenario::incidents(stream);
+    ensure!(!incidents.is_empty(), "no incident at all");
+    let marked = incidents.iter().filter(|incident| incident["complete"] == false).count();
+    ensure!(marked > 0, "no incident is marked incomplete");
+    for incident in &incidents {
+        let lost = incident["lost"].as_u64().unwrap_or(0);
+        ensure!((incident["complete"] == false) == (lost > 0), "complete contradicts lost: {incident}");
+        let shaky = incident["cause"]["class"] == "mapped-past-end" && incident["complete"] == false;
+        ensure!(!shaky || incident["cause"]["confidence"] != "proven", "proven in spite of losses: {incident}");
+    }
+    Ok(())
+}
+
+fn command(results: &Results) -> Result<()> {
+    let status = text(results, "command.status");
+    ensure!(status.trim() == "42", "status {status}");
+    let out = text(results, "command.json");
+    ensure!(scenario::incidents(&out).len() == 1, "not one incident: {out}");
+    Ok(())
+}
+
+fn silent(errors: &str) -> Result<()> {
+    ensure!(!errors.contains("whybus:") && !errors.contains("panicked"), "{errors}");
+    Ok(())
+}
+
+fn unprivileged(results: &Results) -> Result<()> {
+    let (status, text) = (text(results, "unprivileged.status"), text(results, "unprivileged"));
+    ensure!(status.trim() == "77", "status {status}: {text}");
+    ensure!(text.contains("CAP_BPF") && text.contains("CAP_PERFMON"), "{text}");
+    Ok(())
+}
+
+fn doctor(report: &str) -> Result<()> {
+    let report: Value = serde_json::from_str(report)?;
+    ensure!(report["blind"].as_array().is_some_and(Vec::is_empty), "blind: {}", report["blind"]);
+    Ok(())
+}
+
+/// Keeps the recorded stream as a golden file of `cargo test`.
+fn keep(kernel: &Kernel, results: &Results) -> Result<()> {
+    ensure!(SERIES.contains(&kernel.series.as_str()), "not a kernel of the matrix");
+    let dir = root().join("tracer/tests/streams");
+    fs::create_dir_all(&dir)?;
+    let stream = results.get("stream").context("no stream")?;
+    fs::write(dir.join(format!("{}.stream", kernel.series)), stream)?;
+    fs::write(dir.join(format!("{}.json", kernel.series)), text(results, "replay.json"))?;
+    fs::write(dir.join(format!("{}.txt", kernel.series)), text(results, "replay.human"))?;
+    Ok(())
+}
