@@ -259,7 +259,8 @@ pub mod disposition {
 #[derive(Clone, Copy)]
 pub struct Deliver {
     pub header: Header,
-    pub target: Task,
+    /// Who receives it: the current task, so all of it can be told.
+    pub target: Actor,
     pub signal: i32,
     /// One of [`disposition`].
     pub disposition: u32,
@@ -283,5 +284,5 @@ macro_rules! layout {
 }
 layout! {
     Header = 32, Task = 72, Ancestor = 32, Actor = 600, Inode = 56, Fault = 776, Shrink = 736,
-    ShrinkEnd = 56, Signal = 728, Deliver = 112, Exit = 48,
+    ShrinkEnd = 56, Signal = 728, Deliver = 640, Exit = 48,
 }

@@ -76,7 +76,7 @@ unsafe fn family<R: Read>(out: *mut Actor, current: Ptr) {
 
 /// Fills `out` for the current task.
 #[inline(always)]
-pub unsafe fn current_task(out: *mut Task) {
+unsafe fn current_task(out: *mut Task) {
     // SAFETY: `out` points into a claimed scratch.
     unsafe {
         let ids = bpf_get_current_pid_tgid();

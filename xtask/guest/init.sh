@@ -1,12 +1,12 @@
-#!/bin/busybox sh
+#!/bin/sh
 # The guest's first process: mounts, loads modules, runs the job on the kernel command line
 # (whybus.job=…), writes /results as a tar archive to the second disk and powers off.
-/bin/busybox mount -t proc proc /proc
-/bin/busybox mount -t sysfs sysfs /sys
-/bin/busybox mount -t devtmpfs devtmpfs /dev
-/bin/busybox mount -t securityfs securityfs /sys/kernel/security
-/bin/busybox mount -t tmpfs tmpfs /tmp
 export PATH=/bin:/usr/bin:/sbin:/usr/sbin HOME=/tmp LC_ALL=C
+busybox mount -t proc proc /proc
+busybox mount -t sysfs sysfs /sys
+busybox mount -t devtmpfs devtmpfs /dev
+busybox mount -t securityfs securityfs /sys/kernel/security
+busybox mount -t tmpfs tmpfs /tmp
 for module in $(busybox cat /modules); do busybox insmod "$module"; done
 busybox mkdir -p /mnt/ext4 /mnt/tmpfs /results
 busybox mount -t ext4 /dev/vda /mnt/ext4

@@ -174,6 +174,7 @@ fn matrix(scenarios: &[Scenario], results: &Results) -> Vec<Run> {
         .iter()
         .try_for_each(|name| valid(&text(results, name)).with_context(|| (*name).to_owned())));
     check("SIGTERM ends with the counts", ended(&out, &text(results, "trace.status")));
+    check("every program under test did its part", parts(&text(results, "statuses")));
     check("nothing is lost", nothing_lost(&out));
     check("a replay tells the same", same(&out, &text(results, "replay.json")));
     check("what people read is inert", inert(&text(results, "replay.human")));
@@ -230,6 +231,15 @@ fn ended(out: &str, status: &str) -> Result<()> {
     let told = scenario::incidents(out).len() as u64;
     ensure!(last["incidents"] == told, "{told} incidents were told, {last} counts otherwise");
     ensure!(last["explained"] == told, "not all were explained: {last}");
+    Ok(())
+}
+
+/// 99 is how the programs under test say that something else failed than what was meant to;
+/// 143 is one that was killed because it took too long.
+fn parts(statuses: &str) -> Result<()> {
+    let bad = |line: &&str| line.ends_with(" 99") || line.ends_with(" 143");
+    let bad: Vec<&str> = statuses.lines().filter(bad).collect();
+    ensure!(bad.is_empty(), "{}", bad.join("; "));
     Ok(())
 }
 

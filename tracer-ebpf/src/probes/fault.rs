@@ -152,7 +152,6 @@ unsafe fn send_shrink(kept: *mut Shrink) -> Option<()> {
         let header = (*event).header;
         core::ptr::copy_nonoverlapping(kept, event, 1);
         (*event).header = header;
-        (*event).header.time = (*kept).begin;
         (*event).flags |= SHRINK_REPLAYED;
         (*event).path_len = 0;
         if emit(scratch, size_of::<Shrink>() as u32) {

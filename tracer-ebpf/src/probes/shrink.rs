@@ -183,7 +183,6 @@ unsafe fn finish(dentry: Ptr, host: Ptr, ret: i32) -> Option<()> {
             let header = (*event).header;
             core::ptr::copy_nonoverlapping(kept, event, 1);
             (*event).header = header;
-            (*event).header.time = (*kept).begin;
             (*event).flags |= SHRINK_MAPPED;
             if send(scratch, core::ptr::null(), dentry) {
                 (*kept).sent = 1;

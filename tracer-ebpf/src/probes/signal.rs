@@ -112,7 +112,7 @@ unsafe fn delivered(ctx: &BtfTracePointContext) -> Option<()> {
     // SAFETY: a claimed scratch; typed loads cope with any pointer.
     unsafe {
         let event = &raw mut (*scratch).value;
-        task::current_task(&raw mut (*event).target);
+        task::current(&raw mut (*event).target);
         (*event).signal = SIGBUS;
         let handler: u64 = Typed::get(ctx.arg(2), off!(sigaction_handler));
         (*event).disposition = match handler {

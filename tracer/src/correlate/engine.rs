@@ -119,8 +119,17 @@ impl Engine {
         self.waiting.is_empty() && self.open.is_empty()
     }
 
-    /// Takes one event in, in any order.
+    /// Takes one event in: those of one CPU and ring in the order of their numbers, as the ring
+    /// buffer gives them, otherwise in any order.
     pub fn push(&mut self, stamp: Stamp, event: Event) {
+        let numbered = match event {
+            // A CPU has numbered so far: the next one would be …
+            Event::Account { cpu, ring, seq } => {
+                Stamp { cpu, ring, seq: seq + 1, time: stamp.time }
+            }
+            _ => stamp,
+        };
+        self.account(numbered, matches!(event, Event::Account { .. }));
         self.arrivals += 1;
         let key = (stamp.time, stamp.cpu, stamp.ring, stamp.seq, self.arrivals);
         self.waiting.insert(key, event);
@@ -149,7 +158,6 @@ impl Engine {
     }
 
     fn take(&mut self, stamp: Stamp, event: Event) {
-        self.account(stamp);
         match event {
             Event::Fault(fault) => self.fault(stamp.time, *fault),
             Event::Shrink(shrink) => self.shrink(*shrink),
@@ -161,23 +169,23 @@ impl Engine {
                 self.processes.insert(process.id, *process);
             }
             Event::Mounts(mounts) => self.mounts = mounts,
-            Event::Account { cpu, ring, seq } => {
-                self.account(Stamp { cpu, ring, seq: seq + 1, time: stamp.time });
-            }
+            Event::Account { .. } => {}
         }
     }
 
-    /// Notices what is missing from a CPU's numbering. Notes of user space carry number 0.
-    fn account(&mut self, stamp: Stamp) {
+    /// Notices what is missing from a CPU's numbering before `stamp`, which itself is there
+    /// unless it is only the `next` to come. Notes of user space carry number 0.
+    fn account(&mut self, stamp: Stamp, next: bool) {
         if stamp.seq == 0 {
             return;
         }
-        self.counts.events += 1;
+        self.counts.events += u64::from(!next);
         let last = self.numbered.entry((stamp.cpu, stamp.ring)).or_insert((0, self.host.since));
         let missing = stamp.seq.saturating_sub(last.0 + 1);
         let from = last.1;
-        if stamp.seq > last.0 {
-            *last = (stamp.seq, stamp.time);
+        let seen = stamp.seq - u64::from(next);
+        if seen > last.0 || next {
+            *last = (seen.max(last.0), stamp.time);
         }
         if missing != 0 {
             let Stamp { cpu, ring, time, .. } = stamp;
@@ -308,7 +316,7 @@ impl Engine {
     }
 
     fn deliver(&mut self, time: u64, deliver: &Deliver) {
-        let target = deliver.target.id;
+        let target = deliver.target.task.id;
         let waits = |open: &&mut Open| {
             !open.done
                 && open.incident.victim.task.id.same(target)
@@ -317,6 +325,10 @@ impl Engine {
         if let Some(open) = self.open.iter_mut().rev().find(waits) {
             let incident = &mut open.incident;
             incident.disposition = Some(deliver.disposition);
+            // Whom a signal was sent to is known by name only where it arrives.
+            if incident.fault.is_none() && incident.victim.partial {
+                incident.victim = deliver.target.clone();
+            }
             let outcome = match deliver.disposition {
                 // force_sig_fault() resets an ignored or blocked signal to the default
                 // (kernel/signal.c force_sig_info_to_task).

@@ -164,7 +164,7 @@ fn signal(b: &mut &[u8]) -> Signal {
 }
 
 fn deliver(b: &mut &[u8]) -> Result<Deliver> {
-    let target = task(b);
+    let target = actor(b);
     b.advance(4);
     let disposition = match b.get_u32_le() {
         wire::disposition::DEFAULT => Disposition::Default,

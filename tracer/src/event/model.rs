@@ -235,7 +235,7 @@ pub enum Disposition {
 /// A SIGBUS reached its task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deliver {
-    pub target: Task,
+    pub target: Actor,
     pub disposition: Disposition,
 }
 

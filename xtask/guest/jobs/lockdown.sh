@@ -7,7 +7,7 @@ for fs in ext4 tmpfs; do
     dir=/mnt/$fs/cp-lockdown
     mkdir -p "$dir"
     echo "cp-lockdown $fs" >>/results/ran
-    busybox timeout 60 sh /lockdown/cp-lockdown.sh "$dir" || echo "$fs: status $?" >>/results/statuses
+    busybox timeout 60 /bin/sh /lockdown/cp-lockdown.sh "$dir" || echo "$fs: status $?" >>/results/statuses
 done
 sleep 1
 kill -TERM $tracer

@@ -9,7 +9,7 @@ each() {
                 sh -c 'D=$1; . /lib.sh; . "$2"' sh "$dir" "$script"
             else
                 echo "$name $fs" >>/results/ran
-                busybox timeout 30 sh "$script" "$dir" || echo "$name $fs: status $?" >>/results/statuses
+                busybox timeout 30 /bin/sh "$script" "$dir" || echo "$name $fs: status $?" >>/results/statuses
             fi
         done
     done
@@ -35,8 +35,8 @@ mkdir -p "$dir"
 whybus trace -o json --fail-every 3 >/results/loss.json 2>/results/loss.err &
 tracer=$!
 until [ -s /results/loss.json ]; do sleep 0.05; done
-for i in 1 2 3 4; do busybox timeout 20 sh /scenarios/cp-sh.sh "$dir"; rm -f "$dir"/*; done
-kill -INT $tracer; sleep 1; kill -TERM $tracer
+for i in 1 2 3 4; do busybox timeout 20 /bin/sh /scenarios/cp-sh.sh "$dir"; rm -f "$dir"/*; done
+kill -INT $tracer
 wait $tracer
 
 # A command of its own, whose status is passed on.

@@ -1,2 +1,2 @@
 # A shell on the console, for `cargo xtask vm`.
-busybox setsid busybox cttyhack sh
+busybox setsid busybox cttyhack /bin/sh
