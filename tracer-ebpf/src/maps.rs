@@ -8,6 +8,8 @@ use tracer_common::{
     globals::RingState,
 };
 
+use crate::path::Walk;
+
 /// What decides an answer: faults, fatal signals, exits of victims.
 #[map]
 pub static DECISIVE: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
@@ -56,6 +58,7 @@ pub struct Outer {
 pub struct WithPath<T> {
     pub event: T,
     pub path: [u8; PATH + 256],
+    pub walk: Walk,
 }
 
 // Events are too large for the 512-byte stack: one scratch an event kind and CPU. A program

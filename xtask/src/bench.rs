@@ -1,4 +1,182 @@
-//! `cargo xtask bench`
-pub fn run(_kernels: &[String]) -> anyhow::Result<()> {
-    anyhow::bail!("not yet")
+//! `cargo xtask bench`: what each probe adds to a call, in instructions. Under `-icount` one
+//! instruction is one virtual nanosecond, so the figures are exact and repeatable, also on a
+//! loaded machine.
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::{
+    guest::Tree,
+    kernels::{self, Kernel},
+    say,
+    vm::Boot,
+};
+
+/// Added instructions per call of `filemap_fault` that design §8 grants, by kernel.
+const BUDGET: [(&str, f64); 4] = [("5.10", 56.0), ("6.1", 182.0), ("6.12", 193.0), ("newest", 165.0)];
+const SLACK: f64 = 1.1;
+/// Two rounds of the same code differ by up to this much, by the state of the page allocator;
+/// that no program ran at all is checked exactly.
+const NOISE: f64 = 8.0;
+/// What the guest program does in one run: rounds × operations.
+const CALLS: f64 = 9.0 * 2048.0;
+
+/// # Errors
+/// Where a guest fails or a budget does not hold.
+pub fn run(wanted: &[String]) -> Result<()> {
+    let tree = Tree::build()?;
+    let mut broken = Vec::new();
+    for kernel in kernels::fetch(wanted)? {
+        say(format_args!("counting instructions on Linux {}", kernel.release));
+        let boot = Boot {
+            kernel: &kernel,
+            initramfs: tree.pack(&kernel)?,
+            job: "bench",
+            append: "mitigations=off nokaslr norandmaps",
+            options: &["-icount", "shift=0,sleep=off"],
+            cpus: 1,
+            patience: Duration::from_secs(900),
+            label: "bench",
+        };
+        let (results, _) = boot.run()?;
+        let text = results.get("bench").context("the guest measured nothing")?;
+        let figures = Figures::parse(&String::from_utf8_lossy(text));
+        figures.print(&kernel);
+        broken.extend(figures.check(&kernel));
+    }
+    for what in &broken {
+        println!("OVER BUDGET: {what}");
+    }
+    ensure!(broken.is_empty(), "{} budgets do not hold", broken.len());
+    Ok(())
+}
+
+/// (workload, file system)
+type Work = (String, String);
+
+#[derive(Default)]
+struct Figures {
+    /// Instructions per operation, by what was attached.
+    per_call: BTreeMap<Work, BTreeMap<String, f64>>,
+    /// How often all programs together ran in one run of the workload.
+    runs: BTreeMap<Work, u64>,
+    order: Vec<Work>,
+    armed: Option<f64>,
+    verified: Vec<u64>,
+    rss: Option<u64>,
+}
+
+impl Figures {
+    fn parse(text: &str) -> Self {
+        let mut figures = Self::default();
+        for line in text.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let number = |i: usize| words.get(i).and_then(|word| word.parse::<f64>().ok());
+            match words.as_slice() {
+                ["armed", ..] => figures.armed = number(2).zip(number(1)).map(|(b, a)| b - a),
+                ["verified", count] => figures.verified.extend(count.parse::<u64>()),
+                ["rss", kib] => figures.rss = kib.parse().ok(),
+                ["runs", name, fs, counts @ ..] => {
+                    let halves: Vec<&[&str]> = counts.split(|word| *word == "/").collect();
+                    let sum = |half: &[&str]| half.iter().filter_map(|n| n.parse::<u64>().ok()).sum::<u64>();
+                    if let [before, after] = halves.as_slice() {
+                        let work = ((*name).to_owned(), (*fs).to_owned());
+                        figures.runs.insert(work, sum(after).saturating_sub(sum(before)));
+                    }
+                }
+                [what, name, fs, _] => {
+                    let work = ((*name).to_owned(), (*fs).to_owned());
+                    if !figures.order.contains(&work) {
+                        figures.order.push(work.clone());
+                    }
+                    if let Some(value) = number(3) {
+                        figures.per_call.entry(work).or_default().insert((*what).to_owned(), value);
+                    }
+                }
+                _ => {}
+            }
+        }
+        figures
+    }
+
+    fn of(&self, work: &Work, what: &str) -> Option<f64> {
+        self.per_call.get(work)?.get(what).copied()
+    }
+
+    fn added(&self, work: &Work, what: &str) -> Option<f64> {
+        // The lower of the two rounds without anything: caches of the guest warm up.
+        let none = self.of(work, "none")?.min(self.of(work, "again")?);
+        Some(self.of(work, what)? - none)
+    }
+
+    fn print(&self, kernel: &Kernel) {
+        println!("\n### Linux {}\n", kernel.release);
+        println!("| workload | instructions | whybus adds | an empty kretprobe adds | programs run per operation |");
+        println!("|---|--:|--:|--:|--:|");
+        for work in &self.order {
+            let show = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.0}"));
+            let operations = match work.0.as_str() {
+                "fork-exit" | "shrink-mapped" | "shrink-unmapped" => 9.0 * 64.0,
+                _ => CALLS,
+            };
+            let runs = self.runs.get(work).map_or("–".to_owned(), |runs| format!("{:.2}", *runs as f64 / operations));
+            println!(
+                "| {} on {} | {} | {} | {} | {runs} |",
+                work.0,
+                work.1,
+                show(self.of(work, "none")),
+                show(self.added(work, "whybus")),
+                show(self.added(work, "kretprobe")),
+            );
+        }
+        let verified: Vec<String> = self.verified.iter().map(u64::to_string).collect();
+        if !verified.is_empty() {
+            println!("\nInstructions the verifier walked, by program: {}.", verified.join(", "));
+        }
+        if let Some(armed) = self.armed {
+            println!("\nStart to armed: {armed:.2} s of one instruction a nanosecond.");
+        }
+        if let Some(rss) = self.rss {
+            println!("Resident: {:.1} MiB.", rss as f64 / 1024.0);
+        }
+    }
+
+    /// The budgets that do not hold.
+    fn check(&self, kernel: &Kernel) -> Vec<String> {
+        let mut broken = Vec::new();
+        let mut over = |what: String| broken.push(format!("{what} on {}", kernel.release));
+        let work = |name: &str| (name.to_owned(), "ext4".to_owned());
+        let faults = work("private-write");
+        let budget = BUDGET.iter().find(|(series, _)| *series == kernel.series);
+        let limit = budget.map_or(f64::MAX, |(_, budget)| budget * SLACK);
+        match (self.added(&faults, "whybus"), self.added(&faults, "kretprobe")) {
+            (Some(added), Some(kretprobe)) => {
+                if added > limit {
+                    over(format!("filemap_fault: {added:.0} instead of at most {limit:.0}"));
+                }
+                if added > kretprobe / 3.0 {
+                    over(format!("filemap_fault: {added:.0} is more than a third of {kretprobe:.0}"));
+                }
+            }
+            _ => over("filemap_fault was not measured".to_owned()),
+        }
+        // The figures mean nothing unless the program ran exactly as often as was thought.
+        let ran = self.runs.get(&faults).copied().unwrap_or(0) as f64 / CALLS;
+        if !(0.99..1.01).contains(&ran) {
+            over(format!("filemap_fault ran {ran:.2} times a fault"));
+        }
+        for name in ["anonymous", "fault-around"] {
+            // Growing the stack, loading the program and the like fault on files, too.
+            let ran = self.runs.get(&work(name)).copied().unwrap_or(u64::MAX);
+            if ran as f64 > CALLS / 100.0 {
+                over(format!("{name}: programs ran {ran} times"));
+            }
+            match self.added(&work(name), "whybus") {
+                Some(added) if added > NOISE => over(format!("{name}: {added:.1} instead of 0")),
+                Some(_) => {}
+                None => over(format!("{name} was not measured")),
+            }
+        }
+        broken
+    }
 }

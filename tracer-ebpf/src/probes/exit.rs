@@ -1,6 +1,7 @@
 //! The end of a process that a fault or signal was recorded for.
 use aya_ebpf::{
-    helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, programs::BtfTracePointContext,
+    EbpfContext as _, cty::c_void, helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint,
+    programs::BtfTracePointContext,
 };
 use tracer_common::event::{Exit, kind, ring};
 
@@ -19,15 +20,19 @@ const SIGNAL_GROUP_EXIT: u32 = 4;
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn sched_process_exit(ctx: BtfTracePointContext) -> u32 {
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-    if VICTIMS.get_ptr(tgid).is_some() {
-        // SAFETY: the argument is what the prototype says.
-        unsafe { exited(ctx.arg(0), tgid) };
-    }
+    if VICTIMS.get_ptr(tgid).is_some() { victim_exited(ctx.as_ptr()) } else { 0 }
+}
+
+#[inline(never)]
+fn victim_exited(ctx: *mut c_void) -> u32 {
+    // SAFETY: the argument is what the prototype says.
+    unsafe { exited(BtfTracePointContext::new(ctx).arg(0)) };
     0
 }
 
 #[inline(always)]
-unsafe fn exited(task: Ptr, tgid: u32) -> Option<()> {
+unsafe fn exited(task: Ptr) -> Option<()> {
+    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
     // SAFETY: typed loads cope with any pointer; a claimed scratch.
     unsafe {
         let signal: Ptr = Typed::get(task, off!(task_signal));

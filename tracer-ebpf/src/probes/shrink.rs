@@ -4,6 +4,9 @@
 //! The record is written at entry, because a reader can fault before the call returns, and
 //! confirmed or taken back at exit.
 use aya_ebpf::{
+    EbpfContext as _,
+    cty::c_void,
+    helpers::bpf_get_current_pid_tgid,
     macros::{fentry, fexit},
     programs::{FEntryContext, FExitContext},
 };
@@ -30,38 +33,78 @@ const ATTR_OPEN: u32 = 1 << 15;
 /// `int notify_change(struct dentry *, struct iattr *, struct inode **)` (fs/attr.c, to 5.11).
 #[fentry(function = "notify_change")]
 pub fn notify_change_enter_0(ctx: FEntryContext) -> u32 {
-    enter(ctx.arg(0), ctx.arg(1))
+    if resizes(ctx.arg(1)) { enter_0(ctx.as_ptr()) } else { 0 }
 }
 
 /// `int notify_change(struct mnt_idmap *, struct dentry *, struct iattr *, …)` (from 5.12;
 /// the first argument was a `struct user_namespace *` until 6.2).
 #[fentry(function = "notify_change")]
 pub fn notify_change_enter_1(ctx: FEntryContext) -> u32 {
-    enter(ctx.arg(1), ctx.arg(2))
+    if resizes(ctx.arg(2)) { enter_1(ctx.as_ptr()) } else { 0 }
 }
 
 #[fexit(function = "notify_change")]
 pub fn notify_change_exit_0(ctx: FExitContext) -> u32 {
-    exit(ctx.arg(0), ctx.arg(1), ctx.arg(3))
+    if may_have_resized(ctx.arg(1)) { exit_0(ctx.as_ptr()) } else { 0 }
 }
 
 #[fexit(function = "notify_change")]
 pub fn notify_change_exit_1(ctx: FExitContext) -> u32 {
-    exit(ctx.arg(1), ctx.arg(2), ctx.arg(4))
+    if may_have_resized(ctx.arg(2)) { exit_1(ctx.as_ptr()) } else { 0 }
+}
+
+#[inline(always)]
+fn resizes(attr: Ptr) -> bool {
+    // SAFETY: the argument is what the prototype says; typed loads cope with any pointer.
+    unsafe { Typed::get::<u32>(attr, off!(iattr_valid)) & ATTR_SIZE != 0 }
+}
+
+/// The file system may have rewritten ia_valid (xfs adds bits, NFS clears ATTR_SIZE where nothing
+/// changes): whatever came from truncate keeps one of these. What counts in the end is whether an
+/// unfinished record of this thread is there.
+#[inline(always)]
+fn may_have_resized(attr: Ptr) -> bool {
+    // SAFETY: as in `resizes`.
+    unsafe {
+        let valid: u32 = Typed::get(attr, off!(iattr_valid));
+        valid & (ATTR_SIZE | ATTR_OPEN | ATTR_FILE) != 0
+    }
+}
+
+// Not inlined, as in `fault`: changes of mode and owner must not pay for what they do not use.
+#[inline(never)]
+fn enter_0(ctx: *mut c_void) -> u32 {
+    let ctx = FEntryContext::new(ctx);
+    enter(ctx.arg(0), ctx.arg(1))
+}
+
+#[inline(never)]
+fn enter_1(ctx: *mut c_void) -> u32 {
+    let ctx = FEntryContext::new(ctx);
+    enter(ctx.arg(1), ctx.arg(2))
+}
+
+#[inline(never)]
+fn exit_0(ctx: *mut c_void) -> u32 {
+    let ctx = FExitContext::new(ctx);
+    exit(ctx.arg(0), ctx.arg(3))
+}
+
+#[inline(never)]
+fn exit_1(ctx: *mut c_void) -> u32 {
+    let ctx = FExitContext::new(ctx);
+    exit(ctx.arg(1), ctx.arg(4))
 }
 
 #[inline(always)]
 fn enter(dentry: Ptr, attr: Ptr) -> u32 {
     // SAFETY: the arguments are what the prototype says; typed loads cope with any pointer.
     unsafe {
-        let valid: u32 = Typed::get(attr, off!(iattr_valid));
-        if valid & ATTR_SIZE == 0 {
-            return 0;
-        }
         let new_size: i64 = Typed::get(attr, off!(iattr_size));
         let host: Ptr = Typed::get(dentry, off!(dentry_inode));
         let old_size: i64 = Typed::get(host, off!(inode_size));
         if new_size < old_size {
+            let valid: u32 = Typed::get(attr, off!(iattr_valid));
             record(dentry, attr, host, valid, new_size);
         }
     }
@@ -131,43 +174,35 @@ unsafe fn send(scratch: *mut Scratch<WithPath<Shrink>>, mnt: Ptr, dentry: Ptr) -
     unsafe {
         let event = &raw mut (*scratch).value.event;
         let out = &raw mut (*scratch).value.path;
-        let path = if config!(read_kernel) != 0 {
-            by_probe(out, mnt, dentry)
+        let walk = &raw mut (*scratch).value.walk;
+        if config!(read_kernel) != 0 {
+            by_probe(out, walk, mnt, dentry);
         } else {
-            by_load(out, dentry)
-        };
-        (*event).path_flags = path.flags;
-        (*event).path_len = path.len;
-        let len = (&raw const path.len).read_volatile() & (PATH as u32 - 1);
+            by_load(out, walk, dentry);
+        }
+        let len = (&raw const (*walk).len).read_volatile() & (PATH as u32 - 1);
+        (*event).path_flags = (*walk).flags;
+        (*event).path_len = len;
         emit(scratch, size_of::<Shrink>() as u32 + len)
     }
 }
 
 #[inline(always)]
-fn exit(dentry: Ptr, attr: Ptr, ret: u64) -> u32 {
+fn exit(dentry: Ptr, ret: u64) -> u32 {
     // SAFETY: as in `enter`.
-    unsafe {
-        // The file system may have rewritten ia_valid (xfs adds bits, NFS clears ATTR_SIZE on a
-        // no-op): what counts is whether an unfinished record of this thread is there.
-        let valid: u32 = Typed::get(attr, off!(iattr_valid));
-        if valid & (ATTR_SIZE | ATTR_OPEN | ATTR_FILE) == 0 && ret as i32 == 0 {
-            return 0;
-        }
-        let host: Ptr = Typed::get(dentry, off!(dentry_inode));
-        finish(dentry, host, ret as i32);
-    }
+    unsafe { finish(Typed::get(dentry, off!(dentry_inode)), ret as i32) };
     0
 }
 
 #[inline(always)]
-unsafe fn finish(dentry: Ptr, host: Ptr, ret: i32) -> Option<()> {
+unsafe fn finish(host: Ptr, ret: i32) -> Option<()> {
     // SAFETY: map values; the inode is still locked.
     unsafe {
         let inode = host as u64;
         let count = *SHRINK_COUNT.get_ptr(inode)?;
         let key = ShrinkKey { inode, slot: count.wrapping_sub(1) % SHRINK_SLOTS };
         let kept = SHRINKS.get_ptr_mut(key)?;
-        let tid = aya_ebpf::helpers::bpf_get_current_pid_tgid() as u32;
+        let tid = bpf_get_current_pid_tgid() as u32;
         if (*kept).end != 0 || (*kept).actor.task.tid != tid {
             return None;
         }
@@ -184,7 +219,8 @@ unsafe fn finish(dentry: Ptr, host: Ptr, ret: i32) -> Option<()> {
             core::ptr::copy_nonoverlapping(kept, event, 1);
             (*event).header = header;
             (*event).flags |= SHRINK_MAPPED;
-            if send(scratch, core::ptr::null(), dentry) {
+            // The fault names the file; walking here too would double what is to be verified.
+            if emit(scratch, size_of::<Shrink>() as u32) {
                 (*kept).sent = 1;
             }
         }

@@ -1,5 +1,7 @@
 //! SIGBUS, from whatever source: generated, and delivered.
 use aya_ebpf::{
+    EbpfContext as _,
+    cty::c_void,
     macros::{btf_tracepoint, fentry},
     programs::{BtfTracePointContext, FEntryContext},
 };
@@ -25,11 +27,14 @@ const PIDTYPE_PID: u32 = 0;
 /// raw_tp_null_args): only `bpf_probe_read_kernel` can follow it.
 #[btf_tracepoint(function = "signal_generate")]
 pub fn signal_generate(ctx: BtfTracePointContext) -> u32 {
-    let signal: i32 = ctx.arg(0);
-    if signal == SIGBUS {
-        // SAFETY: the arguments are what the prototype says.
-        unsafe { generated::<Probe>(ctx.arg(1), ctx.arg(2), ctx.arg(3), ctx.arg(4)) };
-    }
+    if ctx.arg::<i32>(0) == SIGBUS { bus_generated(ctx.as_ptr()) } else { 0 }
+}
+
+#[inline(never)]
+fn bus_generated(ctx: *mut c_void) -> u32 {
+    let ctx = BtfTracePointContext::new(ctx);
+    // SAFETY: the arguments are what the prototype says.
+    unsafe { generated::<Probe>(ctx.arg(1), ctx.arg(2), ctx.arg(3), ctx.arg(4)) };
     0
 }
 
@@ -39,13 +44,15 @@ pub fn signal_generate(ctx: BtfTracePointContext) -> u32 {
 /// known yet.
 #[fentry(function = "__send_signal_locked")]
 pub fn send_signal(ctx: FEntryContext) -> u32 {
-    let signal: i32 = ctx.arg(0);
-    if signal == SIGBUS {
-        let kind: u32 = ctx.arg(3);
-        let group = i32::from(kind != PIDTYPE_PID);
-        // SAFETY: the arguments are what the prototype says.
-        unsafe { generated::<Typed>(ctx.arg(1), ctx.arg(2), group, 0) };
-    }
+    if ctx.arg::<i32>(0) == SIGBUS { bus_sent(ctx.as_ptr()) } else { 0 }
+}
+
+#[inline(never)]
+fn bus_sent(ctx: *mut c_void) -> u32 {
+    let ctx = FEntryContext::new(ctx);
+    let group = i32::from(ctx.arg::<u32>(3) != PIDTYPE_PID);
+    // SAFETY: the arguments are what the prototype says.
+    unsafe { generated::<Typed>(ctx.arg(1), ctx.arg(2), group, 0) };
     0
 }
 
@@ -98,11 +105,13 @@ unsafe fn siginfo<R: Read>(info: Ptr) -> (i32, u64) {
 /// context of the receiver.
 #[btf_tracepoint(function = "signal_deliver")]
 pub fn signal_deliver(ctx: BtfTracePointContext) -> u32 {
-    let signal: i32 = ctx.arg(0);
-    if signal == SIGBUS {
-        // SAFETY: the arguments are what the prototype says.
-        unsafe { delivered(&ctx) };
-    }
+    if ctx.arg::<i32>(0) == SIGBUS { bus_delivered(ctx.as_ptr()) } else { 0 }
+}
+
+#[inline(never)]
+fn bus_delivered(ctx: *mut c_void) -> u32 {
+    // SAFETY: the arguments are what the prototype says.
+    unsafe { delivered(&BtfTracePointContext::new(ctx)) };
     0
 }
 

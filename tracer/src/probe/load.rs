@@ -45,7 +45,7 @@ pub fn arm(facts: &Facts, plan: Plan, fail_every: u32) -> Result<Armed> {
         // No CO-RE relocations in the object: do not let aya parse the kernel's types for it.
         .btf(None)
         .override_global("CONFIG", &config, true)
-        .verifier_log_level(VerifierLogLevel::default())
+        .verifier_log_level(VerifierLogLevel::DISABLE)
         .load(OBJECT)
         .context("loading the probes' maps into the kernel")?;
     let btf = Btf::from_sys_fs().with_context(|| format!("reading {BTF}"))?;
