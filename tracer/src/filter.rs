@@ -3,13 +3,21 @@ use wildmatch::WildMatch;
 
 use crate::{
     cli::Filter,
-    correlate::{incident::Incident, rules::Class},
+    correlate::{engine::Update, incident::Incident, rules::Class},
     event::model::Actor,
 };
 
 impl Filter {
+    /// Whether an update is about something that is wanted; losses always are.
+    pub fn passes(&self, update: &Update) -> bool {
+        match update {
+            Update::Incident(incident) | Update::Change(incident) => self.wants(incident),
+            Update::Loss(_) => true,
+        }
+    }
+
     /// Whether `incident` passes every filter given.
-    pub fn wants(&self, incident: &Incident) -> bool {
+    fn wants(&self, incident: &Incident) -> bool {
         let victim = &incident.victim.task;
         let sent = incident.cause.class == Class::Sent;
         let sender = incident.signal.as_ref().filter(|_| sent).map(|signal| &signal.sender);

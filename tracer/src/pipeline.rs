@@ -1,6 +1,6 @@
 //! The wiring of a live watch: rings → decode → enrich → engine → filter → writer.
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     ffi::OsString,
     fs::File,
     io::Write as _,
@@ -15,6 +15,8 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
+
+use tracer_common::globals::RingState;
 
 use crate::{
     cli::Trace,
@@ -41,7 +43,7 @@ use crate::{
 
 /// How often time moves forward while something is open.
 const TICK: Duration = Duration::from_millis(50);
-/// How often lost events are looked for that no later event of their CPU reveals.
+/// How often lost events are looked for while nothing is open.
 const ACCOUNTS: Duration = Duration::from_secs(1);
 
 /// Watches until told to stop; gives the status to exit with.
@@ -131,6 +133,10 @@ struct Watch<'a> {
     _armed: Armed,
     sink: Sink<'a>,
     child: Option<Child>,
+    /// How far each (cpu, ring) had numbered when last looked at.
+    numbered: Vec<(u32, u16, RingState)>,
+    /// How far the engine was told so.
+    told: HashMap<(u32, u16), u64>,
 }
 
 /// Everything behind the rings.
@@ -144,7 +150,7 @@ struct Sink<'a> {
     /// The command of `trace -- CMD`.
     root: Option<u32>,
     /// Incidents that passed the filter.
-    told: HashSet<String>,
+    told: u64,
     undecodable: u64,
 }
 
@@ -170,10 +176,17 @@ impl<'a> Watch<'a> {
             save,
             devices: HashSet::new(),
             root: None,
-            told: HashSet::new(),
+            told: 0,
             undecodable: 0,
         };
-        Ok(Self { reader, _armed: armed, sink, child: None })
+        Ok(Self {
+            reader,
+            _armed: armed,
+            sink,
+            child: None,
+            numbered: Vec::new(),
+            told: HashMap::new(),
+        })
     }
 
     async fn run(mut self, args: &Trace) -> Result<ExitCode> {
@@ -202,7 +215,7 @@ impl<'a> Watch<'a> {
             let busy = !self.sink.engine.idle();
             tokio::select! {
                 ready = self.reader.ready() => ready?,
-                _ = tick.tick(), if busy => {}
+                _ = tick.tick(), if busy => self.account()?,
                 _ = accounts.tick() => self.account()?,
                 _ = interrupt.recv() => return Ok(Ended::Because("interrupted")),
                 _ = terminate.recv() => return Ok(Ended::Because("terminated")),
@@ -211,7 +224,7 @@ impl<'a> Watch<'a> {
                 status = exited(&mut self.child) => return Ok(Ended::Command(status?)),
             }
             while self.drain()? {}
-            if args.count.is_some_and(|count| self.sink.told.len() as u64 >= count) {
+            if args.count.is_some_and(|count| self.sink.told >= count) {
                 return Ok(Ended::Because("enough seen"));
             }
         }
@@ -232,13 +245,15 @@ impl<'a> Watch<'a> {
         Ok(more)
     }
 
-    /// Tells the engine how far each CPU has numbered, so that losses at the end are seen too.
+    /// Tells the engine how far each CPU had numbered the last time we looked, so that losses are
+    /// known before an incident is told: what was numbered then is in the ring by now, or lost.
     fn account(&mut self) -> Result<()> {
-        let states = self.reader.states();
-        // What is numbered is in the ring by now, or lost.
+        let now = self.reader.states();
         while self.drain()? {}
-        for (cpu, ring, state) in states {
-            if state.seq != 0 {
+        let then = std::mem::replace(&mut self.numbered, now);
+        for (cpu, ring, state) in then {
+            let told = self.told.insert((cpu, ring), state.seq).unwrap_or(0);
+            if state.seq != told {
                 self.sink.note(Event::Account { cpu, ring, seq: state.seq })?;
             }
         }
@@ -254,6 +269,9 @@ impl<'a> Watch<'a> {
             std::thread::sleep(Duration::from_millis(10));
             while self.drain()? {}
         }
+        // Twice: the second time tells what was numbered by the first.
+        self.account()?;
+        std::thread::sleep(Duration::from_millis(10));
         self.account()?;
         let updates = self.sink.engine.finish();
         self.sink.tell(&updates)?;
@@ -355,18 +373,12 @@ impl Sink<'_> {
 
     fn tell(&mut self, updates: &[Update]) -> Result<()> {
         for update in updates {
-            let wanted = match update {
-                Update::Incident(incident) => {
-                    let wanted = self.ours(incident) && self.args.filter.wants(incident);
-                    if wanted {
-                        self.told.insert(incident.id.clone());
-                    }
-                    wanted
-                }
-                Update::Change(incident) => self.told.contains(&incident.id),
+            let ours = match update {
+                Update::Incident(incident) | Update::Change(incident) => self.ours(incident),
                 Update::Loss(_) => true,
             };
-            if wanted {
+            if ours && self.args.filter.passes(update) {
+                self.told += u64::from(matches!(update, Update::Incident(_)));
                 self.writer.update(update, self.engine.host())?;
             }
         }

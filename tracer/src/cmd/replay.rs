@@ -1,5 +1,5 @@
 //! `whybus replay`: a saved stream through the same pipeline, without root or a kernel.
-use std::{collections::HashSet, fs, process::ExitCode};
+use std::{fs::File, io::BufReader, process::ExitCode};
 
 use anyhow::Result;
 
@@ -15,28 +15,16 @@ use crate::{
 /// Where the file cannot be read; what was readable is shown first.
 pub fn run(args: &Replay) -> Result<ExitCode> {
     let name = args.file.display();
-    let data = fs::read(&args.file)
+    let file = File::open(&args.file)
         .map_err(|error| Failure::usage(format!("cannot read {name}: {error}")))?;
-    let (host, records) =
-        stream::open(&data).map_err(|error| Failure::usage(format!("{name}: {error:#}")))?;
+    let (host, records) = stream::open(BufReader::new(file))
+        .map_err(|error| Failure::usage(format!("{name}: {error:#}")))?;
     let writer = Writer::new(&args.output);
     writer.watching(&host)?;
     let mut engine = Engine::new(host.clone());
-    let mut told = HashSet::new();
-    let mut tell = |updates: Vec<Update>| -> Result<()> {
+    let tell = |updates: Vec<Update>| -> Result<()> {
         for update in updates {
-            let wanted = match &update {
-                Update::Incident(incident) => {
-                    let wanted = args.filter.wants(incident);
-                    if wanted {
-                        told.insert(incident.id.clone());
-                    }
-                    wanted
-                }
-                Update::Change(incident) => told.contains(&incident.id),
-                Update::Loss(_) => true,
-            };
-            if wanted {
+            if args.filter.passes(&update) {
                 writer.update(&update, &host)?;
             }
         }

@@ -195,6 +195,9 @@ impl Engine {
                 self.gaps.pop_front();
             }
             self.gaps.push_back(gap);
+            for open in &mut self.open {
+                open.changed = true;
+            }
             self.updates.push(Update::Loss(gap));
         }
     }

@@ -82,7 +82,7 @@ impl Incident {
         let fault = self.fault.as_ref()?;
         let (address, _) = self.address()?;
         let page = fault.pgoff.saturating_mul(page_size);
-        Some(page + (address & (page_size - 1)))
+        Some(page.saturating_add(address & (page_size - 1)))
     }
 }
 

@@ -2,3 +2,5 @@
 pub mod engine;
 pub mod incident;
 pub mod rules;
+#[cfg(test)]
+mod replayed;

@@ -8,6 +8,8 @@ use super::model::{
     Inode, InodeId, Mode, Path, ProcessId, Shrink, ShrinkEnd, Signal, Stamp, Task,
 };
 
+/// More than any kernel is built for (NR_CPUS).
+const CPUS: u32 = 1 << 16;
 /// include/linux/mm_types.h enum fault_flag
 mod fault_flag {
     pub const WRITE: u32 = 0x01;
@@ -40,6 +42,7 @@ pub fn decode(mut bytes: &[u8]) -> Result<(Stamp, Option<Event>)> {
     let stamp = Stamp { cpu, ring, seq: b.get_u64_le(), time: b.get_u64_le() };
     ensure!(len == total, "an event says {len} bytes and has {total}");
     ensure!(usize::from(ring) < wire::ring::COUNT, "an event names ring {ring}");
+    ensure!(cpu < CPUS, "an event names cpu {cpu}");
     let fixed = match kind {
         wire::kind::FAULT => size_of::<wire::Fault>(),
         wire::kind::SHRINK => size_of::<wire::Shrink>(),

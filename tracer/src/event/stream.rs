@@ -2,13 +2,15 @@
 //!
 //! A record is its length (u32, little-endian) and the event as the ring buffer gave it, or as
 //! user space noted it (kinds from `kind::USER`: a header, then JSON). `docs/stream.md`.
+use std::io::{BufRead, Read as _};
+
 use anyhow::{Context as _, Result, ensure};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::{Buf, BufMut};
 use serde_json::{Value, json};
 use tracer_common::{
     LAYOUT,
-    event::{Header, PATH, Shrink, kind},
+    event::{Header, kind},
 };
 
 use super::{
@@ -18,7 +20,9 @@ use super::{
 
 const MAGIC: &[u8] = b"whybus-events 1\n";
 /// No event is longer; a length beyond it means a torn or foreign file.
-const LONGEST: usize = size_of::<Shrink>() + PATH + (4 << 20);
+const LONGEST: u32 = 4 << 20;
+/// Nor is the line about the host.
+const HOST_LINE: u64 = 64 << 10;
 
 const PROCESS: u16 = kind::USER;
 const MOUNTS: u16 = kind::USER + 1;
@@ -78,87 +82,102 @@ pub fn note(event: &Event, time: u64) -> Option<Vec<u8>> {
 }
 
 /// Reads a saved stream record by record.
-pub struct Records<'a> {
-    data: &'a [u8],
-    at: usize,
+pub struct Records<R> {
+    source: R,
+    /// Bytes read so far.
+    at: u64,
+    failed: bool,
 }
 
 /// Opens a saved stream.
 ///
 /// # Errors
-/// Where the file is no stream, or one of another layout.
-pub fn open(data: &[u8]) -> Result<(Host, Records<'_>)> {
+/// Where it is no stream, or one of another layout.
+pub fn open<R: BufRead>(mut source: R) -> Result<(Host, Records<R>)> {
+    let mut magic = Vec::new();
+    (&mut source).take(MAGIC.len() as u64).read_to_end(&mut magic)?;
     ensure!(
-        data.starts_with(MAGIC),
-        "not a whybus event stream: byte 0 does not start `whybus-events 1`; files made by \
+        magic == MAGIC,
+        "not a whybus event stream: it does not start with `whybus-events 1`, as files made by \
          `whybus trace --save FILE` do"
     );
-    let rest = &data[MAGIC.len()..];
-    let end = rest.iter().position(|b| *b == b'\n').context("the host line is cut short")?;
-    let line: Value = serde_json::from_slice(&rest[..end]).context("the host line is no JSON")?;
-    let layout = line["layout"].as_u64().unwrap_or(0);
+    let mut line = Vec::new();
+    (&mut source).take(HOST_LINE).read_until(b'\n', &mut line)?;
+    ensure!(line.ends_with(b"\n"), "at byte {}: the host line is cut short", MAGIC.len());
+    let at = (MAGIC.len() + line.len()) as u64;
+    let host = parse_host(&line).with_context(|| format!("at byte {}", MAGIC.len()))?;
+    Ok((host, Records { source, at, failed: false }))
+}
+
+fn parse_host(line: &[u8]) -> Result<Host> {
+    let line: Value = serde_json::from_slice(line).context("the host line is no JSON")?;
+    let layout = number(&line["layout"]);
     ensure!(
         layout == u64::from(LAYOUT),
         "the stream has layout {layout}, this whybus reads {LAYOUT}: replay it with the version \
          that recorded it"
     );
-    let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
-    let texts = |value: &Value| -> Vec<String> {
-        let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
-        items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
-    };
-    let blind = line["blind"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let host = Host {
-        name: text("name"),
-        boot_id: text("boot_id"),
-        release: text("release"),
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    Ok(Host {
+        name: text(&line["name"]),
+        boot_id: text(&line["boot_id"]),
+        release: text(&line["release"]),
         since: line["since"].as_u64().context("the host line lacks `since`")?,
         wall: line["wall"].as_i64().context("the host line lacks `wall`")?,
-        page_size: line["page_size"].as_u64().filter(|size| size.is_power_of_two()).unwrap_or(4096),
-        hooks: texts(&line["hooks"]),
-        blind: blind
+        page_size: Some(number(&line["page_size"]))
+            .filter(|size| size.is_power_of_two())
+            .context("the host line's `page_size` is no power of two")?,
+        hooks: list(&line["hooks"]).iter().map(text).collect(),
+        blind: list(&line["blind"])
             .iter()
             .map(|blind| Blind {
-                hook: blind["hook"].as_str().unwrap_or_default().to_owned(),
-                reason: blind["reason"].as_str().unwrap_or_default().to_owned(),
-                causes: blind["causes"].as_str().unwrap_or_default().to_owned(),
+                hook: text(&blind["hook"]),
+                reason: text(&blind["reason"]),
+                causes: text(&blind["causes"]),
             })
             .collect(),
-    };
-    Ok((host, Records { data, at: MAGIC.len() + end + 1 }))
+    })
 }
 
-impl Iterator for Records<'_> {
+impl<R: BufRead> Iterator for Records<R> {
     type Item = Result<(Stamp, Option<Event>)>;
 
     /// The next event; after an error there is none.
     fn next(&mut self) -> Option<Self::Item> {
-        if self.at == self.data.len() {
+        if self.failed {
             return None;
         }
         let at = self.at;
-        let result = self.step().with_context(|| format!("at byte {at}"));
-        if result.is_err() {
-            self.at = self.data.len();
-        }
+        let result = self.step().with_context(|| format!("at byte {at}")).transpose()?;
+        self.failed = result.is_err();
         Some(result)
     }
 }
 
-impl Records<'_> {
-    fn step(&mut self) -> Result<(Stamp, Option<Event>)> {
-        let mut rest = &self.data[self.at..];
-        ensure!(rest.len() >= 4, "the stream ends inside a length");
-        let len = rest.get_u32_le() as usize;
-        ensure!(len <= LONGEST, "a record of {len} bytes: the stream is damaged from here");
-        ensure!(rest.len() >= len, "the stream ends inside a record: {} of {len} bytes", rest.len());
-        let bytes = &rest[..len];
-        self.at += 4 + len;
-        let (stamp, event) = decode(bytes)?;
-        if event.is_some() {
-            return Ok((stamp, event));
+impl<R: BufRead> Records<R> {
+    fn step(&mut self) -> Result<Option<(Stamp, Option<Event>)>> {
+        let mut length = Vec::new();
+        (&mut self.source).take(4).read_to_end(&mut length)?;
+        if length.is_empty() {
+            return Ok(None);
         }
-        Ok((stamp, parse_note(bytes)?))
+        ensure!(length.len() == 4, "the stream ends inside a length");
+        let length = length.as_slice().get_u32_le();
+        ensure!(length <= LONGEST, "a record of {length} bytes: the stream is damaged from here");
+        let mut bytes = Vec::new();
+        (&mut self.source).take(u64::from(length)).read_to_end(&mut bytes)?;
+        ensure!(
+            bytes.len() == length as usize,
+            "the stream ends inside a record: {} of {length} bytes",
+            bytes.len()
+        );
+        self.at += 4 + u64::from(length);
+        let (stamp, event) = decode(&bytes)?;
+        match event {
+            Some(event) => Ok(Some((stamp, Some(event)))),
+            None => Ok(Some((stamp, parse_note(&bytes)?))),
+        }
     }
 }
 

@@ -86,7 +86,7 @@ pub fn incident(incident: &Incident, host: &Host, style: &Style) -> Vec<u8> {
         field("", &lineage(actor, process));
     }
     for other in &verdict.others {
-        field("not", &not(other, incident));
+        field("also", &also(other, incident));
     }
     let args = cmdline(&incident.victim, incident.victim_process.as_ref()).map(command);
     let mut victim = args.unwrap_or_else(|| "(command line unknown)".to_owned());
@@ -211,9 +211,9 @@ fn lineage(actor: &Actor, process: Option<&Process>) -> String {
     format!("{}   uid {}{cgroup}", chain.join(" → "), actor.task.uid)
 }
 
-fn not(other: &Shrink, incident: &Incident) -> String {
+fn also(other: &Shrink, incident: &Incident) -> String {
     format!(
-        "{}, {} → {} {} earlier: did not remove this offset",
+        "{} shrank it {} → {}, {} earlier; that is not what removed this offset",
         who(&other.actor),
         size(other.inode.size),
         size(other.new_size),

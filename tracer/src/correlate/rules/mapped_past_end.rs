@@ -31,3 +31,26 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     );
     Some(Verdict::new(Class::MappedPastEnd, confidence, summary, ADVICE))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{samples::*, *};
+
+    #[test]
+    fn an_inode_older_than_the_process_proves_it() {
+        let verdict = judge(&evidence(&fault(1, 0), &[]));
+        assert_eq!(verdict.class, Class::MappedPastEnd);
+        assert_eq!(verdict.confidence, Confidence::Proven);
+    }
+
+    #[test]
+    fn losses_make_it_likely() {
+        let mut fault = fault(1, 0);
+        fault.inode.ctime = WALL + SINCE as i64 + 5;
+        let mut evidence = evidence(&fault, &[]);
+        evidence.victim.start = SINCE + 1;
+        assert_eq!(judge(&evidence).confidence, Confidence::Proven);
+        evidence.lossy = true;
+        assert_eq!(judge(&evidence).confidence, Confidence::Likely);
+    }
+}

@@ -139,3 +139,112 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     verdict.others = others.take(4).cloned().collect();
     verdict
 }
+
+#[cfg(test)]
+mod samples {
+    //! Evidence for the rules' tests: process 1, started at STARTED, watched since SINCE.
+    use std::sync::LazyLock;
+
+    use super::Evidence;
+    use crate::event::model::{
+        Access, Actor, Dev, Fault, Handler, Host, How, Inode, InodeId, Mode, Path, ProcessId,
+        Shrink, Signal, Task,
+    };
+
+    pub const VICTIM: u32 = 1;
+    pub const STARTED: u64 = 1_000;
+    pub const SINCE: u64 = 5_000;
+    pub const WALL: i64 = 1_000_000;
+
+    static HOST: LazyLock<Host> = LazyLock::new(|| Host {
+        name: "host".into(),
+        boot_id: "boot".into(),
+        release: "6.1".into(),
+        since: SINCE,
+        wall: WALL,
+        page_size: 4096,
+        hooks: Vec::new(),
+        blind: Vec::new(),
+    });
+
+    fn actor(tgid: u32) -> Actor {
+        let task = Task {
+            id: ProcessId { tgid, start: STARTED },
+            tid: tgid,
+            uid: 0,
+            ns_tgid: None,
+            cgroup: None,
+            kthread: false,
+            comm: b"x".to_vec(),
+            thread_comm: b"x".to_vec(),
+        };
+        Actor { task, ancestors: Vec::new(), cmdline: None, cmdline_cut: false, partial: false }
+    }
+
+    /// On ext4, unchanged since before the process started.
+    fn inode(size: u64) -> Inode {
+        let id = InodeId { dev: Dev { major: 8, minor: 1 }, ino: 12, generation: 1 };
+        Inode { id, ptr: 7, magic: 0xef53, size, ctime: WALL, nlink: 1 }
+    }
+
+    pub fn fault(pgoff: u64, size: u64) -> Fault {
+        Fault {
+            actor: actor(VICTIM),
+            inode: inode(size),
+            path: Path::default(),
+            address: 0,
+            address_exact: true,
+            pgoff,
+            vm_start: 0,
+            vm_end: 0x10_0000,
+            vm_pgoff: 0,
+            vm_flags: 0,
+            ip: None,
+            access: Access::Read,
+            mode: Mode::User,
+            handler: Handler::FilemapFault,
+            owner_tgid: Some(VICTIM),
+            poisoned: false,
+        }
+    }
+
+    pub fn shrink(tgid: u32, begin: u64, old: u64, new_size: u64) -> Shrink {
+        Shrink {
+            actor: actor(tgid),
+            inode: inode(old),
+            path: Path::default(),
+            new_size,
+            begin,
+            end: None,
+            ret: None,
+            how: How::Ftruncate,
+            mapped: true,
+            replayed: false,
+        }
+    }
+
+    pub fn signal(code: i32) -> Signal {
+        let (target, sender) = (actor(VICTIM).task, actor(2));
+        Signal { target, sender, number: 7, code, address: 0, result: 0 }
+    }
+
+    pub fn evidence<'a>(fault: &'a Fault, shrinks: &'a [Shrink]) -> Evidence<'a> {
+        Evidence { fault: Some(fault), shrinks, ..nothing() }
+    }
+
+    pub fn without_fault(signal: &Signal) -> Evidence<'_> {
+        Evidence { signal: Some(signal), ..nothing() }
+    }
+
+    fn nothing<'a>() -> Evidence<'a> {
+        Evidence {
+            victim: ProcessId { tgid: VICTIM, start: STARTED },
+            fault: None,
+            signal: None,
+            shrinks: &[],
+            time: 10_000,
+            host: &HOST,
+            lossy: false,
+        }
+    }
+}

@@ -18,3 +18,18 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     let summary = format!("sent by {call}{}", if own { ", by the process to itself" } else { "" });
     Some(Verdict::new(Class::Sent, Confidence::Proven, summary, ADVICE))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{samples::*, *};
+
+    #[test]
+    fn a_code_of_zero_or_less_was_sent() {
+        for (code, call) in [(0, "kill(2)"), (-1, "sigqueue(3)"), (-6, "tgkill(2)")] {
+            let signal = signal(code);
+            let verdict = judge(&without_fault(&signal));
+            assert_eq!(verdict.class, Class::Sent);
+            assert!(verdict.summary.contains(call));
+        }
+    }
+}

@@ -22,18 +22,19 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     let by_self = shrink.actor.task.id.same(evidence.victim);
     let before = evidence.time.saturating_sub(shrink.begin);
     let mut summary = format!(
-        "truncated under the mapping, {} earlier: {} → {} by {}",
+        "truncated {}, {} earlier: {} → {} by {}",
+        if shrink.mapped { "under the mapping" } else { "while nobody mapped it" },
         duration(before),
         size(shrink.inode.size),
         size(shrink.new_size),
         how(shrink.how),
     );
     if by_self {
-        summary.push_str(if shrink.actor.task.tid == fault.actor.task.tid {
-            ", by the same thread"
+        if shrink.actor.task.tid == fault.actor.task.tid {
+            summary.push_str(", by the same thread");
         } else {
-            ", by another thread of the same process"
-        });
+            summary.push_str(&format!(", by another thread (tid {})", shrink.actor.task.tid));
+        }
     }
     if fault.inode.size > shrink.new_size {
         summary.push_str(&format!("; it has regrown to {}", size(fault.inode.size)));
@@ -52,5 +53,41 @@ pub fn how(how: How) -> &'static str {
         How::Ftruncate => "ftruncate",
         How::OpenTrunc => "open(O_TRUNC)",
         How::Other(_) => "an unknown call",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{samples::*, *};
+
+    #[test]
+    fn the_latest_shrink_that_removed_the_page_did_it() {
+        // 100 KiB → 40 KiB by 10, → 4 KiB by 11; page 20 went with the first.
+        let shrinks = [shrink(10, 100, 102_400, 40_960), shrink(11, 200, 40_960, 4_096)];
+        let verdict = judge(&evidence(&fault(20, 4_096), &shrinks));
+        assert_eq!(verdict.class, Class::Truncated);
+        assert_eq!(verdict.confidence, Confidence::Proven);
+        assert_eq!(verdict.shrink.as_ref().map(|shrink| shrink.begin), Some(100));
+        assert_eq!(verdict.others.len(), 1);
+    }
+
+    #[test]
+    fn regrowth_does_not_hide_it() {
+        let verdict = judge(&evidence(&fault(20, 40_960), &[shrink(10, 100, 102_400, 0)]));
+        assert_eq!(verdict.class, Class::Truncated);
+        assert!(verdict.summary.contains("regrown to 40 KiB"), "{}", verdict.summary);
+    }
+
+    #[test]
+    fn the_tail_of_the_last_page_is_not_removed() {
+        // Page 1 still holds byte 5000.
+        let verdict = judge(&evidence(&fault(2, 5_001), &[shrink(10, 100, 8_192, 5_001)]));
+        assert_ne!(verdict.class, Class::Truncated);
+    }
+
+    #[test]
+    fn a_thread_of_the_victim_is_the_victim() {
+        let verdict = judge(&evidence(&fault(20, 0), &[shrink(VICTIM, 100, 102_400, 0)]));
+        assert_eq!(verdict.class, Class::TruncatedBySelf);
     }
 }

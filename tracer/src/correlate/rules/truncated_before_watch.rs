@@ -26,3 +26,25 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     );
     Some(Verdict::new(Class::TruncatedBeforeWatch, Confidence::Likely, summary, ADVICE))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{samples::*, *};
+
+    #[test]
+    fn a_change_between_start_and_watch_is_the_likely_one() {
+        let mut fault = fault(1, 0);
+        fault.inode.ctime = WALL + STARTED as i64 + 5;
+        let verdict = judge(&evidence(&fault, &[]));
+        assert_eq!(verdict.class, Class::TruncatedBeforeWatch);
+        assert_eq!(verdict.confidence, Confidence::Likely);
+    }
+
+    #[test]
+    fn not_on_a_file_system_that_others_change() {
+        let mut fault = fault(1, 0);
+        fault.inode.ctime = WALL + STARTED as i64 + 5;
+        fault.inode.magic = 0x6969;
+        assert_eq!(judge(&evidence(&fault, &[])).class, Class::Unknown);
+    }
+}

@@ -36,3 +36,22 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 pub fn because(reason: impl Into<String>) -> Verdict {
     Verdict::new(Class::Unknown, Confidence::Unknown, reason, ADVICE)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{samples::*, *};
+
+    #[test]
+    fn every_unknown_names_its_reason() {
+        let inside = fault(0, 4_096);
+        let verdict = judge(&evidence(&inside, &[]));
+        assert_eq!(verdict.class, Class::Unknown);
+        assert!(verdict.summary.contains("inside the file"));
+        for code in [1, 2, 3, 4, 5, 128, 77] {
+            let signal = signal(code);
+            let verdict = judge(&without_fault(&signal));
+            assert_eq!(verdict.class, Class::Unknown);
+            assert!(!verdict.summary.is_empty());
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Streams recorded in the guests, put through the engine in other orders and with losses.
+use std::collections::BTreeMap;
+
+use super::{
+    engine::{Engine, Update},
+    incident::Incident,
+};
+use crate::event::{
+    model::{Event, Host, Stamp},
+    stream,
+};
+
+const STREAM: &[u8] = include_bytes!("../../tests/streams/newest.stream");
+const MS: u64 = 1_000_000;
+
+type Events = Vec<(Stamp, Event)>;
+
+fn recorded() -> (Host, Events) {
+    let (host, records) = stream::open(STREAM).expect("a stream");
+    let events = records.map(|record| record.expect("a record"));
+    (host, events.filter_map(|(stamp, event)| Some((stamp, event?))).collect())
+}
+
+/// What the engine says of each victim in the end, in the order of their faults.
+fn told(updates: Vec<Update>) -> Vec<Incident> {
+    let mut last = BTreeMap::new();
+    for update in updates {
+        match update {
+            Update::Incident(incident) | Update::Change(incident) => {
+                last.insert((incident.first, incident.id.clone()), *incident);
+            }
+            Update::Loss(_) => {}
+        }
+    }
+    last.into_values().collect()
+}
+
+/// Hands the events over at the given times.
+fn run(host: &Host, arrivals: Vec<(u64, Stamp, Event)>) -> Vec<Incident> {
+    let mut engine = Engine::new(host.clone());
+    let mut updates = Vec::new();
+    for (now, stamp, event) in arrivals {
+        engine.push(stamp, event);
+        updates.extend(engine.advance(now));
+    }
+    updates.extend(engine.finish());
+    told(updates)
+}
+
+/// A small generator, so that a failure can be repeated.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (self.0 >> 33) % limit
+    }
+}
+
+/// Every event late by up to 25 ms, those of one CPU and ring in their order.
+fn late(events: &Events, dice: &mut Dice) -> Vec<(u64, Stamp, Event)> {
+    let mut latest = BTreeMap::new();
+    let mut arrivals: Vec<(u64, Stamp, Event)> = events
+        .iter()
+        .map(|(stamp, event)| {
+            let floor = latest.entry((stamp.cpu, stamp.ring)).or_insert(0_u64);
+            let mut at = (stamp.time + dice.below(25 * MS)).max(*floor);
+            match event {
+                // An account is of what has arrived.
+                Event::Account { .. } => at = stamp.time + 25 * MS,
+                _ if stamp.seq != 0 => *floor = at,
+                _ => {}
+            }
+            (at, *stamp, event.clone())
+        })
+        .collect();
+    arrivals.sort_by_key(|(at, stamp, _)| (*at, stamp.seq));
+    arrivals
+}
+
+fn numbers_aside(mut incidents: Vec<Incident>) -> Vec<Incident> {
+    for incident in &mut incidents {
+        incident.number = 0;
+    }
+    incidents
+}
+
+#[test]
+fn the_order_of_arrival_does_not_matter() {
+    let (host, events) = recorded();
+    let punctual = events.iter().map(|(stamp, event)| (stamp.time, *stamp, event.clone()));
+    let expected = numbers_aside(run(&host, punctual.collect()));
+    assert!(expected.len() > 40, "{} incidents", expected.len());
+    for seed in 0..20 {
+        let arrivals = late(&events, &mut Dice(seed));
+        let got = numbers_aside(run(&host, arrivals));
+        for (got, expected) in got.iter().zip(&expected) {
+            assert_eq!(got, expected, "seed {seed}");
+        }
+        assert_eq!(got.len(), expected.len(), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_lost_event_never_goes_unnoticed() {
+    let (host, events) = recorded();
+    let whole = run(&host, events.iter().map(|(s, e)| (s.time, *s, e.clone())).collect());
+    let of = |incidents: &[Incident]| -> BTreeMap<u32, Incident> {
+        incidents.iter().map(|i| (i.victim.task.id.tgid, i.clone())).collect()
+    };
+    let whole = of(&whole);
+    for (i, (lost, _)) in events.iter().enumerate().filter(|(_, (stamp, _))| stamp.seq != 0) {
+        let rest = events.iter().enumerate().filter(|(j, _)| *j != i);
+        let arrivals = rest.map(|(_, (stamp, event))| (stamp.time, *stamp, event.clone()));
+        let mut engine = Engine::new(host.clone());
+        let mut updates = Vec::new();
+        for (now, stamp, event) in arrivals {
+            engine.push(stamp, event);
+            updates.extend(engine.advance(now));
+        }
+        updates.extend(engine.finish());
+        assert_eq!(engine.counts().lost, 1, "event {i}, {lost:?}");
+        for (tgid, got) in of(&told(updates)) {
+            let same = whole.get(&tgid).is_some_and(|whole| {
+                let facts = |i: &Incident| (i.cause.class, i.outcome, i.exit, i.count, i.first);
+                facts(whole) == facts(&got)
+            });
+            assert!(same || got.lost > 0, "event {i}, {lost:?}: {got:?}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! `whybus replay`, as an ordinary user, without a kernel: recorded streams and their goldens
+//! (`cargo xtask test --record` makes them anew).
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+fn streams() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/streams")
+}
+
+fn replay(args: &[&str], file: &Path) -> Output {
+    let mut whybus = Command::new(env!("CARGO_BIN_EXE_whybus"));
+    whybus.arg("replay").args(args).arg(file).output().expect("whybus runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A file of our own that goes when the test ends.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str, content: &[u8]) -> Self {
+        let path = std::env::temp_dir().join(format!("whybus-{}-{name}", std::process::id()));
+        fs::write(&path, content).expect("a temporary file");
+        Self(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn goldens() {
+    for kernel in ["5.10", "newest"] {
+        let file = |ext: &str| streams().join(format!("{kernel}.{ext}"));
+        let json = replay(&["-o", "json"], &file("stream"));
+        assert!(json.status.success());
+        let golden = fs::read_to_string(file("json")).expect("a golden file");
+        for (got, golden) in text(&json.stdout).lines().zip(golden.lines()) {
+            assert_eq!(got, golden, "{kernel}");
+        }
+        assert_eq!(json.stdout.len(), golden.len(), "{kernel}");
+        let human = replay(&["--utc"], &file("stream"));
+        let golden = fs::read_to_string(file("txt")).expect("a golden file");
+        let incidents = golden.split("\n\n").filter(|block| block.contains("  cause    "));
+        let shown = text(&human.stdout);
+        for incident in incidents {
+            assert!(shown.contains(incident.trim_end()), "{kernel}: {incident}\nis missing in\n{shown}");
+        }
+    }
+}
+
+#[test]
+fn a_torn_stream_shows_what_is_readable() {
+    let whole = fs::read(streams().join("newest.stream")).expect("a stream");
+    let torn = Scratch::new("torn", &whole[..whole.len() / 2]);
+    let out = replay(&["-o", "oneline"], &torn.0);
+    assert_eq!(out.status.code(), Some(2));
+    assert!(text(&out.stdout).lines().count() > 5, "{}", text(&out.stdout));
+    let error = text(&out.stderr);
+    assert!(error.contains("at byte") && error.contains("ends inside a record"), "{error}");
+}
+
+#[test]
+fn damaged_and_foreign_files_are_refused_with_the_position() {
+    let whole = fs::read(streams().join("newest.stream")).expect("a stream");
+    let host = whole.iter().skip(16).position(|b| *b == b'\n').expect("a host line") + 17;
+    let mut damaged = whole.clone();
+    damaged[host..host + 4].copy_from_slice(&[0xff; 4]);
+    let layout = text(&whole[..host]).replacen("\"layout\":1", "\"layout\":99", 1);
+    let cases: [(&str, &[u8], &str); 5] = [
+        ("empty", b"", "not a whybus event stream"),
+        ("foreign", b"\x7fELF\x02\x01\x01", "not a whybus event stream"),
+        ("cut", &whole[..20], "the host line is cut short"),
+        ("damaged", &damaged, &format!("at byte {host}")),
+        ("layout", layout.as_bytes(), "layout 99"),
+    ];
+    for (name, content, expected) in cases {
+        let file = Scratch::new(name, content);
+        let out = replay(&[], &file.0);
+        assert_eq!(out.status.code(), Some(2), "{name}");
+        let error = text(&out.stderr);
+        assert!(error.contains(expected), "{name}: {error}");
+    }
+}
+
+#[test]
+fn any_byte_may_be_wrong() {
+    let whole = fs::read(streams().join("5.10.stream")).expect("a stream");
+    let mut seed = 1_u64;
+    for _ in 0..60 {
+        let mut bytes = whole.clone();
+        for _ in 0..20 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let at = (seed >> 20) as usize % bytes.len();
+            bytes[at] = (seed >> 50) as u8;
+        }
+        let file = Scratch::new("fuzz", &bytes);
+        let out = replay(&["-o", "json"], &file.0);
+        let code = out.status.code();
+        assert!(matches!(code, Some(0 | 2)), "status {code:?}: {}", text(&out.stderr));
+    }
+}
+
+#[test]
+fn filters_choose() {
+    let file = streams().join("newest.stream");
+    let lines = |args: &[&str]| {
+        let mut all = vec!["-o", "oneline"];
+        all.extend(args);
+        text(&replay(&all, &file).stdout).lines().count()
+    };
+    let all = lines(&[]);
+    assert!(lines(&["--comm", "memfd"]) == 2);
+    assert!(lines(&["--by-comm", "cp"]) == 6);
+    assert!(lines(&["--path", "/mnt/ext4"]) < all && lines(&["--path", "/mnt/ext4"]) > 15);
+    assert!(lines(&["--comm", "read*", "--by-comm", "truncate"]) == 6);
+    assert_eq!(lines(&["--uid", "12345"]), 0);
+}
