@@ -10,6 +10,7 @@ mod demo;
 mod ebpf;
 mod guest;
 mod kernels;
+mod memory;
 mod scenario;
 mod setup;
 mod test;

@@ -13,6 +13,7 @@ use crate::{
     ebpf,
     guest::Tree,
     kernels::{self, Kernel, SERIES},
+    memory,
     root, say,
     scenario::{self, Run, Scenario},
     setup,
@@ -39,6 +40,16 @@ pub fn run(wanted: &[String], host_only: bool, record: bool) -> Result<()> {
     let host = cargo.status()?.success();
     let (mut passed, mut failed) = (u32::from(host), u32::from(!host));
     let mut table = Vec::new();
+    match memory::check() {
+        Ok(figures) => {
+            passed += 1;
+            say(figures);
+        }
+        Err(error) => {
+            failed += 1;
+            println!("FAILED memory: {error:#}");
+        }
+    }
     if !host_only {
         match setup::packages(setup::GUESTS, "making and booting guests") {
             Ok(()) => {
@@ -182,6 +193,8 @@ fn matrix(scenarios: &[Scenario], results: &Results) -> Vec<Run> {
     check("a command's status is passed on", command(results));
     check("a closed pipe is success", silent(&text(results, "pipe.err")));
     check("no privilege is 77", unprivileged(results));
+    check("no BTF is 69", without_btf(results));
+    check("a missing hook is named", partly(results));
     check("doctor finds everything", doctor(&text(results, "doctor.json")));
     runs
 }
@@ -305,6 +318,24 @@ fn unprivileged(results: &Results) -> Result<()> {
     let (status, text) = (text(results, "unprivileged.status"), text(results, "unprivileged"));
     ensure!(status.trim() == "77", "status {status}: {text}");
     ensure!(text.contains("CAP_BPF") && text.contains("CAP_PERFMON"), "{text}");
+    Ok(())
+}
+
+fn without_btf(results: &Results) -> Result<()> {
+    let (status, text) = (text(results, "nobtf.status"), text(results, "nobtf"));
+    ensure!(status.trim() == "69", "status {status}: {text}");
+    ensure!(text.contains("CONFIG_DEBUG_INFO_BTF") && text.lines().count() == 1, "{text}");
+    Ok(())
+}
+
+fn partly(results: &Results) -> Result<()> {
+    let (status, out) = (text(results, "partly.status"), text(results, "partly.json"));
+    ensure!(status.trim() == "0", "status {status}: {}", text(results, "partly"));
+    let watching = values(&out).into_iter().next().context("no output")?;
+    let blind = watching["blind"].as_array().context("no list of what is missing")?;
+    let named = |hook: &str| blind.iter().any(|blind| blind["hook"] == hook && blind["causes"] != "");
+    ensure!(named("fexit filemap_fault") && named("fentry notify_change"), "{watching}");
+    ensure!(watching["hooks"].as_array().is_some_and(|hooks| !hooks.is_empty()), "{watching}");
     Ok(())
 }
 

@@ -13,6 +13,8 @@ use super::{
 /// Where the running kernel publishes its types.
 pub const BTF: &str = "/sys/kernel/btf/vmlinux";
 
+const FTRACE: &str = "/proc/sys/kernel/ftrace_enabled";
+
 /// Everything the plan is chosen by.
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -24,6 +26,8 @@ pub struct Facts {
     /// Hook functions that exist, with what they take.
     pub functions: Vec<(&'static str, Vec<Param>)>,
     pub allowed: Allowed,
+    /// `kernel.ftrace_enabled`: without it newer kernels attach to functions and never fire.
+    pub ftrace: bool,
 }
 
 /// What the verifier lets a program do here.
@@ -82,6 +86,7 @@ impl Facts {
         }
         Ok(Self {
             release: release(),
+            ftrace: fs::read_to_string(FTRACE).map_or(true, |text| text.trim() != "0"),
             offsets,
             missing_fields,
             functions,

@@ -33,6 +33,7 @@ unsafe impl Pod for Globals {}
 /// Where the object is refused as a whole. A probe that will not load or attach ends in
 /// [`Armed::missing`] instead.
 pub fn arm(facts: &Facts, plan: Plan, fail_every: u32) -> Result<Armed> {
+    unlock_memory();
     let config = Globals(Config {
         layout: LAYOUT,
         task: facts.allowed.task(),
@@ -84,6 +85,14 @@ fn attach(ebpf: &mut Ebpf, btf: &Btf, probe: &Probe) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Before 5.11 maps and programs count against RLIMIT_MEMLOCK. Where it cannot be raised, loading
+/// says so.
+fn unlock_memory() {
+    let all = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: a valid resource and limit.
+    unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const all) };
 }
 
 /// Gives the pages of the parsed types back to the system.

@@ -182,6 +182,9 @@ pub fn choose(facts: &Facts) -> Plan {
 fn unfit(probe: &Probe, facts: &Facts) -> Option<String> {
     let mut params: &[Param] = &[];
     if let Some(name) = probe.hook.function() {
+        if !facts.ftrace {
+            return Some("kernel.ftrace_enabled is 0; sysctl kernel.ftrace_enabled=1".to_owned());
+        }
         match facts.functions.iter().find(|(known, _)| *known == name) {
             Some((_, known)) => params = known,
             None => return Some(format!("this kernel has no function {name} in its BTF")),

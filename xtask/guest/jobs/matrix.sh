@@ -48,3 +48,13 @@ whybus trace -o json --duration 5 2>/results/pipe.err | head -c 1 >/dev/null
 # No privilege: 77.
 busybox su -s /bin/sh nobody -c 'whybus trace' 2>/results/unprivileged
 echo "$?" >/results/unprivileged.status
+# A kernel without BTF: 69.
+busybox mount -t tmpfs none /sys/kernel/btf
+whybus trace >/dev/null 2>/results/nobtf
+echo "$?" >/results/nobtf.status
+busybox umount /sys/kernel/btf
+# Trampolines off: what can still be attached is, and the rest is named.
+echo 0 >/proc/sys/kernel/ftrace_enabled
+whybus trace -o json --duration 300ms >/results/partly.json 2>/results/partly
+echo "$?" >/results/partly.status
+echo 1 >/proc/sys/kernel/ftrace_enabled
