@@ -64,7 +64,7 @@ pub fn run(args: &Doctor) -> Result<ExitCode> {
     out.push_str(if armed.missing.is_empty() {
         "ready     run `whybus trace`, or `whybus demo` to see an answer\n"
     } else {
-        "partly    `whybus trace` works, blind as said above; a newer kernel may have the hooks\n"
+        "partly    `whybus trace` works, but blind as said above\n"
     });
     put(out.as_bytes())?;
     Ok(ExitCode::SUCCESS)

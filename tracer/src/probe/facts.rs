@@ -26,7 +26,7 @@ pub struct Facts {
     /// Hook functions that exist, with what they take.
     pub functions: Vec<(&'static str, Vec<Param>)>,
     pub allowed: Allowed,
-    /// `kernel.ftrace_enabled`: without it newer kernels attach to functions and never fire.
+    /// `kernel.ftrace_enabled`: without it no function can be hooked.
     pub ftrace: bool,
 }
 
