@@ -2,6 +2,7 @@
 use std::{path::Path, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 
 use crate::{
     guest::{self, Tree},
@@ -52,10 +53,13 @@ fn native(whybus: &Path) -> Result<(), String> {
         let text = text.trim().trim_start_matches("whybus: ");
         return Err(text.split([';', ':']).next().unwrap_or(text).to_owned());
     }
-    let text = String::from_utf8_lossy(&out.stdout);
-    let wanted = ["fexit filemap_fault", "fentry notify_change"];
-    if let Some(missing) = wanted.iter().find(|hook| !text.contains(*hook)) {
-        return Err(format!("{missing} cannot be attached"));
+    let report: Value = serde_json::from_slice(&out.stdout).map_err(|error| error.to_string())?;
+    match report["blind"].as_array().and_then(|blind| blind.first()) {
+        Some(first) => Err(format!("{}: {}", plain(&first["hook"]), plain(&first["reason"]))),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+fn plain(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }

@@ -4,6 +4,7 @@ use std::{
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Once,
 };
 
 use anyhow::{Context as _, Result};
@@ -102,7 +103,8 @@ impl Tree {
 /// # Errors
 /// Where it does not compile.
 pub fn whybus() -> Result<PathBuf> {
-    say("building whybus, static");
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| say("building whybus, static"));
     let mut cargo = Command::new("cargo");
     cargo
         .current_dir(root())

@@ -2,7 +2,7 @@
 use anyhow::{Context as _, Result, anyhow};
 use aya::{
     Btf, Ebpf, EbpfLoader, Pod, VerifierLogLevel,
-    programs::{BtfTracePoint, FEntry, FExit},
+    programs::{BtfTracePoint, FEntry, FExit, ProgramError},
 };
 use tracer_common::{LAYOUT, globals::Config};
 
@@ -55,7 +55,7 @@ pub fn arm(facts: &Facts, plan: Plan, fail_every: u32) -> Result<Armed> {
     for probe in wanted {
         match attach(&mut ebpf, &btf, probe) {
             Ok(()) => attached.push(probe),
-            Err(error) => missing.push(Missing { probe, reason: format!("{error:#}") }),
+            Err(error) => missing.push(Missing { probe, reason: reason(&error) }),
         }
     }
     drop(btf);
@@ -85,6 +85,27 @@ fn attach(ebpf: &mut Ebpf, btf: &Btf, probe: &Probe) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What the kernel answered, without the program's listing.
+fn reason(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<ProgramError>() {
+        Some(ProgramError::LoadError { io_error, verifier_log }) => {
+            let log = verifier_log.to_string();
+            // The verifier ends with its statistics; what it minds stands before them.
+            let objection = log.lines().rfind(|line| {
+                !line.is_empty() && !line.starts_with("processed") && !line.contains("stack depth")
+            });
+            match objection {
+                Some(line) => format!("the verifier refused it: {line} ({io_error})"),
+                None => format!("the kernel refused to load it: {io_error}"),
+            }
+        }
+        Some(ProgramError::SyscallError(error)) => {
+            format!("the kernel refused to attach it: {}", error.io_error)
+        }
+        _ => format!("{error:#}"),
+    }
 }
 
 /// Before 5.11 maps and programs count against RLIMIT_MEMLOCK. Where it cannot be raised, loading

@@ -21,6 +21,11 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         ),
         (None, Some(signal)) => match signal.code {
             1 => "misaligned access (BUS_ADRALN); no file is involved".to_owned(),
+            2 if !evidence.host.blind.is_empty() => format!(
+                "{} hooks are missing on this host, the first of them {}: see `whybus doctor`",
+                evidence.host.blind.len(),
+                evidence.host.blind[0].hook
+            ),
             2 => "no handler we watch saw the fault: not a fault on a regular file or on tmpfs, or \
                   its event was lost"
                 .to_owned(),
