@@ -71,11 +71,7 @@ pub unsafe fn emit<S>(scratch: *mut Scratch<S>, len: u32) -> bool {
             (*state).lost += 1;
             return false;
         }
-        let target = if ring == ring::DECISIVE {
-            &raw const DECISIVE
-        } else {
-            &raw const CHATTY
-        };
+        let target = if ring == ring::DECISIVE { &raw const DECISIVE } else { &raw const CHATTY };
         let sent = bpf_ringbuf_output(target.cast_mut().cast(), header.cast(), len as u64, 0);
         if sent != 0 {
             (*state).lost += 1;

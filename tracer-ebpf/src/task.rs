@@ -177,7 +177,8 @@ unsafe fn by_snprintf(out: *mut [u8; CMDLINE], start: u64, end: u64) -> u32 {
     unsafe {
         while i < 24 && address < end && at < ARGUMENT {
             i += 1;
-            let target = out.cast::<u8>().add(((&raw const at).read_volatile() & (ARGUMENT - 1)) as usize);
+            let target =
+                out.cast::<u8>().add(((&raw const at).read_volatile() & (ARGUMENT - 1)) as usize);
             let mut data = [address];
             let format = (&raw const ARGUMENT_FORMAT).cast_mut().cast();
             let n = bpf_snprintf(target.cast(), ARGUMENT, format, data.as_mut_ptr().cast(), 8);

@@ -37,9 +37,7 @@ impl Filter {
             && any(&self.container, |id| cgroup.is_some_and(|path| in_container(path, id)))
             && any(&self.path, |pattern| path.is_some_and(|path| below(path, pattern)))
             && any(&self.by_pid, |pid| culprit.is_some_and(|by| by.task.id.tgid == *pid))
-            && any(&self.by_comm, |pattern| {
-                culprit.is_some_and(|by| glob(pattern, &by.task.comm))
-            })
+            && any(&self.by_comm, |pattern| culprit.is_some_and(|by| glob(pattern, &by.task.comm)))
     }
 }
 

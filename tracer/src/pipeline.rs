@@ -62,7 +62,8 @@ pub fn watch(args: &Trace) -> Result<ExitCode> {
 /// Where privilege is missing, or no fault and no signal could be seen.
 pub fn arm(fail_every: u32) -> Result<(Facts, Armed)> {
     privilege::check()?;
-    let facts = Facts::gather().map_err(|error| Failure::unavailable(format!("{error:#}")))?;
+    let facts = Facts::gather(&plan::functions())
+        .map_err(|error| Failure::unavailable(format!("{error:#}")))?;
     if !facts.missing_fields.is_empty() {
         return Err(Failure::unavailable(format!(
             "Linux {} has no {}: its structs are not those whybus knows (5.10 to 7.3); please \

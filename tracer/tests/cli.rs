@@ -18,7 +18,9 @@ fn stderr(command: &mut Command) -> (Option<i32>, String) {
 fn help_documents_the_exit_statuses() {
     let out = whybus().arg("--help").output().expect("whybus runs");
     let text = String::from_utf8_lossy(&out.stdout);
-    for expected in ["trace", "replay", "demo", "doctor", "schema", "69", "70", "77", "128 + signal"] {
+    for expected in
+        ["trace", "replay", "demo", "doctor", "schema", "69", "70", "77", "128 + signal"]
+    {
         assert!(text.contains(expected), "{expected} is missing in:\n{text}");
     }
 }
@@ -41,7 +43,9 @@ fn without_privilege_it_says_what_is_missing() {
         assert!(error.contains("CAP_BPF and CAP_PERFMON") && error.contains("sudo"), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
-    let _ = std::fs::remove_file(std::env::temp_dir().join(format!("whybus-cli-{}", std::process::id())));
+    let _ = std::fs::remove_file(
+        std::env::temp_dir().join(format!("whybus-cli-{}", std::process::id())),
+    );
 }
 
 #[test]

@@ -52,7 +52,10 @@ fn goldens() {
         let incidents = golden.split("\n\n").filter(|block| block.contains("  cause    "));
         let shown = text(&human.stdout);
         for incident in incidents {
-            assert!(shown.contains(incident.trim_end()), "{kernel}: {incident}\nis missing in\n{shown}");
+            assert!(
+                shown.contains(incident.trim_end()),
+                "{kernel}: {incident}\nis missing in\n{shown}"
+            );
         }
     }
 }

@@ -13,7 +13,8 @@ use crate::{
 };
 
 /// Added instructions per call of `filemap_fault` that design §8 grants, by kernel.
-const BUDGET: [(&str, f64); 4] = [("5.10", 56.0), ("6.1", 182.0), ("6.12", 193.0), ("newest", 165.0)];
+const BUDGET: [(&str, f64); 4] =
+    [("5.10", 56.0), ("6.1", 182.0), ("6.12", 193.0), ("newest", 165.0)];
 const SLACK: f64 = 1.1;
 /// Two rounds of the same code differ by up to this much, by the state of the page allocator;
 /// that no program ran at all is checked exactly.
@@ -78,7 +79,9 @@ impl Figures {
                 ["rss", kib] => figures.rss = kib.parse().ok(),
                 ["runs", name, fs, counts @ ..] => {
                     let halves: Vec<&[&str]> = counts.split(|word| *word == "/").collect();
-                    let sum = |half: &[&str]| half.iter().filter_map(|n| n.parse::<u64>().ok()).sum::<u64>();
+                    let sum = |half: &[&str]| {
+                        half.iter().filter_map(|n| n.parse::<u64>().ok()).sum::<u64>()
+                    };
                     if let [before, after] = halves.as_slice() {
                         let work = ((*name).to_owned(), (*fs).to_owned());
                         figures.runs.insert(work, sum(after).saturating_sub(sum(before)));
@@ -111,15 +114,21 @@ impl Figures {
 
     fn print(&self, kernel: &Kernel) {
         println!("\n### Linux {}\n", kernel.release);
-        println!("| workload | instructions | whybus adds | an empty kretprobe adds | programs run per operation |");
+        println!(
+            "| workload | instructions | whybus adds | an empty kretprobe adds | programs run per operation |"
+        );
         println!("|---|--:|--:|--:|--:|");
         for work in &self.order {
-            let show = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.0}"));
+            let show =
+                |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.0}"));
             let operations = match work.0.as_str() {
                 "fork-exit" | "shrink-mapped" | "shrink-unmapped" => 9.0 * 64.0,
                 _ => CALLS,
             };
-            let runs = self.runs.get(work).map_or("–".to_owned(), |runs| format!("{:.2}", *runs as f64 / operations));
+            let runs = self
+                .runs
+                .get(work)
+                .map_or("–".to_owned(), |runs| format!("{:.2}", *runs as f64 / operations));
             println!(
                 "| {} on {} | {} | {} | {} | {runs} |",
                 work.0,
@@ -155,7 +164,9 @@ impl Figures {
                     over(format!("filemap_fault: {added:.0} instead of at most {limit:.0}"));
                 }
                 if added > kretprobe / 3.0 {
-                    over(format!("filemap_fault: {added:.0} is more than a third of {kretprobe:.0}"));
+                    over(format!(
+                        "filemap_fault: {added:.0} is more than a third of {kretprobe:.0}"
+                    ));
                 }
             }
             _ => over("filemap_fault was not measured".to_owned()),

@@ -53,7 +53,10 @@ impl Tree {
         })?;
         fs::copy("/bin/busybox", bin.join("busybox")).context("copying busybox-static")?;
         fs::copy(&whybus, bin.join("whybus"))?;
-        fs::write(dir.join("etc/passwd"), "root:x:0:0::/tmp:/bin/sh\nnobody:x:65534:65534::/tmp:/bin/sh\n")?;
+        fs::write(
+            dir.join("etc/passwd"),
+            "root:x:0:0::/tmp:/bin/sh\nnobody:x:65534:65534::/tmp:/bin/sh\n",
+        )?;
         fs::write(dir.join("etc/group"), "root:x:0:\nnogroup:x:65534:\n")?;
         compile(&bin)?;
         let guest = root().join("xtask/guest");
@@ -117,7 +120,11 @@ pub fn whybus() -> Result<PathBuf> {
 
 /// Documentation, locale data and the larger libraries no scenario needs: they cost boot time.
 fn prune(lib: &Path) -> Result<()> {
-    for sub in ["x86_64-linux-gnu/gconv", "x86_64-linux-gnu/security", "python3.11/config-3.11-x86_64-linux-gnu"] {
+    for sub in [
+        "x86_64-linux-gnu/gconv",
+        "x86_64-linux-gnu/security",
+        "python3.11/config-3.11-x86_64-linux-gnu",
+    ] {
         let _ = fs::remove_dir_all(lib.join(sub));
     }
     Ok(())

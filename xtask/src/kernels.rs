@@ -16,10 +16,32 @@ pub const SERIES: [&str; 4] = ["5.10", "6.1", "6.12", "newest"];
 const MODULES: [&str; 3] = ["virtio_pci", "virtio_blk", "overlay"];
 /// What a guest runs: real programs, as a production host has them.
 const PROGRAMS: [&str; 26] = [
-    "bash", "coreutils", "dash", "e2fsprogs", "grep", "libacl1", "libattr1", "libblkid1", "libc6",
-    "libexpat1", "libgmp10", "libmount1", "libpcre2-8-0", "libpython3.11-minimal",
-    "libpython3.11-stdlib", "libselinux1", "libsmartcols1", "libtinfo6", "libuuid1", "mount",
-    "passwd", "python3.11-minimal", "sed", "util-linux", "util-linux-extra", "zlib1g",
+    "bash",
+    "coreutils",
+    "dash",
+    "e2fsprogs",
+    "grep",
+    "libacl1",
+    "libattr1",
+    "libblkid1",
+    "libc6",
+    "libexpat1",
+    "libgmp10",
+    "libmount1",
+    "libpcre2-8-0",
+    "libpython3.11-minimal",
+    "libpython3.11-stdlib",
+    "libselinux1",
+    "libsmartcols1",
+    "libtinfo6",
+    "libuuid1",
+    "mount",
+    "passwd",
+    "python3.11-minimal",
+    "sed",
+    "util-linux",
+    "util-linux-extra",
+    "zlib1g",
 ];
 
 /// A kernel that can be booted.
@@ -42,7 +64,8 @@ pub fn fetch(wanted: &[String]) -> Result<Vec<Kernel>> {
         let known = SERIES.contains(&name.as_str());
         ensure!(known, "no kernel `{name}`; there are {}", SERIES.join(", "));
     }
-    let chosen = SERIES.iter().filter(|name| wanted.is_empty() || wanted.iter().any(|w| w == **name));
+    let chosen =
+        SERIES.iter().filter(|name| wanted.is_empty() || wanted.iter().any(|w| w == **name));
     let apt = Apt::new()?;
     chosen.map(|series| kernel(&apt, series)).collect()
 }
@@ -83,7 +106,8 @@ fn kernel(apt: &Apt, series: &str) -> Result<Kernel> {
     let entry = fs::read_dir(modules)?.next().context("an empty module directory")??;
     let release = entry.file_name().to_string_lossy().into_owned();
     let image = [dir.join(format!("boot/vmlinuz-{release}")), entry.path().join("vmlinuz")];
-    let image = image.into_iter().find(|path| path.is_file()).context("a kernel without an image")?;
+    let image =
+        image.into_iter().find(|path| path.is_file()).context("a kernel without an image")?;
     let base = modules.ancestors().nth(2).context("modules in a strange place")?;
     let modules = load_order(base, &release, &dir.join("modules"))?;
     Ok(Kernel { series: series.to_owned(), release, image, modules })
@@ -183,7 +207,8 @@ impl Apt {
 
     /// The newest packages that hold a kernel of the series and its modules.
     fn kernel_packages(&self, series: &str) -> Result<Vec<String>> {
-        let search = ["search", "--names-only", "^linux-(image|binary|modules)-[0-9].*-cloud-amd64$"];
+        let search =
+            ["search", "--names-only", "^linux-(image|binary|modules)-[0-9].*-cloud-amd64$"];
         let found = output(self.command("apt-cache").args(search))?;
         let names: Vec<&str> = found.lines().filter_map(|line| line.split(' ').next()).collect();
         let prefix = match series {
@@ -195,7 +220,9 @@ impl Apt {
         let newest = names
             .iter()
             // 6.1.0-0.deb11 is a backport to bullseye.
-            .filter(|name| name.starts_with(prefix) && !name.contains("-0.deb") && !name.contains("+deb14"))
+            .filter(|name| {
+                name.starts_with(prefix) && !name.contains("-0.deb") && !name.contains("+deb14")
+            })
             .max_by_key(|name| numbers(name))
             .with_context(|| format!("Debian offers no {prefix}*-cloud-amd64"))?;
         let mut packages = vec![(*newest).to_owned()];

@@ -29,7 +29,9 @@ pub fn read(dir: &Path) -> Result<Vec<Scenario>> {
         let expected = text
             .lines()
             .filter_map(|line| line.strip_prefix("#: "))
-            .map(|line| serde_json::from_str(line).with_context(|| format!("{}: {line}", path.display())))
+            .map(|line| {
+                serde_json::from_str(line).with_context(|| format!("{}: {line}", path.display()))
+            })
             .collect::<Result<_>>()?;
         scenarios.push(Scenario { name, expected });
     }
@@ -85,7 +87,9 @@ pub fn judge(scenarios: &[Scenario], ran: &str, incidents: &[Value]) -> Vec<Run>
         }
         runs.push(Run { name: format!("{name} on {fs}"), faults });
     }
-    let missing = |scenario: &&Scenario| !ran.lines().any(|line| line.split(' ').next() == Some(&scenario.name));
+    let missing = |scenario: &&Scenario| {
+        !ran.lines().any(|line| line.split(' ').next() == Some(&scenario.name))
+    };
     for scenario in scenarios.iter().filter(missing) {
         runs.push(Run { name: scenario.name.clone(), faults: vec!["did not run".to_owned()] });
     }
@@ -101,14 +105,22 @@ pub fn judge(scenarios: &[Scenario], ran: &str, incidents: &[Value]) -> Vec<Run>
 fn concerns(incident: &Value, dir: &str) -> bool {
     let args = incident["victim"]["cmdline"].as_array().map(Vec::as_slice).unwrap_or_default();
     let path = &incident["file"]["path"];
-    args.iter().chain([path]).any(|value| plain(value).as_str().is_some_and(|text| text.starts_with(dir)))
+    args.iter()
+        .chain([path])
+        .any(|value| plain(value).as_str().is_some_and(|text| text.starts_with(dir)))
 }
 
 fn compare(scenario: &Scenario, dir: &str, got: &[Map<String, Value>], faults: &mut Vec<String>) {
-    let expected: Vec<Map<String, Value>> = scenario.expected.iter().map(|map| fill(map, dir)).collect();
+    let expected: Vec<Map<String, Value>> =
+        scenario.expected.iter().map(|map| fill(map, dir)).collect();
     if expected.len() != got.len() {
         let got: Vec<Value> = got.iter().cloned().map(Value::Object).collect();
-        faults.push(format!("{} incidents instead of {}: {}", got.len(), expected.len(), json!(got)));
+        faults.push(format!(
+            "{} incidents instead of {}: {}",
+            got.len(),
+            expected.len(),
+            json!(got)
+        ));
         return;
     }
     for (want, got) in expected.iter().zip(got) {
@@ -116,7 +128,8 @@ fn compare(scenario: &Scenario, dir: &str, got: &[Map<String, Value>], faults: &
         for key in keys {
             let (want, got) = (want.get(key), got.get(key));
             if !matches(want, got) {
-                let show = |value: Option<&Value>| value.map_or("nothing".to_owned(), Value::to_string);
+                let show =
+                    |value: Option<&Value>| value.map_or("nothing".to_owned(), Value::to_string);
                 faults.push(format!("{key} is {}, expected {}", show(got), show(want)));
             }
         }
@@ -146,7 +159,8 @@ fn normal(incident: &Value) -> Map<String, Value> {
     let fault = &incident["fault"];
     let mut out = Map::new();
     let mut put = |key: &str, value: Value| {
-        let empty = value.is_null() || value.as_array().is_some_and(Vec::is_empty) || value == false;
+        let empty =
+            value.is_null() || value.as_array().is_some_and(Vec::is_empty) || value == false;
         if !empty {
             out.insert(key.to_owned(), value);
         }
@@ -166,22 +180,28 @@ fn normal(incident: &Value) -> Map<String, Value> {
     put("new", cause["new_size"].clone());
     put("culprit", plain(&culprit["comm"]));
     let args = culprit["cmdline"].as_array();
-    let words = args.map(|args| args.iter().filter_map(|arg| Some(plain(arg).as_str()?.to_owned())).collect::<Vec<_>>());
+    let words = args.map(|args| {
+        args.iter().filter_map(|arg| Some(plain(arg).as_str()?.to_owned())).collect::<Vec<_>>()
+    });
     put("cmdline", words.map(|words| words.join(" ")).into());
     let parents = culprit["ancestors"].as_array().map(Vec::as_slice).unwrap_or_default();
     put("parents", parents.iter().map(|parent| plain(&parent["comm"])).collect());
     let others = cause["others"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let other = |other: &Value| json!([plain(&other["comm"]), other["old_size"], other["new_size"]]);
+    let other =
+        |other: &Value| json!([plain(&other["comm"]), other["old_size"], other["new_size"]]);
     put("others", others.iter().map(other).collect());
     put("signal", incident["signal"]["code_name"].clone());
     put("disposition", incident["signal"]["disposition"].clone());
     put("outcome", incident["outcome"].clone());
     let exit = &incident["exit"];
-    put("exit", match (exit["signal"].as_u64(), exit["code"].as_u64()) {
-        (Some(signal), _) => format!("signal {signal}").into(),
-        (None, Some(code)) => format!("status {code}").into(),
-        (None, None) => Value::Null,
-    });
+    put(
+        "exit",
+        match (exit["signal"].as_u64(), exit["code"].as_u64()) {
+            (Some(signal), _) => format!("signal {signal}").into(),
+            (None, Some(code)) => format!("status {code}").into(),
+            (None, None) => Value::Null,
+        },
+    );
     let count = fault["count"].as_u64().or(Some(1));
     put("count", count.into());
     put("complete", incident["complete"].clone());

@@ -10,21 +10,39 @@ use anyhow::{Context as _, Result, bail};
 use crate::{call, say};
 
 /// Needed to compile the probes: a compiler, its core sources and LLVM that belong together.
-pub const COMPILER: &[&str] =
-    &["rustc-web", "cargo-web", "rust-web-src", "llvm-22-dev", "libpolly-22-dev", "libzstd-dev", "zlib1g-dev"];
+pub const COMPILER: &[&str] = &[
+    "rustc-web",
+    "cargo-web",
+    "rust-web-src",
+    "llvm-22-dev",
+    "libpolly-22-dev",
+    "libzstd-dev",
+    "zlib1g-dev",
+];
 /// Needed to make and boot guests.
-pub const GUESTS: &[&str] =
-    &["qemu-system-x86", "golang-go", "gcc", "libc6-dev", "cpio", "kmod", "e2fsprogs", "busybox-static", "xz-utils", "zstd"];
+pub const GUESTS: &[&str] = &[
+    "qemu-system-x86",
+    "golang-go",
+    "gcc",
+    "libc6-dev",
+    "cpio",
+    "kmod",
+    "e2fsprogs",
+    "busybox-static",
+    "xz-utils",
+    "zstd",
+];
 const LINKER: &str = "0.13.0";
 
 /// Where downloads and tools are kept between runs: WHYBUS_CACHE, or below the user's cache.
 pub fn cache() -> Result<PathBuf> {
-    let dir = match (env::var_os("WHYBUS_CACHE"), env::var_os("XDG_CACHE_HOME"), env::var_os("HOME")) {
-        (Some(dir), _, _) => PathBuf::from(dir),
-        (None, Some(dir), _) => Path::new(&dir).join("whybus"),
-        (None, None, Some(home)) => Path::new(&home).join(".cache/whybus"),
-        (None, None, None) => bail!("none of WHYBUS_CACHE, XDG_CACHE_HOME and HOME is set"),
-    };
+    let dir =
+        match (env::var_os("WHYBUS_CACHE"), env::var_os("XDG_CACHE_HOME"), env::var_os("HOME")) {
+            (Some(dir), _, _) => PathBuf::from(dir),
+            (None, Some(dir), _) => Path::new(&dir).join("whybus"),
+            (None, None, Some(home)) => Path::new(&home).join(".cache/whybus"),
+            (None, None, None) => bail!("none of WHYBUS_CACHE, XDG_CACHE_HOME and HOME is set"),
+        };
     fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
     Ok(dir)
 }

@@ -13,8 +13,7 @@ use crate::{
     ebpf,
     guest::Tree,
     kernels::{self, Kernel, SERIES},
-    memory,
-    root, say,
+    memory, root, say,
     scenario::{self, Run, Scenario},
     setup,
     vm::{Boot, Results},
@@ -30,7 +29,10 @@ pub fn run(wanted: &[String], host_only: bool, record: bool) -> Result<()> {
             say("building the probes from source");
             let built = ebpf::build()?;
             let same = fs::read(&built)? == fs::read(root().join("tracer/bpf/whybus.bpf.o"))?;
-            ensure!(same, "tracer/bpf is not what the sources build: run `cargo xtask ebpf` and commit it");
+            ensure!(
+                same,
+                "tracer/bpf is not what the sources build: run `cargo xtask ebpf` and commit it"
+            );
         }
         Err(error) => skipped.push(format!("building the probes: {error:#}")),
     }
@@ -65,7 +67,9 @@ pub fn run(wanted: &[String], host_only: bool, record: bool) -> Result<()> {
     }
     println!("\nhost: cargo test {}", if host { "passed" } else { "failed" });
     for Report { kernel, scenarios, passed, failed, seconds, .. } in &table {
-        println!("Linux {kernel}: {scenarios} scenario runs and checks, {passed} passed, {failed} failed, {seconds} s");
+        println!(
+            "Linux {kernel}: {scenarios} scenario runs and checks, {passed} passed, {failed} failed, {seconds} s"
+        );
     }
     for what in &skipped {
         println!("skipped: {what}");
@@ -181,9 +185,12 @@ fn matrix(scenarios: &[Scenario], results: &Results) -> Vec<Run> {
         let faults = result.err().map(|error| vec![format!("{error:#}")]).unwrap_or_default();
         runs.push(Run { name: name.to_owned(), faults });
     };
-    check("every JSON line is valid", ["out.json", "replay.json", "loss.json", "command.json"]
-        .iter()
-        .try_for_each(|name| valid(&text(results, name)).with_context(|| (*name).to_owned())));
+    check(
+        "every JSON line is valid",
+        ["out.json", "replay.json", "loss.json", "command.json"]
+            .iter()
+            .try_for_each(|name| valid(&text(results, name)).with_context(|| (*name).to_owned())),
+    );
     check("SIGTERM ends with the counts", ended(&out, &text(results, "trace.status")));
     check("every program under test did its part", parts(&text(results, "statuses")));
     check("nothing is lost", nothing_lost(&out));
@@ -223,7 +230,9 @@ fn valid(stream: &str) -> Result<()> {
     let mut compiler = boon::Compiler::new();
     compiler.enable_format_assertions();
     compiler.add_resource("whybus.json", schema).map_err(|error| anyhow::anyhow!("{error}"))?;
-    let index = compiler.compile("whybus.json", &mut schemas).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let index = compiler
+        .compile("whybus.json", &mut schemas)
+        .map_err(|error| anyhow::anyhow!("{error}"))?;
     let mut lines = 0;
     for line in stream.lines() {
         let value: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
@@ -257,7 +266,8 @@ fn parts(statuses: &str) -> Result<()> {
 }
 
 fn nothing_lost(out: &str) -> Result<()> {
-    let lost: Vec<Value> = values(out).into_iter().filter(|value| value["kind"] == "loss").collect();
+    let lost: Vec<Value> =
+        values(out).into_iter().filter(|value| value["kind"] == "loss").collect();
     ensure!(lost.is_empty(), "{lost:?}");
     Ok(())
 }
@@ -270,14 +280,23 @@ fn same(live: &str, replay: &str) -> Result<()> {
         let same = replay.iter().find(|other| other["id"] == live["id"]);
         let same = same.with_context(|| format!("the replay lacks {live}"))?;
         for key in ["cause", "file", "outcome", "signal", "exit", "fault"] {
-            ensure!(live[key] == same[key], "{key} of {}: {} live, {} replayed", live["id"], live[key], same[key]);
+            ensure!(
+                live[key] == same[key],
+                "{key} of {}: {} live, {} replayed",
+                live["id"],
+                live[key],
+                same[key]
+            );
         }
     }
     Ok(())
 }
 
 fn inert(text: &str) -> Result<()> {
-    ensure!(text.contains("\\x1b[2J\\nb\\xff\\u{202e}x\"'"), "the hostile name is missing or not escaped");
+    ensure!(
+        text.contains("\\x1b[2J\\nb\\xff\\u{202e}x\"'"),
+        "the hostile name is missing or not escaped"
+    );
     let bad = text.chars().find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
     ensure!(bad.is_none(), "a control character got through: {bad:?}");
     Ok(())
@@ -285,7 +304,8 @@ fn inert(text: &str) -> Result<()> {
 
 fn losses(stream: &str) -> Result<()> {
     let values = values(stream);
-    let lost: u64 = values.iter().filter(|v| v["kind"] == "loss").filter_map(|v| v["lost"].as_u64()).sum();
+    let lost: u64 =
+        values.iter().filter(|v| v["kind"] == "loss").filter_map(|v| v["lost"].as_u64()).sum();
     let end = values.last().context("no output")?;
     ensure!(lost > 0 && end["lost"] == lost, "{lost} told as lost, {} counted", end["lost"]);
     let incidents = scenario::incidents(stream);
@@ -294,9 +314,16 @@ fn losses(stream: &str) -> Result<()> {
     ensure!(marked > 0, "no incident is marked incomplete");
     for incident in &incidents {
         let lost = incident["lost"].as_u64().unwrap_or(0);
-        ensure!((incident["complete"] == false) == (lost > 0), "complete contradicts lost: {incident}");
-        let shaky = incident["cause"]["class"] == "mapped-past-end" && incident["complete"] == false;
-        ensure!(!shaky || incident["cause"]["confidence"] != "proven", "proven in spite of losses: {incident}");
+        ensure!(
+            (incident["complete"] == false) == (lost > 0),
+            "complete contradicts lost: {incident}"
+        );
+        let shaky =
+            incident["cause"]["class"] == "mapped-past-end" && incident["complete"] == false;
+        ensure!(
+            !shaky || incident["cause"]["confidence"] != "proven",
+            "proven in spite of losses: {incident}"
+        );
     }
     Ok(())
 }
@@ -337,7 +364,8 @@ fn partly(results: &Results) -> Result<()> {
         ensure!(blind.is_empty(), "everything attaches, and yet {watching}");
         return Ok(());
     }
-    let named = |hook: &str| blind.iter().any(|blind| blind["hook"] == hook && blind["causes"] != "");
+    let named =
+        |hook: &str| blind.iter().any(|blind| blind["hook"] == hook && blind["causes"] != "");
     ensure!(named("fexit filemap_fault") && named("fentry notify_change"), "{watching}");
     ensure!(watching["hooks"].as_array().is_some_and(|hooks| !hooks.is_empty()), "{watching}");
     Ok(())

@@ -53,7 +53,11 @@ impl Boot<'_> {
             let tail: Vec<&str> = console.lines().rev().take(25).collect();
             let tail: Vec<&str> = tail.into_iter().rev().collect();
             if console.contains("WHYBUS-INIT") || attempt == 3 {
-                bail!("the {} guest did not finish; its console ends:\n{}", self.kernel.series, tail.join("\n"));
+                bail!(
+                    "the {} guest did not finish; its console ends:\n{}",
+                    self.kernel.series,
+                    tail.join("\n")
+                );
             }
             say(format_args!("the {} guest died while booting; once more", self.kernel.series));
         }
@@ -75,20 +79,31 @@ impl Boot<'_> {
             "console=ttyS0 quiet panic=-1 printk.devkmsg=off whybus.job={} {}",
             self.job, self.append
         );
-        let drive = |path: &PathBuf| format!("file={},if=virtio,format=raw,cache=unsafe", path.display());
+        let drive =
+            |path: &PathBuf| format!("file={},if=virtio,format=raw,cache=unsafe", path.display());
         let mut qemu = Command::new("qemu-system-x86_64");
-        qemu.args(["-accel", "tcg", "-cpu", "max,-cx16", "-m", "1536", "-no-reboot", "-display", "none"])
-            .args(["-smp", &self.cpus.to_string(), "-serial", "stdio", "-nic", "none"])
-            .arg("-kernel")
-            .arg(&self.kernel.image)
-            .arg("-initrd")
-            .arg(&self.initramfs)
-            .args(["-drive", &drive(&disk), "-drive", &drive(&results)])
-            .args(["-append", &append])
-            .args(self.options)
-            .stdin(Stdio::null())
-            .stdout(fs::File::create(&console)?)
-            .stderr(Stdio::inherit());
+        qemu.args([
+            "-accel",
+            "tcg",
+            "-cpu",
+            "max,-cx16",
+            "-m",
+            "1536",
+            "-no-reboot",
+            "-display",
+            "none",
+        ])
+        .args(["-smp", &self.cpus.to_string(), "-serial", "stdio", "-nic", "none"])
+        .arg("-kernel")
+        .arg(&self.kernel.image)
+        .arg("-initrd")
+        .arg(&self.initramfs)
+        .args(["-drive", &drive(&disk), "-drive", &drive(&results)])
+        .args(["-append", &append])
+        .args(self.options)
+        .stdin(Stdio::null())
+        .stdout(fs::File::create(&console)?)
+        .stderr(Stdio::inherit());
         let mut child = qemu.spawn().context("starting qemu-system-x86_64")?;
         let started = Instant::now();
         let late = loop {
@@ -141,7 +156,8 @@ pub fn run(wanted: &[String], append: &str, command: &[OsString]) -> Result<()> 
     if wanted.is_empty() {
         wanted.push("newest".to_owned());
     }
-    let words: Vec<String> = command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let words: Vec<String> =
+        command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     tree.add("command", format!("{}\n", words.join(" ")).as_bytes())?;
     for kernel in kernels::fetch(&wanted)? {
         let initramfs = tree.pack(&kernel)?;

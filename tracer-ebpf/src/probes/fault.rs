@@ -1,10 +1,7 @@
 //! Page faults that end in SIGBUS, seen as their handler returns: the mmap or VMA lock is still
 //! held, so vma, file and inode are stable.
 use aya_ebpf::{
-    EbpfContext as _,
-    cty::c_void,
-    helpers::generated::bpf_get_stack,
-    macros::fexit,
+    EbpfContext as _, cty::c_void, helpers::generated::bpf_get_stack, macros::fexit,
     programs::FExitContext,
 };
 use tracer_common::{

@@ -16,7 +16,9 @@ use crate::{
     emit::{claim, emit, now},
     globals::{config, off},
     inode::{inode, mapped},
-    maps::{INSIDE, Outer, SHRINK, SHRINK_COUNT, SHRINK_END, SHRINKS, Scratch, ShrinkKey, WithPath},
+    maps::{
+        INSIDE, Outer, SHRINK, SHRINK_COUNT, SHRINK_END, SHRINKS, Scratch, ShrinkKey, WithPath,
+    },
     path::{by_load, by_probe},
     read::{Probe, Ptr, Read, Typed},
     task,
@@ -157,7 +159,9 @@ unsafe fn record(dentry: Ptr, attr: Ptr, host: Ptr, valid: u32, new_size: i64) -
                 let file: Ptr = Typed::get(attr, off!(iattr_file));
                 mnt = Probe::get(file, off!(file_path_mnt));
             }
-            if !send(scratch, mnt, dentry) && let Some(kept) = SHRINKS.get_ptr_mut(key) {
+            if !send(scratch, mnt, dentry)
+                && let Some(kept) = SHRINKS.get_ptr_mut(key)
+            {
                 (*kept).sent = 0;
             }
         } else {

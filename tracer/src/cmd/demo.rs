@@ -1,10 +1,5 @@
 //! `whybus demo`: one harmless bus error, in a file of our own, and the answer to it.
-use std::{
-    env, fs,
-    path::Path,
-    process::ExitCode,
-    ptr, slice,
-};
+use std::{env, fs, path::Path, process::ExitCode, ptr, slice};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser as _;
@@ -59,7 +54,12 @@ pub fn victim(file: &Path) -> Result<ExitCode> {
         let fd = std::os::fd::AsRawFd::as_raw_fd(&data);
         libc::mmap(ptr::null_mut(), len, libc::PROT_READ, libc::MAP_SHARED, fd, 0)
     };
-    ensure!(map != libc::MAP_FAILED, "mapping {}: {}", file.display(), std::io::Error::last_os_error());
+    ensure!(
+        map != libc::MAP_FAILED,
+        "mapping {}: {}",
+        file.display(),
+        std::io::Error::last_os_error()
+    );
     // SAFETY: mapped above; that the file may shrink under it is what this shows.
     let bytes = unsafe { slice::from_raw_parts(map.cast::<u8>(), len) };
     fs::write(file.with_extension("db.mapped"), "")?;

@@ -48,7 +48,10 @@ pub fn run(args: &Doctor) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut out = format!("kernel    {}\n", escape(facts.release.as_bytes()));
-    out.push_str(&format!("lockdown  {}\n", lockdown.as_deref().unwrap_or("unknown (no securityfs)")));
+    out.push_str(&format!(
+        "lockdown  {}\n",
+        lockdown.as_deref().unwrap_or("unknown (no securityfs)")
+    ));
     for hook in &hooks {
         out.push_str(&format!("attached  {hook}\n"));
     }

@@ -169,15 +169,14 @@ pub fn name(path: &Path, on_device: &[&Mount]) -> (Option<Bytes>, Option<&'stati
             full.extend_from_slice(&absolute[root.len()..]);
             (Some(full), missing)
         }
-        None => (Some(absolute), Some("below the root of its file system, which is not mounted here")),
+        None => {
+            (Some(absolute), Some("below the root of its file system, which is not mounted here"))
+        }
     }
 }
 
 /// Ancestors of an actor, from the kernel or else from /proc.
-pub fn ancestors<'a>(
-    actor: &'a Actor,
-    process: Option<&'a Process>,
-) -> &'a [Ancestor] {
+pub fn ancestors<'a>(actor: &'a Actor, process: Option<&'a Process>) -> &'a [Ancestor] {
     match process {
         Some(process) if actor.ancestors.is_empty() => &process.ancestors,
         _ => &actor.ancestors,

@@ -1,6 +1,6 @@
 //! From events to incidents: who lost which page of which file, why, and what became of it. Pure.
 pub mod engine;
 pub mod incident;
-pub mod rules;
 #[cfg(test)]
 mod replayed;
+pub mod rules;

@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    engine::{Engine, Update},
+    engine::{Counts, Engine, Update},
     incident::Incident,
 };
 use crate::event::{
@@ -36,7 +36,7 @@ fn told(updates: Vec<Update>) -> Vec<Incident> {
 }
 
 /// Hands the events over at the given times.
-fn run(host: &Host, arrivals: Vec<(u64, Stamp, Event)>) -> Vec<Incident> {
+fn run(host: &Host, arrivals: Vec<(u64, Stamp, Event)>) -> (Vec<Incident>, Counts) {
     let mut engine = Engine::new(host.clone());
     let mut updates = Vec::new();
     for (now, stamp, event) in arrivals {
@@ -44,7 +44,7 @@ fn run(host: &Host, arrivals: Vec<(u64, Stamp, Event)>) -> Vec<Incident> {
         updates.extend(engine.advance(now));
     }
     updates.extend(engine.finish());
-    told(updates)
+    (told(updates), engine.counts())
 }
 
 /// A small generator, so that a failure can be repeated.
@@ -89,11 +89,11 @@ fn numbers_aside(mut incidents: Vec<Incident>) -> Vec<Incident> {
 fn the_order_of_arrival_does_not_matter() {
     let (host, events) = recorded();
     let punctual = events.iter().map(|(stamp, event)| (stamp.time, *stamp, event.clone()));
-    let expected = numbers_aside(run(&host, punctual.collect()));
+    let expected = numbers_aside(run(&host, punctual.collect()).0);
     assert!(expected.len() > 40, "{} incidents", expected.len());
     for seed in 0..20 {
         let arrivals = late(&events, &mut Dice(seed));
-        let got = numbers_aside(run(&host, arrivals));
+        let got = numbers_aside(run(&host, arrivals).0);
         for (got, expected) in got.iter().zip(&expected) {
             assert_eq!(got, expected, "seed {seed}");
         }
@@ -104,7 +104,8 @@ fn the_order_of_arrival_does_not_matter() {
 #[test]
 fn a_lost_event_never_goes_unnoticed() {
     let (host, events) = recorded();
-    let whole = run(&host, events.iter().map(|(s, e)| (s.time, *s, e.clone())).collect());
+    let punctual = events.iter().map(|(stamp, event)| (stamp.time, *stamp, event.clone()));
+    let (whole, _) = run(&host, punctual.collect());
     let of = |incidents: &[Incident]| -> BTreeMap<u32, Incident> {
         incidents.iter().map(|i| (i.victim.task.id.tgid, i.clone())).collect()
     };
@@ -112,15 +113,9 @@ fn a_lost_event_never_goes_unnoticed() {
     for (i, (lost, _)) in events.iter().enumerate().filter(|(_, (stamp, _))| stamp.seq != 0) {
         let rest = events.iter().enumerate().filter(|(j, _)| *j != i);
         let arrivals = rest.map(|(_, (stamp, event))| (stamp.time, *stamp, event.clone()));
-        let mut engine = Engine::new(host.clone());
-        let mut updates = Vec::new();
-        for (now, stamp, event) in arrivals {
-            engine.push(stamp, event);
-            updates.extend(engine.advance(now));
-        }
-        updates.extend(engine.finish());
-        assert_eq!(engine.counts().lost, 1, "event {i}, {lost:?}");
-        for (tgid, got) in of(&told(updates)) {
+        let (got, counts) = run(&host, arrivals.collect());
+        assert_eq!(counts.lost, 1, "event {i}, {lost:?}");
+        for (tgid, got) in of(&got) {
             let same = whole.get(&tgid).is_some_and(|whole| {
                 let facts = |i: &Incident| (i.cause.class, i.outcome, i.exit, i.count, i.first);
                 facts(whole) == facts(&got)

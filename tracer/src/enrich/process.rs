@@ -32,7 +32,8 @@ pub fn read(id: ProcessId) -> Option<Process> {
 /// The v2 path, or else the longest of the v1 hierarchies: the one somebody put it into.
 fn cgroup(tgid: u32) -> Option<Bytes> {
     let text = fs::read(format!("/proc/{tgid}/cgroup")).ok()?;
-    let paths = text.split(|b| *b == b'\n').filter_map(|line| line.splitn(3, |b| *b == b':').nth(2));
+    let paths =
+        text.split(|b| *b == b'\n').filter_map(|line| line.splitn(3, |b| *b == b':').nth(2));
     paths.max_by_key(|path| path.len()).map(<[u8]>::to_vec)
 }
 

@@ -249,7 +249,11 @@ fn inode(b: &mut &[u8]) -> Inode {
         magic: b.get_u64_le(),
         size: u64::try_from(b.get_i64_le()).unwrap_or(0),
         ctime: b.get_i64_le(),
-        nlink: { let nlink = b.get_u32_le(); b.advance(4); nlink },
+        nlink: {
+            let nlink = b.get_u32_le();
+            b.advance(4);
+            nlink
+        },
     }
 }
 

@@ -25,7 +25,8 @@ pub struct ProcessId {
 impl ProcessId {
     /// Whether both name the same process, a start time of 0 meaning "not known".
     pub fn same(self, other: Self) -> bool {
-        self.tgid == other.tgid && (self.start == other.start || self.start == 0 || other.start == 0)
+        self.tgid == other.tgid
+            && (self.start == other.start || self.start == 0 || other.start == 0)
     }
 }
 
@@ -281,7 +282,11 @@ pub enum Event {
     Process(Box<Process>),
     Mounts(Vec<Mount>),
     /// Final account of one ring of one CPU: events numbered so far.
-    Account { cpu: u32, ring: u16, seq: u64 },
+    Account {
+        cpu: u32,
+        ring: u16,
+        seq: u64,
+    },
 }
 
 /// What the stream was recorded on; constant while watching.

@@ -181,7 +181,8 @@ fn file(incident: &Incident) -> Option<String> {
     let (fault, file) = (incident.fault.as_ref()?, incident.file.as_ref()?);
     let path = file.path.as_deref().map_or_else(|| "(name unknown)".to_owned(), escape);
     let deleted = if file.deleted { " (deleted)" } else { "" };
-    let fstype = file.fstype(fault.inode.magic).map_or_else(String::new, |name| escape(&name) + " ");
+    let fstype =
+        file.fstype(fault.inode.magic).map_or_else(String::new, |name| escape(&name) + " ");
     let why = file.why.map_or_else(String::new, |why| format!("; {why}"));
     let id = fault.inode.id;
     Some(format!("{path}{deleted}  ({fstype}{}, inode {}{why})", id.dev, id.ino))
@@ -201,9 +202,8 @@ fn touch(incident: &Incident, host: &Host) -> Option<String> {
 /// `cron[1] → update.sh[5670] → cp[5678]   uid 0`
 fn lineage(actor: &Actor, process: Option<&Process>) -> String {
     let parents = ancestors(actor, process).iter().rev();
-    let mut chain: Vec<String> = parents
-        .map(|parent| format!("{}[{}]", escape(&parent.comm), parent.id.tgid))
-        .collect();
+    let mut chain: Vec<String> =
+        parents.map(|parent| format!("{}[{}]", escape(&parent.comm), parent.id.tgid)).collect();
     chain.push(who(actor));
     let cgroup = process.and_then(|process| process.cgroup.as_deref());
     let cgroup = cgroup.filter(|path| *path != b"/");

@@ -2,12 +2,15 @@
 use std::{fs, io, path::Path};
 
 use anyhow::{Context as _, Result};
-use aya::{programs::ProgramType, sys::{BpfHelper, is_helper_supported}};
+use aya::{
+    programs::ProgramType,
+    sys::{BpfHelper, is_helper_supported},
+};
 use tracer_common::globals::{Offsets, read_user, task};
 
 use super::{
     btf::{Btf, Param},
-    offsets, plan,
+    offsets,
 };
 
 /// Where the running kernel publishes its types.
@@ -66,24 +69,17 @@ impl Allowed {
 }
 
 impl Facts {
-    /// Reads this kernel's BTF.
+    /// Reads this kernel's BTF, also for the functions named in `hooks`.
     ///
     /// # Errors
     /// Where the kernel publishes none, or it cannot be read.
-    pub fn gather() -> Result<Self> {
+    pub fn gather(hooks: &[&'static str]) -> Result<Self> {
         let data = fs::read(BTF).map_err(|error| no_btf(&error))?;
         let mut wanted: Vec<&str> = offsets::wanted().collect();
-        wanted.extend(plan::PROBES.iter().filter_map(|probe| probe.hook.function()));
+        wanted.extend(hooks);
         let btf = Btf::parse(data, &wanted).with_context(|| format!("reading {BTF}"))?;
         let (offsets, missing_fields) = offsets::resolve(&btf);
-        let mut functions: Vec<(&'static str, Vec<Param>)> = Vec::new();
-        for name in plan::PROBES.iter().filter_map(|probe| probe.hook.function()) {
-            if functions.iter().all(|(known, _)| *known != name)
-                && let Some(params) = btf.params(name)
-            {
-                functions.push((name, params));
-            }
-        }
+        let functions = hooks.iter().filter_map(|name| Some((*name, btf.params(name)?))).collect();
         Ok(Self {
             release: release(),
             ftrace: fs::read_to_string(FTRACE).map_or(true, |text| text.trim() != "0"),

@@ -12,7 +12,8 @@ use super::{
 };
 
 /// The compiled probes; `cargo xtask ebpf` rebuilds them.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/whybus.bpf.o"));
+static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/whybus.bpf.o"));
 
 /// Probes in the kernel; they go when this is dropped.
 pub struct Armed {

@@ -141,6 +141,14 @@ pub const PROBES: &[Probe] = &[
     },
 ];
 
+/// The functions that any probe hooks.
+pub fn functions() -> Vec<&'static str> {
+    let mut names: Vec<_> = PROBES.iter().filter_map(|probe| probe.hook.function()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 /// A probe that cannot run here.
 #[derive(Debug, Clone)]
 pub struct Missing {

@@ -29,7 +29,8 @@ impl Reader {
     /// Where a map is missing, or cannot be polled.
     pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
         let mut ring = |name: &str| -> Result<_> {
-            let map = ebpf.take_map(name).with_context(|| format!("the object has no map {name}"))?;
+            let map =
+                ebpf.take_map(name).with_context(|| format!("the object has no map {name}"))?;
             // SAFETY: the RingBuf owns its descriptor and keeps it open as long as it lives.
             Ok(unsafe { AsyncFd::register(RingBuf::try_from(map)?) }?)
         };
@@ -58,7 +59,9 @@ impl Reader {
         for ring in [&mut self.chatty, &mut self.decisive] {
             let ring = ring.get_mut();
             let mut left = BATCH;
-            while left > 0 && let Some(item) = ring.next() {
+            while left > 0
+                && let Some(item) = ring.next()
+            {
                 take(&item);
                 left -= 1;
             }

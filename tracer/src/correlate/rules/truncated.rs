@@ -7,7 +7,8 @@ use crate::{
 
 const ADVICE: &str = "write the new file beside the old one and rename(2) it into place; never \
                       write over a mapped file";
-const ADVICE_SELF: &str = "unmap the file, or stop every reader of the mapping, before shrinking it";
+const ADVICE_SELF: &str =
+    "unmap the file, or stop every reader of the mapping, before shrinking it";
 
 /// The latest shrink after which the page was gone and before which it was there. Whatever
 /// regrew the file since has not brought the page back, or it would not have faulted.

@@ -26,11 +26,15 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
                 evidence.host.blind.len(),
                 evidence.host.blind[0].hook
             ),
-            2 => "no handler we watch saw the fault: not a fault on a regular file or on tmpfs, or \
+            2 => {
+                "no handler we watch saw the fault: not a fault on a regular file or on tmpfs, or \
                   its event was lost"
-                .to_owned(),
+                    .to_owned()
+            }
             4 | 5 => "memory failure reported by the hardware (BUS_MCEERR)".to_owned(),
-            code => format!("raised by the kernel with si_code {code}, without a page fault we saw"),
+            code => {
+                format!("raised by the kernel with si_code {code}, without a page fault we saw")
+            }
         },
         (None, None) => "neither fault nor signal was recorded".to_owned(),
     };
