@@ -140,6 +140,10 @@ pub const PATH_NAME_MISSING: u32 = 16;
 pub mod handler {
     pub const FILEMAP_FAULT: u32 = 1;
     pub const SHMEM_FAULT: u32 = 2;
+    pub const PAGE_MKWRITE: u32 = 3;
+    pub const HUGETLB_FAULT: u32 = 4;
+    pub const SPECIAL_MAPPING_FAULT: u32 = 5;
+    pub const USERFAULT: u32 = 6;
 }
 
 /// A page fault that ended in VM_FAULT_SIGBUS, VM_FAULT_HWPOISON or VM_FAULT_HWPOISON_LARGE.
@@ -175,7 +179,8 @@ pub struct Fault {
     pub owner_tgid: u32,
     pub path_flags: u32,
     pub path_len: u32,
-    pub pad: u32,
+    /// What reading the page from its file system returned, negative; 0 if it was not read.
+    pub read_errno: i32,
 }
 
 /// How a file lost its end (`Shrink::how`).

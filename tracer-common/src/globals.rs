@@ -61,6 +61,8 @@ offsets! {
     vma_flags: "vm_area_struct" "vm_flags";
     vma_file: "vm_area_struct" "vm_file";
     vma_mm: "vm_area_struct" "vm_mm";
+    vma_private: "vm_area_struct" "vm_private_data";
+    special_name: "vm_special_mapping" "name", optional;
     /// Needs CONFIG_MEMCG.
     mm_owner: "mm_struct" "owner", optional;
     mm_arg_start: "mm_struct" "arg_start";

@@ -30,6 +30,9 @@ pub static SHRINK_COUNT: LruHashMap<u64, u64> = LruHashMap::with_max_entries(819
 /// and tells it no longer how it was reached (fs/overlayfs/inode.c ovl_setattr).
 #[map]
 pub static INSIDE: LruHashMap<u32, Outer> = LruHashMap::with_max_entries(1024, 0);
+/// What the last failed read of a page returned, by thread, until its fault is recorded.
+#[map]
+pub static READ_ERRORS: LruHashMap<u32, i32> = LruHashMap::with_max_entries(1024, 0);
 /// Processes with a recorded fault or signal, whose exit is therefore of interest.
 #[map]
 pub static VICTIMS: LruHashMap<u32, u32> = LruHashMap::with_max_entries(4096, 0);

@@ -24,10 +24,10 @@ use crate::{
         engine::{Engine, HOLD, Update},
         incident::Incident,
     },
-    enrich::{mount, process},
+    enrich::{mount, process, space},
     event::{
         decode::decode,
-        model::{Actor, Blind, Dev, Event, Host, ProcessId, Stamp},
+        model::{Actor, Blind, Dev, Event, Fault, Handler, Host, ProcessId, Stamp},
         stream,
     },
     failure::Failure,
@@ -332,6 +332,7 @@ impl Sink<'_> {
                 if self.devices.insert(fault.inode.id.dev) {
                     self.mounts()?;
                 }
+                self.room(fault)?;
             }
             Event::Shrink(shrink) if !shrink.replayed => self.process(shrink.actor.task.id)?,
             Event::Signal(signal) if signal.code <= 0 => {
@@ -348,6 +349,25 @@ impl Sink<'_> {
         match process::read(id) {
             Some(process) => self.note(Event::Process(Box::new(process))),
             None => Ok(()),
+        }
+    }
+
+    /// Notes the room there is, where the fault may be for lack of it.
+    fn room(&mut self, fault: &Fault) -> Result<()> {
+        match fault.handler {
+            Handler::PageMkwrite | Handler::ShmemFault => {
+                let dev = fault.inode.id.dev;
+                let mount = mount::read().into_iter().find(|mount| mount.dev == dev);
+                match mount.as_ref().and_then(space::read) {
+                    Some(space) => self.note(Event::Space(space)),
+                    None => Ok(()),
+                }
+            }
+            Handler::HugetlbFault => match space::huge_pages() {
+                Some(pages) => self.note(Event::HugePages(pages)),
+                None => Ok(()),
+            },
+            _ => Ok(()),
         }
     }
 

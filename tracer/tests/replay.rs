@@ -77,13 +77,13 @@ fn damaged_and_foreign_files_are_refused_with_the_position() {
     let host = whole.iter().skip(16).position(|b| *b == b'\n').expect("a host line") + 17;
     let mut damaged = whole.clone();
     damaged[host..host + 4].copy_from_slice(&[0xff; 4]);
-    let layout = text(&whole[..host]).replacen("\"layout\":1", "\"layout\":99", 1);
+    let layout = text(&whole[..host]).replacen("\"layout\":", "\"layout\":99", 1);
     let cases: [(&str, &[u8], &str); 5] = [
         ("empty", b"", "not a whybus event stream"),
         ("foreign", b"\x7fELF\x02\x01\x01", "not a whybus event stream"),
         ("cut", &whole[..20], "the host line is cut short"),
         ("damaged", &damaged, &format!("at byte {host}")),
-        ("layout", layout.as_bytes(), "layout 99"),
+        ("layout", layout.as_bytes(), "the stream has layout 99"),
     ];
     for (name, content, expected) in cases {
         let file = Scratch::new(name, content);

@@ -54,12 +54,13 @@ fn native(whybus: &Path) -> Result<(), String> {
         return Err(text.split([';', ':']).next().unwrap_or(text).to_owned());
     }
     let report: Value = serde_json::from_slice(&out.stdout).map_err(|error| error.to_string())?;
-    match report["blind"].as_array().and_then(|blind| blind.first()) {
-        Some(first) => Err(format!("{}: {}", plain(&first["hook"]), plain(&first["reason"]))),
-        None => Ok(()),
-    }
-}
-
-fn plain(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
+    let hooks = report["hooks"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let wanted = ["fexit filemap_fault", "fexit shmem_fault", "fentry notify_change"];
+    let Some(missing) = wanted.iter().find(|hook| !hooks.iter().any(|have| have == **hook)) else {
+        return Ok(());
+    };
+    let blind = report["blind"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let reason = blind.iter().find(|blind| blind["hook"] == **missing);
+    let reason = reason.and_then(|blind| blind["reason"].as_str()).unwrap_or("it is not attached");
+    Err(format!("{missing}: {reason}"))
 }

@@ -13,19 +13,23 @@ use crate::{call, output, say, setup};
 /// The kernels of the matrix, by the name the command line takes.
 pub const SERIES: [&str; 4] = ["5.10", "6.1", "6.12", "newest"];
 /// Modules a guest loads, with what they depend on.
-const MODULES: [&str; 3] = ["virtio_pci", "virtio_blk", "overlay"];
+const MODULES: [&str; 4] = ["virtio_pci", "virtio_blk", "overlay", "dm_mod"];
 /// What a guest runs: real programs, as a production host has them.
-const PROGRAMS: [&str; 26] = [
+const PROGRAMS: [&str; 32] = [
     "bash",
     "coreutils",
     "dash",
+    "dmsetup",
     "e2fsprogs",
     "grep",
     "libacl1",
     "libattr1",
     "libblkid1",
     "libc6",
+    "libcom-err2",
+    "libdevmapper1.02.1",
     "libexpat1",
+    "libext2fs2",
     "libgmp10",
     "libmount1",
     "libpcre2-8-0",
@@ -33,7 +37,9 @@ const PROGRAMS: [&str; 26] = [
     "libpython3.11-stdlib",
     "libselinux1",
     "libsmartcols1",
+    "libss2",
     "libtinfo6",
+    "libudev1",
     "libuuid1",
     "mount",
     "passwd",

@@ -180,7 +180,7 @@ fn report(boot: &Boot<'_>, runs: Result<Vec<Run>>, took: Duration) -> Report {
 
 fn matrix(scenarios: &[Scenario], results: &Results) -> Vec<Run> {
     let out = text(results, "out.json");
-    let mut runs = scenario::judge(scenarios, &text(results, "ran"), &scenario::incidents(&out));
+    let mut runs = judged(scenarios, results, &out);
     let mut check = |name: &str, result: Result<()>| {
         let faults = result.err().map(|error| vec![format!("{error:#}")]).unwrap_or_default();
         runs.push(Run { name: name.to_owned(), faults });
@@ -206,9 +206,14 @@ fn matrix(scenarios: &[Scenario], results: &Results) -> Vec<Run> {
     runs
 }
 
+fn judged(scenarios: &[Scenario], results: &Results, out: &str) -> Vec<Run> {
+    let (ran, skipped) = (text(results, "ran"), text(results, "skipped"));
+    scenario::judge(scenarios, &ran, &skipped, &scenario::incidents(out))
+}
+
 fn locked(scenarios: &[Scenario], results: &Results) -> Vec<Run> {
     let out = text(results, "out.json");
-    let mut runs = scenario::judge(scenarios, &text(results, "ran"), &scenario::incidents(&out));
+    let mut runs = judged(scenarios, results, &out);
     let on = text(results, "lockdown").contains("[confidentiality]");
     let faults = if on { Vec::new() } else { vec!["lockdown was not on".to_owned()] };
     runs.push(Run { name: "lockdown is on".to_owned(), faults });
@@ -371,9 +376,14 @@ fn partly(results: &Results) -> Result<()> {
     Ok(())
 }
 
+/// Nothing is missing, but what 5.10 does not have.
 fn doctor(report: &str) -> Result<()> {
     let report: Value = serde_json::from_str(report)?;
-    ensure!(report["blind"].as_array().is_some_and(Vec::is_empty), "blind: {}", report["blind"]);
+    let old = report["kernel"].as_str().is_some_and(|kernel| kernel.starts_with("5.10."));
+    let blind = report["blind"].as_array().context("no list of what is missing")?;
+    let known = |blind: &&Value| old && blind["hook"] == "fexit filemap_read_folio";
+    let missing: Vec<&Value> = blind.iter().filter(|blind| !known(blind)).collect();
+    ensure!(missing.is_empty() && blind.len() == usize::from(old), "blind: {blind:?}");
     Ok(())
 }
 

@@ -73,6 +73,9 @@ impl Boot<'_> {
         let _ = fs::remove_file(&disk);
         fs::File::create(&disk)?.set_len(256 << 20)?;
         call(Command::new("mke2fs").args(["-q", "-t", "ext4", "-F"]).arg(&disk))?;
+        // For scenarios that fill or break a file system of their own.
+        let spare = dir.join(format!("spare-{label}"));
+        fs::File::create(&spare)?.set_len(8 << 20)?;
         let _ = fs::remove_file(&results);
         fs::File::create(&results)?.set_len(64 << 20)?;
         let append = format!(
@@ -98,7 +101,7 @@ impl Boot<'_> {
         .arg(&self.kernel.image)
         .arg("-initrd")
         .arg(&self.initramfs)
-        .args(["-drive", &drive(&disk), "-drive", &drive(&results)])
+        .args(["-drive", &drive(&disk), "-drive", &drive(&results), "-drive", &drive(&spare)])
         .args(["-append", &append])
         .args(self.options)
         .stdin(Stdio::null())

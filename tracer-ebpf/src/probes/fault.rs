@@ -1,11 +1,17 @@
 //! Page faults that end in SIGBUS, seen as their handler returns: the mmap or VMA lock is still
 //! held, so vma, file and inode are stable.
 use aya_ebpf::{
-    EbpfContext as _, cty::c_void, helpers::generated::bpf_get_stack, macros::fexit,
+    EbpfContext as _,
+    cty::c_void,
+    helpers::{
+        bpf_get_current_pid_tgid,
+        generated::{bpf_get_stack, bpf_probe_read_kernel_str},
+    },
+    macros::fexit,
     programs::FExitContext,
 };
 use tracer_common::{
-    event::{Fault, PATH, SHRINK_REPLAYED, SHRINK_SLOTS, Shrink, handler, kind, ring},
+    event::{Fault, PATH, PATH_PSEUDO, SHRINK_REPLAYED, SHRINK_SLOTS, Shrink, handler, kind, ring},
     globals::ABSENT,
 };
 
@@ -13,8 +19,8 @@ use crate::{
     emit::{claim, emit},
     globals::{config, off},
     inode::inode,
-    maps::{FAULT, REPLAY, SHRINKS, ShrinkKey, VICTIMS},
-    path::{by_load, by_probe},
+    maps::{FAULT, READ_ERRORS, REPLAY, SHRINKS, ShrinkKey, VICTIMS},
+    path::{Walk, by_load, by_probe},
     read::{Probe, Ptr, Read, Typed},
     task,
 };
@@ -26,65 +32,149 @@ const FMODE_BACKING: u32 = 1 << 24;
 /// bpf_get_stack: the user's stack.
 const BPF_F_USER_STACK: u64 = 1 << 8;
 
-/// `vm_fault_t filemap_fault(struct vm_fault *vmf)` (mm/filemap.c).
-#[fexit(function = "filemap_fault")]
-pub fn filemap_fault(ctx: FExitContext) -> u32 {
-    if failed(&ctx) { filemap_failed(ctx.as_ptr()) } else { 0 }
+/// A handler that takes a `struct vm_fault *` first, and `$count` arguments: the value returned
+/// stands after the last of them (FExitContext::ret needs 5.17).
+///
+/// The slow path is not inlined: a program that uses no callee-saved register and no stack saves a
+/// dozen instructions on every fault that goes well.
+macro_rules! handler {
+    ($(#[$doc:meta])* $program:ident, $function:literal, $slow:ident, $count:literal, $handler:ident) => {
+        $(#[$doc])*
+        #[fexit(function = $function)]
+        pub fn $program(ctx: FExitContext) -> u32 {
+            if ctx.arg::<u64>($count) as u32 & VM_FAULT_BUS != 0 { $slow(ctx.as_ptr()) } else { 0 }
+        }
+
+        #[inline(never)]
+        fn $slow(ctx: *mut c_void) -> u32 {
+            let ctx = FExitContext::new(ctx);
+            // SAFETY: a fexit context of a function with this prototype.
+            unsafe {
+                let at = Place::of(ctx.arg(0));
+                record(&ctx, at, ctx.arg::<u64>($count) as u32, handler::$handler)
+            };
+            0
+        }
+    };
 }
 
-/// `vm_fault_t shmem_fault(struct vm_fault *vmf)` (mm/shmem.c).
-#[fexit(function = "shmem_fault")]
-pub fn shmem_fault(ctx: FExitContext) -> u32 {
-    if failed(&ctx) { shmem_failed(ctx.as_ptr()) } else { 0 }
+handler! {
+    /// `vm_fault_t filemap_fault(struct vm_fault *vmf)` (mm/filemap.c).
+    filemap_fault, "filemap_fault", filemap_failed, 1, FILEMAP_FAULT
+}
+handler! {
+    /// `vm_fault_t shmem_fault(struct vm_fault *vmf)` (mm/shmem.c).
+    shmem_fault, "shmem_fault", shmem_failed, 1, SHMEM_FAULT
+}
+handler! {
+    /// `vm_fault_t special_mapping_fault(struct vm_fault *vmf)` (mm/mmap.c, mm/vma.c).
+    special_mapping_fault, "special_mapping_fault", special_failed, 1, SPECIAL_MAPPING_FAULT
+}
+handler! {
+    /// `vm_fault_t do_page_mkwrite(struct vm_fault *vmf)` (mm/memory.c, to 6.6): the file system
+    /// was asked for room for a page that is to be written.
+    page_mkwrite_1, "do_page_mkwrite", mkwrite_failed_1, 1, PAGE_MKWRITE
+}
+handler! {
+    /// `vm_fault_t do_page_mkwrite(struct vm_fault *vmf, struct folio *folio)` (from 6.7).
+    page_mkwrite_2, "do_page_mkwrite", mkwrite_failed_2, 2, PAGE_MKWRITE
+}
+handler! {
+    /// `vm_fault_t handle_userfault(struct vm_fault *vmf, unsigned long reason)`
+    /// (fs/userfaultfd.c).
+    handle_userfault, "handle_userfault", userfault_failed, 2, USERFAULT
 }
 
-/// For handlers that take a `struct vm_fault *` and nothing else: the value returned stands after
-/// the last argument (FExitContext::ret needs 5.17).
-#[inline(always)]
-fn failed(ctx: &FExitContext) -> bool {
-    ctx.arg::<u64>(1) as u32 & VM_FAULT_BUS != 0
+/// `vm_fault_t hugetlb_fault(struct mm_struct *mm, struct vm_area_struct *vma, unsigned long
+/// address, unsigned int flags)` (mm/hugetlb.c).
+#[fexit(function = "hugetlb_fault")]
+pub fn hugetlb_fault(ctx: FExitContext) -> u32 {
+    if ctx.arg::<u64>(4) as u32 & VM_FAULT_BUS != 0 { hugetlb_failed(ctx.as_ptr()) } else { 0 }
 }
 
-// Not inlined: a program that uses no callee-saved register and no stack saves a dozen
-// instructions on every fault that goes well.
 #[inline(never)]
-fn filemap_failed(ctx: *mut c_void) -> u32 {
-    // SAFETY: a fexit context of a function that takes a vm_fault.
-    unsafe { record(&FExitContext::new(ctx), handler::FILEMAP_FAULT) };
+fn hugetlb_failed(ctx: *mut c_void) -> u32 {
+    let ctx = FExitContext::new(ctx);
+    // SAFETY: a fexit context of a function with this prototype.
+    unsafe {
+        let vma: Ptr = ctx.arg(1);
+        let address: u64 = ctx.arg(2);
+        let start: u64 = Typed::get(vma, off!(vma_start));
+        let first: u64 = Typed::get(vma, off!(vma_pgoff));
+        // vm_pgoff counts small pages here too; only vmf->pgoff counts huge ones.
+        let pgoff = first + (address.wrapping_sub(start) >> 12);
+        let flags = ctx.arg::<u64>(3) as u32;
+        let at = Place { vma, address, exact: 0, pgoff, flags };
+        record(&ctx, at, ctx.arg::<u64>(4) as u32, handler::HUGETLB_FAULT)
+    };
     0
 }
 
+/// `int filemap_read_folio(struct file *file, filler_t filler, struct folio *folio)`
+/// (mm/filemap.c, from 5.16): the errno that filemap_fault makes a SIGBUS of.
+#[fexit(function = "filemap_read_folio")]
+pub fn filemap_read_folio(ctx: FExitContext) -> u32 {
+    if (ctx.arg::<u64>(3) as i32) < 0 { read_failed(ctx.as_ptr()) } else { 0 }
+}
+
 #[inline(never)]
-fn shmem_failed(ctx: *mut c_void) -> u32 {
-    // SAFETY: a fexit context of a function that takes a vm_fault.
-    unsafe { record(&FExitContext::new(ctx), handler::SHMEM_FAULT) };
+fn read_failed(ctx: *mut c_void) -> u32 {
+    let errno = FExitContext::new(ctx).arg::<u64>(3) as i32;
+    let _ = READ_ERRORS.insert(bpf_get_current_pid_tgid() as u32, errno, 0);
     0
 }
 
+/// Where a fault happened.
+struct Place {
+    vma: Ptr,
+    address: u64,
+    /// 1 if `address` is not only that of the page.
+    exact: u32,
+    pgoff: u64,
+    flags: u32,
+}
+
+impl Place {
+    #[inline(always)]
+    unsafe fn of(vmf: Ptr) -> Self {
+        // SAFETY: typed loads cope with any pointer.
+        unsafe {
+            let exact = off!(vmf_real_address) != ABSENT;
+            let address = if exact {
+                Typed::get(vmf, off!(vmf_real_address))
+            } else {
+                Typed::get(vmf, off!(vmf_address))
+            };
+            Self {
+                vma: Typed::get(vmf, off!(vmf_vma)),
+                address,
+                exact: exact as u32,
+                pgoff: Typed::get(vmf, off!(vmf_pgoff)),
+                flags: Typed::get(vmf, off!(vmf_flags)),
+            }
+        }
+    }
+}
+
 #[inline(always)]
-unsafe fn record(ctx: &FExitContext, handler: u32) -> Option<()> {
-    let vmf: Ptr = ctx.arg(0);
-    let ret = ctx.arg::<u64>(1) as u32;
+unsafe fn record(ctx: &FExitContext, at: Place, ret: u32, handler: u32) -> Option<()> {
     let scratch = claim::<Fault, _>(&FAULT, kind::FAULT, ring::DECISIVE)?;
     // SAFETY: a claimed scratch; typed loads cope with any pointer.
     unsafe {
         let event = &raw mut (*scratch).value.event;
-        let vma: Ptr = Typed::get(vmf, off!(vmf_vma));
+        let vma = at.vma;
         let file: Ptr = Typed::get(vma, off!(vma_file));
         let host: Ptr = Typed::get(file, off!(file_inode));
         task::current(&raw mut (*event).actor);
         inode(&raw mut (*event).inode, host);
-        (*event).address = Typed::get(vmf, off!(vmf_address));
-        if off!(vmf_real_address) != ABSENT {
-            (*event).address = Typed::get(vmf, off!(vmf_real_address));
-            (*event).address_exact = 1;
-        }
-        (*event).pgoff = Typed::get(vmf, off!(vmf_pgoff));
+        (*event).address = at.address;
+        (*event).address_exact = at.exact;
+        (*event).pgoff = at.pgoff;
         (*event).vm_start = Typed::get(vma, off!(vma_start));
         (*event).vm_end = Typed::get(vma, off!(vma_end));
         (*event).vm_pgoff = Typed::get(vma, off!(vma_pgoff));
         (*event).vm_flags = Typed::get(vma, off!(vma_flags));
-        (*event).flags = Typed::get(vmf, off!(vmf_flags));
+        (*event).flags = at.flags;
         (*event).ret = ret;
         (*event).handler = handler;
         if off!(mm_owner) != ABSENT {
@@ -108,8 +198,17 @@ unsafe fn record(ctx: &FExitContext, handler: u32) -> Option<()> {
             BPF_F_USER_STACK,
         );
 
+        let tid = (*event).actor.task.tid;
+        if let Some(errno) = READ_ERRORS.get_ptr(tid) {
+            (*event).read_errno = *errno;
+            let _ = READ_ERRORS.remove(tid);
+        }
+
         let walk = &raw mut (*scratch).value.walk;
-        if config!(read_kernel) != 0 {
+        let path = &raw mut (*scratch).value.path;
+        if file.is_null() {
+            special(path, walk, vma, handler);
+        } else if config!(read_kernel) != 0 {
             // overlayfs maps the real file; the path the user knows stands in the backing_file
             // around it, out of reach of a typed load.
             let mode: u32 = Typed::get(file, off!(file_mode));
@@ -121,10 +220,10 @@ unsafe fn record(ctx: &FExitContext, handler: u32) -> Option<()> {
                 let mnt = Probe::get(file, off!(file_path_mnt));
                 (mnt, Probe::get(file, off!(file_path_dentry)))
             };
-            by_probe(&raw mut (*scratch).value.path, walk, mnt, dentry);
+            by_probe(path, walk, mnt, dentry);
         } else {
             let dentry = Typed::get(file, off!(file_path_dentry));
-            by_load(&raw mut (*scratch).value.path, walk, dentry);
+            by_load(path, walk, dentry);
         }
 
         let tgid = (*event).actor.task.tgid;
@@ -136,6 +235,25 @@ unsafe fn record(ctx: &FExitContext, handler: u32) -> Option<()> {
         emit(scratch, size_of::<Fault>() as u32 + len);
     }
     Some(())
+}
+
+/// The name of a mapping without a file, `[vdso]` and the like.
+#[inline(always)]
+unsafe fn special(out: *mut [u8; PATH + 256], walk: *mut Walk, vma: Ptr, handler: u32) {
+    // SAFETY: probe reads cope with any address.
+    unsafe {
+        (*walk).len = 0;
+        (*walk).flags = PATH_PSEUDO;
+        let known = config!(read_kernel) != 0 && off!(special_name) != ABSENT;
+        if known && handler == handler::SPECIAL_MAPPING_FAULT {
+            let mapping: Ptr = Probe::get(vma, off!(vma_private));
+            let name: u64 = Probe::get(mapping, off!(special_name));
+            let n = bpf_probe_read_kernel_str(out.cast(), 64, name as *const _);
+            if n > 0 {
+                (*walk).len = n as u32 & 127;
+            }
+        }
+    }
 }
 
 /// Sends the shrinks of this inode that user space has not got: those of a time when nobody

@@ -9,8 +9,8 @@ use super::{
     rules::{Class, Evidence, judge, unknown},
 };
 use crate::event::model::{
-    Actor, Deliver, Disposition, Event, Exit, Fault, Host, Mode, Mount, Process, ProcessId, Shrink,
-    ShrinkEnd, Signal, Stamp, Task,
+    Actor, Deliver, Dev, Disposition, Event, Exit, Fault, Host, HugePages, Mode, Mount, Process,
+    ProcessId, Shrink, ShrinkEnd, Signal, Space, Stamp, Task,
 };
 
 const MS: u64 = 1_000_000;
@@ -28,6 +28,7 @@ const INCIDENTS: usize = 4_096;
 const INODES: usize = 1_024;
 const SHRINKS: usize = 8;
 const PROCESSES: usize = 2_048;
+const DEVICES: usize = 256;
 const THREADS: usize = 64;
 const GAPS: usize = 256;
 
@@ -82,6 +83,9 @@ pub struct Engine {
     shrinks: Recent<u64, VecDeque<Shrink>>,
     processes: Recent<ProcessId, Process>,
     mounts: Vec<Mount>,
+    /// Room on a file system, and when it was looked at.
+    spaces: Recent<Dev, (u64, Space)>,
+    huge_pages: Option<(u64, HugePages)>,
     /// Last number and time seen of each (cpu, ring).
     numbered: HashMap<(u32, u16), (u64, u64)>,
     gaps: VecDeque<Gap>,
@@ -99,6 +103,8 @@ impl Engine {
             shrinks: Recent::new(INODES),
             processes: Recent::new(PROCESSES),
             mounts: Vec::new(),
+            spaces: Recent::new(DEVICES),
+            huge_pages: None,
             numbered: HashMap::new(),
             gaps: VecDeque::new(),
             counts: Counts::default(),
@@ -169,6 +175,8 @@ impl Engine {
                 self.processes.insert(process.id, *process);
             }
             Event::Mounts(mounts) => self.mounts = mounts,
+            Event::Space(space) => self.spaces.insert(space.dev, (stamp.time, space)),
+            Event::HugePages(pages) => self.huge_pages = Some((stamp.time, pages)),
             Event::Account { .. } => {}
         }
     }
@@ -212,6 +220,7 @@ impl Engine {
             !open.done
                 && incident.victim.task.id.same(task.id)
                 && first.inode.id == fault.inode.id
+                && (fault.inode.ptr != 0 || first.handler == fault.handler)
                 && (first.mode == Mode::User) == (fault.mode == Mode::User)
                 && time.saturating_sub(incident.last) <= OPEN
                 // A shrink in between is another cause.
@@ -230,7 +239,7 @@ impl Engine {
         let outcome = if fault.mode == Mode::User { Outcome::Pending } else { Outcome::Efault };
         let mut incident = self.incident(time, fault.actor.clone());
         incident.outcome = outcome;
-        incident.file = Some(File::of(&fault, &self.mounts));
+        incident.file = (fault.inode.ptr != 0).then(|| File::of(&fault, &self.mounts));
         incident.id = id(&self.host, time, task, fault.inode.id.ino);
         incident.fault = Some(fault);
         self.add(incident);
@@ -424,7 +433,7 @@ impl Engine {
 
     /// Names the cause and tells the incident for the first time.
     fn judge(&mut self, open: &mut Open) {
-        let Self { host, shrinks, gaps, counts, processes, .. } = self;
+        let Self { host, shrinks, gaps, counts, processes, spaces, huge_pages, .. } = self;
         let incident = &mut open.incident;
         let fault = incident.fault.as_ref();
         let of_inode: Vec<Shrink> = fault
@@ -444,6 +453,11 @@ impl Engine {
             signal: incident.signal.as_ref(),
             shrinks: &of_inode,
             time: incident.first,
+            space: fault
+                .and_then(|fault| spaces.get(&fault.inode.id.dev))
+                .filter(|(at, _)| *at >= incident.first)
+                .map(|(_, space)| *space),
+            huge_pages: huge_pages.filter(|(at, _)| *at >= incident.first).map(|(_, pages)| pages),
             host,
             lossy: !gaps.is_empty(),
         };

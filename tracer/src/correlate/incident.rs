@@ -79,7 +79,7 @@ impl Incident {
 
     /// Where in the file it was touched, in bytes.
     pub fn file_offset(&self, page_size: u64) -> Option<u64> {
-        let fault = self.fault.as_ref()?;
+        let fault = self.fault.as_ref().filter(|fault| fault.inode.ptr != 0)?;
         let (address, _) = self.address()?;
         let page = fault.pgoff.saturating_mul(page_size);
         Some(page.saturating_add(address & (page_size - 1)))

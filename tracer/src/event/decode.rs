@@ -85,13 +85,17 @@ fn fault(b: &mut &[u8]) -> Result<Fault> {
     let handler = match b.get_u32_le() {
         wire::handler::FILEMAP_FAULT => Handler::FilemapFault,
         wire::handler::SHMEM_FAULT => Handler::ShmemFault,
+        wire::handler::PAGE_MKWRITE => Handler::PageMkwrite,
+        wire::handler::HUGETLB_FAULT => Handler::HugetlbFault,
+        wire::handler::SPECIAL_MAPPING_FAULT => Handler::SpecialMappingFault,
+        wire::handler::USERFAULT => Handler::Userfault,
         other => Handler::Other(other),
     };
     let address_exact = b.get_u32_le() != 0;
     let owner_tgid = Some(b.get_u32_le()).filter(|tgid| *tgid != 0);
     let path_flags = b.get_u32_le();
     let path_len = b.get_u32_le();
-    b.advance(4);
+    let read_errno = Some(b.get_i32_le()).filter(|errno| *errno != 0);
     Ok(Fault {
         path: path(b, path_flags, path_len)?,
         actor,
@@ -120,6 +124,7 @@ fn fault(b: &mut &[u8]) -> Result<Fault> {
         },
         handler,
         owner_tgid,
+        read_errno,
         poisoned: ret & VM_FAULT_POISON != 0,
     })
 }

@@ -145,6 +145,10 @@ pub enum Mode {
 pub enum Handler {
     FilemapFault,
     ShmemFault,
+    PageMkwrite,
+    HugetlbFault,
+    SpecialMappingFault,
+    Userfault,
     Other(u32),
 }
 
@@ -171,8 +175,18 @@ pub struct Fault {
     pub handler: Handler,
     /// Whose memory it is, if known.
     pub owner_tgid: Option<u32>,
+    /// What reading the page returned, if it was read and failed: a negative errno.
+    pub read_errno: Option<i32>,
     /// VM_FAULT_HWPOISON or VM_FAULT_HWPOISON_LARGE.
     pub poisoned: bool,
+}
+
+impl Fault {
+    /// The name of a mapping that has no file: `[vvar]` and the like.
+    pub fn mapping(&self) -> Option<Bytes> {
+        let named = self.inode.ptr == 0 && !self.path.names.is_empty();
+        named.then(|| self.path.names.join(&b'/'))
+    }
 }
 
 /// How a file lost its end.
@@ -270,6 +284,29 @@ pub struct Mount {
     pub source: Bytes,
 }
 
+/// How much room a file system had, read at once after a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    pub dev: Dev,
+    /// Bytes.
+    pub total: u64,
+    /// Bytes an ordinary user may still take.
+    pub free: u64,
+    /// Inodes; 0 of 0 where the file system does not count them.
+    pub free_inodes: u64,
+}
+
+/// The pool of huge pages of the default size, read at once after a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HugePages {
+    pub total: u64,
+    pub free: u64,
+    /// Promised to mappings that have not touched them.
+    pub reserved: u64,
+    /// Bytes.
+    pub size: u64,
+}
+
 /// Everything the engine is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -281,6 +318,8 @@ pub enum Event {
     Exit(Exit),
     Process(Box<Process>),
     Mounts(Vec<Mount>),
+    Space(Space),
+    HugePages(HugePages),
     /// Final account of one ring of one CPU: events numbered so far.
     Account {
         cpu: u32,

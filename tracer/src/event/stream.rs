@@ -15,7 +15,10 @@ use tracer_common::{
 
 use super::{
     decode::decode,
-    model::{Ancestor, Blind, Bytes, Dev, Event, Host, Mount, Process, ProcessId, Stamp},
+    model::{
+        Ancestor, Blind, Bytes, Dev, Event, Host, HugePages, Mount, Process, ProcessId, Space,
+        Stamp,
+    },
 };
 
 const MAGIC: &[u8] = b"whybus-events 1\n";
@@ -27,6 +30,8 @@ const HOST_LINE: u64 = 64 << 10;
 const PROCESS: u16 = kind::USER;
 const MOUNTS: u16 = kind::USER + 1;
 const ACCOUNT: u16 = kind::USER + 2;
+const SPACE: u16 = kind::USER + 3;
+const HUGE_PAGES: u16 = kind::USER + 4;
 
 /// The start of a saved stream.
 pub fn head(host: &Host) -> Vec<u8> {
@@ -61,6 +66,12 @@ pub fn note(event: &Event, time: u64) -> Option<Vec<u8>> {
         Event::Mounts(mounts) => (MOUNTS, mounts.iter().map(mount_json).collect()),
         Event::Account { cpu, ring, seq } => {
             (ACCOUNT, json!({"cpu": cpu, "ring": ring, "seq": seq}))
+        }
+        Event::Space(Space { dev, total, free, free_inodes }) => {
+            (SPACE, json!([dev.major, dev.minor, total, free, free_inodes]))
+        }
+        Event::HugePages(HugePages { total, free, reserved, size }) => {
+            (HUGE_PAGES, json!([total, free, reserved, size]))
         }
         Event::Fault(_)
         | Event::Shrink(_)
@@ -183,7 +194,7 @@ impl<R: BufRead> Records<R> {
 
 fn parse_note(bytes: &[u8]) -> Result<Option<Event>> {
     let kind = u16::from_le_bytes([bytes[0], bytes[1]]);
-    if !(PROCESS..=ACCOUNT).contains(&kind) {
+    if !(PROCESS..=HUGE_PAGES).contains(&kind) {
         return Ok(None);
     }
     let body: Value = serde_json::from_slice(&bytes[size_of::<Header>()..])
@@ -194,6 +205,18 @@ fn parse_note(bytes: &[u8]) -> Result<Option<Event>> {
             let mounts = body.as_array().map(Vec::as_slice).unwrap_or_default();
             Some(Event::Mounts(mounts.iter().map(parse_mount).collect()))
         }
+        SPACE => Some(Event::Space(Space {
+            dev: Dev { major: number(&body[0]) as u32, minor: number(&body[1]) as u32 },
+            total: number(&body[2]),
+            free: number(&body[3]),
+            free_inodes: number(&body[4]),
+        })),
+        HUGE_PAGES => Some(Event::HugePages(HugePages {
+            total: number(&body[0]),
+            free: number(&body[1]),
+            reserved: number(&body[2]),
+            size: number(&body[3]),
+        })),
         _ => Some(Event::Account {
             cpu: number(&body["cpu"]) as u32,
             ring: number(&body["ring"]) as u16,

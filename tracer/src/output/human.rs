@@ -190,7 +190,14 @@ fn file(incident: &Incident) -> Option<String> {
 
 fn touch(incident: &Incident, host: &Host) -> Option<String> {
     let fault = incident.fault.as_ref()?;
-    let offset = incident.file_offset(host.page_size)?;
+    let Some(offset) = incident.file_offset(host.page_size) else {
+        let mapping = fault.mapping().map_or_else(|| "anonymous memory".to_owned(), |m| escape(&m));
+        return Some(format!(
+            "{} in {mapping}, at {:#x}",
+            json::access(fault.access),
+            fault.address
+        ));
+    };
     Some(format!(
         "{} at offset {} ({offset}) of a file that is now {}",
         json::access(fault.access),

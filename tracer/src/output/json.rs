@@ -60,7 +60,7 @@ pub fn incident(incident: &Incident, host: &Host, update: bool) -> Vec<u8> {
             "boot_id": host.boot_id,
             "victim": victim(incident, host),
             "fault": fault.map(|_| fault_json(incident, host)),
-            "file": fault.map(|_| file(incident, host)),
+            "file": file(incident, host),
             "cause": cause(incident, host),
             "signal": signal(incident),
             "outcome": incident.outcome.name(),
@@ -181,15 +181,25 @@ fn fault_json(incident: &Incident, host: &Host) -> Value {
         "ip": fault.ip.map(hex),
         "file_offset": incident.file_offset(host.page_size),
         "pgoff": fault.pgoff,
-        "handler": match fault.handler {
-            Handler::FilemapFault => "filemap_fault",
-            Handler::ShmemFault => "shmem_fault",
-            Handler::Other(_) => "unknown",
-        },
+        "mapping": fault.mapping().as_deref().map(text),
+        "handler": handler(fault.handler),
+        "read_errno": fault.read_errno,
         "owner_pid": fault.owner_tgid,
         "count": incident.count,
         "threads": incident.threads.len(),
     })
+}
+
+fn handler(handler: Handler) -> &'static str {
+    match handler {
+        Handler::FilemapFault => "filemap_fault",
+        Handler::ShmemFault => "shmem_fault",
+        Handler::PageMkwrite => "do_page_mkwrite",
+        Handler::HugetlbFault => "hugetlb_fault",
+        Handler::SpecialMappingFault => "special_mapping_fault",
+        Handler::Userfault => "handle_userfault",
+        Handler::Other(_) => "unknown",
+    }
 }
 
 /// The access as one word.

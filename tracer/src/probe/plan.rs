@@ -54,6 +54,7 @@ enum Needs {
 }
 
 const VM_FAULT: Needs = Needs::Prototype { params: 1, key: (0, "vm_fault") };
+const VM_FAULT_2: Needs = Needs::Prototype { params: 2, key: (0, "vm_fault") };
 const NOTIFY_CHANGE_0: Needs = Needs::Prototype { params: 3, key: (0, "dentry") };
 const NOTIFY_CHANGE_1: Needs = Needs::Prototype { params: 4, key: (1, "dentry") };
 const SEND_SIGNAL: Needs = Needs::Prototype { params: 5, key: (1, "kernel_siginfo") };
@@ -75,6 +76,48 @@ pub const PROBES: &[Probe] = &[
         role: "faults on shared memory",
         needs: VM_FAULT,
         blind: "faults on tmpfs, memfd and shared memory",
+    },
+    Probe {
+        program: "page_mkwrite_1",
+        hook: Hook::Fexit("do_page_mkwrite"),
+        role: "writes without room",
+        needs: VM_FAULT,
+        blind: "no-space: writes to a hole of a full file system",
+    },
+    Probe {
+        program: "page_mkwrite_2",
+        hook: Hook::Fexit("do_page_mkwrite"),
+        role: "writes without room",
+        needs: VM_FAULT_2,
+        blind: "no-space: writes to a hole of a full file system",
+    },
+    Probe {
+        program: "hugetlb_fault",
+        hook: Hook::Fexit("hugetlb_fault"),
+        role: "faults on huge pages",
+        needs: Needs::Prototype { params: 4, key: (1, "vm_area_struct") },
+        blind: "hugepages",
+    },
+    Probe {
+        program: "special_mapping_fault",
+        hook: Hook::Fexit("special_mapping_fault"),
+        role: "faults on special mappings",
+        needs: VM_FAULT,
+        blind: "special-mapping: vdso, vvar",
+    },
+    Probe {
+        program: "handle_userfault",
+        hook: Hook::Fexit("handle_userfault"),
+        role: "userfaultfd",
+        needs: VM_FAULT_2,
+        blind: "userfaultfd",
+    },
+    Probe {
+        program: "filemap_read_folio",
+        hook: Hook::Fexit("filemap_read_folio"),
+        role: "errors of reads",
+        needs: Needs::Prototype { params: 3, key: (0, "file") },
+        blind: "which errno a failed read returned (before 5.16)",
     },
     Probe {
         program: "notify_change_enter_0",

@@ -2,7 +2,13 @@
 each() {
     for script in /scenarios/*."$1"; do
         name=$(basename "$script" ".$1")
-        for fs in ext4 tmpfs; do
+        needs=$(busybox sed -n 's/^#needs: //p' "$script")
+        if [ -n "$needs" ] && ! eval "$needs"; then
+            echo "$name" >>/results/skipped
+            continue
+        fi
+        only=$(busybox sed -n 's/^#fs: //p' "$script")
+        for fs in ${only:-ext4 tmpfs}; do
             dir=/mnt/$fs/$name
             mkdir -p "$dir"
             if [ "$1" = pre ]; then

@@ -1,11 +1,18 @@
 //! The causes, one file each. A rule looks at the evidence and either claims it or passes.
+pub mod hardware;
+pub mod huge_pages;
 pub mod mapped_past_end;
+pub mod no_space;
+pub mod read_error;
 pub mod sent;
+pub mod shm_full;
+pub mod special_mapping;
 pub mod truncated;
 pub mod truncated_before_watch;
 pub mod unknown;
+pub mod userfaultfd;
 
-use crate::event::model::{Fault, Host, ProcessId, Shrink, Signal};
+use crate::event::model::{Fault, Handler, Host, HugePages, ProcessId, Shrink, Signal, Space};
 
 /// Cause classes, as the JSON names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +21,18 @@ pub enum Class {
     TruncatedBySelf,
     TruncatedBeforeWatch,
     MappedPastEnd,
+    NoSpace,
+    ShmFull,
+    HugePages,
+    ReadError,
+    StaleHandle,
+    FuseGone,
+    SpecialMapping,
+    Userfaultfd,
+    MemoryFailure,
+    Misaligned,
     Sent,
+    OtherKernel,
     Unknown,
 }
 
@@ -25,7 +43,18 @@ impl Class {
             Self::TruncatedBySelf => "truncated-by-self",
             Self::TruncatedBeforeWatch => "truncated-before-watch",
             Self::MappedPastEnd => "mapped-past-end",
+            Self::NoSpace => "no-space",
+            Self::ShmFull => "shm-full",
+            Self::HugePages => "hugepages",
+            Self::ReadError => "read-error",
+            Self::StaleHandle => "stale-handle",
+            Self::FuseGone => "fuse-gone",
+            Self::SpecialMapping => "special-mapping",
+            Self::Userfaultfd => "userfaultfd",
+            Self::MemoryFailure => "memory-failure",
+            Self::Misaligned => "misaligned",
             Self::Sent => "sent",
+            Self::OtherKernel => "other-kernel",
             Self::Unknown => "unknown",
         }
     }
@@ -90,6 +119,9 @@ pub struct Evidence<'a> {
     pub shrinks: &'a [Shrink],
     /// When the fault happened, ns since boot.
     pub time: u64,
+    /// Room on the file system, looked at after the fault.
+    pub space: Option<Space>,
+    pub huge_pages: Option<HugePages>,
     pub host: &'a Host,
     /// Events were lost while watching: what we have not seen may have happened all the same.
     pub lossy: bool,
@@ -100,6 +132,11 @@ impl Evidence<'_> {
     fn past_end(&self) -> Option<&Fault> {
         let page = self.host.page_size;
         self.fault.filter(|fault| fault.pgoff >= fault.inode.size.div_ceil(page))
+    }
+
+    /// The fault, if `handler` failed a page that lies inside its file.
+    fn inside(&self, handler: Handler) -> Option<&Fault> {
+        self.fault.filter(|fault| fault.handler == handler && self.past_end().is_none())
     }
 
     /// `ns` as a time of day can be compared with ctime.
@@ -127,10 +164,17 @@ impl Evidence<'_> {
 }
 
 /// The rules, most specific first; the last one claims everything.
-const RULES: [fn(&Evidence<'_>) -> Option<Verdict>; 5] = [
+const RULES: [fn(&Evidence<'_>) -> Option<Verdict>; 12] = [
+    special_mapping::judge,
+    userfaultfd::judge,
+    hardware::judge,
     truncated::judge,
     truncated_before_watch::judge,
     mapped_past_end::judge,
+    no_space::judge,
+    shm_full::judge,
+    huge_pages::judge,
+    read_error::judge,
     sent::judge,
     unknown::judge,
 ];
@@ -156,7 +200,7 @@ mod samples {
     use super::Evidence;
     use crate::event::model::{
         Access, Actor, Dev, Fault, Handler, Host, How, Inode, InodeId, Mode, Path, ProcessId,
-        Shrink, Signal, Task,
+        Shrink, Signal, Space, Task,
     };
 
     pub const VICTIM: u32 = 1;
@@ -212,8 +256,13 @@ mod samples {
             mode: Mode::User,
             handler: Handler::FilemapFault,
             owner_tgid: Some(VICTIM),
+            read_errno: None,
             poisoned: false,
         }
+    }
+
+    pub fn space(free: u64) -> Space {
+        Space { dev: Dev { major: 8, minor: 1 }, total: 1 << 24, free, free_inodes: 100 }
     }
 
     pub fn shrink(tgid: u32, begin: u64, old: u64, new_size: u64) -> Shrink {
@@ -251,6 +300,8 @@ mod samples {
             signal: None,
             shrinks: &[],
             time: 10_000,
+            space: None,
+            huge_pages: None,
             host: &HOST,
             lossy: false,
         }

@@ -1,44 +1,52 @@
 //! What no rule claims. Says what is missing.
 use super::{Class, Confidence, Evidence, Verdict};
-use crate::output::format::size;
+use crate::{
+    event::model::{Fault, Handler},
+    output::format::size,
+};
 
 const ADVICE: &str = "see docs/causes.md for what whybus cannot tell apart yet";
 
 pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     let reason = match (evidence.fault, evidence.signal) {
-        (Some(fault), _) if fault.poisoned => {
-            "the page is poisoned (memory failure); this version does not follow it up".to_owned()
-        }
         (Some(fault), _) if evidence.past_end().is_some() => format!(
             "past the end of a file of {} that may be changed from elsewhere (network or FUSE); no \
              local truncation was seen",
             size(fault.inode.size)
         ),
-        (Some(fault), _) => format!(
-            "inside the file ({}): the page could not be read or there was no room for it; this \
-             version does not tell which",
-            size(fault.inode.size)
+        (Some(Fault { handler: Handler::ShmemFault, .. }), _) => format!(
+            "no room for a page of shared memory, although {}: a limit of the memory cgroup, or \
+             room was freed since",
+            left(evidence)
         ),
-        (None, Some(signal)) => match signal.code {
-            1 => "misaligned access (BUS_ADRALN); no file is involved".to_owned(),
-            2 if !evidence.host.blind.is_empty() => format!(
-                "{} hooks are missing on this host, the first of them {}: see `whybus doctor`",
-                evidence.host.blind.len(),
-                evidence.host.blind[0].hook
-            ),
-            2 => {
-                "no handler we watch saw the fault: not a fault on a regular file or on tmpfs, or \
-                  its event was lost"
-                    .to_owned()
-            }
-            4 | 5 => "memory failure reported by the hardware (BUS_MCEERR)".to_owned(),
-            code => {
-                format!("raised by the kernel with si_code {code}, without a page fault we saw")
-            }
-        },
+        (Some(Fault { handler: Handler::PageMkwrite, .. }), _) => format!(
+            "no room for a page that was written, although {}: a quota, an error of the device, or \
+             room was freed since",
+            left(evidence)
+        ),
+        (Some(_), _) => "a handler we do not know failed the fault".to_owned(),
+        (None, Some(signal)) if signal.code == 2 && !evidence.host.blind.is_empty() => format!(
+            "{} hooks are missing on this host, the first of them {}: see `whybus doctor`",
+            evidence.host.blind.len(),
+            evidence.host.blind[0].hook
+        ),
+        (None, Some(signal)) if signal.code == 2 => {
+            "no handler we watch saw the fault: a device mapping, DAX or swap; or its event was lost"
+                .to_owned()
+        }
+        (None, Some(signal)) => {
+            format!("raised with si_code {}, without a page fault we saw", signal.code)
+        }
         (None, None) => "neither fault nor signal was recorded".to_owned(),
     };
     Some(because(reason))
+}
+
+fn left(evidence: &Evidence<'_>) -> String {
+    match evidence.space {
+        Some(space) => format!("the file system has {} left", size(space.free)),
+        None => "whether it is full is not known (its mount is not ours to see)".to_owned(),
+    }
 }
 
 /// An unknown cause, with what is missing.
@@ -52,11 +60,14 @@ mod tests {
 
     #[test]
     fn every_unknown_names_its_reason() {
-        let inside = fault(0, 4_096);
-        let verdict = judge(&evidence(&inside, &[]));
-        assert_eq!(verdict.class, Class::Unknown);
-        assert!(verdict.summary.contains("inside the file"));
-        for code in [1, 2, 3, 4, 5, 128, 77] {
+        let mut inside = fault(0, 4_096);
+        for handler in [Handler::ShmemFault, Handler::PageMkwrite, Handler::Other(99)] {
+            inside.handler = handler;
+            let verdict = judge(&evidence(&inside, &[]));
+            assert_eq!(verdict.class, Class::Unknown);
+            assert!(!verdict.summary.is_empty());
+        }
+        for code in [2, 77] {
             let signal = signal(code);
             let verdict = judge(&without_fault(&signal));
             assert_eq!(verdict.class, Class::Unknown);

@@ -1,0 +1,42 @@
+//! The file system had no room for a page that was written: a hole, or copy-on-write.
+use super::{Class, Confidence, Evidence, Verdict};
+use crate::{event::model::Handler, output::format::size};
+
+const ADVICE: &str = "free space on that file system; or reserve the blocks before mapping, with \
+                      posix_fallocate(3), which fails with ENOSPC instead";
+
+pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+    let fault = evidence.inside(Handler::PageMkwrite)?;
+    let space = evidence.space?;
+    let page = evidence.host.page_size;
+    // Every inode gone while blocks are left fails no write to an open file.
+    if space.free >= page {
+        return None;
+    }
+    let summary = format!(
+        "no room for the page: the file system of {} has {} left; the page is a hole of a file of {}",
+        size(space.total),
+        size(space.free),
+        size(fault.inode.size),
+    );
+    Some(Verdict::new(Class::NoSpace, Confidence::Proven, summary, ADVICE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{samples::*, *};
+
+    #[test]
+    fn a_full_file_system_proves_it() {
+        let mut fault = fault(0, 8_192);
+        fault.handler = Handler::PageMkwrite;
+        let mut evidence = evidence(&fault, &[]);
+        evidence.space = Some(space(0));
+        assert_eq!(judge(&evidence).class, Class::NoSpace);
+        // Room is left: a quota, or an error of the device.
+        evidence.space = Some(space(1 << 20));
+        assert_eq!(judge(&evidence).class, Class::Unknown);
+        evidence.space = None;
+        assert_eq!(judge(&evidence).class, Class::Unknown);
+    }
+}

@@ -1,0 +1,24 @@
+//! A page that userfaultfd was to fill, with UFFD_FEATURE_SIGBUS: nobody is asked, SIGBUS is sent.
+use super::{Class, Confidence, Evidence, Verdict};
+use crate::event::model::Handler;
+
+const ADVICE: &str = "fill the page (UFFDIO_COPY, UFFDIO_ZEROPAGE) before it is touched, or register \
+                      without UFFD_FEATURE_SIGBUS";
+
+pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+    evidence.fault.filter(|fault| fault.handler == Handler::Userfault)?;
+    let summary = "a page registered with userfaultfd was touched before it was filled";
+    Some(Verdict::new(Class::Userfaultfd, Confidence::Proven, summary, ADVICE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{samples::*, *};
+
+    #[test]
+    fn the_handler_proves_it() {
+        let mut fault = fault(0, 0);
+        fault.handler = Handler::Userfault;
+        assert_eq!(judge(&evidence(&fault, &[])).class, Class::Userfaultfd);
+    }
+}

@@ -1,0 +1,6 @@
+# A huge page mapped without reserving it, and none in the pool.
+#fs: tmpfs
+#: {"mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "class": "hugepages", "confidence": "proven", "victim": "huge", "access": "write", "offset": {"most": 5}, "size": 2097152, "path": "anon_hugepage"}
+. /lib.sh
+echo 0 >/proc/sys/vm/nr_hugepages
+huge "$D/label" empty

@@ -1,0 +1,5 @@
+# A page of [vvar] that only other clocks have.
+#fs: tmpfs
+#: {"mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "class": "special-mapping", "confidence": "proven", "victim": "vvar", "access": "read", "mapping": {"in": ["[vvar]", "[vvar_vclock]"]}}
+. /lib.sh
+vvar "$D/label"
