@@ -167,6 +167,8 @@ pub struct Fault {
     pub vm_flags: u64,
     /// First user instruction pointer of the stack; 0 unknown.
     pub ip: u64,
+    /// How many faults of this [`StormKey`] there have been, this one included.
+    pub nth: u64,
     /// `vm_fault.flags` (FAULT_FLAG_*).
     pub flags: u32,
     /// `vm_fault_t` as returned.
@@ -182,6 +184,31 @@ pub struct Fault {
     /// What reading the page from its file system returned, negative; 0 if it was not read.
     pub read_errno: i32,
 }
+
+/// Faults that are counted together.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StormKey {
+    /// Address of the `struct inode`; 0 without a file.
+    pub inode: u64,
+    pub tgid: u32,
+    /// One of [`handler`].
+    pub handler: u32,
+}
+
+/// Their count. Of one key the first [`STORM_FIRST`] are sent, then one every [`STORM_EVERY`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Storm {
+    pub count: u64,
+    /// When one was sent last.
+    pub sent: u64,
+}
+
+/// Faults of one [`StormKey`] that are sent before they are only counted.
+pub const STORM_FIRST: u64 = 10;
+/// Ns between those that are sent after that.
+pub const STORM_EVERY: u64 = 500_000_000;
 
 /// How a file lost its end (`Shrink::how`).
 pub mod how {
@@ -288,6 +315,6 @@ macro_rules! layout {
     };
 }
 layout! {
-    Header = 32, Task = 72, Ancestor = 32, Actor = 600, Inode = 56, Fault = 776, Shrink = 736,
+    Header = 32, Task = 72, Ancestor = 32, Actor = 600, Inode = 56, Fault = 784, Shrink = 736,
     ShrinkEnd = 56, Signal = 728, Deliver = 640, Exit = 48,
 }

@@ -3,6 +3,7 @@
 //!
 //! Rust gives no CO-RE relocations, so every offset comes from [`globals`]; what the verifiers
 //! of 5.10 to 7.3 accept is written down in `docs/decisions/0002-typed-loads.md`.
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 #![no_std]
 #![no_main]
 

@@ -4,7 +4,7 @@ use aya_ebpf::{
     maps::{LruHashMap, PerCpuArray, RingBuf},
 };
 use tracer_common::{
-    event::{Deliver, Exit, Fault, PATH, Shrink, ShrinkEnd, Signal, ring},
+    event::{Deliver, Exit, Fault, PATH, Shrink, ShrinkEnd, Signal, Storm, StormKey, ring},
     globals::RingState,
 };
 
@@ -30,6 +30,12 @@ pub static SHRINK_COUNT: LruHashMap<u64, u64> = LruHashMap::with_max_entries(819
 /// and tells it no longer how it was reached (fs/overlayfs/inode.c ovl_setattr).
 #[map]
 pub static INSIDE: LruHashMap<u32, Outer> = LruHashMap::with_max_entries(1024, 0);
+/// Faults by process and file: what loops is counted, not told each time.
+#[map]
+pub static STORMS: LruHashMap<StormKey, Storm> = LruHashMap::with_max_entries(4096, 0);
+/// Threads whose last fault was only counted: their signals are not told either.
+#[map]
+pub static QUIET: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
 /// What the last failed read of a page returned, by thread, until its fault is recorded.
 #[map]
 pub static READ_ERRORS: LruHashMap<u32, i32> = LruHashMap::with_max_entries(1024, 0);

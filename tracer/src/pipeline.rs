@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
-use tracer_common::globals::RingState;
+use tracer_common::{event, globals::RingState};
 
 use crate::{
     cli::Trace,
@@ -27,7 +27,9 @@ use crate::{
     enrich::{mount, process, space},
     event::{
         decode::decode,
-        model::{Actor, Blind, Dev, Event, Fault, Handler, Host, ProcessId, Stamp},
+        model::{
+            Actor, Blind, Dev, Event, Fault, Handler, Host, ProcessId, Stamp, Storm, StormKey,
+        },
         stream,
     },
     failure::Failure,
@@ -256,6 +258,14 @@ impl<'a> Watch<'a> {
             let told = self.told.insert((cpu, ring), state.seq).unwrap_or(0);
             if state.seq != told {
                 self.sink.note(Event::Account { cpu, ring, seq: state.seq })?;
+            }
+        }
+        for key in self.sink.engine.storms() {
+            let StormKey { tgid, inode, handler } = key;
+            let count =
+                self.reader.storm(event::StormKey { inode, tgid, handler: handler.number() });
+            if let Some(count) = count {
+                self.sink.note(Event::Storm(Storm { key, count }))?;
             }
         }
         Ok(())

@@ -107,8 +107,8 @@ impl Figures {
     }
 
     fn added(&self, work: &Work, what: &str) -> Option<f64> {
-        // The lower of the two rounds without anything: caches of the guest warm up.
-        let none = self.of(work, "none")?.min(self.of(work, "again")?);
+        // Between the rounds before and after: the state of the guest drifts.
+        let none = (self.of(work, "none")? + self.of(work, "again")?) / 2.0;
         Some(self.of(work, what)? - none)
     }
 

@@ -202,6 +202,7 @@ fn matrix(scenarios: &[Scenario], results: &Results) -> Vec<Run> {
     check("no privilege is 77", unprivileged(results));
     check("no BTF is 69", without_btf(results));
     check("a missing hook is named", partly(results));
+    check("a fault that loops is counted, not told", storm(results));
     check("doctor finds everything", doctor(&text(results, "doctor.json")));
     runs
 }
@@ -214,6 +215,9 @@ fn judged(scenarios: &[Scenario], results: &Results, out: &str) -> Vec<Run> {
 fn locked(scenarios: &[Scenario], results: &Results) -> Vec<Run> {
     let out = text(results, "out.json");
     let mut runs = judged(scenarios, results, &out);
+    let watching = out.lines().next().unwrap_or_default();
+    let faults = doctor(watching).err().map(|error| vec![format!("{error:#}")]);
+    runs.push(Run { name: "everything attaches".to_owned(), faults: faults.unwrap_or_default() });
     let on = text(results, "lockdown").contains("[confidentiality]");
     let faults = if on { Vec::new() } else { vec!["lockdown was not on".to_owned()] };
     runs.push(Run { name: "lockdown is on".to_owned(), faults });
@@ -373,6 +377,30 @@ fn partly(results: &Results) -> Result<()> {
         |hook: &str| blind.iter().any(|blind| blind["hook"] == hook && blind["causes"] != "");
     ensure!(named("fexit filemap_fault") && named("fentry notify_change"), "{watching}");
     ensure!(watching["hooks"].as_array().is_some_and(|hooks| !hooks.is_empty()), "{watching}");
+    Ok(())
+}
+
+/// Exact count, few records, little work, and the neighbour's incident is there.
+fn storm(results: &Results) -> Result<()> {
+    let count: u64 = text(results, "storm.count").trim().parse().context("no count")?;
+    ensure!(count > 1_000, "only {count} faults");
+    let out = text(results, "storm.json");
+    let incidents = scenario::incidents(&out);
+    let of = |comm: &str| incidents.iter().find(|incident| incident["victim"]["comm"] == comm);
+    let looper = of("looper").context("no incident of the looper")?;
+    ensure!(looper["fault"]["count"] == count, "{} instead of {count}", looper["fault"]["count"]);
+    ensure!(looper["outcome"] == "exited" && looper["exit"]["code"] == 3, "{looper}");
+    let neighbour = of("reader").context("no incident of the neighbour")?;
+    ensure!(neighbour["cause"]["class"] == "truncated", "{neighbour}");
+    ensure!(incidents.len() == 2, "{} incidents", incidents.len());
+    let end = values(&out).pop().context("no output")?;
+    // 10 faults, then two a second for 10 s, each with its signal and its delivery; the neighbour.
+    ensure!(end["lost"] == 0 && end["events"].as_u64() < Some(120), "{end}");
+    let ticks = text(results, "storm.ticks");
+    let ticks: Vec<u64> = ticks.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let [before, after] = ticks[..] else { bail!("no processor times: {ticks:?}") };
+    // 5 % of 10 s, at 100 ticks a second.
+    ensure!(after - before <= 50, "{} ticks of processor time in 10 s", after - before);
     Ok(())
 }
 

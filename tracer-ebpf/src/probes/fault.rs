@@ -11,15 +11,18 @@ use aya_ebpf::{
     programs::FExitContext,
 };
 use tracer_common::{
-    event::{Fault, PATH, PATH_PSEUDO, SHRINK_REPLAYED, SHRINK_SLOTS, Shrink, handler, kind, ring},
+    event::{
+        Fault, PATH, PATH_PSEUDO, SHRINK_REPLAYED, SHRINK_SLOTS, STORM_EVERY, STORM_FIRST, Shrink,
+        Storm, StormKey, handler, kind, ring,
+    },
     globals::ABSENT,
 };
 
 use crate::{
-    emit::{claim, emit},
+    emit::{claim, emit, now},
     globals::{config, off},
     inode::inode,
-    maps::{FAULT, READ_ERRORS, REPLAY, SHRINKS, ShrinkKey, VICTIMS},
+    maps::{FAULT, QUIET, READ_ERRORS, REPLAY, SHRINKS, STORMS, ShrinkKey, VICTIMS},
     path::{Walk, by_load, by_probe},
     read::{Probe, Ptr, Read, Typed},
     task,
@@ -158,13 +161,15 @@ impl Place {
 
 #[inline(always)]
 unsafe fn record(ctx: &FExitContext, at: Place, ret: u32, handler: u32) -> Option<()> {
-    let scratch = claim::<Fault, _>(&FAULT, kind::FAULT, ring::DECISIVE)?;
     // SAFETY: a claimed scratch; typed loads cope with any pointer.
     unsafe {
-        let event = &raw mut (*scratch).value.event;
         let vma = at.vma;
         let file: Ptr = Typed::get(vma, off!(vma_file));
         let host: Ptr = Typed::get(file, off!(file_inode));
+        let nth = count(host as u64, handler)?;
+        let scratch = claim::<Fault, _>(&FAULT, kind::FAULT, ring::DECISIVE)?;
+        let event = &raw mut (*scratch).value.event;
+        (*event).nth = nth;
         task::current(&raw mut (*event).actor);
         inode(&raw mut (*event).inode, host);
         (*event).address = at.address;
@@ -235,6 +240,49 @@ unsafe fn record(ctx: &FExitContext, at: Place, ret: u32, handler: u32) -> Optio
         emit(scratch, size_of::<Fault>() as u32 + len);
     }
     Some(())
+}
+
+/// Counts a fault; gives its number if it is to be told.
+#[inline(always)]
+unsafe fn count(inode: u64, handler: u32) -> Option<u64> {
+    let ids = bpf_get_current_pid_tgid();
+    let key = StormKey { inode, tgid: (ids >> 32) as u32, handler };
+    if STORMS.get_ptr(key).is_none() {
+        let _ = STORMS.insert(key, Storm { count: 0, sent: 0 }, 1 /* BPF_NOEXIST */);
+    }
+    let storm = STORMS.get_ptr_mut(key)?;
+    // SAFETY: a map value; other threads of the process count it too.
+    unsafe {
+        increment(&raw mut (*storm).count);
+        let nth = (&raw const (*storm).count).read_volatile();
+        if nth <= STORM_FIRST {
+            return Some(nth);
+        }
+        let now = now();
+        let tid = ids as u32;
+        if now.wrapping_sub((*storm).sent) < STORM_EVERY {
+            if QUIET.get_ptr(tid).is_none() {
+                let _ = QUIET.insert(tid, 1, 0);
+            }
+            return None;
+        }
+        (*storm).sent = now;
+        let _ = QUIET.remove(tid);
+        Some(nth)
+    }
+}
+
+/// Adds one atomically. `core` has no read-modify-write for this target, and the result of a BPF
+/// atomic may be had only from 5.12 on.
+#[inline(always)]
+unsafe fn increment(count: *mut u64) {
+    #[cfg(target_arch = "bpf")]
+    // SAFETY: the verifier checks the address.
+    unsafe {
+        core::arch::asm!("lock *(u64 *)({count} + 0) += {one}", count = in(reg) count, one = in(reg) 1_u64);
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    let _ = count;
 }
 
 /// The name of a mapping without a file, `[vdso]` and the like.

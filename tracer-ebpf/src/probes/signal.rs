@@ -2,6 +2,7 @@
 use aya_ebpf::{
     EbpfContext as _,
     cty::c_void,
+    helpers::bpf_get_current_pid_tgid,
     macros::{btf_tracepoint, fentry},
     programs::{BtfTracePointContext, FEntryContext},
 };
@@ -10,7 +11,7 @@ use tracer_common::event::{Deliver, Signal, disposition, kind, ring};
 use crate::{
     emit::{claim, emit},
     globals::off,
-    maps::{DELIVER, SIGNAL, VICTIMS},
+    maps::{DELIVER, QUIET, SIGNAL, VICTIMS},
     read::{Probe, Ptr, Read, Typed},
     task,
 };
@@ -58,13 +59,16 @@ fn bus_sent(ctx: *mut c_void) -> u32 {
 
 #[inline(always)]
 unsafe fn generated<R: Read>(info: Ptr, target: Ptr, group: i32, result: i32) -> Option<()> {
-    let scratch = claim::<Signal, _>(&SIGNAL, kind::SIGNAL, ring::DECISIVE)?;
-    // SAFETY: a claimed scratch; typed loads cope with any pointer.
+    // SAFETY: a claimed scratch; `R` and typed loads cope with any pointer.
     unsafe {
+        let (code, address) = siginfo::<R>(info);
+        if code > 0 && quiet() {
+            return None;
+        }
+        let scratch = claim::<Signal, _>(&SIGNAL, kind::SIGNAL, ring::DECISIVE)?;
         let event = &raw mut (*scratch).value;
         task::task::<Typed>(&raw mut (*event).target, target);
         (*event).signal = SIGBUS;
-        let (code, address) = siginfo::<R>(info);
         (*event).code = code;
         (*event).address = address;
         (*event).group = group;
@@ -110,9 +114,17 @@ pub fn signal_deliver(ctx: BtfTracePointContext) -> u32 {
 
 #[inline(never)]
 fn bus_delivered(ctx: *mut c_void) -> u32 {
-    // SAFETY: the arguments are what the prototype says.
-    unsafe { delivered(&BtfTracePointContext::new(ctx)) };
+    if !quiet() {
+        // SAFETY: the arguments are what the prototype says.
+        unsafe { delivered(&BtfTracePointContext::new(ctx)) };
+    }
     0
+}
+
+/// Whether the fault of this thread was only counted.
+#[inline(always)]
+fn quiet() -> bool {
+    QUIET.get_ptr(bpf_get_current_pid_tgid() as u32).is_some()
 }
 
 #[inline(always)]

@@ -10,8 +10,9 @@ use super::{
 };
 use crate::event::model::{
     Actor, Deliver, Dev, Disposition, Event, Exit, Fault, Host, HugePages, Mode, Mount, Process,
-    ProcessId, Shrink, ShrinkEnd, Signal, Space, Stamp, Task,
+    ProcessId, Shrink, ShrinkEnd, Signal, Space, Stamp, Storm, StormKey, Task,
 };
+use tracer_common::event::STORM_FIRST;
 
 const MS: u64 = 1_000_000;
 /// How long an event waits for older ones of other CPUs.
@@ -71,6 +72,16 @@ struct Open {
     changed: bool,
     /// Ended, or nothing more can come of it.
     done: bool,
+    /// Faults that were told, not only counted.
+    seen: u64,
+}
+
+impl Open {
+    /// What the kernel counts its faults under, if they loop.
+    fn storm(&self) -> Option<StormKey> {
+        let fault = self.incident.fault.as_ref()?;
+        (self.seen >= STORM_FIRST).then(|| fault.storm())
+    }
 }
 
 /// See the module.
@@ -125,6 +136,11 @@ impl Engine {
         self.waiting.is_empty() && self.open.is_empty()
     }
 
+    /// Faults that loop, whose counts are to be read.
+    pub fn storms(&self) -> Vec<StormKey> {
+        self.open.iter().filter_map(Open::storm).collect()
+    }
+
     /// Takes one event in: those of one CPU and ring in the order of their numbers, as the ring
     /// buffer gives them, otherwise in any order.
     pub fn push(&mut self, stamp: Stamp, event: Event) {
@@ -177,6 +193,7 @@ impl Engine {
             Event::Mounts(mounts) => self.mounts = mounts,
             Event::Space(space) => self.spaces.insert(space.dev, (stamp.time, space)),
             Event::HugePages(pages) => self.huge_pages = Some((stamp.time, pages)),
+            Event::Storm(storm) => self.storm(stamp.time, storm),
             Event::Account { .. } => {}
         }
     }
@@ -228,7 +245,11 @@ impl Engine {
         });
         if let Some(open) = known {
             let incident = &mut open.incident;
-            incident.count += 1;
+            open.seen += 1;
+            let first = incident.fault.as_ref().map_or(fault.nth, |first| first.nth);
+            // In a loop the kernel tells only some, but counts all.
+            let counted = fault.nth.saturating_sub(first) + 1;
+            incident.count = incident.count.max(open.seen).max(counted);
             incident.last = incident.last.max(time);
             if !incident.threads.contains(&task.tid) && incident.threads.len() < THREADS {
                 incident.threads.push(task.tid);
@@ -243,6 +264,20 @@ impl Engine {
         incident.id = id(&self.host, time, task, fault.inode.id.ino);
         incident.fault = Some(fault);
         self.add(incident);
+    }
+
+    fn storm(&mut self, time: u64, storm: Storm) {
+        let same = |open: &&mut Open| open.storm() == Some(storm.key);
+        let Some(open) = self.open.iter_mut().rev().find(same) else { return };
+        let first = open.incident.fault.as_ref().map_or(0, |fault| fault.nth);
+        let counted = storm.count.saturating_sub(first) + 1;
+        if counted > open.incident.count {
+            open.incident.count = counted;
+            open.changed = true;
+            if !open.done {
+                open.incident.last = open.incident.last.max(time);
+            }
+        }
     }
 
     fn shrink(&mut self, shrink: Shrink) {
@@ -409,7 +444,7 @@ impl Engine {
         {
             self.judge(&mut oldest);
         }
-        self.open.push_back(Open { incident, told: false, changed: false, done: false });
+        self.open.push_back(Open { incident, told: false, changed: false, done: false, seen: 1 });
     }
 
     /// Tells what is due at `now` and forgets what is over.
@@ -419,14 +454,18 @@ impl Engine {
             let due = open.incident.first.saturating_add(HOLD + SETTLE) <= now;
             if !open.told && due {
                 self.judge(open);
-            } else if open.told && open.changed && open.done {
+            }
+            // A little longer, for counts that are read only now.
+            let exit = open.incident.exit.map_or(open.incident.last, |exit| exit.time);
+            let done = open.done && exit.saturating_add(HOLD) <= now;
+            if open.told && open.changed && done {
                 self.update(open);
             }
             let over = open.incident.last.saturating_add(OPEN + SETTLE) <= now;
             if over && open.told && open.changed {
                 self.update(open);
             }
-            !(open.told && (open.done || over))
+            !(open.told && (done || over))
         });
         self.open = open;
     }

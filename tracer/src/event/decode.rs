@@ -80,17 +80,10 @@ fn fault(b: &mut &[u8]) -> Result<Fault> {
     let (vm_start, vm_end, vm_pgoff) = (b.get_u64_le(), b.get_u64_le(), b.get_u64_le());
     let vm_flags = b.get_u64_le();
     let ip = Some(b.get_u64_le()).filter(|ip| *ip != 0);
+    let nth = b.get_u64_le();
     let flags = b.get_u32_le();
     let ret = b.get_u32_le();
-    let handler = match b.get_u32_le() {
-        wire::handler::FILEMAP_FAULT => Handler::FilemapFault,
-        wire::handler::SHMEM_FAULT => Handler::ShmemFault,
-        wire::handler::PAGE_MKWRITE => Handler::PageMkwrite,
-        wire::handler::HUGETLB_FAULT => Handler::HugetlbFault,
-        wire::handler::SPECIAL_MAPPING_FAULT => Handler::SpecialMappingFault,
-        wire::handler::USERFAULT => Handler::Userfault,
-        other => Handler::Other(other),
-    };
+    let handler = Handler::from(b.get_u32_le());
     let address_exact = b.get_u32_le() != 0;
     let owner_tgid = Some(b.get_u32_le()).filter(|tgid| *tgid != 0);
     let path_flags = b.get_u32_le();
@@ -124,6 +117,7 @@ fn fault(b: &mut &[u8]) -> Result<Fault> {
         },
         handler,
         owner_tgid,
+        nth,
         read_errno,
         poisoned: ret & VM_FAULT_POISON != 0,
     })

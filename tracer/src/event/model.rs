@@ -2,6 +2,8 @@
 //!
 //! Times are ns since boot (CLOCK_BOOTTIME), sizes and offsets bytes, unless a field says pages.
 
+use tracer_common::event::handler;
+
 /// Bytes of unknown origin: names, paths, arguments. Printed only by `output::escape`.
 pub type Bytes = Vec<u8>;
 
@@ -175,13 +177,51 @@ pub struct Fault {
     pub handler: Handler,
     /// Whose memory it is, if known.
     pub owner_tgid: Option<u32>,
+    /// How many faults of this process, inode and handler there have been, this one included;
+    /// in a loop most are only counted.
+    pub nth: u64,
     /// What reading the page returned, if it was read and failed: a negative errno.
     pub read_errno: Option<i32>,
     /// VM_FAULT_HWPOISON or VM_FAULT_HWPOISON_LARGE.
     pub poisoned: bool,
 }
 
+impl Handler {
+    /// The number the probes know it by.
+    pub fn number(self) -> u32 {
+        match self {
+            Self::FilemapFault => handler::FILEMAP_FAULT,
+            Self::ShmemFault => handler::SHMEM_FAULT,
+            Self::PageMkwrite => handler::PAGE_MKWRITE,
+            Self::HugetlbFault => handler::HUGETLB_FAULT,
+            Self::SpecialMappingFault => handler::SPECIAL_MAPPING_FAULT,
+            Self::Userfault => handler::USERFAULT,
+            Self::Other(number) => number,
+        }
+    }
+}
+
+impl From<u32> for Handler {
+    fn from(number: u32) -> Self {
+        match number {
+            handler::FILEMAP_FAULT => Self::FilemapFault,
+            handler::SHMEM_FAULT => Self::ShmemFault,
+            handler::PAGE_MKWRITE => Self::PageMkwrite,
+            handler::HUGETLB_FAULT => Self::HugetlbFault,
+            handler::SPECIAL_MAPPING_FAULT => Self::SpecialMappingFault,
+            handler::USERFAULT => Self::Userfault,
+            other => Self::Other(other),
+        }
+    }
+}
+
 impl Fault {
+    /// What the kernel counts it under.
+    pub fn storm(&self) -> StormKey {
+        let tgid = self.actor.task.id.tgid;
+        StormKey { tgid, inode: self.inode.ptr, handler: self.handler }
+    }
+
     /// The name of a mapping that has no file: `[vvar]` and the like.
     pub fn mapping(&self) -> Option<Bytes> {
         let named = self.inode.ptr == 0 && !self.path.names.is_empty();
@@ -307,6 +347,22 @@ pub struct HugePages {
     pub size: u64,
 }
 
+/// How often the kernel has counted a fault that loops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Storm {
+    pub key: StormKey,
+    pub count: u64,
+}
+
+/// What the kernel counts together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StormKey {
+    pub tgid: u32,
+    /// Address of the `struct inode`; 0 without a file.
+    pub inode: u64,
+    pub handler: Handler,
+}
+
 /// Everything the engine is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -320,6 +376,7 @@ pub enum Event {
     Mounts(Vec<Mount>),
     Space(Space),
     HugePages(HugePages),
+    Storm(Storm),
     /// Final account of one ring of one CPU: events numbered so far.
     Account {
         cpu: u32,

@@ -16,8 +16,8 @@ use tracer_common::{
 use super::{
     decode::decode,
     model::{
-        Ancestor, Blind, Bytes, Dev, Event, Host, HugePages, Mount, Process, ProcessId, Space,
-        Stamp,
+        Ancestor, Blind, Bytes, Dev, Event, Handler, Host, HugePages, Mount, Process, ProcessId,
+        Space, Stamp, Storm, StormKey,
     },
 };
 
@@ -32,6 +32,7 @@ const MOUNTS: u16 = kind::USER + 1;
 const ACCOUNT: u16 = kind::USER + 2;
 const SPACE: u16 = kind::USER + 3;
 const HUGE_PAGES: u16 = kind::USER + 4;
+const STORM: u16 = kind::USER + 5;
 
 /// The start of a saved stream.
 pub fn head(host: &Host) -> Vec<u8> {
@@ -72,6 +73,9 @@ pub fn note(event: &Event, time: u64) -> Option<Vec<u8>> {
         }
         Event::HugePages(HugePages { total, free, reserved, size }) => {
             (HUGE_PAGES, json!([total, free, reserved, size]))
+        }
+        Event::Storm(Storm { key, count }) => {
+            (STORM, json!([key.tgid, key.inode, key.handler.number(), count]))
         }
         Event::Fault(_)
         | Event::Shrink(_)
@@ -194,7 +198,7 @@ impl<R: BufRead> Records<R> {
 
 fn parse_note(bytes: &[u8]) -> Result<Option<Event>> {
     let kind = u16::from_le_bytes([bytes[0], bytes[1]]);
-    if !(PROCESS..=HUGE_PAGES).contains(&kind) {
+    if !(PROCESS..=STORM).contains(&kind) {
         return Ok(None);
     }
     let body: Value = serde_json::from_slice(&bytes[size_of::<Header>()..])
@@ -216,6 +220,14 @@ fn parse_note(bytes: &[u8]) -> Result<Option<Event>> {
             free: number(&body[1]),
             reserved: number(&body[2]),
             size: number(&body[3]),
+        })),
+        STORM => Some(Event::Storm(Storm {
+            key: StormKey {
+                tgid: number(&body[0]) as u32,
+                inode: number(&body[1]),
+                handler: Handler::from(number(&body[2]) as u32),
+            },
+            count: number(&body[3]),
         })),
         _ => Some(Event::Account {
             cpu: number(&body["cpu"]) as u32,

@@ -2,24 +2,41 @@
 use anyhow::{Context as _, Result};
 use aya::{
     Ebpf, Pod,
-    maps::{MapData, PerCpuArray, RingBuf},
+    maps::{HashMap, MapData, PerCpuArray, RingBuf},
 };
 use tokio::io::unix::AsyncFd;
-use tracer_common::{event::ring, globals::RingState};
+use tracer_common::{
+    event::{Storm, StormKey, ring},
+    globals::RingState,
+};
 
 /// Events taken from one ring before the other gets its turn.
 const BATCH: usize = 256;
 
 #[derive(Clone, Copy)]
+#[repr(transparent)]
 struct State(RingState);
 // SAFETY: `repr(C)`, two u64, no padding.
 unsafe impl Pod for State {}
+
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Key(StormKey);
+// SAFETY: `repr(C)`, a u64 and two u32, no padding.
+unsafe impl Pod for Key {}
+
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Count(Storm);
+// SAFETY: `repr(C)`, two u64, no padding.
+unsafe impl Pod for Count {}
 
 /// Both rings and their accounts.
 pub struct Reader {
     decisive: AsyncFd<RingBuf<MapData>>,
     chatty: AsyncFd<RingBuf<MapData>>,
     states: PerCpuArray<MapData, State>,
+    storms: HashMap<MapData, Key, Count>,
 }
 
 impl Reader {
@@ -37,7 +54,13 @@ impl Reader {
         let decisive = ring("DECISIVE")?;
         let chatty = ring("CHATTY")?;
         let states = ebpf.take_map("RINGS").context("the object has no map RINGS")?;
-        Ok(Self { decisive, chatty, states: PerCpuArray::try_from(states)? })
+        let storms = ebpf.take_map("STORMS").context("the object has no map STORMS")?;
+        Ok(Self {
+            decisive,
+            chatty,
+            states: PerCpuArray::try_from(states)?,
+            storms: HashMap::try_from(storms)?,
+        })
     }
 
     /// Waits until either ring has something.
@@ -68,6 +91,11 @@ impl Reader {
             more |= left == 0;
         }
         more
+    }
+
+    /// How often the kernel has counted this fault.
+    pub fn storm(&self, key: StormKey) -> Option<u64> {
+        Some(self.storms.get(&Key(key), 0).ok()?.0.count)
     }
 
     /// Events numbered and lost so far, by (cpu, ring).

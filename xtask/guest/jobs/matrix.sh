@@ -65,3 +65,21 @@ cat /proc/sys/kernel/ftrace_enabled >/results/ftrace
 whybus trace -o json --duration 300ms >/results/partly.json 2>/results/partly
 echo "$?" >/results/partly.status
 echo 1 >/proc/sys/kernel/ftrace_enabled
+# A task that loops on its fault, beside one that dies of its own.
+dir=/mnt/ext4/storm
+mkdir -p "$dir"
+whybus trace -o json >/results/storm.json 2>/results/storm.err &
+tracer=$!
+until [ -s /results/storm.json ]; do sleep 0.05; done
+used() { busybox awk '{print $14 + $15}' /proc/$tracer/stat; }
+before=$(used)
+looper "$dir/loop" 10 &
+looper=$!
+sleep 4
+sh /scenarios/cp-sh.sh "$dir"
+wait $looper
+echo "$before $(used)" >/results/storm.ticks
+sleep 1
+kill -TERM $tracer
+wait $tracer
+cat "$dir/loop.count" >/results/storm.count

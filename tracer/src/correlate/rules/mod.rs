@@ -256,6 +256,7 @@ mod samples {
             mode: Mode::User,
             handler: Handler::FilemapFault,
             owner_tgid: Some(VICTIM),
+            nth: 1,
             read_errno: None,
             poisoned: false,
         }
