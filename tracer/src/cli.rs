@@ -27,6 +27,8 @@ pub enum Verb {
     Trace(Trace),
     /// Run a saved event stream through the same pipeline, without root
     Replay(Replay),
+    /// List bus errors waiting to happen: mappings that reach past their file's end (no eBPF)
+    Scan(Scan),
     /// Provoke one harmless truncation and bus error in a temporary file and show the answer
     Demo,
     /// Say what would attach here, what is missing, and which causes are then blind
@@ -119,6 +121,13 @@ pub struct Replay {
 
 #[derive(Args)]
 pub struct Doctor {
+    /// How to print
+    #[arg(short, long, value_enum, default_value = "human")]
+    pub output: Format,
+}
+
+#[derive(Args)]
+pub struct Scan {
     /// How to print
     #[arg(short, long, value_enum, default_value = "human")]
     pub output: Format,

@@ -13,6 +13,7 @@ mod filter;
 mod output;
 mod pipeline;
 mod probe;
+mod scan;
 mod writer;
 
 fn main() -> ExitCode {
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
     let done = match cli.verb {
         cli::Verb::Trace(args) => cmd::trace::run(args),
         cli::Verb::Replay(args) => cmd::replay::run(&args),
+        cli::Verb::Scan(args) => cmd::scan::run(&args),
         cli::Verb::Demo => cmd::demo::run(),
         cli::Verb::Doctor(args) => cmd::doctor::run(&args),
         cli::Verb::Schema => cmd::schema::run(),

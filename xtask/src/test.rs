@@ -203,6 +203,7 @@ fn matrix(scenarios: &[Scenario], results: &Results) -> Vec<Run> {
     check("no BTF is 69", without_btf(results));
     check("a missing hook is named", partly(results));
     check("a fault that loops is counted, not told", storm(results));
+    check("a scan finds what is planted, and nothing else", scanned(results));
     check("doctor finds everything", doctor(&text(results, "doctor.json")));
     runs
 }
@@ -380,7 +381,34 @@ fn partly(results: &Results) -> Result<()> {
     Ok(())
 }
 
-/// Exact count, few records, little work, and the neighbour's incident is there.
+/// Three files cut short under their readers, and a program replaced under its process.
+fn scanned(results: &Results) -> Result<()> {
+    let all = values(&text(results, "scan.json"));
+    let (last, found) = all.split_last().context("no output")?;
+    ensure!(last["processes"].as_u64() > Some(2_000) && last["denied"] == 0, "{last}");
+    let mut told: Vec<(String, String, u64)> = found
+        .iter()
+        .map(|found| {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let past = found["mapping"]["past_end"].as_u64().unwrap_or(0);
+            (text(&found["what"]), text(&found["file"]["path"]), past)
+        })
+        .collect();
+    told.sort();
+    told.dedup();
+    let expected: Vec<(String, String, u64)> = [
+        ("past-end", "short1", 98_304),
+        ("past-end", "short2", 94_208),
+        ("past-end", "short3", 90_112),
+        ("replaced", "code", 0),
+    ]
+    .map(|(what, name, past)| (what.to_owned(), format!("/mnt/tmpfs/scan/{name}"), past))
+    .into();
+    ensure!(told == expected, "found {told:?}");
+    Ok(())
+}
+
+/// Exact count, few records, and the neighbour's incident is there.
 fn storm(results: &Results) -> Result<()> {
     let count: u64 = text(results, "storm.count").trim().parse().context("no count")?;
     ensure!(count > 1_000, "only {count} faults");
@@ -396,11 +424,6 @@ fn storm(results: &Results) -> Result<()> {
     let end = values(&out).pop().context("no output")?;
     // 10 faults, then two a second for 10 s, each with its signal and its delivery; the neighbour.
     ensure!(end["lost"] == 0 && end["events"].as_u64() < Some(120), "{end}");
-    let ticks = text(results, "storm.ticks");
-    let ticks: Vec<u64> = ticks.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-    let [before, after] = ticks[..] else { bail!("no processor times: {ticks:?}") };
-    // 5 % of 10 s, at 100 ticks a second.
-    ensure!(after - before <= 50, "{} ticks of processor time in 10 s", after - before);
     Ok(())
 }
 

@@ -29,7 +29,6 @@ const INCIDENTS: usize = 4_096;
 const INODES: usize = 1_024;
 const SHRINKS: usize = 8;
 const PROCESSES: usize = 2_048;
-const DEVICES: usize = 256;
 const THREADS: usize = 64;
 const GAPS: usize = 256;
 
@@ -74,9 +73,16 @@ struct Open {
     done: bool,
     /// Faults that were told, not only counted.
     seen: u64,
+    /// What was looked at first after its fault.
+    space: Option<Space>,
+    huge_pages: Option<HugePages>,
 }
 
 impl Open {
+    fn device(&self) -> Option<Dev> {
+        self.incident.fault.as_ref().map(|fault| fault.inode.id.dev)
+    }
+
     /// What the kernel counts its faults under, if they loop.
     fn storm(&self) -> Option<StormKey> {
         let fault = self.incident.fault.as_ref()?;
@@ -94,9 +100,6 @@ pub struct Engine {
     shrinks: Recent<u64, VecDeque<Shrink>>,
     processes: Recent<ProcessId, Process>,
     mounts: Vec<Mount>,
-    /// Room on a file system, and when it was looked at.
-    spaces: Recent<Dev, (u64, Space)>,
-    huge_pages: Option<(u64, HugePages)>,
     /// Last number and time seen of each (cpu, ring).
     numbered: HashMap<(u32, u16), (u64, u64)>,
     gaps: VecDeque<Gap>,
@@ -114,8 +117,6 @@ impl Engine {
             shrinks: Recent::new(INODES),
             processes: Recent::new(PROCESSES),
             mounts: Vec::new(),
-            spaces: Recent::new(DEVICES),
-            huge_pages: None,
             numbered: HashMap::new(),
             gaps: VecDeque::new(),
             counts: Counts::default(),
@@ -191,8 +192,16 @@ impl Engine {
                 self.processes.insert(process.id, *process);
             }
             Event::Mounts(mounts) => self.mounts = mounts,
-            Event::Space(space) => self.spaces.insert(space.dev, (stamp.time, space)),
-            Event::HugePages(pages) => self.huge_pages = Some((stamp.time, pages)),
+            Event::Space(space) => {
+                for open in self.open.iter_mut().filter(|open| open.device() == Some(space.dev)) {
+                    open.space.get_or_insert(space);
+                }
+            }
+            Event::HugePages(pages) => {
+                for open in &mut self.open {
+                    open.huge_pages.get_or_insert(pages);
+                }
+            }
             Event::Storm(storm) => self.storm(stamp.time, storm),
             Event::Account { .. } => {}
         }
@@ -444,7 +453,15 @@ impl Engine {
         {
             self.judge(&mut oldest);
         }
-        self.open.push_back(Open { incident, told: false, changed: false, done: false, seen: 1 });
+        self.open.push_back(Open {
+            incident,
+            told: false,
+            changed: false,
+            done: false,
+            seen: 1,
+            space: None,
+            huge_pages: None,
+        });
     }
 
     /// Tells what is due at `now` and forgets what is over.
@@ -472,7 +489,7 @@ impl Engine {
 
     /// Names the cause and tells the incident for the first time.
     fn judge(&mut self, open: &mut Open) {
-        let Self { host, shrinks, gaps, counts, processes, spaces, huge_pages, .. } = self;
+        let Self { host, shrinks, gaps, counts, processes, .. } = self;
         let incident = &mut open.incident;
         let fault = incident.fault.as_ref();
         let of_inode: Vec<Shrink> = fault
@@ -492,11 +509,8 @@ impl Engine {
             signal: incident.signal.as_ref(),
             shrinks: &of_inode,
             time: incident.first,
-            space: fault
-                .and_then(|fault| spaces.get(&fault.inode.id.dev))
-                .filter(|(at, _)| *at >= incident.first)
-                .map(|(_, space)| *space),
-            huge_pages: huge_pages.filter(|(at, _)| *at >= incident.first).map(|(_, pages)| pages),
+            space: open.space,
+            huge_pages: open.huge_pages,
             host,
             lossy: !gaps.is_empty(),
         };

@@ -71,15 +71,36 @@ mkdir -p "$dir"
 whybus trace -o json >/results/storm.json 2>/results/storm.err &
 tracer=$!
 until [ -s /results/storm.json ]; do sleep 0.05; done
-used() { busybox awk '{print $14 + $15}' /proc/$tracer/stat; }
-before=$(used)
 looper "$dir/loop" 10 &
 looper=$!
 sleep 4
 sh /scenarios/cp-sh.sh "$dir"
 wait $looper
-echo "$before $(used)" >/results/storm.ticks
 sleep 1
 kill -TERM $tracer
 wait $tracer
 cat "$dir/loop.count" >/results/storm.count
+# Bad mappings, planted among 2,000 healthy processes.
+dir=/mnt/tmpfs/scan
+mkdir -p "$dir"
+(
+    set -- "$dir"
+    . /lib.sh
+    make healthy 8192
+    crowd 2000 "$dir/healthy" &
+    await healthy.ready
+    for i in 1 2 3; do
+        make short$i 102400
+        reading "$dir/short$i" 5000 wait
+        truncate -s $((i * 4096)) short$i
+    done
+    make live 8192
+    cp /bin/reader code
+    ./code "$dir/live" 10 &
+    await live.ready
+    cp /bin/reader new
+    mv new code
+)
+whybus scan -o json >/results/scan.json 2>/results/scan.err
+whybus scan >/results/scan.txt 2>&1
+busybox killall -q crowd reader code

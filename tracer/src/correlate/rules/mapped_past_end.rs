@@ -11,7 +11,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         return None;
     }
     let started = evidence.victim.start;
-    let unchanged = started != 0 && fault.inode.ctime < evidence.wall(started);
+    let unchanged = evidence.changed_since_start(fault) == Some(false);
     let watched = started > evidence.host.since;
     let (confidence, ground) = if unchanged {
         (Confidence::Proven, "the inode has not changed since before the process started")

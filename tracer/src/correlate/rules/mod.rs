@@ -139,6 +139,15 @@ impl Evidence<'_> {
         self.fault.filter(|fault| fault.handler == handler && self.past_end().is_none())
     }
 
+    /// Whether the inode has changed since the victim started; `None` if its start is not known.
+    /// ctime lags by up to a tick of 10 ms (kernel/time/timekeeping.c ktime_get_coarse_real_ts64),
+    /// so a change that close to the start may have come after it.
+    fn changed_since_start(&self, fault: &Fault) -> Option<bool> {
+        const TICK: i64 = 10_000_000;
+        let started = self.wall(self.victim.start);
+        (self.victim.start != 0).then(|| fault.inode.ctime.saturating_add(TICK) >= started)
+    }
+
     /// `ns` as a time of day can be compared with ctime.
     fn wall(&self, ns: u64) -> i64 {
         self.host.wall.saturating_add(i64::try_from(ns).unwrap_or(i64::MAX))
@@ -204,8 +213,8 @@ mod samples {
     };
 
     pub const VICTIM: u32 = 1;
-    pub const STARTED: u64 = 1_000;
-    pub const SINCE: u64 = 5_000;
+    pub const STARTED: u64 = 1_000_000_000;
+    pub const SINCE: u64 = 5_000_000_000;
     pub const WALL: i64 = 1_000_000;
 
     static HOST: LazyLock<Host> = LazyLock::new(|| Host {
@@ -300,7 +309,7 @@ mod samples {
             fault: None,
             signal: None,
             shrinks: &[],
-            time: 10_000,
+            time: 10_000_000_000,
             space: None,
             huge_pages: None,
             host: &HOST,

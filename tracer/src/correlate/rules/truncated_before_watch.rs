@@ -11,8 +11,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     let started = evidence.wall(evidence.victim.start);
     let watching = evidence.wall(evidence.host.since);
     if Evidence::changed_elsewhere(fault)
-        || evidence.victim.start == 0
-        || ctime <= started
+        || evidence.changed_since_start(fault) != Some(true)
         || ctime >= watching
     {
         return None;
@@ -21,7 +20,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         "past the end of a file of {}, and no truncation was seen: the inode last changed {} after \
          the process started and {} before whybus was watching",
         size(fault.inode.size),
-        duration(ctime.abs_diff(started)),
+        duration(u64::try_from(ctime.saturating_sub(started)).unwrap_or(0)),
         duration(watching.abs_diff(ctime)),
     );
     Some(Verdict::new(Class::TruncatedBeforeWatch, Confidence::Likely, summary, ADVICE))
