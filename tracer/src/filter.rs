@@ -4,6 +4,7 @@ use wildmatch::WildMatch;
 use crate::{
     cli::Filter,
     correlate::{engine::Update, incident::Incident, rules::Class},
+    enrich::container::container,
     event::model::Actor,
 };
 
@@ -60,13 +61,8 @@ fn below(path: &[u8], pattern: &str) -> bool {
     inside || glob(pattern, path)
 }
 
-/// Container runtimes put the id, 64 hex digits, into the last parts of the cgroup path:
-/// `docker-ID.scope`, `cri-containerd-ID.scope`, `/docker/ID`.
 fn in_container(cgroup: &[u8], id: &str) -> bool {
-    let text = String::from_utf8_lossy(cgroup);
-    let words = text.split(|c: char| !c.is_ascii_hexdigit());
-    let mut ids = words.filter(|word| word.len() >= 32);
-    !id.is_empty() && ids.any(|word| word.starts_with(id))
+    !id.is_empty() && container(cgroup).is_some_and(|container| container.id.starts_with(id))
 }
 
 #[cfg(test)]

@@ -344,9 +344,7 @@ fn spawn(command: &[OsString]) -> Result<Child> {
 impl Sink<'_> {
     /// One event of the kernel: saved, decoded, enriched, handed on.
     fn take(&mut self, bytes: &[u8]) -> Result<()> {
-        if let Some(file) = &mut self.save {
-            file.write_all(&stream::record(bytes)).context("saving the event stream")?;
-        }
+        self.keep(bytes);
         let Ok((stamp, Some(event))) = decode(bytes) else {
             self.undecodable += 1;
             return Ok(());
@@ -369,6 +367,15 @@ impl Sink<'_> {
         }
         self.engine.push(stamp, event);
         Ok(())
+    }
+
+    /// Adds a record to the saved stream; watching goes on if that fails.
+    fn keep(&mut self, bytes: &[u8]) {
+        let Some(file) = &mut self.save else { return };
+        if let Err(error) = file.write_all(&stream::record(bytes)) {
+            eprintln!("whybus: saving the event stream: {error}; watching goes on without");
+            self.save = None;
+        }
     }
 
     fn process(&mut self, id: ProcessId) -> Result<()> {
@@ -406,8 +413,8 @@ impl Sink<'_> {
     /// Hands on what user space found out itself; a saved stream needs it as much as we do.
     fn note(&mut self, event: Event) -> Result<()> {
         let time = now();
-        if let (Some(file), Some(bytes)) = (&mut self.save, stream::note(&event, time)) {
-            file.write_all(&stream::record(&bytes)).context("saving the event stream")?;
+        if let Some(bytes) = stream::note(&event, time) {
+            self.keep(&bytes);
         }
         self.engine.push(Stamp { cpu: 0, ring: 0, seq: 0, time }, event);
         Ok(())

@@ -187,7 +187,7 @@ fn matrix(scenarios: &[Scenario], results: &Results) -> Vec<Run> {
     };
     check(
         "every JSON line is valid",
-        ["out.json", "replay.json", "loss.json", "command.json"]
+        ["out.json", "replay.json", "loss.json", "command.json", "scan.json"]
             .iter()
             .try_for_each(|name| valid(&text(results, name)).with_context(|| (*name).to_owned())),
     );

@@ -10,6 +10,7 @@ use crate::{
         incident::{Incident, ancestors, cmdline},
         rules::{Class, truncated::how},
     },
+    enrich::container::{container, unit},
     event::model::{
         Access, Actor, Ancestor, Disposition, Handler, Host, Mode, Process, Shrink, Task,
     },
@@ -156,7 +157,12 @@ fn actor(actor: &Actor, process: Option<&Process>, host: &Host) -> Map<String, V
         put("cmdline_why", why.into());
     }
     put("uid", (*uid).into());
-    put("cgroup", process.and_then(|process| process.cgroup.as_deref()).map(text).into());
+    let cgroup = process.and_then(|process| process.cgroup.as_deref());
+    let inside = cgroup.and_then(container);
+    let inside = inside.map(|inside| json!({"id": inside.id, "runtime": inside.runtime}));
+    put("cgroup", cgroup.map(text).into());
+    put("container", inside.into());
+    put("unit", cgroup.and_then(unit).map(text).into());
     put("cgroup_id", actor.task.cgroup.into());
     put("ancestors", parents.iter().map(ancestor).collect());
     object

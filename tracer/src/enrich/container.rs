@@ -1,0 +1,68 @@
+//! Containers and units, as runtimes and systemd write them into a cgroup path. Pure.
+
+/// A container, as its runtime names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Container<'a> {
+    /// 64 hex digits, as a rule.
+    pub id: &'a str,
+    pub runtime: Option<&'static str>,
+}
+
+/// What stands before the id in the path: `docker-ID.scope`, `cri-containerd-ID.scope`,
+/// `/docker/ID`, `/kubepods/…/ID`.
+const RUNTIMES: [(&str, &str); 5] = [
+    ("cri-containerd", "containerd"),
+    ("docker", "docker"),
+    ("libpod", "podman"),
+    ("crio", "cri-o"),
+    ("nerdctl", "containerd"),
+];
+/// Shorter words of hex digits are other things.
+const ID: usize = 32;
+
+/// The container a cgroup path belongs to; of nested ones the innermost.
+pub fn container(cgroup: &[u8]) -> Option<Container<'_>> {
+    let path = std::str::from_utf8(cgroup).ok()?;
+    let mut words = path.split(|c: char| !c.is_ascii_hexdigit());
+    let id = words.rfind(|word| word.len() >= ID)?;
+    let before = &path[..id.as_ptr() as usize - path.as_ptr() as usize];
+    let part = before.rsplit('/').find(|part| !part.is_empty()).unwrap_or(before);
+    let runtime = RUNTIMES.iter().find(|(mark, _)| part.contains(mark)).map(|(_, name)| *name);
+    Some(Container { id, runtime })
+}
+
+/// The systemd unit a cgroup path belongs to.
+pub fn unit(cgroup: &[u8]) -> Option<&[u8]> {
+    let named = |part: &&[u8]| part.ends_with(b".service") || part.ends_with(b".scope");
+    cgroup.split(|b| *b == b'/').rfind(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runtimes_are_told_by_what_stands_before_the_id() {
+        let id = "0123456789abcdef".repeat(4);
+        let cases = [
+            (format!("/system.slice/docker-{id}.scope"), Some("docker")),
+            (format!("/docker/{id}"), Some("docker")),
+            (format!("/kubepods.slice/x.slice/cri-containerd-{id}.scope"), Some("containerd")),
+            (format!("/machine.slice/libpod-{id}.scope/container"), Some("podman")),
+            (format!("/kubepods/burstable/pod1b2/{id}"), None),
+        ];
+        for (path, runtime) in cases {
+            assert_eq!(container(path.as_bytes()), Some(Container { id: &id, runtime }), "{path}");
+        }
+        for none in [&b"/"[..], b"/user.slice/deadbeef", b"\xff", b""] {
+            assert_eq!(container(none), None);
+        }
+    }
+
+    #[test]
+    fn the_innermost_unit_counts() {
+        let path = b"/user.slice/user-0.slice/user@0.service/app.slice/geo.service/worker";
+        assert_eq!(unit(path), Some(&b"geo.service"[..]));
+        assert_eq!(unit(b"/"), None);
+    }
+}
