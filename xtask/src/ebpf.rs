@@ -10,10 +10,12 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use sha2::{Digest as _, Sha256};
 
-use crate::{call, root, say, setup};
+use crate::{call, output, root, say, setup};
 
 const OBJECT: &str = "tracer/bpf/whybus.bpf.o";
 const MANIFEST: &str = "tracer/bpf/manifest";
+
+const HEAD: &str = "# Made by `cargo xtask ebpf`: what whybus.bpf.o was built from, and by what.\n";
 
 /// Builds, or with `check` compares.
 ///
@@ -26,18 +28,47 @@ pub fn run(check: bool) -> Result<()> {
         say(format_args!("{OBJECT} is up to date"));
         return Ok(());
     }
+    let recorded = fs::read_to_string(root().join(MANIFEST)).unwrap_or_default();
     ensure!(
-        fs::read_to_string(root().join(MANIFEST)).ok().as_deref() == Some(manifest()?.as_str()),
+        hashes(&recorded).eq(hashes(&manifest()?)),
         "{OBJECT} was not made from these sources: run `cargo xtask ebpf` and commit the result"
     );
     if setup::packages(setup::COMPILER, "rebuilding the probes").is_err() {
         say("the object belongs to the sources by their hashes; not rebuilt, no compiler for it");
         return Ok(());
     }
-    let same = fs::read(build()?)? == fs::read(root().join(OBJECT))?;
+    compare(&build()?)
+}
+
+/// Holds a fresh build against the object that is checked in. Another compiler may well make other
+/// bytes of the same sources; then there is nothing to compare.
+///
+/// # Errors
+/// Where the same compiler made something else.
+pub fn compare(built: &Path) -> Result<()> {
+    let recorded = fs::read_to_string(root().join(MANIFEST)).unwrap_or_default();
+    let compiler = compiler()?;
+    if !recorded.lines().any(|line| line == compiler) {
+        say(format_args!(
+            "{OBJECT} was made by another compiler than {compiler}: built, not compared"
+        ));
+        return Ok(());
+    }
+    let same = fs::read(built)? == fs::read(root().join(OBJECT))?;
     ensure!(same, "{OBJECT} differs from a fresh build: run `cargo xtask ebpf` and commit it");
     say(format_args!("{OBJECT} is what the sources build"));
     Ok(())
+}
+
+/// The lines of a manifest that name files.
+fn hashes(manifest: &str) -> impl Iterator<Item = &str> {
+    manifest.lines().filter(|line| !line.starts_with('#'))
+}
+
+/// What compiles the probes, as the manifest has it.
+fn compiler() -> Result<String> {
+    let rustc = output(Command::new("/usr/bin/rustc").arg("--version"))?;
+    Ok(format!("# {}, bpf-linker {}", rustc.trim(), setup::LINKER))
 }
 
 /// Compiles and strips the probes; gives the object.
@@ -94,7 +125,7 @@ pub fn install(built: &Path) -> Result<()> {
     if fs::read(&target).ok().as_deref() != Some(&object) {
         fs::write(&target, &object).with_context(|| format!("writing {OBJECT}"))?;
     }
-    let manifest = manifest()?;
+    let manifest = format!("{}{}\n{}", HEAD, compiler()?, manifest()?);
     if fs::read_to_string(root().join(MANIFEST)).ok().as_deref() != Some(&manifest) {
         fs::write(root().join(MANIFEST), manifest)?;
     }
@@ -107,7 +138,7 @@ fn manifest() -> Result<String> {
     for dir in ["tracer-common", "tracer-ebpf"] {
         collect(&root().join(dir), &mut files)?;
     }
-    let mut out = String::from("# Made by `cargo xtask ebpf`: what whybus.bpf.o was built from.\n");
+    let mut out = String::new();
     for (file, hash) in files {
         out.push_str(&format!("{hash}  {file}\n"));
     }

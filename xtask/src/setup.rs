@@ -32,7 +32,8 @@ pub const GUESTS: &[&str] = &[
     "xz-utils",
     "zstd",
 ];
-const LINKER: &str = "0.13.0";
+/// Version of bpf-linker.
+pub const LINKER: &str = "0.13.0";
 
 /// Where downloads and tools are kept between runs: WHYBUS_CACHE, or below the user's cache.
 pub fn cache() -> Result<PathBuf> {

@@ -27,12 +27,7 @@ pub fn run(wanted: &[String], host_only: bool, record: bool) -> Result<()> {
     match setup::packages(setup::COMPILER, "compiling the probes") {
         Ok(()) => {
             say("building the probes from source");
-            let built = ebpf::build()?;
-            let same = fs::read(&built)? == fs::read(root().join("tracer/bpf/whybus.bpf.o"))?;
-            ensure!(
-                same,
-                "tracer/bpf is not what the sources build: run `cargo xtask ebpf` and commit it"
-            );
+            ebpf::compare(&ebpf::build()?)?;
         }
         Err(error) => skipped.push(format!("building the probes: {error:#}")),
     }
