@@ -176,6 +176,9 @@ fn normal(incident: &Value) -> Map<String, Value> {
     put("offset", fault["file_offset"].clone());
     put("size", incident["file"]["size"].clone());
     put("path", plain(&incident["file"]["path"]));
+    // Only where the culprit knew it by another name.
+    let (own, other) = (plain(&incident["file"]["path"]), plain(&cause["path"]));
+    put("as", if own == other { Value::Null } else { other });
     put("mapping", plain(&fault["mapping"]));
     put("deleted", incident["file"]["deleted"].clone());
     put("how", cause["how"].clone());

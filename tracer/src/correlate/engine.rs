@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::{
-    incident::{File, Incident, Outcome},
+    incident::{File, Incident, Outcome, name, on},
     rules::{Class, Evidence, judge, unknown},
 };
 use crate::event::model::{
@@ -443,6 +443,7 @@ impl Engine {
             exit: None,
             cause: unknown::because("not judged yet"),
             culprit_process: None,
+            culprit_path: None,
             lost: 0,
         }
     }
@@ -489,7 +490,7 @@ impl Engine {
 
     /// Names the cause and tells the incident for the first time.
     fn judge(&mut self, open: &mut Open) {
-        let Self { host, shrinks, gaps, counts, processes, .. } = self;
+        let Self { host, shrinks, gaps, counts, processes, mounts, .. } = self;
         let incident = &mut open.incident;
         let fault = incident.fault.as_ref();
         let of_inode: Vec<Shrink> = fault
@@ -523,6 +524,10 @@ impl Engine {
             (None, Some(signal)) => Some(signal.sender.task.id),
             (None, None) => None,
         };
+        incident.culprit_path = incident.cause.shrink.as_ref().and_then(|shrink| {
+            let (path, _) = name(&shrink.path, &on(shrink.inode.id.dev, mounts));
+            path
+        });
         incident.culprit_process = culprit.and_then(|id| processes.get(&id).cloned());
         self.refresh(&mut open.incident);
         open.told = true;

@@ -1,6 +1,6 @@
 //! The incident: one victim, one file or address, one cause.
 use crate::event::model::{
-    Actor, Ancestor, Bytes, Disposition, Exit, Fault, Mount, Path, Process, Signal,
+    Actor, Ancestor, Bytes, Dev, Disposition, Exit, Fault, Mount, Path, Process, Signal,
 };
 
 use super::rules::Verdict;
@@ -56,6 +56,8 @@ pub struct Incident {
     pub exit: Option<Exit>,
     pub cause: Verdict,
     pub culprit_process: Option<Process>,
+    /// What the culprit called the file; `None` if nobody mapped it then, and no path was walked.
+    pub culprit_path: Option<Bytes>,
     /// Events lost that may concern this incident.
     pub lost: u64,
 }
@@ -100,8 +102,7 @@ pub struct File {
 impl File {
     /// Names the file of a fault from the walked path and the mounts.
     pub fn of(fault: &Fault, mounts: &[Mount]) -> Self {
-        let dev = fault.inode.id.dev;
-        let mounts: Vec<&Mount> = mounts.iter().filter(|mount| mount.dev == dev).collect();
+        let mounts = on(fault.inode.id.dev, mounts);
         let (path, why) = name(&fault.path, &mounts);
         let mount = mounts
             .iter()
@@ -129,6 +130,11 @@ impl File {
         };
         Some(name.as_bytes().to_vec())
     }
+}
+
+/// The mounts of one file system.
+pub fn on(dev: Dev, mounts: &[Mount]) -> Vec<&Mount> {
+    mounts.iter().filter(|mount| mount.dev == dev).collect()
 }
 
 fn below(path: &[u8], point: &[u8]) -> bool {

@@ -85,6 +85,10 @@ pub fn incident(incident: &Incident, host: &Host, style: &Style) -> Vec<u8> {
         field("by", &format!("{}  {args}", style.paint("1", &who(actor))));
         field("", &lineage(actor, process));
     }
+    let path = incident.file.as_ref().and_then(|file| file.path.as_ref());
+    if let Some(other) = incident.culprit_path.as_ref().filter(|other| path != Some(*other)) {
+        field("", &format!("which knew the file as {}", escape(other)));
+    }
     for other in &verdict.others {
         field("also", &also(other, incident));
     }

@@ -261,6 +261,7 @@ fn cause(incident: &Incident, host: &Host) -> Value {
         "new_size": shrink.map(|shrink| shrink.new_size),
         "time": shrink.map(|shrink| rfc3339(wall(host, shrink.begin))),
         "before_ns": shrink.map(|shrink| incident.first.saturating_sub(shrink.begin)),
+        "path": incident.culprit_path.as_deref().map(text),
         "mapped": shrink.map(|shrink| shrink.mapped),
         "culprit": culprit,
         "others": verdict.others.iter().map(|other| other_json(other, host)).collect::<Vec<_>>(),
