@@ -7,7 +7,7 @@ busybox mount -t sysfs sysfs /sys
 busybox mount -t devtmpfs devtmpfs /dev
 busybox mount -t securityfs securityfs /sys/kernel/security
 busybox mount -t tmpfs tmpfs /tmp
-for module in $(busybox cat /modules); do busybox insmod "$module"; done
+for module in $(busybox cat /modules.d/boot); do busybox insmod "$module"; done
 busybox mkdir -p /mnt/ext4 /mnt/tmpfs /results
 busybox mount -t ext4 /dev/vda /mnt/ext4
 busybox mount -t tmpfs -o size=64m tmpfs /mnt/tmpfs

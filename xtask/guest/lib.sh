@@ -12,3 +12,5 @@ reading() {
     victim=$!
     await "$1.ready"
 }
+# load NAME: loads a module and what it needs, unless it is built in or there already
+load() { for module in $(cat "/modules.d/$1"); do busybox insmod "$module" 2>/dev/null; done; }

@@ -85,13 +85,16 @@ impl Tree {
     pub fn pack(&self, kernel: &kernels::Kernel) -> Result<PathBuf> {
         let _ = fs::remove_dir_all(self.dir.join("modules.d"));
         fs::create_dir_all(self.dir.join("modules.d"))?;
-        let mut list = String::new();
-        for module in &kernel.modules {
-            let name = module.file_name().unwrap_or_default().to_string_lossy();
-            fs::copy(module, self.dir.join("modules.d").join(&*name))?;
-            list.push_str(&format!("/modules.d/{name}\n"));
+        let boot = [("boot", kernel.modules.clone())];
+        for (name, modules) in boot.iter().chain(&kernel.on_demand) {
+            let mut list = String::new();
+            for module in modules {
+                let file = module.file_name().unwrap_or_default().to_string_lossy();
+                fs::copy(module, self.dir.join("modules.d").join(&*file))?;
+                list.push_str(&format!("/modules.d/{file}\n"));
+            }
+            fs::write(self.dir.join("modules.d").join(name), list)?;
         }
-        fs::write(self.dir.join("modules"), list)?;
         let out = root().join("target/guest").join(format!("initramfs-{}", kernel.series));
         let shell = "find . -print0 | cpio --null --create --format=newc --quiet --reproducible";
         let mut cpio = Command::new("sh");
@@ -140,7 +143,13 @@ fn compile(bin: &Path) -> Result<()> {
             Some("c") => {
                 let mut gcc = Command::new("gcc");
                 gcc.args(["-static", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"]);
-                call(gcc.arg(bin.join(name)).arg(&path))?;
+                gcc.arg(bin.join(name)).arg(&path);
+                // A program that needs a library says so in its first line.
+                let text = fs::read_to_string(&path)?;
+                if let Some(flags) = text.lines().next().and_then(|l| l.strip_prefix("// gcc: ")) {
+                    gcc.args(flags.split(' '));
+                }
+                call(&mut gcc)?;
             }
             Some("go") => {
                 let cache = setup::cache()?.join("go");

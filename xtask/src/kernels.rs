@@ -14,9 +14,12 @@ use crate::{call, output, say, setup};
 pub const SERIES: [&str; 4] = ["5.10", "6.1", "6.12", "newest"];
 /// Modules a guest loads, with what they depend on.
 const MODULES: [&str; 4] = ["virtio_pci", "virtio_blk", "overlay", "dm_mod"];
+/// Modules a scenario loads when it needs them (`load NAME` in lib.sh).
+const ON_DEMAND: [&str; 6] = ["btrfs", "fuse", "nfsd", "nfsv4", "quota_v2", "xfs"];
 /// What a guest runs: real programs, as a production host has them.
-const PROGRAMS: [&str; 32] = [
+const PROGRAMS: [&str; 48] = [
     "bash",
+    "btrfs-progs",
     "coreutils",
     "dash",
     "dmsetup",
@@ -31,22 +34,37 @@ const PROGRAMS: [&str; 32] = [
     "libexpat1",
     "libext2fs2",
     "libgmp10",
+    "libgssapi-krb5-2",
+    "libinih1",
+    "libk5crypto3",
+    "libkeyutils1",
+    "libkrb5-3",
+    "libkrb5support0",
+    "liblzo2-2",
     "libmount1",
+    "libnsl2",
     "libpcre2-8-0",
     "libpython3.11-minimal",
     "libpython3.11-stdlib",
     "libselinux1",
     "libsmartcols1",
     "libss2",
+    "libssl3",
     "libtinfo6",
+    "libtirpc3",
     "libudev1",
+    "liburcu8",
     "libuuid1",
+    "libwrap0",
+    "libzstd1",
     "mount",
+    "nfs-kernel-server",
     "passwd",
     "python3.11-minimal",
     "sed",
     "util-linux",
     "util-linux-extra",
+    "xfsprogs",
     "zlib1g",
 ];
 
@@ -59,6 +77,8 @@ pub struct Kernel {
     pub image: PathBuf,
     /// Decompressed modules, in the order they are to be loaded.
     pub modules: Vec<PathBuf>,
+    /// The same for each of `ON_DEMAND`, by name; empty where it is built in.
+    pub on_demand: Vec<(&'static str, Vec<PathBuf>)>,
 }
 
 /// The kernels asked for, all of them if none is named.
@@ -115,19 +135,24 @@ fn kernel(apt: &Apt, series: &str) -> Result<Kernel> {
     let image =
         image.into_iter().find(|path| path.is_file()).context("a kernel without an image")?;
     let base = modules.ancestors().nth(2).context("modules in a strange place")?;
-    let modules = load_order(base, &release, &dir.join("modules"))?;
-    Ok(Kernel { series: series.to_owned(), release, image, modules })
+    let out = dir.join("modules");
+    let modules = load_order(base, &release, &out, &MODULES)?;
+    let on_demand = ON_DEMAND
+        .iter()
+        .map(|name| Ok((*name, load_order(base, &release, &out, &[*name])?)))
+        .collect::<Result<_>>()?;
+    Ok(Kernel { series: series.to_owned(), release, image, modules, on_demand })
 }
 
-/// Decompresses the modules a guest loads, dependencies first.
-fn load_order(base: &Path, release: &str, out: &Path) -> Result<Vec<PathBuf>> {
+/// Decompresses modules, dependencies first.
+fn load_order(base: &Path, release: &str, out: &Path, names: &[&str]) -> Result<Vec<PathBuf>> {
     fs::create_dir_all(out)?;
     let base = if base.join("lib/modules").is_dir() { base.to_owned() } else { base.join("usr") };
     if !base.join("lib/modules").join(release).join("modules.dep").is_file() {
         output(Command::new("depmod").arg("-b").arg(&base).arg(release))?;
     }
     let mut order = Vec::new();
-    for module in MODULES {
+    for module in names {
         let mut show = Command::new("modprobe");
         show.arg("--show-depends").arg("-d").arg(&base).args(["-S", release, module]);
         // What modprobe does not find is built in; newer packages do not list that.

@@ -25,6 +25,7 @@ pub const GUESTS: &[&str] = &[
     "golang-go",
     "gcc",
     "libc6-dev",
+    "libfuse3-dev",
     "cpio",
     "kmod",
     "e2fsprogs",

@@ -76,6 +76,10 @@ impl Boot<'_> {
         // For scenarios that fill or break a file system of their own.
         let spare = dir.join(format!("spare-{label}"));
         fs::File::create(&spare)?.set_len(8 << 20)?;
+        // The same, for file systems that are never small. Sparse.
+        let large = dir.join(format!("large-{label}"));
+        let _ = fs::remove_file(&large);
+        fs::File::create(&large)?.set_len(512 << 20)?;
         let _ = fs::remove_file(&results);
         fs::File::create(&results)?.set_len(64 << 20)?;
         let append = format!(
@@ -101,7 +105,8 @@ impl Boot<'_> {
         .arg(&self.kernel.image)
         .arg("-initrd")
         .arg(&self.initramfs)
-        .args(["-drive", &drive(&disk), "-drive", &drive(&results), "-drive", &drive(&spare)])
+        .args(["-drive", &drive(&disk), "-drive", &drive(&results)])
+        .args(["-drive", &drive(&spare), "-drive", &drive(&large)])
         .args(["-append", &append])
         .args(self.options)
         .stdin(Stdio::null())
