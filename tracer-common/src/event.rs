@@ -11,6 +11,8 @@ pub const CMDLINE: usize = 256;
 pub const ANCESTORS: usize = 8;
 /// Longest path that travels with an event, in bytes.
 pub const PATH: usize = 4096;
+/// Bytes of a mount's source that travel with an event.
+pub const SOURCE: usize = 64;
 /// Shrinks remembered for one inode in the kernel.
 pub const SHRINK_SLOTS: u64 = 4;
 
@@ -22,6 +24,7 @@ pub mod kind {
     pub const SIGNAL: u16 = 4;
     pub const DELIVER: u16 = 5;
     pub const EXIT: u16 = 6;
+    pub const STALE: u16 = 7;
     /// First kind that only user space writes into a saved stream.
     pub const USER: u16 = 0x100;
 }
@@ -122,7 +125,12 @@ pub struct Inode {
     /// `i_ctime`, ns since the epoch.
     pub ctime: i64,
     pub nlink: u32,
-    pub pad: u32,
+    /// `i_mode`: the type of the file (S_IFMT) and its permissions.
+    pub mode: u32,
+    /// `i_uid`, as the initial user namespace numbers it.
+    pub uid: u32,
+    /// `i_gid`, likewise.
+    pub gid: u32,
 }
 
 /// `path_flags`: the walk stopped at the root of the file system, not of the mount tree.
@@ -144,6 +152,12 @@ pub mod handler {
     pub const HUGETLB_FAULT: u32 = 4;
     pub const SPECIAL_MAPPING_FAULT: u32 = 5;
     pub const USERFAULT: u32 = 6;
+    pub const DAX_IOMAP_FAULT: u32 = 7;
+    /// Another `vm_operations_struct.fault`: a driver's.
+    pub const DRIVER: u32 = 8;
+    /// None that is watched: the VMA was looked up as the signal was raised, and what kind of
+    /// access it was is not known.
+    pub const UNSEEN: u32 = 9;
 }
 
 /// A page fault that ended in VM_FAULT_SIGBUS, VM_FAULT_HWPOISON or VM_FAULT_HWPOISON_LARGE.
@@ -183,6 +197,16 @@ pub struct Fault {
     pub path_len: u32,
     /// What reading the page from its file system returned, negative; 0 if it was not read.
     pub read_errno: i32,
+    /// `shmem_sb_info.max_blocks`, in pages, where tmpfs failed; 0 if there is no limit.
+    pub shm_max: u64,
+    /// `shmem_sb_info.used_blocks`, in pages; short of the truth by what CPUs keep to themselves.
+    pub shm_used: u64,
+    /// Inode number of the mount namespace of the actor; 0 unknown.
+    pub mnt_ns: u32,
+    /// The names below the mount take up as many bytes; u32::MAX if the walk met no mount point.
+    pub below_mount: u32,
+    /// `mount.mnt_devname`, ended by NUL: what was mounted.
+    pub mount_source: [u8; SOURCE],
 }
 
 /// Faults that are counted together.
@@ -215,6 +239,10 @@ pub mod how {
     pub const TRUNCATE: u32 = 1;
     pub const FTRUNCATE: u32 = 2;
     pub const OPEN_TRUNC: u32 = 3;
+    pub const COLLAPSE_RANGE: u32 = 4;
+    /// Not done here: a server said so, and this is when we learnt of it. The actor is whoever
+    /// happened to ask.
+    pub const REMOTE: u32 = 5;
 }
 
 /// The inode was mapped when it was shrunk (`address_space.i_mmap` not empty).
@@ -246,6 +274,12 @@ pub struct Shrink {
     pub sent: u32,
     pub path_flags: u32,
     pub path_len: u32,
+    /// The inode a stacked file system was called for, if this is the one below it: the one that
+    /// /proc/PID/maps shows; 0 otherwise.
+    pub outer_ino: u64,
+    /// Its `i_sb->s_dev`.
+    pub outer_dev: u32,
+    pub pad: u32,
 }
 
 /// The call that announced a [`Shrink`] has returned.
@@ -309,12 +343,20 @@ pub struct Exit {
     pub code: u32,
 }
 
+/// An NFS server no longer knows a file that is mapped (`nfs:nfs_set_inode_stale`).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Stale {
+    pub header: Header,
+    pub inode: Inode,
+}
+
 macro_rules! layout {
     ($($ty:ty = $size:literal),* $(,)?) => {
         $(const _: () = assert!(size_of::<$ty>() == $size && align_of::<$ty>() == 8);)*
     };
 }
 layout! {
-    Header = 32, Task = 72, Ancestor = 32, Actor = 600, Inode = 56, Fault = 784, Shrink = 736,
-    ShrinkEnd = 56, Signal = 728, Deliver = 640, Exit = 48,
+    Header = 32, Task = 72, Ancestor = 32, Actor = 600, Inode = 64, Fault = 880, Shrink = 760,
+    ShrinkEnd = 56, Signal = 728, Deliver = 640, Exit = 48, Stale = 96,
 }

@@ -79,12 +79,18 @@ offsets! {
     inode_generation: "inode" "i_generation";
     inode_sb: "inode" "i_sb";
     inode_nlink: "inode" "i_nlink";
+    inode_mode: "inode" "i_mode";
+    inode_uid: "inode" "i_uid";
+    inode_gid: "inode" "i_gid";
     inode_mapping: "inode" "i_mapping";
     inode_ctime_sec: "inode" "i_ctime_sec" or "__i_ctime.tv_sec" or "i_ctime.tv_sec";
     inode_ctime_nsec: "inode" "i_ctime_nsec" or "__i_ctime.tv_nsec" or "i_ctime.tv_nsec";
     mapping_root: "address_space" "i_mmap.rb_root.rb_node";
     sb_dev: "super_block" "s_dev";
     sb_magic: "super_block" "s_magic";
+    sb_info: "super_block" "s_fs_info";
+    shmem_max: "shmem_sb_info" "max_blocks", optional;
+    shmem_used: "shmem_sb_info" "used_blocks.count", optional;
     dentry_inode: "dentry" "d_inode";
     dentry_parent: "dentry" "d_parent";
     dentry_name: "dentry" "d_name.name";
@@ -94,7 +100,11 @@ offsets! {
     mount_mnt: "mount" "mnt";
     mount_parent: "mount" "mnt_parent";
     mount_mountpoint: "mount" "mnt_mountpoint";
+    mount_devname: "mount" "mnt_devname";
     vfsmount_root: "vfsmount" "mnt_root";
+    file_flags: "file" "f_flags";
+    /// Where FUSE is not built in, its types are not in the kernel's BTF.
+    fuse_attr_size: "fuse_attr" "size", optional;
     iattr_valid: "iattr" "ia_valid";
     iattr_size: "iattr" "ia_size";
     iattr_file: "iattr" "ia_file";
@@ -108,6 +118,9 @@ offsets! {
     task_mm: "task_struct" "mm";
     task_signal: "task_struct" "signal";
     task_exit_code: "task_struct" "exit_code";
+    task_nsproxy: "task_struct" "nsproxy";
+    nsproxy_mnt: "nsproxy" "mnt_ns";
+    mnt_ns_inum: "mnt_namespace" "ns.inum";
     task_thread_pid: "task_struct" "thread_pid";
     signal_live: "signal_struct" "live.counter";
     signal_flags: "signal_struct" "flags";

@@ -3,33 +3,43 @@ use tracer_common::event::Inode;
 
 use crate::{
     globals::off,
-    read::{Ptr, Read, Typed},
+    read::{Ptr, Read},
 };
 
 #[inline(always)]
-pub unsafe fn inode(out: *mut Inode, inode: Ptr) {
-    // SAFETY: typed loads cope with any pointer; `out` points into a claimed scratch.
+pub unsafe fn inode<R: Read>(out: *mut Inode, inode: Ptr) {
+    // SAFETY: `R` copes with any pointer; `out` points into a claimed scratch.
     unsafe {
-        let sb: Ptr = Typed::get(inode, off!(inode_sb));
+        let sb: Ptr = R::get(inode, off!(inode_sb));
         (*out).ptr = inode as u64;
-        (*out).ino = Typed::get(inode, off!(inode_ino));
-        (*out).generation = Typed::get(inode, off!(inode_generation));
-        (*out).size = Typed::get(inode, off!(inode_size));
-        (*out).nlink = Typed::get(inode, off!(inode_nlink));
-        (*out).dev = Typed::get(sb, off!(sb_dev));
-        (*out).magic = Typed::get(sb, off!(sb_magic));
-        let sec: i64 = Typed::get(inode, off!(inode_ctime_sec));
-        let nsec: u32 = Typed::get(inode, off!(inode_ctime_nsec));
+        (*out).ino = R::get(inode, off!(inode_ino));
+        (*out).generation = R::get(inode, off!(inode_generation));
+        (*out).size = R::get(inode, off!(inode_size));
+        (*out).nlink = R::get(inode, off!(inode_nlink));
+        (*out).uid = R::get(inode, off!(inode_uid));
+        (*out).gid = R::get(inode, off!(inode_gid));
+        (*out).mode = R::get::<u16>(inode, off!(inode_mode)) as u32;
+        (*out).dev = R::get(sb, off!(sb_dev));
+        (*out).magic = R::get(sb, off!(sb_magic));
+        let sec: i64 = R::get(inode, off!(inode_ctime_sec));
+        let nsec: u32 = R::get(inode, off!(inode_ctime_nsec));
         (*out).ctime = sec.wrapping_mul(1_000_000_000).wrapping_add(nsec as i64);
     }
 }
 
 /// Whether anybody maps it: mapping_mapped() of include/linux/fs.h.
 #[inline(always)]
-pub unsafe fn mapped(inode: Ptr) -> bool {
-    // SAFETY: typed loads cope with any pointer.
+pub unsafe fn mapped<R: Read>(inode: Ptr) -> bool {
+    // SAFETY: `R` copes with any pointer.
     unsafe {
-        let mapping: Ptr = Typed::get(inode, off!(inode_mapping));
-        Typed::get::<u64>(mapping, off!(mapping_root)) != 0
+        let mapping: Ptr = R::get(inode, off!(inode_mapping));
+        R::get::<u64>(mapping, off!(mapping_root)) != 0
     }
+}
+
+/// S_ISREG(i_mode)
+#[inline(always)]
+pub unsafe fn regular<R: Read>(inode: Ptr) -> bool {
+    // SAFETY: `R` copes with any pointer.
+    unsafe { R::get::<u16>(inode, off!(inode_mode)) & 0o170_000 == 0o100_000 }
 }

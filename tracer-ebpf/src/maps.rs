@@ -4,7 +4,7 @@ use aya_ebpf::{
     maps::{LruHashMap, PerCpuArray, RingBuf},
 };
 use tracer_common::{
-    event::{Deliver, Exit, Fault, PATH, Shrink, ShrinkEnd, Signal, Storm, StormKey, ring},
+    event::{Deliver, Exit, Fault, PATH, Shrink, ShrinkEnd, Signal, Stale, Storm, StormKey, ring},
     globals::RingState,
 };
 
@@ -36,6 +36,9 @@ pub static STORMS: LruHashMap<StormKey, Storm> = LruHashMap::with_max_entries(40
 /// Threads whose last fault was only counted: their signals are not told either.
 #[map]
 pub static QUIET: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
+/// The last fault of each thread that a handler told: its page, and 1 if the signal is to come.
+#[map]
+pub static TOLD: LruHashMap<u32, u64> = LruHashMap::with_max_entries(1024, 0);
 /// What the last failed read of a page returned, by thread, until its fault is recorded.
 #[map]
 pub static READ_ERRORS: LruHashMap<u32, i32> = LruHashMap::with_max_entries(1024, 0);
@@ -60,6 +63,9 @@ pub struct Outer {
     pub pad: u32,
     /// The inode it began with.
     pub inode: u64,
+    pub ino: u64,
+    pub dev: u32,
+    pub pad2: u32,
 }
 
 /// An event with room for the path that follows it.
@@ -81,6 +87,8 @@ pub static SHRINK: PerCpuArray<Scratch<WithPath<Shrink>>> = PerCpuArray::with_ma
 pub static SHRINK_END: PerCpuArray<Scratch<ShrinkEnd>> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub static REPLAY: PerCpuArray<Scratch<Shrink>> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+pub static STALE: PerCpuArray<Scratch<Stale>> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub static SIGNAL: PerCpuArray<Scratch<Signal>> = PerCpuArray::with_max_entries(1, 0);
 #[map]

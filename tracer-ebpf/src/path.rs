@@ -4,7 +4,7 @@
 //! btf_allowlist_d_path), hence our own walk.
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use tracer_common::event::{
-    PATH, PATH_CUT, PATH_DELETED, PATH_FS_ROOT, PATH_NAME_MISSING, PATH_PSEUDO,
+    PATH, PATH_CUT, PATH_DELETED, PATH_FS_ROOT, PATH_NAME_MISSING, PATH_PSEUDO, SOURCE,
 };
 
 use crate::{
@@ -28,6 +28,9 @@ pub struct Walk {
     pub len: u32,
     /// PATH_* bits.
     pub flags: u32,
+    /// Bytes written when the first mount point was met; u32::MAX before.
+    pub below_mount: u32,
+    pad: u32,
 }
 
 /// d_unlinked() of include/linux/dcache.h: unhashed, and no root.
@@ -52,6 +55,7 @@ pub unsafe fn by_probe(out: *mut [u8; PATH + 256], walk: *mut Walk, mnt: Ptr, de
     unsafe {
         (*walk).dentry = dentry as u64;
         (*walk).len = 0;
+        (*walk).below_mount = u32::MAX;
         (*walk).flags = deleted::<Probe>(dentry);
         (*walk).mount = 0;
         if mnt.is_null() {
@@ -97,6 +101,17 @@ pub unsafe fn by_probe(out: *mut [u8; PATH + 256], walk: *mut Walk, mnt: Ptr, de
     }
 }
 
+/// What `mnt` (a `struct vfsmount *`) was mounted from.
+#[inline(always)]
+pub unsafe fn source(out: *mut [u8; SOURCE], mnt: Ptr) {
+    // SAFETY: probe reads cope with any address.
+    unsafe {
+        let mount = (mnt as u64).wrapping_sub(off!(mount_mnt) as u64) as Ptr;
+        let name: u64 = Probe::get(mount, off!(mount_devname));
+        bpf_probe_read_kernel_str(out.cast(), SOURCE as u32, name as *const _);
+    }
+}
+
 /// Steps from a mount's root to its mount point. False at the global root.
 #[inline(always)]
 unsafe fn cross(walk: *mut Walk) -> bool {
@@ -108,6 +123,10 @@ unsafe fn cross(walk: *mut Walk) -> bool {
             return true;
         }
         let parent: u64 = Probe::get(mount, off!(mount_parent));
+        let len = (&raw const (*walk).len).read_volatile();
+        if (&raw const (*walk).below_mount).read_volatile() == u32::MAX {
+            (*walk).below_mount = len;
+        }
         if parent == mount as u64 {
             return false;
         }
@@ -129,6 +148,7 @@ pub unsafe fn by_load(out: *mut [u8; PATH + 256], walk: *mut Walk, dentry: Ptr) 
     // length only ever grows by multiples of 8.
     unsafe {
         (*walk).len = 0;
+        (*walk).below_mount = u32::MAX;
         (*walk).flags = PATH_FS_ROOT | deleted::<Typed>(dentry);
         loop {
             let len = (&raw const (*walk).len).read_volatile();

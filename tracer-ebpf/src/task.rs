@@ -122,6 +122,29 @@ pub unsafe fn ancestors<R: Read>(out: *mut Actor, task: Ptr) {
     }
 }
 
+/// Inode number of the current task's mount namespace; 0 where its task cannot be read.
+#[inline(always)]
+pub fn mount_namespace() -> u32 {
+    // SAFETY: as in `current`.
+    unsafe {
+        match config!(task) {
+            how::TYPED => namespace::<Typed>(bpf_get_current_task_btf() as Ptr),
+            how::PROBE => namespace::<Probe>(bpf_get_current_task() as Ptr),
+            _ => 0,
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn namespace<R: Read>(task: Ptr) -> u32 {
+    // SAFETY: as in `current`.
+    unsafe {
+        let proxy: Ptr = R::get(task, off!(task_nsproxy));
+        let mounts: Ptr = R::get(proxy, off!(nsproxy_mnt));
+        R::get(mounts, off!(mnt_ns_inum))
+    }
+}
+
 /// The command line as it stands in the memory of `task`, which must be the current one.
 #[inline(always)]
 unsafe fn cmdline<R: Read>(out: *mut Actor, task: Ptr) {

@@ -3,9 +3,11 @@ use wildmatch::WildMatch;
 
 use crate::{
     cli::Filter,
-    correlate::{engine::Update, incident::Incident, rules::Class},
+    correlate::{
+        engine::Update,
+        incident::{Incident, Truncation},
+    },
     enrich::container::container,
-    event::model::Actor,
 };
 
 impl Filter {
@@ -13,17 +15,31 @@ impl Filter {
     pub fn passes(&self, update: &Update) -> bool {
         match update {
             Update::Incident(incident) | Update::Change(incident) => self.wants(incident),
+            Update::Truncation(truncation) => self.wants_truncation(truncation),
             Update::Loss(_) => true,
         }
+    }
+
+    /// Whether an early warning may concern a victim that is wanted.
+    fn wants_truncation(&self, truncation: &Truncation) -> bool {
+        let actor = &truncation.shrink.actor.task;
+        let path = truncation.path.as_deref();
+        let at_risk = &truncation.at_risk;
+        // Of those at risk neither uid nor cgroup is known yet.
+        self.uid.is_empty()
+            && self.cgroup.is_empty()
+            && self.container.is_empty()
+            && any(&self.pid, |pid| at_risk.iter().any(|mapper| mapper.id.tgid == *pid))
+            && any(&self.comm, |pattern| at_risk.iter().any(|m| glob(pattern, &m.comm)))
+            && any(&self.path, |pattern| path.is_some_and(|path| below(path, pattern)))
+            && any(&self.by_pid, |pid| actor.id.tgid == *pid)
+            && any(&self.by_comm, |pattern| glob(pattern, &actor.comm))
     }
 
     /// Whether `incident` passes every filter given.
     fn wants(&self, incident: &Incident) -> bool {
         let victim = &incident.victim.task;
-        let sent = incident.cause.class == Class::Sent;
-        let sender = incident.signal.as_ref().filter(|_| sent).map(|signal| &signal.sender);
-        let culprit: Option<&Actor> =
-            incident.cause.shrink.as_ref().map(|shrink| &shrink.actor).or(sender);
+        let culprit = incident.culprit();
         let process = incident.victim_process.as_ref();
         let cgroup = process.and_then(|process| process.cgroup.as_deref());
         let path = incident.file.as_ref().and_then(|file| file.path.as_deref());

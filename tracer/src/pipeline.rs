@@ -24,12 +24,16 @@ use crate::{
         engine::{Engine, HOLD, Update},
         incident::Incident,
     },
-    enrich::{mount, process, space},
+    enrich::{
+        facts::{self, DEADLINE},
+        mappers::Lookout,
+        mount,
+        patience::Patience,
+        view,
+    },
     event::{
         decode::decode,
-        model::{
-            Actor, Blind, Dev, Event, Fault, Handler, Host, ProcessId, Stamp, Storm, StormKey,
-        },
+        model::{Actor, Blind, Dev, Event, Fault, Host, ProcessId, Stamp, Storm, StormKey},
         stream,
     },
     failure::Failure,
@@ -126,6 +130,7 @@ pub fn host(facts: &Facts, armed: &Armed) -> Host {
     let read = |path: &str| {
         std::fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default()
     };
+    let (hooks, blind) = hooks(armed);
     Host {
         name: read("/proc/sys/kernel/hostname"),
         boot_id: read("/proc/sys/kernel/random/boot_id"),
@@ -133,23 +138,26 @@ pub fn host(facts: &Facts, armed: &Armed) -> Host {
         since: now(),
         wall: wall(),
         page_size: page_size(),
-        hooks: armed.attached.iter().map(|probe| probe.hook.to_string()).collect(),
-        blind: armed
-            .missing
-            .iter()
-            .map(|missing| Blind {
-                hook: missing.probe.hook.to_string(),
-                reason: missing.reason.clone(),
-                causes: missing.probe.blind.to_owned(),
-            })
-            .collect(),
+        mnt_ns: view::own(),
+        hooks,
+        blind,
     }
+}
+
+/// What is attached, and what is not.
+fn hooks(armed: &Armed) -> (Vec<String>, Vec<Blind>) {
+    let blind = armed.missing.iter().map(|missing| Blind {
+        hook: missing.probe.hook.to_string(),
+        reason: missing.reason.clone(),
+        causes: missing.probe.blind.to_owned(),
+    });
+    (armed.attached.iter().map(|probe| probe.hook.to_string()).collect(), blind.collect())
 }
 
 struct Watch<'a> {
     reader: Reader,
     /// Holds the programs in the kernel.
-    _armed: Armed,
+    armed: Armed,
     sink: Sink<'a>,
     child: Option<Child>,
     /// How far each (cpu, ring) had numbered when last looked at.
@@ -168,6 +176,8 @@ struct Sink<'a> {
     devices: HashSet<Dev>,
     /// The command of `trace -- CMD`.
     root: Option<u32>,
+    patience: Patience,
+    lookout: Lookout,
     /// Incidents that passed the filter.
     told: u64,
     undecodable: u64,
@@ -195,17 +205,12 @@ impl<'a> Watch<'a> {
             save,
             devices: HashSet::new(),
             root: None,
+            patience: Patience::default(),
+            lookout: Lookout::start(),
             told: 0,
             undecodable: 0,
         };
-        Ok(Self {
-            reader,
-            _armed: armed,
-            sink,
-            child: None,
-            numbered: Vec::new(),
-            told: HashMap::new(),
-        })
+        Ok(Self { reader, armed, sink, child: None, numbered: Vec::new(), told: HashMap::new() })
     }
 
     async fn run(mut self, args: &Trace) -> Result<ExitCode> {
@@ -235,7 +240,11 @@ impl<'a> Watch<'a> {
             tokio::select! {
                 ready = self.reader.ready() => ready?,
                 _ = tick.tick(), if busy => self.account()?,
-                _ = accounts.tick() => self.account()?,
+                _ = accounts.tick() => {
+                    self.account()?;
+                    self.modules()?;
+                }
+                mappers = self.sink.lookout.next() => self.sink.note(Event::Mappers(mappers))?,
                 _ = interrupt.recv() => return Ok(Ended::Because("interrupted")),
                 _ = terminate.recv() => return Ok(Ended::Because("terminated")),
                 _ = hangup.recv() => return Ok(Ended::Because("hung up")),
@@ -247,6 +256,16 @@ impl<'a> Watch<'a> {
                 return Ok(Ended::Because("enough seen"));
             }
         }
+    }
+
+    /// Attaches what belongs to modules that were loaded since, and says so.
+    fn modules(&mut self) -> Result<()> {
+        if self.armed.arrived()? {
+            let (hooks, blind) = hooks(&self.armed);
+            self.sink.engine.rehook(hooks, blind);
+            self.sink.writer.watching(self.sink.engine.host())?;
+        }
+        Ok(())
     }
 
     fn drain(&mut self) -> Result<bool> {
@@ -352,16 +371,19 @@ impl Sink<'_> {
         // /proc is asked at once: the process may be gone a moment later.
         match &event {
             Event::Fault(fault) => {
-                self.process(fault.actor.task.id)?;
                 if self.devices.insert(fault.inode.id.dev) {
                     self.mounts()?;
                 }
-                self.room(fault)?;
+                self.fault(fault)?;
             }
-            Event::Shrink(shrink) if !shrink.replayed => self.process(shrink.actor.task.id)?,
+            Event::Shrink(shrink) if !shrink.replayed => {
+                self.processes(&[shrink.actor.task.id])?;
+                if shrink.mapped && !self.lookout.ask(shrink) {
+                    self.engine.not_warned();
+                }
+            }
             Event::Signal(signal) if signal.code <= 0 => {
-                self.process(signal.target.id)?;
-                self.process(signal.sender.task.id)?;
+                self.processes(&[signal.target.id, signal.sender.task.id])?;
             }
             _ => {}
         }
@@ -378,30 +400,25 @@ impl Sink<'_> {
         }
     }
 
-    fn process(&mut self, id: ProcessId) -> Result<()> {
-        match process::read(id) {
-            Some(process) => self.note(Event::Process(Box::new(process))),
-            None => Ok(()),
+    fn processes(&mut self, ids: &[ProcessId]) -> Result<()> {
+        for &id in ids {
+            let told = self.patience.within(id.tgid, DEADLINE, move || facts::of_process(id));
+            self.notes(told.unwrap_or_else(|| vec![facts::late(id)]))?;
         }
+        Ok(())
     }
 
-    /// Notes the room there is, where the fault may be for lack of it.
-    fn room(&mut self, fault: &Fault) -> Result<()> {
-        match fault.handler {
-            Handler::PageMkwrite | Handler::ShmemFault => {
-                let dev = fault.inode.id.dev;
-                let mount = mount::read().into_iter().find(|mount| mount.dev == dev);
-                match mount.as_ref().and_then(space::read) {
-                    Some(space) => self.note(Event::Space(space)),
-                    None => Ok(()),
-                }
-            }
-            Handler::HugetlbFault => match space::huge_pages() {
-                Some(pages) => self.note(Event::HugePages(pages)),
-                None => Ok(()),
-            },
-            _ => Ok(()),
-        }
+    fn fault(&mut self, fault: &Fault) -> Result<()> {
+        let Host { mnt_ns: own, page_size: page, .. } = *self.engine.host();
+        let asked = fault.clone();
+        let id = fault.actor.task.id;
+        let ask = move || facts::of_fault(&asked, own, page);
+        let told = self.patience.within(id.tgid, DEADLINE, ask);
+        self.notes(told.unwrap_or_else(|| vec![facts::late(id)]))
+    }
+
+    fn notes(&mut self, events: Vec<Event>) -> Result<()> {
+        events.into_iter().try_for_each(|event| self.note(event))
     }
 
     fn mounts(&mut self) -> Result<()> {
@@ -429,6 +446,7 @@ impl Sink<'_> {
         for update in updates {
             let ours = match update {
                 Update::Incident(incident) | Update::Change(incident) => self.ours(incident),
+                Update::Truncation(_) => self.root.is_none(),
                 Update::Loss(_) => true,
             };
             if ours && self.args.filter.passes(update) {

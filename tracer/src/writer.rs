@@ -50,6 +50,13 @@ impl Writer {
         let bytes = match (self.format, update) {
             (Format::Json, Update::Incident(incident)) => json::incident(incident, host, false),
             (Format::Json, Update::Change(incident)) => json::incident(incident, host, true),
+            (Format::Json, Update::Truncation(truncation)) => json::truncation(truncation, host),
+            (Format::Human, Update::Truncation(truncation)) => {
+                human::truncation(truncation, host, style)
+            }
+            (Format::Oneline, Update::Truncation(truncation)) => {
+                oneline::truncation(truncation, host, &style.zone)
+            }
             (Format::Json, Update::Loss(gap)) => json::loss(gap, host),
             (Format::Human, Update::Incident(incident)) => human::incident(incident, host, style),
             (Format::Human, Update::Change(incident)) => human::update(incident, host, style),

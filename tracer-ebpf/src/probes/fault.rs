@@ -5,10 +5,12 @@ use aya_ebpf::{
     cty::c_void,
     helpers::{
         bpf_get_current_pid_tgid,
-        generated::{bpf_get_stack, bpf_probe_read_kernel_str},
+        generated::{
+            bpf_find_vma, bpf_get_current_task_btf, bpf_get_stack, bpf_probe_read_kernel_str,
+        },
     },
-    macros::fexit,
-    programs::FExitContext,
+    macros::{fentry, fexit},
+    programs::{FEntryContext, FExitContext},
 };
 use tracer_common::{
     event::{
@@ -22,8 +24,8 @@ use crate::{
     emit::{claim, emit, now},
     globals::{config, off},
     inode::inode,
-    maps::{FAULT, QUIET, READ_ERRORS, REPLAY, SHRINKS, STORMS, ShrinkKey, VICTIMS},
-    path::{Walk, by_load, by_probe},
+    maps::{FAULT, QUIET, READ_ERRORS, REPLAY, SHRINKS, STORMS, ShrinkKey, TOLD, VICTIMS},
+    path::{Walk, by_load, by_probe, source},
     read::{Probe, Ptr, Read, Typed},
     task,
 };
@@ -32,6 +34,14 @@ use crate::{
 const VM_FAULT_BUS: u32 = 0x32;
 /// `struct file` stands inside a `struct backing_file` (include/linux/fs.h, since 6.7).
 const FMODE_BACKING: u32 = 1 << 24;
+/// include/linux/mm_types.h
+const FAULT_FLAG_USER: u32 = 0x40;
+/// The page of an address. Where pages are larger it is part of one, which does for telling two
+/// faults apart.
+const PAGE: u64 = !0xfff;
+const SIGBUS: i32 = 7;
+/// include/uapi/asm-generic/siginfo.h
+const BUS_ADRERR: i32 = 2;
 /// bpf_get_stack: the user's stack.
 const BPF_F_USER_STACK: u64 = 1 << 8;
 
@@ -50,11 +60,11 @@ macro_rules! handler {
 
         #[inline(never)]
         fn $slow(ctx: *mut c_void) -> u32 {
-            let ctx = FExitContext::new(ctx);
+            let context = FExitContext::new(ctx);
             // SAFETY: a fexit context of a function with this prototype.
             unsafe {
-                let at = Place::of(ctx.arg(0));
-                record(&ctx, at, ctx.arg::<u64>($count) as u32, handler::$handler)
+                let at = Place::of(context.arg(0));
+                record(ctx, at, context.arg::<u64>($count) as u32, handler::$handler)
             };
             0
         }
@@ -88,6 +98,85 @@ handler! {
     handle_userfault, "handle_userfault", userfault_failed, 2, USERFAULT
 }
 
+handler! {
+    /// `vm_fault_t dax_iomap_fault(struct vm_fault *vmf, unsigned int order, unsigned long *pfnp,
+    /// int *iomap_errp, const struct iomap_ops *ops)` (fs/dax.c; only the first is looked at).
+    dax_iomap_fault, "dax_iomap_fault", dax_failed, 5, DAX_IOMAP_FAULT
+}
+
+/// `vm_fault_t __do_fault(struct vm_fault *vmf)` (mm/memory.c): whatever `->fault` a driver has,
+/// where bpf_find_vma is not to be had. Static, so a compiler may inline a part of its calls.
+#[fexit(function = "__do_fault")]
+pub fn do_fault(ctx: FExitContext) -> u32 {
+    if ctx.arg::<u64>(1) as u32 & VM_FAULT_BUS != 0 { driver_failed(ctx.as_ptr()) } else { 0 }
+}
+
+#[inline(never)]
+fn driver_failed(ctx: *mut c_void) -> u32 {
+    let context = FExitContext::new(ctx);
+    // SAFETY: a fexit context of a function with this prototype.
+    unsafe {
+        let at = Place::of(context.arg(0));
+        // The handler it called has told it.
+        if told() & !1 != at.address & PAGE {
+            record(ctx, at, context.arg::<u64>(1) as u32, handler::DRIVER);
+        }
+    }
+    0
+}
+
+/// `int force_sig_fault(int sig, int code, void __user *addr)` (kernel/signal.c): the last moment
+/// to look at a fault that no handler told: of a driver, of swap, of a PFN mapping.
+#[fentry(function = "force_sig_fault")]
+pub fn force_sig_fault(ctx: FEntryContext) -> u32 {
+    if ctx.arg::<i32>(0) == SIGBUS { bus_forced(ctx.as_ptr()) } else { 0 }
+}
+
+#[inline(never)]
+fn bus_forced(ctx: *mut c_void) -> u32 {
+    let ctx = FEntryContext::new(ctx);
+    let address: u64 = ctx.arg(2);
+    // SAFETY: helpers; `data` outlives the call, which calls back at once.
+    unsafe {
+        if ctx.arg::<i32>(1) == BUS_ADRERR && told() != address & PAGE | 1 {
+            let mut data = address;
+            bpf_find_vma(
+                bpf_get_current_task_btf().cast(),
+                address,
+                found as *mut c_void,
+                (&raw mut data).cast(),
+                0,
+            );
+        }
+    }
+    0
+}
+
+/// bpf_find_vma calls back with the mmap lock held for reading.
+extern "C" fn found(_task: Ptr, vma: Ptr, address: *mut u64) -> u64 {
+    // SAFETY: what bpf_find_vma gives, and what it was given.
+    unsafe {
+        let address = *address;
+        let start: u64 = Typed::get(vma, off!(vma_start));
+        let first: u64 = Typed::get(vma, off!(vma_pgoff));
+        let pgoff = first + (address.wrapping_sub(start) >> 12);
+        let at = Place { vma, address, exact: 1, pgoff, flags: FAULT_FLAG_USER };
+        record(core::ptr::null_mut(), at, VM_FAULT_BUS & 2, handler::UNSEEN);
+    }
+    0
+}
+
+/// Takes the mark of the last fault that was told of this thread.
+#[inline(always)]
+fn told() -> u64 {
+    let tid = bpf_get_current_pid_tgid() as u32;
+    let Some(page) = TOLD.get_ptr(tid) else { return 0 };
+    // SAFETY: a map value.
+    let page = unsafe { *page };
+    let _ = TOLD.remove(tid);
+    page
+}
+
 /// `vm_fault_t hugetlb_fault(struct mm_struct *mm, struct vm_area_struct *vma, unsigned long
 /// address, unsigned int flags)` (mm/hugetlb.c).
 #[fexit(function = "hugetlb_fault")]
@@ -96,8 +185,8 @@ pub fn hugetlb_fault(ctx: FExitContext) -> u32 {
 }
 
 #[inline(never)]
-fn hugetlb_failed(ctx: *mut c_void) -> u32 {
-    let ctx = FExitContext::new(ctx);
+fn hugetlb_failed(raw: *mut c_void) -> u32 {
+    let ctx = FExitContext::new(raw);
     // SAFETY: a fexit context of a function with this prototype.
     unsafe {
         let vma: Ptr = ctx.arg(1);
@@ -108,7 +197,7 @@ fn hugetlb_failed(ctx: *mut c_void) -> u32 {
         let pgoff = first + (address.wrapping_sub(start) >> 12);
         let flags = ctx.arg::<u64>(3) as u32;
         let at = Place { vma, address, exact: 0, pgoff, flags };
-        record(&ctx, at, ctx.arg::<u64>(4) as u32, handler::HUGETLB_FAULT)
+        record(raw, at, ctx.arg::<u64>(4) as u32, handler::HUGETLB_FAULT)
     };
     0
 }
@@ -160,9 +249,11 @@ impl Place {
 }
 
 #[inline(always)]
-unsafe fn record(ctx: &FExitContext, at: Place, ret: u32, handler: u32) -> Option<()> {
+unsafe fn record(ctx: *mut c_void, at: Place, ret: u32, handler: u32) -> Option<()> {
     // SAFETY: a claimed scratch; typed loads cope with any pointer.
     unsafe {
+        let user = (at.flags & FAULT_FLAG_USER != 0) as u64;
+        let _ = TOLD.insert(bpf_get_current_pid_tgid() as u32, at.address & PAGE | user, 0);
         let vma = at.vma;
         let file: Ptr = Typed::get(vma, off!(vma_file));
         let host: Ptr = Typed::get(file, off!(file_inode));
@@ -171,7 +262,7 @@ unsafe fn record(ctx: &FExitContext, at: Place, ret: u32, handler: u32) -> Optio
         let event = &raw mut (*scratch).value.event;
         (*event).nth = nth;
         task::current(&raw mut (*event).actor);
-        inode(&raw mut (*event).inode, host);
+        inode::<Typed>(&raw mut (*event).inode, host);
         (*event).address = at.address;
         (*event).address_exact = at.exact;
         (*event).pgoff = at.pgoff;
@@ -196,12 +287,24 @@ unsafe fn record(ctx: &FExitContext, at: Place, ret: u32, handler: u32) -> Optio
                 task::ancestors::<Typed>(&raw mut (*event).actor, owner);
             }
         }
-        bpf_get_stack(
-            ctx.as_ptr(),
-            (&raw mut (*event).ip).cast(),
-            size_of::<u64>() as u32,
-            BPF_F_USER_STACK,
-        );
+        if handler != handler::UNSEEN {
+            bpf_get_stack(
+                ctx,
+                (&raw mut (*event).ip).cast(),
+                size_of::<u64>() as u32,
+                BPF_F_USER_STACK,
+            );
+        }
+
+        if handler == handler::SHMEM_FAULT && config!(read_kernel) != 0 {
+            let sb: Ptr = Typed::get(host, off!(inode_sb));
+            let info: Ptr = Probe::get(sb, off!(sb_info));
+            if off!(shmem_max) != ABSENT && off!(shmem_used) != ABSENT {
+                (*event).shm_max = Probe::get(info, off!(shmem_max));
+                (*event).shm_used = Probe::get(info, off!(shmem_used));
+            }
+        }
+        (*event).mnt_ns = task::mount_namespace();
 
         let tid = (*event).actor.task.tid;
         if let Some(errno) = READ_ERRORS.get_ptr(tid) {
@@ -225,6 +328,7 @@ unsafe fn record(ctx: &FExitContext, at: Place, ret: u32, handler: u32) -> Optio
                 let mnt = Probe::get(file, off!(file_path_mnt));
                 (mnt, Probe::get(file, off!(file_path_dentry)))
             };
+            source(&raw mut (*event).mount_source, mnt);
             by_probe(path, walk, mnt, dentry);
         } else {
             let dentry = Typed::get(file, off!(file_path_dentry));
@@ -235,6 +339,7 @@ unsafe fn record(ctx: &FExitContext, at: Place, ret: u32, handler: u32) -> Optio
         let _ = VICTIMS.insert(tgid, 1, 0);
         send_shrinks((*event).inode.ptr);
         let len = (&raw const (*walk).len).read_volatile() & (PATH as u32 - 1);
+        (*event).below_mount = (*walk).below_mount;
         (*event).path_flags = (*walk).flags;
         (*event).path_len = len;
         emit(scratch, size_of::<Fault>() as u32 + len);
@@ -291,6 +396,7 @@ unsafe fn special(out: *mut [u8; PATH + 256], walk: *mut Walk, vma: Ptr, handler
     // SAFETY: probe reads cope with any address.
     unsafe {
         (*walk).len = 0;
+        (*walk).below_mount = u32::MAX;
         (*walk).flags = PATH_PSEUDO;
         let known = config!(read_kernel) != 0 && off!(special_name) != ABSENT;
         if known && handler == handler::SPECIAL_MAPPING_FAULT {

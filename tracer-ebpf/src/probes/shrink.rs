@@ -7,17 +7,20 @@ use aya_ebpf::{
     EbpfContext as _,
     cty::c_void,
     helpers::bpf_get_current_pid_tgid,
-    macros::{fentry, fexit},
-    programs::{FEntryContext, FExitContext},
+    macros::{fentry, fexit, raw_tracepoint},
+    programs::{FEntryContext, FExitContext, RawTracePointContext},
 };
-use tracer_common::event::{PATH, SHRINK_MAPPED, SHRINK_SLOTS, Shrink, ShrinkEnd, how, kind, ring};
+use tracer_common::event::{
+    Inode, PATH, SHRINK_MAPPED, SHRINK_SLOTS, Shrink, ShrinkEnd, Stale, how, kind, ring,
+};
 
 use crate::{
     emit::{claim, emit, now},
     globals::{config, off},
-    inode::{inode, mapped},
+    inode::{inode, mapped, regular},
     maps::{
-        INSIDE, Outer, SHRINK, SHRINK_COUNT, SHRINK_END, SHRINKS, Scratch, ShrinkKey, WithPath,
+        INSIDE, Outer, SHRINK, SHRINK_COUNT, SHRINK_END, SHRINKS, STALE, Scratch, ShrinkKey,
+        WithPath,
     },
     path::{by_load, by_probe},
     read::{Probe, Ptr, Read, Typed},
@@ -28,6 +31,12 @@ use crate::{
 const ATTR_SIZE: u32 = 1 << 3;
 const ATTR_FILE: u32 = 1 << 13;
 const ATTR_OPEN: u32 = 1 << 15;
+/// include/uapi/linux/falloc.h
+const FALLOC_FL_COLLAPSE_RANGE: u32 = 8;
+/// include/uapi/asm-generic/fcntl.h
+const O_TRUNC: u32 = 0o1000;
+/// What [`finish`] is told of an act that came to nothing.
+const NOT_DONE: i32 = -1;
 
 // One program a prototype: a computed argument index is refused from 6.1 on, a branch between
 // two constant ones is merged into one by LLVM.
@@ -107,58 +116,51 @@ fn enter(dentry: Ptr, attr: Ptr) -> u32 {
         let old_size: i64 = Typed::get(host, off!(inode_size));
         if new_size < old_size {
             let valid: u32 = Typed::get(attr, off!(iattr_valid));
-            record(dentry, attr, host, valid, new_size);
-        }
-    }
-    0
-}
-
-#[inline(always)]
-unsafe fn record(dentry: Ptr, attr: Ptr, host: Ptr, valid: u32, new_size: i64) -> Option<()> {
-    let scratch = claim::<Shrink, _>(&SHRINK, kind::SHRINK, ring::CHATTY)?;
-    // SAFETY: a claimed scratch; typed loads cope with any pointer.
-    unsafe {
-        let event = &raw mut (*scratch).value.event;
-        task::current(&raw mut (*event).actor);
-        inode(&raw mut (*event).inode, host);
-        (*event).new_size = new_size;
-        (*event).begin = (*event).header.time;
-        (*event).how = if valid & ATTR_OPEN != 0 {
-            how::OPEN_TRUNC
-        } else if valid & ATTR_FILE != 0 {
-            how::FTRUNCATE
-        } else {
-            how::TRUNCATE
-        };
-        let tid = (*event).actor.task.tid;
-        let inode = (*event).inode.ptr;
-        match INSIDE.get_ptr(tid) {
-            Some(outer) if (*outer).new_size == new_size && (*outer).inode != inode => {
-                (*event).how = (*outer).how;
-            }
-            _ => {
-                let outer = Outer { new_size, how: (*event).how, pad: 0, inode };
-                let _ = INSIDE.insert(tid, outer, 0);
-            }
-        }
-
-        // The inode is locked: nobody else counts or fills the slots of this one.
-        let count = match SHRINK_COUNT.get_ptr((*event).inode.ptr) {
-            Some(count) => *count,
-            None => 0,
-        };
-        let _ = SHRINK_COUNT.insert((*event).inode.ptr, count + 1, 0);
-        let key = ShrinkKey { inode: (*event).inode.ptr, slot: count % SHRINK_SLOTS };
-        if mapped(host) {
-            (*event).flags = SHRINK_MAPPED;
-            (*event).sent = 1;
-            let _ = SHRINKS.insert(key, &(*event), 0);
+            let how = if valid & ATTR_OPEN != 0 {
+                how::OPEN_TRUNC
+            } else if valid & ATTR_FILE != 0 {
+                how::FTRUNCATE
+            } else {
+                how::TRUNCATE
+            };
             // Only an open file knows the mount it was reached through.
             let mut mnt: Ptr = core::ptr::null();
             if config!(read_kernel) != 0 && valid & ATTR_FILE != 0 {
                 let file: Ptr = Typed::get(attr, off!(iattr_file));
                 mnt = Probe::get(file, off!(file_path_mnt));
             }
+            record(mnt, dentry, host, how, new_size);
+        }
+    }
+    0
+}
+
+#[inline(always)]
+unsafe fn record(mnt: Ptr, dentry: Ptr, host: Ptr, how: u32, new_size: i64) -> Option<()> {
+    let scratch = claim::<Shrink, _>(&SHRINK, kind::SHRINK, ring::CHATTY)?;
+    // SAFETY: a claimed scratch; typed loads cope with any pointer.
+    unsafe {
+        let event = &raw mut (*scratch).value.event;
+        fill::<Typed>(event, host, how, new_size);
+        let tid = (*event).actor.task.tid;
+        let inode = (*event).inode.ptr;
+        match INSIDE.get_ptr(tid) {
+            Some(outer) if (*outer).new_size == new_size && (*outer).inode != inode => {
+                (*event).how = (*outer).how;
+                (*event).outer_ino = (*outer).ino;
+                (*event).outer_dev = (*outer).dev;
+            }
+            _ => {
+                let Inode { ino, dev, .. } = (*event).inode;
+                let outer = Outer { new_size, how, pad: 0, inode, ino, dev, pad2: 0 };
+                let _ = INSIDE.insert(tid, outer, 0);
+            }
+        }
+        let key = slot(inode);
+        if mapped::<Typed>(host) {
+            (*event).flags = SHRINK_MAPPED;
+            (*event).sent = 1;
+            let _ = SHRINKS.insert(key, &(*event), 0);
             if !send(scratch, mnt, dentry)
                 && let Some(kept) = SHRINKS.get_ptr_mut(key)
             {
@@ -169,6 +171,32 @@ unsafe fn record(dentry: Ptr, attr: Ptr, host: Ptr, valid: u32, new_size: i64) -
         }
     }
     Some(())
+}
+
+/// Who does what to which inode.
+#[inline(always)]
+unsafe fn fill<R: Read>(event: *mut Shrink, host: Ptr, how: u32, new_size: i64) {
+    // SAFETY: points into a claimed scratch; `R` copes with any pointer.
+    unsafe {
+        task::current(&raw mut (*event).actor);
+        inode::<R>(&raw mut (*event).inode, host);
+        (*event).new_size = new_size;
+        (*event).begin = (*event).header.time;
+        (*event).how = how;
+    }
+}
+
+/// Where the next shrink of an inode is kept. The caller has it locked: nobody else counts or
+/// fills the slots of this one.
+#[inline(always)]
+unsafe fn slot(inode: u64) -> ShrinkKey {
+    let count = match SHRINK_COUNT.get_ptr(inode) {
+        // SAFETY: a map value.
+        Some(count) => unsafe { *count },
+        None => 0,
+    };
+    let _ = SHRINK_COUNT.insert(inode, count + 1, 0);
+    ShrinkKey { inode, slot: count % SHRINK_SLOTS }
 }
 
 /// Sends a shrink with the path its actor used; without `mnt` up to the file system's root.
@@ -215,7 +243,7 @@ unsafe fn finish(host: Ptr, ret: i32) -> Option<()> {
         }
         (*kept).end = now();
         (*kept).ret = ret;
-        if (*kept).sent == 0 && ret == 0 && mapped(host) {
+        if (*kept).sent == 0 && ret == 0 && mapped::<Typed>(host) {
             // Mapped while the call was under way.
             let scratch = claim::<Shrink, _>(&SHRINK, kind::SHRINK, ring::CHATTY)?;
             let event = &raw mut (*scratch).value.event;
@@ -236,6 +264,157 @@ unsafe fn finish(host: Ptr, ret: i32) -> Option<()> {
             (*event).ret = ret;
             emit(scratch, size_of::<ShrinkEnd>() as u32);
         }
+    }
+    Some(())
+}
+
+/// `int vfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len)` (fs/open.c): the one
+/// mode that makes a file shorter, and does not pass notify_change.
+#[fentry(function = "vfs_fallocate")]
+pub fn vfs_fallocate_enter(ctx: FEntryContext) -> u32 {
+    if ctx.arg::<u32>(1) & FALLOC_FL_COLLAPSE_RANGE != 0 { collapse(ctx.as_ptr()) } else { 0 }
+}
+
+#[inline(never)]
+fn collapse(ctx: *mut c_void) -> u32 {
+    let ctx = FEntryContext::new(ctx);
+    let file: Ptr = ctx.arg(0);
+    let len: i64 = ctx.arg(3);
+    // SAFETY: the arguments are what the prototype says; typed loads cope with any pointer.
+    unsafe {
+        let host: Ptr = Typed::get(file, off!(file_inode));
+        let size: i64 = Typed::get(host, off!(inode_size));
+        if len > 0 && len < size {
+            let mut mnt: Ptr = core::ptr::null();
+            if config!(read_kernel) != 0 {
+                mnt = Probe::get(file, off!(file_path_mnt));
+            }
+            let dentry: Ptr = Typed::get(file, off!(file_path_dentry));
+            record(mnt, dentry, host, how::COLLAPSE_RANGE, size - len);
+        }
+    }
+    0
+}
+
+#[fexit(function = "vfs_fallocate")]
+pub fn vfs_fallocate_exit(ctx: FExitContext) -> u32 {
+    if ctx.arg::<u32>(1) & FALLOC_FL_COLLAPSE_RANGE != 0 { collapsed(ctx.as_ptr()) } else { 0 }
+}
+
+#[inline(never)]
+fn collapsed(ctx: *mut c_void) -> u32 {
+    let ctx = FExitContext::new(ctx);
+    let file: Ptr = ctx.arg(0);
+    // SAFETY: as in `collapse`.
+    unsafe { finish(Typed::get(file, off!(file_inode)), ctx.arg::<u64>(4) as i32) };
+    0
+}
+
+/// `void fuse_change_attributes(struct inode *inode, struct fuse_attr *attr, …)` (fs/fuse/inode.c):
+/// what the server says of a file, taken over unless what we know is newer.
+#[fentry(function = "fuse_change_attributes")]
+pub fn fuse_attributes_enter(ctx: FEntryContext) -> u32 {
+    let (host, attr): (Ptr, Ptr) = (ctx.arg(0), ctx.arg(1));
+    // SAFETY: the arguments are what the prototype says; typed loads cope with any pointer.
+    unsafe {
+        let new_size: i64 = Typed::get(attr, off!(fuse_attr_size));
+        if new_size < Typed::get(host, off!(inode_size)) && regular::<Typed>(host) {
+            remote::<Typed>(host, how::REMOTE, new_size, 0);
+        }
+    }
+    0
+}
+
+#[fexit(function = "fuse_change_attributes")]
+pub fn fuse_attributes_exit(ctx: FExitContext) -> u32 {
+    let (host, attr): (Ptr, Ptr) = (ctx.arg(0), ctx.arg(1));
+    // SAFETY: as at entry.
+    unsafe {
+        let size: i64 = Typed::get(host, off!(inode_size));
+        let taken = size == Typed::get(attr, off!(fuse_attr_size));
+        finish(host, if taken { 0 } else { NOT_DONE });
+    }
+    0
+}
+
+/// `int fuse_open(struct inode *inode, struct file *file)` (fs/fuse/file.c): a server with
+/// FUSE_ATOMIC_O_TRUNC truncates here, and notify_change finds nothing left to shrink.
+#[fentry(function = "fuse_open")]
+pub fn fuse_open_enter(ctx: FEntryContext) -> u32 {
+    let (host, file): (Ptr, Ptr) = (ctx.arg(0), ctx.arg(1));
+    // SAFETY: as in `fuse_attributes_enter`.
+    unsafe {
+        let flags: u32 = Typed::get(file, off!(file_flags));
+        let size: i64 = Typed::get(host, off!(inode_size));
+        if flags & O_TRUNC != 0 && size > 0 && regular::<Typed>(host) {
+            remote::<Typed>(host, how::OPEN_TRUNC, 0, 0);
+        }
+    }
+    0
+}
+
+#[fexit(function = "fuse_open")]
+pub fn fuse_open_exit(ctx: FExitContext) -> u32 {
+    let (host, file): (Ptr, Ptr) = (ctx.arg(0), ctx.arg(1));
+    // SAFETY: as at entry.
+    unsafe {
+        let flags: u32 = Typed::get(file, off!(file_flags));
+        if flags & O_TRUNC != 0 {
+            let size: i64 = Typed::get(host, off!(inode_size));
+            finish(host, if size == 0 { 0 } else { NOT_DONE });
+        }
+    }
+    0
+}
+
+/// `nfs_size_update(const struct inode *inode, loff_t new_size)`, and `nfs_size_wcc` alike
+/// (fs/nfs/nfstrace.h, from 6.0): before i_size is written, by whoever asked the server: a process,
+/// or a kworker. The tracepoint of a module, whose arguments have no type.
+#[raw_tracepoint(tracepoint = "nfs_size_update")]
+pub fn nfs_size(ctx: RawTracePointContext) -> i32 {
+    let host = ctx.arg::<u64>(0) as Ptr;
+    let new_size: i64 = ctx.arg(1);
+    // SAFETY: probe reads cope with any pointer.
+    unsafe {
+        if new_size < Probe::get(host, off!(inode_size)) && regular::<Probe>(host) {
+            remote::<Probe>(host, how::REMOTE, new_size, now());
+        }
+    }
+    0
+}
+
+/// `nfs_set_inode_stale(const struct inode *inode)` (fs/nfs/nfstrace.h): the server answered
+/// ESTALE.
+#[raw_tracepoint(tracepoint = "nfs_set_inode_stale")]
+pub fn nfs_stale(ctx: RawTracePointContext) -> i32 {
+    let host = ctx.arg::<u64>(0) as Ptr;
+    // SAFETY: a claimed scratch; probe reads cope with any pointer.
+    unsafe {
+        if mapped::<Probe>(host)
+            && let Some(scratch) = claim::<Stale, _>(&STALE, kind::STALE, ring::CHATTY)
+        {
+            inode::<Probe>(&raw mut (*scratch).value.inode, host);
+            emit(scratch, size_of::<Stale>() as u32);
+        }
+    }
+    0
+}
+
+/// A shrink without a path to walk; the fault names the file. `end` is set where no exit follows.
+#[inline(always)]
+unsafe fn remote<R: Read>(host: Ptr, how: u32, new_size: i64, end: u64) -> Option<()> {
+    let scratch = claim::<Shrink, _>(&SHRINK, kind::SHRINK, ring::CHATTY)?;
+    // SAFETY: a claimed scratch; `R` copes with any pointer.
+    unsafe {
+        let event = &raw mut (*scratch).value.event;
+        fill::<R>(event, host, how, new_size);
+        (*event).end = end;
+        let key = slot((*event).inode.ptr);
+        if mapped::<R>(host) {
+            (*event).flags = SHRINK_MAPPED;
+            (*event).sent = emit(scratch, size_of::<Shrink>() as u32) as u32;
+        }
+        let _ = SHRINKS.insert(key, &(*event), 0);
     }
     Some(())
 }

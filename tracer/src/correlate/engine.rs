@@ -5,12 +5,13 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::{
-    incident::{File, Incident, Outcome, name, on},
+    incident::{File, Incident, Outcome, Truncation, name, on},
     rules::{Class, Evidence, judge, unknown},
 };
 use crate::event::model::{
-    Actor, Deliver, Dev, Disposition, Event, Exit, Fault, Host, HugePages, Mode, Mount, Process,
-    ProcessId, Shrink, ShrinkEnd, Signal, Space, Stamp, Storm, StormKey, Task,
+    Actor, Blind, Deliver, Dev, Disposition, Event, Exit, Fault, Host, HugeLimit, HugePages,
+    Mappers, Mode, Mount, Process, ProcessId, Quota, Shrink, ShrinkEnd, Signal, Space, Stale,
+    Stamp, Storm, StormKey, Task, View,
 };
 use tracer_common::event::STORM_FIRST;
 
@@ -29,6 +30,8 @@ const INCIDENTS: usize = 4_096;
 const INODES: usize = 1_024;
 const SHRINKS: usize = 8;
 const PROCESSES: usize = 2_048;
+const VIEWS: usize = 64;
+const TRUNCATIONS: usize = 256;
 const THREADS: usize = 64;
 const GAPS: usize = 256;
 
@@ -50,6 +53,8 @@ pub enum Update {
     Incident(Box<Incident>),
     /// More is known of an incident that was told.
     Change(Box<Incident>),
+    /// A mapped file was shrunk; nobody has crashed of it yet.
+    Truncation(Box<Truncation>),
     Loss(Gap),
 }
 
@@ -61,6 +66,9 @@ pub struct Counts {
     pub explained: u64,
     pub events: u64,
     pub lost: u64,
+    pub truncations: u64,
+    /// Shrinks of mapped files of which nobody was warned, because there were too many at once.
+    pub not_warned: u64,
 }
 
 /// An incident that is not finished.
@@ -75,7 +83,9 @@ struct Open {
     seen: u64,
     /// What was looked at first after its fault.
     space: Option<Space>,
+    quota: Option<Quota>,
     huge_pages: Option<HugePages>,
+    huge_limit: Option<HugeLimit>,
 }
 
 impl Open {
@@ -98,7 +108,11 @@ pub struct Engine {
     arrivals: u64,
     open: VecDeque<Open>,
     shrinks: Recent<u64, VecDeque<Shrink>>,
+    truncations: VecDeque<Truncation>,
+    /// When the server last said that it does not know an inode.
+    stale: Recent<u64, Stale>,
     processes: Recent<ProcessId, Process>,
+    views: Recent<ProcessId, View>,
     mounts: Vec<Mount>,
     /// Last number and time seen of each (cpu, ring).
     numbered: HashMap<(u32, u16), (u64, u64)>,
@@ -115,7 +129,10 @@ impl Engine {
             arrivals: 0,
             open: VecDeque::new(),
             shrinks: Recent::new(INODES),
+            truncations: VecDeque::new(),
+            stale: Recent::new(INODES),
             processes: Recent::new(PROCESSES),
+            views: Recent::new(VIEWS),
             mounts: Vec::new(),
             numbered: HashMap::new(),
             gaps: VecDeque::new(),
@@ -126,6 +143,12 @@ impl Engine {
 
     pub fn host(&self) -> &Host {
         &self.host
+    }
+
+    /// Takes note that what is hooked has changed.
+    pub fn rehook(&mut self, hooks: Vec<String>, blind: Vec<Blind>) {
+        self.host.hooks = hooks;
+        self.host.blind = blind;
     }
 
     pub fn counts(&self) -> Counts {
@@ -189,17 +212,32 @@ impl Engine {
             Event::Deliver(deliver) => self.deliver(stamp.time, &deliver),
             Event::Exit(exit) => self.exit(exit),
             Event::Process(process) => {
-                self.processes.insert(process.id, *process);
+                if !process.late || self.processes.get(&process.id).is_none() {
+                    self.processes.insert(process.id, *process);
+                }
             }
+            Event::View(view) => self.views.insert(view.victim, view),
+            Event::Mappers(mappers) => self.warn(mappers),
+            Event::Stale(stale) => self.stale.insert(stale.ptr, stale),
             Event::Mounts(mounts) => self.mounts = mounts,
             Event::Space(space) => {
                 for open in self.open.iter_mut().filter(|open| open.device() == Some(space.dev)) {
                     open.space.get_or_insert(space);
                 }
             }
+            Event::Quota(quota) => {
+                for open in self.open.iter_mut().filter(|open| open.device() == Some(quota.dev)) {
+                    open.quota.get_or_insert(quota);
+                }
+            }
             Event::HugePages(pages) => {
                 for open in &mut self.open {
                     open.huge_pages.get_or_insert(pages);
+                }
+            }
+            Event::HugeLimit(limit) => {
+                for open in &mut self.open {
+                    open.huge_limit.get_or_insert_with(|| limit.clone());
                 }
             }
             Event::Storm(storm) => self.storm(stamp.time, storm),
@@ -269,7 +307,6 @@ impl Engine {
         let outcome = if fault.mode == Mode::User { Outcome::Pending } else { Outcome::Efault };
         let mut incident = self.incident(time, fault.actor.clone());
         incident.outcome = outcome;
-        incident.file = (fault.inode.ptr != 0).then(|| File::of(&fault, &self.mounts));
         incident.id = id(&self.host, time, task, fault.inode.id.ino);
         incident.fault = Some(fault);
         self.add(incident);
@@ -303,6 +340,40 @@ impl Engine {
         }
         list.push_back(shrink);
         list.make_contiguous().sort_by_key(|shrink| shrink.begin);
+    }
+
+    /// Somebody has looked who maps a file that was shrunk.
+    fn warn(&mut self, mappers: Mappers) {
+        let Mappers { inode, begin, processes, path, why } = mappers;
+        let list = self.shrinks.get(&inode);
+        let shrink = list.and_then(|list| list.iter().find(|shrink| shrink.begin == begin));
+        let Some(shrink) = shrink.filter(|shrink| shrink.ret.is_none_or(|ret| ret >= 0)) else {
+            return;
+        };
+        if processes.is_empty() && why.is_none() {
+            return;
+        }
+        let shrink = shrink.clone();
+        let (walked, _) = name(&shrink.path, &on(shrink.inode.id.dev, &self.mounts));
+        let truncation = Truncation {
+            id: id(&self.host, begin, &shrink.actor.task, shrink.inode.id.ino),
+            path: walked.or(path),
+            process: self.processes.get(&shrink.actor.task.id).cloned(),
+            at_risk: processes,
+            why,
+            shrink,
+        };
+        if self.truncations.len() == TRUNCATIONS {
+            self.truncations.pop_front();
+        }
+        self.truncations.push_back(truncation.clone());
+        self.counts.truncations += 1;
+        self.updates.push(Update::Truncation(Box::new(truncation)));
+    }
+
+    /// Counts a shrink of a mapped file of which nobody will be warned.
+    pub fn not_warned(&mut self) {
+        self.counts.not_warned += 1;
     }
 
     fn shrink_end(&mut self, end: ShrinkEnd) {
@@ -443,6 +514,7 @@ impl Engine {
             exit: None,
             cause: unknown::because("not judged yet"),
             culprit_process: None,
+            truncation: None,
             culprit_path: None,
             lost: 0,
         }
@@ -461,7 +533,9 @@ impl Engine {
             done: false,
             seen: 1,
             space: None,
+            quota: None,
             huge_pages: None,
+            huge_limit: None,
         });
     }
 
@@ -490,9 +564,15 @@ impl Engine {
 
     /// Names the cause and tells the incident for the first time.
     fn judge(&mut self, open: &mut Open) {
-        let Self { host, shrinks, gaps, counts, processes, mounts, .. } = self;
+        let Self { host, shrinks, gaps, counts, processes, mounts, stale, .. } = self;
         let incident = &mut open.incident;
         let fault = incident.fault.as_ref();
+        incident.file = fault.filter(|fault| fault.inode.ptr != 0).map(|fault| {
+            let view = self.views.get(&incident.victim.task.id);
+            File::of(fault, mounts, host.mnt_ns, view)
+        });
+        let of_fault = |stale: &&Stale| fault.is_some_and(|fault| fault.inode.id == stale.inode);
+        let stale = fault.and_then(|fault| stale.get(&fault.inode.ptr)).filter(of_fault);
         let of_inode: Vec<Shrink> = fault
             .and_then(|fault| Some((fault, shrinks.get(&fault.inode.ptr)?)))
             .map(|(fault, list)| {
@@ -511,7 +591,10 @@ impl Engine {
             shrinks: &of_inode,
             time: incident.first,
             space: open.space,
+            quota: open.quota,
             huge_pages: open.huge_pages,
+            huge_limit: open.huge_limit.as_ref(),
+            stale: stale.is_some(),
             host,
             lossy: !gaps.is_empty(),
         };
@@ -519,11 +602,7 @@ impl Engine {
         counts.incidents += 1;
         counts.explained += u64::from(incident.cause.class != Class::Unknown);
         incident.number = counts.incidents;
-        let culprit = match (&incident.cause.shrink, &incident.signal) {
-            (Some(shrink), _) => Some(shrink.actor.task.id),
-            (None, Some(signal)) => Some(signal.sender.task.id),
-            (None, None) => None,
-        };
+        let culprit = incident.culprit().map(|culprit| culprit.task.id);
         incident.culprit_path = incident.cause.shrink.as_ref().and_then(|shrink| {
             let (path, _) = name(&shrink.path, &on(shrink.inode.id.dev, mounts));
             path
@@ -544,6 +623,13 @@ impl Engine {
     /// Fills in what may have been learnt since.
     fn refresh(&self, incident: &mut Incident) {
         incident.victim_process = self.processes.get(&incident.victim.task.id).cloned();
+        incident.truncation = incident.cause.shrink.as_ref().and_then(|shrink| {
+            let same = |truncation: &&Truncation| {
+                truncation.shrink.begin == shrink.begin
+                    && truncation.shrink.inode.ptr == shrink.inode.ptr
+            };
+            self.truncations.iter().rev().find(same).cloned()
+        });
         // What was lost concerns an incident if it lies between its cause and its end; for an
         // answer that rests on nothing having happened, anything lost does.
         let rests_on_absence = incident.cause.shrink.is_none() && incident.fault.is_some();

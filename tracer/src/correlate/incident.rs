@@ -1,9 +1,10 @@
 //! The incident: one victim, one file or address, one cause.
 use crate::event::model::{
-    Actor, Ancestor, Bytes, Dev, Disposition, Exit, Fault, Mount, Path, Process, Signal,
+    Actor, Ancestor, Bytes, Dev, Disposition, Exit, Fault, How, Mapper, Mount, Path, Process,
+    Shrink, Signal, View,
 };
 
-use super::rules::Verdict;
+use super::rules::{Class, Verdict};
 
 /// What became of the victim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub struct Incident {
     pub exit: Option<Exit>,
     pub cause: Verdict,
     pub culprit_process: Option<Process>,
+    /// The early warning of the shrink that did it, if there was one.
+    pub truncation: Option<Truncation>,
     /// What the culprit called the file; `None` if nobody mapped it then, and no path was walked.
     pub culprit_path: Option<Bytes>,
     /// Events lost that may concern this incident.
@@ -63,6 +66,14 @@ pub struct Incident {
 }
 
 impl Incident {
+    /// Who did it, as far as that is anybody on this host.
+    pub fn culprit(&self) -> Option<&Actor> {
+        let sent = self.cause.class == Class::Sent;
+        let act = self.cause.shrink.as_ref().filter(|shrink| shrink.how != How::Remote);
+        act.map(|shrink| &shrink.actor)
+            .or_else(|| self.signal.as_ref().filter(|_| sent).map(|signal| &signal.sender))
+    }
+
     /// The faulting address, exact if the fault or its signal told it.
     pub fn address(&self) -> Option<(u64, bool)> {
         if let Some(fault) = &self.fault
@@ -88,6 +99,20 @@ impl Incident {
     }
 }
 
+/// A mapped file was shrunk: the early warning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Truncation {
+    /// Unique across hosts and boots (a UUID of version 7).
+    pub id: String,
+    pub shrink: Shrink,
+    pub path: Option<Bytes>,
+    pub process: Option<Process>,
+    /// Processes that mapped what was cut off.
+    pub at_risk: Vec<Mapper>,
+    /// Why `at_risk` may be incomplete.
+    pub why: Option<String>,
+}
+
 /// The file that was touched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
@@ -96,26 +121,52 @@ pub struct File {
     /// What is missing about the path.
     pub why: Option<&'static str>,
     pub deleted: bool,
-    pub mount: Option<Mount>,
+    pub mount: Option<FileMount>,
+    /// The victim lives in a mount namespace other than ours: `path` is what it sees.
+    pub foreign: bool,
+    /// What we see the file as, if `foreign`.
+    pub outside: Option<Bytes>,
+}
+
+/// Where the file system of a file is mounted, as its victim sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileMount {
+    pub point: Bytes,
+    pub source: Option<Bytes>,
+    pub fstype: Option<Bytes>,
 }
 
 impl File {
-    /// Names the file of a fault from the walked path and the mounts.
-    pub fn of(fault: &Fault, mounts: &[Mount]) -> Self {
-        let mounts = on(fault.inode.id.dev, mounts);
-        let (path, why) = name(&fault.path, &mounts);
-        let mount = mounts
-            .iter()
-            .filter(|mount| path.as_deref().is_some_and(|path| below(path, &mount.point)))
-            .max_by_key(|mount| mount.point.len())
-            .or_else(|| mounts.first());
-        Self { path, why, deleted: fault.path.deleted, mount: mount.copied().cloned() }
+    /// Names the file of a fault from the walked path and the mounts: ours, and those its victim
+    /// sees if it lives in another mount namespace than `own`.
+    pub fn of(fault: &Fault, mounts: &[Mount], own: Option<u32>, view: Option<&View>) -> Self {
+        let ours = on(fault.inode.id.dev, mounts);
+        let foreign = fault.mnt_ns.is_some() && own.is_some() && fault.mnt_ns != own;
+        let theirs: Vec<&Mount> = view.iter().flat_map(|view| &view.mounts).collect();
+        let seen = if foreign { &theirs } else { &ours };
+        let (path, why) = name(&fault.path, seen);
+        let above = |path: &[u8]| {
+            let over = seen.iter().filter(|mount| below(path, &mount.point));
+            over.max_by_key(|mount| mount.point.len())
+        };
+        let mount = path.as_deref().and_then(above);
+        let outside =
+            foreign.then(|| outside(path.as_deref()?, mount.copied(), &ours, view)).flatten();
+        let mount = match (mount.or_else(|| seen.first()), walked_mount(fault)) {
+            (Some(mount), walked) => Some(FileMount {
+                point: walked.map_or_else(|| mount.point.clone(), |walked| walked.point),
+                source: Some(mount.source.clone()),
+                fstype: Some(mount.fstype.clone()),
+            }),
+            (None, walked) => walked,
+        };
+        Self { path, why, deleted: fault.path.deleted, mount, foreign, outside }
     }
 
     /// File system type: by its mount, or by its magic number.
     pub fn fstype(&self, magic: u64) -> Option<Bytes> {
-        if let Some(mount) = &self.mount {
-            return Some(mount.fstype.clone());
+        if let Some(fstype) = self.mount.as_ref().and_then(|mount| mount.fstype.as_ref()) {
+            return Some(fstype.clone());
         }
         let name = match magic {
             0x0102_1994 => "tmpfs",
@@ -129,6 +180,47 @@ impl File {
             _ => return None,
         };
         Some(name.as_bytes().to_vec())
+    }
+}
+
+/// The mount as the kernel walked it, where that is all there is.
+fn walked_mount(fault: &Fault) -> Option<FileMount> {
+    let Path { names, fs_root, cut, pseudo, .. } = &fault.path;
+    if *fs_root || *cut || *pseudo || names.is_empty() {
+        return None;
+    }
+    let below = fault.below_mount.unwrap_or(names.len());
+    let mut point = vec![b'/'];
+    point.extend_from_slice(&names[..names.len().saturating_sub(below)].join(&b'/'));
+    Some(FileMount { point, source: fault.source.clone(), fstype: None })
+}
+
+/// What we see a file as that `path` names in another mount namespace: where we have the same
+/// directory of its file system mounted, or else through a process that lives there.
+fn outside(
+    path: &[u8],
+    theirs: Option<&Mount>,
+    ours: &[&Mount],
+    view: Option<&View>,
+) -> Option<Bytes> {
+    let join = |base: &[u8], rest: &[u8]| {
+        let mut full = base.strip_suffix(b"/").unwrap_or(base).to_vec();
+        full.extend_from_slice(rest);
+        full
+    };
+    let theirs = theirs?;
+    let rest = path.strip_prefix(theirs.point.strip_suffix(b"/").unwrap_or(&theirs.point))?;
+    let in_fs = join(&theirs.root, rest);
+    let placed = ours
+        .iter()
+        .filter(|mount| below(&in_fs, &mount.root))
+        .min_by_key(|mount| (mount.root.len(), mount.point.len()));
+    match placed {
+        Some(mount) => {
+            let root = mount.root.strip_suffix(b"/").unwrap_or(&mount.root);
+            Some(join(&mount.point, &in_fs[root.len()..]))
+        }
+        None => Some(join(format!("/proc/{}/root", view?.via).as_bytes(), path)),
     }
 }
 

@@ -1,5 +1,10 @@
-//! What only /proc knows, read at once, because the process may be gone a moment later.
+//! What only /proc and the file systems know, asked at once, because the process may be gone a
+//! moment later, and never for long.
 pub mod container;
+pub mod facts;
+pub mod mappers;
 pub mod mount;
+pub mod patience;
 pub mod process;
 pub mod space;
+pub mod view;

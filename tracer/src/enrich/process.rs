@@ -3,7 +3,7 @@ use std::{fs, io::Read as _, os::unix::ffi::OsStringExt as _};
 
 use crate::event::{
     decode::arguments,
-    model::{Ancestor, Bytes, Process, ProcessId},
+    model::{Ancestor, Bytes, Mapper, Process, ProcessId},
 };
 
 /// Longest command line kept, in bytes: enough for any `java -cp …` worth reading.
@@ -11,6 +11,14 @@ const CMDLINE: u64 = 16 * 1024;
 /// `task_struct.start_boottime` in /proc/PID/stat counts USER_HZ, 100 on every architecture.
 const NS_PER_TICK: u64 = 10_000_000;
 const ANCESTORS: usize = 8;
+
+impl Process {
+    /// One that /proc told nothing of in time.
+    pub fn late(id: ProcessId) -> Self {
+        let ancestors = Vec::new();
+        Self { id, exe: None, cgroup: None, cmdline: None, ancestors, late: true }
+    }
+}
 
 /// Reads what /proc tells of `id`; `None` if it is gone or its pid now names another process.
 pub fn read(id: ProcessId) -> Option<Process> {
@@ -26,7 +34,14 @@ pub fn read(id: ProcessId) -> Option<Process> {
         cgroup: cgroup(id.tgid),
         cmdline: cmdline(id.tgid),
         ancestors: ancestors(stat.ppid),
+        late: false,
     })
+}
+
+/// A process by name and start, as far as /proc counts that.
+pub fn mapper(tgid: u32) -> Option<Mapper> {
+    let Stat { comm, start_ticks, .. } = Stat::read(tgid)?;
+    Some(Mapper { id: ProcessId { tgid, start: start_ticks * NS_PER_TICK }, comm })
 }
 
 /// The v2 path, or else the longest of the v1 hierarchies: the one somebody put it into.

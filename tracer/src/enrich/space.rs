@@ -1,30 +1,81 @@
 //! How much room there is, where a fault says that there was none.
 use std::{ffi::CString, fs, mem::MaybeUninit};
 
-use crate::event::model::{HugePages, Mount, Space};
+use crate::event::model::{Bytes, Dev, Fault, HugeLimit, HugePages, Mount, Quota, Space};
 
-/// Asks a local file system for its room. Network and FUSE file systems are not asked: a dead
-/// server would hold us up.
-pub fn read(mount: &Mount) -> Option<Space> {
-    const LOCAL: [&[u8]; 8] =
-        [b"ext2", b"ext3", b"ext4", b"xfs", b"btrfs", b"tmpfs", b"f2fs", b"zfs"];
-    if !LOCAL.contains(&mount.fstype.as_slice()) {
-        return None;
-    }
-    let point = CString::new(mount.point.clone()).ok()?;
+/// Asks a file system for its room, by a path to its mount point. A dead server holds us up.
+pub fn read(dev: Dev, point: &[u8]) -> Option<Space> {
+    let point = CString::new(point).ok()?;
     let mut answer = MaybeUninit::<libc::statvfs>::zeroed();
     // SAFETY: a string that ends with NUL, and a place to write to.
-    if unsafe { libc::statvfs(point.as_ptr(), answer.as_mut_ptr()) } != 0 {
-        return None;
-    }
+    let failed = unsafe { libc::statvfs(point.as_ptr(), answer.as_mut_ptr()) } != 0;
+    let errno = if failed { std::io::Error::last_os_error().raw_os_error() } else { None };
     // SAFETY: filled in, all zeroes before.
     let answer = unsafe { answer.assume_init() };
     Some(Space {
-        dev: mount.dev,
+        dev,
         total: answer.f_blocks.saturating_mul(answer.f_frsize),
         free: answer.f_bavail.saturating_mul(answer.f_frsize),
         free_inodes: answer.f_favail,
+        errno,
     })
+}
+
+/// The quota of the file's owner or group that leaves no room for another page. Projects are not
+/// looked at.
+pub fn quota(fault: &Fault, mount: &Mount, page_size: u64) -> Option<Quota> {
+    let inode = &fault.inode;
+    let owners = [(libc::USRQUOTA, inode.uid), (libc::GRPQUOTA, inode.gid)];
+    owners.into_iter().find_map(|(kind, id)| {
+        let device = CString::new(mount.source.clone()).ok()?;
+        let mut answer = MaybeUninit::<libc::dqblk>::zeroed();
+        let command = libc::QCMD(libc::Q_GETQUOTA, kind);
+        // SAFETY: a string that ends with NUL, and a place to write to.
+        let failed = unsafe {
+            libc::quotactl(command, device.as_ptr(), id as i32, answer.as_mut_ptr().cast())
+        };
+        // SAFETY: filled in, all zeroes before.
+        let answer = unsafe { answer.assume_init() };
+        // include/uapi/linux/quota.h: QIF_DQBLKSIZE
+        let limit = answer.dqb_bhardlimit.saturating_mul(1024);
+        let used = answer.dqb_curspace;
+        let over = limit != 0 && used.saturating_add(page_size) > limit;
+        (failed == 0 && over).then_some(Quota {
+            dev: inode.id.dev,
+            kind: kind as u32,
+            id,
+            used,
+            limit,
+        })
+    })
+}
+
+/// The nearest cgroup of `path` whose limit on huge pages of `size` bytes leaves no room for one.
+pub fn huge_limit(mounts: &[Mount], path: &[u8], size: u64) -> Option<HugeLimit> {
+    let size_name =
+        if size >= 1 << 30 { format!("{}GB", size >> 30) } else { format!("{}MB", size >> 20) };
+    let v2 = mounts.iter().find(|mount| mount.fstype == b"cgroup2");
+    let v1 = mounts.iter().find(|m| m.fstype == b"cgroup" && m.point.ends_with(b"/hugetlb"));
+    [(v2, "max", "current"), (v1, "limit_in_bytes", "usage_in_bytes")].into_iter().find_map(
+        |(mount, limit, used)| {
+            let point = String::from_utf8(mount?.point.clone()).ok()?;
+            let path = std::str::from_utf8(path).ok()?;
+            let mut cgroup = path.trim_end_matches('/');
+            while !cgroup.is_empty() {
+                let number = |what: &str| -> Option<u64> {
+                    let file = format!("{point}{cgroup}/hugetlb.{size_name}.{what}");
+                    fs::read_to_string(file).ok()?.trim().parse().ok()
+                };
+                if let (Some(limit), Some(used)) = (number(limit), number(used))
+                    && used.saturating_add(size) > limit
+                {
+                    return Some(HugeLimit { cgroup: Bytes::from(cgroup), used, limit });
+                }
+                cgroup = &cgroup[..cgroup.rfind('/')?];
+            }
+            None
+        },
+    )
 }
 
 /// Reads the pool of huge pages of the default size.

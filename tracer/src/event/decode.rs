@@ -5,7 +5,7 @@ use tracer_common::event as wire;
 
 use super::model::{
     Access, Actor, Ancestor, Bytes, Deliver, Dev, Disposition, Event, Exit, Fault, Handler, How,
-    Inode, InodeId, Mode, Path, ProcessId, Shrink, ShrinkEnd, Signal, Stamp, Task,
+    Inode, InodeId, Mode, Path, ProcessId, Shm, Shrink, ShrinkEnd, Signal, Stale, Stamp, Task,
 };
 
 /// More than any kernel is built for (NR_CPUS).
@@ -50,6 +50,7 @@ pub fn decode(mut bytes: &[u8]) -> Result<(Stamp, Option<Event>)> {
         wire::kind::SIGNAL => size_of::<wire::Signal>(),
         wire::kind::DELIVER => size_of::<wire::Deliver>(),
         wire::kind::EXIT => size_of::<wire::Exit>(),
+        wire::kind::STALE => size_of::<wire::Stale>(),
         _ => return Ok((stamp, None)),
     };
     ensure!(total >= fixed, "an event of kind {kind} has {total} bytes instead of {fixed}");
@@ -66,6 +67,10 @@ pub fn decode(mut bytes: &[u8]) -> Result<(Stamp, Option<Event>)> {
             let start = b.get_u64_le();
             let id = ProcessId { tgid: b.get_u32_le(), start };
             Event::Exit(Exit { id, time: stamp.time, code: b.get_u32_le() })
+        }
+        wire::kind::STALE => {
+            let inode = inode(b);
+            Event::Stale(Stale { ptr: inode.ptr, inode: inode.id })
         }
         other => bail!("kind {other} has a length but no decoder"),
     };
@@ -89,8 +94,19 @@ fn fault(b: &mut &[u8]) -> Result<Fault> {
     let path_flags = b.get_u32_le();
     let path_len = b.get_u32_le();
     let read_errno = Some(b.get_i32_le()).filter(|errno| *errno != 0);
+    let (shm_max, shm_used) = (b.get_u64_le(), b.get_u64_le());
+    let mnt_ns = Some(b.get_u32_le()).filter(|inum| *inum != 0);
+    let below_mount = b.get_u32_le();
+    let source = b.chunk()[..wire::SOURCE].split(|b| *b == 0).next().unwrap_or_default().to_vec();
+    b.advance(wire::SOURCE);
+    let below_mount = b.get(..below_mount as usize).map(|below| names(below).len());
+    let unseen = handler == Handler::Unseen;
     Ok(Fault {
         path: path(b, path_flags, path_len)?,
+        shm: (shm_max != 0).then_some(Shm { max: shm_max, used: shm_used }),
+        mnt_ns,
+        below_mount,
+        source: Some(source).filter(|source| !source.is_empty()),
         actor,
         inode,
         address,
@@ -101,7 +117,9 @@ fn fault(b: &mut &[u8]) -> Result<Fault> {
         vm_pgoff,
         vm_flags,
         ip,
-        access: if flags & fault_flag::INSTRUCTION != 0 {
+        access: if unseen {
+            Access::Unknown
+        } else if flags & fault_flag::INSTRUCTION != 0 {
             Access::Exec
         } else if flags & fault_flag::WRITE != 0 {
             Access::Write
@@ -134,13 +152,18 @@ fn shrink(b: &mut &[u8]) -> Result<Shrink> {
         wire::how::TRUNCATE => How::Truncate,
         wire::how::FTRUNCATE => How::Ftruncate,
         wire::how::OPEN_TRUNC => How::OpenTrunc,
+        wire::how::COLLAPSE_RANGE => How::CollapseRange,
+        wire::how::REMOTE => How::Remote,
         other => How::Other(other),
     };
     let flags = b.get_u32_le();
     b.advance(4);
     let path_flags = b.get_u32_le();
     let path_len = b.get_u32_le();
+    let (ino, outer) = (b.get_u64_le(), dev(b.get_u32_le()));
+    b.advance(4);
     Ok(Shrink {
+        outer: (ino != 0).then_some((outer, ino)),
         path: path(b, path_flags, path_len)?,
         actor,
         inode,
@@ -239,28 +262,34 @@ fn name(b: &mut &[u8]) -> Bytes {
 fn inode(b: &mut &[u8]) -> Inode {
     let ptr = b.get_u64_le();
     let ino = b.get_u64_le();
-    // The kernel's dev_t: 12 bits of major, 20 of minor (include/linux/kdev_t.h).
-    let dev = b.get_u32_le();
+    let dev = dev(b.get_u32_le());
     let generation = b.get_u32_le();
     Inode {
-        id: InodeId { dev: Dev { major: dev >> 20, minor: dev & 0xf_ffff }, ino, generation },
+        id: InodeId { dev, ino, generation },
         ptr,
         magic: b.get_u64_le(),
         size: u64::try_from(b.get_i64_le()).unwrap_or(0),
         ctime: b.get_i64_le(),
-        nlink: {
-            let nlink = b.get_u32_le();
-            b.advance(4);
-            nlink
-        },
+        nlink: b.get_u32_le(),
+        mode: b.get_u32_le(),
+        uid: b.get_u32_le(),
+        gid: b.get_u32_le(),
     }
+}
+
+/// The kernel's dev_t: 12 bits of major, 20 of minor (include/linux/kdev_t.h).
+fn dev(dev: u32) -> Dev {
+    Dev { major: dev >> 20, minor: dev & 0xf_ffff }
+}
+
+/// Names come leaf first, padded with NULs; an empty one is padding.
+fn names(bytes: &[u8]) -> Vec<Bytes> {
+    bytes.split(|b| *b == 0).filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect()
 }
 
 fn path(b: &mut &[u8], flags: u32, len: u32) -> Result<Path> {
     ensure!(b.len() == len as usize, "a path says {len} bytes and has {}", b.len());
-    // Names come leaf first, padded with NULs; an empty one is padding.
-    let mut names: Vec<Bytes> =
-        b.split(|b| *b == 0).filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect();
+    let mut names = names(b);
     names.reverse();
     Ok(Path {
         names,

@@ -105,6 +105,17 @@ pub struct Inode {
     /// `i_ctime`, ns since the epoch.
     pub ctime: i64,
     pub nlink: u32,
+    /// `i_mode`.
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+impl Inode {
+    /// S_ISCHR: the file is a device.
+    pub fn device(&self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFCHR
+    }
 }
 
 /// A path as far as the kernel walked it.
@@ -129,6 +140,8 @@ pub enum Access {
     Read,
     Write,
     Exec,
+    /// The fault was looked up only when its signal was raised.
+    Unknown,
 }
 
 /// On whose behalf the page was touched.
@@ -151,6 +164,11 @@ pub enum Handler {
     HugetlbFault,
     SpecialMappingFault,
     Userfault,
+    DaxIomapFault,
+    /// A driver's.
+    Driver,
+    /// None that is watched: the mapping was looked up as the signal was raised.
+    Unseen,
     Other(u32),
 }
 
@@ -184,6 +202,22 @@ pub struct Fault {
     pub read_errno: Option<i32>,
     /// VM_FAULT_HWPOISON or VM_FAULT_HWPOISON_LARGE.
     pub poisoned: bool,
+    /// How full tmpfs was, if it failed and has a limit.
+    pub shm: Option<Shm>,
+    /// Mount namespace of the actor, if known.
+    pub mnt_ns: Option<u32>,
+    /// How many of the path's names, from the leaf, lie below its mount; `None` if the walk met
+    /// no mount point.
+    pub below_mount: Option<usize>,
+    /// What was mounted there, if known.
+    pub source: Option<Bytes>,
+}
+
+/// How full a tmpfs is, in pages; `used` is short of the truth by what CPUs keep to themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shm {
+    pub max: u64,
+    pub used: u64,
 }
 
 impl Handler {
@@ -196,6 +230,9 @@ impl Handler {
             Self::HugetlbFault => handler::HUGETLB_FAULT,
             Self::SpecialMappingFault => handler::SPECIAL_MAPPING_FAULT,
             Self::Userfault => handler::USERFAULT,
+            Self::DaxIomapFault => handler::DAX_IOMAP_FAULT,
+            Self::Driver => handler::DRIVER,
+            Self::Unseen => handler::UNSEEN,
             Self::Other(number) => number,
         }
     }
@@ -210,6 +247,9 @@ impl From<u32> for Handler {
             handler::HUGETLB_FAULT => Self::HugetlbFault,
             handler::SPECIAL_MAPPING_FAULT => Self::SpecialMappingFault,
             handler::USERFAULT => Self::Userfault,
+            handler::DAX_IOMAP_FAULT => Self::DaxIomapFault,
+            handler::DRIVER => Self::Driver,
+            handler::UNSEEN => Self::Unseen,
             other => Self::Other(other),
         }
     }
@@ -235,6 +275,9 @@ pub enum How {
     Truncate,
     Ftruncate,
     OpenTrunc,
+    CollapseRange,
+    /// On another machine, or by a server in user space; this host only learnt of it.
+    Remote,
     Other(u32),
 }
 
@@ -256,6 +299,9 @@ pub struct Shrink {
     pub mapped: bool,
     /// Sent only because a fault needed it.
     pub replayed: bool,
+    /// The inode of the stacked file system above, if it was done through one: device and number
+    /// as /proc/PID/maps shows them.
+    pub outer: Option<(Dev, u64)>,
 }
 
 /// The call that announced a [`Shrink`] returned.
@@ -265,6 +311,14 @@ pub struct ShrinkEnd {
     pub begin: u64,
     pub time: u64,
     pub ret: i32,
+}
+
+/// An NFS server no longer knows a file that is mapped here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stale {
+    /// Address of the `struct inode`.
+    pub ptr: u64,
+    pub inode: InodeId,
 }
 
 /// A SIGBUS was generated.
@@ -311,6 +365,8 @@ pub struct Process {
     pub cmdline: Option<Vec<Bytes>>,
     /// Nearest first.
     pub ancestors: Vec<Ancestor>,
+    /// /proc did not answer in time: nothing but the id is known.
+    pub late: bool,
 }
 
 /// One mount of the tracer's mount namespace.
@@ -334,6 +390,8 @@ pub struct Space {
     pub free: u64,
     /// Inodes; 0 of 0 where the file system does not count them.
     pub free_inodes: u64,
+    /// What statfs(2) failed with instead of telling the above, a positive errno.
+    pub errno: Option<i32>,
 }
 
 /// The pool of huge pages of the default size, read at once after a fault.
@@ -345,6 +403,60 @@ pub struct HugePages {
     pub reserved: u64,
     /// Bytes.
     pub size: u64,
+}
+
+/// A quota of the file system that is used up, read at once after a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    pub dev: Dev,
+    /// USRQUOTA 0, GRPQUOTA 1, PRJQUOTA 2.
+    pub kind: u32,
+    /// uid, gid or project.
+    pub id: u32,
+    /// Bytes.
+    pub used: u64,
+    /// Bytes; the hard limit.
+    pub limit: u64,
+}
+
+/// The cgroup's limit on huge pages that is used up, read at once after a fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HugeLimit {
+    pub cgroup: Bytes,
+    /// Bytes.
+    pub used: u64,
+    /// Bytes.
+    pub limit: u64,
+}
+
+/// How the victim's mount namespace sees the file system of its file, where that is not ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    pub victim: ProcessId,
+    /// The process it was read from: the victim or an ancestor in the same namespace.
+    pub via: u32,
+    pub mounts: Vec<Mount>,
+}
+
+/// Who maps a file that is being shrunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mappers {
+    /// `Shrink::inode.ptr`.
+    pub inode: u64,
+    /// `Shrink::begin`.
+    pub begin: u64,
+    pub processes: Vec<Mapper>,
+    /// What the file is called in the first of them.
+    pub path: Option<Bytes>,
+    /// Why the list may be incomplete.
+    pub why: Option<String>,
+}
+
+/// A process that maps a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mapper {
+    pub id: ProcessId,
+    pub comm: Bytes,
 }
 
 /// How often the kernel has counted a fault that loops.
@@ -376,6 +488,11 @@ pub enum Event {
     Mounts(Vec<Mount>),
     Space(Space),
     HugePages(HugePages),
+    Quota(Quota),
+    HugeLimit(HugeLimit),
+    View(View),
+    Mappers(Mappers),
+    Stale(Stale),
     Storm(Storm),
     /// Final account of one ring of one CPU: events numbered so far.
     Account {
@@ -396,6 +513,8 @@ pub struct Host {
     /// CLOCK_REALTIME − CLOCK_BOOTTIME, ns.
     pub wall: i64,
     pub page_size: u64,
+    /// Mount namespace of the tracer, if known.
+    pub mnt_ns: Option<u32>,
     pub hooks: Vec<String>,
     /// Hooks that could not be attached, and what is unknown without each.
     pub blind: Vec<Blind>,

@@ -16,8 +16,8 @@ use tracer_common::{
 use super::{
     decode::decode,
     model::{
-        Ancestor, Blind, Bytes, Dev, Event, Handler, Host, HugePages, Mount, Process, ProcessId,
-        Space, Stamp, Storm, StormKey,
+        Ancestor, Blind, Bytes, Dev, Event, Handler, Host, HugeLimit, HugePages, Mapper, Mappers,
+        Mount, Process, ProcessId, Quota, Space, Stamp, Storm, StormKey, View,
     },
 };
 
@@ -33,6 +33,10 @@ const ACCOUNT: u16 = kind::USER + 2;
 const SPACE: u16 = kind::USER + 3;
 const HUGE_PAGES: u16 = kind::USER + 4;
 const STORM: u16 = kind::USER + 5;
+const QUOTA: u16 = kind::USER + 6;
+const HUGE_LIMIT: u16 = kind::USER + 7;
+const VIEW: u16 = kind::USER + 8;
+const MAPPERS: u16 = kind::USER + 9;
 
 /// The start of a saved stream.
 pub fn head(host: &Host) -> Vec<u8> {
@@ -44,6 +48,7 @@ pub fn head(host: &Host) -> Vec<u8> {
     let line = json!({
         "layout": LAYOUT, "name": host.name, "boot_id": host.boot_id, "release": host.release,
         "since": host.since, "wall": host.wall, "page_size": host.page_size,
+        "mnt_ns": host.mnt_ns,
         "hooks": host.hooks, "blind": blind,
     });
     let mut out = MAGIC.to_vec();
@@ -68,9 +73,20 @@ pub fn note(event: &Event, time: u64) -> Option<Vec<u8>> {
         Event::Account { cpu, ring, seq } => {
             (ACCOUNT, json!({"cpu": cpu, "ring": ring, "seq": seq}))
         }
-        Event::Space(Space { dev, total, free, free_inodes }) => {
-            (SPACE, json!([dev.major, dev.minor, total, free, free_inodes]))
+        Event::Space(Space { dev, total, free, free_inodes, errno }) => {
+            (SPACE, json!([dev.major, dev.minor, total, free, free_inodes, errno]))
         }
+        Event::Quota(Quota { dev, kind, id, used, limit }) => {
+            (QUOTA, json!([dev.major, dev.minor, kind, id, used, limit]))
+        }
+        Event::HugeLimit(HugeLimit { cgroup, used, limit }) => {
+            (HUGE_LIMIT, json!([encode(cgroup), used, limit]))
+        }
+        Event::View(View { victim, via, mounts }) => {
+            let mounts: Vec<Value> = mounts.iter().map(mount_json).collect();
+            (VIEW, json!({"victim": id_json(*victim), "via": via, "mounts": mounts}))
+        }
+        Event::Mappers(mappers) => (MAPPERS, mappers_json(mappers)),
         Event::HugePages(HugePages { total, free, reserved, size }) => {
             (HUGE_PAGES, json!([total, free, reserved, size]))
         }
@@ -82,7 +98,8 @@ pub fn note(event: &Event, time: u64) -> Option<Vec<u8>> {
         | Event::ShrinkEnd(_)
         | Event::Signal(_)
         | Event::Deliver(_)
-        | Event::Exit(_) => return None,
+        | Event::Exit(_)
+        | Event::Stale(_) => return None,
     };
     let body = body.to_string();
     let mut out = Vec::new();
@@ -133,7 +150,6 @@ fn parse_host(line: &[u8]) -> Result<Host> {
          that recorded it"
     );
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     Ok(Host {
         name: text(&line["name"]),
         boot_id: text(&line["boot_id"]),
@@ -143,6 +159,7 @@ fn parse_host(line: &[u8]) -> Result<Host> {
         page_size: Some(number(&line["page_size"]))
             .filter(|size| size.is_power_of_two())
             .context("the host line's `page_size` is no power of two")?,
+        mnt_ns: line["mnt_ns"].as_u64().and_then(|inum| u32::try_from(inum).ok()),
         hooks: list(&line["hooks"]).iter().map(text).collect(),
         blind: list(&line["blind"])
             .iter()
@@ -198,23 +215,39 @@ impl<R: BufRead> Records<R> {
 
 fn parse_note(bytes: &[u8]) -> Result<Option<Event>> {
     let kind = u16::from_le_bytes([bytes[0], bytes[1]]);
-    if !(PROCESS..=STORM).contains(&kind) {
+    if !(PROCESS..=MAPPERS).contains(&kind) {
         return Ok(None);
     }
     let body: Value = serde_json::from_slice(&bytes[size_of::<Header>()..])
         .with_context(|| format!("a note of kind {kind} is no JSON"))?;
     Ok(match kind {
         PROCESS => Some(Event::Process(Box::new(parse_process(&body)))),
-        MOUNTS => {
-            let mounts = body.as_array().map(Vec::as_slice).unwrap_or_default();
-            Some(Event::Mounts(mounts.iter().map(parse_mount).collect()))
-        }
+        MOUNTS => Some(Event::Mounts(list(&body).iter().map(parse_mount).collect())),
         SPACE => Some(Event::Space(Space {
-            dev: Dev { major: number(&body[0]) as u32, minor: number(&body[1]) as u32 },
+            dev: parse_dev(&body),
             total: number(&body[2]),
             free: number(&body[3]),
             free_inodes: number(&body[4]),
+            errno: body[5].as_i64().and_then(|errno| i32::try_from(errno).ok()),
         })),
+        QUOTA => Some(Event::Quota(Quota {
+            dev: parse_dev(&body),
+            kind: number(&body[2]) as u32,
+            id: number(&body[3]) as u32,
+            used: number(&body[4]),
+            limit: number(&body[5]),
+        })),
+        HUGE_LIMIT => Some(Event::HugeLimit(HugeLimit {
+            cgroup: parse_bytes(&body[0]).unwrap_or_default(),
+            used: number(&body[1]),
+            limit: number(&body[2]),
+        })),
+        VIEW => Some(Event::View(View {
+            victim: parse_id(&body["victim"]),
+            via: number(&body["via"]) as u32,
+            mounts: list(&body["mounts"]).iter().map(parse_mount).collect(),
+        })),
+        MAPPERS => Some(Event::Mappers(parse_mappers(&body))),
         HUGE_PAGES => Some(Event::HugePages(HugePages {
             total: number(&body[0]),
             free: number(&body[1]),
@@ -245,6 +278,15 @@ fn parse_bytes(value: &Value) -> Option<Bytes> {
     BASE64_STANDARD.decode(value.as_str()?).ok()
 }
 
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// The first two of a list.
+fn parse_dev(body: &Value) -> Dev {
+    Dev { major: number(&body[0]) as u32, minor: number(&body[1]) as u32 }
+}
+
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or(0)
 }
@@ -270,11 +312,12 @@ fn process_json(process: &Process) -> Value {
         "cgroup": process.cgroup.as_deref().map(encode),
         "cmdline": cmdline.map(|args| args.iter().map(|arg| encode(arg)).collect::<Vec<_>>()),
         "ancestors": ancestors,
+        "late": process.late,
     })
 }
 
 fn parse_process(body: &Value) -> Process {
-    let ancestors = body["ancestors"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let ancestors = list(&body["ancestors"]);
     let cmdline = body["cmdline"].as_array();
     Process {
         id: parse_id(&body["id"]),
@@ -288,6 +331,33 @@ fn parse_process(body: &Value) -> Process {
                 comm: parse_bytes(&ancestor["comm"]).unwrap_or_default(),
             })
             .collect(),
+        late: body["late"] == true,
+    }
+}
+
+fn mappers_json(mappers: &Mappers) -> Value {
+    let processes: Vec<Value> = mappers
+        .processes
+        .iter()
+        .map(|mapper| json!({"id": id_json(mapper.id), "comm": encode(&mapper.comm)}))
+        .collect();
+    json!({
+        "inode": mappers.inode, "begin": mappers.begin, "processes": processes,
+        "path": mappers.path.as_deref().map(encode), "why": mappers.why,
+    })
+}
+
+fn parse_mappers(body: &Value) -> Mappers {
+    let processes = list(&body["processes"]).iter().map(|mapper| Mapper {
+        id: parse_id(&mapper["id"]),
+        comm: parse_bytes(&mapper["comm"]).unwrap_or_default(),
+    });
+    Mappers {
+        inode: number(&body["inode"]),
+        begin: number(&body["begin"]),
+        processes: processes.collect(),
+        path: parse_bytes(&body["path"]),
+        why: body["why"].as_str().map(str::to_owned),
     }
 }
 

@@ -9,10 +9,10 @@ use super::{
 use crate::{
     correlate::{
         engine::{Counts, Gap},
-        incident::{Incident, Outcome, ancestors, cmdline},
-        rules::{Class, Confidence},
+        incident::{File, Incident, Outcome, Truncation, ancestors, cmdline},
+        rules::{Confidence, truncated::how},
     },
-    event::model::{Actor, Host, Mode, Process, Shrink},
+    event::model::{Actor, Host, How, Mapper, Mode, Process, Shrink},
 };
 
 /// How to print.
@@ -64,6 +64,9 @@ pub fn incident(incident: &Incident, host: &Host, style: &Style) -> Vec<u8> {
     if let Some(text) = file(incident) {
         field("file", &text);
     }
+    if let Some(text) = incident.file.as_ref().and_then(seen_as) {
+        field("", &text);
+    }
     if let Some(text) = touch(incident, host) {
         field("touched", &text);
     }
@@ -74,11 +77,7 @@ pub fn incident(incident: &Incident, host: &Host, style: &Style) -> Vec<u8> {
         Confidence::Unknown => " (not determined)".to_owned(),
     };
     field("cause", &format!("{}{certainty}", verdict.summary));
-    let culprit = verdict.shrink.as_ref().map(|shrink| &shrink.actor).or_else(|| {
-        let sent = verdict.class == Class::Sent;
-        incident.signal.as_ref().filter(|_| sent).map(|signal| &signal.sender)
-    });
-    if let Some(actor) = culprit {
+    if let Some(actor) = incident.culprit() {
         let process = incident.culprit_process.as_ref();
         let args = cmdline(actor, process).map(command);
         let args = args.unwrap_or_else(|| "(command line unknown)".to_owned());
@@ -90,7 +89,13 @@ pub fn incident(incident: &Incident, host: &Host, style: &Style) -> Vec<u8> {
         field("", &format!("which knew the file as {}", escape(other)));
     }
     for other in &verdict.others {
-        field("also", &also(other, incident));
+        field("others", &also(other, incident));
+    }
+    let victim = incident.victim.task.id.tgid;
+    let warned = incident.truncation.as_ref().map(|warning| &warning.at_risk);
+    if let Some(at_risk) = warned.filter(|list| list.iter().any(|m| m.id.tgid != victim)) {
+        let text = mappers(at_risk, Some(victim));
+        field("also", &format!("at risk, they map this file too: {text}"));
     }
     let args = cmdline(&incident.victim, incident.victim_process.as_ref()).map(command);
     let mut victim = args.unwrap_or_else(|| "(command line unknown)".to_owned());
@@ -105,6 +110,49 @@ pub fn incident(incident: &Incident, host: &Host, style: &Style) -> Vec<u8> {
         field("note", &style.paint("33", &text));
     }
     out.into_bytes()
+}
+
+/// The early warning: a mapped file was shrunk.
+pub fn truncation(truncation: &Truncation, host: &Host, style: &Style) -> Vec<u8> {
+    let shrink = &truncation.shrink;
+    let remote = shrink.how == How::Remote;
+    let what = if remote {
+        "a mapped file was shrunk elsewhere".to_owned()
+    } else {
+        format!("{} shrinks a mapped file", style.paint("1", &who(&shrink.actor)))
+    };
+    let mut out =
+        format!("\n{}  {} {what}\n", style.at(host, shrink.begin), style.paint("33", "warning"));
+    let mut field = |name: &str, text: &str| {
+        out.push_str(&format!("  {} {text}\n", style.paint("36", &format!("{name:<8}"))));
+    };
+    let path = truncation.path.as_deref().map_or_else(|| "(name unknown)".to_owned(), escape);
+    let (old, new) = (size(shrink.inode.size), size(shrink.new_size));
+    field("file", &format!("{path}  {old} → {new} by {}", how(shrink.how)));
+    if !remote {
+        let process = truncation.process.as_ref();
+        let args = cmdline(&shrink.actor, process).map(command);
+        field("by", args.as_deref().unwrap_or("(command line unknown)"));
+        field("", &lineage(&shrink.actor, process));
+    }
+    field("at risk", &mappers(&truncation.at_risk, None));
+    if let Some(why) = &truncation.why {
+        field("note", why);
+    }
+    out.into_bytes()
+}
+
+/// `geo-api[1240], nginx[980] and 7 more`
+pub fn mappers(mappers: &[Mapper], but: Option<u32>) -> String {
+    const SHOWN: usize = 12;
+    let others = || mappers.iter().filter(|mapper| Some(mapper.id.tgid) != but);
+    let shown: Vec<String> =
+        others().take(SHOWN).map(|m| format!("{}[{}]", escape(&m.comm), m.id.tgid)).collect();
+    match others().count().saturating_sub(SHOWN) {
+        0 if shown.is_empty() => "nobody was found".to_owned(),
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 /// What became of an incident that was told already.
@@ -139,10 +187,13 @@ pub fn loss(gap: &Gap, host: &Host, style: &Style) -> Vec<u8> {
 
 /// The last line.
 pub fn end(counts: &Counts, host: &Host, now: u64, reason: &str) -> Vec<u8> {
-    let lost = match counts.lost {
+    let mut lost = match counts.lost {
         0 => "nothing lost".to_owned(),
         lost => format!("{lost} events lost"),
     };
+    if counts.not_warned != 0 {
+        lost.push_str(&format!(" · {} shrinks without a warning: too many", counts.not_warned));
+    }
     format!(
         "\n{reason} after {} · {} bus {}, {} explained · {lost}\n",
         duration(now.saturating_sub(host.since)),
@@ -192,19 +243,31 @@ fn file(incident: &Incident) -> Option<String> {
     Some(format!("{path}{deleted}  ({fstype}{}, inode {}{why})", id.dev, id.ino))
 }
 
+/// Where a victim in another mount namespace has its file, and what it is called here.
+fn seen_as(file: &File) -> Option<String> {
+    let mount = file.mount.as_ref().filter(|_| file.foreign)?;
+    let source =
+        mount.source.as_deref().map_or_else(String::new, |s| format!(" from {}", escape(s)));
+    let here = match &file.outside {
+        Some(path) => format!("; here it is {}", escape(path)),
+        None => "; it is not mounted here".to_owned(),
+    };
+    Some(format!("as the victim sees it, mounted at {}{source}{here}", escape(&mount.point)))
+}
+
 fn touch(incident: &Incident, host: &Host) -> Option<String> {
     let fault = incident.fault.as_ref()?;
     let Some(offset) = incident.file_offset(host.page_size) else {
         let mapping = fault.mapping().map_or_else(|| "anonymous memory".to_owned(), |m| escape(&m));
         return Some(format!(
             "{} in {mapping}, at {:#x}",
-            json::access(fault.access),
+            json::access(fault.access).unwrap_or("touch"),
             fault.address
         ));
     };
     Some(format!(
         "{} at offset {} ({offset}) of a file that is now {}",
-        json::access(fault.access),
+        json::access(fault.access).unwrap_or("touch"),
         size(offset),
         size(fault.inode.size),
     ))

@@ -7,12 +7,13 @@ use super::format::rfc3339;
 use crate::{
     correlate::{
         engine::{Counts, Gap},
-        incident::{Incident, ancestors, cmdline},
-        rules::{Class, truncated::how},
+        incident::{Incident, Truncation, ancestors, cmdline},
+        rules::truncated::how,
     },
     enrich::container::{container, unit},
     event::model::{
-        Access, Actor, Ancestor, Disposition, Handler, Host, Mode, Process, Shrink, Task,
+        Access, Actor, Ancestor, Disposition, Handler, Host, How, Mapper, Mode, Process, Shrink,
+        Task,
     },
 };
 
@@ -75,6 +76,43 @@ pub fn incident(incident: &Incident, host: &Host, update: bool) -> Vec<u8> {
     )
 }
 
+/// Told when a mapped file is shrunk, before anybody has crashed.
+pub fn truncation(truncation: &Truncation, host: &Host) -> Vec<u8> {
+    let shrink = &truncation.shrink;
+    let inode = &shrink.inode;
+    let actor = actor(&shrink.actor, truncation.process.as_ref(), host);
+    let culprit = (shrink.how != How::Remote).then_some(Value::Object(actor));
+    line(
+        "truncation",
+        json!({
+            "id": truncation.id,
+            "time": rfc3339(wall(host, shrink.begin)),
+            "host": host.name,
+            "boot_id": host.boot_id,
+            "file": {
+                "path": truncation.path.as_deref().map(text), "dev": inode.id.dev.to_string(),
+                "inode": inode.id.ino, "generation": inode.id.generation,
+            },
+            "how": how(shrink.how),
+            "old_size": inode.size, "new_size": shrink.new_size,
+            "culprit": culprit,
+            "at_risk": mappers(truncation, None, host),
+            "at_risk_why": truncation.why,
+        }),
+    )
+}
+
+/// Who maps a file, without the one process that is told of anyway.
+fn mappers(truncation: &Truncation, but: Option<u32>, host: &Host) -> Value {
+    let others = truncation.at_risk.iter().filter(|mapper| Some(mapper.id.tgid) != but);
+    others
+        .map(|Mapper { id, comm }| {
+            let start = rfc3339(wall(host, id.start));
+            json!({"pid": id.tgid, "start_time": start, "comm": text(comm)})
+        })
+        .collect()
+}
+
 /// Told when events are missing.
 pub fn loss(gap: &Gap, host: &Host) -> Vec<u8> {
     line(
@@ -97,6 +135,7 @@ pub fn end(counts: &Counts, host: &Host, now: u64, reason: &str) -> Vec<u8> {
             "watched_ns": now.saturating_sub(host.since),
             "incidents": counts.incidents, "explained": counts.explained,
             "events": counts.events, "lost": counts.lost,
+            "truncations": counts.truncations, "not_warned": counts.not_warned,
         }),
     )
 }
@@ -151,6 +190,8 @@ fn actor(actor: &Actor, process: Option<&Process>, host: &Host) -> Map<String, V
     if args.is_none() {
         let why = if *kthread {
             "a kernel thread has none"
+        } else if process.is_some_and(|process| process.late) {
+            "not resident in its memory, and /proc did not answer in time"
         } else {
             "not readable in the kernel (lockdown), and the process was gone before /proc was read"
         };
@@ -204,16 +245,20 @@ fn handler(handler: Handler) -> &'static str {
         Handler::HugetlbFault => "hugetlb_fault",
         Handler::SpecialMappingFault => "special_mapping_fault",
         Handler::Userfault => "handle_userfault",
+        Handler::DaxIomapFault => "dax_iomap_fault",
+        Handler::Driver => "__do_fault",
+        Handler::Unseen => "force_sig_fault",
         Handler::Other(_) => "unknown",
     }
 }
 
-/// The access as one word.
-pub fn access(access: Access) -> &'static str {
+/// The access as one word, if known.
+pub fn access(access: Access) -> Option<&'static str> {
     match access {
-        Access::Read => "read",
-        Access::Write => "write",
-        Access::Exec => "exec",
+        Access::Read => Some("read"),
+        Access::Write => Some("write"),
+        Access::Exec => Some("exec"),
+        Access::Unknown => None,
     }
 }
 
@@ -230,7 +275,7 @@ fn file(incident: &Incident, host: &Host) -> Value {
         "nlink": inode.nlink,
         "deleted": file.deleted,
         "mount": file.mount.as_ref().map(|mount| json!({
-            "point": text(&mount.point), "source": text(&mount.source),
+            "point": text(&mount.point), "source": mount.source.as_deref().map(text),
         })),
         "mapping": {
             "start": hex(fault.vm_start), "end": hex(fault.vm_end),
@@ -240,18 +285,19 @@ fn file(incident: &Incident, host: &Host) -> Value {
     if let Some(why) = file.why {
         object["path_why"] = why.into();
     }
+    if file.foreign {
+        object["host_path"] = file.outside.as_deref().map(text).into();
+    }
     object
 }
 
 fn cause(incident: &Incident, host: &Host) -> Value {
     let verdict = &incident.cause;
     let shrink = verdict.shrink.as_ref();
-    let sender = incident.signal.as_ref().filter(|_| verdict.class == Class::Sent);
     let process = incident.culprit_process.as_ref();
-    let culprit = shrink
-        .map(|shrink| &shrink.actor)
-        .or(sender.map(|signal| &signal.sender))
-        .map(|culprit| Value::Object(actor(culprit, process, host)));
+    let culprit = incident.culprit().map(|culprit| Value::Object(actor(culprit, process, host)));
+    let warning = incident.truncation.as_ref();
+    let others = warning.map(|warning| mappers(warning, Some(incident.victim.task.id.tgid), host));
     json!({
         "class": verdict.class.name(),
         "confidence": verdict.confidence.name(),
@@ -264,6 +310,8 @@ fn cause(incident: &Incident, host: &Host) -> Value {
         "path": incident.culprit_path.as_deref().map(text),
         "mapped": shrink.map(|shrink| shrink.mapped),
         "culprit": culprit,
+        "truncation": warning.map(|warning| &warning.id),
+        "at_risk": others,
         "others": verdict.others.iter().map(|other| other_json(other, host)).collect::<Vec<_>>(),
     })
 }

@@ -10,7 +10,7 @@ use tracer_common::globals::{Offsets, read_user, task};
 
 use super::{
     btf::{Btf, Param},
-    offsets,
+    offsets, plan,
 };
 
 /// Where the running kernel publishes its types.
@@ -28,6 +28,8 @@ pub struct Facts {
     pub missing_fields: Vec<String>,
     /// Hook functions that exist, with what they take.
     pub functions: Vec<(&'static str, Vec<Param>)>,
+    /// Those of [`plan::modules`] that are loaded or built in.
+    pub modules: Vec<&'static str>,
     pub allowed: Allowed,
     /// `kernel.ftrace_enabled`: without it no function can be hooked.
     pub ftrace: bool,
@@ -42,6 +44,8 @@ pub struct Allowed {
     pub task_btf: bool,
     /// `bpf_snprintf`: since 5.13.
     pub snprintf: bool,
+    /// `bpf_find_vma`: since 5.17.
+    pub find_vma: bool,
 }
 
 impl Allowed {
@@ -86,10 +90,12 @@ impl Facts {
             offsets,
             missing_fields,
             functions,
+            modules: plan::modules().filter(|name| module(name)).collect(),
             allowed: Allowed {
                 read_kernel: helper(BpfHelper::BPF_FUNC_probe_read_kernel),
                 task_btf: helper(BpfHelper::BPF_FUNC_get_current_task_btf),
                 snprintf: helper(BpfHelper::BPF_FUNC_snprintf),
+                find_vma: helper(BpfHelper::BPF_FUNC_find_vma),
             },
         })
     }
@@ -107,6 +113,11 @@ fn no_btf(error: &io::Error) -> anyhow::Error {
          CONFIG_DEBUG_INFO_BTF=y (Debian since 11, RHEL since 8.2, Ubuntu since 20.10) and /sys \
          mounted"
     )
+}
+
+/// Whether a module is loaded, or built in.
+pub fn module(name: &str) -> bool {
+    Path::new("/sys/module").join(name).exists()
 }
 
 /// `uname -r`.

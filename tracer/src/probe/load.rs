@@ -2,12 +2,12 @@
 use anyhow::{Context as _, Result, anyhow};
 use aya::{
     Btf, Ebpf, EbpfLoader, Pod, VerifierLogLevel,
-    programs::{BtfTracePoint, FEntry, FExit, ProgramError},
+    programs::{BtfTracePoint, FEntry, FExit, ProgramError, RawTracePoint},
 };
 use tracer_common::{LAYOUT, globals::Config};
 
 use super::{
-    facts::{BTF, Facts},
+    facts::{self, BTF, Facts},
     plan::{Hook, Missing, Plan, Probe},
 };
 
@@ -19,7 +19,39 @@ static OBJECT: &[u8] =
 pub struct Armed {
     pub ebpf: Ebpf,
     pub attached: Vec<&'static Probe>,
+    /// Of modules that are not there yet.
+    pub pending: Vec<&'static Probe>,
     pub missing: Vec<Missing>,
+}
+
+impl Armed {
+    /// Attaches the probes of modules that have come; true if there were any.
+    ///
+    /// # Errors
+    /// Where the kernel's types cannot be read any more.
+    pub fn arrived(&mut self) -> Result<bool> {
+        let here = |probe: &&Probe| probe.module.is_none_or(facts::module);
+        let (due, pending): (Vec<_>, Vec<_>) = self.pending.drain(..).partition(here);
+        self.pending = pending;
+        if due.is_empty() {
+            return Ok(false);
+        }
+        let typed = due.iter().any(|probe| !matches!(probe.hook, Hook::RawTracepoint(_)));
+        let btf = if typed { Some(types()?) } else { None };
+        for probe in due {
+            match attach(&mut self.ebpf, btf.as_ref(), probe) {
+                Ok(()) => self.attached.push(probe),
+                Err(error) => self.missing.push(Missing { probe, reason: reason(&error) }),
+            }
+        }
+        drop(btf);
+        trim();
+        Ok(true)
+    }
+}
+
+fn types() -> Result<Btf> {
+    Btf::from_sys_fs().with_context(|| format!("reading {BTF}"))
 }
 
 #[derive(Clone, Copy)]
@@ -50,38 +82,47 @@ pub fn arm(facts: &Facts, plan: Plan, fail_every: u32) -> Result<Armed> {
         .verifier_log_level(VerifierLogLevel::DISABLE)
         .load(OBJECT)
         .context("loading the probes' maps into the kernel")?;
-    let btf = Btf::from_sys_fs().with_context(|| format!("reading {BTF}"))?;
-    let Plan { attach: wanted, mut missing } = plan;
+    let btf = types()?;
+    let Plan { attach: wanted, pending, mut missing } = plan;
     let mut attached = Vec::new();
     for probe in wanted {
-        match attach(&mut ebpf, &btf, probe) {
+        match attach(&mut ebpf, Some(&btf), probe) {
             Ok(()) => attached.push(probe),
             Err(error) => missing.push(Missing { probe, reason: reason(&error) }),
         }
     }
     drop(btf);
     trim();
-    Ok(Armed { ebpf, attached, missing })
+    Ok(Armed { ebpf, attached, pending, missing })
 }
 
-fn attach(ebpf: &mut Ebpf, btf: &Btf, probe: &Probe) -> Result<()> {
+fn attach(ebpf: &mut Ebpf, btf: Option<&Btf>, probe: &Probe) -> Result<()> {
     let program = ebpf
         .program_mut(probe.program)
         .ok_or_else(|| anyhow!("the object has no program {}", probe.program))?;
+    let btf = || btf.context("no types were read");
     match probe.hook {
+        Hook::RawTracepoint(name) => {
+            let program: &mut RawTracePoint = program.try_into()?;
+            // One program may serve several.
+            if program.fd().is_err() {
+                program.load()?;
+            }
+            program.attach(name)?;
+        }
         Hook::Fentry(function) => {
             let program: &mut FEntry = program.try_into()?;
-            program.load(function, btf)?;
+            program.load(function, btf()?)?;
             program.attach()?;
         }
         Hook::Fexit(function) => {
             let program: &mut FExit = program.try_into()?;
-            program.load(function, btf)?;
+            program.load(function, btf()?)?;
             program.attach()?;
         }
         Hook::Tracepoint(name) => {
             let program: &mut BtfTracePoint = program.try_into()?;
-            program.load(name, btf)?;
+            program.load(name, btf()?)?;
             program.attach()?;
         }
     }

@@ -7,6 +7,8 @@ pub enum Hook {
     Fentry(&'static str),
     Fexit(&'static str),
     Tracepoint(&'static str),
+    /// Of a module: its arguments have no types.
+    RawTracepoint(&'static str),
 }
 
 impl Hook {
@@ -14,7 +16,7 @@ impl Hook {
     pub fn function(self) -> Option<&'static str> {
         match self {
             Self::Fentry(name) | Self::Fexit(name) => Some(name),
-            Self::Tracepoint(_) => None,
+            Self::Tracepoint(_) | Self::RawTracepoint(_) => None,
         }
     }
 }
@@ -25,6 +27,7 @@ impl std::fmt::Display for Hook {
             Self::Fentry(name) => write!(f, "fentry {name}"),
             Self::Fexit(name) => write!(f, "fexit {name}"),
             Self::Tracepoint(name) => write!(f, "tp_btf {name}"),
+            Self::RawTracepoint(name) => write!(f, "raw_tp {name}"),
         }
     }
 }
@@ -38,6 +41,8 @@ pub struct Probe {
     /// What it is for. Of the programs with one role, the first that fits a kernel is attached.
     pub role: &'static str,
     needs: Needs,
+    /// Attached only once this module is there; without it there is nothing to see.
+    pub module: Option<&'static str>,
     /// What is unknown without it.
     pub blind: &'static str,
 }
@@ -49,16 +54,27 @@ enum Needs {
     Hook,
     /// Parameters, and at which index a pointer to which struct.
     Prototype { params: usize, key: (usize, &'static str) },
+    /// Pointers to which structs stand first; what follows does not matter.
+    First(&'static [&'static str]),
     /// `bpf_probe_read_kernel`.
     ReadKernel,
+    /// `bpf_find_vma`, and a prototype.
+    FindVma,
 }
 
 const VM_FAULT: Needs = Needs::Prototype { params: 1, key: (0, "vm_fault") };
 const VM_FAULT_2: Needs = Needs::Prototype { params: 2, key: (0, "vm_fault") };
 const NOTIFY_CHANGE_0: Needs = Needs::Prototype { params: 3, key: (0, "dentry") };
 const NOTIFY_CHANGE_1: Needs = Needs::Prototype { params: 4, key: (1, "dentry") };
+const FALLOCATE: Needs = Needs::Prototype { params: 4, key: (0, "file") };
 const SEND_SIGNAL: Needs = Needs::Prototype { params: 5, key: (1, "kernel_siginfo") };
 const SHRINKS: &str = "truncated, truncated-by-self: who shrank a file";
+const DEVICES: &str = "device-mapping, and every fault whose handler is not hooked";
+const COLLAPSES: &str = "truncated by fallocate(FALLOC_FL_COLLAPSE_RANGE)";
+const FUSE: &str = "that a FUSE server shrank a file is likely only, never proven";
+const FUSE_OPEN: &str = "truncated by open(O_TRUNC) on FUSE (taken for shrunk-elsewhere)";
+const NFS: &str = "that an NFS file was shrunk elsewhere is likely only, never proven";
+const FUSE_INODE: Needs = Needs::First(&["inode", "file"]);
 const SIGNALS: &str = "sent, and every bus error that no file fault caused";
 
 /// Every probe.
@@ -68,6 +84,7 @@ pub const PROBES: &[Probe] = &[
         hook: Hook::Fexit("filemap_fault"),
         role: "faults on files",
         needs: VM_FAULT,
+        module: None,
         blind: "faults on ext4, xfs, btrfs, NFS and FUSE files",
     },
     Probe {
@@ -75,6 +92,7 @@ pub const PROBES: &[Probe] = &[
         hook: Hook::Fexit("shmem_fault"),
         role: "faults on shared memory",
         needs: VM_FAULT,
+        module: None,
         blind: "faults on tmpfs, memfd and shared memory",
     },
     Probe {
@@ -82,6 +100,7 @@ pub const PROBES: &[Probe] = &[
         hook: Hook::Fexit("do_page_mkwrite"),
         role: "writes without room",
         needs: VM_FAULT,
+        module: None,
         blind: "no-space: writes to a hole of a full file system",
     },
     Probe {
@@ -89,6 +108,7 @@ pub const PROBES: &[Probe] = &[
         hook: Hook::Fexit("do_page_mkwrite"),
         role: "writes without room",
         needs: VM_FAULT_2,
+        module: None,
         blind: "no-space: writes to a hole of a full file system",
     },
     Probe {
@@ -96,6 +116,7 @@ pub const PROBES: &[Probe] = &[
         hook: Hook::Fexit("hugetlb_fault"),
         role: "faults on huge pages",
         needs: Needs::Prototype { params: 4, key: (1, "vm_area_struct") },
+        module: None,
         blind: "hugepages",
     },
     Probe {
@@ -103,6 +124,7 @@ pub const PROBES: &[Probe] = &[
         hook: Hook::Fexit("special_mapping_fault"),
         role: "faults on special mappings",
         needs: VM_FAULT,
+        module: None,
         blind: "special-mapping: vdso, vvar",
     },
     Probe {
@@ -110,6 +132,7 @@ pub const PROBES: &[Probe] = &[
         hook: Hook::Fexit("handle_userfault"),
         role: "userfaultfd",
         needs: VM_FAULT_2,
+        module: None,
         blind: "userfaultfd",
     },
     Probe {
@@ -117,13 +140,111 @@ pub const PROBES: &[Probe] = &[
         hook: Hook::Fexit("filemap_read_folio"),
         role: "errors of reads",
         needs: Needs::Prototype { params: 3, key: (0, "file") },
+        module: None,
         blind: "which errno a failed read returned (before 5.16)",
+    },
+    Probe {
+        program: "dax_iomap_fault",
+        hook: Hook::Fexit("dax_iomap_fault"),
+        role: "faults on persistent memory",
+        needs: Needs::Prototype { params: 5, key: (0, "vm_fault") },
+        module: Some("nd_pmem"),
+        blind: "faults on DAX files of system calls (those with a signal are seen as it is raised)",
+    },
+    Probe {
+        program: "force_sig_fault",
+        hook: Hook::Fentry("force_sig_fault"),
+        role: "faults nobody told",
+        needs: Needs::FindVma,
+        module: None,
+        blind: DEVICES,
+    },
+    Probe {
+        program: "do_fault",
+        hook: Hook::Fexit("__do_fault"),
+        role: "faults nobody told",
+        needs: VM_FAULT,
+        module: None,
+        blind: DEVICES,
+    },
+    Probe {
+        program: "vfs_fallocate_enter",
+        hook: Hook::Fentry("vfs_fallocate"),
+        role: "collapses",
+        needs: FALLOCATE,
+        module: None,
+        blind: COLLAPSES,
+    },
+    Probe {
+        program: "vfs_fallocate_exit",
+        hook: Hook::Fexit("vfs_fallocate"),
+        role: "results of collapses",
+        needs: FALLOCATE,
+        module: None,
+        blind: "whether a collapse succeeded",
+    },
+    Probe {
+        program: "fuse_attributes_enter",
+        hook: Hook::Fentry("fuse_change_attributes"),
+        role: "shrinks by FUSE servers",
+        needs: Needs::First(&["inode", "fuse_attr"]),
+        module: Some("fuse"),
+        blind: FUSE,
+    },
+    Probe {
+        program: "fuse_attributes_exit",
+        hook: Hook::Fexit("fuse_change_attributes"),
+        role: "whether they were taken over",
+        needs: Needs::First(&["inode", "fuse_attr"]),
+        module: Some("fuse"),
+        blind: FUSE,
+    },
+    Probe {
+        program: "fuse_open_enter",
+        hook: Hook::Fentry("fuse_open"),
+        role: "truncating opens on FUSE",
+        needs: FUSE_INODE,
+        module: Some("fuse"),
+        blind: FUSE_OPEN,
+    },
+    Probe {
+        program: "fuse_open_exit",
+        hook: Hook::Fexit("fuse_open"),
+        role: "results of truncating opens on FUSE",
+        needs: FUSE_INODE,
+        module: Some("fuse"),
+        blind: FUSE_OPEN,
+    },
+    Probe {
+        program: "nfs_size",
+        hook: Hook::RawTracepoint("nfs_size_update"),
+        role: "shrinks of NFS files",
+        needs: Needs::ReadKernel,
+        module: Some("nfs"),
+        blind: NFS,
+    },
+    Probe {
+        program: "nfs_size",
+        hook: Hook::RawTracepoint("nfs_size_wcc"),
+        role: "shrinks of NFS files, by replies to other calls",
+        needs: Needs::ReadKernel,
+        module: Some("nfs"),
+        blind: NFS,
+    },
+    Probe {
+        program: "nfs_stale",
+        hook: Hook::RawTracepoint("nfs_set_inode_stale"),
+        role: "NFS files that are gone",
+        needs: Needs::ReadKernel,
+        module: Some("nfs"),
+        blind: "stale-handle, where the kernel makes EIO of it",
     },
     Probe {
         program: "notify_change_enter_0",
         hook: Hook::Fentry("notify_change"),
         role: "shrinks",
         needs: NOTIFY_CHANGE_0,
+        module: None,
         blind: SHRINKS,
     },
     Probe {
@@ -131,6 +252,7 @@ pub const PROBES: &[Probe] = &[
         hook: Hook::Fentry("notify_change"),
         role: "shrinks",
         needs: NOTIFY_CHANGE_1,
+        module: None,
         blind: SHRINKS,
     },
     Probe {
@@ -138,6 +260,7 @@ pub const PROBES: &[Probe] = &[
         hook: Hook::Fexit("notify_change"),
         role: "results of shrinks",
         needs: NOTIFY_CHANGE_0,
+        module: None,
         blind: "whether a shrink succeeded",
     },
     Probe {
@@ -145,6 +268,7 @@ pub const PROBES: &[Probe] = &[
         hook: Hook::Fexit("notify_change"),
         role: "results of shrinks",
         needs: NOTIFY_CHANGE_1,
+        module: None,
         blind: "whether a shrink succeeded",
     },
     Probe {
@@ -152,6 +276,7 @@ pub const PROBES: &[Probe] = &[
         hook: Hook::Tracepoint("signal_generate"),
         role: "signals",
         needs: Needs::ReadKernel,
+        module: None,
         blind: SIGNALS,
     },
     Probe {
@@ -159,6 +284,7 @@ pub const PROBES: &[Probe] = &[
         hook: Hook::Fentry("__send_signal_locked"),
         role: "signals",
         needs: SEND_SIGNAL,
+        module: None,
         blind: SIGNALS,
     },
     Probe {
@@ -166,6 +292,7 @@ pub const PROBES: &[Probe] = &[
         hook: Hook::Fentry("__send_signal"),
         role: "signals",
         needs: SEND_SIGNAL,
+        module: None,
         blind: SIGNALS,
     },
     Probe {
@@ -173,6 +300,7 @@ pub const PROBES: &[Probe] = &[
         hook: Hook::Tracepoint("signal_deliver"),
         role: "dispositions",
         needs: Needs::Hook,
+        module: None,
         blind: "whether a handler ran (outcomes exited and survived)",
     },
     Probe {
@@ -180,6 +308,7 @@ pub const PROBES: &[Probe] = &[
         hook: Hook::Tracepoint("sched_process_exit"),
         role: "exits",
         needs: Needs::Hook,
+        module: None,
         blind: "how the victim ended (exit status, core dump)",
     },
 ];
@@ -190,6 +319,11 @@ pub fn functions() -> Vec<&'static str> {
     names.sort_unstable();
     names.dedup();
     names
+}
+
+/// The modules that any probe waits for.
+pub fn modules() -> impl Iterator<Item = &'static str> {
+    PROBES.iter().filter_map(|probe| probe.module)
 }
 
 /// A probe that cannot run here.
@@ -203,6 +337,8 @@ pub struct Missing {
 #[derive(Debug, Default)]
 pub struct Plan {
     pub attach: Vec<&'static Probe>,
+    /// To attach once their modules are there.
+    pub pending: Vec<&'static Probe>,
     pub missing: Vec<Missing>,
 }
 
@@ -212,6 +348,10 @@ pub fn choose(facts: &Facts) -> Plan {
     for probe in PROBES {
         let filled = plan.attach.iter().any(|chosen| chosen.role == probe.role);
         if filled {
+            continue;
+        }
+        if probe.module.is_some_and(|module| !facts.modules.contains(&module)) {
+            plan.pending.push(probe);
             continue;
         }
         match unfit(probe, facts) {
@@ -238,11 +378,24 @@ fn unfit(probe: &Probe, facts: &Facts) -> Option<String> {
         }
         match facts.functions.iter().find(|(known, _)| *known == name) {
             Some((_, known)) => params = known,
+            None if probe.module.is_some() => {
+                return Some(format!("{name} is in a module here, whose functions are not hooked"));
+            }
             None => return Some(format!("this kernel has no function {name} in its BTF")),
         }
     }
     match probe.needs {
         Needs::Hook => None,
+        Needs::First(targets) => {
+            let known = targets.iter().enumerate().all(|(index, target)| {
+                params.get(index).and_then(|param| param.points_to.as_deref()) == Some(target)
+            });
+            (!known).then(|| foreign(probe, params))
+        }
+        Needs::FindVma if !facts.allowed.find_vma => {
+            Some("this kernel has no bpf_find_vma (before 5.17)".to_owned())
+        }
+        Needs::FindVma => (params.len() != 3).then(|| foreign(probe, params)),
         Needs::ReadKernel if facts.allowed.read_kernel => None,
         Needs::ReadKernel => Some("lockdown forbids bpf_probe_read_kernel".to_owned()),
         Needs::Prototype { params: count, key: (index, target) } => {
@@ -250,14 +403,18 @@ fn unfit(probe: &Probe, facts: &Facts) -> Option<String> {
             if params.len() == count && points_to == Some(target) {
                 return None;
             }
-            let got: Vec<String> = params
-                .iter()
-                .map(|param| match &param.points_to {
-                    Some(target) => format!("struct {target} *{}", param.name),
-                    None => param.name.clone(),
-                })
-                .collect();
-            Some(format!("the prototype {}({}) is not one we know", probe.hook, got.join(", ")))
+            Some(foreign(probe, params))
         }
     }
+}
+
+fn foreign(probe: &Probe, params: &[Param]) -> String {
+    let got: Vec<String> = params
+        .iter()
+        .map(|param| match &param.points_to {
+            Some(target) => format!("struct {target} *{}", param.name),
+            None => param.name.clone(),
+        })
+        .collect();
+    format!("the prototype {}({}) is not one we know", probe.hook, got.join(", "))
 }

@@ -5,8 +5,19 @@ use crate::{event::model::Handler, output::format::size};
 const ADVICE: &str = "raise vm.nr_hugepages (or the cgroup's hugetlb limit), or map without \
                       MAP_NORESERVE, so that mmap(2) fails instead";
 
+const ADVICE_LIMIT: &str = "raise the cgroup's hugetlb limit (hugetlb.*.max; in Kubernetes the \
+                            hugepages-* resource of the container)";
+
 pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     evidence.inside(Handler::HugetlbFault)?;
+    if let Some(limit) = evidence.huge_limit {
+        let summary = format!(
+            "no huge page was given: the cgroup's hugetlb limit is {}, and {} are in use",
+            size(limit.limit),
+            size(limit.used),
+        );
+        return Some(Verdict::new(Class::HugePages, Confidence::Proven, summary, ADVICE_LIMIT));
+    }
     let summary = match evidence.huge_pages {
         Some(pool) if pool.free <= pool.reserved => format!(
             "no huge page free: the pool has {} of {}, {} free, {} of them promised to others",
@@ -39,6 +50,10 @@ mod tests {
         let pool = |free| HugePages { total: 4, free, reserved: 0, size: 2 << 20 };
         evidence.huge_pages = Some(pool(0));
         assert!(judge(&evidence).summary.contains("no huge page free"));
+        let limit = HugeLimit { cgroup: b"/pod".to_vec(), used: 0, limit: 0 };
+        evidence.huge_limit = Some(&limit);
+        assert!(judge(&evidence).summary.contains("hugetlb limit is 0 B"));
+        evidence.huge_limit = None;
         evidence.huge_pages = Some(pool(3));
         let verdict = judge(&evidence);
         assert_eq!(verdict.class, Class::HugePages);

@@ -7,9 +7,6 @@ const ADVICE: &str = "compare st_size with the mapped length before touching the
 
 pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     let fault = evidence.past_end()?;
-    if Evidence::changed_elsewhere(fault) {
-        return None;
-    }
     let started = evidence.victim.start;
     let unchanged = evidence.changed_since_start(fault) == Some(false);
     let watched = started > evidence.host.since;

@@ -1,33 +1,41 @@
 //! The causes, one file each. A rule looks at the evidence and either claims it or passes.
+pub mod device_mapping;
 pub mod hardware;
 pub mod huge_pages;
 pub mod mapped_past_end;
 pub mod no_space;
+pub mod quota;
 pub mod read_error;
 pub mod sent;
 pub mod shm_full;
+pub mod shrunk_elsewhere;
 pub mod special_mapping;
 pub mod truncated;
 pub mod truncated_before_watch;
 pub mod unknown;
 pub mod userfaultfd;
 
-use crate::event::model::{Fault, Handler, Host, HugePages, ProcessId, Shrink, Signal, Space};
+use crate::event::model::{
+    Fault, Handler, Host, How, HugeLimit, HugePages, ProcessId, Quota, Shrink, Signal, Space,
+};
 
 /// Cause classes, as the JSON names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     Truncated,
     TruncatedBySelf,
+    ShrunkElsewhere,
     TruncatedBeforeWatch,
     MappedPastEnd,
     NoSpace,
+    Quota,
     ShmFull,
     HugePages,
     ReadError,
     StaleHandle,
     FuseGone,
     SpecialMapping,
+    DeviceMapping,
     Userfaultfd,
     MemoryFailure,
     Misaligned,
@@ -41,15 +49,18 @@ impl Class {
         match self {
             Self::Truncated => "truncated",
             Self::TruncatedBySelf => "truncated-by-self",
+            Self::ShrunkElsewhere => "shrunk-elsewhere",
             Self::TruncatedBeforeWatch => "truncated-before-watch",
             Self::MappedPastEnd => "mapped-past-end",
             Self::NoSpace => "no-space",
+            Self::Quota => "quota",
             Self::ShmFull => "shm-full",
             Self::HugePages => "hugepages",
             Self::ReadError => "read-error",
             Self::StaleHandle => "stale-handle",
             Self::FuseGone => "fuse-gone",
             Self::SpecialMapping => "special-mapping",
+            Self::DeviceMapping => "device-mapping",
             Self::Userfaultfd => "userfaultfd",
             Self::MemoryFailure => "memory-failure",
             Self::Misaligned => "misaligned",
@@ -121,7 +132,11 @@ pub struct Evidence<'a> {
     pub time: u64,
     /// Room on the file system, looked at after the fault.
     pub space: Option<Space>,
+    pub quota: Option<Quota>,
     pub huge_pages: Option<HugePages>,
+    pub huge_limit: Option<&'a HugeLimit>,
+    /// The NFS server has said that it does not know the file.
+    pub stale: bool,
     pub host: &'a Host,
     /// Events were lost while watching: what we have not seen may have happened all the same.
     pub lossy: bool,
@@ -137,6 +152,18 @@ impl Evidence<'_> {
     /// The fault, if `handler` failed a page that lies inside its file.
     fn inside(&self, handler: Handler) -> Option<&Fault> {
         self.fault.filter(|fault| fault.handler == handler && self.past_end().is_none())
+    }
+
+    /// The latest shrink of a kind after which the page was gone and before which it was there.
+    /// Whatever regrew the file since has not brought the page back, or it would not have faulted.
+    fn removal(&self, remote: bool) -> Option<(&Fault, &Shrink)> {
+        let fault = self.past_end()?;
+        let page = self.host.page_size;
+        let removed = |shrink: &&Shrink| {
+            let gone = shrink.new_size.div_ceil(page)..shrink.inode.size.div_ceil(page);
+            gone.contains(&fault.pgoff) && (shrink.how == How::Remote) == remote
+        };
+        Some((fault, self.shrinks.iter().rev().find(removed)?))
     }
 
     /// Whether the inode has changed since the victim started; `None` if its start is not known.
@@ -173,13 +200,16 @@ impl Evidence<'_> {
 }
 
 /// The rules, most specific first; the last one claims everything.
-const RULES: [fn(&Evidence<'_>) -> Option<Verdict>; 12] = [
+const RULES: [fn(&Evidence<'_>) -> Option<Verdict>; 15] = [
     special_mapping::judge,
     userfaultfd::judge,
     hardware::judge,
+    device_mapping::judge,
     truncated::judge,
+    shrunk_elsewhere::judge,
     truncated_before_watch::judge,
     mapped_past_end::judge,
+    quota::judge,
     no_space::judge,
     shm_full::judge,
     huge_pages::judge,
@@ -224,6 +254,7 @@ mod samples {
         since: SINCE,
         wall: WALL,
         page_size: 4096,
+        mnt_ns: None,
         hooks: Vec::new(),
         blind: Vec::new(),
     });
@@ -245,7 +276,17 @@ mod samples {
     /// On ext4, unchanged since before the process started.
     fn inode(size: u64) -> Inode {
         let id = InodeId { dev: Dev { major: 8, minor: 1 }, ino: 12, generation: 1 };
-        Inode { id, ptr: 7, magic: 0xef53, size, ctime: WALL, nlink: 1 }
+        Inode {
+            id,
+            ptr: 7,
+            magic: 0xef53,
+            size,
+            ctime: WALL,
+            nlink: 1,
+            mode: 0o100_644,
+            uid: 0,
+            gid: 0,
+        }
     }
 
     pub fn fault(pgoff: u64, size: u64) -> Fault {
@@ -268,11 +309,21 @@ mod samples {
             nth: 1,
             read_errno: None,
             poisoned: false,
+            shm: None,
+            mnt_ns: None,
+            below_mount: None,
+            source: None,
         }
     }
 
     pub fn space(free: u64) -> Space {
-        Space { dev: Dev { major: 8, minor: 1 }, total: 1 << 24, free, free_inodes: 100 }
+        Space {
+            dev: Dev { major: 8, minor: 1 },
+            total: 1 << 24,
+            free,
+            free_inodes: 100,
+            errno: None,
+        }
     }
 
     pub fn shrink(tgid: u32, begin: u64, old: u64, new_size: u64) -> Shrink {
@@ -287,6 +338,7 @@ mod samples {
             how: How::Ftruncate,
             mapped: true,
             replayed: false,
+            outer: None,
         }
     }
 
@@ -311,7 +363,10 @@ mod samples {
             shrinks: &[],
             time: 10_000_000_000,
             space: None,
+            quota: None,
             huge_pages: None,
+            huge_limit: None,
+            stale: false,
             host: &HOST,
             lossy: false,
         }

@@ -7,7 +7,7 @@ const ADVICE: &str = "free space on that file system; or reserve the blocks befo
 
 pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     let fault = evidence.inside(Handler::PageMkwrite)?;
-    let space = evidence.space?;
+    let space = evidence.space.filter(|space| space.errno.is_none())?;
     let page = evidence.host.page_size;
     // Every inode gone while blocks are left fails no write to an open file.
     if space.free >= page {

@@ -9,6 +9,8 @@ const ADVICE_STALE: &str = "the server no longer knows the file (removed or repl
 const ADVICE_FUSE: &str = "the FUSE server is gone: restart it, then what maps its files";
 
 const EIO: i32 = -5;
+/// fs/fuse/dev.c: what is under way when the server dies, and what comes after.
+const ECONNABORTED: i32 = -103;
 const ENOTCONN: i32 = -107;
 const ESTALE: i32 = -116;
 
@@ -18,9 +20,21 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         let summary = format!("the page lies inside the file and could not be read: {what}");
         Some(Verdict::new(class, Confidence::Proven, summary, advice))
     };
+    let asked = evidence.space.and_then(|space| space.errno);
     match fault.read_errno {
+        // fs/nfs/read.c may turn it into EIO on the way (filemap_read_folio sees only a flag).
+        _ if evidence.stale => {
+            proven(Class::StaleHandle, "the server no longer knows the file (ESTALE)", ADVICE_STALE)
+        }
         Some(ESTALE) => proven(Class::StaleHandle, "stale file handle (ESTALE)", ADVICE_STALE),
-        Some(ENOTCONN) => proven(Class::FuseGone, "the server is gone (ENOTCONN)", ADVICE_FUSE),
+        Some(ENOTCONN | ECONNABORTED) => {
+            proven(Class::FuseGone, "the FUSE server is gone (ENOTCONN)", ADVICE_FUSE)
+        }
+        None | Some(EIO) if asked.is_some_and(|errno| -errno == ENOTCONN) => proven(
+            Class::FuseGone,
+            "the FUSE server is gone (statfs right after: ENOTCONN)",
+            ADVICE_FUSE,
+        ),
         Some(EIO) => proven(Class::ReadError, "input/output error (EIO)", ADVICE),
         Some(errno) => proven(Class::ReadError, &format!("errno {}", errno.unsigned_abs()), ADVICE),
         None => {
@@ -34,6 +48,18 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 #[cfg(test)]
 mod tests {
     use super::super::{samples::*, *};
+
+    #[test]
+    fn what_is_seen_beside_it_names_the_class_too() {
+        let mut fault = fault(0, 4_096);
+        fault.read_errno = Some(-5);
+        let mut evidence = evidence(&fault, &[]);
+        evidence.stale = true;
+        assert_eq!(judge(&evidence).class, Class::StaleHandle);
+        evidence.stale = false;
+        evidence.space = Some(Space { errno: Some(107), ..space(0) });
+        assert_eq!(judge(&evidence).class, Class::FuseGone);
+    }
 
     #[test]
     fn the_errno_names_the_class() {

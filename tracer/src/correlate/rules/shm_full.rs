@@ -5,23 +5,30 @@ use crate::{event::model::Handler, output::format::size};
 const ADVICE: &str = "make the tmpfs larger (docker run --shm-size, an emptyDir with medium Memory \
                       and a sizeLimit, mount -o remount,size=), or remove what fills it";
 
+/// Pages that CPUs have counted only for themselves (lib/percpu_counter.c: a batch of 32 each, and
+/// more on large machines).
+const KEPT: u64 = 32;
+
 pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
-    evidence.inside(Handler::ShmemFault)?;
-    let space = evidence.space?;
-    if space.free >= evidence.host.page_size {
-        return None;
-    }
-    let summary = format!(
-        "the tmpfs is full: {} in use of {}",
-        size(space.total.saturating_sub(space.free)),
-        size(space.total),
-    );
+    let fault = evidence.inside(Handler::ShmemFault)?;
+    let page = evidence.host.page_size;
+    // At that very moment, if the kernel told it; or a moment later.
+    let (used, total) = match (fault.shm, evidence.space) {
+        (Some(shm), _) if shm.used.saturating_add(KEPT) >= shm.max => (shm.max, shm.max),
+        (_, Some(space)) if space.errno.is_none() && space.free < page => {
+            ((space.total - space.free.min(space.total)) / page, space.total / page)
+        }
+        _ => return None,
+    };
+    let summary =
+        format!("the tmpfs is full: {} in use of {}", size(used * page), size(total * page));
     Some(Verdict::new(Class::ShmFull, Confidence::Proven, summary, ADVICE))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::{samples::*, *};
+    use crate::event::model::Shm;
 
     #[test]
     fn a_full_tmpfs_proves_it() {
@@ -30,6 +37,12 @@ mod tests {
         let mut evidence = evidence(&fault, &[]);
         evidence.space = Some(space(0));
         assert_eq!(judge(&evidence).class, Class::ShmFull);
+        let mut told = fault.clone();
+        told.shm = Some(Shm { max: 256, used: 250 });
+        evidence.fault = Some(&told);
+        evidence.space = None;
+        assert_eq!(judge(&evidence).class, Class::ShmFull);
+        evidence.fault = Some(&fault);
         evidence.space = Some(space(1 << 20));
         let verdict = judge(&evidence);
         assert_eq!(verdict.class, Class::Unknown);

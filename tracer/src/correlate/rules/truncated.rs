@@ -1,7 +1,7 @@
 //! A shrink we saw removed the very page that was touched.
 use super::{Class, Confidence, Evidence, Verdict};
 use crate::{
-    event::model::{How, Shrink},
+    event::model::How,
     output::format::{duration, size},
 };
 
@@ -10,16 +10,8 @@ const ADVICE: &str = "write the new file beside the old one and rename(2) it int
 const ADVICE_SELF: &str =
     "unmap the file, or stop every reader of the mapping, before shrinking it";
 
-/// The latest shrink after which the page was gone and before which it was there. Whatever
-/// regrew the file since has not brought the page back, or it would not have faulted.
 pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
-    let fault = evidence.past_end()?;
-    let page = evidence.host.page_size;
-    let removed = |shrink: &&Shrink| {
-        let gone = shrink.new_size.div_ceil(page)..shrink.inode.size.div_ceil(page);
-        gone.contains(&fault.pgoff)
-    };
-    let shrink = evidence.shrinks.iter().rev().find(removed)?;
+    let (fault, shrink) = evidence.removal(false)?;
     let by_self = shrink.actor.task.id.same(evidence.victim);
     let before = evidence.time.saturating_sub(shrink.begin);
     let mut summary = format!(
@@ -53,6 +45,8 @@ pub fn how(how: How) -> &'static str {
         How::Truncate => "truncate",
         How::Ftruncate => "ftruncate",
         How::OpenTrunc => "open(O_TRUNC)",
+        How::CollapseRange => "fallocate(FALLOC_FL_COLLAPSE_RANGE)",
+        How::Remote => "an attribute update",
         How::Other(_) => "an unknown call",
     }
 }

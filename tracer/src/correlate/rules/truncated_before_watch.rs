@@ -44,6 +44,6 @@ mod tests {
         let mut fault = fault(1, 0);
         fault.inode.ctime = WALL + STARTED as i64 + 5;
         fault.inode.magic = 0x6969;
-        assert_eq!(judge(&evidence(&fault, &[])).class, Class::Unknown);
+        assert_eq!(judge(&evidence(&fault, &[])).class, Class::ShrunkElsewhere);
     }
 }

@@ -9,11 +9,6 @@ const ADVICE: &str = "see docs/causes.md for what whybus cannot tell apart yet";
 
 pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     let reason = match (evidence.fault, evidence.signal) {
-        (Some(fault), _) if evidence.past_end().is_some() => format!(
-            "past the end of a file of {} that may be changed from elsewhere (network or FUSE); no \
-             local truncation was seen",
-            size(fault.inode.size)
-        ),
         (Some(Fault { handler: Handler::ShmemFault, .. }), _) => format!(
             "no room for a page of shared memory, although {}: a limit of the memory cgroup, or \
              room was freed since",
@@ -24,6 +19,11 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
              room was freed since",
             left(evidence)
         ),
+        (Some(Fault { handler: Handler::Unseen, inode, .. }), _) if inode.ptr == 0 => {
+            "a page of anonymous memory could not be had: swap could not be read, or the page table \
+             is damaged (dmesg tells)"
+                .to_owned()
+        }
         (Some(_), _) => "a handler we do not know failed the fault".to_owned(),
         (None, Some(signal)) if signal.code == 2 && !evidence.host.blind.is_empty() => format!(
             "{} hooks are missing on this host, the first of them {}: see `whybus doctor`",
@@ -31,7 +31,8 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
             evidence.host.blind[0].hook
         ),
         (None, Some(signal)) if signal.code == 2 => {
-            "no handler we watch saw the fault: a device mapping, DAX or swap; or its event was lost"
+            "no handler we watch saw the fault, and its mapping could not be looked up as the signal \
+             was raised; or its event was lost"
                 .to_owned()
         }
         (None, Some(signal)) => {

@@ -1,0 +1,54 @@
+//! A driver had nothing to map there.
+use super::{Class, Confidence, Evidence, Verdict};
+use crate::event::model::{Fault, Handler};
+
+const ADVICE: &str = "ask the driver's documentation what may be touched, and when: part of the \
+                      mapping has nothing behind it, must not be written, or its device is gone";
+
+/// include/linux/mm.h
+const VM_PFNMAP: u64 = 0x400;
+const VM_IO: u64 = 0x4000;
+/// include/uapi/linux/magic.h: anon_inode, dma-buf. Files of drivers that are no devices.
+const DRIVERS: [u64; 2] = [0x0904_1934, 0x444d_4142];
+
+pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+    let fault = evidence.fault.filter(|fault| is_driver(fault))?;
+    let what = match fault.handler {
+        Handler::Unseen => {
+            "no handler that is watched saw it; the mapping was looked up as the \
+                            signal was raised"
+        }
+        _ => "its fault handler refused the page",
+    };
+    let summary = format!("a mapping of a driver, not of a file with an end: {what}");
+    Some(Verdict::new(Class::DeviceMapping, Confidence::Likely, summary, ADVICE))
+}
+
+fn is_driver(fault: &Fault) -> bool {
+    let driver = fault.inode.device() || DRIVERS.contains(&fault.inode.magic);
+    let pages = fault.vm_flags & (VM_PFNMAP | VM_IO) != 0;
+    let unwatched = matches!(fault.handler, Handler::Driver | Handler::Unseen);
+    (fault.inode.ptr != 0 && driver) || (unwatched && pages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{samples::*, *};
+
+    #[test]
+    fn a_device_has_no_end() {
+        let mut fault = fault(7, 0);
+        fault.inode.mode = 0o020_600;
+        fault.handler = Handler::Unseen;
+        let verdict = judge(&evidence(&fault, &[]));
+        assert_eq!(verdict.class, Class::DeviceMapping);
+        assert_eq!(verdict.confidence, Confidence::Likely);
+    }
+
+    #[test]
+    fn a_file_is_none() {
+        let mut fault = fault(7, 0);
+        fault.handler = Handler::Unseen;
+        assert_eq!(judge(&evidence(&fault, &[])).class, Class::MappedPastEnd);
+    }
+}

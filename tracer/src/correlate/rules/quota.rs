@@ -1,0 +1,40 @@
+//! The file system has room, but its owner may not have more of it.
+use super::{Class, Confidence, Evidence, Verdict};
+use crate::{event::model::Handler, output::format::size};
+
+const ADVICE: &str = "raise the quota (setquota, edquota) or remove files of that owner; to fail \
+                      earlier, reserve the blocks with posix_fallocate(3) before mapping";
+
+pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+    evidence.inside(Handler::PageMkwrite)?;
+    let quota = evidence.quota?;
+    let whose = match quota.kind {
+        0 => format!("user {}", quota.id),
+        1 => format!("group {}", quota.id),
+        _ => format!("project {}", quota.id),
+    };
+    let summary = format!(
+        "no room for the page within a quota: {whose} has used {} of {} on this file system",
+        size(quota.used),
+        size(quota.limit),
+    );
+    Some(Verdict::new(Class::Quota, Confidence::Proven, summary, ADVICE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{samples::*, *};
+
+    #[test]
+    fn a_used_up_quota_comes_before_a_full_disk() {
+        let mut fault = fault(0, 8_192);
+        fault.handler = Handler::PageMkwrite;
+        let mut evidence = evidence(&fault, &[]);
+        evidence.space = Some(space(0));
+        let dev = fault.inode.id.dev;
+        evidence.quota = Some(Quota { dev, kind: 0, id: 1000, used: 4_096, limit: 4_096 });
+        let verdict = judge(&evidence);
+        assert_eq!(verdict.class, Class::Quota);
+        assert!(verdict.summary.contains("user 1000"), "{}", verdict.summary);
+    }
+}

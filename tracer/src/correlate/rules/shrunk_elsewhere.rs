@@ -1,0 +1,61 @@
+//! The file lost its end on another machine, or by a server in user space.
+use super::{Class, Confidence, Evidence, Verdict};
+use crate::output::format::{duration, size};
+
+const ADVICE: &str = "find out who writes this file on the other machines: there too it must be \
+                      replaced by rename(2), never written over";
+
+pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+    if let Some((_, shrink)) = evidence.removal(true) {
+        let summary = format!(
+            "shrunk elsewhere: this host learnt {} earlier that its server has it {} long instead \
+             of {}; no process here did it",
+            duration(evidence.time.saturating_sub(shrink.begin)),
+            size(shrink.new_size),
+            size(shrink.inode.size),
+        );
+        let mut verdict = Verdict::new(Class::ShrunkElsewhere, Confidence::Proven, summary, ADVICE);
+        verdict.shrink = Some(shrink.clone());
+        return Some(verdict);
+    }
+    let fault = evidence.past_end().filter(|fault| Evidence::changed_elsewhere(fault))?;
+    let watched = evidence.victim.start > evidence.host.since && !evidence.lossy;
+    let summary = format!(
+        "past the end of a file of {} on a file system that others change; no process here was \
+         seen to shrink it{}: shrunk elsewhere, or mapped too long from the start",
+        size(fault.inode.size),
+        if watched { "" } else { " since whybus watches" },
+    );
+    Some(Verdict::new(Class::ShrunkElsewhere, Confidence::Likely, summary, ADVICE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{samples::*, *};
+
+    #[test]
+    fn what_the_server_said_proves_it() {
+        let mut remote = shrink(10, 100, 102_400, 0);
+        remote.how = How::Remote;
+        let verdict = judge(&evidence(&fault(20, 0), &[remote]));
+        assert_eq!(verdict.class, Class::ShrunkElsewhere);
+        assert_eq!(verdict.confidence, Confidence::Proven);
+    }
+
+    #[test]
+    fn whoever_did_it_here_comes_first() {
+        let mut remote = shrink(10, 200, 102_400, 0);
+        remote.how = How::Remote;
+        let shrinks = [shrink(11, 100, 102_400, 0), remote];
+        assert_eq!(judge(&evidence(&fault(20, 0), &shrinks)).class, Class::Truncated);
+    }
+
+    #[test]
+    fn on_a_network_file_system_it_is_likely() {
+        let mut fault = fault(1, 0);
+        fault.inode.magic = 0x6969;
+        let verdict = judge(&evidence(&fault, &[]));
+        assert_eq!(verdict.class, Class::ShrunkElsewhere);
+        assert_eq!(verdict.confidence, Confidence::Likely);
+    }
+}

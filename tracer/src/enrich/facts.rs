@@ -1,0 +1,74 @@
+//! What is asked about one event of the kernel, all of it within [`DEADLINE`].
+use std::time::Duration;
+
+use super::{mount, process, space, view};
+use crate::event::model::{Event, Fault, Handler, Mount, Process, ProcessId, View};
+
+/// How long /proc and the file systems have to answer.
+pub const DEADLINE: Duration = Duration::from_millis(200);
+
+/// include/uapi/linux/magic.h
+const FUSE_SUPER_MAGIC: u64 = 0x6573_5546;
+
+/// What /proc tells of a process.
+pub fn of_process(id: ProcessId) -> Vec<Event> {
+    process::read(id).map(|process| Event::Process(Box::new(process))).into_iter().collect()
+}
+
+/// What is left to say of a process that /proc did not tell of in time.
+pub fn late(id: ProcessId) -> Event {
+    Event::Process(Box::new(Process::late(id)))
+}
+
+/// The victim of a fault, how it sees its file, and the room there is where the fault may be for
+/// lack of it. `own` is our mount namespace.
+pub fn of_fault(fault: &Fault, own: Option<u32>, page_size: u64) -> Vec<Event> {
+    let id = fault.actor.task.id;
+    let mut events = Vec::new();
+    let process = process::read(id);
+    let cgroup = process.as_ref().and_then(|process| process.cgroup.clone());
+    events.extend(process.map(|process| Event::Process(Box::new(process))));
+    let view = view::read(fault, own);
+    match fault.handler {
+        Handler::PageMkwrite | Handler::ShmemFault | Handler::DaxIomapFault => {
+            events.extend(room(fault, view.as_ref(), page_size));
+        }
+        // Before 5.16 no errno tells a dead server from a bad page.
+        Handler::FilemapFault if fault.inode.magic == FUSE_SUPER_MAGIC => {
+            events.extend(room(fault, view.as_ref(), page_size));
+        }
+        Handler::HugetlbFault => {
+            let pages = space::huge_pages();
+            let limit = pages
+                .zip(cgroup)
+                .and_then(|(pages, cgroup)| space::huge_limit(&mount::read(), &cgroup, pages.size));
+            events.extend(pages.map(Event::HugePages));
+            events.extend(limit.map(Event::HugeLimit));
+        }
+        _ => {}
+    }
+    events.extend(view.map(Event::View));
+    events
+}
+
+/// Room and quota of the fault's file system, through whichever namespace has it mounted.
+fn room(fault: &Fault, view: Option<&View>, page_size: u64) -> Vec<Event> {
+    let dev = fault.inode.id.dev;
+    let ours = mount::read().into_iter().find(|mount| mount.dev == dev);
+    let theirs = view.and_then(|view| Some((view.via, view.mounts.first()?.clone())));
+    let (mount, point): (Mount, Vec<u8>) = match (ours, theirs) {
+        (Some(mount), _) => (mount.clone(), mount.point),
+        (None, Some((via, mount))) => {
+            let mut point = format!("/proc/{via}/root").into_bytes();
+            point.extend_from_slice(&mount.point);
+            (mount, point)
+        }
+        (None, None) => return Vec::new(),
+    };
+    let space = space::read(dev, &point).map(Event::Space);
+    let quota = (fault.handler == Handler::PageMkwrite)
+        .then(|| space::quota(fault, &mount, page_size))
+        .flatten()
+        .map(Event::Quota);
+    space.into_iter().chain(quota).collect()
+}

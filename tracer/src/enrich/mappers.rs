@@ -1,0 +1,108 @@
+//! Who maps a file that is being shrunk: asked at once, of the whole host, on a thread of its own.
+use std::{
+    fs,
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::process;
+use crate::{
+    event::model::{Dev, Mappers, Shrink},
+    scan::maps::parse,
+};
+
+/// Shrinks that wait to be looked at.
+const WAITING: usize = 16;
+/// One look at all processes takes no longer.
+const LONGEST: Duration = Duration::from_secs(1);
+/// After a look nobody looks for nine times as long: a tenth of one CPU at most.
+const REST: u32 = 9;
+/// Mappers that are told.
+const MOST: usize = 64;
+
+/// What is looked for.
+struct Wanted {
+    inode: u64,
+    begin: u64,
+    new_size: u64,
+    files: Vec<(Dev, u64)>,
+}
+
+/// The thread that looks.
+pub struct Lookout {
+    wanted: SyncSender<Wanted>,
+    found: UnboundedReceiver<Mappers>,
+}
+
+impl Lookout {
+    pub fn start() -> Self {
+        let (wanted, requests) = sync_channel(WAITING);
+        let (answers, found) = unbounded_channel();
+        // Without the thread every request is refused, and counted.
+        let _ = thread::Builder::new()
+            .name("whybus-lookout".to_owned())
+            .spawn(move || serve(&requests, &answers));
+        Self { wanted, found }
+    }
+
+    /// Asks who maps the file of `shrink`; false if too many wait already.
+    pub fn ask(&self, shrink: &Shrink) -> bool {
+        let id = shrink.inode.id;
+        let files = std::iter::once((id.dev, id.ino)).chain(shrink.outer).collect();
+        let Shrink { begin, new_size, .. } = *shrink;
+        let wanted = Wanted { inode: shrink.inode.ptr, begin, new_size, files };
+        self.wanted.try_send(wanted).is_ok()
+    }
+
+    /// The next answer; never ends.
+    pub async fn next(&mut self) -> Mappers {
+        match self.found.recv().await {
+            Some(mappers) => mappers,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn serve(requests: &Receiver<Wanted>, answers: &UnboundedSender<Mappers>) {
+    for wanted in requests {
+        let started = Instant::now();
+        if answers.send(look(&wanted)).is_err() {
+            return;
+        }
+        thread::sleep(started.elapsed() * REST);
+    }
+}
+
+fn look(wanted: &Wanted) -> Mappers {
+    let started = Instant::now();
+    let mut found = Mappers {
+        inode: wanted.inode,
+        begin: wanted.begin,
+        processes: Vec::new(),
+        path: None,
+        why: None,
+    };
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    for (looked_at, pid) in pids.enumerate() {
+        if started.elapsed() > LONGEST || found.processes.len() == MOST {
+            found.why = Some(format!("not all processes were looked at, only {looked_at}"));
+            break;
+        }
+        let Ok(text) = fs::read(format!("/proc/{pid}/maps")) else { continue };
+        let mapping = parse(&text).find(|mapping| {
+            let reach = mapping.file_offset.saturating_add(mapping.end - mapping.start);
+            wanted.files.contains(&(mapping.dev, mapping.inode)) && reach > wanted.new_size
+        });
+        if let Some(mapping) = mapping
+            && let Some(mapper) = process::mapper(pid)
+        {
+            found.processes.push(mapper);
+            found.path.get_or_insert(mapping.path);
+        }
+    }
+    found
+}

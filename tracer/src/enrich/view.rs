@@ -1,0 +1,43 @@
+//! How a victim's mount namespace sees the file it touched.
+use std::{fs, path::Path};
+
+use super::mount;
+use crate::event::model::{Fault, View};
+
+/// The mount namespace of this process.
+pub fn own() -> Option<u32> {
+    namespace(Path::new("/proc/self/ns/mnt"))
+}
+
+/// The mounts of the fault's file system as its victim sees them, where its mount namespace is
+/// another than `own`. The victim may be gone already; its ancestors are asked too.
+pub fn read(fault: &Fault, own: Option<u32>) -> Option<View> {
+    let theirs = fault.mnt_ns.filter(|inum| Some(*inum) != own)?;
+    let actor = &fault.actor;
+    let ancestors = actor.ancestors.iter().map(|ancestor| ancestor.id.tgid);
+    let mut pids = std::iter::once(actor.task.id.tgid).chain(ancestors);
+    pids.find_map(|pid| {
+        let inside = namespace(Path::new(&format!("/proc/{pid}/ns/mnt"))) == Some(theirs);
+        let text = inside.then(|| fs::read(format!("/proc/{pid}/mountinfo")).ok())??;
+        let mut mounts = mount::parse(&text);
+        mounts.retain(|mount| mount.dev == fault.inode.id.dev);
+        (!mounts.is_empty()).then_some(View { victim: actor.task.id, via: pid, mounts })
+    })
+}
+
+/// `mnt:[4026531841]`
+fn namespace(link: &Path) -> Option<u32> {
+    let target = fs::read_link(link).ok()?;
+    target.to_str()?.strip_prefix("mnt:[")?.strip_suffix(']')?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn we_live_in_a_namespace() {
+        assert!(own().is_some());
+        assert_eq!(namespace(Path::new("/proc/self/ns/none")), None);
+    }
+}
