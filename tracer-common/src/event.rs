@@ -311,6 +311,10 @@ pub struct Signal {
     pub result: i32,
     /// 1 if sent to the process, 0 to the thread.
     pub group: i32,
+    /// 1 if it came by way of force_sig_fault: a fault, or a trap. A process can put any si_code
+    /// into a signal to itself.
+    pub forced: u32,
+    pub pad: u32,
 }
 
 /// Dispositions (`Deliver::disposition`).
@@ -358,5 +362,5 @@ macro_rules! layout {
 }
 layout! {
     Header = 32, Task = 72, Ancestor = 32, Actor = 600, Inode = 64, Fault = 880, Shrink = 760,
-    ShrinkEnd = 56, Signal = 728, Deliver = 640, Exit = 48, Stale = 96,
+    ShrinkEnd = 56, Signal = 736, Deliver = 640, Exit = 48, Stale = 96,
 }

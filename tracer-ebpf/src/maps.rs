@@ -39,6 +39,9 @@ pub static QUIET: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
 /// The last fault of each thread that a handler told: its page, and 1 if the signal is to come.
 #[map]
 pub static TOLD: LruHashMap<u32, u64> = LruHashMap::with_max_entries(1024, 0);
+/// Threads that force_sig_fault is about to signal.
+#[map]
+pub static FORCED: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
 /// What the last failed read of a page returned, by thread, until its fault is recorded.
 #[map]
 pub static READ_ERRORS: LruHashMap<u32, i32> = LruHashMap::with_max_entries(1024, 0);

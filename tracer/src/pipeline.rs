@@ -1,12 +1,7 @@
 //! The wiring of a live watch: rings → decode → enrich → engine → filter → writer.
 use std::{
-    collections::{HashMap, HashSet},
-    ffi::OsString,
-    fs::File,
-    io::Write as _,
-    os::unix::process::ExitStatusExt as _,
-    process::ExitCode,
-    time::Duration,
+    collections::HashMap, ffi::OsString, fs::File, io::Write as _,
+    os::unix::process::ExitStatusExt as _, process::ExitCode, sync::Arc, time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -25,7 +20,7 @@ use crate::{
         incident::Incident,
     },
     enrich::{
-        facts::{self, DEADLINE},
+        facts::{self, DEADLINE, Here},
         mappers::Lookout,
         mount,
         patience::Patience,
@@ -33,7 +28,7 @@ use crate::{
     },
     event::{
         decode::decode,
-        model::{Actor, Blind, Dev, Event, Fault, Host, ProcessId, Stamp, Storm, StormKey},
+        model::{Actor, Blind, Event, Fault, Host, Mount, Stamp, Storm, StormKey, Task},
         stream,
     },
     failure::Failure,
@@ -172,8 +167,9 @@ struct Sink<'a> {
     engine: Engine,
     writer: Writer,
     save: Option<File>,
-    /// Devices whose mount is known, or known to be unknown.
-    devices: HashSet<Dev>,
+    /// As they were read last, and when.
+    mounts: Arc<Vec<Mount>>,
+    mounted: Instant,
     /// The command of `trace -- CMD`.
     root: Option<u32>,
     patience: Patience,
@@ -203,7 +199,8 @@ impl<'a> Watch<'a> {
             engine: Engine::new(host),
             writer,
             save,
-            devices: HashSet::new(),
+            mounts: Arc::default(),
+            mounted: Instant::now(),
             root: None,
             patience: Patience::default(),
             lookout: Lookout::start(),
@@ -371,19 +368,22 @@ impl Sink<'_> {
         // /proc is asked at once: the process may be gone a moment later.
         match &event {
             Event::Fault(fault) => {
-                if self.devices.insert(fault.inode.id.dev) {
-                    self.mounts()?;
-                }
+                self.mounts()?;
                 self.fault(fault)?;
             }
             Event::Shrink(shrink) if !shrink.replayed => {
-                self.processes(&[shrink.actor.task.id])?;
+                self.process(&shrink.actor.task)?;
+                // Shrinks may be many.
+                if shrink.mapped && self.mounted.elapsed() > ACCOUNTS {
+                    self.mounts()?;
+                }
                 if shrink.mapped && !self.lookout.ask(shrink) {
                     self.engine.not_warned();
                 }
             }
             Event::Signal(signal) if signal.code <= 0 => {
-                self.processes(&[signal.target.id, signal.sender.task.id])?;
+                self.process(&signal.target)?;
+                self.process(&signal.sender.task)?;
             }
             _ => {}
         }
@@ -400,20 +400,18 @@ impl Sink<'_> {
         }
     }
 
-    fn processes(&mut self, ids: &[ProcessId]) -> Result<()> {
-        for &id in ids {
-            let told = self.patience.within(id.tgid, DEADLINE, move || facts::of_process(id));
-            self.notes(told.unwrap_or_else(|| vec![facts::late(id)]))?;
-        }
-        Ok(())
+    fn process(&mut self, task: &Task) -> Result<()> {
+        let (asked, mounts, id) = (task.clone(), Arc::clone(&self.mounts), task.id);
+        let ask = move || facts::of_process(&asked, &mounts);
+        let told = self.patience.within(id.tgid, DEADLINE, ask);
+        self.notes(told.unwrap_or_else(|| vec![facts::late(id)]))
     }
 
     fn fault(&mut self, fault: &Fault) -> Result<()> {
-        let Host { mnt_ns: own, page_size: page, .. } = *self.engine.host();
-        let asked = fault.clone();
-        let id = fault.actor.task.id;
-        let ask = move || facts::of_fault(&asked, own, page);
-        let told = self.patience.within(id.tgid, DEADLINE, ask);
+        let Host { mnt_ns: own, page_size, .. } = *self.engine.host();
+        let here = Here { own, page_size, mounts: Arc::clone(&self.mounts) };
+        let (asked, id) = (fault.clone(), fault.actor.task.id);
+        let told = self.patience.within(id.tgid, DEADLINE, move || facts::of_fault(&asked, &here));
         self.notes(told.unwrap_or_else(|| vec![facts::late(id)]))
     }
 
@@ -421,9 +419,14 @@ impl Sink<'_> {
         events.into_iter().try_for_each(|event| self.note(event))
     }
 
+    /// Notes what has been mounted since: a device number alone is reused.
     fn mounts(&mut self) -> Result<()> {
         let mounts = mount::read();
-        self.devices.extend(mounts.iter().map(|mount| mount.dev));
+        self.mounted = Instant::now();
+        if mounts == *self.mounts {
+            return Ok(());
+        }
+        self.mounts = Arc::new(mounts.clone());
         self.note(Event::Mounts(mounts))
     }
 

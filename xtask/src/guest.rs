@@ -55,7 +55,8 @@ impl Tree {
         fs::copy(&whybus, bin.join("whybus"))?;
         fs::write(
             dir.join("etc/passwd"),
-            "root:x:0:0::/tmp:/bin/sh\nnobody:x:65534:65534::/tmp:/bin/sh\n",
+            "root:x:0:0::/tmp:/bin/sh\nnobody:x:65534:65534::/tmp:/bin/sh\n\
+             _rpc:x:106:65534::/run/rpcbind:/bin/sh\n",
         )?;
         fs::write(dir.join("etc/group"), "root:x:0:\nnogroup:x:65534:\n")?;
         compile(&bin)?;
@@ -63,7 +64,9 @@ impl Tree {
         for sub in ["jobs", "scenarios", "lockdown"] {
             call(Command::new("cp").arg("-r").arg(guest.join(sub)).arg(dir.join(sub)))?;
         }
-        fs::copy(guest.join("lib.sh"), dir.join("lib.sh"))?;
+        for script in ["lib.sh", "nfs.sh", "fuse.sh"] {
+            fs::copy(guest.join(script), dir.join(script))?;
+        }
         fs::copy(guest.join("init.sh"), dir.join("init"))?;
         fs::set_permissions(dir.join("init"), fs::Permissions::from_mode(0o755))?;
         Ok(Self { dir })

@@ -15,9 +15,9 @@ pub const SERIES: [&str; 4] = ["5.10", "6.1", "6.12", "newest"];
 /// Modules a guest loads, with what they depend on.
 const MODULES: [&str; 4] = ["virtio_pci", "virtio_blk", "overlay", "dm_mod"];
 /// Modules a scenario loads when it needs them (`load NAME` in lib.sh).
-const ON_DEMAND: [&str; 6] = ["btrfs", "fuse", "nfsd", "nfsv4", "quota_v2", "xfs"];
+const ON_DEMAND: [&str; 7] = ["btrfs", "fuse", "nfsd", "nfsv3", "nfsv4", "quota_v2", "xfs"];
 /// What a guest runs: real programs, as a production host has them.
-const PROGRAMS: [&str; 48] = [
+const PROGRAMS: [&str; 55] = [
     "bash",
     "btrfs-progs",
     "coreutils",
@@ -29,17 +29,22 @@ const PROGRAMS: [&str; 48] = [
     "libattr1",
     "libblkid1",
     "libc6",
+    "libcap2",
     "libcom-err2",
     "libdevmapper1.02.1",
     "libexpat1",
     "libext2fs2",
+    "libgcrypt20",
     "libgmp10",
+    "libgpg-error0",
     "libgssapi-krb5-2",
     "libinih1",
     "libk5crypto3",
     "libkeyutils1",
     "libkrb5-3",
     "libkrb5support0",
+    "liblz4-1",
+    "liblzma5",
     "liblzo2-2",
     "libmount1",
     "libnsl2",
@@ -50,6 +55,7 @@ const PROGRAMS: [&str; 48] = [
     "libsmartcols1",
     "libss2",
     "libssl3",
+    "libsystemd0",
     "libtinfo6",
     "libtirpc3",
     "libudev1",
@@ -61,6 +67,7 @@ const PROGRAMS: [&str; 48] = [
     "nfs-kernel-server",
     "passwd",
     "python3.11-minimal",
+    "rpcbind",
     "sed",
     "util-linux",
     "util-linux-extra",

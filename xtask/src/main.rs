@@ -35,6 +35,9 @@ enum Task {
         /// Only the tests on this host
         #[arg(long)]
         host: bool,
+        /// Only the scenarios of these names (shell patterns), in guests
+        #[arg(long, value_name = "SCENARIO", conflicts_with_all = ["host", "record"])]
+        only: Vec<String>,
         /// Write the normalised streams of the guests to tracer/tests/streams
         #[arg(long)]
         record: bool,
@@ -67,7 +70,8 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Demo => demo::run(),
-        Task::Test { kernels, host, record } => test::run(&kernels, host, record),
+        Task::Test { kernels, only, .. } if !only.is_empty() => test::only(&kernels, &only),
+        Task::Test { kernels, host, record, .. } => test::run(&kernels, host, record),
         Task::Ebpf { check } => ebpf::run(check),
         Task::Vm { kernels, append, command } => vm::run(&kernels, &append, &command),
         Task::Bench { kernels } => bench::run(&kernels),

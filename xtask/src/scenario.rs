@@ -11,6 +11,9 @@ pub struct Scenario {
     pub name: String,
     /// Normalised incidents; `$D` stands for the scenario's directory.
     expected: Vec<Map<String, Value>>,
+    /// What is otherwise where a fact holds (`#+FACT: {…}`): merged into every incident, null
+    /// taking a key away.
+    unless: Vec<(String, Map<String, Value>)>,
 }
 
 /// Reads the scenarios of a directory.
@@ -33,7 +36,15 @@ pub fn read(dir: &Path) -> Result<Vec<Scenario>> {
                 serde_json::from_str(line).with_context(|| format!("{}: {line}", path.display()))
             })
             .collect::<Result<_>>()?;
-        scenarios.push(Scenario { name, expected });
+        let unless = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("#+")?.split_once(": "))
+            .map(|(fact, map)| {
+                let map = serde_json::from_str(map);
+                Ok((fact.to_owned(), map.with_context(|| path.display().to_string())?))
+            })
+            .collect::<Result<_>>()?;
+        scenarios.push(Scenario { name, expected, unless });
     }
     scenarios.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(scenarios)
@@ -56,6 +67,9 @@ pub fn incidents(stream: &str) -> Vec<Value> {
     order.iter().filter_map(|id| last.remove(id)).collect()
 }
 
+/// The fault of a scenario nobody ran.
+pub const NOT_RUN: &str = "did not run";
+
 /// How one run of one scenario ended.
 pub struct Run {
     pub name: String,
@@ -64,8 +78,15 @@ pub struct Run {
 }
 
 /// Holds the incidents of a guest against what its scenarios expect. `ran` has a line a run:
-/// name and file system; `skipped` a name a line, of those that need what the kernel has not.
-pub fn judge(scenarios: &[Scenario], ran: &str, skipped: &str, incidents: &[Value]) -> Vec<Run> {
+/// name and file system; `skipped` a name a line, of those that need what the kernel has not;
+/// `facts` a fact of this guest a line.
+pub fn judge(
+    scenarios: &[Scenario],
+    ran: &str,
+    skipped: &str,
+    facts: &str,
+    incidents: &[Value],
+) -> Vec<Run> {
     let mut runs = Vec::new();
     let mut claimed = vec![false; incidents.len()];
     for line in ran.lines() {
@@ -83,7 +104,7 @@ pub fn judge(scenarios: &[Scenario], ran: &str, skipped: &str, incidents: &[Valu
             .collect();
         match scenarios.iter().find(|scenario| scenario.name == name) {
             None => faults.push("no such scenario".to_owned()),
-            Some(scenario) => compare(scenario, &dir, &mine, &mut faults),
+            Some(scenario) => compare(&scenario.expected(&dir, facts), &mine, &mut faults),
         }
         runs.push(Run { name: format!("{name} on {fs}"), faults });
     }
@@ -93,7 +114,7 @@ pub fn judge(scenarios: &[Scenario], ran: &str, skipped: &str, incidents: &[Valu
         !ran && !skipped.lines().any(|line| Some(line) == name)
     };
     for scenario in scenarios.iter().filter(missing) {
-        runs.push(Run { name: scenario.name.clone(), faults: vec!["did not run".to_owned()] });
+        runs.push(Run { name: scenario.name.clone(), faults: vec![NOT_RUN.to_owned()] });
     }
     for (incident, claimed) in incidents.iter().zip(claimed) {
         if !claimed {
@@ -112,9 +133,22 @@ fn concerns(incident: &Value, dir: &str) -> bool {
         .any(|value| plain(value).as_str().is_some_and(|text| text.starts_with(dir)))
 }
 
-fn compare(scenario: &Scenario, dir: &str, got: &[Map<String, Value>], faults: &mut Vec<String>) {
-    let expected: Vec<Map<String, Value>> =
-        scenario.expected.iter().map(|map| fill(map, dir)).collect();
+impl Scenario {
+    /// What must come of it in `dir` where `facts` hold.
+    fn expected(&self, dir: &str, facts: &str) -> Vec<Map<String, Value>> {
+        let mut expected = self.expected.clone();
+        let holds = |fact: &str| facts.lines().any(|line| line == fact);
+        for (_, other) in self.unless.iter().filter(|(fact, _)| holds(fact)) {
+            for map in &mut expected {
+                map.extend(other.clone());
+                map.retain(|_, value| !value.is_null());
+            }
+        }
+        expected.iter().map(|map| fill(map, dir)).collect()
+    }
+}
+
+fn compare(expected: &[Map<String, Value>], got: &[Map<String, Value>], faults: &mut Vec<String>) {
     if expected.len() != got.len() {
         let got: Vec<Value> = got.iter().cloned().map(Value::Object).collect();
         faults.push(format!(
@@ -129,6 +163,14 @@ fn compare(scenario: &Scenario, dir: &str, got: &[Map<String, Value>], faults: &
         let keys: std::collections::BTreeSet<&String> = want.keys().chain(got.keys()).collect();
         for key in keys {
             let (want, got) = (want.get(key), got.get(key));
+            if key == "says" {
+                // Of the summary a part is enough, and nothing if nothing is asked for.
+                let part = want.and_then(Value::as_str).unwrap_or_default();
+                if !got.and_then(Value::as_str).is_some_and(|summary| summary.contains(part)) {
+                    faults.push(format!("the summary does not say `{part}`: {got:?}"));
+                }
+                continue;
+            }
             if !matches(want, got) {
                 let show =
                     |value: Option<&Value>| value.map_or("nothing".to_owned(), Value::to_string);
@@ -167,6 +209,7 @@ fn normal(incident: &Value) -> Map<String, Value> {
             out.insert(key.to_owned(), value);
         }
     };
+    put("says", cause["summary"].clone());
     put("class", cause["class"].clone());
     put("confidence", cause["confidence"].clone());
     put("victim", plain(&incident["victim"]["comm"]));
@@ -196,6 +239,7 @@ fn normal(incident: &Value) -> Map<String, Value> {
     let other =
         |other: &Value| json!([plain(&other["comm"]), other["old_size"], other["new_size"]]);
     put("others", others.iter().map(other).collect());
+    put("host_path", plain(&incident["file"]["host_path"]));
     put("signal", incident["signal"]["code_name"].clone());
     put("disposition", incident["signal"]["disposition"].clone());
     put("outcome", incident["outcome"].clone());

@@ -79,6 +79,40 @@ pub fn run(wanted: &[String], host_only: bool, record: bool) -> Result<()> {
     Ok(())
 }
 
+/// Runs some scenarios only, and shows what people would read.
+///
+/// # Errors
+/// Where one failed.
+pub fn only(wanted: &[String], names: &[String]) -> Result<()> {
+    let scenarios = scenario::read(&root().join("xtask/guest/scenarios"))?;
+    let tree = Tree::build()?;
+    let mut failed = 0;
+    for kernel in kernels::fetch(wanted)? {
+        let boot = Boot {
+            kernel: &kernel,
+            initramfs: tree.pack(&kernel)?,
+            job: "matrix",
+            append: &format!("whybus.only={}", names.join("|")),
+            options: &[],
+            cpus: 2,
+            patience: Duration::from_secs(900),
+            label: "only",
+        };
+        let started = Instant::now();
+        let runs = boot.run().map(|(results, _)| {
+            println!("{}", text(&results, "replay.human"));
+            let mut runs = judged(&scenarios, &results, &text(&results, "out.json"));
+            runs.retain(|run| !run.faults.iter().any(|fault| fault == scenario::NOT_RUN));
+            let faults = parts(&text(&results, "statuses")).err().map(|e| vec![format!("{e:#}")]);
+            runs.extend(faults.map(|faults| Run { name: "parts".to_owned(), faults }));
+            runs
+        });
+        failed += report(&boot, runs, started.elapsed()).failed;
+    }
+    ensure!(failed == 0, "{failed} failed");
+    Ok(())
+}
+
 /// How one boot went.
 struct Report {
     kernel: String,
@@ -205,7 +239,7 @@ fn matrix(scenarios: &[Scenario], results: &Results) -> Vec<Run> {
 
 fn judged(scenarios: &[Scenario], results: &Results, out: &str) -> Vec<Run> {
     let (ran, skipped) = (text(results, "ran"), text(results, "skipped"));
-    scenario::judge(scenarios, &ran, &skipped, &scenario::incidents(out))
+    scenario::judge(scenarios, &ran, &skipped, &text(results, "facts"), &scenario::incidents(out))
 }
 
 fn locked(scenarios: &[Scenario], results: &Results) -> Vec<Run> {

@@ -24,7 +24,7 @@ use crate::{
     emit::{claim, emit, now},
     globals::{config, off},
     inode::inode,
-    maps::{FAULT, QUIET, READ_ERRORS, REPLAY, SHRINKS, STORMS, ShrinkKey, TOLD, VICTIMS},
+    maps::{FAULT, FORCED, QUIET, READ_ERRORS, REPLAY, SHRINKS, STORMS, ShrinkKey, TOLD, VICTIMS},
     path::{Walk, by_load, by_probe, source},
     read::{Probe, Ptr, Read, Typed},
     task,
@@ -136,6 +136,7 @@ pub fn force_sig_fault(ctx: FEntryContext) -> u32 {
 fn bus_forced(ctx: *mut c_void) -> u32 {
     let ctx = FEntryContext::new(ctx);
     let address: u64 = ctx.arg(2);
+    forced();
     // SAFETY: helpers; `data` outlives the call, which calls back at once.
     unsafe {
         if ctx.arg::<i32>(1) == BUS_ADRERR && told() != address & PAGE | 1 {
@@ -150,6 +151,20 @@ fn bus_forced(ctx: *mut c_void) -> u32 {
         }
     }
     0
+}
+
+/// The same where there is no bpf_find_vma: that the signal is no forgery.
+#[fentry(function = "force_sig_fault")]
+pub fn force_sig_fault_mark(ctx: FEntryContext) -> u32 {
+    if ctx.arg::<i32>(0) == SIGBUS {
+        forced();
+    }
+    0
+}
+
+#[inline(always)]
+fn forced() {
+    let _ = FORCED.insert(bpf_get_current_pid_tgid() as u32, 1, 0);
 }
 
 /// bpf_find_vma calls back with the mmap lock held for reading.

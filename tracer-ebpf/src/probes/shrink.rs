@@ -403,6 +403,12 @@ pub fn nfs_stale(ctx: RawTracePointContext) -> i32 {
 /// A shrink without a path to walk; the fault names the file. `end` is set where no exit follows.
 #[inline(always)]
 unsafe fn remote<R: Read>(host: Ptr, how: u32, new_size: i64, end: u64) -> Option<()> {
+    let tid = bpf_get_current_pid_tgid() as u32;
+    // SAFETY: a map value.
+    if INSIDE.get_ptr(tid).is_some_and(|outer| unsafe { (*outer).inode } == host as u64) {
+        // The reply to what this thread is doing itself.
+        return None;
+    }
     let scratch = claim::<Shrink, _>(&SHRINK, kind::SHRINK, ring::CHATTY)?;
     // SAFETY: a claimed scratch; `R` copes with any pointer.
     unsafe {

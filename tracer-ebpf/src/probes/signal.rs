@@ -11,7 +11,7 @@ use tracer_common::event::{Deliver, Signal, disposition, kind, ring};
 use crate::{
     emit::{claim, emit},
     globals::off,
-    maps::{DELIVER, QUIET, SIGNAL, VICTIMS},
+    maps::{DELIVER, FORCED, QUIET, SIGNAL, VICTIMS},
     read::{Probe, Ptr, Read, Typed},
     task,
 };
@@ -62,6 +62,11 @@ unsafe fn generated<R: Read>(info: Ptr, target: Ptr, group: i32, result: i32) ->
     // SAFETY: a claimed scratch; `R` and typed loads cope with any pointer.
     unsafe {
         let (code, address) = siginfo::<R>(info);
+        let tid = bpf_get_current_pid_tgid() as u32;
+        let forced = FORCED.get_ptr(tid).is_some();
+        if forced {
+            let _ = FORCED.remove(tid);
+        }
         if code > 0 && quiet() {
             return None;
         }
@@ -73,8 +78,10 @@ unsafe fn generated<R: Read>(info: Ptr, target: Ptr, group: i32, result: i32) ->
         (*event).address = address;
         (*event).group = group;
         (*event).result = result;
-        // Only a signal somebody sent has a sender worth naming.
-        if code <= 0 {
+        (*event).forced = forced as u32;
+        // Only a signal somebody sent has a sender worth naming; si_codes up to BUS_OBJERR are
+        // sent too if nothing forced them.
+        if code <= 0 || !forced && code <= 3 {
             task::current(&raw mut (*event).sender);
         }
         let tgid = (*event).target.tgid;

@@ -1,8 +1,8 @@
 //! What is asked about one event of the kernel, all of it within [`DEADLINE`].
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use super::{mount, process, space, view};
-use crate::event::model::{Event, Fault, Handler, Mount, Process, ProcessId, View};
+use super::{process, space, view};
+use crate::event::model::{Event, Fault, Handler, Mount, Process, ProcessId, Task, View};
 
 /// How long /proc and the file systems have to answer.
 pub const DEADLINE: Duration = Duration::from_millis(200);
@@ -10,9 +10,21 @@ pub const DEADLINE: Duration = Duration::from_millis(200);
 /// include/uapi/linux/magic.h
 const FUSE_SUPER_MAGIC: u64 = 0x6573_5546;
 
-/// What /proc tells of a process.
-pub fn of_process(id: ProcessId) -> Vec<Event> {
-    process::read(id).map(|process| Event::Process(Box::new(process))).into_iter().collect()
+/// Where we stand.
+#[derive(Debug, Clone)]
+pub struct Here {
+    /// Our mount namespace.
+    pub own: Option<u32>,
+    pub page_size: u64,
+    pub mounts: Arc<Vec<Mount>>,
+}
+
+/// What /proc tells of a task's process.
+pub fn of_process(task: &Task, mounts: &[Mount]) -> Vec<Event> {
+    process::read(task, mounts)
+        .map(|process| Event::Process(Box::new(process)))
+        .into_iter()
+        .collect()
 }
 
 /// What is left to say of a process that /proc did not tell of in time.
@@ -21,27 +33,27 @@ pub fn late(id: ProcessId) -> Event {
 }
 
 /// The victim of a fault, how it sees its file, and the room there is where the fault may be for
-/// lack of it. `own` is our mount namespace.
-pub fn of_fault(fault: &Fault, own: Option<u32>, page_size: u64) -> Vec<Event> {
-    let id = fault.actor.task.id;
+/// lack of it.
+pub fn of_fault(fault: &Fault, here: &Here) -> Vec<Event> {
+    let Here { own, mounts, .. } = here;
     let mut events = Vec::new();
-    let process = process::read(id);
+    let process = process::read(&fault.actor.task, mounts);
     let cgroup = process.as_ref().and_then(|process| process.cgroup.clone());
     events.extend(process.map(|process| Event::Process(Box::new(process))));
-    let view = view::read(fault, own);
+    let view = view::read(fault, *own);
     match fault.handler {
         Handler::PageMkwrite | Handler::ShmemFault | Handler::DaxIomapFault => {
-            events.extend(room(fault, view.as_ref(), page_size));
+            events.extend(room(fault, view.as_ref(), here));
         }
         // Before 5.16 no errno tells a dead server from a bad page.
         Handler::FilemapFault if fault.inode.magic == FUSE_SUPER_MAGIC => {
-            events.extend(room(fault, view.as_ref(), page_size));
+            events.extend(room(fault, view.as_ref(), here));
         }
         Handler::HugetlbFault => {
             let pages = space::huge_pages();
             let limit = pages
                 .zip(cgroup)
-                .and_then(|(pages, cgroup)| space::huge_limit(&mount::read(), &cgroup, pages.size));
+                .and_then(|(pages, cgroup)| space::huge_limit(mounts, &cgroup, pages.size));
             events.extend(pages.map(Event::HugePages));
             events.extend(limit.map(Event::HugeLimit));
         }
@@ -52,9 +64,9 @@ pub fn of_fault(fault: &Fault, own: Option<u32>, page_size: u64) -> Vec<Event> {
 }
 
 /// Room and quota of the fault's file system, through whichever namespace has it mounted.
-fn room(fault: &Fault, view: Option<&View>, page_size: u64) -> Vec<Event> {
+fn room(fault: &Fault, view: Option<&View>, here: &Here) -> Vec<Event> {
     let dev = fault.inode.id.dev;
-    let ours = mount::read().into_iter().find(|mount| mount.dev == dev);
+    let ours = here.mounts.iter().find(|mount| mount.dev == dev).cloned();
     let theirs = view.and_then(|view| Some((view.via, view.mounts.first()?.clone())));
     let (mount, point): (Mount, Vec<u8>) = match (ours, theirs) {
         (Some(mount), _) => (mount.clone(), mount.point),
@@ -67,7 +79,7 @@ fn room(fault: &Fault, view: Option<&View>, page_size: u64) -> Vec<Event> {
     };
     let space = space::read(dev, &point).map(Event::Space);
     let quota = (fault.handler == Handler::PageMkwrite)
-        .then(|| space::quota(fault, &mount, page_size))
+        .then(|| space::quota(fault, &mount, here.page_size))
         .flatten()
         .map(Event::Quota);
     space.into_iter().chain(quota).collect()

@@ -1,9 +1,10 @@
 //! Processes: what /proc still tells of one. Every field may be missing; none may block long.
 use std::{fs, io::Read as _, os::unix::ffi::OsStringExt as _};
 
+use super::cgroup;
 use crate::event::{
     decode::arguments,
-    model::{Ancestor, Bytes, Mapper, Process, ProcessId},
+    model::{Ancestor, Bytes, Mapper, Mount, Process, ProcessId, Task},
 };
 
 /// Longest command line kept, in bytes: enough for any `java -cp …` worth reading.
@@ -20,18 +21,23 @@ impl Process {
     }
 }
 
-/// Reads what /proc tells of `id`; `None` if it is gone or its pid now names another process.
-pub fn read(id: ProcessId) -> Option<Process> {
-    let stat = Stat::read(id.tgid)?;
-    if id.start != 0 && id.start / NS_PER_TICK != stat.start_ticks {
-        return None;
-    }
+/// Reads what /proc tells of a task's process; `None` if there is nothing to tell: it is gone, its
+/// pid now names another process, and its cgroup is gone too.
+pub fn read(task: &Task, mounts: &[Mount]) -> Option<Process> {
+    let id = task.id;
+    let by_id = || cgroup::path(task.cgroup?, mounts);
+    let stat = Stat::read(id.tgid)
+        .filter(|stat| id.start == 0 || id.start / NS_PER_TICK == stat.start_ticks);
+    let Some(stat) = stat else {
+        let cgroup = Some(by_id()?);
+        return Some(Process { cgroup, late: false, ..Process::late(id) });
+    };
     Some(Process {
         id,
         exe: fs::read_link(format!("/proc/{}/exe", id.tgid))
             .ok()
             .map(|path| path.into_os_string().into_vec()),
-        cgroup: cgroup(id.tgid),
+        cgroup: by_id().filter(|path| *path != b"/").or_else(|| of_process(id.tgid)),
         cmdline: cmdline(id.tgid),
         ancestors: ancestors(stat.ppid),
         late: false,
@@ -45,7 +51,7 @@ pub fn mapper(tgid: u32) -> Option<Mapper> {
 }
 
 /// The v2 path, or else the longest of the v1 hierarchies: the one somebody put it into.
-fn cgroup(tgid: u32) -> Option<Bytes> {
+fn of_process(tgid: u32) -> Option<Bytes> {
     let text = fs::read(format!("/proc/{tgid}/cgroup")).ok()?;
     let paths =
         text.split(|b| *b == b'\n').filter_map(|line| line.splitn(3, |b| *b == b':').nth(2));
@@ -115,16 +121,27 @@ mod tests {
         }
     }
 
+    fn task(start: u64) -> Task {
+        Task {
+            id: ProcessId { tgid: std::process::id(), start },
+            tid: std::process::id(),
+            uid: 0,
+            ns_tgid: None,
+            cgroup: None,
+            kthread: false,
+            comm: Vec::new(),
+            thread_comm: Vec::new(),
+        }
+    }
+
     #[test]
     fn we_are_a_process_ourselves() {
-        let id = ProcessId { tgid: std::process::id(), start: 0 };
-        let process = read(id).expect("/proc/self");
+        let process = read(&task(0), &[]).expect("/proc/self");
         assert!(process.exe.is_some() && process.cmdline.is_some());
     }
 
     #[test]
     fn a_reused_pid_is_another_process() {
-        let id = ProcessId { tgid: std::process::id(), start: 1 };
-        assert_eq!(read(id), None);
+        assert_eq!(read(&task(1), &[]), None);
     }
 }

@@ -185,6 +185,10 @@ fn signal(b: &mut &[u8]) -> Signal {
         number: b.get_i32_le(),
         code: b.get_i32_le(),
         result: b.get_i32_le(),
+        forced: {
+            b.advance(4);
+            b.get_u32_le() != 0
+        },
     }
 }
 

@@ -331,6 +331,8 @@ pub struct Signal {
     pub address: u64,
     /// TRACE_SIGNAL_*: 0 is delivered, 1 ignored.
     pub result: i32,
+    /// It came by way of force_sig_fault: no process wrote its si_code.
+    pub forced: bool,
 }
 
 /// What a task does with a signal.

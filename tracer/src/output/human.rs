@@ -10,9 +10,9 @@ use crate::{
     correlate::{
         engine::{Counts, Gap},
         incident::{File, Incident, Outcome, Truncation, ancestors, cmdline},
-        rules::{Confidence, truncated::how},
+        rules::{Class, Confidence, truncated::how},
     },
-    event::model::{Actor, Host, How, Mapper, Mode, Process, Shrink},
+    event::model::{Actor, Blind, Host, How, Mapper, Mode, Process, Shrink},
 };
 
 /// How to print.
@@ -41,8 +41,16 @@ pub fn watching(host: &Host, style: &Style) -> Vec<u8> {
         escape(host.release.as_bytes()),
         style.at(host, host.since),
     );
-    for blind in &host.blind {
-        let what = format!("{} ({}); blind for: {}", blind.hook, blind.reason, blind.causes);
+    // Hooks that are missing for one thing together are told together.
+    for (i, blind) in host.blind.iter().enumerate() {
+        let same = |other: &&Blind| other.causes == blind.causes;
+        if host.blind[..i].iter().any(|other| same(&other)) {
+            continue;
+        }
+        let hooks: Vec<&str> =
+            host.blind.iter().filter(same).map(|blind| blind.hook.as_str()).collect();
+        let hooks = hooks.join(", ");
+        let what = format!("{hooks} ({}); blind for: {}", blind.reason, blind.causes);
         out.push_str(&format!("{} {}\n", style.paint("33", "missing"), escape(what.as_bytes())));
     }
     out.into_bytes()
@@ -259,15 +267,16 @@ fn touch(incident: &Incident, host: &Host) -> Option<String> {
     let fault = incident.fault.as_ref()?;
     let Some(offset) = incident.file_offset(host.page_size) else {
         let mapping = fault.mapping().map_or_else(|| "anonymous memory".to_owned(), |m| escape(&m));
-        return Some(format!(
-            "{} in {mapping}, at {:#x}",
-            json::access(fault.access).unwrap_or("touch"),
-            fault.address
-        ));
+        let access = json::access(fault.access).map_or_else(String::new, |a| format!("{a} in "));
+        return Some(format!("{access}{mapping}, at {:#x}", fault.address));
     };
+    let access =
+        json::access(fault.access).map_or_else(String::new, |access| format!("{access} at "));
+    if incident.cause.class == Class::DeviceMapping {
+        return Some(format!("{access}offset {} ({offset}) of what it maps", size(offset)));
+    }
     Some(format!(
-        "{} at offset {} ({offset}) of a file that is now {}",
-        json::access(fault.access).unwrap_or("touch"),
+        "{access}offset {} ({offset}) of a file that is now {}",
         size(offset),
         size(fault.inode.size),
     ))

@@ -60,6 +60,8 @@ enum Needs {
     ReadKernel,
     /// `bpf_find_vma`, and a prototype.
     FindVma,
+    /// A prototype, where bpf_find_vma is missing.
+    NoFindVma,
 }
 
 const VM_FAULT: Needs = Needs::Prototype { params: 1, key: (0, "vm_fault") };
@@ -158,6 +160,14 @@ pub const PROBES: &[Probe] = &[
         needs: Needs::FindVma,
         module: None,
         blind: DEVICES,
+    },
+    Probe {
+        program: "force_sig_fault_mark",
+        hook: Hook::Fentry("force_sig_fault"),
+        role: "forced signals",
+        needs: Needs::NoFindVma,
+        module: None,
+        blind: "forged signals: an si_code that a process made up for itself",
     },
     Probe {
         program: "do_fault",
@@ -354,6 +364,10 @@ pub fn choose(facts: &Facts) -> Plan {
             plan.pending.push(probe);
             continue;
         }
+        if matches!(probe.needs, Needs::NoFindVma) && facts.allowed.find_vma {
+            // Another program does this too.
+            continue;
+        }
         match unfit(probe, facts) {
             None => {
                 plan.missing.retain(|missing| missing.probe.role != probe.role);
@@ -395,7 +409,7 @@ fn unfit(probe: &Probe, facts: &Facts) -> Option<String> {
         Needs::FindVma if !facts.allowed.find_vma => {
             Some("this kernel has no bpf_find_vma (before 5.17)".to_owned())
         }
-        Needs::FindVma => (params.len() != 3).then(|| foreign(probe, params)),
+        Needs::FindVma | Needs::NoFindVma => (params.len() != 3).then(|| foreign(probe, params)),
         Needs::ReadKernel if facts.allowed.read_kernel => None,
         Needs::ReadKernel => Some("lockdown forbids bpf_probe_read_kernel".to_owned()),
         Needs::Prototype { params: count, key: (index, target) } => {

@@ -203,6 +203,7 @@ impl Evidence<'_> {
 const RULES: [fn(&Evidence<'_>) -> Option<Verdict>; 15] = [
     special_mapping::judge,
     userfaultfd::judge,
+    sent::judge,
     hardware::judge,
     device_mapping::judge,
     truncated::judge,
@@ -214,7 +215,6 @@ const RULES: [fn(&Evidence<'_>) -> Option<Verdict>; 15] = [
     shm_full::judge,
     huge_pages::judge,
     read_error::judge,
-    sent::judge,
     unknown::judge,
 ];
 
@@ -344,7 +344,7 @@ mod samples {
 
     pub fn signal(code: i32) -> Signal {
         let (target, sender) = (actor(VICTIM).task, actor(2));
-        Signal { target, sender, number: 7, code, address: 0, result: 0 }
+        Signal { target, sender, number: 7, code, address: 0, result: 0, forced: false }
     }
 
     pub fn evidence<'a>(fault: &'a Fault, shrinks: &'a [Shrink]) -> Evidence<'a> {

@@ -5,21 +5,27 @@ use crate::{event::model::Handler, output::format::size};
 const ADVICE: &str = "free space on that file system; or reserve the blocks before mapping, with \
                       posix_fallocate(3), which fails with ENOSPC instead";
 
+/// Bytes a full file system may keep for itself.
+const SPARE: u64 = 256 << 10;
+
 pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     let fault = evidence.inside(Handler::PageMkwrite)?;
     let space = evidence.space.filter(|space| space.errno.is_none())?;
     let page = evidence.host.page_size;
-    // Every inode gone while blocks are left fails no write to an open file.
-    if space.free >= page {
-        return None;
-    }
+    // Every inode gone while blocks are left fails no write to an open file. What is left may be
+    // set aside for the file system's own records: xfs gives up with some blocks to spare.
+    let confidence = match space.free {
+        free if free < page => Confidence::Proven,
+        free if free < SPARE => Confidence::Likely,
+        _ => return None,
+    };
     let summary = format!(
         "no room for the page: the file system of {} has {} left; the page is a hole of a file of {}",
         size(space.total),
         size(space.free),
         size(fault.inode.size),
     );
-    Some(Verdict::new(Class::NoSpace, Confidence::Proven, summary, ADVICE))
+    Some(Verdict::new(Class::NoSpace, confidence, summary, ADVICE))
 }
 
 #[cfg(test)]
@@ -33,6 +39,8 @@ mod tests {
         let mut evidence = evidence(&fault, &[]);
         evidence.space = Some(space(0));
         assert_eq!(judge(&evidence).class, Class::NoSpace);
+        evidence.space = Some(space(20 << 10));
+        assert_eq!(judge(&evidence).confidence, Confidence::Likely);
         // Room is left: a quota, or an error of the device.
         evidence.space = Some(space(1 << 20));
         assert_eq!(judge(&evidence).class, Class::Unknown);

@@ -8,7 +8,11 @@ const ADVICE_STALE: &str = "the server no longer knows the file (removed or repl
                             restart what maps it";
 const ADVICE_FUSE: &str = "the FUSE server is gone: restart it, then what maps its files";
 
+/// include/uapi/linux/magic.h
+const NFS_SUPER_MAGIC: u64 = 0x6969;
+
 const EIO: i32 = -5;
+const EBADF: i32 = -9;
 /// fs/fuse/dev.c: what is under way when the server dies, and what comes after.
 const ECONNABORTED: i32 = -103;
 const ENOTCONN: i32 = -107;
@@ -34,6 +38,12 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
             Class::FuseGone,
             "the FUSE server is gone (statfs right after: ENOTCONN)",
             ADVICE_FUSE,
+        ),
+        // fs/nfs/nfs4proc.c nfs4_state_mark_open_context_bad: the server has dropped the open file.
+        Some(EBADF) if fault.inode.magic == NFS_SUPER_MAGIC => proven(
+            Class::StaleHandle,
+            "the server has dropped the open file, and does not give it back (EBADF)",
+            ADVICE_STALE,
         ),
         Some(EIO) => proven(Class::ReadError, "input/output error (EIO)", ADVICE),
         Some(errno) => proven(Class::ReadError, &format!("errno {}", errno.unsigned_abs()), ADVICE),

@@ -5,8 +5,23 @@ const ADVICE: &str = "no memory access failed: ask whoever sent the signal";
 
 pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     let signal = evidence.signal?;
-    if evidence.fault.is_some() || signal.code > 0 {
+    if evidence.fault.is_some() {
         return None;
+    }
+    let own = signal.sender.task.id.same(signal.target.id);
+    if signal.code > 0 {
+        // Only to itself may a process send what looks like a fault (kernel/signal.c
+        // do_rt_sigqueueinfo).
+        let watched = evidence.host.hooks.iter().any(|hook| hook == "fentry force_sig_fault");
+        let by_fault = signal.forced || !(1..=3).contains(&signal.code);
+        if by_fault || !watched || evidence.lossy {
+            return None;
+        }
+        let summary = format!(
+            "sent by the process to itself with a made-up si_code of {}: no fault raised it",
+            signal.code
+        );
+        return Some(Verdict::new(Class::Sent, Confidence::Proven, summary, ADVICE));
     }
     let call = match signal.code {
         0 => "kill(2)",
@@ -14,7 +29,6 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         -6 => "tgkill(2)",
         _ => "another process",
     };
-    let own = signal.sender.task.id.same(signal.target.id);
     let summary = format!("sent by {call}{}", if own { ", by the process to itself" } else { "" });
     Some(Verdict::new(Class::Sent, Confidence::Proven, summary, ADVICE))
 }
@@ -22,6 +36,18 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 #[cfg(test)]
 mod tests {
     use super::super::{samples::*, *};
+
+    #[test]
+    fn a_fault_that_nothing_forced_is_made_up() {
+        let signal = signal(2);
+        let hooks = vec!["fentry force_sig_fault".to_owned()];
+        let host = Host { hooks, ..without_fault(&signal).host.clone() };
+        let watched = |signal| Evidence { host: &host, ..without_fault(signal) };
+        assert_eq!(judge(&watched(&signal)).class, Class::Sent);
+        assert_eq!(judge(&without_fault(&signal)).class, Class::Unknown);
+        let forced = Signal { forced: true, ..signal.clone() };
+        assert_eq!(judge(&watched(&forced)).class, Class::Unknown);
+    }
 
     #[test]
     fn a_code_of_zero_or_less_was_sent() {

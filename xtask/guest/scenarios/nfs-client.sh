@@ -1,0 +1,19 @@
+# A file on NFS is overwritten by another client.
+#fs: ext4
+#: {"mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "class": "shrunk-elsewhere", "confidence": "proven", "victim": "reader", "access": "read", "offset": 81000, "size": 4096, "path": "$D/a/live", "how": "an attribute update", "old": 102400, "new": 4096}
+#+linux-5.10: {"confidence": "likely", "how": null, "old": null, "new": null}
+. /lib.sh
+. /nfs.sh
+nfs "$D/a"
+nfs "$D/b"
+make a/live 102400
+make new 4096
+sync
+reading "$D/a/live" 81000 wait
+cp new b/live || exit 99
+sync b/live
+[ "$(stat -c %s a/live)" = 4096 ] || exit 99
+: >a/live.go
+wait $victim
+rm a/*
+umount a b

@@ -1,0 +1,13 @@
+# A write into a hole by a user whose quota is used up, on an ext4 with room.
+#fs: ext4
+#: {"mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "class": "quota", "confidence": "proven", "victim": "writer", "access": "write", "offset": {"most": 1048575}, "size": 1048576, "path": "$D/quota/hole"}
+. /lib.sh
+load quota_v2
+mkdir quota
+mke2fs -q -t ext4 -m 0 -O quota -E quotatype=usrquota -F /dev/vdc || exit 99
+mount -t ext4 -o usrquota /dev/vdc quota || exit 99
+truncate -s 1M quota/hole
+chown 65534 quota/hole
+limit /dev/vdc 65534 64 || exit 99
+busybox su -s /bin/sh nobody -c "writer $D/quota/hole"
+umount quota
