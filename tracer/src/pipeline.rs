@@ -23,7 +23,7 @@ use crate::{
         facts::{self, DEADLINE, Here},
         mappers::Lookout,
         mount,
-        patience::Patience,
+        patience::{Patience, Subject},
         view,
     },
     event::{
@@ -133,6 +133,7 @@ pub fn host(facts: &Facts, armed: &Armed) -> Host {
         since: now(),
         wall: wall(),
         page_size: page_size(),
+        pid: std::process::id(),
         mnt_ns: view::own(),
         hooks,
         blind,
@@ -372,7 +373,7 @@ impl Sink<'_> {
                 self.fault(fault)?;
             }
             Event::Shrink(shrink) if !shrink.replayed => {
-                self.process(&shrink.actor.task)?;
+                self.process(&shrink.actor.task, shrink.actor.lacks_cmdline())?;
                 // Shrinks may be many.
                 if shrink.mapped && self.mounted.elapsed() > ACCOUNTS {
                     self.mounts()?;
@@ -382,8 +383,8 @@ impl Sink<'_> {
                 }
             }
             Event::Signal(signal) if signal.code <= 0 => {
-                self.process(&signal.target)?;
-                self.process(&signal.sender.task)?;
+                self.process(&signal.target, true)?;
+                self.process(&signal.sender.task, signal.sender.lacks_cmdline())?;
             }
             _ => {}
         }
@@ -400,19 +401,21 @@ impl Sink<'_> {
         }
     }
 
-    fn process(&mut self, task: &Task) -> Result<()> {
+    fn process(&mut self, task: &Task, wanted: bool) -> Result<()> {
         let (asked, mounts, id) = (task.clone(), Arc::clone(&self.mounts), task.id);
-        let ask = move || facts::of_process(&asked, &mounts);
-        let told = self.patience.within(id.tgid, DEADLINE, ask);
+        let ask = move || facts::of_process(&asked, wanted, &mounts);
+        let told = self.patience.within(Subject::Process(id), DEADLINE, ask);
         self.notes(told.unwrap_or_else(|| vec![facts::late(id)]))
     }
 
     fn fault(&mut self, fault: &Fault) -> Result<()> {
+        self.process(&fault.actor.task, fault.actor.lacks_cmdline())?;
         let Host { mnt_ns: own, page_size, .. } = *self.engine.host();
         let here = Here { own, page_size, mounts: Arc::clone(&self.mounts) };
-        let (asked, id) = (fault.clone(), fault.actor.task.id);
-        let told = self.patience.within(id.tgid, DEADLINE, move || facts::of_fault(&asked, &here));
-        self.notes(told.unwrap_or_else(|| vec![facts::late(id)]))
+        let asked = fault.clone();
+        let subject = Subject::FileSystem(fault.inode.id.dev);
+        let told = self.patience.within(subject, DEADLINE, move || facts::of_fault(&asked, &here));
+        self.notes(told.unwrap_or_else(|| facts::unanswered(fault).into_iter().collect()))
     }
 
     fn notes(&mut self, events: Vec<Event>) -> Result<()> {

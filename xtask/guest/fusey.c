@@ -1,6 +1,6 @@
 // gcc: -I/usr/include/fuse3 -lfuse3 -lpthread -ldl
 // fusey DIR: a FUSE server with one file, DIR/file, of 100 KiB. SIGUSR1 makes it 4 KiB long.
-// Reads of DIR/file from 40 KiB on fail with EIO once DIR.eio is there, and never return once
+// Reads of DIR/file from 40 KiB on fail with EIO once DIR.eio is there. statfs(2) never returns once
 // DIR.hang is.
 #define FUSE_USE_VERSION 31
 #include <errno.h>
@@ -57,12 +57,8 @@ static int on_truncate(const char *path, off_t to, struct fuse_file_info *info) 
 
 static int on_read(const char *path, char *out, size_t n, off_t at, struct fuse_file_info *info) {
     (void)path, (void)info;
-    if (at + (off_t)n > 40960) {
-        if (flag("eio"))
-            return -EIO;
-        while (flag("hang"))
-            sleep(1);
-    }
+    if (at + (off_t)n > 40960 && flag("eio"))
+        return -EIO;
     if (at >= size)
         return 0;
     if (at + (off_t)n > size)
@@ -77,6 +73,14 @@ static int on_write(const char *path, const char *in, size_t n, off_t at,
     if (at + (off_t)n > size)
         size = at + n;
     return n;
+}
+
+static int on_statfs(const char *path, struct statvfs *out) {
+    (void)path;
+    while (flag("hang"))
+        sleep(1);
+    memset(out, 0, sizeof *out);
+    return 0;
 }
 
 static void *on_init(struct fuse_conn_info *conn, struct fuse_config *config) {
@@ -94,6 +98,7 @@ int main(int argc, char **argv) {
     static const struct fuse_operations operations = {
         .getattr = on_getattr, .open = on_open, .truncate = on_truncate,
         .read = on_read,       .write = on_write, .init = on_init,
+        .statfs = on_statfs,
     };
     char *args[] = {argv[0], "-f", argv[1], NULL};
     return fuse_main(3, args, &operations, NULL);

@@ -7,10 +7,11 @@ int main(int argc, char **argv) {
     check(fd >= 0, argv[1]);
     volatile char *p = map(fd, size_of(fd));
     long offset = atol(argv[2]);
-    if (argc == 3)
+    int waits = argc > 3 && !strcmp(argv[3], "wait");
+    if (!waits)
         (void)p[offset];
     say(argv[1], "ready");
-    if (argc > 3)
+    if (waits)
         await(argv[1], "go");
     for (;;) {
         (void)p[offset];

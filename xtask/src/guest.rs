@@ -61,7 +61,7 @@ impl Tree {
         fs::write(dir.join("etc/group"), "root:x:0:\nnogroup:x:65534:\n")?;
         compile(&bin)?;
         let guest = root().join("xtask/guest");
-        for sub in ["jobs", "scenarios", "lockdown"] {
+        for sub in ["jobs", "scenarios", "lockdown", "python"] {
             call(Command::new("cp").arg("-r").arg(guest.join(sub)).arg(dir.join(sub)))?;
         }
         for script in ["lib.sh", "nfs.sh", "fuse.sh"] {

@@ -239,7 +239,23 @@ fn normal(incident: &Value) -> Map<String, Value> {
     let other =
         |other: &Value| json!([plain(&other["comm"]), other["old_size"], other["new_size"]]);
     put("others", others.iter().map(other).collect());
-    put("host_path", plain(&incident["file"]["host_path"]));
+    // Only of a victim in other namespaces.
+    let host_path = plain(&incident["file"]["host_path"]);
+    if let Some(path) = host_path.as_str() {
+        let words = path.split('/').map(|word| match word.parse::<u32>() {
+            Ok(_) => "N",
+            Err(_) => word,
+        });
+        put("host_path", words.collect::<Vec<_>>().join("/").into());
+        let mount = &incident["file"]["mount"];
+        let (point, source) = (plain(&mount["point"]), plain(&mount["source"]));
+        let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
+        put("mount", format!("{} on {}", text(&source), text(&point)).into());
+    }
+    let victim = &incident["victim"];
+    if victim["ns_pid"] != victim["pid"] {
+        put("ns_pid", victim["ns_pid"].clone());
+    }
     put("signal", incident["signal"]["code_name"].clone());
     put("disposition", incident["signal"]["disposition"].clone());
     put("outcome", incident["outcome"].clone());

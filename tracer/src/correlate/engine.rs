@@ -276,6 +276,10 @@ impl Engine {
 
     fn fault(&mut self, time: u64, fault: Fault) {
         let task = &fault.actor.task;
+        if task.id.tgid == self.host.pid && fault.mode != Mode::User {
+            // We asked /proc for a page that is not to be had; nobody else noticed.
+            return;
+        }
         let newer = self.shrinks.get(&fault.inode.ptr).and_then(VecDeque::back);
         let newer = newer.map(|shrink| shrink.begin);
         let known = self.open.iter_mut().rev().find(|open| {

@@ -2,7 +2,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{process, space, view};
-use crate::event::model::{Event, Fault, Handler, Mount, Process, ProcessId, Task, View};
+use crate::event::model::{Event, Fault, Handler, Mount, Process, ProcessId, Space, Task, View};
 
 /// How long /proc and the file systems have to answer.
 pub const DEADLINE: Duration = Duration::from_millis(200);
@@ -19,9 +19,9 @@ pub struct Here {
     pub mounts: Arc<Vec<Mount>>,
 }
 
-/// What /proc tells of a task's process.
-pub fn of_process(task: &Task, mounts: &[Mount]) -> Vec<Event> {
-    process::read(task, mounts)
+/// What /proc tells of a task's process, its command line if that is `wanted`.
+pub fn of_process(task: &Task, wanted: bool, mounts: &[Mount]) -> Vec<Event> {
+    process::read(task, wanted, mounts)
         .map(|process| Event::Process(Box::new(process)))
         .into_iter()
         .collect()
@@ -32,35 +32,43 @@ pub fn late(id: ProcessId) -> Event {
     Event::Process(Box::new(Process::late(id)))
 }
 
-/// The victim of a fault, how it sees its file, and the room there is where the fault may be for
-/// lack of it.
+/// How the victim of a fault sees its file, and the room there is where the fault may be for lack
+/// of it.
 pub fn of_fault(fault: &Fault, here: &Here) -> Vec<Event> {
     let Here { own, mounts, .. } = here;
     let mut events = Vec::new();
-    let process = process::read(&fault.actor.task, mounts);
-    let cgroup = process.as_ref().and_then(|process| process.cgroup.clone());
-    events.extend(process.map(|process| Event::Process(Box::new(process))));
     let view = view::read(fault, *own);
-    match fault.handler {
-        Handler::PageMkwrite | Handler::ShmemFault | Handler::DaxIomapFault => {
-            events.extend(room(fault, view.as_ref(), here));
-        }
-        // Before 5.16 no errno tells a dead server from a bad page.
-        Handler::FilemapFault if fault.inode.magic == FUSE_SUPER_MAGIC => {
-            events.extend(room(fault, view.as_ref(), here));
-        }
-        Handler::HugetlbFault => {
-            let pages = space::huge_pages();
-            let limit = pages
-                .zip(cgroup)
-                .and_then(|(pages, cgroup)| space::huge_limit(mounts, &cgroup, pages.size));
-            events.extend(pages.map(Event::HugePages));
-            events.extend(limit.map(Event::HugeLimit));
-        }
-        _ => {}
+    if wants_room(fault) {
+        events.extend(room(fault, view.as_ref(), here));
+    }
+    if fault.handler == Handler::HugetlbFault {
+        let pages = space::huge_pages();
+        let cgroup = process::cgroup(&fault.actor.task, mounts);
+        let limit = pages
+            .zip(cgroup)
+            .and_then(|(pages, cgroup)| space::huge_limit(mounts, &cgroup, pages.size));
+        events.extend(pages.map(Event::HugePages));
+        events.extend(limit.map(Event::HugeLimit));
     }
     events.extend(view.map(Event::View));
     events
+}
+
+/// What is left to say of a fault whose file system did not answer in time.
+pub fn unanswered(fault: &Fault) -> Option<Event> {
+    let (total, free, free_inodes) = (0, 0, 0);
+    let errno = Some(libc::ETIMEDOUT);
+    let dev = fault.inode.id.dev;
+    wants_room(fault).then_some(Event::Space(Space { dev, total, free, free_inodes, errno }))
+}
+
+fn wants_room(fault: &Fault) -> bool {
+    match fault.handler {
+        Handler::PageMkwrite | Handler::ShmemFault | Handler::DaxIomapFault => true,
+        // Before 5.16 no errno tells a dead server from a bad page.
+        Handler::FilemapFault => fault.inode.magic == FUSE_SUPER_MAGIC,
+        _ => false,
+    }
 }
 
 /// Room and quota of the fault's file system, through whichever namespace has it mounted.

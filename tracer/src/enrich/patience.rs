@@ -11,12 +11,21 @@ use std::{
     time::Duration,
 };
 
+use crate::event::model::{Dev, ProcessId};
+
 /// Threads that hang before nobody is asked any more.
 const HANGING: usize = 8;
-/// Processes remembered to hang whoever asks about them.
+/// Subjects remembered to hang whoever asks about them.
 const KNOWN: usize = 1024;
 
 type Question = Box<dyn FnOnce() + Send>;
+
+/// What is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Subject {
+    Process(ProcessId),
+    FileSystem(Dev),
+}
 
 /// A thread that asks, replaced when it hangs.
 #[derive(Default)]
@@ -24,8 +33,8 @@ pub struct Patience {
     worker: Option<SyncSender<Question>>,
     /// Threads that are hanging now.
     hanging: Arc<AtomicUsize>,
-    /// Processes that made one hang: not asked about again.
-    known: HashSet<u32>,
+    /// What made one hang: not asked about again.
+    known: HashSet<Subject>,
 }
 
 /// Of one question: who of the two is done with it first.
@@ -34,14 +43,14 @@ const ANSWERED: u8 = 1;
 const GIVEN_UP: u8 = 2;
 
 impl Patience {
-    /// What `ask`, about process `tgid`, gives within `deadline`.
+    /// What `ask` gives within `deadline`.
     pub fn within<T: Send + 'static>(
         &mut self,
-        tgid: u32,
+        about: Subject,
         deadline: Duration,
         ask: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        if self.known.contains(&tgid) {
+        if self.known.contains(&about) {
             return None;
         }
         let (answer, wait) = mpsc::sync_channel(1);
@@ -71,7 +80,7 @@ impl Patience {
         if self.known.len() == KNOWN {
             self.known.clear();
         }
-        self.known.insert(tgid);
+        self.known.insert(about);
         None
     }
 }
@@ -89,15 +98,19 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(60);
 
+    fn process(tgid: u32) -> Subject {
+        Subject::Process(ProcessId { tgid, start: 0 })
+    }
+
     #[test]
     fn who_hangs_is_left_alone_and_others_are_asked() {
         let mut patience = Patience::default();
-        assert_eq!(patience.within(1, LONG, || 1), Some(1));
+        assert_eq!(patience.within(process(1), LONG, || 1), Some(1));
         let (hold, hanging) = mpsc::channel::<()>();
         let hang = move || hanging.recv().is_ok();
-        assert_eq!(patience.within(2, Duration::from_millis(10), hang), None);
-        assert_eq!(patience.within(2, LONG, || 2), None);
-        assert_eq!(patience.within(3, LONG, || 3), Some(3));
+        assert_eq!(patience.within(process(2), Duration::from_millis(10), hang), None);
+        assert_eq!(patience.within(process(2), LONG, || 2), None);
+        assert_eq!(patience.within(process(3), LONG, || 3), Some(3));
         assert_eq!(patience.hanging.load(Ordering::Acquire), 1);
         drop(hold);
         while patience.hanging.load(Ordering::Acquire) != 0 {
@@ -109,6 +122,6 @@ mod tests {
     fn too_many_that_hang_are_enough() {
         let mut patience = Patience::default();
         patience.hanging.store(HANGING, Ordering::Release);
-        assert_eq!(patience.within(1, LONG, || 1), None);
+        assert_eq!(patience.within(process(1), LONG, || 1), None);
     }
 }

@@ -23,13 +23,14 @@ impl Process {
 
 /// Reads what /proc tells of a task's process; `None` if there is nothing to tell: it is gone, its
 /// pid now names another process, and its cgroup is gone too.
-pub fn read(task: &Task, mounts: &[Mount]) -> Option<Process> {
+///
+/// The command line is read only if it is `wanted`: that can hang.
+pub fn read(task: &Task, wanted: bool, mounts: &[Mount]) -> Option<Process> {
     let id = task.id;
-    let by_id = || cgroup::path(task.cgroup?, mounts);
     let stat = Stat::read(id.tgid)
         .filter(|stat| id.start == 0 || id.start / NS_PER_TICK == stat.start_ticks);
     let Some(stat) = stat else {
-        let cgroup = Some(by_id()?);
+        let cgroup = Some(cgroup::path(task.cgroup?, mounts)?);
         return Some(Process { cgroup, late: false, ..Process::late(id) });
     };
     Some(Process {
@@ -37,8 +38,8 @@ pub fn read(task: &Task, mounts: &[Mount]) -> Option<Process> {
         exe: fs::read_link(format!("/proc/{}/exe", id.tgid))
             .ok()
             .map(|path| path.into_os_string().into_vec()),
-        cgroup: by_id().filter(|path| *path != b"/").or_else(|| of_process(id.tgid)),
-        cmdline: cmdline(id.tgid),
+        cgroup: cgroup(task, mounts),
+        cmdline: wanted.then(|| cmdline(id.tgid)).flatten(),
         ancestors: ancestors(stat.ppid),
         late: false,
     })
@@ -48,6 +49,13 @@ pub fn read(task: &Task, mounts: &[Mount]) -> Option<Process> {
 pub fn mapper(tgid: u32) -> Option<Mapper> {
     let Stat { comm, start_ticks, .. } = Stat::read(tgid)?;
     Some(Mapper { id: ProcessId { tgid, start: start_ticks * NS_PER_TICK }, comm })
+}
+
+/// A task's cgroup: by the id the kernel told, or by /proc.
+pub fn cgroup(task: &Task, mounts: &[Mount]) -> Option<Bytes> {
+    let by_id = task.cgroup.and_then(|id| cgroup::path(id, mounts));
+    // A task that is only in v1 hierarchies is in the root of the v2 one.
+    by_id.filter(|path| *path != b"/").or_else(|| of_process(task.id.tgid))
 }
 
 /// The v2 path, or else the longest of the v1 hierarchies: the one somebody put it into.
@@ -136,12 +144,12 @@ mod tests {
 
     #[test]
     fn we_are_a_process_ourselves() {
-        let process = read(&task(0), &[]).expect("/proc/self");
+        let process = read(&task(0), true, &[]).expect("/proc/self");
         assert!(process.exe.is_some() && process.cmdline.is_some());
     }
 
     #[test]
     fn a_reused_pid_is_another_process() {
-        assert_eq!(read(&task(1), &[]), None);
+        assert_eq!(read(&task(1), true, &[]), None);
     }
 }

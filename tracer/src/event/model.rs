@@ -71,6 +71,13 @@ pub struct Actor {
     pub partial: bool,
 }
 
+impl Actor {
+    /// Whether its command line is not known whole.
+    pub fn lacks_cmdline(&self) -> bool {
+        !self.task.kthread && (self.cmdline.is_none() || self.cmdline_cut)
+    }
+}
+
 /// Identity of an inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct InodeId {
@@ -515,6 +522,8 @@ pub struct Host {
     /// CLOCK_REALTIME − CLOCK_BOOTTIME, ns.
     pub wall: i64,
     pub page_size: u64,
+    /// The tracer's own tgid.
+    pub pid: u32,
     /// Mount namespace of the tracer, if known.
     pub mnt_ns: Option<u32>,
     pub hooks: Vec<String>,

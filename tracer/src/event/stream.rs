@@ -48,7 +48,7 @@ pub fn head(host: &Host) -> Vec<u8> {
     let line = json!({
         "layout": LAYOUT, "name": host.name, "boot_id": host.boot_id, "release": host.release,
         "since": host.since, "wall": host.wall, "page_size": host.page_size,
-        "mnt_ns": host.mnt_ns,
+        "pid": host.pid, "mnt_ns": host.mnt_ns,
         "hooks": host.hooks, "blind": blind,
     });
     let mut out = MAGIC.to_vec();
@@ -159,6 +159,7 @@ fn parse_host(line: &[u8]) -> Result<Host> {
         page_size: Some(number(&line["page_size"]))
             .filter(|size| size.is_power_of_two())
             .context("the host line's `page_size` is no power of two")?,
+        pid: number(&line["pid"]) as u32,
         mnt_ns: line["mnt_ns"].as_u64().and_then(|inum| u32::try_from(inum).ok()),
         hooks: list(&line["hooks"]).iter().map(text).collect(),
         blind: list(&line["blind"])

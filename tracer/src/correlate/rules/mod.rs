@@ -254,6 +254,7 @@ mod samples {
         since: SINCE,
         wall: WALL,
         page_size: 4096,
+        pid: 99,
         mnt_ns: None,
         hooks: Vec::new(),
         blind: Vec::new(),

@@ -20,11 +20,18 @@ const ESTALE: i32 = -116;
 
 pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     let fault = evidence.inside(Handler::FilemapFault)?;
+    let asked = evidence.space.and_then(|space| space.errno);
+    let silent = match asked {
+        Some(libc::ETIMEDOUT) => {
+            "; its file system does not answer (statfs: nothing within 200 ms)"
+        }
+        _ => "",
+    };
     let proven = |class, what: &str, advice| {
-        let summary = format!("the page lies inside the file and could not be read: {what}");
+        let summary =
+            format!("the page lies inside the file and could not be read: {what}{silent}");
         Some(Verdict::new(class, Confidence::Proven, summary, advice))
     };
-    let asked = evidence.space.and_then(|space| space.errno);
     match fault.read_errno {
         // fs/nfs/read.c may turn it into EIO on the way (filemap_read_folio sees only a flag).
         _ if evidence.stale => {
@@ -48,8 +55,10 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         Some(EIO) => proven(Class::ReadError, "input/output error (EIO)", ADVICE),
         Some(errno) => proven(Class::ReadError, &format!("errno {}", errno.unsigned_abs()), ADVICE),
         None => {
-            let summary = "the page lies inside the file: it could not be read (this kernel does \
-                           not tell the errno)";
+            let summary = format!(
+                "the page lies inside the file: it could not be read (this kernel does not tell \
+                 the errno){silent}"
+            );
             Some(Verdict::new(Class::ReadError, Confidence::Likely, summary, ADVICE))
         }
     }

@@ -1,7 +1,7 @@
 //! What no rule claims. Says what is missing.
 use super::{Class, Confidence, Evidence, Verdict};
 use crate::{
-    event::model::{Fault, Handler},
+    event::model::{Fault, Handler, Space},
     output::format::size,
 };
 
@@ -45,6 +45,12 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 fn left(evidence: &Evidence<'_>) -> String {
     match evidence.space {
+        Some(Space { errno: Some(libc::ETIMEDOUT), .. }) => {
+            "whether it is full is not known (it did not answer in time)".to_owned()
+        }
+        Some(Space { errno: Some(errno), .. }) => {
+            format!("whether it is full is not known (statfs: errno {errno})")
+        }
         Some(space) => format!("the file system has {} left", size(space.free)),
         None => "whether it is full is not known (its mount is not ours to see)".to_owned(),
     }

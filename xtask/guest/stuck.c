@@ -1,0 +1,38 @@
+// stuck FILE: puts its arguments where whoever reads them waits for a page that a userfaultfd never
+// gives, and reads past the end of FILE, which is empty. Lives on after that.
+#include <linux/userfaultfd.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include "common.h"
+
+static void stay(int signal) {
+    (void)signal;
+    for (;;)
+        pause();
+}
+
+int main(int argc, char **argv) {
+    check(argc > 1, "usage: stuck FILE");
+    int fd = open(argv[1], O_RDONLY);
+    check(fd >= 0, argv[1]);
+    volatile char *p = map(fd, 4096);
+
+    int uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
+    struct uffdio_api api = {.api = UFFD_API};
+    check(uffd >= 0 && ioctl(uffd, UFFDIO_API, &api) == 0, "userfaultfd");
+    char *args = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    check(args != MAP_FAILED, "mmap");
+    unsigned long start = (unsigned long)args;
+    struct uffdio_register range = {.range = {.start = start, .len = 4096},
+                                    .mode = UFFDIO_REGISTER_MODE_MISSING};
+    check(ioctl(uffd, UFFDIO_REGISTER, &range) == 0, "UFFDIO_REGISTER");
+    // The start first: the stack, where it was, is above.
+    check(prctl(PR_SET_MM, PR_SET_MM_ARG_START, start, 0, 0) == 0, "PR_SET_MM_ARG_START");
+    check(prctl(PR_SET_MM, PR_SET_MM_ARG_END, start + 100, 0, 0) == 0, "PR_SET_MM_ARG_END");
+    signal(SIGBUS, stay);
+    (void)p[5];
+    return 99;
+}
