@@ -212,7 +212,7 @@ impl<'a> Watch<'a> {
     }
 
     async fn run(mut self, args: &Trace) -> Result<ExitCode> {
-        self.sink.mounts()?;
+        self.sink.mounts(now())?;
         self.sink.writer.watching(self.sink.engine.host())?;
         if !args.command.is_empty() {
             let child = spawn(&args.command)?;
@@ -242,7 +242,7 @@ impl<'a> Watch<'a> {
                     self.account()?;
                     self.modules()?;
                 }
-                mappers = self.sink.lookout.next() => self.sink.note(Event::Mappers(mappers))?,
+                mappers = self.sink.lookout.next() => self.sink.note(Event::Mappers(mappers), now())?,
                 _ = interrupt.recv() => return Ok(Ended::Because("interrupted")),
                 _ = terminate.recv() => return Ok(Ended::Because("terminated")),
                 _ = hangup.recv() => return Ok(Ended::Because("hung up")),
@@ -284,13 +284,13 @@ impl<'a> Watch<'a> {
     /// Tells the engine how far each CPU had numbered the last time we looked, so that losses are
     /// known before an incident is told: what was numbered then is in the ring by now, or lost.
     fn account(&mut self) -> Result<()> {
-        let now = self.reader.states();
+        let latest = self.reader.states();
         while self.drain()? {}
-        let then = std::mem::replace(&mut self.numbered, now);
+        let then = std::mem::replace(&mut self.numbered, latest);
         for (cpu, ring, state) in then {
             let told = self.told.insert((cpu, ring), state.seq).unwrap_or(0);
             if state.seq != told {
-                self.sink.note(Event::Account { cpu, ring, seq: state.seq })?;
+                self.sink.note(Event::Account { cpu, ring, seq: state.seq }, now())?;
             }
         }
         for key in self.sink.engine.storms() {
@@ -298,7 +298,7 @@ impl<'a> Watch<'a> {
             let count =
                 self.reader.storm(event::StormKey { inode, tgid, handler: handler.number() });
             if let Some(count) = count {
-                self.sink.note(Event::Storm(Storm { key, count }))?;
+                self.sink.note(Event::Storm(Storm { key, count }), now())?;
             }
         }
         Ok(())
@@ -369,22 +369,22 @@ impl Sink<'_> {
         // /proc is asked at once: the process may be gone a moment later.
         match &event {
             Event::Fault(fault) => {
-                self.mounts()?;
-                self.fault(fault)?;
+                self.mounts(stamp.time)?;
+                self.fault(fault, stamp.time)?;
             }
             Event::Shrink(shrink) if !shrink.replayed => {
-                self.process(&shrink.actor.task, shrink.actor.lacks_cmdline())?;
+                self.process(&shrink.actor.task, shrink.actor.lacks_cmdline(), stamp.time)?;
                 // Shrinks may be many.
                 if shrink.mapped && self.mounted.elapsed() > ACCOUNTS {
-                    self.mounts()?;
+                    self.mounts(stamp.time)?;
                 }
                 if shrink.mapped && !self.lookout.ask(shrink) {
                     self.engine.not_warned();
                 }
             }
             Event::Signal(signal) if signal.code <= 0 => {
-                self.process(&signal.target, true)?;
-                self.process(&signal.sender.task, signal.sender.lacks_cmdline())?;
+                self.process(&signal.target, true, stamp.time)?;
+                self.process(&signal.sender.task, signal.sender.lacks_cmdline(), stamp.time)?;
             }
             _ => {}
         }
@@ -401,41 +401,42 @@ impl Sink<'_> {
         }
     }
 
-    fn process(&mut self, task: &Task, wanted: bool) -> Result<()> {
+    fn process(&mut self, task: &Task, wanted: bool, time: u64) -> Result<()> {
         let (asked, mounts, id) = (task.clone(), Arc::clone(&self.mounts), task.id);
         let ask = move || facts::of_process(&asked, wanted, &mounts);
         let told = self.patience.within(Subject::Process(id), DEADLINE, ask);
-        self.notes(told.unwrap_or_else(|| vec![facts::late(id)]))
+        self.notes(told.unwrap_or_else(|| vec![facts::late(id)]), time)
     }
 
-    fn fault(&mut self, fault: &Fault) -> Result<()> {
-        self.process(&fault.actor.task, fault.actor.lacks_cmdline())?;
+    fn fault(&mut self, fault: &Fault, time: u64) -> Result<()> {
+        self.process(&fault.actor.task, fault.actor.lacks_cmdline(), time)?;
         let Host { mnt_ns: own, page_size, .. } = *self.engine.host();
         let here = Here { own, page_size, mounts: Arc::clone(&self.mounts) };
         let asked = fault.clone();
         let subject = Subject::FileSystem(fault.inode.id.dev);
         let told = self.patience.within(subject, DEADLINE, move || facts::of_fault(&asked, &here));
-        self.notes(told.unwrap_or_else(|| facts::unanswered(fault).into_iter().collect()))
+        self.notes(told.unwrap_or_else(|| facts::unanswered(fault).into_iter().collect()), time)
     }
 
-    fn notes(&mut self, events: Vec<Event>) -> Result<()> {
-        events.into_iter().try_for_each(|event| self.note(event))
+    /// Notes what was learnt of an event of `time`, right behind it: however late we are, it must be
+    /// there when the event is judged.
+    fn notes(&mut self, events: Vec<Event>, time: u64) -> Result<()> {
+        events.into_iter().try_for_each(|event| self.note(event, time + 1))
     }
 
     /// Notes what has been mounted since: a device number alone is reused.
-    fn mounts(&mut self) -> Result<()> {
+    fn mounts(&mut self, time: u64) -> Result<()> {
         let mounts = mount::read();
         self.mounted = Instant::now();
         if mounts == *self.mounts {
             return Ok(());
         }
         self.mounts = Arc::new(mounts.clone());
-        self.note(Event::Mounts(mounts))
+        self.note(Event::Mounts(mounts), time)
     }
 
     /// Hands on what user space found out itself; a saved stream needs it as much as we do.
-    fn note(&mut self, event: Event) -> Result<()> {
-        let time = now();
+    fn note(&mut self, event: Event, time: u64) -> Result<()> {
         if let Some(bytes) = stream::note(&event, time) {
             self.keep(&bytes);
         }

@@ -1,5 +1,8 @@
 # Sourced by scenarios on NFS: a server and its clients in one guest. /mnt/ext4/export is exported;
-# nfs DIR mounts it by NFSv4.2, nfs3 DIR by NFSv3, each time as a client of its own.
+# nfs DIR mounts the scenario's own part of it, $E, by NFSv4.2, nfs3 DIR by NFSv3, each time as a
+# client of its own. Nothing is removed in the end: the client's i_generation is always 0, and an
+# inode number that the server used again would be taken for the same file.
+E=/mnt/ext4/export/$(basename "$D")
 nfs_server() {
     [ -e /tmp/nfs.up ] && return
     load nfsd
@@ -29,11 +32,11 @@ nfs_server() {
 }
 nfs() {
     nfs_server
-    mkdir -p "$1"
-    mount -i -t nfs4 -o addr=127.0.0.1,clientaddr=127.0.0.1,vers=4.2,actimeo=0,nosharecache 127.0.0.1:/ "$1" || exit 99
+    mkdir -p "$1" "$E"
+    mount -i -t nfs4 -o addr=127.0.0.1,clientaddr=127.0.0.1,vers=4.2,actimeo=0,nosharecache "127.0.0.1:/$(basename "$D")" "$1" || exit 99
 }
 nfs3() {
     nfs_server
-    mkdir -p "$1"
-    mount -i -t nfs -o addr=127.0.0.1,mountaddr=127.0.0.1,vers=3,nolock,proto=tcp,mountproto=tcp,mountport=20048,port=2049,actimeo=0,nosharecache 127.0.0.1:/mnt/ext4/export "$1" || exit 99
+    mkdir -p "$1" "$E"
+    mount -i -t nfs -o addr=127.0.0.1,mountaddr=127.0.0.1,vers=3,nolock,proto=tcp,mountproto=tcp,mountport=20048,port=2049,actimeo=0,nosharecache "127.0.0.1:$E" "$1" || exit 99
 }

@@ -36,6 +36,7 @@ pub fn run(wanted: &[String]) -> Result<()> {
             append: "mitigations=off nokaslr norandmaps",
             options: &["-icount", "shift=0,sleep=off"],
             cpus: 1,
+            disk: None,
             patience: Duration::from_secs(900),
             label: "bench",
         };

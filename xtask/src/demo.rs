@@ -34,6 +34,7 @@ pub fn run() -> Result<()> {
         append: "",
         options: &[],
         cpus: 2,
+        disk: None,
         patience: Duration::from_secs(180),
         label: "demo",
     };

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::{call, kernels, root, say, setup};
+use crate::{call, kernels, output, root, say, setup};
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -152,7 +152,8 @@ fn compile(bin: &Path) -> Result<()> {
                 if let Some(flags) = text.lines().next().and_then(|l| l.strip_prefix("// gcc: ")) {
                     gcc.args(flags.split(' '));
                 }
-                call(&mut gcc)?;
+                // Static libfuse warns of dlopen; failures are shown whole.
+                output(&mut gcc)?;
             }
             Some("go") => {
                 let cache = setup::cache()?.join("go");

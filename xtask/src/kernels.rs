@@ -75,6 +75,9 @@ const PROGRAMS: [&str; 55] = [
     "zlib1g",
 ];
 
+/// A Java runtime, and a compiler that needs no more than it.
+const JAVA: [&str; 4] = ["libecj-java", "libgcc-s1", "libstdc++6", "openjdk-17-jre-headless"];
+
 /// A kernel that can be booted.
 pub struct Kernel {
     /// `5.10` … `newest`.
@@ -121,6 +124,41 @@ pub fn programs() -> Result<PathBuf> {
     apt.unpack(&wanted, &root)?;
     fs::write(&done, PROGRAMS.join(" "))?;
     Ok(root)
+}
+
+/// A disk with a Java runtime and the compiled programs of xtask/guest/java: too large for an
+/// initramfs.
+///
+/// # Errors
+/// Where a package cannot be had, or the programs do not compile.
+pub fn java() -> Result<PathBuf> {
+    let source = crate::root().join("xtask/guest/java/Mapped.java");
+    let dir = setup::cache()?.join("java");
+    let (tree, disk, done) = (dir.join("tree"), dir.join("disk"), dir.join(".done"));
+    let wanted = format!("{} {}", JAVA.join(" "), fs::read_to_string(&source)?);
+    if fs::read_to_string(&done).is_ok_and(|made| made == wanted) {
+        return Ok(disk);
+    }
+    say("fetching a Java runtime from Debian");
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&tree)?;
+    let packages: Vec<String> = JAVA.iter().map(|name| format!("{name}/bookworm")).collect();
+    Apt::new()?.unpack(&packages, &tree)?;
+    let home = tree.join("usr/lib/jvm/java-17-openjdk-amd64");
+    // Debian keeps the configuration in /etc and links to it.
+    let fix = "find . -type l -lname '/etc/java*' -exec sh -c \
+               'for link; do cp -r --remove-destination \"$0$(readlink \"$link\")\" \"$link\"; done' \
+               \"$1\" {} +";
+    call(Command::new("sh").args(["-c", fix, "sh"]).arg(&tree).current_dir(&home))?;
+    let mut compiler = Command::new(home.join("bin/java"));
+    compiler.arg("-cp").arg(tree.join("usr/share/java/ecj.jar"));
+    compiler.arg("org.eclipse.jdt.internal.compiler.batch.Main");
+    call(compiler.args(["-source", "11", "-target", "11", "-d"]).arg(&tree).arg(&source))?;
+    fs::File::create(&disk)?.set_len(400 << 20)?;
+    call(Command::new("mke2fs").args(["-q", "-t", "ext4", "-d"]).arg(&tree).arg(&disk))?;
+    fs::remove_dir_all(&tree)?;
+    fs::write(&done, wanted)?;
+    Ok(disk)
 }
 
 fn kernel(apt: &Apt, series: &str) -> Result<Kernel> {

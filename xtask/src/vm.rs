@@ -32,6 +32,8 @@ pub struct Boot<'a> {
     /// More options for QEMU.
     pub options: &'a [&'a str],
     pub cpus: u32,
+    /// A disk that is only read, as the guest's /dev/vde.
+    pub disk: Option<PathBuf>,
     pub patience: Duration,
     /// Tells boots of one kernel apart.
     pub label: &'a str,
@@ -107,6 +109,11 @@ impl Boot<'_> {
         .arg(&self.initramfs)
         .args(["-drive", &drive(&disk), "-drive", &drive(&results)])
         .args(["-drive", &drive(&spare), "-drive", &drive(&large)])
+        .args(
+            self.disk
+                .iter()
+                .flat_map(|path| ["-drive".to_owned(), format!("{},readonly=on", drive(path))]),
+        )
         .args(["-append", &append])
         .args(self.options)
         .stdin(Stdio::null())
@@ -179,6 +186,7 @@ pub fn run(wanted: &[String], append: &str, command: &[OsString]) -> Result<()> 
             append,
             options: &[],
             cpus: 2,
+            disk: None,
             patience: Duration::from_secs(600),
             label: "vm",
         };

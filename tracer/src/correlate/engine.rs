@@ -489,7 +489,7 @@ impl Engine {
             let soon = exit.time.saturating_sub(incident.last) <= CONSEQUENCE;
             if exit.code & 0x7f == 7 || incident.outcome == Outcome::Killed {
                 incident.outcome = Outcome::Killed;
-            } else if soon && exit.code != 0 {
+            } else if soon && ended_itself(exit.code) {
                 incident.outcome = Outcome::Exited;
             }
             if soon || incident.outcome == Outcome::Killed {
@@ -646,6 +646,13 @@ impl Engine {
         let concerns = |gap: &&Gap| gap.from <= to && gap.to >= from;
         incident.lost = self.gaps.iter().filter(concerns).map(|gap| gap.count).sum();
     }
+}
+
+/// Whether a process ended of its own doing: a status other than success, or a signal that one
+/// raises oneself, as abort(3) does. Not one that others send to end it.
+fn ended_itself(code: u32) -> bool {
+    const SENT: [u32; 5] = [1, 2, 3, 9, 15];
+    code != 0 && !SENT.contains(&(code & 0x7f))
 }
 
 /// A UUID of version 7 (RFC 9562) that a replay of the same events gives again: the time, then

@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 use super::{process, space, view};
 use crate::event::model::{Event, Fault, Handler, Mount, Process, ProcessId, Space, Task, View};
 
-/// How long /proc and the file systems have to answer.
-pub const DEADLINE: Duration = Duration::from_millis(200);
+/// How long /proc and the file systems have to answer: well within `engine::HOLD`, or the answer
+/// would come after its incident was told.
+pub const DEADLINE: Duration = Duration::from_millis(100);
 
 /// include/uapi/linux/magic.h
 const FUSE_SUPER_MAGIC: u64 = 0x6573_5546;

@@ -232,10 +232,19 @@ pub fn headline(incident: &Incident) -> String {
             format!("SIGBUS, killed{}", if core { " (core dumped)" } else { "" })
         }
         Outcome::Exited => {
-            let code = incident.exit.map_or(0, |exit| exit.code >> 8 & 0xff);
-            format!("SIGBUS, its handler ended it with status {code}")
+            let code = incident.exit.map_or(0, |exit| exit.code);
+            match code & 0x7f {
+                0 => format!("SIGBUS, its handler ended it with status {}", code >> 8 & 0xff),
+                signal => format!("SIGBUS, its handler ended it by signal {signal}"),
+            }
         }
-        Outcome::Survived => "SIGBUS, handled, lives on".to_owned(),
+        Outcome::Survived => match incident.exit.map(|exit| exit.code) {
+            None => "SIGBUS, handled, lives on".to_owned(),
+            Some(code) if code & 0x7f == 0 => {
+                format!("SIGBUS, handled; ended later with status {}", code >> 8 & 0xff)
+            }
+            Some(code) => format!("SIGBUS, handled; ended later by signal {}", code & 0x7f),
+        },
         Outcome::Pending => "SIGBUS, outcome not seen".to_owned(),
     }
 }

@@ -87,6 +87,35 @@ sleep 1
 kill -TERM $tracer
 wait $tracer
 cat "$dir/loop.count" >/results/storm.count
+# Ten processes map a file that is shrunk, ten another that is replaced; nobody touches either.
+dir=/mnt/ext4/warn
+mkdir -p "$dir"
+whybus trace -o json >/results/warn.json 2>/results/warn.err &
+tracer=$!
+until [ -s /results/warn.json ]; do sleep 0.05; done
+(
+    set -- "$dir"
+    . /lib.sh
+    make shrunk 102400
+    make replaced 102400
+    for file in shrunk replaced; do
+        for i in 0 1 2 3 4 5 6 7 8 9; do
+            reading "$dir/$file" 81000 wait
+            echo $victim >>"/results/warn.$file"
+            rm $file.ready
+        done
+    done
+    make new 4096
+    mv new replaced
+    truncate -s 4096 shrunk
+    sleep 2
+    # Only now does anybody touch it.
+    : >shrunk.go
+    sleep 1
+)
+kill -TERM $tracer
+wait $tracer
+busybox killall -q reader
 # Bad mappings, planted among 2,000 healthy processes.
 dir=/mnt/tmpfs/scan
 mkdir -p "$dir"

@@ -10,5 +10,4 @@ reading "$D/nfs/live" 81000 wait
 cp new nfs/live || exit 99
 : >nfs/live.go
 wait $victim
-rm nfs/*
 umount nfs

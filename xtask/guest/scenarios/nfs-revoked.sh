@@ -9,10 +9,9 @@ nfs "$D/nfs"
 make nfs/live 102400
 sync
 reading "$D/nfs/live" 81000 wait
-rm /mnt/ext4/export/live
+rm $E/live
 echo /mnt/ext4 >/proc/fs/nfsd/unlock_filesystem
 echo 3 >/proc/sys/vm/drop_caches
 : >nfs/live.go
 wait $victim
-rm nfs/*
 umount -l nfs

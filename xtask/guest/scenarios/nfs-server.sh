@@ -9,9 +9,8 @@ make nfs/live 102400
 make new 4096
 sync
 reading "$D/nfs/live" 81000 wait
-cp new /mnt/ext4/export/live || exit 99
+cp new $E/live || exit 99
 [ "$(stat -c %s nfs/live)" = 4096 ] || exit 99
 : >nfs/live.go
 wait $victim
-rm nfs/*
 umount nfs

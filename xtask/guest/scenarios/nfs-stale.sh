@@ -5,11 +5,10 @@
 . /nfs.sh
 nfs3 "$D/nfs"
 # Made on the server: what nfsd has had open it keeps for a while.
-make /mnt/ext4/export/live 102400
+make $E/live 102400
 sync
 reading "$D/nfs/live" 81000 wait
-rm /mnt/ext4/export/live
+rm $E/live
 : >nfs/live.go
 wait $victim
-rm nfs/*
 umount -l nfs

@@ -12,11 +12,10 @@ sync
 nfs/program "$D/data" 0 wait &
 victim=$!
 await data.ready
-cp new /mnt/ext4/export/program || exit 99
+cp new $E/program || exit 99
 [ "$(stat -c %s nfs/program)" = 4096 ] || exit 99
 # The pages that are mapped already go when somebody opens the file again.
 head -c 1 nfs/program
 : >data.go
 wait $victim
-rm nfs/*
 umount nfs

@@ -154,16 +154,25 @@ impl Evidence<'_> {
         self.fault.filter(|fault| fault.handler == handler && self.past_end().is_none())
     }
 
-    /// The latest shrink of a kind after which the page was gone and before which it was there.
-    /// Whatever regrew the file since has not brought the page back, or it would not have faulted.
-    fn removal(&self, remote: bool) -> Option<(&Fault, &Shrink)> {
+    /// The latest shrink after which the page was gone and before which it was there. Whatever
+    /// regrew the file since has not brought the page back, or it would not have faulted.
+    fn removal(&self) -> Option<(&Fault, &Shrink)> {
         let fault = self.past_end()?;
         let page = self.host.page_size;
         let removed = |shrink: &&Shrink| {
             let gone = shrink.new_size.div_ceil(page)..shrink.inode.size.div_ceil(page);
-            gone.contains(&fault.pgoff) && (shrink.how == How::Remote) == remote
+            gone.contains(&fault.pgoff)
         };
-        Some((fault, self.shrinks.iter().rev().find(removed)?))
+        let latest = self.shrinks.iter().rev().find(removed)?;
+        // What a server says while somebody here shrinks the file is the echo of that.
+        let under_way = |shrink: &&Shrink| {
+            shrink.how != How::Remote
+                && shrink.begin <= latest.begin
+                && shrink.end.is_none_or(|end| latest.begin <= end)
+        };
+        let echoed = || self.shrinks.iter().rev().filter(removed).find(under_way);
+        let shrink = if latest.how == How::Remote { echoed().unwrap_or(latest) } else { latest };
+        Some((fault, shrink))
     }
 
     /// Whether the inode has changed since the victim started; `None` if its start is not known.

@@ -23,7 +23,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     let asked = evidence.space.and_then(|space| space.errno);
     let silent = match asked {
         Some(libc::ETIMEDOUT) => {
-            "; its file system does not answer (statfs: nothing within 200 ms)"
+            "; its file system does not answer (statfs: nothing within 100 ms)"
         }
         _ => "",
     };

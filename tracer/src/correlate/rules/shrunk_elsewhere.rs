@@ -6,7 +6,7 @@ const ADVICE: &str = "find out who writes this file on the other machines: there
                       replaced by rename(2), never written over";
 
 pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
-    if let Some((_, shrink)) = evidence.removal(true) {
+    if let Some((_, shrink)) = evidence.removal() {
         let summary = format!(
             "shrunk elsewhere: this host learnt {} earlier that its server has it {} long instead \
              of {}; no process here did it",
@@ -43,11 +43,17 @@ mod tests {
     }
 
     #[test]
-    fn whoever_did_it_here_comes_first() {
+    fn an_echo_of_what_is_done_here_is_not_elsewhere() {
         let mut remote = shrink(10, 200, 102_400, 0);
         remote.how = How::Remote;
-        let shrinks = [shrink(11, 100, 102_400, 0), remote];
-        assert_eq!(judge(&evidence(&fault(20, 0), &shrinks)).class, Class::Truncated);
+        let mut local = shrink(11, 100, 102_400, 0);
+        local.end = Some(300);
+        let verdict =
+            |local: Shrink| judge(&evidence(&fault(20, 0), &[local, remote.clone()])).class;
+        assert_eq!(verdict(local.clone()), Class::Truncated);
+        // Over before the server said so: the file had grown again, and then shrank elsewhere.
+        local.end = Some(150);
+        assert_eq!(verdict(local), Class::ShrunkElsewhere);
     }
 
     #[test]

@@ -11,7 +11,7 @@ const ADVICE_SELF: &str =
     "unmap the file, or stop every reader of the mapping, before shrinking it";
 
 pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
-    let (fault, shrink) = evidence.removal(false)?;
+    let (fault, shrink) = evidence.removal().filter(|(_, shrink)| shrink.how != How::Remote)?;
     let by_self = shrink.actor.task.id.same(evidence.victim);
     let before = evidence.time.saturating_sub(shrink.begin);
     let mut summary = format!(
