@@ -78,7 +78,45 @@ static double forks(void) {
     return (double)(__rdtsc() - start) / N;
 }
 
+// What a busy host does all day, in one piece: a process that is started and ends, files that are
+// opened and looked at, mapped and read, a signal now and then.
+static double mix(const char *self, const char *dir, int fd) {
+    enum { N = 8 };
+    char name[4096];
+    struct stat st;
+    snprintf(name, sizeof name, "%s/bench", dir);
+    signal(SIGUSR1, nothing);
+    uint64_t start = __rdtsc();
+    for (int i = 0; i < N; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            execl(self, self, (char *)0);
+            _exit(1);
+        }
+        waitpid(child, 0, 0);
+        for (int j = 0; j < 32; j++) {
+            int other = open(name, O_RDONLY);
+            check(other >= 0 && fstat(other, &st) == 0 && stat(name, &st) == 0, name);
+            close(other);
+        }
+        for (int j = 0; j < 4; j++)
+            check(fchmod(fd, j & 1 ? 0644 : 0600) == 0, "fchmod");
+        for (int j = 0; j < 16; j++) {
+            volatile char *p = mmap(0, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+            check(p != MAP_FAILED, "mmap");
+            for (int k = 0; k < 16; k++)
+                k % 8 ? (void)p[k * PAGE] : (void)(p[k * PAGE] = 1);
+            munmap((void *)p, 16 * PAGE);
+        }
+        for (int j = 0; j < 4; j++)
+            kill(getpid(), SIGUSR1);
+    }
+    return (double)(__rdtsc() - start) / N;
+}
+
 int main(int argc, char **argv) {
+    if (argc == 1)
+        return 0;
     check(argc > 2, "usage: bench WORKLOAD DIR");
     const char *what = argv[1];
     int fd = file(argv[2]);
@@ -105,6 +143,8 @@ int main(int argc, char **argv) {
             now = signals();
         } else if (!strcmp(what, "fork-exit"))
             now = forks();
+        else if (!strcmp(what, "mix"))
+            now = mix("/proc/self/exe", argv[2], fd);
         else
             return 2;
         if (now < least)

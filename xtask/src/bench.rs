@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::{
     guest::Tree,
     kernels::{self, Kernel},
-    say,
+    say, scenario,
     vm::Boot,
 };
 
@@ -19,6 +19,12 @@ const SLACK: f64 = 1.1;
 /// Two rounds of the same code differ by up to this much, by the state of the page allocator;
 /// that no program ran at all is checked exactly.
 const NOISE: f64 = 8.0;
+/// Seconds that a task loops on its fault.
+const STORM: f64 = 10.0;
+/// Share of one CPU that may be spent on telling of it.
+const SHARE: f64 = 0.05;
+/// Added to the mix of kernel work, at most.
+const MIX: f64 = 0.01;
 /// What the guest program does in one run: rounds × operations.
 const CALLS: f64 = 9.0 * 2048.0;
 
@@ -42,7 +48,11 @@ pub fn run(wanted: &[String]) -> Result<()> {
         };
         let (results, _) = boot.run()?;
         let text = results.get("bench").context("the guest measured nothing")?;
-        let figures = Figures::parse(&String::from_utf8_lossy(text));
+        let told = results.get("bench.json").context("the guest kept no output")?;
+        let told = scenario::incidents(&String::from_utf8_lossy(told));
+        let looped = told.iter().find(|incident| incident["victim"]["comm"] == "looper");
+        let counted = looped.and_then(|incident| incident["fault"]["count"].as_u64()).unwrap_or(0);
+        let figures = Figures::parse(&String::from_utf8_lossy(text), counted);
         figures.print(&kernel);
         broken.extend(figures.check(&kernel));
     }
@@ -66,10 +76,23 @@ struct Figures {
     armed: Option<f64>,
     verified: Vec<u64>,
     rss: Option<u64>,
+    storm: Option<Storm>,
+}
+
+/// A task that looped on its fault for [`STORM`] seconds.
+struct Storm {
+    /// Faults, by the task's own count.
+    faults: u64,
+    /// Share of one CPU that whybus took meanwhile.
+    share: f64,
+    /// Lines told of it.
+    lines: u64,
+    /// Faults, by the incident.
+    counted: u64,
 }
 
 impl Figures {
-    fn parse(text: &str) -> Self {
+    fn parse(text: &str, counted: u64) -> Self {
         let mut figures = Self::default();
         for line in text.lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
@@ -77,6 +100,16 @@ impl Figures {
             match words.as_slice() {
                 ["armed", ..] => figures.armed = number(2).zip(number(1)).map(|(b, a)| b - a),
                 ["verified", count] => figures.verified.extend(count.parse::<u64>()),
+                ["storm", faults, before, after, lines] => {
+                    let number = |word: &str| word.parse::<u64>().unwrap_or(u64::MAX);
+                    let ticks = number(after).saturating_sub(number(before)) as f64;
+                    figures.storm = Some(Storm {
+                        faults: number(faults),
+                        share: ticks / 100.0 / STORM,
+                        lines: number(lines),
+                        counted,
+                    });
+                }
                 ["rss", kib] => figures.rss = kib.parse().ok(),
                 ["runs", name, fs, counts @ ..] => {
                     let halves: Vec<&[&str]> = counts.split(|word| *word == "/").collect();
@@ -125,6 +158,7 @@ impl Figures {
                 |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.0}"));
             let operations = match work.0.as_str() {
                 "fork-exit" | "shrink-mapped" | "shrink-unmapped" => 9.0 * 64.0,
+                "mix" => 9.0 * 8.0,
                 _ => CALLS,
             };
             let runs = self
@@ -146,6 +180,17 @@ impl Figures {
         }
         if let Some(armed) = self.armed {
             println!("\nStart to armed: {armed:.2} s of one instruction a nanosecond.");
+        }
+        let mix = ("mix".to_owned(), "ext4".to_owned());
+        if let Some((none, added)) = self.of(&mix, "none").zip(self.added(&mix, "whybus")) {
+            println!("\nThe mix of kernel work takes {:.2} % more.", added / none * 100.0);
+        }
+        if let Some(Storm { faults, share, lines, counted }) = &self.storm {
+            println!(
+                "\nA task that looped on its fault for {STORM} s: {faults} faults, {counted} counted, \
+                 {lines} lines told, {:.1} % of one CPU.",
+                share * 100.0
+            );
         }
         if let Some(rss) = self.rss {
             println!("Resident: {:.1} MiB.", rss as f64 / 1024.0);
@@ -177,6 +222,27 @@ impl Figures {
         let ran = self.runs.get(&faults).copied().unwrap_or(0) as f64 / CALLS;
         if !(0.99..1.01).contains(&ran) {
             over(format!("filemap_fault ran {ran:.2} times a fault"));
+        }
+        let mix = work("mix");
+        match self.of(&mix, "none").zip(self.added(&mix, "whybus")) {
+            Some((none, added)) if added > none * MIX => {
+                over(format!("the mix of kernel work: {:.2} % more", added / none * 100.0));
+            }
+            Some(_) => {}
+            None => over("the mix of kernel work was not measured".to_owned()),
+        }
+        match &self.storm {
+            Some(storm) if storm.faults != storm.counted => {
+                over(format!("a storm of {} faults counted as {}", storm.faults, storm.counted));
+            }
+            Some(storm) if storm.share > SHARE => {
+                over(format!("a storm: {:.1} % of one CPU", storm.share * 100.0));
+            }
+            Some(storm) if storm.lines > 10 + 2 * STORM as u64 => {
+                over(format!("a storm: {} lines", storm.lines));
+            }
+            Some(_) => {}
+            None => over("the storm was not measured".to_owned()),
         }
         for name in ["anonymous", "fault-around"] {
             // Growing the stack, loading the program and the like fault on files, too.

@@ -4,7 +4,7 @@ workloads="private-write:ext4:filemap_fault private-write:tmpfs:shmem_fault anon
 fault-around:ext4: chmod:ext4:notify_change shrink-unmapped:ext4:notify_change
 shrink-mapped:ext4:notify_change signal-ignored:ext4:__send_signal$(
     busybox grep -q ' __send_signal_locked$' /proc/kallsyms && echo _locked
-) signal-handled:ext4:get_signal fork-exit:ext4:do_exit"
+) signal-handled:ext4:get_signal fork-exit:ext4:do_exit mix:ext4:"
 round() {
     for workload in $workloads; do
         name=${workload%%:*} rest=${workload#*:}
@@ -32,8 +32,15 @@ for workload in $workloads; do
     echo "runs $name $fs $before / $(counts)" >>/results/bench
 done
 echo 0 >/proc/sys/kernel/bpf_stats_enabled
+# A task that loops on its fault for ten seconds: what whybus spends on it, in ticks of 10 ms.
+spent() { busybox awk '{print $14 + $15}' /proc/$tracer/stat; }
+lines=$(busybox wc -l </tmp/out) before=$(spent)
+looper /mnt/ext4/loop 10
+sleep 6
+echo "storm $(cat /mnt/ext4/loop.count) $before $(spent) $(($(busybox wc -l </tmp/out) - lines))" >>/results/bench
 kill $tracer
 wait $tracer
+cp /tmp/out /results/bench.json
 round again
 for workload in $workloads; do
     name=${workload%%:*} rest=${workload#*:}
