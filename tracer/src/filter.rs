@@ -16,7 +16,7 @@ impl Filter {
         match update {
             Update::Incident(incident) | Update::Change(incident) => self.wants(incident),
             Update::Truncation(truncation) => self.wants_truncation(truncation),
-            Update::Loss(_) => true,
+            Update::Loss(_) | Update::Missed { .. } => true,
         }
     }
 

@@ -158,6 +158,8 @@ struct Watch<'a> {
     child: Option<Child>,
     /// How far each (cpu, ring) had numbered when last looked at.
     numbered: Vec<(u32, u16, RingState)>,
+    /// How often each hook's program was not run, as last told.
+    misses: HashMap<String, u64>,
     /// How far the engine was told so.
     told: HashMap<(u32, u16), u64>,
 }
@@ -208,7 +210,15 @@ impl<'a> Watch<'a> {
             told: 0,
             undecodable: 0,
         };
-        Ok(Self { reader, armed, sink, child: None, numbered: Vec::new(), told: HashMap::new() })
+        Ok(Self {
+            reader,
+            armed,
+            sink,
+            child: None,
+            numbered: Vec::new(),
+            misses: HashMap::new(),
+            told: HashMap::new(),
+        })
     }
 
     async fn run(mut self, args: &Trace) -> Result<ExitCode> {
@@ -240,6 +250,7 @@ impl<'a> Watch<'a> {
                 _ = tick.tick(), if busy => self.account()?,
                 _ = accounts.tick() => {
                     self.account()?;
+                    self.missed()?;
                     self.modules()?;
                 }
                 mappers = self.sink.lookout.next() => self.sink.note(Event::Mappers(mappers), now())?,
@@ -254,6 +265,16 @@ impl<'a> Watch<'a> {
                 return Ok(Ended::Because("enough seen"));
             }
         }
+    }
+
+    /// Tells the engine which programs the kernel did not run, because they were running already.
+    fn missed(&mut self) -> Result<()> {
+        for (hook, count) in self.armed.misses() {
+            if self.misses.insert(hook.clone(), count).unwrap_or(0) != count {
+                self.sink.note(Event::Missed { hook, count }, now())?;
+            }
+        }
+        Ok(())
     }
 
     /// Attaches what belongs to modules that were loaded since, and says so.
@@ -313,6 +334,7 @@ impl<'a> Watch<'a> {
             std::thread::sleep(Duration::from_millis(10));
             while self.drain()? {}
         }
+        self.missed()?;
         // Twice: the second time tells what was numbered by the first.
         self.account()?;
         std::thread::sleep(Duration::from_millis(10));
@@ -384,7 +406,9 @@ impl Sink<'_> {
             }
             Event::Signal(signal) if signal.code <= 0 => {
                 self.process(&signal.target, true, stamp.time)?;
-                self.process(&signal.sender.task, signal.sender.lacks_cmdline(), stamp.time)?;
+                if signal.sender.task.id != signal.target.id {
+                    self.process(&signal.sender.task, signal.sender.lacks_cmdline(), stamp.time)?;
+                }
             }
             _ => {}
         }
@@ -454,7 +478,7 @@ impl Sink<'_> {
             let ours = match update {
                 Update::Incident(incident) | Update::Change(incident) => self.ours(incident),
                 Update::Truncation(_) => self.root.is_none(),
-                Update::Loss(_) => true,
+                Update::Loss(_) | Update::Missed { .. } => true,
             };
             if ours && self.args.filter.passes(update) {
                 self.told += u64::from(matches!(update, Update::Incident(_)));

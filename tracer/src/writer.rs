@@ -64,6 +64,12 @@ impl Writer {
                 oneline::incident(incident, host, &style.zone)
             }
             (Format::Oneline, Update::Change(_)) => return Ok(()),
+            (Format::Json, Update::Missed { time, hook, calls }) => {
+                json::missed(*time, hook, *calls, host)
+            }
+            (Format::Human | Format::Oneline, Update::Missed { hook, calls, .. }) => {
+                return tell(&human::missed(hook, *calls, style));
+            }
             (Format::Human | Format::Oneline, Update::Loss(gap)) => {
                 return tell(&human::loss(gap, host, style));
             }

@@ -13,7 +13,7 @@ use crate::{guest, root};
 
 const INCIDENTS: usize = 100_000;
 /// Between two rounds of the recorded stream: long enough for every incident to be over.
-const ROUND: u64 = 60_000_000_000;
+const ROUND: u64 = 600_000_000_000;
 
 /// Gives the figures in a sentence.
 ///

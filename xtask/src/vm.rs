@@ -85,7 +85,8 @@ impl Boot<'_> {
         let _ = fs::remove_file(&results);
         fs::File::create(&results)?.set_len(64 << 20)?;
         let append = format!(
-            "console=ttyS0 quiet panic=-1 printk.devkmsg=off whybus.job={} {}",
+            // 32 MiB of the memory play a module of persistent memory.
+            "console=ttyS0 quiet panic=-1 printk.devkmsg=off memmap=32M!1024M whybus.job={} {}",
             self.job, self.append
         );
         let drive =

@@ -357,7 +357,10 @@ unsafe fn record(ctx: *mut c_void, at: Place, ret: u32, handler: u32) -> Option<
         (*event).below_mount = (*walk).below_mount;
         (*event).path_flags = (*walk).flags;
         (*event).path_len = len;
-        emit(scratch, size_of::<Fault>() as u32 + len);
+        if !emit(scratch, size_of::<Fault>() as u32 + len) {
+            // force_sig_fault may try once more.
+            let _ = TOLD.remove(tid);
+        }
     }
     Some(())
 }

@@ -7,11 +7,20 @@ use tracer_common::globals::task;
 
 use crate::{
     cli::{Doctor, Format},
+    correlate::rules::Class,
     output::escape::escape,
     pipeline,
-    probe::facts,
+    probe::{facts, plan::Probe},
     writer::put,
 };
+
+/// How many causes can be told with these hooks, and which cannot.
+fn causes(attached: &[&Probe]) -> (usize, Vec<&'static str>) {
+    let hooked = |name: &str| attached.iter().any(|probe| probe.hook.name() == name);
+    let (told, blind): (Vec<Class>, Vec<Class>) =
+        Class::NAMED.iter().partition(|class| class.hooks().iter().any(|name| hooked(name)));
+    (told.len(), blind.into_iter().map(Class::name).collect())
+}
 
 /// Attaches everything for a moment and says how that went.
 ///
@@ -21,6 +30,7 @@ pub fn run(args: &Doctor) -> Result<ExitCode> {
     let (facts, armed) = pipeline::arm(0)?;
     let lockdown = facts::lockdown();
     let hooks: Vec<String> = armed.attached.iter().map(|probe| probe.hook.to_string()).collect();
+    let (told, blind) = causes(&armed.attached);
     let reads = match facts.allowed.task() {
         task::TYPED => "typed loads",
         task::PROBE => "bpf_probe_read_kernel (no bpf_get_current_task_btf before 5.11)",
@@ -32,7 +42,7 @@ pub fn run(args: &Doctor) -> Result<ExitCode> {
         "names up to 31 bytes (lockdown forbids bpf_probe_read_kernel)"
     };
     if args.output == Format::Json {
-        let blind: Vec<_> = armed
+        let missing: Vec<_> = armed
             .missing
             .iter()
             .map(|missing| {
@@ -42,7 +52,9 @@ pub fn run(args: &Doctor) -> Result<ExitCode> {
             .collect();
         let report = json!({
             "schema": 1, "kind": "doctor", "kernel": facts.release, "lockdown": lockdown,
-            "hooks": hooks, "blind": blind, "culprit": reads, "paths": paths,
+            "hooks": hooks, "blind": missing, "culprit": reads, "paths": paths,
+            "pending": armed.pending.iter().map(|p| p.hook.to_string()).collect::<Vec<_>>(),
+            "explained": told, "total": told + blind.len(), "unexplained": blind,
         });
         put(format!("{report}\n").as_bytes())?;
         return Ok(ExitCode::SUCCESS);
@@ -63,6 +75,18 @@ pub fn run(args: &Doctor) -> Result<ExitCode> {
             missing.probe.blind,
         ));
     }
+    for probe in &armed.pending {
+        let module = probe.module.unwrap_or_default();
+        out.push_str(&format!(
+            "waiting   {}: attached once module {module} is there\n",
+            probe.hook
+        ));
+    }
+    out.push_str(&format!("explains  {told} of {} causes", told + blind.len()));
+    out.push_str(&match blind.as_slice() {
+        [] => "\n".to_owned(),
+        blind => format!("; not: {}\n", blind.join(", ")),
+    });
     out.push_str(&format!("culprits  by {reads}\npaths     {paths}\n"));
     out.push_str(if armed.missing.is_empty() {
         "ready     run `whybus trace`, or `whybus demo` to see an answer\n"

@@ -56,6 +56,13 @@ pub enum Update {
     /// A mapped file was shrunk; nobody has crashed of it yet.
     Truncation(Box<Truncation>),
     Loss(Gap),
+    /// A hook's program was not run, because it was running already on that CPU; most such calls
+    /// would not have been worth an event.
+    Missed {
+        time: u64,
+        hook: String,
+        calls: u64,
+    },
 }
 
 /// What the engine has counted.
@@ -67,6 +74,8 @@ pub struct Counts {
     pub events: u64,
     pub lost: u64,
     pub truncations: u64,
+    /// Calls of hooks that nobody looked at, because their program was running already.
+    pub missed: u64,
     /// Shrinks of mapped files of which nobody was warned, because there were too many at once.
     pub not_warned: u64,
 }
@@ -114,6 +123,8 @@ pub struct Engine {
     processes: Recent<ProcessId, Process>,
     views: Recent<ProcessId, View>,
     mounts: Vec<Mount>,
+    /// How often each hook's program was not run.
+    missed: HashMap<String, u64>,
     /// Last number and time seen of each (cpu, ring).
     numbered: HashMap<(u32, u16), (u64, u64)>,
     gaps: VecDeque<Gap>,
@@ -134,6 +145,7 @@ impl Engine {
             processes: Recent::new(PROCESSES),
             views: Recent::new(VIEWS),
             mounts: Vec::new(),
+            missed: HashMap::new(),
             numbered: HashMap::new(),
             gaps: VecDeque::new(),
             counts: Counts::default(),
@@ -212,8 +224,10 @@ impl Engine {
             Event::Deliver(deliver) => self.deliver(stamp.time, &deliver),
             Event::Exit(exit) => self.exit(exit),
             Event::Process(process) => {
-                if !process.late || self.processes.get(&process.id).is_none() {
-                    self.processes.insert(process.id, *process);
+                // Asked twice, the second time it may be gone.
+                match self.processes.get_mut(&process.id) {
+                    Some(known) => known.learn(*process),
+                    None => self.processes.insert(process.id, *process),
                 }
             }
             Event::View(view) => self.views.insert(view.victim, view),
@@ -240,6 +254,7 @@ impl Engine {
                     open.huge_limit.get_or_insert_with(|| limit.clone());
                 }
             }
+            Event::Missed { hook, count } => self.missed(stamp.time, hook, count),
             Event::Storm(storm) => self.storm(stamp.time, storm),
             Event::Account { .. } => {}
         }
@@ -314,6 +329,15 @@ impl Engine {
         incident.id = id(&self.host, time, task, fault.inode.id.ino);
         incident.fault = Some(fault);
         self.add(incident);
+    }
+
+    fn missed(&mut self, time: u64, hook: String, count: u64) {
+        let before = self.missed.insert(hook.clone(), count).unwrap_or(0);
+        let calls = count.saturating_sub(before);
+        self.counts.missed += calls;
+        if calls != 0 {
+            self.updates.push(Update::Missed { time, hook, calls });
+        }
     }
 
     fn storm(&mut self, time: u64, storm: Storm) {
@@ -568,7 +592,8 @@ impl Engine {
 
     /// Names the cause and tells the incident for the first time.
     fn judge(&mut self, open: &mut Open) {
-        let Self { host, shrinks, gaps, counts, processes, mounts, stale, .. } = self;
+        let Self { host, shrinks, gaps, counts, processes, mounts, stale, missed, .. } = self;
+        let unseen = |hook: &String| hook.contains("notify_change") || hook.contains("force_sig");
         let incident = &mut open.incident;
         let fault = incident.fault.as_ref();
         incident.file = fault.filter(|fault| fault.inode.ptr != 0).map(|fault| {
@@ -600,7 +625,7 @@ impl Engine {
             huge_limit: open.huge_limit.as_ref(),
             stale: stale.is_some(),
             host,
-            lossy: !gaps.is_empty(),
+            lossy: !gaps.is_empty() || missed.keys().any(unseen),
         };
         incident.cause = judge(&evidence);
         counts.incidents += 1;
@@ -636,7 +661,15 @@ impl Engine {
         });
         // What was lost concerns an incident if it lies between its cause and its end; for an
         // answer that rests on nothing having happened, anything lost does.
-        let rests_on_absence = incident.cause.shrink.is_none() && incident.fault.is_some();
+        let by_others = incident.signal.as_ref().is_some_and(|signal| {
+            signal.code <= 0 && !signal.sender.task.id.same(signal.target.id)
+        });
+        let rests_on_absence = incident.cause.shrink.is_none()
+            && match incident.cause.class {
+                // That no fault was seen before: a handler may raise its signal again.
+                Class::Sent | Class::Unknown => !by_others,
+                _ => incident.fault.is_some(),
+            };
         let from = match &incident.cause.shrink {
             Some(shrink) => shrink.begin,
             None if rests_on_absence => 0,

@@ -29,7 +29,7 @@ fn told(updates: Vec<Update>) -> Vec<Incident> {
             Update::Incident(incident) | Update::Change(incident) => {
                 last.insert((incident.first, incident.id.clone()), *incident);
             }
-            Update::Truncation(_) | Update::Loss(_) => {}
+            Update::Truncation(_) | Update::Loss(_) | Update::Missed { .. } => {}
         }
     }
     last.into_values().collect()

@@ -378,6 +378,20 @@ pub struct Process {
     pub late: bool,
 }
 
+impl Process {
+    /// Takes over what was not known before.
+    pub fn learn(&mut self, other: Self) {
+        let Self { exe, cgroup, cmdline, ancestors, late, .. } = other;
+        self.exe = self.exe.take().or(exe);
+        self.cgroup = self.cgroup.take().or(cgroup);
+        self.cmdline = self.cmdline.take().or(cmdline);
+        if self.ancestors.is_empty() {
+            self.ancestors = ancestors;
+        }
+        self.late |= late;
+    }
+}
+
 /// One mount of the tracer's mount namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
@@ -503,6 +517,12 @@ pub enum Event {
     Mappers(Mappers),
     Stale(Stale),
     Storm(Storm),
+    /// How often a hook's program has not been run, because it was running already on that CPU
+    /// (kernel/bpf/trampoline.c __bpf_prog_enter_recur).
+    Missed {
+        hook: String,
+        count: u64,
+    },
     /// Final account of one ring of one CPU: events numbered so far.
     Account {
         cpu: u32,

@@ -37,6 +37,7 @@ const QUOTA: u16 = kind::USER + 6;
 const HUGE_LIMIT: u16 = kind::USER + 7;
 const VIEW: u16 = kind::USER + 8;
 const MAPPERS: u16 = kind::USER + 9;
+const MISSED: u16 = kind::USER + 10;
 
 /// The start of a saved stream.
 pub fn head(host: &Host) -> Vec<u8> {
@@ -87,6 +88,7 @@ pub fn note(event: &Event, time: u64) -> Option<Vec<u8>> {
             (VIEW, json!({"victim": id_json(*victim), "via": via, "mounts": mounts}))
         }
         Event::Mappers(mappers) => (MAPPERS, mappers_json(mappers)),
+        Event::Missed { hook, count } => (MISSED, json!([hook, count])),
         Event::HugePages(HugePages { total, free, reserved, size }) => {
             (HUGE_PAGES, json!([total, free, reserved, size]))
         }
@@ -216,7 +218,7 @@ impl<R: BufRead> Records<R> {
 
 fn parse_note(bytes: &[u8]) -> Result<Option<Event>> {
     let kind = u16::from_le_bytes([bytes[0], bytes[1]]);
-    if !(PROCESS..=MAPPERS).contains(&kind) {
+    if !(PROCESS..=MISSED).contains(&kind) {
         return Ok(None);
     }
     let body: Value = serde_json::from_slice(&bytes[size_of::<Header>()..])
@@ -249,6 +251,10 @@ fn parse_note(bytes: &[u8]) -> Result<Option<Event>> {
             mounts: list(&body["mounts"]).iter().map(parse_mount).collect(),
         })),
         MAPPERS => Some(Event::Mappers(parse_mappers(&body))),
+        MISSED => Some(Event::Missed {
+            hook: body[0].as_str().unwrap_or_default().to_owned(),
+            count: number(&body[1]),
+        }),
         HUGE_PAGES => Some(Event::HugePages(HugePages {
             total: number(&body[0]),
             free: number(&body[1]),

@@ -193,12 +193,24 @@ pub fn loss(gap: &Gap, host: &Host, style: &Style) -> Vec<u8> {
     format!("{}\n", style.paint("33", &text)).into_bytes()
 }
 
+/// Calls that nobody looked at.
+pub fn missed(hook: &str, calls: u64, style: &Style) -> Vec<u8> {
+    let text = format!(
+        "{hook} was not looked at {calls} times, because its program was running already on that CPU; \
+         few such calls matter"
+    );
+    format!("{}\n", style.paint("33", &text)).into_bytes()
+}
+
 /// The last line.
 pub fn end(counts: &Counts, host: &Host, now: u64, reason: &str) -> Vec<u8> {
     let mut lost = match counts.lost {
         0 => "nothing lost".to_owned(),
         lost => format!("{lost} events lost"),
     };
+    if counts.missed != 0 {
+        lost.push_str(&format!(" · {} calls not looked at", counts.missed));
+    }
     if counts.not_warned != 0 {
         lost.push_str(&format!(" · {} shrinks without a warning: too many", counts.not_warned));
     }

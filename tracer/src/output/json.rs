@@ -125,6 +125,11 @@ pub fn loss(gap: &Gap, host: &Host) -> Vec<u8> {
     )
 }
 
+/// Told when the kernel did not run a program of ours.
+pub fn missed(time: u64, hook: &str, calls: u64, host: &Host) -> Vec<u8> {
+    line("missed", json!({"time": rfc3339(wall(host, time)), "hook": hook, "calls": calls}))
+}
+
 /// Told last.
 pub fn end(counts: &Counts, host: &Host, now: u64, reason: &str) -> Vec<u8> {
     line(
@@ -135,7 +140,7 @@ pub fn end(counts: &Counts, host: &Host, now: u64, reason: &str) -> Vec<u8> {
             "watched_ns": now.saturating_sub(host.since),
             "incidents": counts.incidents, "explained": counts.explained,
             "events": counts.events, "lost": counts.lost,
-            "truncations": counts.truncations, "not_warned": counts.not_warned,
+            "missed": counts.missed, "truncations": counts.truncations, "not_warned": counts.not_warned,
         }),
     )
 }

@@ -1,4 +1,6 @@
 //! Loads the object with this kernel's globals filled in and attaches what the plan names.
+use std::os::fd::{AsFd as _, AsRawFd as _};
+
 use anyhow::{Context as _, Result, anyhow};
 use aya::{
     Btf, Ebpf, EbpfLoader, Pod, VerifierLogLevel,
@@ -47,6 +49,20 @@ impl Armed {
         drop(btf);
         trim();
         Ok(true)
+    }
+}
+
+impl Armed {
+    /// How often each attached program was not run, because it was running already on that CPU
+    /// (`recursion_misses`; before 5.12 the kernel neither guards nor counts).
+    pub fn misses(&self) -> Vec<(String, u64)> {
+        let count = |probe: &&'static Probe| {
+            let fd = self.ebpf.program(probe.program)?.fd().ok()?.as_fd().as_raw_fd();
+            let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+            let line = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
+            Some((probe.hook.to_string(), line.trim().parse().ok()?))
+        };
+        self.attached.iter().filter_map(count).filter(|(_, count)| *count != 0).collect()
     }
 }
 

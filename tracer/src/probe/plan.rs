@@ -12,6 +12,16 @@ pub enum Hook {
 }
 
 impl Hook {
+    /// The function or tracepoint.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fentry(name)
+            | Self::Fexit(name)
+            | Self::Tracepoint(name)
+            | Self::RawTracepoint(name) => name,
+        }
+    }
+
     /// The kernel function, where it is one.
     pub fn function(self) -> Option<&'static str> {
         match self {

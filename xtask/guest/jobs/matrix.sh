@@ -100,9 +100,9 @@ until [ -s /results/warn.json ]; do sleep 0.05; done
     make replaced 102400
     for file in shrunk replaced; do
         for i in 0 1 2 3 4 5 6 7 8 9; do
-            reading "$dir/$file" 81000 wait
+            ln -s $file $file.$i
+            reading "$dir/$file.$i" 81000 wait
             echo $victim >>"/results/warn.$file"
-            rm $file.ready
         done
     done
     make new 4096
@@ -110,7 +110,7 @@ until [ -s /results/warn.json ]; do sleep 0.05; done
     truncate -s 4096 shrunk
     sleep 2
     # Only now does anybody touch it.
-    : >shrunk.go
+    : >shrunk.7.go
     sleep 1
 )
 kill -TERM $tracer

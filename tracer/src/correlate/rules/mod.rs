@@ -71,6 +71,55 @@ impl Class {
     }
 }
 
+impl Class {
+    /// Every cause there is a name for.
+    pub const NAMED: [Self; 19] = [
+        Self::Truncated,
+        Self::TruncatedBySelf,
+        Self::ShrunkElsewhere,
+        Self::TruncatedBeforeWatch,
+        Self::MappedPastEnd,
+        Self::NoSpace,
+        Self::Quota,
+        Self::ShmFull,
+        Self::HugePages,
+        Self::ReadError,
+        Self::StaleHandle,
+        Self::FuseGone,
+        Self::SpecialMapping,
+        Self::DeviceMapping,
+        Self::Userfaultfd,
+        Self::MemoryFailure,
+        Self::Misaligned,
+        Self::Sent,
+        Self::OtherKernel,
+    ];
+
+    /// The functions and tracepoints of which one must be hooked for this cause to be told, where
+    /// it is met at all.
+    pub fn hooks(self) -> &'static [&'static str] {
+        match self {
+            Self::Truncated | Self::TruncatedBySelf => &["notify_change"],
+            Self::ShrunkElsewhere
+            | Self::TruncatedBeforeWatch
+            | Self::MappedPastEnd
+            | Self::ReadError
+            | Self::StaleHandle
+            | Self::FuseGone => &["filemap_fault"],
+            Self::NoSpace | Self::Quota => &["do_page_mkwrite"],
+            Self::ShmFull => &["shmem_fault"],
+            Self::HugePages => &["hugetlb_fault"],
+            Self::SpecialMapping => &["special_mapping_fault"],
+            Self::DeviceMapping => &["force_sig_fault", "__do_fault"],
+            Self::Userfaultfd => &["handle_userfault"],
+            Self::MemoryFailure | Self::Misaligned | Self::Sent | Self::OtherKernel => {
+                &["signal_generate", "__send_signal_locked", "__send_signal"]
+            }
+            Self::Unknown => &[],
+        }
+    }
+}
+
 /// How sure we are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Confidence {
