@@ -153,11 +153,9 @@ pub mod handler {
     pub const SPECIAL_MAPPING_FAULT: u32 = 5;
     pub const USERFAULT: u32 = 6;
     pub const DAX_IOMAP_FAULT: u32 = 7;
-    /// Another `vm_operations_struct.fault`: a driver's.
-    pub const DRIVER: u32 = 8;
     /// None that is watched: the VMA was looked up as the signal was raised, and what kind of
     /// access it was is not known.
-    pub const UNSEEN: u32 = 9;
+    pub const UNSEEN: u32 = 8;
 }
 
 /// A page fault that ended in VM_FAULT_SIGBUS, VM_FAULT_HWPOISON or VM_FAULT_HWPOISON_LARGE.

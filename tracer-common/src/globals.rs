@@ -118,6 +118,8 @@ offsets! {
     task_mm: "task_struct" "mm";
     task_signal: "task_struct" "signal";
     task_exit_code: "task_struct" "exit_code";
+    /// Until 6.0: the VMAs a thread has looked up last.
+    task_vmacache: "task_struct" "vmacache.vmas", optional;
     task_nsproxy: "task_struct" "nsproxy";
     nsproxy_mnt: "nsproxy" "mnt_ns";
     mnt_ns_inum: "mnt_namespace" "ns.inum";

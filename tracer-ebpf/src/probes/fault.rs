@@ -6,7 +6,8 @@ use aya_ebpf::{
     helpers::{
         bpf_get_current_pid_tgid,
         generated::{
-            bpf_find_vma, bpf_get_current_task_btf, bpf_get_stack, bpf_probe_read_kernel_str,
+            bpf_find_vma, bpf_get_current_task, bpf_get_current_task_btf, bpf_get_stack,
+            bpf_probe_read_kernel_str,
         },
     },
     macros::{fentry, fexit},
@@ -64,7 +65,7 @@ macro_rules! handler {
             // SAFETY: a fexit context of a function with this prototype.
             unsafe {
                 let at = Place::of(context.arg(0));
-                record(ctx, at, context.arg::<u64>($count) as u32, handler::$handler)
+                record::<Typed>(ctx, at, context.arg::<u64>($count) as u32, handler::$handler)
             };
             0
         }
@@ -104,27 +105,6 @@ handler! {
     dax_iomap_fault, "dax_iomap_fault", dax_failed, 5, DAX_IOMAP_FAULT
 }
 
-/// `vm_fault_t __do_fault(struct vm_fault *vmf)` (mm/memory.c): whatever `->fault` a driver has,
-/// where bpf_find_vma is not to be had. Static, so a compiler may inline a part of its calls.
-#[fexit(function = "__do_fault")]
-pub fn do_fault(ctx: FExitContext) -> u32 {
-    if ctx.arg::<u64>(1) as u32 & VM_FAULT_BUS != 0 { driver_failed(ctx.as_ptr()) } else { 0 }
-}
-
-#[inline(never)]
-fn driver_failed(ctx: *mut c_void) -> u32 {
-    let context = FExitContext::new(ctx);
-    // SAFETY: a fexit context of a function with this prototype.
-    unsafe {
-        let at = Place::of(context.arg(0));
-        // The handler it called has told it.
-        if told() & !1 != at.address & PAGE {
-            record(ctx, at, context.arg::<u64>(1) as u32, handler::DRIVER);
-        }
-    }
-    0
-}
-
 /// `int force_sig_fault(int sig, int code, void __user *addr)` (kernel/signal.c): the last moment
 /// to look at a fault that no handler told: of a driver, of swap, of a PFN mapping.
 #[fentry(function = "force_sig_fault")]
@@ -153,11 +133,43 @@ fn bus_forced(ctx: *mut c_void) -> u32 {
     0
 }
 
-/// The same where there is no bpf_find_vma: that the signal is no forgery.
+/// The same where there is no bpf_find_vma: do_user_addr_fault has just looked the VMA up, and it
+/// stands in the thread's cache (mm/vmacache.c, until 6.0).
 #[fentry(function = "force_sig_fault")]
-pub fn force_sig_fault_mark(ctx: FEntryContext) -> u32 {
-    if ctx.arg::<i32>(0) == SIGBUS {
-        forced();
+pub fn force_sig_fault_cached(ctx: FEntryContext) -> u32 {
+    if ctx.arg::<i32>(0) == SIGBUS { bus_forced_cached(ctx.as_ptr()) } else { 0 }
+}
+
+#[inline(never)]
+fn bus_forced_cached(raw: *mut c_void) -> u32 {
+    let ctx = FEntryContext::new(raw);
+    let address: u64 = ctx.arg(2);
+    forced();
+    // SAFETY: probe reads cope with any address.
+    unsafe {
+        if ctx.arg::<i32>(1) != BUS_ADRERR
+            || told() == address & PAGE | 1
+            || config!(read_kernel) == 0
+            || off!(task_vmacache) == ABSENT
+        {
+            return 0;
+        }
+        let task = bpf_get_current_task() as Ptr;
+        let mut found: Ptr = core::ptr::null();
+        let mut i = 0;
+        // VMACACHE_SIZE
+        while i < 4 {
+            let vma: Ptr = Probe::get(task, off!(task_vmacache) + i * 8);
+            let start: u64 = Probe::get(vma, off!(vma_start));
+            let end: u64 = Probe::get(vma, off!(vma_end));
+            if start <= address && address < end {
+                found = vma;
+            }
+            i += 1;
+        }
+        if !found.is_null() {
+            unseen::<Probe>(found, address);
+        }
     }
     0
 }
@@ -170,15 +182,20 @@ fn forced() {
 /// bpf_find_vma calls back with the mmap lock held for reading.
 extern "C" fn found(_task: Ptr, vma: Ptr, address: *mut u64) -> u64 {
     // SAFETY: what bpf_find_vma gives, and what it was given.
+    unsafe { unseen::<Typed>(vma, *address) };
+    0
+}
+
+#[inline(always)]
+unsafe fn unseen<R: Read>(vma: Ptr, address: u64) {
+    // SAFETY: `R` copes with any pointer.
     unsafe {
-        let address = *address;
-        let start: u64 = Typed::get(vma, off!(vma_start));
-        let first: u64 = Typed::get(vma, off!(vma_pgoff));
+        let start: u64 = R::get(vma, off!(vma_start));
+        let first: u64 = R::get(vma, off!(vma_pgoff));
         let pgoff = first + (address.wrapping_sub(start) >> 12);
         let at = Place { vma, address, exact: 1, pgoff, flags: FAULT_FLAG_USER };
-        record(core::ptr::null_mut(), at, VM_FAULT_BUS & 2, handler::UNSEEN);
+        record::<R>(core::ptr::null_mut(), at, VM_FAULT_BUS & 2, handler::UNSEEN);
     }
-    0
 }
 
 /// Takes the mark of the last fault that was told of this thread.
@@ -212,7 +229,7 @@ fn hugetlb_failed(raw: *mut c_void) -> u32 {
         let pgoff = first + (address.wrapping_sub(start) >> 12);
         let flags = ctx.arg::<u64>(3) as u32;
         let at = Place { vma, address, exact: 0, pgoff, flags };
-        record(raw, at, ctx.arg::<u64>(4) as u32, handler::HUGETLB_FAULT)
+        record::<Typed>(raw, at, ctx.arg::<u64>(4) as u32, handler::HUGETLB_FAULT)
     };
     0
 }
@@ -264,42 +281,42 @@ impl Place {
 }
 
 #[inline(always)]
-unsafe fn record(ctx: *mut c_void, at: Place, ret: u32, handler: u32) -> Option<()> {
-    // SAFETY: a claimed scratch; typed loads cope with any pointer.
+unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u32) -> Option<()> {
+    // SAFETY: a claimed scratch; `R` copes with any pointer.
     unsafe {
         let user = (at.flags & FAULT_FLAG_USER != 0) as u64;
         let _ = TOLD.insert(bpf_get_current_pid_tgid() as u32, at.address & PAGE | user, 0);
         let vma = at.vma;
-        let file: Ptr = Typed::get(vma, off!(vma_file));
-        let host: Ptr = Typed::get(file, off!(file_inode));
+        let file: Ptr = R::get(vma, off!(vma_file));
+        let host: Ptr = R::get(file, off!(file_inode));
         let nth = count(host as u64, handler)?;
         let scratch = claim::<Fault, _>(&FAULT, kind::FAULT, ring::DECISIVE)?;
         let event = &raw mut (*scratch).value.event;
         (*event).nth = nth;
         task::current(&raw mut (*event).actor);
-        inode::<Typed>(&raw mut (*event).inode, host);
+        inode::<R>(&raw mut (*event).inode, host);
         (*event).address = at.address;
         (*event).address_exact = at.exact;
         (*event).pgoff = at.pgoff;
-        (*event).vm_start = Typed::get(vma, off!(vma_start));
-        (*event).vm_end = Typed::get(vma, off!(vma_end));
-        (*event).vm_pgoff = Typed::get(vma, off!(vma_pgoff));
-        (*event).vm_flags = Typed::get(vma, off!(vma_flags));
+        (*event).vm_start = R::get(vma, off!(vma_start));
+        (*event).vm_end = R::get(vma, off!(vma_end));
+        (*event).vm_pgoff = R::get(vma, off!(vma_pgoff));
+        (*event).vm_flags = R::get(vma, off!(vma_flags));
         (*event).flags = at.flags;
         (*event).ret = ret;
         (*event).handler = handler;
         if off!(mm_owner) != ABSENT {
-            let mm: Ptr = Typed::get(vma, off!(vma_mm));
-            let owner: Ptr = Typed::get(mm, off!(mm_owner));
-            (*event).owner_tgid = Typed::get(owner, off!(task_tgid));
+            let mm: Ptr = R::get(vma, off!(vma_mm));
+            let owner: Ptr = R::get(mm, off!(mm_owner));
+            (*event).owner_tgid = R::get(owner, off!(task_tgid));
             // 5.10 locked down types no current task, but the owner of the memory is one.
             if (*event).actor.task.start_time == 0
                 && (*event).owner_tgid == (*event).actor.task.tgid
             {
                 let tid = (*event).actor.task.tid;
-                task::task::<Typed>(&raw mut (*event).actor.task, owner);
+                task::task::<R>(&raw mut (*event).actor.task, owner);
                 (*event).actor.task.tid = tid;
-                task::ancestors::<Typed>(&raw mut (*event).actor, owner);
+                task::ancestors::<R>(&raw mut (*event).actor, owner);
             }
         }
         if handler != handler::UNSEEN {
@@ -312,7 +329,7 @@ unsafe fn record(ctx: *mut c_void, at: Place, ret: u32, handler: u32) -> Option<
         }
 
         if handler == handler::SHMEM_FAULT && config!(read_kernel) != 0 {
-            let sb: Ptr = Typed::get(host, off!(inode_sb));
+            let sb: Ptr = R::get(host, off!(inode_sb));
             let info: Ptr = Probe::get(sb, off!(sb_info));
             if off!(shmem_max) != ABSENT && off!(shmem_used) != ABSENT {
                 (*event).shm_max = Probe::get(info, off!(shmem_max));
@@ -334,7 +351,7 @@ unsafe fn record(ctx: *mut c_void, at: Place, ret: u32, handler: u32) -> Option<
         } else if config!(read_kernel) != 0 {
             // overlayfs maps the real file; the path the user knows stands in the backing_file
             // around it, out of reach of a typed load.
-            let mode: u32 = Typed::get(file, off!(file_mode));
+            let mode: u32 = R::get(file, off!(file_mode));
             let backing = off!(backing_path_mnt) != ABSENT && mode & FMODE_BACKING != 0;
             let (mnt, dentry): (Ptr, Ptr) = if backing {
                 let mnt = Probe::get(file, off!(backing_path_mnt));
@@ -346,7 +363,7 @@ unsafe fn record(ctx: *mut c_void, at: Place, ret: u32, handler: u32) -> Option<
             source(&raw mut (*event).mount_source, mnt);
             by_probe(path, walk, mnt, dentry);
         } else {
-            let dentry = Typed::get(file, off!(file_path_dentry));
+            let dentry = R::get(file, off!(file_path_dentry));
             by_load(path, walk, dentry);
         }
 

@@ -1,5 +1,6 @@
 //! Who maps a file that is being shrunk: asked at once, of the whole host, on a thread of its own.
 use std::{
+    collections::HashMap,
     fs,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread,
@@ -31,8 +32,15 @@ struct Wanted {
     files: Vec<(Dev, u64)>,
 }
 
+/// One file is looked for no more often than this.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Files remembered for that.
+const FILES: usize = 256;
+
 /// The thread that looks.
 pub struct Lookout {
+    /// When each inode was looked for last.
+    asked: HashMap<u64, Instant>,
     wanted: SyncSender<Wanted>,
     found: UnboundedReceiver<Mappers>,
 }
@@ -45,11 +53,21 @@ impl Lookout {
         let _ = thread::Builder::new()
             .name("whybus-lookout".to_owned())
             .spawn(move || serve(&requests, &answers));
-        Self { wanted, found }
+        Self { asked: HashMap::new(), wanted, found }
     }
 
-    /// Asks who maps the file of `shrink`; false if too many wait already.
-    pub fn ask(&self, shrink: &Shrink) -> bool {
+    /// Asks who maps the file of `shrink`; false if that was asked a moment ago, or too many wait.
+    pub fn ask(&mut self, shrink: &Shrink) -> bool {
+        let ptr = shrink.inode.ptr;
+        if self.asked.get(&ptr).is_some_and(|last| last.elapsed() < AGAIN) {
+            return false;
+        }
+        if self.asked.len() == FILES {
+            self.asked.retain(|_, last| last.elapsed() < AGAIN);
+        }
+        if self.asked.len() < FILES {
+            self.asked.insert(ptr, Instant::now());
+        }
         let id = shrink.inode.id;
         let files = std::iter::once((id.dev, id.ino)).chain(shrink.outer).collect();
         let Shrink { begin, new_size, .. } = *shrink;

@@ -172,8 +172,6 @@ pub enum Handler {
     SpecialMappingFault,
     Userfault,
     DaxIomapFault,
-    /// A driver's.
-    Driver,
     /// None that is watched: the mapping was looked up as the signal was raised.
     Unseen,
     Other(u32),
@@ -238,7 +236,6 @@ impl Handler {
             Self::SpecialMappingFault => handler::SPECIAL_MAPPING_FAULT,
             Self::Userfault => handler::USERFAULT,
             Self::DaxIomapFault => handler::DAX_IOMAP_FAULT,
-            Self::Driver => handler::DRIVER,
             Self::Unseen => handler::UNSEEN,
             Self::Other(number) => number,
         }
@@ -255,7 +252,6 @@ impl From<u32> for Handler {
             handler::SPECIAL_MAPPING_FAULT => Self::SpecialMappingFault,
             handler::USERFAULT => Self::Userfault,
             handler::DAX_IOMAP_FAULT => Self::DaxIomapFault,
-            handler::DRIVER => Self::Driver,
             handler::UNSEEN => Self::Unseen,
             other => Self::Other(other),
         }

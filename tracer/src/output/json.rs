@@ -251,7 +251,6 @@ fn handler(handler: Handler) -> &'static str {
         Handler::SpecialMappingFault => "special_mapping_fault",
         Handler::Userfault => "handle_userfault",
         Handler::DaxIomapFault => "dax_iomap_fault",
-        Handler::Driver => "__do_fault",
         Handler::Unseen => "force_sig_fault",
         Handler::Other(_) => "unknown",
     }

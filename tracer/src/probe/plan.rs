@@ -66,18 +66,19 @@ enum Needs {
     Prototype { params: usize, key: (usize, &'static str) },
     /// Pointers to which structs stand first; what follows does not matter.
     First(&'static [&'static str]),
+    /// As many parameters.
+    Count(usize),
     /// `bpf_probe_read_kernel`.
     ReadKernel,
     /// `bpf_find_vma`, and a prototype.
     FindVma,
-    /// A prototype, where bpf_find_vma is missing.
-    NoFindVma,
 }
 
 const VM_FAULT: Needs = Needs::Prototype { params: 1, key: (0, "vm_fault") };
 const VM_FAULT_2: Needs = Needs::Prototype { params: 2, key: (0, "vm_fault") };
 const NOTIFY_CHANGE_0: Needs = Needs::Prototype { params: 3, key: (0, "dentry") };
 const NOTIFY_CHANGE_1: Needs = Needs::Prototype { params: 4, key: (1, "dentry") };
+const FORCE_SIG_FAULT: Needs = Needs::Count(3);
 const FALLOCATE: Needs = Needs::Prototype { params: 4, key: (0, "file") };
 const SEND_SIGNAL: Needs = Needs::Prototype { params: 5, key: (1, "kernel_siginfo") };
 const SHRINKS: &str = "truncated, truncated-by-self: who shrank a file";
@@ -172,18 +173,10 @@ pub const PROBES: &[Probe] = &[
         blind: DEVICES,
     },
     Probe {
-        program: "force_sig_fault_mark",
+        program: "force_sig_fault_cached",
         hook: Hook::Fentry("force_sig_fault"),
-        role: "forced signals",
-        needs: Needs::NoFindVma,
-        module: None,
-        blind: "forged signals: an si_code that a process made up for itself",
-    },
-    Probe {
-        program: "do_fault",
-        hook: Hook::Fexit("__do_fault"),
         role: "faults nobody told",
-        needs: VM_FAULT,
+        needs: FORCE_SIG_FAULT,
         module: None,
         blind: DEVICES,
     },
@@ -374,10 +367,6 @@ pub fn choose(facts: &Facts) -> Plan {
             plan.pending.push(probe);
             continue;
         }
-        if matches!(probe.needs, Needs::NoFindVma) && facts.allowed.find_vma {
-            // Another program does this too.
-            continue;
-        }
         match unfit(probe, facts) {
             None => {
                 plan.missing.retain(|missing| missing.probe.role != probe.role);
@@ -419,7 +408,8 @@ fn unfit(probe: &Probe, facts: &Facts) -> Option<String> {
         Needs::FindVma if !facts.allowed.find_vma => {
             Some("this kernel has no bpf_find_vma (before 5.17)".to_owned())
         }
-        Needs::FindVma | Needs::NoFindVma => (params.len() != 3).then(|| foreign(probe, params)),
+        Needs::Count(count) => (params.len() != count).then(|| foreign(probe, params)),
+        Needs::FindVma => (params.len() != 3).then(|| foreign(probe, params)),
         Needs::ReadKernel if facts.allowed.read_kernel => None,
         Needs::ReadKernel => Some("lockdown forbids bpf_probe_read_kernel".to_owned()),
         Needs::Prototype { params: count, key: (index, target) } => {

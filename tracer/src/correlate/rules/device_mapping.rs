@@ -12,23 +12,16 @@ const VM_IO: u64 = 0x4000;
 const DRIVERS: [u64; 2] = [0x0904_1934, 0x444d_4142];
 
 pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
-    let fault = evidence.fault.filter(|fault| is_driver(fault))?;
-    let what = match fault.handler {
-        Handler::Unseen => {
-            "no handler that is watched saw it; the mapping was looked up as the \
-                            signal was raised"
-        }
-        _ => "its fault handler refused the page",
-    };
-    let summary = format!("a mapping of a driver, not of a file with an end: {what}");
+    evidence.fault.filter(|fault| is_driver(fault))?;
+    let summary = "a mapping of a driver, not of a file with an end: the driver refused the page, or \
+                   has nothing there";
     Some(Verdict::new(Class::DeviceMapping, Confidence::Likely, summary, ADVICE))
 }
 
 fn is_driver(fault: &Fault) -> bool {
     let driver = fault.inode.device() || DRIVERS.contains(&fault.inode.magic);
     let pages = fault.vm_flags & (VM_PFNMAP | VM_IO) != 0;
-    let unwatched = matches!(fault.handler, Handler::Driver | Handler::Unseen);
-    (fault.inode.ptr != 0 && driver) || (unwatched && pages)
+    (fault.inode.ptr != 0 && driver) || (fault.handler == Handler::Unseen && pages)
 }
 
 #[cfg(test)]

@@ -110,7 +110,7 @@ impl Class {
             Self::ShmFull => &["shmem_fault"],
             Self::HugePages => &["hugetlb_fault"],
             Self::SpecialMapping => &["special_mapping_fault"],
-            Self::DeviceMapping => &["force_sig_fault", "__do_fault"],
+            Self::DeviceMapping => &["force_sig_fault"],
             Self::Userfaultfd => &["handle_userfault"],
             Self::MemoryFailure | Self::Misaligned | Self::Sent | Self::OtherKernel => {
                 &["signal_generate", "__send_signal_locked", "__send_signal"]
