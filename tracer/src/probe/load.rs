@@ -1,10 +1,15 @@
 //! Loads the object with this kernel's globals filled in and attaches what the plan names.
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::{
+    collections::{HashMap, VecDeque},
+    os::fd::{AsFd as _, AsRawFd as _},
+    sync::Mutex,
+    thread,
+};
 
 use anyhow::{Context as _, Result, anyhow};
 use aya::{
     Btf, Ebpf, EbpfLoader, Pod, VerifierLogLevel,
-    programs::{BtfTracePoint, FEntry, FExit, ProgramError, RawTracePoint},
+    programs::{BtfTracePoint, FEntry, FExit, Program, ProgramError, RawTracePoint},
 };
 use tracer_common::{LAYOUT, globals::Config};
 
@@ -12,6 +17,9 @@ use super::{
     facts::{self, BTF, Facts},
     plan::{Hook, Missing, Plan, Probe},
 };
+
+/// Programs that are loaded at the same time, at most.
+const WORKERS: usize = 4;
 
 /// The compiled probes; `cargo xtask ebpf` rebuilds them.
 static OBJECT: &[u8] =
@@ -41,7 +49,12 @@ impl Armed {
         let typed = due.iter().any(|probe| !matches!(probe.hook, Hook::RawTracepoint(_)));
         let btf = if typed { Some(types()?) } else { None };
         for probe in due {
-            match attach(&mut self.ebpf, btf.as_ref(), probe) {
+            let program = self.ebpf.program_mut(probe.program);
+            let result = match program {
+                Some(program) => attach(program, btf.as_ref(), probe),
+                None => Err(absent(probe)),
+            };
+            match result {
                 Ok(()) => self.attached.push(probe),
                 Err(error) => self.missing.push(Missing { probe, reason: reason(&error) }),
             }
@@ -101,8 +114,8 @@ pub fn arm(facts: &Facts, plan: Plan, fail_every: u32) -> Result<Armed> {
     let btf = types()?;
     let Plan { attach: wanted, pending, mut missing } = plan;
     let mut attached = Vec::new();
-    for probe in wanted {
-        match attach(&mut ebpf, Some(&btf), probe) {
+    for (probe, result) in attach_all(&mut ebpf, &btf, &wanted) {
+        match result {
             Ok(()) => attached.push(probe),
             Err(error) => missing.push(Missing { probe, reason: reason(&error) }),
         }
@@ -112,10 +125,46 @@ pub fn arm(facts: &Facts, plan: Plan, fail_every: u32) -> Result<Armed> {
     Ok(Armed { ebpf, attached, pending, missing })
 }
 
-fn attach(ebpf: &mut Ebpf, btf: Option<&Btf>, probe: &Probe) -> Result<()> {
-    let program = ebpf
-        .program_mut(probe.program)
-        .ok_or_else(|| anyhow!("the object has no program {}", probe.program))?;
+/// Loads and attaches on every CPU there is: verifying takes most of the time, and is done for each
+/// program on its own. The results in the order of `wanted`.
+fn attach_all(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    wanted: &[&'static Probe],
+) -> Vec<(&'static Probe, Result<()>)> {
+    let mut programs: HashMap<String, &mut Program> =
+        ebpf.programs_mut().map(|(name, program)| (name.to_owned(), program)).collect();
+    let work = wanted.iter().map(|probe| (*probe, programs.remove(probe.program)));
+    let work: Mutex<VecDeque<_>> = Mutex::new(work.enumerate().collect());
+    let done = Mutex::new(Vec::new());
+    let workers = thread::available_parallelism().map_or(1, usize::from).min(WORKERS);
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let next = work.lock().ok().and_then(|mut work| work.pop_front());
+                    let Some((i, (probe, program))) = next else { break };
+                    let result = match program {
+                        Some(program) => attach(program, Some(btf), probe),
+                        None => Err(absent(probe)),
+                    };
+                    if let Ok(mut done) = done.lock() {
+                        done.push((i, probe, result));
+                    }
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_default();
+    done.sort_by_key(|(i, ..)| *i);
+    done.into_iter().map(|(_, probe, result)| (probe, result)).collect()
+}
+
+fn absent(probe: &Probe) -> anyhow::Error {
+    anyhow!("the object has no program {}", probe.program)
+}
+
+fn attach(program: &mut Program, btf: Option<&Btf>, probe: &Probe) -> Result<()> {
     let btf = || btf.context("no types were read");
     match probe.hook {
         Hook::RawTracepoint(name) => {
