@@ -44,6 +44,10 @@ use crate::{
 
 /// How often time moves forward while something is open.
 const TICK: Duration = Duration::from_millis(100);
+/// include/uapi/asm-generic/siginfo.h
+const BUS_ADRERR: i32 = 2;
+/// The page of an address.
+const PAGE: u64 = !0xfff;
 /// How often lost events are looked for while nothing is open.
 const ACCOUNTS: Duration = Duration::from_secs(1);
 
@@ -175,6 +179,8 @@ struct Sink<'a> {
     mounted: Instant,
     /// The command of `trace -- CMD`.
     root: Option<u32>,
+    /// Thread and page of the fault that was told last.
+    faulted: Option<(u32, u64)>,
     patience: Patience,
     lookout: Lookout,
     /// Incidents that passed the filter.
@@ -205,6 +211,7 @@ impl<'a> Watch<'a> {
             mounts: Arc::default(),
             mounted: Instant::now(),
             root: None,
+            faulted: None,
             patience: Patience::default(),
             lookout: Lookout::start(),
             told: 0,
@@ -391,6 +398,7 @@ impl Sink<'_> {
         // /proc is asked at once: the process may be gone a moment later.
         match &event {
             Event::Fault(fault) => {
+                self.faulted = Some((fault.actor.task.tid, fault.address & PAGE));
                 self.mounts(stamp.time)?;
                 self.fault(fault, stamp.time)?;
             }
@@ -403,6 +411,18 @@ impl Sink<'_> {
                 if shrink.mapped && !self.lookout.ask(shrink) {
                     self.engine.not_warned();
                 }
+            }
+            // Its fault comes before it, by the same CPU, unless nobody saw it.
+            Event::Signal(signal)
+                if signal.forced
+                    && signal.code == BUS_ADRERR
+                    && self.faulted != Some((signal.target.tid, signal.address & PAGE)) =>
+            {
+                self.process(&signal.target, true, stamp.time)?;
+                let (id, address) = (signal.target.id, signal.address);
+                let ask = move || facts::mapped(id, address);
+                let told = self.patience.within(Subject::Process(id), DEADLINE, ask);
+                self.notes(told.unwrap_or_default(), stamp.time)?;
             }
             Event::Signal(signal) if signal.code <= 0 => {
                 self.process(&signal.target, true, stamp.time)?;

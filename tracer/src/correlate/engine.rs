@@ -10,8 +10,8 @@ use super::{
 };
 use crate::event::model::{
     Actor, Blind, Deliver, Dev, Disposition, Event, Exit, Fault, Host, HugeLimit, HugePages,
-    Mappers, Mode, Mount, Process, ProcessId, Quota, Shrink, ShrinkEnd, Signal, Space, Stale,
-    Stamp, Storm, StormKey, Task, View,
+    Mapped, Mappers, Mode, Mount, Process, ProcessId, Quota, Shrink, ShrinkEnd, Signal, Space,
+    Stale, Stamp, Storm, StormKey, Task, View,
 };
 use tracer_common::event::STORM_FIRST;
 
@@ -95,6 +95,7 @@ struct Open {
     quota: Option<Quota>,
     huge_pages: Option<HugePages>,
     huge_limit: Option<HugeLimit>,
+    mapped: Option<Mapped>,
 }
 
 impl Open {
@@ -228,6 +229,18 @@ impl Engine {
                 match self.processes.get_mut(&process.id) {
                     Some(known) => known.learn(*process),
                     None => self.processes.insert(process.id, *process),
+                }
+            }
+            Event::Mapped(mapped) => {
+                let of_it = |open: &&mut Open| {
+                    let incident = &open.incident;
+                    let address = incident.signal.as_ref().map(|signal| signal.address);
+                    incident.fault.is_none()
+                        && incident.victim.task.id.same(mapped.victim)
+                        && address == Some(mapped.address)
+                };
+                if let Some(open) = self.open.iter_mut().rev().find(of_it) {
+                    open.mapped = Some(mapped);
                 }
             }
             Event::View(view) => self.views.insert(view.victim, view),
@@ -564,6 +577,7 @@ impl Engine {
             quota: None,
             huge_pages: None,
             huge_limit: None,
+            mapped: None,
         });
     }
 
@@ -623,6 +637,7 @@ impl Engine {
             quota: open.quota,
             huge_pages: open.huge_pages,
             huge_limit: open.huge_limit.as_ref(),
+            mapped: open.mapped.as_ref(),
             stale: stale.is_some(),
             host,
             lossy: !gaps.is_empty() || missed.keys().any(unseen),

@@ -1,8 +1,11 @@
 //! What is asked about one event of the kernel, all of it within [`DEADLINE`].
-use std::{sync::Arc, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use super::{process, space, view};
-use crate::event::model::{Event, Fault, Handler, Mount, Process, ProcessId, Space, Task, View};
+use crate::{
+    event::model::{Event, Fault, Handler, Mapped, Mount, Process, ProcessId, Space, Task, View},
+    scan::maps::parse,
+};
 
 /// How long /proc and the file systems have to answer: well within `engine::HOLD`, or the answer
 /// would come after its incident was told.
@@ -70,6 +73,16 @@ fn wants_room(fault: &Fault) -> bool {
         Handler::FilemapFault => fault.inode.magic == FUSE_SUPER_MAGIC,
         _ => false,
     }
+}
+
+/// The file mapped at `address` in a process that got a signal and no fault was told of.
+pub fn mapped(victim: ProcessId, address: u64) -> Vec<Event> {
+    let text = fs::read(format!("/proc/{}/maps", victim.tgid)).unwrap_or_default();
+    let found = parse(&text).find(|mapping| (mapping.start..mapping.end).contains(&address));
+    found
+        .map(|mapping| Event::Mapped(Mapped { victim, address, path: mapping.path }))
+        .into_iter()
+        .collect()
 }
 
 /// Room and quota of the fault's file system, through whichever namespace has it mounted.

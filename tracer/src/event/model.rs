@@ -448,6 +448,14 @@ pub struct HugeLimit {
     pub limit: u64,
 }
 
+/// What /proc said lies at the address of a signal whose fault nobody told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mapped {
+    pub victim: ProcessId,
+    pub address: u64,
+    pub path: Bytes,
+}
+
 /// How the victim's mount namespace sees the file system of its file, where that is not ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
@@ -510,6 +518,7 @@ pub enum Event {
     Quota(Quota),
     HugeLimit(HugeLimit),
     View(View),
+    Mapped(Mapped),
     Mappers(Mappers),
     Stale(Stale),
     Storm(Storm),

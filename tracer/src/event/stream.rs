@@ -16,8 +16,8 @@ use tracer_common::{
 use super::{
     decode::decode,
     model::{
-        Ancestor, Blind, Bytes, Dev, Event, Handler, Host, HugeLimit, HugePages, Mapper, Mappers,
-        Mount, Process, ProcessId, Quota, Space, Stamp, Storm, StormKey, View,
+        Ancestor, Blind, Bytes, Dev, Event, Handler, Host, HugeLimit, HugePages, Mapped, Mapper,
+        Mappers, Mount, Process, ProcessId, Quota, Space, Stamp, Storm, StormKey, View,
     },
 };
 
@@ -38,6 +38,7 @@ const HUGE_LIMIT: u16 = kind::USER + 7;
 const VIEW: u16 = kind::USER + 8;
 const MAPPERS: u16 = kind::USER + 9;
 const MISSED: u16 = kind::USER + 10;
+const MAPPED: u16 = kind::USER + 11;
 
 /// The start of a saved stream.
 pub fn head(host: &Host) -> Vec<u8> {
@@ -86,6 +87,9 @@ pub fn note(event: &Event, time: u64) -> Option<Vec<u8>> {
         Event::View(View { victim, via, mounts }) => {
             let mounts: Vec<Value> = mounts.iter().map(mount_json).collect();
             (VIEW, json!({"victim": id_json(*victim), "via": via, "mounts": mounts}))
+        }
+        Event::Mapped(Mapped { victim, address, path }) => {
+            (MAPPED, json!([id_json(*victim), address, encode(path)]))
         }
         Event::Mappers(mappers) => (MAPPERS, mappers_json(mappers)),
         Event::Missed { hook, count } => (MISSED, json!([hook, count])),
@@ -218,7 +222,7 @@ impl<R: BufRead> Records<R> {
 
 fn parse_note(bytes: &[u8]) -> Result<Option<Event>> {
     let kind = u16::from_le_bytes([bytes[0], bytes[1]]);
-    if !(PROCESS..=MISSED).contains(&kind) {
+    if !(PROCESS..=MAPPED).contains(&kind) {
         return Ok(None);
     }
     let body: Value = serde_json::from_slice(&bytes[size_of::<Header>()..])
@@ -249,6 +253,11 @@ fn parse_note(bytes: &[u8]) -> Result<Option<Event>> {
             victim: parse_id(&body["victim"]),
             via: number(&body["via"]) as u32,
             mounts: list(&body["mounts"]).iter().map(parse_mount).collect(),
+        })),
+        MAPPED => Some(Event::Mapped(Mapped {
+            victim: parse_id(&body[0]),
+            address: number(&body[1]),
+            path: parse_bytes(&body[2]).unwrap_or_default(),
         })),
         MAPPERS => Some(Event::Mappers(parse_mappers(&body))),
         MISSED => Some(Event::Missed {

@@ -75,6 +75,9 @@ pub fn incident(incident: &Incident, host: &Host, style: &Style) -> Vec<u8> {
     if let Some(text) = incident.file.as_ref().and_then(seen_as) {
         field("", &text);
     }
+    if let Some(text) = mount(incident) {
+        field("mount", &text);
+    }
     if let Some(text) = touch(incident, host) {
         field("touched", &text);
     }
@@ -270,6 +273,24 @@ fn file(incident: &Incident) -> Option<String> {
     let why = file.why.map_or_else(String::new, |why| format!("; {why}"));
     let id = fault.inode.id;
     Some(format!("{path}{deleted}  ({fstype}{}, inode {}{why})", id.dev, id.ino))
+}
+
+/// What is mounted where, if that is what matters.
+fn mount(incident: &Incident) -> Option<String> {
+    let matters = matches!(
+        incident.cause.class,
+        Class::ShrunkElsewhere
+            | Class::NoSpace
+            | Class::Quota
+            | Class::ShmFull
+            | Class::ReadError
+            | Class::StaleHandle
+            | Class::FuseGone
+            | Class::Unknown
+    );
+    let mount = incident.file.as_ref().filter(|file| matters && !file.foreign)?.mount.as_ref()?;
+    let source = mount.source.as_deref().map_or_else(|| "(unknown)".to_owned(), escape);
+    Some(format!("{source} on {}", escape(&mount.point)))
 }
 
 /// Where a victim in another mount namespace has its file, and what it is called here.

@@ -49,12 +49,7 @@ impl Armed {
         let typed = due.iter().any(|probe| !matches!(probe.hook, Hook::RawTracepoint(_)));
         let btf = if typed { Some(types()?) } else { None };
         for probe in due {
-            let program = self.ebpf.program_mut(probe.program);
-            let result = match program {
-                Some(program) => attach(program, btf.as_ref(), probe),
-                None => Err(absent(probe)),
-            };
-            match result {
+            match attach_named(&mut self.ebpf, btf.as_ref(), probe) {
                 Ok(()) => self.attached.push(probe),
                 Err(error) => self.missing.push(Missing { probe, reason: reason(&error) }),
             }
@@ -134,8 +129,16 @@ fn attach_all(
 ) -> Vec<(&'static Probe, Result<()>)> {
     let mut programs: HashMap<String, &mut Program> =
         ebpf.programs_mut().map(|(name, program)| (name.to_owned(), program)).collect();
-    let work = wanted.iter().map(|probe| (*probe, programs.remove(probe.program)));
-    let work: Mutex<VecDeque<_>> = Mutex::new(work.enumerate().collect());
+    // One program may serve several hooks: whoever comes second waits for the first.
+    let mut later = Vec::new();
+    let mut work = VecDeque::new();
+    for (i, probe) in wanted.iter().enumerate() {
+        match programs.remove(probe.program) {
+            Some(program) => work.push_back((i, *probe, program)),
+            None => later.push((i, *probe)),
+        }
+    }
+    let work = Mutex::new(work);
     let done = Mutex::new(Vec::new());
     let workers = thread::available_parallelism().map_or(1, usize::from).min(WORKERS);
     thread::scope(|scope| {
@@ -143,11 +146,8 @@ fn attach_all(
             scope.spawn(|| {
                 loop {
                     let next = work.lock().ok().and_then(|mut work| work.pop_front());
-                    let Some((i, (probe, program))) = next else { break };
-                    let result = match program {
-                        Some(program) => attach(program, Some(btf), probe),
-                        None => Err(absent(probe)),
-                    };
+                    let Some((i, probe, program)) = next else { break };
+                    let result = attach(program, Some(btf), probe);
                     if let Ok(mut done) = done.lock() {
                         done.push((i, probe, result));
                     }
@@ -156,12 +156,18 @@ fn attach_all(
         }
     });
     let mut done = done.into_inner().unwrap_or_default();
+    for (i, probe) in later {
+        done.push((i, probe, attach_named(ebpf, Some(btf), probe)));
+    }
     done.sort_by_key(|(i, ..)| *i);
     done.into_iter().map(|(_, probe, result)| (probe, result)).collect()
 }
 
-fn absent(probe: &Probe) -> anyhow::Error {
-    anyhow!("the object has no program {}", probe.program)
+fn attach_named(ebpf: &mut Ebpf, btf: Option<&Btf>, probe: &Probe) -> Result<()> {
+    let program = ebpf
+        .program_mut(probe.program)
+        .ok_or_else(|| anyhow!("the object has no program {}", probe.program))?;
+    attach(program, btf, probe)
 }
 
 fn attach(program: &mut Program, btf: Option<&Btf>, probe: &Probe) -> Result<()> {

@@ -3,11 +3,14 @@
 whybus trace -o json >/results/out.json 2>/results/err &
 tracer=$!
 until [ -s /results/out.json ]; do sleep 0.05; done
-for fs in ext4 tmpfs; do
-    dir=/mnt/$fs/cp-lockdown
-    mkdir -p "$dir"
-    echo "cp-lockdown $fs" >>/results/ran
-    busybox timeout 60 /bin/sh /lockdown/cp-lockdown.sh "$dir" || echo "$fs: status $?" >>/results/statuses
+case $(uname -r) in 5.10.*) echo linux-5.10 >>/results/facts ;; esac
+for name in cp-lockdown driver-lockdown; do
+    for fs in ext4 tmpfs; do
+        dir=/mnt/$fs/$name
+        mkdir -p "$dir"
+        echo "$name $fs" >>/results/ran
+        busybox timeout 60 /bin/sh "/lockdown/$name.sh" "$dir" || echo "$name $fs: status $?" >>/results/statuses
+    done
 done
 sleep 1
 kill -TERM $tracer

@@ -12,7 +12,18 @@ const VM_IO: u64 = 0x4000;
 const DRIVERS: [u64; 2] = [0x0904_1934, 0x444d_4142];
 
 pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
-    evidence.fault.filter(|fault| is_driver(fault))?;
+    let seen = match (evidence.fault, evidence.mapped) {
+        (Some(fault), _) => is_driver(fault),
+        // The second try, by /proc.
+        (None, Some(mapped)) => {
+            mapped.path.starts_with(b"/dev/") && !mapped.path.starts_with(b"/dev/shm/")
+                || mapped.path.starts_with(b"anon_inode:")
+        }
+        (None, None) => false,
+    };
+    if !seen {
+        return None;
+    }
     let summary = "a mapping of a driver, not of a file with an end: the driver refused the page, or \
                    has nothing there";
     Some(Verdict::new(Class::DeviceMapping, Confidence::Likely, summary, ADVICE))
@@ -36,6 +47,18 @@ mod tests {
         let verdict = judge(&evidence(&fault, &[]));
         assert_eq!(verdict.class, Class::DeviceMapping);
         assert_eq!(verdict.confidence, Confidence::Likely);
+    }
+
+    #[test]
+    fn a_name_from_proc_does_too() {
+        let signal = signal(2);
+        let victim = ProcessId { tgid: VICTIM, start: STARTED };
+        let class = |path: &[u8]| {
+            let mapped = Mapped { victim, address: 0, path: path.to_vec() };
+            judge(&Evidence { mapped: Some(&mapped), ..without_fault(&signal) }).class
+        };
+        assert_eq!(class(b"/dev/dri/card0"), Class::DeviceMapping);
+        assert_eq!(class(b"/dev/shm/x"), Class::Unknown);
     }
 
     #[test]

@@ -16,7 +16,8 @@ pub mod unknown;
 pub mod userfaultfd;
 
 use crate::event::model::{
-    Fault, Handler, Host, How, HugeLimit, HugePages, ProcessId, Quota, Shrink, Signal, Space,
+    Fault, Handler, Host, How, HugeLimit, HugePages, Mapped, ProcessId, Quota, Shrink, Signal,
+    Space,
 };
 
 /// Cause classes, as the JSON names them.
@@ -184,6 +185,8 @@ pub struct Evidence<'a> {
     pub quota: Option<Quota>,
     pub huge_pages: Option<HugePages>,
     pub huge_limit: Option<&'a HugeLimit>,
+    /// What lies at the signal's address, where no fault was told.
+    pub mapped: Option<&'a Mapped>,
     /// The NFS server has said that it does not know the file.
     pub stale: bool,
     pub host: &'a Host,
@@ -425,6 +428,7 @@ mod samples {
             quota: None,
             huge_pages: None,
             huge_limit: None,
+            mapped: None,
             stale: false,
             host: &HOST,
             lossy: false,

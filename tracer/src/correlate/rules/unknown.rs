@@ -25,6 +25,11 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
                 .to_owned()
         }
         (Some(_), _) => "a handler we do not know failed the fault".to_owned(),
+        (None, Some(signal)) if signal.code == 2 && evidence.mapped.is_some() => {
+            "no handler we watch saw the fault; by /proc a file is mapped at that address, but \
+             that does not tell what was wrong with it"
+                .to_owned()
+        }
         (None, Some(signal)) if signal.code == 2 && !evidence.host.blind.is_empty() => format!(
             "{} hooks are missing on this host, the first of them {}: see `whybus doctor`",
             evidence.host.blind.len(),
