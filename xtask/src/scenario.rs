@@ -222,7 +222,8 @@ fn normal(incident: &Value) -> Map<String, Value> {
     // Only where the culprit knew it by another name.
     let (own, other) = (plain(&incident["file"]["path"]), plain(&cause["path"]));
     put("as", if own == other { Value::Null } else { other });
-    put("mapping", plain(&fault["mapping"]));
+    let mapping = plain(&fault["mapping"]);
+    put("mapping", if mapping.is_null() { plain(&cause["mapping"]) } else { mapping });
     put("deleted", incident["file"]["deleted"].clone());
     put("how", cause["how"].clone());
     put("old", cause["old_size"].clone());

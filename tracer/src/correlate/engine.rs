@@ -495,7 +495,10 @@ impl Engine {
             incident.disposition = Some(deliver.disposition);
             // Whom a signal was sent to is known by name only where it arrives.
             if incident.fault.is_none() && incident.victim.partial {
+                let known = incident.victim.task.id;
                 incident.victim = deliver.target.clone();
+                // 5.10 locked down does not tell the receiver its own start.
+                incident.victim.task.id.start = known.start.max(deliver.target.task.id.start);
             }
             let outcome = match deliver.disposition {
                 // force_sig_fault() resets an ignored or blocked signal to the default
@@ -557,6 +560,7 @@ impl Engine {
             culprit_process: None,
             truncation: None,
             culprit_path: None,
+            mapped: None,
             lost: 0,
         }
     }
@@ -643,6 +647,7 @@ impl Engine {
             lossy: !gaps.is_empty() || missed.keys().any(unseen),
         };
         incident.cause = judge(&evidence);
+        incident.mapped = open.mapped.as_ref().map(|mapped| mapped.path.clone());
         counts.incidents += 1;
         counts.explained += u64::from(incident.cause.class != Class::Unknown);
         incident.number = counts.incidents;

@@ -61,6 +61,8 @@ pub struct Incident {
     pub truncation: Option<Truncation>,
     /// What the culprit called the file; `None` if nobody mapped it then, and no path was walked.
     pub culprit_path: Option<Bytes>,
+    /// What /proc said is mapped at the address, where no fault was told.
+    pub mapped: Option<Bytes>,
     /// Events lost that may concern this incident.
     pub lost: u64,
 }

@@ -78,6 +78,9 @@ pub fn incident(incident: &Incident, host: &Host, style: &Style) -> Vec<u8> {
     if let Some(text) = mount(incident) {
         field("mount", &text);
     }
+    if let Some(path) = &incident.mapped {
+        field("mapping", &format!("{}, by /proc: the fault itself was not seen", escape(path)));
+    }
     if let Some(text) = touch(incident, host) {
         field("touched", &text);
     }

@@ -314,6 +314,7 @@ fn cause(incident: &Incident, host: &Host) -> Value {
         "path": incident.culprit_path.as_deref().map(text),
         "mapped": shrink.map(|shrink| shrink.mapped),
         "culprit": culprit,
+        "mapping": incident.mapped.as_deref().map(text),
         "truncation": warning.map(|warning| &warning.id),
         "at_risk": others,
         "others": verdict.others.iter().map(|other| other_json(other, host)).collect::<Vec<_>>(),
