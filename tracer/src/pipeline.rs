@@ -67,7 +67,7 @@ pub fn watch(args: &Trace) -> Result<ExitCode> {
 /// Where privilege is missing, or no fault and no signal could be seen.
 pub fn arm(fail_every: u32) -> Result<(Facts, Armed)> {
     privilege::check()?;
-    let facts = Facts::gather(&plan::functions())
+    let facts = Facts::gather(&plan::functions(), &plan::modules())
         .map_err(|error| Failure::unavailable(format!("{error:#}")))?;
     if !facts.missing_fields.is_empty() {
         return Err(Failure::unavailable(format!(

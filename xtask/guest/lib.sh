@@ -14,3 +14,17 @@ reading() {
 }
 # load NAME: loads a module and what it needs, unless it is built in or there already
 load() { for module in $(cat "/modules.d/$1"); do busybox insmod "$module" 2>/dev/null; done; }
+# fill DIR: takes all room there is, in ever smaller pieces, until not even a page is left
+fill() {
+    for size in 64M 16M 4M 1M 64K 4K; do
+        i=0
+        while [ $i -lt 40 ] && fallocate -l $size "$1/fill.$size.$i"; do i=$((i + 1)); done
+    done
+    sync
+}
+# break_device NAME SECTORS: lets every access to a device-mapper device fail from now on
+break_device() {
+    dmsetup suspend --noudevsync --noflush --nolockfs "$1" || exit 99
+    dmsetup reload "$1" --table "0 $2 error" || exit 99
+    dmsetup resume --noudevsync "$1" || exit 99
+}

@@ -10,7 +10,7 @@ use tracer_common::globals::{Offsets, read_user, task};
 
 use super::{
     btf::{Btf, Param},
-    offsets, plan,
+    offsets,
 };
 
 /// Where the running kernel publishes its types.
@@ -28,7 +28,7 @@ pub struct Facts {
     pub missing_fields: Vec<String>,
     /// Hook functions that exist, with what they take.
     pub functions: Vec<(&'static str, Vec<Param>)>,
-    /// Those of [`plan::modules`] that are loaded or built in.
+    /// Modules that probes wait for, those that are loaded or built in.
     pub modules: Vec<&'static str>,
     pub allowed: Allowed,
     /// `kernel.ftrace_enabled`: without it no function can be hooked.
@@ -73,11 +73,12 @@ impl Allowed {
 }
 
 impl Facts {
-    /// Reads this kernel's BTF, also for the functions named in `hooks`.
+    /// Reads this kernel's BTF, also for the functions named in `hooks`, and looks which of `modules`
+    /// are there.
     ///
     /// # Errors
     /// Where the kernel publishes none, or it cannot be read.
-    pub fn gather(hooks: &[&'static str]) -> Result<Self> {
+    pub fn gather(hooks: &[&'static str], modules: &[&'static str]) -> Result<Self> {
         let data = fs::read(BTF).map_err(|error| no_btf(&error))?;
         let mut wanted: Vec<&str> = offsets::wanted().collect();
         wanted.extend(hooks);
@@ -90,7 +91,7 @@ impl Facts {
             offsets,
             missing_fields,
             functions,
-            modules: plan::modules().filter(|name| module(name)).collect(),
+            modules: modules.iter().copied().filter(|name| module(name)).collect(),
             allowed: Allowed {
                 read_kernel: helper(BpfHelper::BPF_FUNC_probe_read_kernel),
                 task_btf: helper(BpfHelper::BPF_FUNC_get_current_task_btf),

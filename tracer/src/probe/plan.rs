@@ -335,8 +335,10 @@ pub fn functions() -> Vec<&'static str> {
 }
 
 /// The modules that any probe waits for.
-pub fn modules() -> impl Iterator<Item = &'static str> {
-    PROBES.iter().filter_map(|probe| probe.module)
+pub fn modules() -> Vec<&'static str> {
+    let mut names: Vec<_> = PROBES.iter().filter_map(|probe| probe.module).collect();
+    names.dedup();
+    names
 }
 
 /// A probe that cannot run here.

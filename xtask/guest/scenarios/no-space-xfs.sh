@@ -7,12 +7,6 @@ mkdir full
 mkfs.xfs -q -f /dev/vdd || exit 99
 mount -t xfs /dev/vdd full || exit 99
 truncate -s 100M full/hole
-# Ever smaller pieces, until not even a page is left.
-for size in 64M 16M 4M 1M 64K 4K; do
-    i=0
-    while [ $i -lt 40 ] && fallocate -l $size full/fill.$size.$i; do i=$((i + 1)); done
-done
-df full >&2
-sync
+fill full
 writer "$D/full/hole"
 umount full

@@ -10,9 +10,7 @@ make bad/file 102400
 sync
 echo 3 >/proc/sys/vm/drop_caches
 cat bad >/dev/null
-dmsetup suspend --noudevsync --noflush --nolockfs bad || exit 99
-dmsetup reload bad --table "0 16384 error" || exit 99
-dmsetup resume --noudevsync bad || exit 99
+break_device bad 16384
 reader "$D/bad/file" 81000
 umount -l bad
 dmsetup remove --noudevsync --force bad

@@ -13,11 +13,7 @@ make bad/file 102400
 sync
 echo 3 >/proc/sys/vm/drop_caches
 cat bad >/dev/null
-: >file
-mount --bind bad/file file
-dmsetup suspend --noudevsync --noflush --nolockfs badxfs || exit 99
-dmsetup reload badxfs --table "0 1048576 error" || exit 99
-dmsetup resume --noudevsync badxfs || exit 99
+break_device badxfs 1048576
 reader "$D/bad/file" 81000
 umount -l bad
 dmsetup remove --noudevsync --force badxfs
