@@ -32,6 +32,7 @@ const SHRINKS: usize = 8;
 const PROCESSES: usize = 2_048;
 const VIEWS: usize = 64;
 const TRUNCATIONS: usize = 256;
+const HOOKS: usize = 256;
 const THREADS: usize = 64;
 const GAPS: usize = 256;
 
@@ -99,6 +100,10 @@ struct Open {
 }
 
 impl Open {
+    fn of(&self, victim: ProcessId) -> bool {
+        self.incident.victim.task.id.same(victim)
+    }
+
     fn device(&self) -> Option<Dev> {
         self.incident.fault.as_ref().map(|fault| fault.inode.id.dev)
     }
@@ -253,7 +258,7 @@ impl Engine {
                 }
             }
             Event::Quota(quota) => {
-                for open in self.open.iter_mut().filter(|open| open.device() == Some(quota.dev)) {
+                for open in self.open.iter_mut().filter(|open| open.of(quota.victim)) {
                     open.quota.get_or_insert(quota);
                 }
             }
@@ -263,7 +268,7 @@ impl Engine {
                 }
             }
             Event::HugeLimit(limit) => {
-                for open in &mut self.open {
+                for open in self.open.iter_mut().filter(|open| open.of(limit.victim)) {
                     open.huge_limit.get_or_insert_with(|| limit.clone());
                 }
             }
@@ -345,6 +350,9 @@ impl Engine {
     }
 
     fn missed(&mut self, time: u64, hook: String, count: u64) {
+        if self.missed.len() == HOOKS && !self.missed.contains_key(&hook) {
+            return;
+        }
         let before = self.missed.insert(hook.clone(), count).unwrap_or(0);
         let calls = count.saturating_sub(before);
         self.counts.missed += calls;

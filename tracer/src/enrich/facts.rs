@@ -46,11 +46,11 @@ pub fn of_fault(fault: &Fault, here: &Here) -> Vec<Event> {
         events.extend(room(fault, view.as_ref(), here));
     }
     if fault.handler == Handler::HugetlbFault {
-        let pages = space::huge_pages();
+        let (id, pages) = (fault.actor.task.id, space::huge_pages());
         let cgroup = process::cgroup(&fault.actor.task, mounts);
         let limit = pages
             .zip(cgroup)
-            .and_then(|(pages, cgroup)| space::huge_limit(mounts, &cgroup, pages.size));
+            .and_then(|(pages, cgroup)| space::huge_limit(id, mounts, &cgroup, pages.size));
         events.extend(pages.map(Event::HugePages));
         events.extend(limit.map(Event::HugeLimit));
     }

@@ -1,7 +1,9 @@
 //! How much room there is, where a fault says that there was none.
 use std::{ffi::CString, fs, mem::MaybeUninit};
 
-use crate::event::model::{Bytes, Dev, Fault, HugeLimit, HugePages, Mount, Quota, Space};
+use crate::event::model::{
+    Bytes, Dev, Fault, HugeLimit, HugePages, Mount, ProcessId, Quota, Space,
+};
 
 /// Asks a file system for its room, by a path to its mount point. A dead server holds us up.
 pub fn read(dev: Dev, point: &[u8]) -> Option<Space> {
@@ -41,7 +43,7 @@ pub fn quota(fault: &Fault, mount: &Mount, page_size: u64) -> Option<Quota> {
         let used = answer.dqb_curspace;
         let over = limit != 0 && used.saturating_add(page_size) > limit;
         (failed == 0 && over).then_some(Quota {
-            dev: inode.id.dev,
+            victim: fault.actor.task.id,
             kind: kind as u32,
             id,
             used,
@@ -51,7 +53,12 @@ pub fn quota(fault: &Fault, mount: &Mount, page_size: u64) -> Option<Quota> {
 }
 
 /// The nearest cgroup of `path` whose limit on huge pages of `size` bytes leaves no room for one.
-pub fn huge_limit(mounts: &[Mount], path: &[u8], size: u64) -> Option<HugeLimit> {
+pub fn huge_limit(
+    victim: ProcessId,
+    mounts: &[Mount],
+    path: &[u8],
+    size: u64,
+) -> Option<HugeLimit> {
     let size_name =
         if size >= 1 << 30 { format!("{}GB", size >> 30) } else { format!("{}MB", size >> 20) };
     let v2 = mounts.iter().find(|mount| mount.fstype == b"cgroup2");
@@ -69,7 +76,7 @@ pub fn huge_limit(mounts: &[Mount], path: &[u8], size: u64) -> Option<HugeLimit>
                 if let (Some(limit), Some(used)) = (number(limit), number(used))
                     && used.saturating_add(size) > limit
                 {
-                    return Some(HugeLimit { cgroup: Bytes::from(cgroup), used, limit });
+                    return Some(HugeLimit { victim, cgroup: Bytes::from(cgroup), used, limit });
                 }
                 cgroup = &cgroup[..cgroup.rfind('/')?];
             }

@@ -427,7 +427,8 @@ pub struct HugePages {
 /// A quota of the file system that is used up, read at once after a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
-    pub dev: Dev,
+    /// Whose fault it was asked for.
+    pub victim: ProcessId,
     /// USRQUOTA 0, GRPQUOTA 1, PRJQUOTA 2.
     pub kind: u32,
     /// uid, gid or project.
@@ -441,6 +442,8 @@ pub struct Quota {
 /// The cgroup's limit on huge pages that is used up, read at once after a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HugeLimit {
+    /// Whose fault it was asked for.
+    pub victim: ProcessId,
     pub cgroup: Bytes,
     /// Bytes.
     pub used: u64,

@@ -78,11 +78,11 @@ pub fn note(event: &Event, time: u64) -> Option<Vec<u8>> {
         Event::Space(Space { dev, total, free, free_inodes, errno }) => {
             (SPACE, json!([dev.major, dev.minor, total, free, free_inodes, errno]))
         }
-        Event::Quota(Quota { dev, kind, id, used, limit }) => {
-            (QUOTA, json!([dev.major, dev.minor, kind, id, used, limit]))
+        Event::Quota(Quota { victim, kind, id, used, limit }) => {
+            (QUOTA, json!([id_json(*victim), kind, id, used, limit]))
         }
-        Event::HugeLimit(HugeLimit { cgroup, used, limit }) => {
-            (HUGE_LIMIT, json!([encode(cgroup), used, limit]))
+        Event::HugeLimit(HugeLimit { victim, cgroup, used, limit }) => {
+            (HUGE_LIMIT, json!([id_json(*victim), encode(cgroup), used, limit]))
         }
         Event::View(View { victim, via, mounts }) => {
             let mounts: Vec<Value> = mounts.iter().map(mount_json).collect();
@@ -238,16 +238,17 @@ fn parse_note(bytes: &[u8]) -> Result<Option<Event>> {
             errno: body[5].as_i64().and_then(|errno| i32::try_from(errno).ok()),
         })),
         QUOTA => Some(Event::Quota(Quota {
-            dev: parse_dev(&body),
-            kind: number(&body[2]) as u32,
-            id: number(&body[3]) as u32,
-            used: number(&body[4]),
-            limit: number(&body[5]),
+            victim: parse_id(&body[0]),
+            kind: number(&body[1]) as u32,
+            id: number(&body[2]) as u32,
+            used: number(&body[3]),
+            limit: number(&body[4]),
         })),
         HUGE_LIMIT => Some(Event::HugeLimit(HugeLimit {
-            cgroup: parse_bytes(&body[0]).unwrap_or_default(),
-            used: number(&body[1]),
-            limit: number(&body[2]),
+            victim: parse_id(&body[0]),
+            cgroup: parse_bytes(&body[1]).unwrap_or_default(),
+            used: number(&body[2]),
+            limit: number(&body[3]),
         })),
         VIEW => Some(Event::View(View {
             victim: parse_id(&body["victim"]),

@@ -50,7 +50,8 @@ mod tests {
         let pool = |free| HugePages { total: 4, free, reserved: 0, size: 2 << 20 };
         evidence.huge_pages = Some(pool(0));
         assert!(judge(&evidence).summary.contains("no huge page free"));
-        let limit = HugeLimit { cgroup: b"/pod".to_vec(), used: 0, limit: 0 };
+        let limit =
+            HugeLimit { victim: evidence.victim, cgroup: b"/pod".to_vec(), used: 0, limit: 0 };
         evidence.huge_limit = Some(&limit);
         assert!(judge(&evidence).summary.contains("hugetlb limit is 0 B"));
         evidence.huge_limit = None;

@@ -31,8 +31,8 @@ mod tests {
         fault.handler = Handler::PageMkwrite;
         let mut evidence = evidence(&fault, &[]);
         evidence.space = Some(space(0));
-        let dev = fault.inode.id.dev;
-        evidence.quota = Some(Quota { dev, kind: 0, id: 1000, used: 4_096, limit: 4_096 });
+        let victim = evidence.victim;
+        evidence.quota = Some(Quota { victim, kind: 0, id: 1000, used: 4_096, limit: 4_096 });
         let verdict = judge(&evidence);
         assert_eq!(verdict.class, Class::Quota);
         assert!(verdict.summary.contains("user 1000"), "{}", verdict.summary);
