@@ -84,6 +84,9 @@ pub struct Filter {
     /// Culprits whose process name matches
     #[arg(long, value_name = "PATTERN")]
     pub by_comm: Vec<String>,
+    /// Only bus errors: no warning when a mapped file is shrunk
+    #[arg(long)]
+    pub no_warnings: bool,
 }
 
 #[derive(Args)]

@@ -26,7 +26,8 @@ impl Filter {
         let path = truncation.path.as_deref();
         let at_risk = &truncation.at_risk;
         // Of those at risk neither uid nor cgroup is known yet.
-        self.uid.is_empty()
+        !self.no_warnings
+            && self.uid.is_empty()
             && self.cgroup.is_empty()
             && self.container.is_empty()
             && any(&self.pid, |pid| at_risk.iter().any(|mapper| mapper.id.tgid == *pid))

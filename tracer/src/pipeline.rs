@@ -408,7 +408,8 @@ impl Sink<'_> {
                 if shrink.mapped && self.mounted.elapsed() > ACCOUNTS {
                     self.mounts(stamp.time)?;
                 }
-                if shrink.mapped && !self.lookout.ask(shrink) {
+                let warns = shrink.mapped && !self.args.filter.no_warnings;
+                if warns && !self.lookout.ask(shrink) {
                     self.engine.not_warned();
                 }
             }

@@ -151,5 +151,8 @@ fn filters_choose() {
     });
     assert!(on_ext4 > 15 && on_ext4 < lines(&[]));
     assert_eq!(lines(&["--path", "/mnt/ext4"]), on_ext4);
+    let incidents = golden.iter().filter(|line| line["kind"] == "incident").count();
+    assert!(incidents < lines(&[]));
+    assert_eq!(lines(&["--no-warnings"]), incidents);
     assert_eq!(lines(&["--uid", "12345"]), 0);
 }
