@@ -11,9 +11,12 @@ mkfs.xfs -q -f "$dev" || exit 99
 mount -t xfs "$dev" bad || exit 99
 make bad/file 102400
 sync
+# Mapped while its inode can be read; its pages are read only afterwards.
+ln -s bad/file live
+reading "$D/live" 81000 wait
 echo 3 >/proc/sys/vm/drop_caches
-cat bad >/dev/null
 break_device badxfs 1048576
-reader "$D/bad/file" 81000
+: >live.go
+wait $victim
 umount -l bad
 dmsetup remove --noudevsync --force badxfs
