@@ -28,3 +28,5 @@ break_device() {
     dmsetup reload "$1" --table "0 $2 error" || exit 99
     dmsetup resume --noudevsync "$1" || exit 99
 }
+# What is looked at right after a fault must still be there.
+linger() { sleep 1; }

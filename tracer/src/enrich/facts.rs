@@ -99,7 +99,7 @@ fn room(fault: &Fault, view: Option<&View>, here: &Here) -> Vec<Event> {
         }
         (None, None) => return Vec::new(),
     };
-    let space = space::read(dev, &point).map(Event::Space);
+    let space = space::read(&fault.inode, &point).map(Event::Space);
     let quota = (fault.handler == Handler::PageMkwrite)
         .then(|| space::quota(fault, &mount, here.page_size))
         .flatten()

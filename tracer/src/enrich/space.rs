@@ -2,23 +2,28 @@
 use std::{ffi::CString, fs, mem::MaybeUninit};
 
 use crate::event::model::{
-    Bytes, Dev, Fault, HugeLimit, HugePages, Mount, ProcessId, Quota, Space,
+    Bytes, Fault, HugeLimit, HugePages, Inode, Mount, ProcessId, Quota, Space,
 };
 
-/// Asks a file system for its room, by a path to its mount point. A dead server holds us up.
-pub fn read(dev: Dev, point: &[u8]) -> Option<Space> {
+/// Asks the file system of a fault for its room, by a path to its mount point; `None` if another is
+/// there by now. A dead server holds us up.
+pub fn read(inode: &Inode, point: &[u8]) -> Option<Space> {
     let point = CString::new(point).ok()?;
-    let mut answer = MaybeUninit::<libc::statvfs>::zeroed();
+    let mut answer = MaybeUninit::<libc::statfs>::zeroed();
     // SAFETY: a string that ends with NUL, and a place to write to.
-    let failed = unsafe { libc::statvfs(point.as_ptr(), answer.as_mut_ptr()) } != 0;
+    let failed = unsafe { libc::statfs(point.as_ptr(), answer.as_mut_ptr()) } != 0;
     let errno = if failed { std::io::Error::last_os_error().raw_os_error() } else { None };
     // SAFETY: filled in, all zeroes before.
     let answer = unsafe { answer.assume_init() };
+    if !failed && answer.f_type as u64 != inode.magic {
+        return None;
+    }
+    let block = answer.f_frsize as u64;
     Some(Space {
-        dev,
-        total: answer.f_blocks.saturating_mul(answer.f_frsize),
-        free: answer.f_bavail.saturating_mul(answer.f_frsize),
-        free_inodes: answer.f_favail,
+        dev: inode.id.dev,
+        total: answer.f_blocks.saturating_mul(block),
+        free: answer.f_bavail.saturating_mul(block),
+        free_inodes: answer.f_ffree,
         errno,
     })
 }

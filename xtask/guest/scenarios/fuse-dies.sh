@@ -9,4 +9,5 @@ kill -9 $server
 wait $server
 : >file.go
 wait $victim
+linger
 umount -l file fuse

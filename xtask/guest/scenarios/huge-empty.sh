@@ -4,3 +4,4 @@
 . /lib.sh
 echo 0 >/proc/sys/vm/nr_hugepages
 huge "$D/label" empty
+linger

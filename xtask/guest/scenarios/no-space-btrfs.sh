@@ -9,4 +9,5 @@ mount -t btrfs /dev/vdd full || exit 99
 truncate -s 100M full/hole
 fill full
 writer "$D/full/hole"
+linger
 umount full

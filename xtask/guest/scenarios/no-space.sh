@@ -10,4 +10,5 @@ dd if=/dev/zero of=small/fill bs=64k
 dd if=/dev/zero of=small/rest bs=1k
 sync
 writer "$D/small/hole"
+linger
 umount small

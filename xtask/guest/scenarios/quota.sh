@@ -10,4 +10,5 @@ truncate -s 1M quota/hole
 chown 65534 quota/hole
 limit /dev/vdc 65534 64 || exit 99
 busybox su -s /bin/sh nobody -c "writer $D/quota/hole"
+linger
 umount quota

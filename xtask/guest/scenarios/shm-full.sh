@@ -6,4 +6,5 @@ mkdir shm
 mount -t tmpfs -o size=1m tmpfs shm
 truncate -s 4M shm/segment
 writer "$D/shm/segment"
+linger
 umount shm
