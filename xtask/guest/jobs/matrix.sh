@@ -18,7 +18,7 @@ each() {
                 sh -c 'D=$1; . /lib.sh; . "$2"' sh "$dir" "$script"
             else
                 echo "$name $fs" >>/results/ran
-                busybox timeout 30 /bin/sh "$script" "$dir" || echo "$name $fs: status $?" >>/results/statuses
+                busybox timeout 90 /bin/sh "$script" "$dir" || echo "$name $fs: status $?" >>/results/statuses
             fi
         done
     done
