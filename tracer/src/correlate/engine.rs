@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::{
     incident::{File, Incident, Outcome, Truncation, name, on},
+    recent::Recent,
     rules::{Class, Evidence, judge, unknown},
 };
 use crate::event::model::{
@@ -741,50 +742,4 @@ fn id(host: &Host, time: u64, task: &Task, salt: u64) -> String {
         hash[0] >> 48 & 0x3fff | 0x8000,
         hash[1] & 0xffff_ffff_ffff,
     )
-}
-
-/// A map of bounded size that forgets what was inserted first.
-struct Recent<K, V> {
-    map: HashMap<K, V>,
-    order: VecDeque<K>,
-    most: usize,
-}
-
-impl<K: std::hash::Hash + Eq + Copy, V> Recent<K, V> {
-    fn new(most: usize) -> Self {
-        Self { map: HashMap::new(), order: VecDeque::new(), most }
-    }
-
-    fn get(&self, key: &K) -> Option<&V> {
-        self.map.get(key)
-    }
-
-    fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        self.map.get_mut(key)
-    }
-
-    fn insert(&mut self, key: K, value: V) {
-        self.make_room(key);
-        self.map.insert(key, value);
-    }
-
-    fn entry(&mut self, key: K) -> &mut V
-    where
-        V: Default,
-    {
-        self.make_room(key);
-        self.map.entry(key).or_default()
-    }
-
-    fn make_room(&mut self, key: K) {
-        if self.map.contains_key(&key) {
-            return;
-        }
-        if self.order.len() == self.most
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.map.remove(&oldest);
-        }
-        self.order.push_back(key);
-    }
 }
