@@ -14,6 +14,8 @@ use crate::{
 
 /// Components of the deepest path that is told whole.
 const COMPONENTS: usize = 40;
+/// Mount points on its way, at most.
+const MOUNTS: usize = 8;
 const NAME: u32 = 256;
 
 /// Where a walk stands. Lives in map memory, whose values the verifier takes for unknown: rounds
@@ -66,14 +68,16 @@ pub unsafe fn by_probe(out: *mut [u8; PATH + 256], walk: *mut Walk, mnt: Ptr, de
         }
         loop {
             let len = (&raw const (*walk).len).read_volatile();
-            if i == COMPONENTS || len > PATH as u32 - 1 {
+            if i == COMPONENTS + MOUNTS || len > PATH as u32 - 1 {
                 (*walk).flags |= PATH_CUT;
                 break;
             }
             i += 1;
-            // Two crossings a component: more mounts on one another are not worth a loop.
-            if !(cross(walk) && cross(walk)) {
-                break;
+            // Either a step from a mount's root to its mount point, or a name.
+            match cross(walk) {
+                Step::Crossed => continue,
+                Step::Top => break,
+                Step::Name => {}
             }
             let dentry = (&raw const (*walk).dentry).read_volatile();
             let parent: u64 = Probe::get(dentry as Ptr, off!(dentry_parent));
@@ -112,15 +116,23 @@ pub unsafe fn source(out: *mut [u8; SOURCE], mnt: Ptr) {
     }
 }
 
-/// Steps from a mount's root to its mount point. False at the global root.
+/// What a round of the walk is for.
+enum Step {
+    Crossed,
+    /// At the global root.
+    Top,
+    Name,
+}
+
+/// Steps from a mount's root to its mount point, if that is where the walk stands.
 #[inline(always)]
-unsafe fn cross(walk: *mut Walk) -> bool {
+unsafe fn cross(walk: *mut Walk) -> Step {
     // SAFETY: as in `by_probe`; a mount of 0 has no root that could be the dentry.
     unsafe {
         let mount = (&raw const (*walk).mount).read_volatile() as Ptr;
         let root: u64 = Probe::get(mount, off!(mount_mnt) + off!(vfsmount_root));
         if root != (&raw const (*walk).dentry).read_volatile() {
-            return true;
+            return Step::Name;
         }
         let parent: u64 = Probe::get(mount, off!(mount_parent));
         let len = (&raw const (*walk).len).read_volatile();
@@ -128,11 +140,11 @@ unsafe fn cross(walk: *mut Walk) -> bool {
             (*walk).below_mount = len;
         }
         if parent == mount as u64 {
-            return false;
+            return Step::Top;
         }
         (*walk).dentry = Probe::get(mount, off!(mount_mountpoint));
         (*walk).mount = parent;
-        true
+        Step::Crossed
     }
 }
 
