@@ -87,13 +87,17 @@ pub fn build() -> Result<PathBuf> {
         || Path::new(&env::var_os("HOME").unwrap_or_default()).join(".cargo"),
         PathBuf::from,
     );
-    let flags = [
+    let mut flags = vec![
         "--cfg=bpf_target_arch=\"x86_64\"".to_owned(),
         "-Cdebuginfo=2".to_owned(),
         "-Clink-arg=--btf".to_owned(),
         remap(&root(), "/whybus"),
         remap(&registry, "/cargo"),
     ];
+    // Nor on which registry the crates came from: their folder bears its name. The last match wins.
+    for entry in fs::read_dir(registry.join("registry/src")).into_iter().flatten().flatten() {
+        flags.push(remap(&entry.path(), "/cargo/crates"));
+    }
     let mut command = Command::new("/usr/bin/cargo");
     command
         .current_dir(root())
