@@ -68,7 +68,7 @@ pub fn unanswered(fault: &Fault) -> Option<Event> {
 
 fn wants_room(fault: &Fault) -> bool {
     match fault.handler {
-        Handler::PageMkwrite | Handler::ShmemFault | Handler::DaxIomapFault => true,
+        Handler::PageMkwrite | Handler::ShmemFault => true,
         // Before 5.16 no errno tells a dead server from a bad page.
         Handler::FilemapFault => fault.inode.magic == FUSE_SUPER_MAGIC,
         _ => false,

@@ -24,6 +24,11 @@ const REST: u32 = 9;
 /// Mappers that are told.
 const MOST: usize = 64;
 
+/// One file is looked for no more often than this.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Files remembered for that.
+const FILES: usize = 256;
+
 /// What is looked for.
 struct Wanted {
     inode: u64,
@@ -31,11 +36,6 @@ struct Wanted {
     new_size: u64,
     files: Vec<(Dev, u64)>,
 }
-
-/// One file is looked for no more often than this.
-const AGAIN: Duration = Duration::from_secs(1);
-/// Files remembered for that.
-const FILES: usize = 256;
 
 /// The thread that looks.
 pub struct Lookout {

@@ -58,9 +58,7 @@ impl Armed {
         trim();
         Ok(true)
     }
-}
 
-impl Armed {
     /// How often each attached program was not run, because it was running already on that CPU
     /// (`recursion_misses`; before 5.12 the kernel neither guards nor counts).
     pub fn misses(&self) -> Vec<(String, u64)> {

@@ -24,6 +24,11 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
              is damaged (dmesg tells)"
                 .to_owned()
         }
+        (Some(Fault { handler: Handler::DaxIomapFault, .. }), _) => {
+            "a page of persistent memory could not be had inside the file: no room, or bad memory; \
+             this is not told apart yet"
+                .to_owned()
+        }
         (Some(_), _) => "a handler we do not know failed the fault".to_owned(),
         (None, Some(signal)) if signal.code == 2 && evidence.mapped.is_some() => {
             "no handler we watch saw the fault; by /proc a file is mapped at that address, but \
