@@ -25,6 +25,7 @@ pub mod kind {
     pub const DELIVER: u16 = 5;
     pub const EXIT: u16 = 6;
     pub const STALE: u16 = 7;
+    pub const START: u16 = 8;
     /// First kind that only user space writes into a saved stream.
     pub const USER: u16 = 0x100;
 }
@@ -293,7 +294,8 @@ pub struct ShrinkEnd {
     pub pad: u32,
 }
 
-/// A SIGBUS was generated (`signal:signal_generate`).
+/// A signal was generated (`signal:signal_generate`): a SIGBUS, or one of those asked for that
+/// another process or the kernel sent.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Signal {
@@ -334,15 +336,75 @@ pub struct Deliver {
     pub disposition: u32,
 }
 
-/// The last thread of a process with a recorded fault or signal exits.
+/// A signal that a process brought upon itself; all zero if there was none.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Raised {
+    pub time: u64,
+    /// `si_addr` of a fault; 0 otherwise.
+    pub address: u64,
+    /// First user instruction pointer of the stack; 0 unknown.
+    pub ip: u64,
+    pub signal: i32,
+    pub code: i32,
+    pub tid: u32,
+    pub pad: u32,
+}
+
+/// What a process last brought upon itself, other than SIGBUS.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Raises {
+    /// By a fault or a trap.
+    pub fault: Raised,
+    /// By kill(2) and the like, as abort(3) does.
+    pub own: Raised,
+}
+
+/// A file by what outlives its inode's address.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct FileId {
+    pub ino: u64,
+    /// As [`Inode::dev`].
+    pub dev: u32,
+    pub generation: u32,
+}
+
+/// A process has ended (its last thread, in `do_exit`): one with a recorded fault, or one that a
+/// signal asked for killed, or, if that is asked for, one whose status is not zero.
+///
+/// Followed by `path_len` bytes as in [`Fault`]: of the file mapped at `raises.fault.ip`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Exit {
     pub header: Header,
-    pub start_time: u64,
-    pub tgid: u32,
+    pub actor: Actor,
+    pub raises: Raises,
+    /// Its program: `mm->exe_file`; all zero if unknown.
+    pub exe: FileId,
+    /// The file mapped at `raises.fault.ip`; all zero if unknown.
+    pub module: FileId,
+    /// Offset of that instruction in the file, in bytes.
+    pub module_offset: u64,
     /// As wait(2) gives it: signal in bits 0–6, core dumped 0x80, status from bit 8.
     pub code: u32,
+    /// 1 if the OOM killer chose it (`signal_struct.oom_mm`, mm/oom_kill.c mark_oom_victim).
+    pub oom: u32,
+    pub path_flags: u32,
+    pub path_len: u32,
+}
+
+/// Processes of a program that has died of late, or children of the parent of such.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Start {
+    pub header: Header,
+    pub actor: Actor,
+    pub exe: FileId,
+    /// 1 if it was only forked so far: it still runs the program of its parent.
+    pub forked: u32,
+    pub pad: u32,
 }
 
 /// An NFS server no longer knows a file that is mapped (`nfs:nfs_set_inode_stale`).
@@ -360,5 +422,6 @@ macro_rules! layout {
 }
 layout! {
     Header = 32, Task = 72, Ancestor = 32, Actor = 600, Inode = 64, Fault = 880, Shrink = 760,
-    ShrinkEnd = 56, Signal = 736, Deliver = 640, Exit = 48, Stale = 96,
+    ShrinkEnd = 56, Signal = 736, Deliver = 640, Raised = 40, Raises = 80, FileId = 16, Exit = 768,
+    Start = 656, Stale = 96,
 }

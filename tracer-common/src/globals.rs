@@ -67,6 +67,10 @@ offsets! {
     mm_owner: "mm_struct" "owner", optional;
     mm_arg_start: "mm_struct" "arg_start";
     mm_arg_end: "mm_struct" "arg_end";
+    mm_exe_file: "mm_struct" "exe_file";
+    /// Until 6.0: the list of VMAs.
+    mm_mmap: "mm_struct" "mmap", optional;
+    vma_next: "vm_area_struct" "vm_next", optional;
     file_inode: "file" "f_inode";
     file_mode: "file" "f_mode";
     file_path_mnt: "file" "f_path.mnt";
@@ -127,6 +131,7 @@ offsets! {
     signal_live: "signal_struct" "live.counter";
     signal_flags: "signal_struct" "flags";
     signal_group_exit_code: "signal_struct" "group_exit_code";
+    signal_oom_mm: "signal_struct" "oom_mm";
     pid_level: "pid" "level";
     pid_numbers: "pid" "numbers";
     siginfo_code: "kernel_siginfo" "si_code";
@@ -168,6 +173,10 @@ pub struct Config {
     pub read_user: u32,
     /// Every n-th event finds no room (tests of loss accounting); 0 never.
     pub fail_every: u32,
+    /// Signals that are told of, `1 << number`; SIGBUS always is one of them.
+    pub signals: u32,
+    /// 1 if every exit with a status other than zero is told.
+    pub exits: u32,
     pub offsets: Offsets,
 }
 
@@ -179,6 +188,8 @@ impl Config {
         read_kernel: 0,
         read_user: 0,
         fail_every: 0,
+        signals: 0,
+        exits: 0,
         offsets: Offsets::NONE,
     };
 }

@@ -9,4 +9,4 @@ pub mod globals;
 /// Identifies the layout of everything in this crate; the object and the reader must agree.
 ///
 /// Raise it whenever a struct here changes.
-pub const LAYOUT: u32 = 4;
+pub const LAYOUT: u32 = 5;

@@ -1,5 +1,5 @@
 //! Names an inode by what outlives its pointer.
-use tracer_common::event::Inode;
+use tracer_common::event::{FileId, Inode};
 
 use crate::{
     globals::off,
@@ -24,6 +24,31 @@ pub unsafe fn inode<R: Read>(out: *mut Inode, inode: Ptr) {
         let sec: i64 = R::get(inode, off!(inode_ctime_sec));
         let nsec: u32 = R::get(inode, off!(inode_ctime_nsec));
         (*out).ctime = sec.wrapping_mul(1_000_000_000).wrapping_add(nsec as i64);
+    }
+}
+
+/// Names the inode of a `struct file` that may be null.
+#[inline(always)]
+pub unsafe fn file<R: Read>(file: Ptr) -> FileId {
+    // SAFETY: `R` copes with any pointer.
+    unsafe {
+        let inode: Ptr = R::get(file, off!(file_inode));
+        let sb: Ptr = R::get(inode, off!(inode_sb));
+        FileId {
+            ino: R::get(inode, off!(inode_ino)),
+            dev: R::get(sb, off!(sb_dev)),
+            generation: R::get(inode, off!(inode_generation)),
+        }
+    }
+}
+
+/// Names the program of a task; all zero for a kernel thread.
+#[inline(always)]
+pub unsafe fn exe<R: Read>(task: Ptr) -> FileId {
+    // SAFETY: `R` copes with any pointer.
+    unsafe {
+        let mm: Ptr = R::get(task, off!(task_mm));
+        file::<R>(R::get(mm, off!(mm_exe_file)))
     }
 }
 

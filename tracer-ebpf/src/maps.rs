@@ -4,7 +4,10 @@ use aya_ebpf::{
     maps::{LruHashMap, PerCpuArray, RingBuf},
 };
 use tracer_common::{
-    event::{Deliver, Exit, Fault, PATH, Shrink, ShrinkEnd, Signal, Stale, Storm, StormKey, ring},
+    event::{
+        Deliver, Exit, Fault, PATH, Raises, Shrink, ShrinkEnd, Signal, Stale, Start, Storm,
+        StormKey, ring,
+    },
     globals::RingState,
 };
 
@@ -48,6 +51,21 @@ pub static READ_ERRORS: LruHashMap<u32, i32> = LruHashMap::with_max_entries(1024
 /// Processes with a recorded fault or signal, whose exit is therefore of interest.
 #[map]
 pub static VICTIMS: LruHashMap<u32, u32> = LruHashMap::with_max_entries(4096, 0);
+
+/// What processes brought upon themselves, by tgid: of interest once they end.
+#[map]
+pub static RAISES: LruHashMap<u32, Raises> = LruHashMap::with_max_entries(4096, 0);
+/// What ended of late and may be started again.
+#[map]
+pub static ENDED: LruHashMap<Ended, u64> = LruHashMap::with_max_entries(4096, 0);
+
+/// A program, by file or by name, or the parent of a process, by tgid.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Ended {
+    pub a: u64,
+    pub b: u64,
+}
 
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -97,7 +115,11 @@ pub static SIGNAL: PerCpuArray<Scratch<Signal>> = PerCpuArray::with_max_entries(
 #[map]
 pub static DELIVER: PerCpuArray<Scratch<Deliver>> = PerCpuArray::with_max_entries(1, 0);
 #[map]
-pub static EXIT: PerCpuArray<Scratch<Exit>> = PerCpuArray::with_max_entries(1, 0);
+pub static EXIT: PerCpuArray<Scratch<WithPath<Exit>>> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+pub static START: PerCpuArray<Scratch<Start>> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+pub static FORK: PerCpuArray<Scratch<Start>> = PerCpuArray::with_max_entries(1, 0);
 
 /// Scratch with the tag of whoever fills it.
 #[repr(C)]

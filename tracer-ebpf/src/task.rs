@@ -65,6 +65,32 @@ pub unsafe fn current(out: *mut Actor) {
     }
 }
 
+/// Fills `out` for `task`, which a hook was given as the current one, with ancestors and command
+/// line. Unlike `current` this works where the current task has no type (5.10 locked down).
+#[inline(always)]
+pub unsafe fn given(out: *mut Actor, given: Ptr) {
+    // SAFETY: `out` points into a claimed scratch; typed loads cope with any pointer.
+    unsafe {
+        (*out).task.uid = bpf_get_current_uid_gid() as u32;
+        (*out).task.cgroup = bpf_get_current_cgroup_id();
+        task::<Typed>(&raw mut (*out).task, given);
+        family::<Typed>(out, given);
+    }
+}
+
+/// Fills `out` for a child of the current task that has only just been forked.
+#[inline(always)]
+pub unsafe fn child(out: *mut Actor, child: Ptr) {
+    // SAFETY: as in `given`.
+    unsafe {
+        (*out).task.uid = bpf_get_current_uid_gid() as u32;
+        (*out).task.cgroup = bpf_get_current_cgroup_id();
+        (*out).flags = ACTOR_NO_CMDLINE;
+        task::<Typed>(&raw mut (*out).task, child);
+        ancestors::<Typed>(out, child);
+    }
+}
+
 #[inline(always)]
 unsafe fn family<R: Read>(out: *mut Actor, current: Ptr) {
     // SAFETY: as in `current`.

@@ -6,22 +6,38 @@ use std::{fmt, io, process::ExitCode};
 pub struct Failure {
     status: u8,
     message: String,
+    /// What the system said, where that matters to the caller.
+    io: Option<io::ErrorKind>,
 }
 
 impl Failure {
+    fn new(status: u8, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), io: None }
+    }
+
     /// A file that cannot be used: 2.
     pub fn usage(message: impl Into<String>) -> anyhow::Error {
-        Self { status: 2, message: message.into() }.into()
+        Self::new(2, message).into()
+    }
+
+    /// The same, because of what the system said.
+    pub fn file(message: impl Into<String>, kind: io::ErrorKind) -> anyhow::Error {
+        Self { io: Some(kind), ..Self::new(2, message) }.into()
+    }
+
+    /// What the system said.
+    pub fn io(&self) -> Option<io::ErrorKind> {
+        self.io
     }
 
     /// This kernel cannot do it: 69 (EX_UNAVAILABLE).
     pub fn unavailable(message: impl Into<String>) -> anyhow::Error {
-        Self { status: 69, message: message.into() }.into()
+        Self::new(69, message).into()
     }
 
     /// No privilege: 77 (EX_NOPERM).
     pub fn privilege(message: impl Into<String>) -> anyhow::Error {
-        Self { status: 77, message: message.into() }.into()
+        Self::new(77, message).into()
     }
 }
 

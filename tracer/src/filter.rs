@@ -63,16 +63,16 @@ fn any<T>(wanted: &[T], matches: impl Fn(&T) -> bool) -> bool {
     wanted.is_empty() || wanted.iter().any(matches)
 }
 
-fn glob(pattern: &str, bytes: &[u8]) -> bool {
+pub fn glob(pattern: &str, bytes: &[u8]) -> bool {
     WildMatch::new(pattern).matches(&String::from_utf8_lossy(bytes))
 }
 
-fn contains(bytes: &[u8], text: &str) -> bool {
+pub fn contains(bytes: &[u8], text: &str) -> bool {
     String::from_utf8_lossy(bytes).contains(text)
 }
 
 /// The file itself, a pattern for it, or a directory above it.
-fn below(path: &[u8], pattern: &str) -> bool {
+pub fn below(path: &[u8], pattern: &str) -> bool {
     let dir = pattern.strip_suffix('/').unwrap_or(pattern).as_bytes();
     let inside = path.strip_prefix(dir).is_some_and(|rest| rest.starts_with(b"/"));
     inside || glob(pattern, path)

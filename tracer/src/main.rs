@@ -5,22 +5,34 @@ use clap::Parser as _;
 
 mod cli;
 mod cmd;
+mod contract;
 mod correlate;
 mod enrich;
 mod event;
+mod explain;
 mod failure;
 mod filter;
+mod journal;
 mod output;
 mod pipeline;
 mod probe;
+mod recorder;
 mod scan;
+mod store;
 mod writer;
 
 fn main() -> ExitCode {
     // A reader that goes away ends us in the writer, with success, not by a signal.
     let cli = cli::Cli::parse();
     let done = match cli.verb {
-        cli::Verb::Trace(args) => cmd::trace::run(args),
+        cli::Verb::Trace(args) => cmd::trace::run(&args),
+        cli::Verb::Record(args) => cmd::record::run(&args),
+        cli::Verb::Why(args) => cmd::why::run(&args),
+        cli::Verb::List(args) => cmd::list::run(&args),
+        cli::Verb::Show(args) => cmd::show::run(&args),
+        cli::Verb::Stats(args) => cmd::stats::run(&args),
+        cli::Verb::Export(args) => cmd::export::run(&args),
+        cli::Verb::Import(args) => cmd::import::run(&args),
         cli::Verb::Replay(args) => cmd::replay::run(&args),
         cli::Verb::Scan(args) => cmd::scan::run(&args),
         cli::Verb::Demo => cmd::demo::run(),

@@ -1,7 +1,8 @@
-//! The wiring of a live watch: rings → decode → enrich → engine → filter → writer.
+//! The wiring of a live watch: rings → decode → enrich → engine → filter → outlet.
 use std::{
     collections::HashMap, ffi::OsString, fs::File, io::Write as _,
-    os::unix::process::ExitStatusExt as _, process::ExitCode, sync::Arc, time::Duration,
+    os::unix::process::ExitStatusExt as _, path::Path, process::ExitCode, sync::Arc,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -14,9 +15,9 @@ use tokio::{
 use tracer_common::{event, globals::RingState};
 
 use crate::{
-    cli::Trace,
+    cli::Filter,
     correlate::{
-        engine::{Engine, HOLD, Update},
+        engine::{Counts, Engine, HOLD, Update},
         incident::Incident,
     },
     enrich::{
@@ -24,11 +25,13 @@ use crate::{
         mappers::Lookout,
         mount,
         patience::{Patience, Subject},
-        view,
+        symbolize, view,
     },
     event::{
         decode::decode,
-        model::{Actor, Blind, Event, Fault, Host, Mount, Stamp, Storm, StormKey, Task},
+        model::{
+            Actor, Blind, Death, Deaths, Event, Fault, Host, Mount, Stamp, Storm, StormKey, Task,
+        },
         stream,
     },
     failure::Failure,
@@ -39,7 +42,6 @@ use crate::{
         privilege,
         reader::Reader,
     },
-    writer::Writer,
 };
 
 /// How often time moves forward while something is open.
@@ -51,21 +53,61 @@ const PAGE: u64 = !0xfff;
 /// How often lost events are looked for while nothing is open.
 const ACCOUNTS: Duration = Duration::from_secs(1);
 
+/// The clock may differ by as much before its being set is taken note of. Ns.
+const STEP: u64 = 10_000_000;
+
+/// What is watched for, and how long.
+pub struct Wanted<'a> {
+    pub filter: &'a Filter,
+    pub deaths: Deaths,
+    /// Whether it matters who is started again.
+    pub restarts: bool,
+    pub duration: Option<Duration>,
+    pub count: Option<u64>,
+    /// Where the raw events are kept.
+    pub save: Option<&'a Path>,
+    pub fail_every: u32,
+    /// Run, and watched alone with its children; none if empty.
+    pub command: &'a [OsString],
+}
+
+/// Where everything goes that is told.
+pub trait Outlet {
+    /// Watching is complete, or what is watched has changed.
+    ///
+    /// # Errors
+    /// Where nobody takes it any more.
+    fn watching(&mut self, host: &Host) -> Result<()>;
+
+    /// # Errors
+    /// Where nobody takes it any more.
+    fn update(&mut self, update: &Update, host: &Host) -> Result<()>;
+
+    /// There will be no more.
+    ///
+    /// # Errors
+    /// Where nobody takes it any more.
+    fn end(&mut self, counts: &Counts, host: &Host, now: u64, reason: &str) -> Result<()>;
+
+    /// Called every second or so, with the time in ns since boot.
+    fn tick(&mut self, _now: u64, _host: &Host) {}
+}
+
 /// Watches until told to stop; gives the status to exit with.
 ///
 /// # Errors
 /// Where nothing can be attached, the command cannot be started, or nobody reads any more.
-pub fn watch(args: &Trace) -> Result<ExitCode> {
-    let armed = arm(args.fail_every)?;
+pub fn watch(wanted: &Wanted<'_>, outlet: &mut dyn Outlet) -> Result<ExitCode> {
+    let armed = arm(wanted.deaths, wanted.restarts, wanted.fail_every)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async { Watch::start(args, armed)?.run(args).await })
+    runtime.block_on(async { Watch::start(wanted, outlet, armed)?.run().await })
 }
 
 /// Attaches everything this kernel can run.
 ///
 /// # Errors
 /// Where privilege is missing, or no fault and no signal could be seen.
-pub fn arm(fail_every: u32) -> Result<(Facts, Armed)> {
+pub fn arm(deaths: Deaths, restarts: bool, fail_every: u32) -> Result<(Facts, Armed)> {
     privilege::check()?;
     let facts = Facts::gather(&plan::functions(), &plan::modules())
         .map_err(|error| Failure::unavailable(format!("{error:#}")))?;
@@ -77,7 +119,7 @@ pub fn arm(fail_every: u32) -> Result<(Facts, Armed)> {
             facts.missing_fields.join(", ")
         )));
     }
-    let armed = load::arm(&facts, plan::choose(&facts), fail_every)
+    let armed = load::arm(&facts, plan::choose(&facts, restarts), deaths, fail_every)
         .map_err(|error| Failure::unavailable(format!("{error:#}")))?;
     if armed.attached.is_empty() {
         let why: Vec<String> = armed.missing.iter().map(reason).collect();
@@ -114,7 +156,7 @@ pub fn page_size() -> u64 {
 
 /// CLOCK_REALTIME − CLOCK_BOOTTIME, ns. We may be preempted between the readings: of several
 /// tries the tightest counts.
-fn wall() -> i64 {
+pub fn wall() -> i64 {
     let tries = (0..8).map(|_| {
         let before = now();
         let real = clock(libc::CLOCK_REALTIME);
@@ -125,7 +167,7 @@ fn wall() -> i64 {
 }
 
 /// Describes this host and what is attached.
-pub fn host(facts: &Facts, armed: &Armed) -> Host {
+pub fn host(facts: &Facts, armed: &Armed, deaths: Deaths) -> Host {
     let read = |path: &str| {
         std::fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default()
     };
@@ -139,6 +181,7 @@ pub fn host(facts: &Facts, armed: &Armed) -> Host {
         page_size: page_size(),
         pid: std::process::id(),
         mnt_ns: view::own(),
+        deaths,
         hooks,
         blind,
     }
@@ -170,9 +213,9 @@ struct Watch<'a> {
 
 /// Everything behind the rings.
 struct Sink<'a> {
-    args: &'a Trace,
+    wanted: &'a Wanted<'a>,
     engine: Engine,
-    writer: Writer,
+    outlet: &'a mut dyn Outlet,
     save: Option<File>,
     /// As they were read last, and when.
     mounts: Arc<Vec<Mount>>,
@@ -189,9 +232,13 @@ struct Sink<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn start(args: &'a Trace, (facts, mut armed): (Facts, Armed)) -> Result<Self> {
-        let host = host(&facts, &armed);
-        let save = match &args.save {
+    fn start(
+        wanted: &'a Wanted<'a>,
+        outlet: &'a mut dyn Outlet,
+        (facts, mut armed): (Facts, Armed),
+    ) -> Result<Self> {
+        let host = host(&facts, &armed, wanted.deaths);
+        let save = match wanted.save {
             Some(path) => {
                 let mut file = File::create(path).map_err(|error| {
                     Failure::usage(format!("cannot save to {}: {error}", path.display()))
@@ -202,11 +249,10 @@ impl<'a> Watch<'a> {
             None => None,
         };
         let reader = Reader::new(&mut armed.ebpf)?;
-        let writer = Writer::new(&args.output);
         let sink = Sink {
-            args,
+            wanted,
             engine: Engine::new(host),
-            writer,
+            outlet,
             save,
             mounts: Arc::default(),
             mounted: Instant::now(),
@@ -228,28 +274,29 @@ impl<'a> Watch<'a> {
         })
     }
 
-    async fn run(mut self, args: &Trace) -> Result<ExitCode> {
+    async fn run(mut self) -> Result<ExitCode> {
+        let wanted = self.sink.wanted;
         self.sink.mounts(now())?;
-        self.sink.writer.watching(self.sink.engine.host())?;
-        if !args.command.is_empty() {
-            let child = spawn(&args.command)?;
+        self.sink.outlet.watching(self.sink.engine.host())?;
+        if !wanted.command.is_empty() {
+            let child = spawn(wanted.command)?;
             self.sink.root = child.id();
             self.child = Some(child);
         }
-        let ended = self.until_stopped(args).await;
+        let ended = self.until_stopped(wanted).await;
         let status = self.stop(ended)?;
         Ok(status)
     }
 
     /// Reads and tells until something says stop.
-    async fn until_stopped(&mut self, args: &Trace) -> Result<Ended> {
+    async fn until_stopped(&mut self, wanted: &Wanted<'_>) -> Result<Ended> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hangup = signal(SignalKind::hangup())?;
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut accounts = interval(ACCOUNTS);
-        let deadline = args.duration.map(|duration| Instant::now() + duration);
+        let deadline = wanted.duration.map(|duration| Instant::now() + duration);
         loop {
             let busy = !self.sink.engine.idle();
             tokio::select! {
@@ -259,6 +306,8 @@ impl<'a> Watch<'a> {
                     self.account()?;
                     self.missed()?;
                     self.modules()?;
+                    self.clock()?;
+                    self.sink.outlet.tick(now(), self.sink.engine.host());
                 }
                 mappers = self.sink.lookout.next() => self.sink.note(Event::Mappers(mappers), now())?,
                 _ = interrupt.recv() => return Ok(Ended::Because("interrupted")),
@@ -268,7 +317,7 @@ impl<'a> Watch<'a> {
                 status = exited(&mut self.child) => return Ok(Ended::Command(status?)),
             }
             while self.drain()? {}
-            if args.count.is_some_and(|count| self.sink.told >= count) {
+            if wanted.count.is_some_and(|count| self.sink.told >= count) {
                 return Ok(Ended::Because("enough seen"));
             }
         }
@@ -284,12 +333,21 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
+    /// Notices that the wall clock was set, or has drifted.
+    fn clock(&mut self) -> Result<()> {
+        let wall = wall();
+        if wall.abs_diff(self.sink.engine.host().wall) > STEP {
+            self.sink.note(Event::Wall(wall), now())?;
+        }
+        Ok(())
+    }
+
     /// Attaches what belongs to modules that were loaded since, and says so.
     fn modules(&mut self) -> Result<()> {
         if self.armed.arrived()? {
             let (hooks, blind) = hooks(&self.armed);
             self.sink.engine.rehook(hooks, blind);
-            self.sink.writer.watching(self.sink.engine.host())?;
+            self.sink.outlet.watching(self.sink.engine.host())?;
         }
         Ok(())
     }
@@ -355,8 +413,8 @@ impl<'a> Watch<'a> {
             Ended::Because(reason) => (reason, ExitCode::SUCCESS),
             Ended::Command(status) => ("the command ended", status),
         };
-        let sink = &self.sink;
-        sink.writer.end(&sink.engine.counts(), sink.engine.host(), now(), reason)?;
+        let sink = &mut self.sink;
+        sink.outlet.end(&sink.engine.counts(), sink.engine.host(), now(), reason)?;
         Ok(status)
     }
 }
@@ -408,7 +466,7 @@ impl Sink<'_> {
                 if shrink.mapped && self.mounted.elapsed() > ACCOUNTS {
                     self.mounts(stamp.time)?;
                 }
-                let warns = shrink.mapped && !self.args.filter.no_warnings;
+                let warns = shrink.mapped && !self.wanted.filter.no_warnings;
                 if warns && !self.lookout.ask(shrink) {
                     self.engine.not_warned();
                 }
@@ -431,6 +489,7 @@ impl Sink<'_> {
                     self.process(&signal.sender.task, signal.sender.lacks_cmdline(), stamp.time)?;
                 }
             }
+            Event::Death(death) => self.death(death, stamp.time)?,
             _ => {}
         }
         self.engine.push(stamp, event);
@@ -451,6 +510,21 @@ impl Sink<'_> {
         let ask = move || facts::of_process(&asked, wanted, &mounts);
         let told = self.patience.within(Subject::Process(id), DEADLINE, ask);
         self.notes(told.unwrap_or_else(|| vec![facts::late(id)]), time)
+    }
+
+    /// What is left to ask once a process has ended: its cgroup outlives it, and so does its file.
+    fn death(&mut self, death: &Death, time: u64) -> Result<()> {
+        if self.wanted.deaths == Deaths::default() {
+            return Ok(());
+        }
+        self.process(&death.actor.task, death.actor.lacks_cmdline(), time)?;
+        let (asked, mounts) = (death.clone(), Arc::clone(&self.mounts));
+        let ask = move || {
+            let symbol = symbolize::of_death(&asked).map(Event::Symbol);
+            symbol.into_iter().chain(facts::of_death(&asked, &mounts)).collect::<Vec<_>>()
+        };
+        let told = self.patience.within(Subject::Process(death.exit.id), DEADLINE, ask);
+        self.notes(told.unwrap_or_default(), time)
     }
 
     fn fault(&mut self, fault: &Fault, time: u64) -> Result<()> {
@@ -501,9 +575,9 @@ impl Sink<'_> {
                 Update::Truncation(_) => self.root.is_none(),
                 Update::Loss(_) | Update::Missed { .. } => true,
             };
-            if ours && self.args.filter.passes(update) {
+            if ours && self.wanted.filter.passes(update) {
                 self.told += u64::from(matches!(update, Update::Incident(_)));
-                self.writer.update(update, self.engine.host())?;
+                self.outlet.update(update, self.engine.host())?;
             }
         }
         Ok(())

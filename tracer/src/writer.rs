@@ -15,6 +15,7 @@ use crate::{
         human::{self, Style},
         json, oneline,
     },
+    pipeline::Outlet,
 };
 
 /// Standard output in one format.
@@ -25,47 +26,50 @@ pub struct Writer {
 
 impl Writer {
     pub fn new(output: &Output) -> Self {
-        // https://no-color.org: any value but the empty one.
-        let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let zone = if output.utc { TimeZone::UTC } else { TimeZone::system() };
-        let colour = io::stdout().is_terminal() && !plain;
-        Self { format: output.output, style: Style { colour, zone } }
+        Self { format: output.output, style: style(output.utc) }
     }
 
+    /// In local time.
+    pub fn of(format: Format) -> Self {
+        Self { format, style: style(false) }
+    }
+}
+
+impl Outlet for Writer {
     /// Says what is watched. People read it beside the stream, not in it.
-    ///
-    /// # Errors
-    /// Where nobody reads any more.
-    pub fn watching(&self, host: &Host) -> Result<()> {
+    fn watching(&mut self, host: &Host) -> Result<()> {
         match self.format {
             Format::Json => put(&json::watching(host)),
             Format::Human | Format::Oneline => tell(&human::watching(host, &self.style)),
         }
     }
 
-    /// # Errors
-    /// Where nobody reads any more.
-    pub fn update(&self, update: &Update, host: &Host) -> Result<()> {
+    fn update(&mut self, update: &Update, host: &Host) -> Result<()> {
         let Self { style, .. } = self;
+        let told = |incident, update| json::told(incident, host, update);
         let bytes = match (self.format, update) {
-            (Format::Json, Update::Incident(incident)) => json::incident(incident, host, false),
-            (Format::Json, Update::Change(incident)) => json::incident(incident, host, true),
+            (Format::Json, Update::Incident(incident)) => json::bytes(&told(incident, false)),
+            (Format::Json, Update::Change(incident)) => json::bytes(&told(incident, true)),
             (Format::Json, Update::Truncation(truncation)) => json::truncation(truncation, host),
+            (Format::Json, Update::Loss(gap)) => json::loss(gap, host),
+            (Format::Json, Update::Missed { time, hook, calls }) => {
+                json::missed(*time, hook, *calls, host)
+            }
+            (Format::Human, Update::Incident(incident)) => {
+                human::incident(&told(incident, false), style)
+            }
+            (Format::Human, Update::Change(incident)) => {
+                human::update(&told(incident, true), style)
+            }
             (Format::Human, Update::Truncation(truncation)) => {
                 human::truncation(truncation, host, style)
             }
-            (Format::Oneline, Update::Truncation(truncation)) => {
-                oneline::truncation(truncation, host, &style.zone)
-            }
-            (Format::Json, Update::Loss(gap)) => json::loss(gap, host),
-            (Format::Human, Update::Incident(incident)) => human::incident(incident, host, style),
-            (Format::Human, Update::Change(incident)) => human::update(incident, host, style),
             (Format::Oneline, Update::Incident(incident)) => {
-                oneline::incident(incident, host, &style.zone)
+                oneline::incident(&told(incident, false), style)
             }
             (Format::Oneline, Update::Change(_)) => return Ok(()),
-            (Format::Json, Update::Missed { time, hook, calls }) => {
-                json::missed(*time, hook, *calls, host)
+            (Format::Oneline, Update::Truncation(truncation)) => {
+                oneline::truncation(truncation, host, style)
             }
             (Format::Human | Format::Oneline, Update::Missed { hook, calls, .. }) => {
                 return tell(&human::missed(hook, *calls, style));
@@ -77,14 +81,20 @@ impl Writer {
         put(&bytes)
     }
 
-    /// # Errors
-    /// Where nobody reads any more.
-    pub fn end(&self, counts: &Counts, host: &Host, now: u64, reason: &str) -> Result<()> {
+    fn end(&mut self, counts: &Counts, host: &Host, now: u64, reason: &str) -> Result<()> {
         match self.format {
             Format::Json => put(&json::end(counts, host, now, reason)),
             Format::Human | Format::Oneline => tell(&human::end(counts, host, now, reason)),
         }
     }
+}
+
+/// How to print to standard output, for a terminal or not.
+pub fn style(utc: bool) -> Style {
+    // https://no-color.org: any value but the empty one.
+    let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let zone = if utc { TimeZone::UTC } else { TimeZone::system() };
+    Style { colour: io::stdout().is_terminal() && !plain, zone, history: false }
 }
 
 /// Writes bytes to standard output, at once.

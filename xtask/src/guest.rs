@@ -56,12 +56,15 @@ impl Tree {
         fs::write(
             dir.join("etc/passwd"),
             "root:x:0:0::/tmp:/bin/sh\nnobody:x:65534:65534::/tmp:/bin/sh\n\
-             _rpc:x:106:65534::/run/rpcbind:/bin/sh\n",
+             sre:x:1000:1000::/tmp:/bin/sh\n_rpc:x:106:65534::/run/rpcbind:/bin/sh\n",
         )?;
-        fs::write(dir.join("etc/group"), "root:x:0:\nnogroup:x:65534:\n")?;
-        compile(&bin)?;
+        fs::write(
+            dir.join("etc/group"),
+            "root:x:0:\nnogroup:x:65534:\nadm:x:4:sre\nsre:x:1000:\nsystemd-journal:x:999:\n",
+        )?;
+        compile(&dir.join("usr"))?;
         let guest = root().join("xtask/guest");
-        for sub in ["jobs", "scenarios", "lockdown", "python"] {
+        for sub in ["jobs", "scenarios", "lockdown", "python", "history"] {
             call(Command::new("cp").arg("-r").arg(guest.join(sub)).arg(dir.join(sub)))?;
         }
         for script in ["lib.sh", "nfs.sh", "fuse.sh"] {
@@ -137,19 +140,30 @@ fn prune(lib: &Path) -> Result<()> {
 }
 
 /// The programs under test: C, and Go.
-fn compile(bin: &Path) -> Result<()> {
+fn compile(usr: &Path) -> Result<()> {
+    let (bin, lib) = (usr.join("bin"), usr.join("lib/x86_64-linux-gnu"));
     let dir = root().join("xtask/guest");
-    for entry in fs::read_dir(&dir)? {
-        let path = entry?.path();
+    // Libraries first: programs are linked to them.
+    let mut sources: Vec<PathBuf> =
+        fs::read_dir(&dir)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    sources.sort_by_key(|path| {
+        !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"lib"))
+    });
+    for path in sources {
         let name = path.file_stem().unwrap_or_default().to_owned();
         match path.extension().and_then(|ext| ext.to_str()) {
+            Some("c") if first(&path)?.starts_with("// so:") => {
+                let out = lib.join(name).with_extension("so");
+                let mut gcc = Command::new("gcc");
+                gcc.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"]).arg(out).arg(&path);
+                output(&mut gcc)?;
+            }
             Some("c") => {
                 let mut gcc = Command::new("gcc");
                 gcc.args(["-static", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"]);
                 gcc.arg(bin.join(name)).arg(&path);
                 // A program that needs a library says so in its first line.
-                let text = fs::read_to_string(&path)?;
-                if let Some(flags) = text.lines().next().and_then(|l| l.strip_prefix("// gcc: ")) {
+                if let Some(flags) = first(&path)?.strip_prefix("// gcc: ") {
                     gcc.args(flags.split(' '));
                 }
                 // Static libfuse warns of dlopen; failures are shown whole.
@@ -159,7 +173,11 @@ fn compile(bin: &Path) -> Result<()> {
                 let cache = setup::cache()?.join("go");
                 let mut go = Command::new("go");
                 go.args(["build", "-trimpath", "-o"]).arg(bin.join(name)).arg(&path);
-                go.env("CGO_ENABLED", "0").env("GO111MODULE", "off").env("GOFLAGS", "");
+                let cgo = first(&path)?.starts_with("// cgo:");
+                go.env("CGO_LDFLAGS", format!("-L{}", lib.display()));
+                go.env("CGO_ENABLED", if cgo { "1" } else { "0" })
+                    .env("GO111MODULE", "off")
+                    .env("GOFLAGS", "");
                 go.env("GOCACHE", cache).env("GOTOOLCHAIN", "local").stdin(Stdio::null());
                 call(&mut go)?;
             }
@@ -167,4 +185,9 @@ fn compile(bin: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The first line of a source, which may say how it is compiled.
+fn first(path: &Path) -> Result<String> {
+    Ok(fs::read_to_string(path)?.lines().next().unwrap_or_default().to_owned())
 }

@@ -6,9 +6,11 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod bench_history;
 mod demo;
 mod ebpf;
 mod guest;
+mod history;
 mod kernels;
 mod memory;
 mod scenario;
@@ -38,6 +40,9 @@ enum Task {
         /// Only the scenarios of these names (shell patterns), in guests
         #[arg(long, value_name = "SCENARIO", conflicts_with_all = ["host", "record"])]
         only: Vec<String>,
+        /// Only the recorder, killed at so many random moments
+        #[arg(long, value_name = "KILLS", conflicts_with_all = ["host", "record", "only"])]
+        recorder: Option<u32>,
         /// Write the normalised streams of the guests to tracer/tests/streams
         #[arg(long)]
         record: bool,
@@ -59,22 +64,32 @@ enum Task {
         #[arg(last = true)]
         command: Vec<OsString>,
     },
-    /// Count instructions in guests: what each probe adds to a call
+    /// Count instructions in guests: what each probe adds to a call; or measure a history
     Bench {
+        /// `history`: a million incidents, and queries on them
+        what: Option<What>,
         /// Only these kernels (5.10, 6.1, 6.12, newest)
         #[arg(long = "kernel", value_name = "KERNEL")]
         kernels: Vec<String>,
     },
 }
 
+/// What else can be measured.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum What {
+    History,
+}
+
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Demo => demo::run(),
+        Task::Test { kernels, recorder: Some(kills), .. } => test::recorder(&kernels, kills),
         Task::Test { kernels, only, .. } if !only.is_empty() => test::only(&kernels, &only),
         Task::Test { kernels, host, record, .. } => test::run(&kernels, host, record),
         Task::Ebpf { check } => ebpf::run(check),
         Task::Vm { kernels, append, command } => vm::run(&kernels, &append, &command),
-        Task::Bench { kernels } => bench::run(&kernels),
+        Task::Bench { what: Some(What::History), .. } => bench_history::run(),
+        Task::Bench { kernels, .. } => bench::run(&kernels),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

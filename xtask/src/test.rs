@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::{
     ebpf,
     guest::Tree,
+    history,
     kernels::{self, Kernel, SERIES},
     memory, root, say,
     scenario::{self, Run, Scenario},
@@ -114,6 +115,39 @@ pub fn only(wanted: &[String], names: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// What each kernel is booted for.
+const JOBS: [&str; 3] = ["matrix", "lockdown", "history"];
+
+/// Only what the recorder keeps; `kills` times it is killed at a random moment.
+///
+/// # Errors
+/// Where a check failed.
+pub fn recorder(wanted: &[String], kills: u32) -> Result<()> {
+    let tree = Tree::build()?;
+    let mut failed = 0;
+    for kernel in kernels::fetch(wanted)? {
+        let boot = Boot {
+            kernel: &kernel,
+            initramfs: tree.pack(&kernel)?,
+            job: "history",
+            append: &format!("whybus.kills={kills}"),
+            options: &[],
+            cpus: 2,
+            disk: None,
+            patience: Duration::from_secs(600 + 15 * u64::from(kills)),
+            label: "only",
+        };
+        let started = Instant::now();
+        let runs = boot.run().map(|(results, _)| {
+            println!("{}\nkills: {}", text(&results, "why.txt"), text(&results, "kills"));
+            history::judge(&results)
+        });
+        failed += report(&boot, runs, started.elapsed()).failed;
+    }
+    ensure!(failed == 0, "{failed} failed");
+    Ok(())
+}
+
 /// How one boot went.
 struct Report {
     kernel: String,
@@ -123,7 +157,7 @@ struct Report {
     seconds: u64,
 }
 
-/// Boots every kernel, each plainly and locked down, two at a time.
+/// Boots every kernel for each of [`JOBS`], two at a time.
 fn guests(wanted: &[String], record: bool) -> Result<Vec<Report>> {
     let scenarios = scenario::read(&root().join("xtask/guest/scenarios"))?;
     let lockdown = scenario::read(&root().join("xtask/guest/lockdown"))?;
@@ -134,17 +168,17 @@ fn guests(wanted: &[String], record: bool) -> Result<Vec<Report>> {
     let mut boots = Vec::new();
     for kernel in &kernels {
         let initramfs = tree.pack(kernel)?;
-        for locked in [false, true] {
+        for job in JOBS {
             boots.push(Boot {
                 kernel,
                 initramfs: initramfs.clone(),
-                job: if locked { "lockdown" } else { "matrix" },
-                append: if locked { "lockdown=confidentiality" } else { "" },
+                job,
+                append: if job == "lockdown" { "lockdown=confidentiality" } else { "" },
                 options: &[],
                 cpus: 2,
-                disk: (!locked).then(|| java.clone()),
+                disk: (job == "matrix").then(|| java.clone()),
                 patience: Duration::from_secs(900),
-                label: if locked { "lockdown" } else { "matrix" },
+                label: job,
             });
         }
     }
@@ -161,7 +195,9 @@ fn guests(wanted: &[String], record: bool) -> Result<Vec<Report>> {
                     let Some((i, boot)) = next else { break };
                     let started = Instant::now();
                     let runs = boot.run().map(|(results, _)| {
-                        if boot.job == "matrix" {
+                        if boot.job == "history" {
+                            history::judge(&results)
+                        } else if boot.job == "matrix" {
                             if record && let Err(error) = keep(boot.kernel, &results) {
                                 say(format_args!("not recorded: {error:#}"));
                             }
@@ -184,8 +220,10 @@ fn guests(wanted: &[String], record: bool) -> Result<Vec<Report>> {
 
 fn report(boot: &Boot<'_>, runs: Result<Vec<Run>>, took: Duration) -> Report {
     let mut name = boot.kernel.release.clone();
-    if boot.job == "lockdown" {
-        name.push_str(", locked down");
+    match boot.job {
+        "lockdown" => name.push_str(", locked down"),
+        "history" => name.push_str(", history"),
+        _ => {}
     }
     let runs = runs.unwrap_or_else(|error| {
         vec![Run { name: "the guest".to_owned(), faults: vec![format!("{error:#}")] }]
@@ -262,16 +300,16 @@ fn locked(scenarios: &[Scenario], results: &Results) -> Vec<Run> {
     runs
 }
 
-fn text(results: &Results, name: &str) -> String {
+pub fn text(results: &Results, name: &str) -> String {
     results.get(name).map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
 }
 
-fn values(stream: &str) -> Vec<Value> {
+pub fn values(stream: &str) -> Vec<Value> {
     stream.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 /// Holds every line against the schema the tool itself prints.
-fn valid(stream: &str) -> Result<()> {
+pub fn valid(stream: &str) -> Result<()> {
     let schema = serde_json::from_str(include_str!("../../tracer/src/output/schema.json"))?;
     let mut schemas = boon::Schemas::new();
     let mut compiler = boon::Compiler::new();

@@ -3,3 +3,4 @@ mod exit;
 mod fault;
 mod shrink;
 mod signal;
+mod start;

@@ -1,17 +1,18 @@
-//! SIGBUS, from whatever source: generated, and delivered.
+//! Signals: SIGBUS, from whatever source, generated and delivered; others as far as they end
+//! processes.
 use aya_ebpf::{
     EbpfContext as _,
     cty::c_void,
-    helpers::bpf_get_current_pid_tgid,
+    helpers::{bpf_get_current_pid_tgid, generated::bpf_get_stack},
     macros::{btf_tracepoint, fentry},
     programs::{BtfTracePointContext, FEntryContext},
 };
-use tracer_common::event::{Deliver, Signal, disposition, kind, ring};
+use tracer_common::event::{Deliver, Raised, Raises, Signal, disposition, kind, ring};
 
 use crate::{
-    emit::{claim, emit},
-    globals::off,
-    maps::{DELIVER, FORCED, QUIET, SIGNAL, VICTIMS},
+    emit::{claim, emit, now},
+    globals::{config, off},
+    maps::{DELIVER, FORCED, QUIET, RAISES, SIGNAL, VICTIMS},
     read::{Probe, Ptr, Read, Typed},
     task,
 };
@@ -20,6 +21,16 @@ const SIGBUS: i32 = 7;
 const SI_KERNEL: i32 = 0x80;
 /// include/linux/pid_types.h
 const PIDTYPE_PID: u32 = 0;
+/// include/trace/events/signal.h
+const TRACE_SIGNAL_IGNORED: i32 = 1;
+/// bpf_get_stack: the user's stack.
+const BPF_F_USER_STACK: u64 = 1 << 8;
+
+/// Whether a signal other than SIGBUS is told of.
+#[inline(always)]
+pub fn told(signal: u32) -> bool {
+    signal < 32 && config!(signals) >> signal & 1 != 0
+}
 
 /// `signal_generate(int sig, struct kernel_siginfo *info, struct task_struct *task, int group,
 /// int result)` (include/trace/events/signal.h), in the context of the sender.
@@ -28,7 +39,14 @@ const PIDTYPE_PID: u32 = 0;
 /// raw_tp_null_args): only `bpf_probe_read_kernel` can follow it.
 #[btf_tracepoint(function = "signal_generate")]
 pub fn signal_generate(ctx: BtfTracePointContext) -> u32 {
-    if ctx.arg::<i32>(0) == SIGBUS { bus_generated(ctx.as_ptr()) } else { 0 }
+    let signal: u32 = ctx.arg(0);
+    if signal == SIGBUS as u32 {
+        bus_generated(ctx.as_ptr())
+    } else if told(signal) {
+        other_generated(ctx.as_ptr())
+    } else {
+        0
+    }
 }
 
 #[inline(never)]
@@ -39,13 +57,28 @@ fn bus_generated(ctx: *mut c_void) -> u32 {
     0
 }
 
+#[inline(never)]
+fn other_generated(raw: *mut c_void) -> u32 {
+    let ctx = BtfTracePointContext::new(raw);
+    // SAFETY: the arguments are what the prototype says.
+    unsafe { other::<Probe>(raw, ctx.arg(0), ctx.arg(1), ctx.arg(2), ctx.arg(4)) };
+    0
+}
+
 /// `int __send_signal_locked(int sig, struct kernel_siginfo *info, struct task_struct *t,
 /// enum pid_type type, bool force)` (kernel/signal.c, `__send_signal` until 5.17), under
 /// lockdown: `info` is typed in a function's entry. Whether the target ignores the signal is not
 /// known yet.
 #[fentry(function = "__send_signal_locked")]
 pub fn send_signal(ctx: FEntryContext) -> u32 {
-    if ctx.arg::<i32>(0) == SIGBUS { bus_sent(ctx.as_ptr()) } else { 0 }
+    let signal: u32 = ctx.arg(0);
+    if signal == SIGBUS as u32 {
+        bus_sent(ctx.as_ptr())
+    } else if told(signal) {
+        other_sent(ctx.as_ptr())
+    } else {
+        0
+    }
 }
 
 #[inline(never)]
@@ -55,6 +88,77 @@ fn bus_sent(ctx: *mut c_void) -> u32 {
     // SAFETY: the arguments are what the prototype says.
     unsafe { generated::<Typed>(ctx.arg(1), ctx.arg(2), group, 0) };
     0
+}
+
+#[inline(never)]
+fn other_sent(raw: *mut c_void) -> u32 {
+    let ctx = FEntryContext::new(raw);
+    // SAFETY: the arguments are what the prototype says.
+    unsafe { other::<Typed>(raw, ctx.arg(0), ctx.arg(1), ctx.arg(2), 0) };
+    0
+}
+
+/// A signal other than SIGBUS. What a process brings upon itself is kept until it ends: runtimes
+/// live with faults, the JVM with thousands a second. What others send is told.
+#[inline(always)]
+unsafe fn other<R: Read>(
+    ctx: *mut c_void,
+    signal: i32,
+    info: Ptr,
+    target: Ptr,
+    result: i32,
+) -> Option<()> {
+    // SAFETY: a claimed scratch; `R` and typed loads cope with any pointer.
+    unsafe {
+        let (code, address) = siginfo::<R>(info);
+        let tgid: u32 = Typed::get(target, off!(task_tgid));
+        if tgid == (bpf_get_current_pid_tgid() >> 32) as u32 {
+            return raised(ctx, Raise { signal, code, address }, tgid);
+        }
+        if result == TRACE_SIGNAL_IGNORED {
+            return None;
+        }
+        let scratch = claim::<Signal, _>(&SIGNAL, kind::SIGNAL, ring::DECISIVE)?;
+        let event = &raw mut (*scratch).value;
+        task::task::<Typed>(&raw mut (*event).target, target);
+        task::current(&raw mut (*event).sender);
+        (*event).signal = signal;
+        (*event).code = code;
+        (*event).result = result;
+        emit(scratch, size_of::<Signal>() as u32);
+    }
+    Some(())
+}
+
+struct Raise {
+    signal: i32,
+    code: i32,
+    address: u64,
+}
+
+#[inline(always)]
+unsafe fn raised(ctx: *mut c_void, raise: Raise, tgid: u32) -> Option<()> {
+    const NONE: Raised = Raised { time: 0, address: 0, ip: 0, signal: 0, code: 0, tid: 0, pad: 0 };
+    if RAISES.get_ptr(tgid).is_none() {
+        let _ = RAISES.insert(tgid, Raises { fault: NONE, own: NONE }, 1 /* BPF_NOEXIST */);
+    }
+    let kept = RAISES.get_ptr_mut(tgid)?;
+    // SAFETY: a map value; another thread may write it too, and either is an answer.
+    unsafe {
+        let fault = raise.code > 0;
+        let place = if fault { &raw mut (*kept).fault } else { &raw mut (*kept).own };
+        (*place).time = now();
+        (*place).signal = raise.signal;
+        (*place).code = raise.code;
+        (*place).address = raise.address;
+        (*place).tid = bpf_get_current_pid_tgid() as u32;
+        let mut ip = 0_u64;
+        if fault {
+            bpf_get_stack(ctx, (&raw mut ip).cast(), size_of::<u64>() as u32, BPF_F_USER_STACK);
+        }
+        (*place).ip = ip;
+    }
+    Some(())
 }
 
 #[inline(always)]

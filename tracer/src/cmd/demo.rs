@@ -4,10 +4,7 @@ use std::{env, fs, path::Path, process::ExitCode, ptr, slice};
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser as _;
 
-use crate::{
-    cli::{Cli, Verb},
-    pipeline,
-};
+use crate::cli::{Cli, Verb};
 
 /// A reader of a mapped file, and a script that copies over it.
 const SCRIPT: &str = r#"
@@ -21,7 +18,7 @@ wait $victim
 "#;
 
 /// # Errors
-/// As [`pipeline::watch`], or where the temporary directory cannot be used.
+/// As [`super::trace::run`], or where the temporary directory cannot be used.
 pub fn run() -> Result<ExitCode> {
     let dir = env::temp_dir().join(format!("whybus-demo-{}", std::process::id()));
     fs::create_dir(&dir).with_context(|| format!("creating {}", dir.display()))?;
@@ -30,7 +27,7 @@ pub fn run() -> Result<ExitCode> {
     let words = command.into_iter().chain([own.into_os_string(), dir.clone().into_os_string()]);
     eprintln!("a process maps {0}/live.db and reads it; then cp overwrites it:\n", dir.display());
     let watched = match Cli::try_parse_from(words)?.verb {
-        Verb::Trace(args) => pipeline::watch(&args),
+        Verb::Trace(args) => super::trace::run(&args),
         _ => unreachable!("the words above are `trace`"),
     };
     let _ = fs::remove_dir_all(&dir);

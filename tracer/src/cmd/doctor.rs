@@ -8,6 +8,7 @@ use tracer_common::globals::task;
 use crate::{
     cli::{Doctor, Format},
     correlate::rules::Class,
+    event::model::Deaths,
     output::escape::escape,
     pipeline,
     probe::{facts, plan::Probe},
@@ -27,7 +28,7 @@ fn causes(attached: &[&Probe]) -> (usize, Vec<&'static str>) {
 /// # Errors
 /// As [`pipeline::arm`].
 pub fn run(args: &Doctor) -> Result<ExitCode> {
-    let (facts, armed) = pipeline::arm(0)?;
+    let (facts, armed) = pipeline::arm(Deaths::default(), true, 0)?;
     let lockdown = facts::lockdown();
     let hooks: Vec<String> = armed.attached.iter().map(|probe| probe.hook.to_string()).collect();
     let (told, blind) = causes(&armed.attached);

@@ -8,6 +8,7 @@ use crate::{
     correlate::engine::{Engine, Update},
     event::stream,
     failure::Failure,
+    pipeline::Outlet as _,
     writer::Writer,
 };
 
@@ -19,10 +20,10 @@ pub fn run(args: &Replay) -> Result<ExitCode> {
         .map_err(|error| Failure::usage(format!("cannot read {name}: {error}")))?;
     let (host, records) = stream::open(BufReader::new(file))
         .map_err(|error| Failure::usage(format!("{name}: {error:#}")))?;
-    let writer = Writer::new(&args.output);
+    let mut writer = Writer::new(&args.output);
     writer.watching(&host)?;
     let mut engine = Engine::new(host.clone());
-    let tell = |updates: Vec<Update>| -> Result<()> {
+    let tell = |writer: &mut Writer, updates: Vec<Update>| -> Result<()> {
         for update in updates {
             if args.filter.passes(&update) {
                 writer.update(&update, &host)?;
@@ -40,12 +41,12 @@ pub fn run(args: &Replay) -> Result<ExitCode> {
                 if let Some(event) = event {
                     engine.push(stamp, event);
                 }
-                tell(engine.advance(now))?;
+                tell(&mut writer, engine.advance(now))?;
             }
             Err(error) => torn = Some(error),
         }
     }
-    tell(engine.finish())?;
+    tell(&mut writer, engine.finish())?;
     writer.end(&engine.counts(), &host, now, "the stream ended")?;
     match torn {
         Some(error) => {

@@ -3,10 +3,31 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::{cli::Trace, pipeline};
+use crate::{
+    cli::Trace,
+    event::{
+        model::{Deaths, Exits},
+        signals::{SIGBUS, mask},
+    },
+    pipeline::{self, Wanted},
+    writer::Writer,
+};
 
 /// # Errors
 /// As [`pipeline::watch`].
-pub fn run(args: Trace) -> Result<ExitCode> {
-    pipeline::watch(&args)
+pub fn run(args: &Trace) -> Result<ExitCode> {
+    let mut deaths = args.deaths.wanted(Deaths::default());
+    // Bus errors are told anyway.
+    deaths.signals &= !mask(&[SIGBUS]);
+    let wanted = Wanted {
+        filter: &args.filter,
+        restarts: deaths.signals != 0 || deaths.exits != Exits::None,
+        deaths,
+        duration: args.duration,
+        count: args.count,
+        save: args.save.as_deref(),
+        fail_every: args.fail_every,
+        command: &args.command,
+    };
+    pipeline::watch(&wanted, &mut Writer::new(&args.output))
 }

@@ -5,15 +5,19 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::{
-    incident::{File, Incident, Outcome, Truncation, name, on},
+    death::{CONSEQUENCE, blamed},
+    failing::Failing,
+    incident::{File, Incident, Outcome, Restart, Truncation, name, on},
     recent::Recent,
+    restart::Restarts,
     rules::{Class, Evidence, judge, unknown},
 };
 use crate::event::model::{
-    Actor, Blind, Deliver, Dev, Disposition, Event, Exit, Fault, Host, HugeLimit, HugePages,
-    Mapped, Mappers, Mode, Mount, Process, ProcessId, Quota, Shrink, ShrinkEnd, Signal, Space,
-    Stale, Stamp, Storm, StormKey, Task, View,
+    Actor, Blind, Death, Deliver, Dev, Disposition, Event, Exits, Fault, Host, HugeLimit,
+    HugePages, Mapped, Mappers, Mode, Mount, Process, ProcessId, Quota, Shrink, ShrinkEnd, Signal,
+    Space, Stale, Stamp, Storm, StormKey, Task, View,
 };
+use crate::event::signals::SIGBUS;
 use tracer_common::event::STORM_FIRST;
 
 const MS: u64 = 1_000_000;
@@ -21,8 +25,6 @@ const MS: u64 = 1_000_000;
 const SETTLE: u64 = 30 * MS;
 /// How long an incident waits for what belongs to it before it is told.
 pub const HOLD: u64 = 250 * MS;
-/// How soon after its last fault a process must end for the end to be a consequence.
-const CONSEQUENCE: u64 = 2_000 * MS;
 /// How long an incident takes in further faults of the same kind after the last.
 const OPEN: u64 = 5_000 * MS;
 
@@ -36,6 +38,9 @@ const TRUNCATIONS: usize = 256;
 const HOOKS: usize = 256;
 const THREADS: usize = 64;
 const GAPS: usize = 256;
+/// Processes that were sent signals, and signals kept of each.
+const TARGETS: usize = 1_024;
+const SENT: usize = 4;
 
 /// Events missing from one CPU's numbering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +132,10 @@ pub struct Engine {
     truncations: VecDeque<Truncation>,
     /// When the server last said that it does not know an inode.
     stale: Recent<u64, Stale>,
+    /// Signals other than SIGBUS that others sent, with their times.
+    sent: Recent<u32, VecDeque<(u64, Signal)>>,
+    failing: Failing,
+    restarts: Restarts,
     processes: Recent<ProcessId, Process>,
     views: Recent<ProcessId, View>,
     mounts: Vec<Mount>,
@@ -141,6 +150,8 @@ pub struct Engine {
 
 impl Engine {
     pub fn new(host: Host) -> Self {
+        let restarts =
+            Restarts::new(host.hooks.iter().any(|hook| hook.contains("sched_process_exec")));
         Self {
             host,
             waiting: BTreeMap::new(),
@@ -149,6 +160,9 @@ impl Engine {
             shrinks: Recent::new(INODES),
             truncations: VecDeque::new(),
             stale: Recent::new(INODES),
+            sent: Recent::new(TARGETS),
+            failing: Failing::default(),
+            restarts,
             processes: Recent::new(PROCESSES),
             views: Recent::new(VIEWS),
             mounts: Vec::new(),
@@ -176,7 +190,7 @@ impl Engine {
 
     /// Whether something may become due without another event.
     pub fn idle(&self) -> bool {
-        self.waiting.is_empty() && self.open.is_empty()
+        self.waiting.is_empty() && self.open.is_empty() && self.restarts.settled()
     }
 
     /// Faults that loop, whose counts are to be read.
@@ -229,7 +243,8 @@ impl Engine {
             Event::ShrinkEnd(end) => self.shrink_end(end),
             Event::Signal(signal) => self.signal(stamp.time, *signal),
             Event::Deliver(deliver) => self.deliver(stamp.time, &deliver),
-            Event::Exit(exit) => self.exit(exit),
+            Event::Death(death) => self.death(*death),
+            Event::Start(start) => self.restarts.start(stamp.time, *start),
             Event::Process(process) => {
                 // Asked twice, the second time it may be gone.
                 match self.processes.get_mut(&process.id) {
@@ -249,6 +264,24 @@ impl Engine {
                     open.mapped = Some(mapped);
                 }
             }
+            Event::Symbol(symbol) => {
+                let victim = symbol.victim;
+                if let Some(open) = self.open.iter_mut().rev().find(|open| open.of(victim)) {
+                    open.incident.symbol = Some(symbol);
+                }
+            }
+            Event::MemoryLimit(limit) => {
+                let victim = limit.victim;
+                if let Some(open) = self.open.iter_mut().rev().find(|open| open.of(victim)) {
+                    open.incident.memory = Some(limit);
+                }
+            }
+            Event::OomKills { victim, count } => {
+                for open in self.open.iter_mut().filter(|open| open.of(victim)) {
+                    open.incident.oom_kills.get_or_insert(count);
+                }
+            }
+            Event::Wall(wall) => self.host.wall = wall,
             Event::View(view) => self.views.insert(view.victim, view),
             Event::Mappers(mappers) => self.warn(mappers),
             Event::Stale(stale) => self.stale.insert(stale.ptr, stale),
@@ -437,6 +470,15 @@ impl Engine {
 
     fn signal(&mut self, time: u64, signal: Signal) {
         let target = signal.target.id;
+        if signal.number != SIGBUS {
+            // It matters once the target ends.
+            let list = self.sent.entry(target.tgid);
+            if list.len() == SENT {
+                list.pop_front();
+            }
+            list.push_back((time, signal));
+            return;
+        }
         let page = !(self.host.page_size - 1);
         let fault = signal.code > 0;
         let known = self.open.iter_mut().rev().find(|open| {
@@ -524,7 +566,9 @@ impl Engine {
         }
     }
 
-    fn exit(&mut self, exit: Exit) {
+    fn death(&mut self, death: Death) {
+        let exit = death.exit;
+        let mut claimed = false;
         for open in &mut self.open {
             let incident = &mut open.incident;
             if open.done
@@ -545,6 +589,78 @@ impl Engine {
                 incident.exit = Some(exit);
                 open.changed = true;
             }
+            if matches!(incident.outcome, Outcome::Killed | Outcome::Exited) {
+                claimed = true;
+                self.restarts.ended(&incident.id, &death);
+                incident.death = Some(death.clone());
+            }
+            open.done = true;
+        }
+        if !claimed {
+            self.died(death);
+        }
+    }
+
+    /// A process ended for another reason than a bus error: tells it if that is asked for.
+    fn died(&mut self, death: Death) {
+        let target = death.exit.id;
+        let list = self.sent.get(&target.tgid);
+        let same = |(_, signal): &&(u64, Signal)| signal.target.id.same(target);
+        let sent: Vec<_> = list.iter().flat_map(|list| list.iter()).filter(same).cloned().collect();
+        let blamed = blamed(&death, &sent);
+        let number = death.exit.code & 0x7f;
+        if number != 0 || blamed.is_some() {
+            let number = blamed.as_ref().map_or(number, |(_, signal)| signal.number as u32);
+            if death.exit.code != 0 && self.host.deaths.signals >> (number & 31) & 1 != 0 {
+                self.tell_of(death, blamed, 1);
+            }
+            return;
+        }
+        if death.exit.code == 0 || self.host.deaths.exits == Exits::None {
+            return;
+        }
+        // Also of those that are told only once they go on.
+        self.restarts.ended(&id_of(&self.host, death.exit.time, &death), &death);
+        let due = match self.host.deaths.exits {
+            Exits::None => Vec::new(),
+            Exits::All => vec![(death, 1)],
+            Exits::Lasting => self.failing.ended(death),
+        };
+        for (death, count) in due {
+            self.tell_of(death, None, count);
+        }
+    }
+
+    fn tell_of(&mut self, death: Death, blamed: Option<(u64, Signal)>, count: u64) {
+        let exit = death.exit;
+        let (time, signal) = match blamed {
+            Some((time, signal)) => (time, Some(signal)),
+            None => (exit.time, None),
+        };
+        let mut incident = self.incident(time, death.actor.clone());
+        incident.id = id_of(&self.host, time, &death);
+        incident.last = exit.time;
+        incident.count = count;
+        incident.outcome = if exit.code & 0x7f == 0 { Outcome::Exited } else { Outcome::Killed };
+        if let Some(signal) = &signal {
+            incident.victim.task.tid = signal.target.tid;
+            incident.threads = vec![signal.target.tid];
+            let gave_up = signal.number as u32 != exit.code & 0x7f;
+            incident.disposition = Some(match gave_up {
+                true => Disposition::Handler,
+                false => Disposition::Default,
+            });
+            if gave_up {
+                incident.outcome = Outcome::Exited;
+            }
+        }
+        if signal.is_some() || exit.code & 0x7f != 0 {
+            self.restarts.ended(&incident.id, &death);
+        }
+        incident.restart = self.restarts.of(&incident.id);
+        (incident.exit, incident.signal, incident.death) = (Some(exit), signal, Some(death));
+        self.add(incident);
+        if let Some(open) = self.open.back_mut() {
             open.done = true;
         }
     }
@@ -565,6 +681,12 @@ impl Engine {
             disposition: None,
             outcome: Outcome::Pending,
             exit: None,
+            death: None,
+            symbol: None,
+            memory: None,
+            oom_kills: None,
+            restart: None,
+            wall: self.host.wall,
             cause: unknown::because("not judged yet"),
             culprit_process: None,
             truncation: None,
@@ -598,7 +720,10 @@ impl Engine {
     fn tell(&mut self, now: u64) {
         let mut open = std::mem::take(&mut self.open);
         open.retain_mut(|open| {
-            let due = open.incident.first.saturating_add(HOLD + SETTLE) <= now;
+            // A death is told as it ends, which may be some time after its signal.
+            let ended = open.incident.fault.is_none() && open.incident.death.is_some();
+            let from = if ended { open.incident.last } else { open.incident.first };
+            let due = from.saturating_add(HOLD + SETTLE) <= now;
             if !open.told && due {
                 self.judge(open);
             }
@@ -615,6 +740,20 @@ impl Engine {
             !(open.told && (done || over))
         });
         self.open = open;
+        for (id, restart) in self.restarts.due(now) {
+            self.restarted(&id, restart);
+        }
+    }
+
+    /// An incident's victim was started again.
+    fn restarted(&mut self, id: &str, restart: Restart) {
+        if let Some(open) = self.open.iter_mut().find(|open| open.incident.id == id) {
+            open.incident.restart = Some(restart);
+            open.changed = true;
+        } else if let Some(mut incident) = self.restarts.told(id) {
+            incident.restart = Some(restart);
+            self.updates.push(Update::Change(incident));
+        }
     }
 
     /// Names the cause and tells the incident for the first time.
@@ -644,6 +783,8 @@ impl Engine {
             victim: incident.victim.task.id,
             fault,
             signal: incident.signal.as_ref(),
+            death: incident.death.as_ref().filter(|_| fault.is_none() && ended(incident)),
+            memory: incident.memory.as_ref(),
             shrinks: &of_inode,
             time: incident.first,
             space: open.space,
@@ -669,12 +810,14 @@ impl Engine {
         self.refresh(&mut open.incident);
         open.told = true;
         open.changed = false;
+        self.restarts.tell(&open.incident);
         self.updates.push(Update::Incident(Box::new(open.incident.clone())));
     }
 
     fn update(&mut self, open: &mut Open) {
         self.refresh(&mut open.incident);
         open.changed = false;
+        self.restarts.tell(&open.incident);
         self.updates.push(Update::Change(Box::new(open.incident.clone())));
     }
 
@@ -710,11 +853,21 @@ impl Engine {
     }
 }
 
+/// Whether an incident is about how its victim ended, not about a SIGBUS.
+fn ended(incident: &Incident) -> bool {
+    incident.signal.as_ref().is_none_or(|signal| signal.number != SIGBUS)
+}
+
 /// Whether a process ended of its own doing: a status other than success, or a signal that one
 /// raises oneself, as abort(3) does. Not one that others send to end it.
 fn ended_itself(code: u32) -> bool {
     const SENT: [u32; 5] = [1, 2, 3, 9, 15];
     code != 0 && !SENT.contains(&(code & 0x7f))
+}
+
+/// The id of an end, which may be told later.
+fn id_of(host: &Host, time: u64, death: &Death) -> String {
+    id(host, time, &death.actor.task, u64::from(death.exit.code))
 }
 
 /// A UUID of version 7 (RFC 9562) that a replay of the same events gives again: the time, then

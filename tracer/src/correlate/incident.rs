@@ -1,7 +1,7 @@
 //! The incident: one victim, one file or address, one cause.
 use crate::event::model::{
-    Actor, Ancestor, Bytes, Dev, Disposition, Exit, Fault, How, Mapper, Mount, Path, Process,
-    Shrink, Signal, View,
+    Actor, Ancestor, Bytes, Death, Dev, Disposition, Exit, Fault, How, Mapper, MemoryLimit, Mount,
+    Path, Process, ProcessId, Shrink, Signal, Symbol, View,
 };
 
 use super::rules::{Class, Verdict};
@@ -55,6 +55,15 @@ pub struct Incident {
     pub disposition: Option<Disposition>,
     pub outcome: Outcome,
     pub exit: Option<Exit>,
+    /// How it ended, where that was told with all there is to know.
+    pub death: Option<Death>,
+    /// The function it failed in.
+    pub symbol: Option<Symbol>,
+    /// The memory cgroup whose limit the OOM killer enforced.
+    pub memory: Option<MemoryLimit>,
+    /// OOM kills since boot, as it ended.
+    pub oom_kills: Option<u64>,
+    pub restart: Option<Restart>,
     pub cause: Verdict,
     pub culprit_process: Option<Process>,
     /// The early warning of the shrink that did it, if there was one.
@@ -65,12 +74,28 @@ pub struct Incident {
     pub mapped: Option<Bytes>,
     /// Events lost that may concern this incident.
     pub lost: u64,
+    /// CLOCK_REALTIME − CLOCK_BOOTTIME as it was told first, ns: its times stay what they were.
+    pub wall: i64,
+}
+
+/// The process that took the victim's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restart {
+    pub id: ProcessId,
+    /// When it ran the program, ns since boot.
+    pub time: u64,
+    /// Its parent.
+    pub by: Option<Ancestor>,
+    /// Forked by its parent, without exec(2).
+    pub forked: bool,
+    /// Whether it has the same arguments, if both are known.
+    pub same_arguments: Option<bool>,
 }
 
 impl Incident {
-    /// Who did it, as far as that is anybody on this host.
+    /// Who did it, as far as that is anybody on this host; of an OOM kill, who asked for memory.
     pub fn culprit(&self) -> Option<&Actor> {
-        let sent = self.cause.class == Class::Sent;
+        let sent = matches!(self.cause.class, Class::Sent | Class::OomKilled);
         let act = self.cause.shrink.as_ref().filter(|shrink| shrink.how != How::Remote);
         act.map(|shrink| &shrink.actor)
             .or_else(|| self.signal.as_ref().filter(|_| sent).map(|signal| &signal.sender))

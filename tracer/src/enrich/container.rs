@@ -17,6 +17,8 @@ const RUNTIMES: [(&str, &str); 5] = [
     ("crio", "cri-o"),
     ("nerdctl", "containerd"),
 ];
+/// What container runtimes show of an id.
+pub const SHORT: usize = 12;
 /// Shorter words of hex digits are other things.
 const ID: usize = 32;
 

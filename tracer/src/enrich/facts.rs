@@ -1,9 +1,11 @@
 //! What is asked about one event of the kernel, all of it within [`DEADLINE`].
 use std::{fs, sync::Arc, time::Duration};
 
-use super::{process, space, view};
+use super::{cgroup, process, space, view};
 use crate::{
-    event::model::{Event, Fault, Handler, Mapped, Mount, Process, ProcessId, Space, Task, View},
+    event::model::{
+        Death, Event, Fault, Handler, Mapped, Mount, Process, ProcessId, Space, Task, View,
+    },
     scan::maps::parse,
 };
 
@@ -56,6 +58,18 @@ pub fn of_fault(fault: &Fault, here: &Here) -> Vec<Event> {
     }
     events.extend(view.map(Event::View));
     events
+}
+
+/// OOM kills so far, and, if the end was one, the limit that was reached.
+pub fn of_death(death: &Death, mounts: &[Mount]) -> Vec<Event> {
+    let victim = death.exit.id;
+    let count = space::oom_kills().map(|count| Event::OomKills { victim, count });
+    let id = death.actor.task.cgroup.filter(|_| death.oom);
+    let limit = id
+        .and_then(|id| cgroup::path(id, mounts))
+        .and_then(|path| space::memory_limit(victim, mounts, &path))
+        .map(Event::MemoryLimit);
+    count.into_iter().chain(limit).collect()
 }
 
 /// What is left to say of a fault whose file system did not answer in time.

@@ -8,4 +8,5 @@ pub mod mount;
 pub mod patience;
 pub mod process;
 pub mod space;
+pub mod symbolize;
 pub mod view;

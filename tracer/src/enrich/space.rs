@@ -2,7 +2,7 @@
 use std::{ffi::CString, fs, mem::MaybeUninit};
 
 use crate::event::model::{
-    Bytes, Fault, HugeLimit, HugePages, Inode, Mount, ProcessId, Quota, Space,
+    Bytes, Fault, HugeLimit, HugePages, Inode, MemoryLimit, Mount, ProcessId, Quota, Space,
 };
 
 /// Asks the file system of a fault for its room, by a path to its mount point; `None` if another is
@@ -90,6 +90,35 @@ pub fn huge_limit(
     )
 }
 
+/// The nearest memory cgroup of `path` that has run into its own limit (cgroup v2).
+pub fn memory_limit(victim: ProcessId, mounts: &[Mount], path: &[u8]) -> Option<MemoryLimit> {
+    let mount = mounts.iter().find(|mount| mount.fstype == b"cgroup2")?;
+    let point = std::str::from_utf8(&mount.point).ok()?;
+    let mut cgroup = std::str::from_utf8(path).ok()?.trim_end_matches('/');
+    while !cgroup.is_empty() {
+        let text = |file: &str| fs::read_to_string(format!("{point}{cgroup}/{file}")).ok();
+        let limit = text("memory.max").and_then(|text| text.trim().parse().ok());
+        let reached =
+            text("memory.events.local").is_some_and(|text| count(&text, "oom") != Some(0));
+        if let Some(limit) = limit.filter(|_| reached) {
+            return Some(MemoryLimit { victim, cgroup: Bytes::from(cgroup), limit });
+        }
+        cgroup = &cgroup[..cgroup.rfind('/')?];
+    }
+    None
+}
+
+/// OOM kills since boot, of whatever cgroup (mm/oom_kill.c __oom_kill_process).
+pub fn oom_kills() -> Option<u64> {
+    count(&fs::read_to_string("/proc/vmstat").ok()?, "oom_kill")
+}
+
+/// A line `NAME NUMBER`.
+fn count(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+    line.trim().parse().ok()
+}
+
 /// Reads the pool of huge pages of the default size.
 pub fn huge_pages() -> Option<HugePages> {
     parse(&fs::read_to_string("/proc/meminfo").ok()?)
@@ -111,6 +140,13 @@ fn parse(meminfo: &str) -> Option<HugePages> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counters_are_found_by_their_whole_name() {
+        let text = "oom_kill 3\noom 2\noom_group_kill x\n";
+        assert_eq!((count(text, "oom"), count(text, "oom_kill")), (Some(2), Some(3)));
+        assert_eq!((count(text, "oom_group_kill"), count(text, "max")), (None, None));
+    }
 
     #[test]
     fn meminfo_tells_the_pool() {

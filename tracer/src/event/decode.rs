@@ -4,8 +4,9 @@ use bytes::Buf;
 use tracer_common::event as wire;
 
 use super::model::{
-    Access, Actor, Ancestor, Bytes, Deliver, Dev, Disposition, Event, Exit, Fault, Handler, How,
-    Inode, InodeId, Mode, Path, ProcessId, Shm, Shrink, ShrinkEnd, Signal, Stale, Stamp, Task,
+    Access, Actor, Ancestor, Bytes, Death, Deliver, Dev, Disposition, Event, Exit, Fault, Handler,
+    How, Inode, InodeId, Mode, Module, Path, ProcessId, Raised, Shm, Shrink, ShrinkEnd, Signal,
+    Stale, Stamp, Start, Task,
 };
 
 /// More than any kernel is built for (NR_CPUS).
@@ -51,6 +52,7 @@ pub fn decode(mut bytes: &[u8]) -> Result<(Stamp, Option<Event>)> {
         wire::kind::DELIVER => size_of::<wire::Deliver>(),
         wire::kind::EXIT => size_of::<wire::Exit>(),
         wire::kind::STALE => size_of::<wire::Stale>(),
+        wire::kind::START => size_of::<wire::Start>(),
         _ => return Ok((stamp, None)),
     };
     ensure!(total >= fixed, "an event of kind {kind} has {total} bytes instead of {fixed}");
@@ -63,10 +65,10 @@ pub fn decode(mut bytes: &[u8]) -> Result<(Stamp, Option<Event>)> {
         }
         wire::kind::SIGNAL => Event::Signal(Box::new(signal(b))),
         wire::kind::DELIVER => Event::Deliver(Box::new(deliver(b)?)),
-        wire::kind::EXIT => {
-            let start = b.get_u64_le();
-            let id = ProcessId { tgid: b.get_u32_le(), start };
-            Event::Exit(Exit { id, time: stamp.time, code: b.get_u32_le() })
+        wire::kind::EXIT => Event::Death(Box::new(death(b, stamp.time)?)),
+        wire::kind::START => {
+            let (actor, exe) = (actor(b), file_id(b));
+            Event::Start(Box::new(Start { actor, exe, forked: b.get_u32_le() != 0 }))
         }
         wire::kind::STALE => {
             let inode = inode(b);
@@ -190,6 +192,41 @@ fn signal(b: &mut &[u8]) -> Signal {
             b.get_u32_le() != 0
         },
     }
+}
+
+fn death(b: &mut &[u8], time: u64) -> Result<Death> {
+    let actor = actor(b);
+    let (fault, own) = (raised(b), raised(b));
+    let (exe, module) = (file_id(b), file_id(b));
+    let offset = b.get_u64_le();
+    let code = b.get_u32_le();
+    let oom = b.get_u32_le() != 0;
+    let (path_flags, path_len) = (b.get_u32_le(), b.get_u32_le());
+    let path = path(b, path_flags, path_len)?;
+    Ok(Death {
+        exit: Exit { id: actor.task.id, time, code },
+        actor,
+        exe,
+        fault,
+        own,
+        module: module.map(|id| Module { id, offset, path }),
+        oom,
+    })
+}
+
+fn raised(b: &mut &[u8]) -> Option<Raised> {
+    let time = b.get_u64_le();
+    let address = b.get_u64_le();
+    let ip = Some(b.get_u64_le()).filter(|ip| *ip != 0);
+    let (signal, code, tid) = (b.get_i32_le(), b.get_i32_le(), b.get_u32_le());
+    b.advance(4);
+    (time != 0).then_some(Raised { time, address, ip, signal, code, tid })
+}
+
+fn file_id(b: &mut &[u8]) -> Option<InodeId> {
+    let ino = b.get_u64_le();
+    let (dev, generation) = (dev(b.get_u32_le()), b.get_u32_le());
+    (ino != 0).then_some(InodeId { dev, ino, generation })
 }
 
 fn deliver(b: &mut &[u8]) -> Result<Deliver> {

@@ -361,6 +361,105 @@ pub struct Exit {
     pub code: u32,
 }
 
+/// A signal that a process brought upon itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Raised {
+    pub time: u64,
+    /// `si_addr` of a fault; 0 otherwise.
+    pub address: u64,
+    /// User instruction pointer, if known.
+    pub ip: Option<u64>,
+    pub signal: i32,
+    pub code: i32,
+    pub tid: u32,
+}
+
+/// The file that holds an instruction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Module {
+    pub id: InodeId,
+    /// Of the instruction in the file, in bytes.
+    pub offset: u64,
+    pub path: Path,
+}
+
+/// A process ended: one with a recorded fault, or one whose way to end is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Death {
+    pub exit: Exit,
+    pub actor: Actor,
+    /// Its program, if known.
+    pub exe: Option<InodeId>,
+    /// The last fault or trap, other than SIGBUS, that it got a signal for.
+    pub fault: Option<Raised>,
+    /// The last signal it sent itself.
+    pub own: Option<Raised>,
+    /// Where `fault` happened, if known.
+    pub module: Option<Module>,
+    /// The OOM killer chose it.
+    pub oom: bool,
+}
+
+/// A process of a program that ended of late, or a child of the parent of such.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    pub actor: Actor,
+    pub exe: Option<InodeId>,
+    /// Only forked so far: it runs the program of its parent.
+    pub forked: bool,
+}
+
+/// What the function at an instruction is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Symbol {
+    pub victim: ProcessId,
+    pub name: Bytes,
+    /// Bytes from its start.
+    pub offset: u64,
+}
+
+/// A memory cgroup that is at its limit, read at once after the OOM killer acted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemoryLimit {
+    pub victim: ProcessId,
+    pub cgroup: Bytes,
+    /// Bytes (`memory.max`).
+    pub limit: u64,
+}
+
+/// Which ends of processes are told, beside bus errors.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Deaths {
+    /// Killed by these signals, `1 << number`.
+    pub signals: u32,
+    pub exits: Exits,
+}
+
+/// Which processes are told that exit of their own will with a status other than 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Exits {
+    #[default]
+    None,
+    /// Those that lasted a second, the main processes of services and containers, and those that
+    /// fail again and again under the same parent.
+    Lasting,
+    All,
+}
+
+impl Exits {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Lasting => "lasting",
+            Self::All => "all",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::None, Self::Lasting, Self::All].into_iter().find(|exits| exits.name() == text)
+    }
+}
+
 /// What /proc told of a process, read at once because it may be gone a moment later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
@@ -513,8 +612,18 @@ pub enum Event {
     ShrinkEnd(ShrinkEnd),
     Signal(Box<Signal>),
     Deliver(Box<Deliver>),
-    Exit(Exit),
+    Death(Box<Death>),
+    Start(Box<Start>),
     Process(Box<Process>),
+    Symbol(Symbol),
+    MemoryLimit(MemoryLimit),
+    /// OOM kills since boot (`oom_kill` of /proc/vmstat), counted after a process ended.
+    OomKills {
+        victim: ProcessId,
+        count: u64,
+    },
+    /// The wall clock was set: CLOCK_REALTIME − CLOCK_BOOTTIME, ns.
+    Wall(i64),
     Mounts(Vec<Mount>),
     Space(Space),
     HugePages(HugePages),
@@ -554,6 +663,7 @@ pub struct Host {
     pub pid: u32,
     /// Mount namespace of the tracer, if known.
     pub mnt_ns: Option<u32>,
+    pub deaths: Deaths,
     pub hooks: Vec<String>,
     /// Hooks that could not be attached, and what is unknown without each.
     pub blind: Vec<Blind>,

@@ -16,8 +16,9 @@ use tracer_common::{
 use super::{
     decode::decode,
     model::{
-        Ancestor, Blind, Bytes, Dev, Event, Handler, Host, HugeLimit, HugePages, Mapped, Mapper,
-        Mappers, Mount, Process, ProcessId, Quota, Space, Stamp, Storm, StormKey, View,
+        Ancestor, Blind, Bytes, Deaths, Dev, Event, Exits, Handler, Host, HugeLimit, HugePages,
+        Mapped, Mapper, Mappers, MemoryLimit, Mount, Process, ProcessId, Quota, Space, Stamp,
+        Storm, StormKey, Symbol, View,
     },
 };
 
@@ -39,6 +40,10 @@ const VIEW: u16 = kind::USER + 8;
 const MAPPERS: u16 = kind::USER + 9;
 const MISSED: u16 = kind::USER + 10;
 const MAPPED: u16 = kind::USER + 11;
+const SYMBOL: u16 = kind::USER + 12;
+const MEMORY_LIMIT: u16 = kind::USER + 13;
+const OOM_KILLS: u16 = kind::USER + 14;
+const WALL: u16 = kind::USER + 15;
 
 /// The start of a saved stream.
 pub fn head(host: &Host) -> Vec<u8> {
@@ -51,6 +56,7 @@ pub fn head(host: &Host) -> Vec<u8> {
         "layout": LAYOUT, "name": host.name, "boot_id": host.boot_id, "release": host.release,
         "since": host.since, "wall": host.wall, "page_size": host.page_size,
         "pid": host.pid, "mnt_ns": host.mnt_ns,
+        "signals": host.deaths.signals, "exits": host.deaths.exits.name(),
         "hooks": host.hooks, "blind": blind,
     });
     let mut out = MAGIC.to_vec();
@@ -92,6 +98,14 @@ pub fn note(event: &Event, time: u64) -> Option<Vec<u8>> {
             (MAPPED, json!([id_json(*victim), address, encode(path)]))
         }
         Event::Mappers(mappers) => (MAPPERS, mappers_json(mappers)),
+        Event::Symbol(Symbol { victim, name, offset }) => {
+            (SYMBOL, json!([id_json(*victim), encode(name), offset]))
+        }
+        Event::MemoryLimit(MemoryLimit { victim, cgroup, limit }) => {
+            (MEMORY_LIMIT, json!([id_json(*victim), encode(cgroup), limit]))
+        }
+        Event::OomKills { victim, count } => (OOM_KILLS, json!([id_json(*victim), count])),
+        Event::Wall(wall) => (WALL, json!([wall])),
         Event::Missed { hook, count } => (MISSED, json!([hook, count])),
         Event::HugePages(HugePages { total, free, reserved, size }) => {
             (HUGE_PAGES, json!([total, free, reserved, size]))
@@ -104,7 +118,8 @@ pub fn note(event: &Event, time: u64) -> Option<Vec<u8>> {
         | Event::ShrinkEnd(_)
         | Event::Signal(_)
         | Event::Deliver(_)
-        | Event::Exit(_)
+        | Event::Death(_)
+        | Event::Start(_)
         | Event::Stale(_) => return None,
     };
     let body = body.to_string();
@@ -166,6 +181,10 @@ fn parse_host(line: &[u8]) -> Result<Host> {
             .filter(|size| size.is_power_of_two())
             .context("the host line's `page_size` is no power of two")?,
         pid: number(&line["pid"]) as u32,
+        deaths: Deaths {
+            signals: number(&line["signals"]) as u32,
+            exits: line["exits"].as_str().and_then(Exits::parse).unwrap_or_default(),
+        },
         mnt_ns: line["mnt_ns"].as_u64().and_then(|inum| u32::try_from(inum).ok()),
         hooks: list(&line["hooks"]).iter().map(text).collect(),
         blind: list(&line["blind"])
@@ -222,7 +241,7 @@ impl<R: BufRead> Records<R> {
 
 fn parse_note(bytes: &[u8]) -> Result<Option<Event>> {
     let kind = u16::from_le_bytes([bytes[0], bytes[1]]);
-    if !(PROCESS..=MAPPED).contains(&kind) {
+    if !(PROCESS..=WALL).contains(&kind) {
         return Ok(None);
     }
     let body: Value = serde_json::from_slice(&bytes[size_of::<Header>()..])
@@ -260,6 +279,18 @@ fn parse_note(bytes: &[u8]) -> Result<Option<Event>> {
             address: number(&body[1]),
             path: parse_bytes(&body[2]).unwrap_or_default(),
         })),
+        SYMBOL => Some(Event::Symbol(Symbol {
+            victim: parse_id(&body[0]),
+            name: parse_bytes(&body[1]).unwrap_or_default(),
+            offset: number(&body[2]),
+        })),
+        MEMORY_LIMIT => Some(Event::MemoryLimit(MemoryLimit {
+            victim: parse_id(&body[0]),
+            cgroup: parse_bytes(&body[1]).unwrap_or_default(),
+            limit: number(&body[2]),
+        })),
+        OOM_KILLS => Some(Event::OomKills { victim: parse_id(&body[0]), count: number(&body[1]) }),
+        WALL => Some(Event::Wall(body[0].as_i64().unwrap_or(0))),
         MAPPERS => Some(Event::Mappers(parse_mappers(&body))),
         MISSED => Some(Event::Missed {
             hook: body[0].as_str().unwrap_or_default().to_owned(),

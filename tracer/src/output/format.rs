@@ -46,6 +46,17 @@ pub fn clock(ns: i64, zone: &TimeZone) -> String {
     timestamp(ns).to_zoned(zone.clone()).strftime("%H:%M:%S.%3f").to_string()
 }
 
+/// Ns since the epoch as a date and a time of day with milliseconds.
+pub fn date(ns: i64, zone: &TimeZone) -> String {
+    timestamp(ns).to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S.%3f").to_string()
+}
+
+/// Ns since the epoch of an RFC 3339 time; `None` if it is none, or out of range.
+pub fn parse_rfc3339(text: &str) -> Option<i64> {
+    let time: Timestamp = text.parse().ok()?;
+    i64::try_from(time.as_nanosecond()).ok()
+}
+
 fn timestamp(ns: i64) -> Timestamp {
     Timestamp::from_nanosecond(i128::from(ns)).unwrap_or(Timestamp::UNIX_EPOCH)
 }

@@ -3,16 +3,21 @@ use jiff::tz::TimeZone;
 
 use super::{
     escape::{command, escape},
-    format::{clock, duration, size},
+    format::{clock, date, duration, size},
     json,
 };
 use crate::{
+    contract::{self, Incident, Restart, Time},
     correlate::{
-        engine::{Counts, Gap},
-        incident::{File, Incident, Outcome, Truncation, ancestors, cmdline},
+        engine::{Counts, Gap as Lost},
+        incident::{Outcome, Truncation},
         rules::{Class, Confidence, truncated::how},
     },
-    event::model::{Actor, Blind, Host, How, Mapper, Mode, Process, Shrink},
+    event::{
+        model::{Actor, Blind, Deaths, Host, How, Mapper},
+        signals,
+    },
+    store::write::Gap,
 };
 
 /// How to print.
@@ -20,10 +25,21 @@ use crate::{
 pub struct Style {
     pub colour: bool,
     pub zone: TimeZone,
+    /// Of days gone by: times with their dates, incidents by the start of their id.
+    pub history: bool,
 }
 
 impl Style {
-    fn paint(&self, sgr: &str, text: &str) -> String {
+    /// What `show` and `why` find an incident by.
+    pub fn reference(&self, incident: &Incident) -> String {
+        if self.history { short(&incident.id) } else { format!("#{}", incident.number) }
+    }
+
+    pub fn time(&self, time: Time) -> String {
+        if self.history { date(time.0, &self.zone) } else { clock(time.0, &self.zone) }
+    }
+
+    pub fn paint(&self, sgr: &str, text: &str) -> String {
         if self.colour { format!("\x1b[{sgr}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
@@ -31,6 +47,12 @@ impl Style {
         let ns = i64::try_from(ns).unwrap_or(i64::MAX);
         clock(host.wall.saturating_add(ns), &self.zone)
     }
+}
+
+/// As much of an id as tells incidents apart: its time, and the end of its hash.
+pub fn short(id: &str) -> String {
+    let digits: String = id.chars().filter(char::is_ascii_hexdigit).collect();
+    digits.get(20..).unwrap_or(&digits).to_owned()
 }
 
 /// The line that says what is watched, and one for each thing that is not.
@@ -57,14 +79,14 @@ pub fn watching(host: &Host, style: &Style) -> Vec<u8> {
 }
 
 /// The whole answer, an indented block.
-pub fn incident(incident: &Incident, host: &Host, style: &Style) -> Vec<u8> {
-    let task = &incident.victim.task;
+pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
+    let victim = &incident.victim;
     let mut out = format!(
         "\n{}  {} {}  {}\n",
-        style.at(host, incident.first),
-        style.paint("1", &who(&incident.victim)),
+        style.time(incident.time),
+        style.paint("1", &who(victim)),
         style.paint("31", &headline(incident)),
-        style.paint("2", &format!("#{}", incident.number)),
+        style.paint("2", &style.reference(incident)),
     );
     let mut field = |name: &str, text: &str| {
         out.push_str(&format!("  {} {text}\n", style.paint("36", &format!("{name:<8}"))));
@@ -78,52 +100,91 @@ pub fn incident(incident: &Incident, host: &Host, style: &Style) -> Vec<u8> {
     if let Some(text) = mount(incident) {
         field("mount", &text);
     }
-    if let Some(path) = &incident.mapped {
-        field("mapping", &format!("{}, by /proc: the fault itself was not seen", escape(path)));
+    let cause = &incident.cause;
+    if let Some(path) = &cause.mapping {
+        field("mapping", &format!("{}, by /proc: the fault itself was not seen", escape(&path.0)));
     }
-    if let Some(text) = touch(incident, host) {
+    if let Some(text) = touch(incident) {
         field("touched", &text);
     }
-    let verdict = &incident.cause;
-    let certainty = match verdict.confidence {
-        Confidence::Proven => String::new(),
-        Confidence::Likely => " (likely)".to_owned(),
-        Confidence::Unknown => " (not determined)".to_owned(),
-    };
-    field("cause", &format!("{}{certainty}", verdict.summary));
-    if let Some(actor) = incident.culprit() {
-        let process = incident.culprit_process.as_ref();
-        let args = cmdline(actor, process).map(command);
-        let args = args.unwrap_or_else(|| "(command line unknown)".to_owned());
-        field("by", &format!("{}  {args}", style.paint("1", &who(actor))));
-        field("", &lineage(actor, process));
+    if let Some(text) = place(incident) {
+        field("where", &text);
+    }
+    field("cause", &because(incident));
+    if let Some(memory) = &cause.memory {
+        field("limit", &format!("{} of cgroup {}", size(memory.limit), escape(&memory.cgroup.0)));
+    }
+    if let Some(culprit) = &cause.culprit {
+        let args = arguments(culprit);
+        let role = if cause.class == Class::OomKilled { "asked for memory: " } else { "" };
+        field("by", &format!("{role}{}  {args}", style.paint("1", &who(culprit))));
+        field("", &lineage(culprit));
     }
     let path = incident.file.as_ref().and_then(|file| file.path.as_ref());
-    if let Some(other) = incident.culprit_path.as_ref().filter(|other| path != Some(*other)) {
-        field("", &format!("which knew the file as {}", escape(other)));
+    if let Some(other) = cause.path.as_ref().filter(|other| path != Some(*other)) {
+        field("", &format!("which knew the file as {}", escape(&other.0)));
     }
-    for other in &verdict.others {
+    for other in &cause.others {
         field("others", &also(other, incident));
     }
-    let victim = incident.victim.task.id.tgid;
-    let warned = incident.truncation.as_ref().map(|warning| &warning.at_risk);
-    if let Some(at_risk) = warned.filter(|list| list.iter().any(|m| m.id.tgid != victim)) {
-        let text = mappers(at_risk, Some(victim));
-        field("also", &format!("at risk, they map this file too: {text}"));
+    if let Some(at_risk) = cause.at_risk.as_ref().filter(|list| !list.is_empty()) {
+        let list = mappers(at_risk.iter().map(|mapper| (&mapper.comm.0[..], mapper.pid)));
+        field("also", &format!("at risk, they map this file too: {list}"));
     }
-    let args = cmdline(&incident.victim, incident.victim_process.as_ref()).map(command);
-    let mut victim = args.unwrap_or_else(|| "(command line unknown)".to_owned());
-    if let Some(ns) = task.ns_tgid.filter(|ns| *ns != task.id.tgid) {
-        victim.push_str(&format!("  (pid {ns} in its namespace)"));
+    let mut text = arguments(victim);
+    if let Some(ns) = victim.ns_pid.filter(|ns| *ns != victim.pid) {
+        text.push_str(&format!("  (pid {ns} in its namespace)"));
     }
-    field("victim", &victim);
-    field("", &lineage(&incident.victim, incident.victim_process.as_ref()));
-    field("fix", verdict.advice);
+    field("victim", &text);
+    field("", &lineage(victim));
+    if let Some(restart) = &incident.restart {
+        field("restart", &restarted(restart));
+    }
+    field("fix", &incident.advice);
     if incident.lost != 0 {
         let text = format!("incomplete: {} events that may concern this were lost", incident.lost);
         field("note", &style.paint("33", &text));
     }
     out.into_bytes()
+}
+
+/// The cause and how sure we are of it.
+pub fn because(incident: &Incident) -> String {
+    let certainty = match incident.cause.confidence {
+        Confidence::Proven => "",
+        Confidence::Likely => " (likely)",
+        Confidence::Unknown => " (not determined)",
+    };
+    format!("{}{certainty}", incident.cause.summary)
+}
+
+/// `as geo-api[1301], 1.2 s later, by supervisor[7]`
+pub fn restarted(restart: &Restart) -> String {
+    let by = restart
+        .by
+        .as_ref()
+        .map_or_else(String::new, |by| format!(", by {}[{}]", escape(&by.comm.0), by.pid));
+    let how = if restart.forked { ", forked" } else { "" };
+    let other = match restart.same_arguments {
+        Some(false) => ", with other arguments",
+        _ => "",
+    };
+    format!("as pid {}, {} later{by}{how}{other}", restart.pid, duration(restart.after_ns))
+}
+
+/// The function and library it failed in.
+pub fn place(incident: &Incident) -> Option<String> {
+    let frame = incident.stack.as_ref()?.user.first()?;
+    let module = frame.module.as_ref().map(|module| escape(&module.0));
+    let at = frame.module_offset.map_or_else(String::new, |offset| format!("+{offset:#x}"));
+    let Some(symbol) = &frame.symbol else {
+        let module = module.map_or_else(|| "in no file".to_owned(), |m| format!("in {m}{at}"));
+        return Some(format!("instruction {:#x}, {module}", frame.ip.0));
+    };
+    let offset = frame.symbol_offset.filter(|offset| *offset != 0);
+    let offset = offset.map_or_else(String::new, |offset| format!("+{offset:#x}"));
+    let module = module.map_or_else(String::new, |module| format!(" in {module}"));
+    Some(format!("{}{offset}{module}", escape(&symbol.0)))
 }
 
 /// The early warning: a mapped file was shrunk.
@@ -133,7 +194,7 @@ pub fn truncation(truncation: &Truncation, host: &Host, style: &Style) -> Vec<u8
     let what = if remote {
         "a mapped file was shrunk elsewhere".to_owned()
     } else {
-        format!("{} shrinks a mapped file", style.paint("1", &who(&shrink.actor)))
+        format!("{} shrinks a mapped file", style.paint("1", &actor(&shrink.actor)))
     };
     let mut out =
         format!("\n{}  {} {what}\n", style.at(host, shrink.begin), style.paint("33", "warning"));
@@ -144,12 +205,11 @@ pub fn truncation(truncation: &Truncation, host: &Host, style: &Style) -> Vec<u8
     let (old, new) = (size(shrink.inode.size), size(shrink.new_size));
     field("file", &format!("{path}  {old} → {new} by {}", how(shrink.how)));
     if !remote {
-        let process = truncation.process.as_ref();
-        let args = cmdline(&shrink.actor, process).map(command);
-        field("by", args.as_deref().unwrap_or("(command line unknown)"));
-        field("", &lineage(&shrink.actor, process));
+        let culprit = json::process(&shrink.actor, truncation.process.as_ref(), host.wall);
+        field("by", &arguments(&culprit));
+        field("", &lineage(&culprit));
     }
-    field("at risk", &mappers(&truncation.at_risk, None));
+    field("at risk", &at_risk(&truncation.at_risk));
     if let Some(why) = &truncation.why {
         field("note", why);
     }
@@ -157,12 +217,15 @@ pub fn truncation(truncation: &Truncation, host: &Host, style: &Style) -> Vec<u8
 }
 
 /// `geo-api[1240], nginx[980] and 7 more`
-pub fn mappers(mappers: &[Mapper], but: Option<u32>) -> String {
+pub fn at_risk(mappers: &[Mapper]) -> String {
+    self::mappers(mappers.iter().map(|mapper| (&mapper.comm[..], mapper.id.tgid)))
+}
+
+fn mappers<'a>(mappers: impl Iterator<Item = (&'a [u8], u32)> + Clone) -> String {
     const SHOWN: usize = 12;
-    let others = || mappers.iter().filter(|mapper| Some(mapper.id.tgid) != but);
     let shown: Vec<String> =
-        others().take(SHOWN).map(|m| format!("{}[{}]", escape(&m.comm), m.id.tgid)).collect();
-    match others().count().saturating_sub(SHOWN) {
+        mappers.clone().take(SHOWN).map(|(comm, pid)| format!("{}[{pid}]", escape(comm))).collect();
+    match mappers.count().saturating_sub(SHOWN) {
         0 if shown.is_empty() => "nobody was found".to_owned(),
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
@@ -170,24 +233,38 @@ pub fn mappers(mappers: &[Mapper], but: Option<u32>) -> String {
 }
 
 /// What became of an incident that was told already.
-pub fn update(incident: &Incident, host: &Host, style: &Style) -> Vec<u8> {
-    let count = match incident.count {
+pub fn update(incident: &Incident, style: &Style) -> Vec<u8> {
+    let count = match incident.times() {
         1 => String::new(),
         count => format!(", {count} times"),
     };
-    let last = incident.exit.map_or(incident.last, |exit| exit.time);
+    let mut last = incident.exit.as_ref().map_or(incident.last, |exit| exit.time);
+    let mut restart = String::new();
+    if let Some(told) = &incident.restart {
+        last = told.time;
+        restart = format!("; restarted {}", restarted(told));
+    }
     format!(
-        "{}  {} {}{count}  {}\n",
-        style.at(host, last),
+        "{}  {} {}{count}{restart}  {}\n",
+        style.time(last),
         who(&incident.victim),
         headline(incident),
-        style.paint("2", &format!("#{}", incident.number)),
+        style.paint("2", &style.reference(incident)),
     )
     .into_bytes()
 }
 
+/// When nobody was watching, or what was seen was lost.
+pub fn gap(gap: &Gap, style: &Style) -> String {
+    let (since, until) = (style.time(Time(gap.since)), style.time(Time(gap.until)));
+    match gap.lost {
+        None => format!("nobody was watching from {since} to {until}: {}", gap.why),
+        Some(lost) => format!("between {since} and {until} were lost: {lost} {}", gap.why),
+    }
+}
+
 /// Events that are missing.
-pub fn loss(gap: &Gap, host: &Host, style: &Style) -> Vec<u8> {
+pub fn loss(gap: &Lost, host: &Host, style: &Style) -> Vec<u8> {
     let text = format!(
         "lost {} {} events on cpu {} between {} and {}",
         gap.count,
@@ -221,61 +298,87 @@ pub fn end(counts: &Counts, host: &Host, now: u64, reason: &str) -> Vec<u8> {
         lost.push_str(&format!(" · {} shrinks without a warning: too many", counts.not_warned));
     }
     format!(
-        "\n{reason} after {} · {} bus {}, {} explained · {lost}\n",
+        "\n{reason} after {} · {} {}, {} explained · {lost}\n",
         duration(now.saturating_sub(host.since)),
         counts.incidents,
-        if counts.incidents == 1 { "error" } else { "errors" },
+        match (host.deaths == Deaths::default(), counts.incidents) {
+            (true, 1) => "bus error",
+            (true, _) => "bus errors",
+            (false, 1) => "incident",
+            (false, _) => "incidents",
+        },
         counts.explained,
     )
     .into_bytes()
 }
 
 /// `name[pid]`
-pub fn who(actor: &Actor) -> String {
+pub fn who(process: &contract::Process) -> String {
+    format!("{}[{}]", escape(&process.comm.0), process.pid)
+}
+
+/// `name[pid]`
+pub fn actor(actor: &Actor) -> String {
     format!("{}[{}]", escape(&actor.task.comm), actor.task.id.tgid)
+}
+
+/// What a process was started as.
+pub fn arguments(process: &contract::Process) -> String {
+    let Some(args) = &process.cmdline else { return "(command line unknown)".to_owned() };
+    let args: Vec<Vec<u8>> = args.iter().map(|arg| arg.0.clone()).collect();
+    command(&args)
 }
 
 /// What happened to the victim, in a few words.
 pub fn headline(incident: &Incident) -> String {
-    let mode = incident.fault.as_ref().map(|fault| fault.mode);
+    let name = incident.signal_name();
+    let exit = incident.exit.as_ref();
+    let ended = |exit: &contract::Exit| match exit.signal {
+        Some(signal) => format!("by {}", signals::name(signal as i32)),
+        None => format!("with status {}", exit.code.unwrap_or(0)),
+    };
     match incident.outcome {
-        Outcome::Efault if mode == Some(Mode::Remote) => {
-            let owner = incident.fault.as_ref().and_then(|fault| fault.owner_tgid);
+        Outcome::Efault => {
+            let fault = incident.fault.as_ref();
+            if fault.is_none_or(|fault| fault.mode != "remote") {
+                return "got EFAULT from a system call, no signal".to_owned();
+            }
+            let owner = fault.and_then(|fault| fault.owner_pid);
             let owner = owner.map_or_else(String::new, |tgid| format!(" of process {tgid}"));
             format!("failed to read the memory{owner} (EFAULT, no signal)")
         }
-        Outcome::Efault => "got EFAULT from a system call, no signal".to_owned(),
         Outcome::Killed => {
-            let core = incident.exit.is_some_and(|exit| exit.code & 0x80 != 0);
-            format!("SIGBUS, killed{}", if core { " (core dumped)" } else { "" })
+            let core = exit.is_some_and(|exit| exit.core);
+            // Of a signal that nobody saw only the end tells.
+            let number = exit.and_then(|exit| exit.signal).filter(|_| incident.signal.is_none());
+            let name = match number {
+                Some(number) if incident.fault.is_none() => signals::name(number as i32),
+                _ => name.to_owned(),
+            };
+            format!("{name}, killed{}", if core { " (core dumped)" } else { "" })
+        }
+        Outcome::Exited if incident.cause.class == Class::Exited => {
+            exit.map_or_else(|| "ended".to_owned(), |exit| format!("exited {}", ended(exit)))
         }
         Outcome::Exited => {
-            let code = incident.exit.map_or(0, |exit| exit.code);
-            match code & 0x7f {
-                0 => format!("SIGBUS, its handler ended it with status {}", code >> 8 & 0xff),
-                signal => format!("SIGBUS, its handler ended it by signal {signal}"),
-            }
+            let how = exit.map_or_else(String::new, |exit| format!(" {}", ended(exit)));
+            format!("{name}, its handler ended it{how}")
         }
-        Outcome::Survived => match incident.exit.map(|exit| exit.code) {
-            None => "SIGBUS, handled, lives on".to_owned(),
-            Some(code) if code & 0x7f == 0 => {
-                format!("SIGBUS, handled; ended later with status {}", code >> 8 & 0xff)
-            }
-            Some(code) => format!("SIGBUS, handled; ended later by signal {}", code & 0x7f),
+        Outcome::Survived => match exit {
+            None => format!("{name}, handled, lives on"),
+            Some(exit) => format!("{name}, handled; ended later {}", ended(exit)),
         },
-        Outcome::Pending => "SIGBUS, outcome not seen".to_owned(),
+        Outcome::Pending => format!("{name}, outcome not seen"),
     }
 }
 
 fn file(incident: &Incident) -> Option<String> {
-    let (fault, file) = (incident.fault.as_ref()?, incident.file.as_ref()?);
-    let path = file.path.as_deref().map_or_else(|| "(name unknown)".to_owned(), escape);
+    let file = incident.file.as_ref()?;
+    let path = file.path.as_ref().map_or_else(|| "(name unknown)".to_owned(), |p| escape(&p.0));
     let deleted = if file.deleted { " (deleted)" } else { "" };
-    let fstype =
-        file.fstype(fault.inode.magic).map_or_else(String::new, |name| escape(&name) + " ");
-    let why = file.why.map_or_else(String::new, |why| format!("; {why}"));
-    let id = fault.inode.id;
-    Some(format!("{path}{deleted}  ({fstype}{}, inode {}{why})", id.dev, id.ino))
+    let fstype = file.fstype.as_ref().map_or_else(String::new, |name| escape(&name.0) + " ");
+    let why = file.path_why.as_ref().map_or_else(String::new, |why| format!("; {why}"));
+    Some(format!("{path}{deleted}  ({fstype}{}, inode {}{why})", file.dev, file.inode))
 }
 
 /// What is mounted where, if that is what matters.
@@ -291,60 +394,65 @@ fn mount(incident: &Incident) -> Option<String> {
             | Class::FuseGone
             | Class::Unknown
     );
-    let mount = incident.file.as_ref().filter(|file| matters && !file.foreign)?.mount.as_ref()?;
-    let source = mount.source.as_deref().map_or_else(|| "(unknown)".to_owned(), escape);
-    Some(format!("{source} on {}", escape(&mount.point)))
+    let file = incident.file.as_ref().filter(|file| matters && file.host_path.is_none())?;
+    let mount = file.mount.as_ref()?;
+    Some(format!("{} on {}", source(mount), escape(&mount.point.0)))
+}
+
+fn source(mount: &contract::Mount) -> String {
+    mount.source.as_ref().map_or_else(|| "(unknown)".to_owned(), |source| escape(&source.0))
 }
 
 /// Where a victim in another mount namespace has its file, and what it is called here.
-fn seen_as(file: &File) -> Option<String> {
-    let mount = file.mount.as_ref().filter(|_| file.foreign)?;
+fn seen_as(file: &contract::File) -> Option<String> {
+    let here = file.host_path.as_ref()?;
+    let mount = file.mount.as_ref()?;
     let source =
-        mount.source.as_deref().map_or_else(String::new, |s| format!(" from {}", escape(s)));
-    let here = match &file.outside {
-        Some(path) => format!("; here it is {}", escape(path)),
+        mount.source.as_ref().map_or_else(String::new, |s| format!(" from {}", escape(&s.0)));
+    let here = match here {
+        Some(path) => format!("; here it is {}", escape(&path.0)),
         None => "; it is not mounted here".to_owned(),
     };
-    Some(format!("as the victim sees it, mounted at {}{source}{here}", escape(&mount.point)))
+    Some(format!("as the victim sees it, mounted at {}{source}{here}", escape(&mount.point.0)))
 }
 
-fn touch(incident: &Incident, host: &Host) -> Option<String> {
+fn touch(incident: &Incident) -> Option<String> {
     let fault = incident.fault.as_ref()?;
-    let Some(offset) = incident.file_offset(host.page_size) else {
-        let mapping = fault.mapping().map_or_else(|| "anonymous memory".to_owned(), |m| escape(&m));
-        let access = json::access(fault.access).map_or_else(String::new, |a| format!("{a} in "));
-        return Some(format!("{access}{mapping}, at {:#x}", fault.address));
+    let Some((offset, file)) = fault.file_offset.zip(incident.file.as_ref()) else {
+        let mapping = fault.mapping.as_ref();
+        let mapping = mapping.map_or_else(|| "anonymous memory".to_owned(), |m| escape(&m.0));
+        let access = fault.access.as_ref().map_or_else(String::new, |a| format!("{a} in "));
+        return Some(format!("{access}{mapping}, at {:#x}", fault.address.0));
     };
-    let access =
-        json::access(fault.access).map_or_else(String::new, |access| format!("{access} at "));
+    let access = fault.access.as_ref().map_or_else(String::new, |access| format!("{access} at "));
     if incident.cause.class == Class::DeviceMapping {
         return Some(format!("{access}offset {} ({offset}) of what it maps", size(offset)));
     }
     Some(format!(
         "{access}offset {} ({offset}) of a file that is now {}",
         size(offset),
-        size(fault.inode.size),
+        size(file.size),
     ))
 }
 
 /// `cron[1] → update.sh[5670] → cp[5678]   uid 0`
-fn lineage(actor: &Actor, process: Option<&Process>) -> String {
-    let parents = ancestors(actor, process).iter().rev();
+pub fn lineage(process: &contract::Process) -> String {
+    let parents = process.ancestors.iter().rev();
     let mut chain: Vec<String> =
-        parents.map(|parent| format!("{}[{}]", escape(&parent.comm), parent.id.tgid)).collect();
-    chain.push(who(actor));
-    let cgroup = process.and_then(|process| process.cgroup.as_deref());
-    let cgroup = cgroup.filter(|path| *path != b"/");
-    let cgroup = cgroup.map_or_else(String::new, |path| format!("   cgroup {}", escape(path)));
-    format!("{}   uid {}{cgroup}", chain.join(" → "), actor.task.uid)
+        parents.map(|parent| format!("{}[{}]", escape(&parent.comm.0), parent.pid)).collect();
+    chain.push(who(process));
+    let cgroup = process.cgroup.as_ref().filter(|path| path.0 != b"/");
+    let cgroup = cgroup.map_or_else(String::new, |path| format!("   cgroup {}", escape(&path.0)));
+    format!("{}   uid {}{cgroup}", chain.join(" → "), process.uid)
 }
 
-fn also(other: &Shrink, incident: &Incident) -> String {
+fn also(other: &contract::Other, incident: &Incident) -> String {
     format!(
-        "{} shrank it {} → {}, {} earlier; that is not what removed this offset",
-        who(&other.actor),
-        size(other.inode.size),
+        "{}[{}] shrank it {} → {}, {} earlier; that is not what removed this offset",
+        escape(&other.comm.0),
+        other.pid,
+        size(other.old_size),
         size(other.new_size),
-        duration(incident.first.saturating_sub(other.begin)),
+        duration(incident.time.since(other.time)),
     )
 }

@@ -1,23 +1,27 @@
-//! One JSON object a line: the contract. `output::schema` describes it; adding a field is
-//! compatible, anything else raises `schema`.
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+//! One JSON object a line: from what the engine tells to the contract, and from that to bytes.
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::format::rfc3339;
 use crate::{
+    contract::{
+        self, Cause, Container, Frame, Hex, Memory, Mount, Other, Restart, SCHEMA, Stack, Text,
+        Time,
+    },
     correlate::{
         engine::{Counts, Gap},
-        incident::{Incident, Truncation, ancestors, cmdline},
-        rules::truncated::how,
+        incident::{Incident, Truncation, ancestors, cmdline, name},
+        rules::{Class, truncated::how},
     },
     enrich::container::{container, unit},
-    event::model::{
-        Access, Actor, Ancestor, Disposition, Handler, Host, How, Mapper, Mode, Process, Shrink,
-        Task,
+    event::{
+        model::{
+            Access, Actor, Ancestor, Disposition, Handler, Host, How, Mapper, Mode, Process,
+            Shrink, Task,
+        },
+        signals,
     },
 };
-
-const SCHEMA: u32 = 1;
 
 fn line(kind: &str, fields: Value) -> Vec<u8> {
     let mut object = Map::new();
@@ -48,40 +52,63 @@ pub fn watching(host: &Host) -> Vec<u8> {
     )
 }
 
-/// Told when an incident is first known, or (`update`) known better.
-pub fn incident(incident: &Incident, host: &Host, update: bool) -> Vec<u8> {
-    let fault = incident.fault.as_ref();
-    line(
-        if update { "update" } else { "incident" },
-        json!({
-            "id": incident.id,
-            "number": incident.number,
-            "time": rfc3339(wall(host, incident.first)),
-            "last": rfc3339(wall(host, incident.last)),
-            "host": host.name,
-            "boot_id": host.boot_id,
-            "victim": victim(incident, host),
-            "fault": fault.map(|_| fault_json(incident, host)),
-            "file": file(incident, host),
-            "cause": cause(incident, host),
-            "signal": signal(incident),
-            "outcome": incident.outcome.name(),
-            "exit": exit(incident, host),
-            "restart": null,
-            "stack": null,
-            "advice": incident.cause.advice,
-            "complete": incident.lost == 0,
-            "lost": incident.lost,
+/// One line.
+pub fn bytes(value: &impl Serialize) -> Vec<u8> {
+    // Strings, numbers, lists and maps with string keys: that cannot fail.
+    let mut out = serde_json::to_vec(value).unwrap_or_default();
+    out.push(b'\n');
+    out
+}
+
+/// An incident as the contract has it. Its times are those of the wall clock as it was told first.
+pub fn told(incident: &Incident, host: &Host, update: bool) -> contract::Incident {
+    let wall = incident.wall;
+    let victim = contract::Process {
+        thread_comm: Some(text(&incident.victim.task.thread_comm)),
+        tid: Some(incident.victim.task.tid),
+        ..process(&incident.victim, incident.victim_process.as_ref(), wall)
+    };
+    contract::Incident {
+        schema: SCHEMA,
+        kind: if update { "update" } else { "incident" }.to_owned(),
+        id: incident.id.clone(),
+        number: incident.number,
+        time: at(wall, incident.first),
+        last: at(wall, incident.last),
+        boot_ns: incident.first,
+        host: host.name.clone(),
+        boot_id: host.boot_id.clone(),
+        victim,
+        fault: fault(incident, host),
+        file: file(incident, host),
+        cause: cause(incident),
+        signal: signal(incident),
+        outcome: incident.outcome,
+        exit: incident.exit.map(|exit| {
+            let signal = exit.code & 0x7f;
+            contract::Exit {
+                signal: (signal != 0).then_some(signal),
+                code: (signal == 0).then_some(exit.code >> 8 & 0xff),
+                core: exit.code & 0x80 != 0,
+                time: at(wall, exit.time),
+            }
         }),
-    )
+        restart: restart(incident),
+        stack: stack(incident),
+        advice: incident.cause.advice.to_owned(),
+        complete: incident.lost == 0,
+        lost: incident.lost,
+        count: (incident.fault.is_none() && incident.count > 1).then_some(incident.count),
+        oom_kills: incident.oom_kills,
+    }
 }
 
 /// Told when a mapped file is shrunk, before anybody has crashed.
 pub fn truncation(truncation: &Truncation, host: &Host) -> Vec<u8> {
     let shrink = &truncation.shrink;
     let inode = &shrink.inode;
-    let actor = actor(&shrink.actor, truncation.process.as_ref(), host);
-    let culprit = (shrink.how != How::Remote).then_some(Value::Object(actor));
+    let culprit = (shrink.how != How::Remote)
+        .then(|| process(&shrink.actor, truncation.process.as_ref(), host.wall));
     line(
         "truncation",
         json!({
@@ -96,19 +123,20 @@ pub fn truncation(truncation: &Truncation, host: &Host) -> Vec<u8> {
             "how": how(shrink.how),
             "old_size": inode.size, "new_size": shrink.new_size,
             "culprit": culprit,
-            "at_risk": mappers(truncation, None, host),
+            "at_risk": mappers(truncation, None, host.wall),
             "at_risk_why": truncation.why,
         }),
     )
 }
 
 /// Who maps a file, without the one process that is told of anyway.
-fn mappers(truncation: &Truncation, but: Option<u32>, host: &Host) -> Value {
+fn mappers(truncation: &Truncation, but: Option<u32>, wall: i64) -> Vec<contract::Mapper> {
     let others = truncation.at_risk.iter().filter(|mapper| Some(mapper.id.tgid) != but);
     others
-        .map(|Mapper { id, comm }| {
-            let start = rfc3339(wall(host, id.start));
-            json!({"pid": id.tgid, "start_time": start, "comm": text(comm)})
+        .map(|Mapper { id, comm }| contract::Mapper {
+            pid: id.tgid,
+            start_time: at(wall, id.start),
+            comm: text(comm),
         })
         .collect()
 }
@@ -145,14 +173,9 @@ pub fn end(counts: &Counts, host: &Host, now: u64, reason: &str) -> Vec<u8> {
     )
 }
 
-/// Text, or where the bytes are no UTF-8 both a readable form and the bytes.
-pub fn text(bytes: &[u8]) -> Value {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.into(),
-        Err(_) => json!({
-            "text": String::from_utf8_lossy(bytes), "bytes": BASE64_STANDARD.encode(bytes),
-        }),
-    }
+/// Bytes of unknown origin.
+pub fn text(bytes: &[u8]) -> Text {
+    Text(bytes.to_vec())
 }
 
 pub fn ring(ring: u16) -> &'static str {
@@ -163,82 +186,78 @@ pub fn ring(ring: u16) -> &'static str {
 }
 
 fn wall(host: &Host, ns: u64) -> i64 {
-    host.wall.saturating_add(i64::try_from(ns).unwrap_or(i64::MAX))
+    at(host.wall, ns).0
 }
 
-fn hex(value: u64) -> Value {
-    format!("{value:#x}").into()
-}
-
-fn victim(incident: &Incident, host: &Host) -> Value {
-    let process = incident.victim_process.as_ref();
-    let mut object = actor(&incident.victim, process, host);
-    object.insert("thread_comm".to_owned(), text(&incident.victim.task.thread_comm));
-    object.insert("tid".to_owned(), incident.victim.task.tid.into());
-    Value::Object(object)
+/// `ns` since boot as a time of day.
+fn at(wall: i64, ns: u64) -> Time {
+    Time(wall.saturating_add(i64::try_from(ns).unwrap_or(i64::MAX)))
 }
 
 /// What every process is shown with.
-fn actor(actor: &Actor, process: Option<&Process>, host: &Host) -> Map<String, Value> {
-    let Task { id, uid, ns_tgid, kthread, comm, .. } = &actor.task;
+pub fn process(actor: &Actor, process: Option<&Process>, wall: i64) -> contract::Process {
+    let Task { id, uid, ns_tgid, kthread, comm, cgroup, .. } = &actor.task;
     let parents = ancestors(actor, process);
     let args = cmdline(actor, process);
-    let mut object = Map::new();
-    let mut put = |key: &str, value: Value| object.insert(key.to_owned(), value);
-    put("pid", id.tgid.into());
-    put("ns_pid", (*ns_tgid).into());
-    put("ppid", parents.first().map(|parent| parent.id.tgid).into());
-    put("start_time", (id.start != 0).then(|| rfc3339(wall(host, id.start))).into());
-    put("comm", text(comm));
-    put("exe", process.and_then(|process| process.exe.as_deref()).map(text).into());
-    put("cmdline", args.map(|args| args.iter().map(|arg| text(arg)).collect::<Vec<_>>()).into());
-    if args.is_none() {
-        let why = if *kthread {
+    let why = || {
+        if *kthread {
             "a kernel thread has none"
         } else if process.is_some_and(|process| process.late) {
             "not resident in its memory, and /proc did not answer in time"
         } else {
             "not readable in the kernel (lockdown), and the process was gone before /proc was read"
-        };
-        put("cmdline_why", why.into());
+        }
+    };
+    let path = process.and_then(|process| process.cgroup.as_deref());
+    contract::Process {
+        pid: id.tgid,
+        ns_pid: *ns_tgid,
+        ppid: parents.first().map(|parent| parent.id.tgid),
+        start_time: (id.start != 0).then(|| at(wall, id.start)),
+        comm: text(comm),
+        exe: process.and_then(|process| process.exe.as_deref()).map(text),
+        cmdline: args.map(|args| args.iter().map(|arg| text(arg)).collect()),
+        cmdline_why: args.is_none().then(|| why().to_owned()),
+        uid: *uid,
+        cgroup: path.map(text),
+        container: path.and_then(container).map(|inside| Container {
+            id: inside.id.to_owned(),
+            runtime: inside.runtime.map(str::to_owned),
+        }),
+        unit: path.and_then(unit).map(text),
+        cgroup_id: *cgroup,
+        ancestors: parents.iter().map(ancestor).collect(),
+        thread_comm: None,
+        tid: None,
     }
-    put("uid", (*uid).into());
-    let cgroup = process.and_then(|process| process.cgroup.as_deref());
-    let inside = cgroup.and_then(container);
-    let inside = inside.map(|inside| json!({"id": inside.id, "runtime": inside.runtime}));
-    put("cgroup", cgroup.map(text).into());
-    put("container", inside.into());
-    put("unit", cgroup.and_then(unit).map(text).into());
-    put("cgroup_id", actor.task.cgroup.into());
-    put("ancestors", parents.iter().map(ancestor).collect());
-    object
 }
 
-fn ancestor(ancestor: &Ancestor) -> Value {
-    json!({"pid": ancestor.id.tgid, "comm": text(&ancestor.comm)})
+fn ancestor(ancestor: &Ancestor) -> contract::Ancestor {
+    contract::Ancestor { pid: ancestor.id.tgid, comm: text(&ancestor.comm) }
 }
 
-fn fault_json(incident: &Incident, host: &Host) -> Value {
-    let Some(fault) = &incident.fault else { return Value::Null };
+fn fault(incident: &Incident, host: &Host) -> Option<contract::Fault> {
+    let fault = incident.fault.as_ref()?;
     let (address, exact) = incident.address().unwrap_or((fault.address, false));
-    json!({
-        "access": access(fault.access),
-        "mode": match fault.mode {
+    Some(contract::Fault {
+        access: access(fault.access).map(str::to_owned),
+        mode: match fault.mode {
             Mode::User => "user",
             Mode::Kernel => "kernel",
             Mode::Remote => "remote",
-        },
-        "address": hex(address),
-        "address_exact": exact,
-        "ip": fault.ip.map(hex),
-        "file_offset": incident.file_offset(host.page_size),
-        "pgoff": fault.pgoff,
-        "mapping": fault.mapping().as_deref().map(text),
-        "handler": handler(fault.handler),
-        "read_errno": fault.read_errno,
-        "owner_pid": fault.owner_tgid,
-        "count": incident.count,
-        "threads": incident.threads.len(),
+        }
+        .to_owned(),
+        address: Hex(address),
+        address_exact: exact,
+        ip: fault.ip.map(Hex),
+        file_offset: incident.file_offset(host.page_size),
+        pgoff: fault.pgoff,
+        mapping: fault.mapping().as_deref().map(text),
+        handler: handler(fault.handler).to_owned(),
+        read_errno: fault.read_errno,
+        owner_pid: fault.owner_tgid,
+        count: incident.count,
+        threads: incident.threads.len() as u64,
     })
 }
 
@@ -257,7 +276,7 @@ fn handler(handler: Handler) -> &'static str {
 }
 
 /// The access as one word, if known.
-pub fn access(access: Access) -> Option<&'static str> {
+fn access(access: Access) -> Option<&'static str> {
     match access {
         Access::Read => Some("read"),
         Access::Write => Some("write"),
@@ -266,108 +285,118 @@ pub fn access(access: Access) -> Option<&'static str> {
     }
 }
 
-fn file(incident: &Incident, host: &Host) -> Value {
-    let (Some(fault), Some(file)) = (&incident.fault, &incident.file) else { return Value::Null };
+fn file(incident: &Incident, host: &Host) -> Option<contract::File> {
+    let (fault, file) = (incident.fault.as_ref()?, incident.file.as_ref()?);
     let inode = &fault.inode;
-    let mut object = json!({
-        "path": file.path.as_deref().map(text),
-        "dev": inode.id.dev.to_string(),
-        "inode": inode.id.ino,
-        "generation": inode.id.generation,
-        "fstype": file.fstype(inode.magic).as_deref().map(text),
-        "size": inode.size,
-        "nlink": inode.nlink,
-        "deleted": file.deleted,
-        "mount": file.mount.as_ref().map(|mount| json!({
-            "point": text(&mount.point), "source": mount.source.as_deref().map(text),
-        })),
-        "mapping": {
-            "start": hex(fault.vm_start), "end": hex(fault.vm_end),
-            "file_offset": fault.vm_pgoff.saturating_mul(host.page_size),
+    Some(contract::File {
+        path: file.path.as_deref().map(text),
+        dev: inode.id.dev.to_string(),
+        inode: inode.id.ino,
+        generation: inode.id.generation,
+        fstype: file.fstype(inode.magic).as_deref().map(text),
+        size: inode.size,
+        nlink: inode.nlink,
+        deleted: file.deleted,
+        mount: file.mount.as_ref().map(|mount| Mount {
+            point: text(&mount.point),
+            source: mount.source.as_deref().map(text),
+        }),
+        mapping: contract::Mapping {
+            start: Hex(fault.vm_start),
+            end: Hex(fault.vm_end),
+            file_offset: fault.vm_pgoff.saturating_mul(host.page_size),
         },
-    });
-    if let Some(why) = file.why {
-        object["path_why"] = why.into();
-    }
-    if file.foreign {
-        object["host_path"] = file.outside.as_deref().map(text).into();
-    }
-    object
+        path_why: file.why.map(str::to_owned),
+        host_path: file.foreign.then(|| file.outside.as_deref().map(text)),
+    })
 }
 
-fn cause(incident: &Incident, host: &Host) -> Value {
+fn cause(incident: &Incident) -> Cause {
+    let wall = incident.wall;
     let verdict = &incident.cause;
     let shrink = verdict.shrink.as_ref();
-    let process = incident.culprit_process.as_ref();
-    let culprit = incident.culprit().map(|culprit| Value::Object(actor(culprit, process, host)));
+    let by = incident.culprit_process.as_ref();
     let warning = incident.truncation.as_ref();
-    let others = warning.map(|warning| mappers(warning, Some(incident.victim.task.id.tgid), host));
-    json!({
-        "class": verdict.class.name(),
-        "confidence": verdict.confidence.name(),
-        "summary": verdict.summary,
-        "how": shrink.map(|shrink| how(shrink.how)),
-        "old_size": shrink.map(|shrink| shrink.inode.size),
-        "new_size": shrink.map(|shrink| shrink.new_size),
-        "time": shrink.map(|shrink| rfc3339(wall(host, shrink.begin))),
-        "before_ns": shrink.map(|shrink| incident.first.saturating_sub(shrink.begin)),
-        "path": incident.culprit_path.as_deref().map(text),
-        "mapped": shrink.map(|shrink| shrink.mapped),
-        "culprit": culprit,
-        "mapping": incident.mapped.as_deref().map(text),
-        "truncation": warning.map(|warning| &warning.id),
-        "at_risk": others,
-        "others": verdict.others.iter().map(|other| other_json(other, host)).collect::<Vec<_>>(),
+    let victim = incident.victim.task.id.tgid;
+    Cause {
+        class: verdict.class,
+        confidence: verdict.confidence,
+        summary: verdict.summary.clone(),
+        how: shrink.map(|shrink| how(shrink.how).to_owned()),
+        old_size: shrink.map(|shrink| shrink.inode.size),
+        new_size: shrink.map(|shrink| shrink.new_size),
+        time: shrink.map(|shrink| at(wall, shrink.begin)),
+        before_ns: shrink.map(|shrink| incident.first.saturating_sub(shrink.begin)),
+        path: incident.culprit_path.as_deref().map(text),
+        mapped: shrink.map(|shrink| shrink.mapped),
+        culprit: incident.culprit().map(|culprit| process(culprit, by, wall)),
+        mapping: incident.mapped.as_deref().map(text),
+        truncation: warning.map(|warning| warning.id.clone()),
+        at_risk: warning.map(|warning| mappers(warning, Some(victim), wall)),
+        others: verdict.others.iter().map(|shrink| other(shrink, wall)).collect(),
+        memory: incident
+            .memory
+            .as_ref()
+            .map(|memory| Memory { cgroup: text(&memory.cgroup), limit: memory.limit }),
+    }
+}
+
+fn other(shrink: &Shrink, wall: i64) -> Other {
+    Other {
+        pid: shrink.actor.task.id.tgid,
+        comm: text(&shrink.actor.task.comm),
+        how: how(shrink.how).to_owned(),
+        old_size: shrink.inode.size,
+        new_size: shrink.new_size,
+        time: at(wall, shrink.begin),
+    }
+}
+
+fn signal(incident: &Incident) -> Option<contract::Signal> {
+    let signal = incident.signal.as_ref()?;
+    let disposition = |disposition| match disposition {
+        Disposition::Default => "default",
+        Disposition::Ignore => "ignored",
+        Disposition::Handler => "handler",
+    };
+    Some(contract::Signal {
+        number: signal.number,
+        name: signals::name(signal.number),
+        code: signal.code,
+        code_name: signals::code_name(signal.number, signal.code).map(str::to_owned),
+        address: (signal.code > 0 && signal.code != 0x80).then_some(Hex(signal.address)),
+        disposition: incident.disposition.map(|told| disposition(told).to_owned()),
     })
 }
 
-fn other_json(shrink: &Shrink, host: &Host) -> Value {
-    json!({
-        "pid": shrink.actor.task.id.tgid, "comm": text(&shrink.actor.task.comm),
-        "how": how(shrink.how), "old_size": shrink.inode.size, "new_size": shrink.new_size,
-        "time": rfc3339(wall(host, shrink.begin)),
+fn restart(incident: &Incident) -> Option<Restart> {
+    let restart = incident.restart.as_ref()?;
+    let ended = incident.exit.map_or(incident.last, |exit| exit.time);
+    let start = restart.id.start;
+    Some(Restart {
+        pid: restart.id.tgid,
+        start_time: (start != 0).then(|| at(incident.wall, start)),
+        time: at(incident.wall, restart.time),
+        after_ns: restart.time.saturating_sub(ended),
+        by: restart.by.as_ref().map(ancestor),
+        forked: restart.forked,
+        same_arguments: restart.same_arguments,
     })
 }
 
-fn signal(incident: &Incident) -> Value {
-    let Some(signal) = &incident.signal else { return Value::Null };
-    json!({
-        "number": signal.number,
-        "name": "SIGBUS",
-        "code": signal.code,
-        "code_name": code_name(signal.code),
-        "address": (signal.code > 0 && signal.code != 0x80).then(|| hex(signal.address)),
-        "disposition": incident.disposition.map(|disposition| match disposition {
-            Disposition::Default => "default",
-            Disposition::Ignore => "ignored",
-            Disposition::Handler => "handler",
-        }),
-    })
-}
-
-/// include/uapi/asm-generic/siginfo.h
-pub fn code_name(code: i32) -> Option<&'static str> {
-    Some(match code {
-        0 => "SI_USER",
-        -1 => "SI_QUEUE",
-        -6 => "SI_TKILL",
-        0x80 => "SI_KERNEL",
-        1 => "BUS_ADRALN",
-        2 => "BUS_ADRERR",
-        3 => "BUS_OBJERR",
-        4 => "BUS_MCEERR_AR",
-        5 => "BUS_MCEERR_AO",
-        _ => return None,
-    })
-}
-
-fn exit(incident: &Incident, host: &Host) -> Value {
-    let Some(exit) = &incident.exit else { return Value::Null };
-    let signal = exit.code & 0x7f;
-    json!({
-        "signal": (signal != 0).then_some(signal),
-        "code": (signal == 0).then_some(exit.code >> 8 & 0xff),
-        "core": exit.code & 0x80 != 0,
-        "time": rfc3339(wall(host, exit.time)),
-    })
+/// The instruction that failed, if its file is known.
+fn stack(incident: &Incident) -> Option<Stack> {
+    let death = incident.death.as_ref().filter(|_| incident.cause.class == Class::Signal)?;
+    let signal = incident.signal.as_ref()?;
+    let raised = death.fault.filter(|raised| raised.signal == signal.number && signal.forced)?;
+    let module = death.module.as_ref();
+    let symbol = incident.symbol.as_ref();
+    let frame = Frame {
+        ip: Hex(raised.ip?),
+        symbol: symbol.map(|symbol| text(&symbol.name)),
+        symbol_offset: symbol.map(|symbol| symbol.offset),
+        module: module.and_then(|module| name(&module.path, &[]).0).as_deref().map(text),
+        module_offset: module.map(|module| module.offset),
+    };
+    Some(Stack { user: vec![frame] })
 }

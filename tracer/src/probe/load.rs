@@ -17,6 +17,7 @@ use super::{
     facts::{self, BTF, Facts},
     plan::{Hook, Missing, Plan, Probe},
 };
+use crate::event::model::{Deaths, Exits};
 
 /// Programs that are loaded at the same time, at most.
 const WORKERS: usize = 4;
@@ -82,12 +83,12 @@ struct Globals(#[allow(dead_code, reason = "read as bytes")] Config);
 // SAFETY: `repr(C)`, made of u32 only, no padding.
 unsafe impl Pod for Globals {}
 
-/// Loads and attaches. Every n-th event is dropped on purpose if `fail_every` is not 0.
+/// Loads and attaches, for the `deaths` asked for. Every n-th event is dropped on purpose if `fail_every` is not 0.
 ///
 /// # Errors
 /// Where the object is refused as a whole. A probe that will not load or attach ends in
 /// [`Armed::missing`] instead.
-pub fn arm(facts: &Facts, plan: Plan, fail_every: u32) -> Result<Armed> {
+pub fn arm(facts: &Facts, plan: Plan, deaths: Deaths, fail_every: u32) -> Result<Armed> {
     unlock_memory();
     let config = Globals(Config {
         layout: LAYOUT,
@@ -95,6 +96,8 @@ pub fn arm(facts: &Facts, plan: Plan, fail_every: u32) -> Result<Armed> {
         read_kernel: u32::from(facts.allowed.read_kernel),
         read_user: facts.allowed.read_user(),
         fail_every,
+        signals: deaths.signals,
+        exits: u32::from(deaths.exits != Exits::None),
         offsets: facts.offsets,
     });
     let mut ebpf = EbpfLoader::new()

@@ -70,8 +70,8 @@ enum Needs {
     Count(usize),
     /// `bpf_probe_read_kernel`.
     ReadKernel,
-    /// `bpf_find_vma`, and a prototype.
-    FindVma,
+    /// `bpf_find_vma`, and as many parameters.
+    FindVma(usize),
 }
 
 const VM_FAULT: Needs = Needs::Prototype { params: 1, key: (0, "vm_fault") };
@@ -88,6 +88,10 @@ const FUSE: &str = "that a FUSE server shrank a file is likely only, never prove
 const FUSE_OPEN: &str = "truncated by open(O_TRUNC) on FUSE (taken for shrunk-elsewhere)";
 const NFS: &str = "that an NFS file was shrunk elsewhere is likely only, never proven";
 const FUSE_INODE: Needs = Needs::First(&["inode", "file"]);
+const EXITS: &str = "how the victim ended (exit status, core dump)";
+/// Roles that only a recorder needs.
+const RESTARTS: &str = "restarts";
+const FORKS: &str = "restarts by fork";
 const SIGNALS: &str = "sent, and every bus error that no file fault caused";
 
 /// Every probe.
@@ -168,7 +172,7 @@ pub const PROBES: &[Probe] = &[
         program: "force_sig_fault",
         hook: Hook::Fentry("force_sig_fault"),
         role: "faults nobody told",
-        needs: Needs::FindVma,
+        needs: Needs::FindVma(3),
         module: None,
         blind: DEVICES,
     },
@@ -317,12 +321,44 @@ pub const PROBES: &[Probe] = &[
         blind: "whether a handler ran (outcomes exited and survived)",
     },
     Probe {
+        program: "taskstats_exit",
+        hook: Hook::Fentry("taskstats_exit"),
+        role: "exits",
+        needs: Needs::FindVma(2),
+        module: None,
+        blind: EXITS,
+    },
+    Probe {
+        program: "taskstats_exit_list",
+        hook: Hook::Fentry("taskstats_exit"),
+        role: "exits",
+        needs: Needs::Count(2),
+        module: None,
+        blind: EXITS,
+    },
+    Probe {
         program: "sched_process_exit",
         hook: Hook::Tracepoint("sched_process_exit"),
         role: "exits",
         needs: Needs::Hook,
         module: None,
-        blind: "how the victim ended (exit status, core dump)",
+        blind: EXITS,
+    },
+    Probe {
+        program: "sched_process_exec",
+        hook: Hook::Tracepoint("sched_process_exec"),
+        role: RESTARTS,
+        needs: Needs::Hook,
+        module: None,
+        blind: "as which process a victim was started again",
+    },
+    Probe {
+        program: "sched_process_fork",
+        hook: Hook::Tracepoint("sched_process_fork"),
+        role: FORKS,
+        needs: Needs::Hook,
+        module: None,
+        blind: "as which process a forked worker was replaced",
     },
 ];
 
@@ -357,12 +393,13 @@ pub struct Plan {
     pub missing: Vec<Missing>,
 }
 
-/// Chooses by what BTF says: a program for another prototype may well load.
-pub fn choose(facts: &Facts) -> Plan {
+/// Chooses by what BTF says: a program for another prototype may well load. Who starts again is
+/// asked for `restarts` only.
+pub fn choose(facts: &Facts, restarts: bool) -> Plan {
     let mut plan = Plan::default();
     for probe in PROBES {
         let filled = plan.attach.iter().any(|chosen| chosen.role == probe.role);
-        if filled {
+        if filled || !restarts && matches!(probe.role, RESTARTS | FORKS) {
             continue;
         }
         if probe.module.is_some_and(|module| !facts.modules.contains(&module)) {
@@ -407,11 +444,12 @@ fn unfit(probe: &Probe, facts: &Facts) -> Option<String> {
             });
             (!known).then(|| foreign(probe, params))
         }
-        Needs::FindVma if !facts.allowed.find_vma => {
+        Needs::FindVma(_) if !facts.allowed.find_vma => {
             Some("this kernel has no bpf_find_vma (before 5.17)".to_owned())
         }
-        Needs::Count(count) => (params.len() != count).then(|| foreign(probe, params)),
-        Needs::FindVma => (params.len() != 3).then(|| foreign(probe, params)),
+        Needs::Count(count) | Needs::FindVma(count) => {
+            (params.len() != count).then(|| foreign(probe, params))
+        }
         Needs::ReadKernel if facts.allowed.read_kernel => None,
         Needs::ReadKernel => Some("lockdown forbids bpf_probe_read_kernel".to_owned()),
         Needs::Prototype { params: count, key: (index, target) } => {

@@ -1,9 +1,13 @@
 //! The causes, one file each. A rule looks at the evidence and either claims it or passes.
+pub mod aborted;
+pub mod crashed;
 pub mod device_mapping;
+pub mod exited;
 pub mod hardware;
 pub mod huge_pages;
 pub mod mapped_past_end;
 pub mod no_space;
+pub mod oom_killed;
 pub mod quota;
 pub mod read_error;
 pub mod sent;
@@ -16,8 +20,8 @@ pub mod unknown;
 pub mod userfaultfd;
 
 use crate::event::model::{
-    Fault, Handler, Host, How, HugeLimit, HugePages, Mapped, ProcessId, Quota, Shrink, Signal,
-    Space,
+    Death, Fault, Handler, Host, How, HugeLimit, HugePages, Mapped, MemoryLimit, ProcessId, Quota,
+    Shrink, Signal, Space,
 };
 
 /// Cause classes, as the JSON names them.
@@ -42,6 +46,11 @@ pub enum Class {
     Misaligned,
     Sent,
     OtherKernel,
+    /// A signal other than SIGBUS, by what the process executed.
+    Signal,
+    Aborted,
+    OomKilled,
+    Exited,
     Unknown,
 }
 
@@ -67,6 +76,10 @@ impl Class {
             Self::Misaligned => "misaligned",
             Self::Sent => "sent",
             Self::OtherKernel => "other-kernel",
+            Self::Signal => "signal",
+            Self::Aborted => "aborted",
+            Self::OomKilled => "oom-killed",
+            Self::Exited => "exited",
             Self::Unknown => "unknown",
         }
     }
@@ -74,7 +87,7 @@ impl Class {
 
 impl Class {
     /// Every cause there is a name for.
-    pub const NAMED: [Self; 19] = [
+    pub const NAMED: [Self; 23] = [
         Self::Truncated,
         Self::TruncatedBySelf,
         Self::ShrunkElsewhere,
@@ -94,6 +107,10 @@ impl Class {
         Self::Misaligned,
         Self::Sent,
         Self::OtherKernel,
+        Self::Signal,
+        Self::Aborted,
+        Self::OomKilled,
+        Self::Exited,
     ];
 
     /// The functions and tracepoints of which one must be hooked for this cause to be told, where
@@ -115,6 +132,9 @@ impl Class {
             Self::Userfaultfd => &["handle_userfault"],
             Self::MemoryFailure | Self::Misaligned | Self::Sent | Self::OtherKernel => {
                 &["signal_generate", "__send_signal_locked", "__send_signal"]
+            }
+            Self::Signal | Self::Aborted | Self::OomKilled | Self::Exited => {
+                &["taskstats_exit", "sched_process_exit"]
             }
             Self::Unknown => &[],
         }
@@ -175,6 +195,9 @@ pub struct Evidence<'a> {
     pub victim: ProcessId,
     pub fault: Option<&'a Fault>,
     pub signal: Option<&'a Signal>,
+    /// How it ended, where that is what is to be explained.
+    pub death: Option<&'a Death>,
+    pub memory: Option<&'a MemoryLimit>,
     /// Shrinks of the faulting inode that began before the fault and were not refused, oldest
     /// first.
     pub shrinks: &'a [Shrink],
@@ -261,7 +284,11 @@ impl Evidence<'_> {
 }
 
 /// The rules, most specific first; the last one claims everything.
-const RULES: [fn(&Evidence<'_>) -> Option<Verdict>; 15] = [
+const RULES: [fn(&Evidence<'_>) -> Option<Verdict>; 19] = [
+    oom_killed::judge,
+    crashed::judge,
+    aborted::judge,
+    exited::judge,
     special_mapping::judge,
     userfaultfd::judge,
     sent::judge,
@@ -293,14 +320,14 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
 }
 
 #[cfg(test)]
-mod samples {
+pub mod samples {
     //! Evidence for the rules' tests: process 1, started at STARTED, watched since SINCE.
     use std::sync::LazyLock;
 
     use super::Evidence;
     use crate::event::model::{
-        Access, Actor, Dev, Fault, Handler, Host, How, Inode, InodeId, Mode, Path, ProcessId,
-        Shrink, Signal, Space, Task,
+        Access, Actor, Death, Deaths, Dev, Exit, Fault, Handler, Host, How, Inode, InodeId, Mode,
+        Path, ProcessId, Raised, Shrink, Signal, Space, Task,
     };
 
     pub const VICTIM: u32 = 1;
@@ -317,6 +344,7 @@ mod samples {
         page_size: 4096,
         pid: 99,
         mnt_ns: None,
+        deaths: Deaths::default(),
         hooks: Vec::new(),
         blind: Vec::new(),
     });
@@ -409,6 +437,22 @@ mod samples {
         Signal { target, sender, number: 7, code, address: 0, result: 0, forced: false }
     }
 
+    /// The end of the victim, `code` as wait(2) gives it.
+    pub fn death(time: u64, code: u32) -> Death {
+        let actor = actor(VICTIM);
+        let exit = Exit { id: actor.task.id, time, code };
+        let (exe, fault, own, module) = (None, None, None, None);
+        Death { exit, actor, exe, fault, own, module, oom: false }
+    }
+
+    pub fn raised(time: u64, signal: i32, code: i32) -> Raised {
+        Raised { time, address: 0, ip: None, signal, code, tid: VICTIM }
+    }
+
+    pub fn of_death<'a>(death: &'a Death, signal: Option<&'a Signal>) -> Evidence<'a> {
+        Evidence { death: Some(death), signal, ..nothing() }
+    }
+
     pub fn evidence<'a>(fault: &'a Fault, shrinks: &'a [Shrink]) -> Evidence<'a> {
         Evidence { fault: Some(fault), shrinks, ..nothing() }
     }
@@ -422,6 +466,8 @@ mod samples {
             victim: ProcessId { tgid: VICTIM, start: STARTED },
             fault: None,
             signal: None,
+            death: None,
+            memory: None,
             shrinks: &[],
             time: 10_000_000_000,
             space: None,

@@ -9,7 +9,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         return None;
     }
     let own = signal.sender.task.id.same(signal.target.id);
-    if signal.code > 0 {
+    if signal.code > 0 && evidence.death.is_none() {
         // Only to itself may a process send what looks like a fault (kernel/signal.c
         // do_rt_sigqueueinfo).
         let watched = evidence.host.hooks.iter().any(|hook| hook == "fentry force_sig_fault");
@@ -24,12 +24,27 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         return Some(Verdict::new(Class::Sent, Confidence::Proven, summary, ADVICE));
     }
     let call = match signal.code {
+        // SEND_SIG_PRIV: nobody's call.
+        0x80 => "the kernel",
         0 => "kill(2)",
         -1 => "sigqueue(3)",
         -6 => "tgkill(2)",
         _ => "another process",
     };
-    let summary = format!("sent by {call}{}", if own { ", by the process to itself" } else { "" });
+    let parents = evidence.death.map(|death| death.actor.ancestors.as_slice()).unwrap_or_default();
+    let ancestor = parents.iter().position(|parent| parent.id.same(signal.sender.task.id));
+    let who = match (own, ancestor) {
+        (true, _) => ", by the process to itself",
+        (_, Some(0)) => ", by its parent",
+        (_, Some(_)) => ", by an ancestor",
+        _ if !parents.is_empty() => ", by a process that is no ancestor of it",
+        _ => "",
+    };
+    let who = match signal.code {
+        0x80 => who.replace(", by", " on behalf of"),
+        _ => who.to_owned(),
+    };
+    let summary = format!("sent by {call}{who}");
     Some(Verdict::new(Class::Sent, Confidence::Proven, summary, ADVICE))
 }
 

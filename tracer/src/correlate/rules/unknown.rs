@@ -8,6 +8,12 @@ use crate::{
 const ADVICE: &str = "see docs/causes.md for what whybus cannot tell apart yet";
 
 pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+    if evidence.death.is_some() {
+        return Some(because(
+            "nobody was seen sending the signal: the kernel itself (a seccomp filter, the end of its \
+             PID namespace), or the event was lost",
+        ));
+    }
     let reason = match (evidence.fault, evidence.signal) {
         (Some(Fault { handler: Handler::ShmemFault, .. }), _) => format!(
             "no room for a page of shared memory, although {}: a limit of the memory cgroup, or \

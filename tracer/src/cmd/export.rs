@@ -1,0 +1,32 @@
+//! `whybus export`: recorded incidents and gaps as JSON, one a line, oldest first.
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::{
+    cli::Export,
+    failure::Failure,
+    output::json,
+    store::{query::Query, read::Reader},
+    writer::put,
+};
+
+/// # Errors
+/// Where there is no history to read, or nobody reads.
+pub fn run(args: &Export) -> Result<ExitCode> {
+    let query = Query::of(&args.select).map_err(Failure::usage)?;
+    let reader = Reader::open(&args.state.state_dir)?;
+    let (since, until) = (query.since.unwrap_or(i64::MIN), query.until.unwrap_or(i64::MAX));
+    for run in reader.runs()? {
+        put(&json::bytes(&run))?;
+    }
+    for gap in reader.gaps(since, until)? {
+        put(&json::bytes(&gap.told()))?;
+    }
+    let mut any = false;
+    reader.each(&query, |incident| {
+        any = true;
+        put(&json::bytes(&incident))
+    })?;
+    Ok(if any { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

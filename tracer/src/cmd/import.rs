@@ -1,0 +1,121 @@
+//! `whybus import`: incidents of another history, or of any `-o json` output, into this one.
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read as _},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use crate::{
+    cli::Import,
+    contract::{self, Incident},
+    failure::Failure,
+    store::{
+        dir::{self, Lock},
+        write::{Entry, Gap, Store, damaged},
+    },
+};
+
+/// Entries in one transaction.
+const BATCH: usize = 1_000;
+/// No line of ours is longer.
+const LONGEST: u64 = 4 << 20;
+
+/// # Errors
+/// Where the input cannot be read, or the directory cannot be written to; what was read before that is
+/// kept.
+pub fn run(args: &Import) -> Result<ExitCode> {
+    let named = args.file.as_ref().filter(|path| path.as_os_str() != "-");
+    let input: Box<dyn BufRead> = match named {
+        None => Box::new(io::stdin().lock()),
+        Some(path) => Box::new(BufReader::new(File::open(path).map_err(|error| {
+            Failure::usage(format!("cannot read {}: {error}", path.display()))
+        })?)),
+    };
+    let dir = &args.state.state_dir;
+    dir::prepare(dir, None)?;
+    let _lock = Lock::take(dir)?;
+    let (mut store, aside) = Store::open(dir, false)
+        .with_context(|| format!("opening {}", dir::history(dir).display()))?;
+    if let Some(aside) = aside {
+        eprintln!("{}", damaged(&dir::history(dir), &aside));
+    }
+    let done = take(input, &mut store)?;
+    eprintln!(
+        "{} incidents taken into {}{}",
+        done.incidents,
+        dir::history(dir).display(),
+        match done.foreign {
+            0 => String::new(),
+            foreign => format!("; {foreign} lines were none of ours"),
+        }
+    );
+    Ok(if done.incidents == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+#[derive(Default)]
+struct Done {
+    incidents: u64,
+    /// Lines that are no JSON of ours.
+    foreign: u64,
+}
+
+fn take(mut input: impl BufRead, store: &mut Store) -> Result<Done> {
+    let mut done = Done::default();
+    let mut batch = Vec::new();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = (&mut input).take(LONGEST).read_until(b'\n', &mut line).context("reading")?;
+        if read == 0 {
+            break;
+        }
+        match entry(&line) {
+            Line::Entry(entry) => {
+                done.incidents += u64::from(matches!(entry, Entry::Incident(_)));
+                batch.push(entry);
+            }
+            Line::Other => {}
+            Line::Foreign => done.foreign += 1,
+        }
+        if batch.len() == BATCH {
+            store.put(&batch).context("writing")?;
+            batch.clear();
+        }
+    }
+    store.put(&batch).context("writing")?;
+    Ok(done)
+}
+
+enum Line {
+    Entry(Entry),
+    /// A kind that a history does not keep.
+    Other,
+    Foreign,
+}
+
+fn entry(line: &[u8]) -> Line {
+    if line.iter().all(u8::is_ascii_whitespace) {
+        return Line::Other;
+    }
+    let Ok(value) = serde_json::from_slice::<Value>(line) else { return Line::Foreign };
+    let kind = value["kind"].as_str().unwrap_or_default().to_owned();
+    match kind.as_str() {
+        "incident" | "update" => match serde_json::from_value::<Incident>(value) {
+            Ok(incident) => Line::Entry(Entry::Incident(Box::new(incident))),
+            Err(_) => Line::Foreign,
+        },
+        "gap" => match serde_json::from_value::<contract::Gap>(value) {
+            Ok(gap) => Line::Entry(Entry::Gap(Gap::of(gap))),
+            Err(_) => Line::Foreign,
+        },
+        "run" => match serde_json::from_value::<contract::Run>(value) {
+            Ok(run) => Line::Entry(Entry::Run(run)),
+            Err(_) => Line::Foreign,
+        },
+        "" => Line::Foreign,
+        _ => Line::Other,
+    }
+}

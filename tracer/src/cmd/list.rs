@@ -1,0 +1,67 @@
+//! `whybus list`: recorded incidents, the newest last.
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::{
+    cli::{Format, List},
+    contract::Incident,
+    failure::Failure,
+    output::{human, human::Style, json, oneline},
+    store::{query::Query, read::Reader},
+    writer::{put, style},
+};
+
+/// # Errors
+/// Where there is no history to read.
+pub fn run(args: &List) -> Result<ExitCode> {
+    let query = Query::of(&args.select).map_err(Failure::usage)?;
+    let reader = Reader::open(&args.state.state_dir)?;
+    let mut found = reader.select(&query, args.limit)?;
+    if found.is_empty() {
+        eprintln!("{}", nothing(&reader, &query)?);
+        return Ok(ExitCode::FAILURE);
+    }
+    found.reverse();
+    let style = Style { history: true, ..style(args.utc) };
+    for incident in &found {
+        put(&shown(incident, args.output, &style))?;
+    }
+    if args.limit != 0 && found.len() == args.limit {
+        let more = reader.matching(&query)?.saturating_sub(found.len() as u64);
+        if more != 0 {
+            eprintln!("{more} older ones are not shown: -n 0 for all, or --since, --until");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One incident in the format asked for.
+pub fn shown(incident: &Incident, format: Format, style: &Style) -> Vec<u8> {
+    match format {
+        Format::Json => json::bytes(incident),
+        Format::Oneline => oneline::incident(incident, style),
+        Format::Human => human::incident(incident, style),
+    }
+}
+
+/// What to say where nothing matches: whether anybody was watching at all.
+pub fn nothing(reader: &Reader, query: &Query) -> Result<String> {
+    let any = reader.matching(&Query::default())?;
+    let mut text = match any {
+        0 => "nothing is recorded yet".to_owned(),
+        any => format!("none of {any} recorded incidents matches"),
+    };
+    let style = Style { history: true, ..style(false) };
+    if query.since.is_some() || query.until.is_some() {
+        let (since, until) = (query.since.unwrap_or(i64::MIN), query.until.unwrap_or(i64::MAX));
+        for gap in reader.gaps(since, until)?.iter().take(3) {
+            text.push_str(&format!("\n{}", human::gap(gap, &style)));
+        }
+    }
+    if let Some(began) = reader.began()?.filter(|began| query.until.is_some_and(|u| u < *began)) {
+        let began = style.time(crate::contract::Time(began));
+        text.push_str(&format!("\nrecording began only at {began}"));
+    }
+    Ok(text)
+}

@@ -1,0 +1,40 @@
+//! `whybus show ID`: one recorded incident.
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::list::shown;
+use crate::{
+    cli::Show,
+    failure::Failure,
+    output::{human::Style, oneline},
+    store::read::Reader,
+    writer::{put, style},
+};
+
+/// # Errors
+/// Where there is no history to read, or several incidents go by that id.
+pub fn run(args: &Show) -> Result<ExitCode> {
+    let reader = Reader::open(&args.state.state_dir)?;
+    let found = reader.by_id(&args.id)?;
+    let style = Style { history: true, ..style(args.output.utc) };
+    match found.as_slice() {
+        [] => {
+            eprintln!("no recorded incident has the id `{}`; `whybus list` shows ids", args.id);
+            Ok(ExitCode::FAILURE)
+        }
+        [incident] => {
+            put(&shown(incident, args.output.output, &style))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        several => {
+            let lines = several.iter().map(|incident| oneline::incident(incident, &style));
+            let lines = String::from_utf8_lossy(&lines.collect::<Vec<_>>().concat()).into_owned();
+            Err(Failure::usage(format!(
+                "`{}` is the start of several ids; give more of it:\n{}",
+                args.id,
+                lines.trim_end()
+            )))
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! `whybus stats`: recorded incidents counted, by what they have in common.
+use std::process::ExitCode;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::list;
+use crate::{
+    cli::{Format, Stats},
+    contract::{SCHEMA, Text, Time},
+    failure::Failure,
+    output::{escape::escape, human::Style, json::bytes},
+    store::{
+        query::{Column, Query},
+        read::{Counted, Reader},
+    },
+    writer::{put, style},
+};
+
+/// Tables, by the name they are printed under.
+const TABLES: [(&str, Column); 6] = [
+    ("cause", Column::Class),
+    ("file", Column::Path),
+    ("culprit", Column::ByComm),
+    ("victim", Column::Comm),
+    ("unit", Column::Unit),
+    ("container", Column::Container),
+];
+/// Spans that time is divided into, in seconds, with how they are called.
+const SPANS: [(i64, &str); 7] = [
+    (60, "minute"),
+    (600, "10 minutes"),
+    (3_600, "hour"),
+    (21_600, "6 hours"),
+    (86_400, "day"),
+    (604_800, "week"),
+    (2_592_000, "30 days"),
+];
+/// As many spans are shown, at most.
+const ROWS: i64 = 30;
+const SECOND: i64 = 1_000_000_000;
+/// Width of the longest bar.
+const BAR: u64 = 40;
+
+/// # Errors
+/// Where there is no history to read.
+pub fn run(args: &Stats) -> Result<ExitCode> {
+    let query = Query::of(&args.select).map_err(Failure::usage)?;
+    let reader = Reader::open(&args.state.state_dir)?;
+    let whole = reader.over_time(&query, i64::MAX)?;
+    let (Some(first), Some(last)) =
+        (whole.iter().map(|row| row.first).min(), whole.iter().map(|row| row.last).max())
+    else {
+        eprintln!("{}", list::nothing(&reader, &query)?);
+        return Ok(ExitCode::FAILURE);
+    };
+    let (seconds, span) = SPANS
+        .into_iter()
+        .find(|(seconds, _)| (last - first) / (seconds * SECOND) < ROWS)
+        .unwrap_or(SPANS[SPANS.len() - 1]);
+    let width = seconds * SECOND;
+    let mut tables = Vec::new();
+    for (name, column) in TABLES {
+        let rows = reader.count(&query, column, args.limit)?;
+        if !rows.is_empty() {
+            tables.push((name, rows));
+        }
+    }
+    let mut times = reader.over_time(&query, width)?;
+    for row in &mut times {
+        row.first -= row.first.rem_euclid(width);
+    }
+    let style = Style { history: true, ..style(args.output.utc) };
+    put(&match args.output.output {
+        Format::Json => as_json(&tables, &times, seconds),
+        Format::Oneline | Format::Human => {
+            let incidents: u64 = whole.iter().map(|row| row.incidents).sum();
+            let (first, last) = (style.time(Time(first)), style.time(Time(last)));
+            let plural = if incidents == 1 { "" } else { "s" };
+            let mut out = format!("{incidents} incident{plural}, {first} to {last}\n");
+            out.push_str(&as_text(&tables, &style));
+            out.push_str(&over_time(&times, span, &style));
+            out.into_bytes()
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn as_text(tables: &[(&str, Vec<Counted>)], style: &Style) -> String {
+    let mut out = String::new();
+    for (name, rows) in tables {
+        out.push_str(&format!("\n{}\n", style.paint("1", &format!("by {name}"))));
+        let names: Vec<String> = rows.iter().map(|row| escape(&row.name)).collect();
+        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        for (row, name) in rows.iter().zip(names) {
+            let last = style.time(Time(row.last));
+            let times = match row.times == row.incidents {
+                true => String::new(),
+                false => format!(", {} times in all", row.times),
+            };
+            out.push_str(&format!("{:>9}  {name:<width$}  last {last}{times}\n", row.incidents));
+        }
+    }
+    out
+}
+
+fn over_time(rows: &[Counted], span: &str, style: &Style) -> String {
+    let most = rows.iter().map(|row| row.incidents).max().unwrap_or(1);
+    let mut out = format!("\n{}\n", style.paint("1", &format!("over time, by {span}")));
+    for row in rows {
+        let bar = "#".repeat(usize::try_from((row.incidents * BAR).div_ceil(most)).unwrap_or(1));
+        let time = style.time(Time(row.first));
+        let time = time.get(..16).unwrap_or(&time).to_owned();
+        out.push_str(&format!("{:>9}  {time}  {bar}\n", row.incidents));
+    }
+    out
+}
+
+fn as_json(tables: &[(&str, Vec<Counted>)], times: &[Counted], seconds: i64) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (name, rows) in tables {
+        for row in rows {
+            out.extend(bytes(&line(name, json!(Text(row.name.clone())), row)));
+        }
+    }
+    for row in times {
+        let mut value = line("time", json!(Time(row.first)), row);
+        value["span_ns"] = (seconds * SECOND).into();
+        out.extend(bytes(&value));
+    }
+    out
+}
+
+fn line(by: &str, name: Value, row: &Counted) -> Value {
+    json!({
+        "schema": SCHEMA, "kind": "count", "by": by, "name": name,
+        "incidents": row.incidents, "times": row.times,
+        "first": Time(row.first), "last": Time(row.last),
+    })
+}

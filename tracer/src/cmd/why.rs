@@ -1,0 +1,141 @@
+//! `whybus why`: the story of a process or restart loop, from the history.
+use std::{collections::BTreeSet, process::ExitCode};
+
+use anyhow::Result;
+
+use super::list;
+use crate::{
+    cli::{Format, Why},
+    contract::Incident,
+    explain::story::{key, summary},
+    failure::Failure,
+    output::{
+        human::Style,
+        json,
+        story::{self, Story},
+    },
+    pipeline,
+    store::{
+        dir,
+        query::{Column, Condition, Kind, Query, selectors},
+        read::Reader,
+        write::Gap,
+    },
+    writer::{put, style},
+};
+
+/// Stories told at once; more are only counted.
+const STORIES: usize = 5;
+/// Ends of one story looked at for its spread and its causes.
+const LOOKED_AT: usize = 10_000;
+/// Gaps this close to a story may hide a part of it. Ns.
+const NEAR: i64 = 600_000_000_000;
+/// Names that look like a selector that matched nothing.
+const NEAREST: usize = 5;
+
+/// # Errors
+/// Where there is no history to read.
+pub fn run(args: &Why) -> Result<ExitCode> {
+    let query = Query::of(&args.select).map_err(Failure::usage)?;
+    let reader = Reader::open(&args.state.state_dir)?;
+    let Some((query, keys)) = selected(&reader, &query, args.selector.as_deref())? else {
+        let mut text = list::nothing(&reader, &query)?;
+        if let Some(selector) = &args.selector {
+            text = format!("nothing is recorded of `{selector}`; {text}");
+            let near = nearest(&reader, selector)?;
+            if !near.is_empty() {
+                text.push_str(&format!("\nnearest: {}", near.join(", ")));
+            }
+        }
+        eprintln!("{text}");
+        return Ok(ExitCode::FAILURE);
+    };
+    let style = Style { history: true, ..style(args.output.utc) };
+    let beat = dir::running(&args.state.state_dir);
+    for (i, key) in keys.iter().take(STORIES).enumerate() {
+        let of_it = Condition::Number(Column::Story, *key as i64);
+        let Some(focus) = reader.select(&query.and(of_it), 1)?.into_iter().next() else { continue };
+        let told = tell(&reader, &query, *key, focus)?;
+        let bytes = match args.output.output {
+            Format::Json => json::bytes(&story::json(&told)),
+            Format::Oneline => story::oneline(&told, &style),
+            Format::Human => {
+                let mut text = story::human(&told, &style);
+                if i != 0 {
+                    text.insert(0, b'\n');
+                }
+                text
+            }
+        };
+        put(&bytes)?;
+    }
+    if keys.len() > STORIES {
+        eprintln!(
+            "\n{} more stories match: narrow it by --since, --until, or a filter",
+            keys.len() - STORIES
+        );
+    }
+    if beat.is_none() && args.output.output == Format::Human {
+        eprintln!("\nno recorder is running now: what happens is not recorded");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The first reading of the selector that anything matches, and its stories, newest first.
+fn selected(
+    reader: &Reader,
+    query: &Query,
+    selector: Option<&str>,
+) -> Result<Option<(Query, Vec<u64>)>> {
+    let Some(selector) = selector else {
+        let keys = reader.stories(query)?;
+        return Ok((!keys.is_empty()).then(|| (query.clone(), keys)));
+    };
+    for condition in selectors(selector) {
+        let query = query.and(condition);
+        let keys = reader.stories(&query)?;
+        if !keys.is_empty() {
+            return Ok(Some((query, keys)));
+        }
+    }
+    let found = reader.by_id(selector)?;
+    let Some(incident) = found.first() else { return Ok(None) };
+    let keys: BTreeSet<u64> = found.iter().map(key).collect();
+    // That very incident, not the newest of its story.
+    let mut query = query.clone();
+    (query.since, query.until) = match found.as_slice() {
+        [_] => (None, Some(incident.time.0)),
+        _ => (query.since, query.until),
+    };
+    Ok(Some((query, keys.into_iter().collect())))
+}
+
+fn tell(reader: &Reader, query: &Query, key: u64, focus: Incident) -> Result<Story> {
+    let (deaths, incidents) = reader.story(key, query, LOOKED_AT)?;
+    let summary = summary(&deaths, incidents);
+    let now = pipeline::wall().saturating_add(pipeline::now() as i64);
+    let since = query.since.unwrap_or(summary.first - NEAR);
+    let until = query.until.unwrap_or((summary.last + NEAR).min(now));
+    let gaps: Vec<Gap> =
+        reader.gaps(since, until)?.into_iter().filter(|gap| gap.host == focus.host).collect();
+    Ok(Story { focus, summary, gaps })
+}
+
+/// Names in the history that look like `selector`.
+fn nearest(reader: &Reader, selector: &str) -> Result<Vec<String>> {
+    let mut near = Vec::new();
+    for kind in [Kind::Comm, Kind::Unit, Kind::Path] {
+        for name in reader.names(kind)?.into_values() {
+            let text = String::from_utf8_lossy(&name).into_owned();
+            let last = text.rsplit('/').next().unwrap_or(&text);
+            let part = selector.len() > 2 && text.contains(selector);
+            let score = if part { 1.0 } else { strsim::jaro_winkler(last, selector) };
+            if score > 0.75 {
+                near.push((score, crate::output::escape::escape(&name)));
+            }
+        }
+    }
+    near.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    near.dedup_by(|a, b| a.1 == b.1);
+    Ok(near.into_iter().take(NEAREST).map(|(_, name)| name).collect())
+}

@@ -1,0 +1,250 @@
+//! Who took a victim's place: the same program, started soon after by the same parent or in the same
+//! cgroup. Pure.
+use std::collections::VecDeque;
+
+use super::incident::{Incident, Restart};
+use crate::event::model::{Actor, Ancestor, Bytes, Death, InodeId, Start};
+
+/// How long after its end a process may be started again. Ns.
+pub const WINDOW: u64 = 600_000_000_000;
+/// How long a forked child may take to run another program. Ns.
+const FORKED: u64 = 200_000_000;
+/// Ends that wait for a restart.
+const ENDED: usize = 512;
+/// Starts that wait to be looked at.
+const STARTS: usize = 1_024;
+/// The root of the v2 hierarchy (fs/kernfs): everybody's cgroup where there are no others.
+const ROOT_CGROUP: u64 = 1;
+
+/// An end that may be followed by a restart.
+struct Ended {
+    id: String,
+    time: u64,
+    actor: Actor,
+    exe: Option<InodeId>,
+    /// As it was told last; `None` before.
+    told: Option<Box<Incident>>,
+    restart: Option<Restart>,
+}
+
+/// See the module.
+pub struct Restarts {
+    /// Whether starts are told at all.
+    watched: bool,
+    ended: VecDeque<Ended>,
+    starts: VecDeque<(u64, Start)>,
+}
+
+impl Restarts {
+    pub fn new(watched: bool) -> Self {
+        Self { watched, ended: VecDeque::new(), starts: VecDeque::new() }
+    }
+
+    /// Whether nothing waits to be looked at.
+    pub fn settled(&self) -> bool {
+        self.starts.is_empty()
+    }
+
+    /// The victim of incident `id` ended.
+    pub fn ended(&mut self, id: &str, death: &Death) {
+        if !self.watched {
+            return;
+        }
+        if self.ended.len() == ENDED {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(Ended {
+            id: id.to_owned(),
+            time: death.exit.time,
+            actor: death.actor.clone(),
+            exe: death.exe,
+            told: None,
+            restart: None,
+        });
+    }
+
+    /// An incident was told: what is learnt later will be told of it as it was then.
+    pub fn tell(&mut self, incident: &Incident) {
+        let waits = |ended: &&mut Ended| ended.id == incident.id && ended.restart.is_none();
+        if let Some(ended) = self.ended.iter_mut().rev().find(waits) {
+            ended.told = Some(Box::new(incident.clone()));
+        }
+    }
+
+    /// The restart of an incident's victim, if it was seen before the incident is told.
+    pub fn of(&self, id: &str) -> Option<Restart> {
+        self.ended.iter().rev().find(|ended| ended.id == id)?.restart.clone()
+    }
+
+    /// The incident as it was told last.
+    pub fn told(&mut self, id: &str) -> Option<Box<Incident>> {
+        self.ended.iter_mut().rev().find(|ended| ended.id == id)?.told.take()
+    }
+
+    /// A process runs a program, or was forked.
+    pub fn start(&mut self, time: u64, start: Start) {
+        let id = start.actor.task.id;
+        // What it was forked as does not matter any more.
+        self.starts.retain(|(_, earlier)| !earlier.forked || earlier.actor.task.id != id);
+        if self.starts.len() == STARTS {
+            self.starts.pop_front();
+        }
+        self.starts.push_back((time, start));
+    }
+
+    /// Restarts that are certain at `now`, by incident.
+    pub fn due(&mut self, now: u64) -> Vec<(String, Restart)> {
+        let Self { ended, starts, .. } = self;
+        let mut due = Vec::new();
+        starts.retain(|(time, start)| {
+            if start.forked && time.saturating_add(FORKED) > now {
+                return true;
+            }
+            if let Some(ended) = replaced(ended, *time, start) {
+                let restart = restart(ended, *time, start);
+                ended.restart = Some(restart.clone());
+                due.push((ended.id.clone(), restart));
+            }
+            false
+        });
+        ended.retain(|ended| ended.time.saturating_add(WINDOW) > now);
+        due
+    }
+}
+
+/// Whom a start replaces: of those that had the same arguments, or else of all, who ended first.
+fn replaced<'a>(ended: &'a mut VecDeque<Ended>, time: u64, start: &Start) -> Option<&'a mut Ended> {
+    let fits = |ended: &Ended| {
+        ended.restart.is_none()
+            && ended.time <= time
+            && time - ended.time <= WINDOW
+            && same_program(ended, start)
+            && same_place(&ended.actor, &start.actor)
+    };
+    let exact = ended.iter().position(|e| fits(e) && same_arguments(e, start) == Some(true));
+    let index = exact.or_else(|| ended.iter().position(fits))?;
+    ended.get_mut(index)
+}
+
+/// The same file; or, where it was replaced meanwhile, one of the same name with the same arguments.
+fn same_program(ended: &Ended, start: &Start) -> bool {
+    let (was, is) = (&ended.actor.task, &start.actor.task);
+    let same_file = ended.exe.is_some() && ended.exe == start.exe;
+    let arguments = same_arguments(ended, start);
+    let named = !start.forked && was.comm == is.comm && arguments == Some(true);
+    // An interpreter runs many programs: the first argument that is no option tells which.
+    let other = match (script(&ended.actor), script(&start.actor)) {
+        (Some(was), Some(is)) => was != is,
+        _ => false,
+    };
+    named || same_file && !other
+}
+
+/// The first argument, if it is no option.
+fn script(actor: &Actor) -> Option<&Bytes> {
+    actor.cmdline.as_ref()?.get(1).filter(|argument| !argument.starts_with(b"-"))
+}
+
+fn same_arguments(ended: &Ended, start: &Start) -> Option<bool> {
+    Some(ended.actor.cmdline.as_ref()? == start.actor.cmdline.as_ref()?)
+}
+
+/// The same parent, or the same cgroup.
+fn same_place(was: &Actor, is: &Actor) -> bool {
+    let parent = match (was.ancestors.first(), is.ancestors.first()) {
+        (Some(was), Some(is)) => was.id.same(is.id),
+        _ => false,
+    };
+    let cgroup = was.task.cgroup.filter(|id| *id != ROOT_CGROUP);
+    parent || cgroup.is_some() && cgroup == is.task.cgroup
+}
+
+fn restart(ended: &Ended, time: u64, start: &Start) -> Restart {
+    let by: Option<Ancestor> = start.actor.ancestors.first().cloned();
+    Restart {
+        id: start.actor.task.id,
+        time,
+        by,
+        forked: start.forked,
+        same_arguments: same_arguments(ended, start),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        correlate::rules::samples::death,
+        event::model::{Dev, ProcessId},
+    };
+
+    const S: u64 = 1_000_000_000;
+    const EXE: InodeId = InodeId { dev: Dev { major: 8, minor: 1 }, ino: 9, generation: 1 };
+
+    fn actor(tgid: u32, parent: u32, args: &[&str]) -> Actor {
+        let mut actor = death(0, 0).actor;
+        actor.task.id = ProcessId { tgid, start: u64::from(tgid) };
+        let id = ProcessId { tgid: parent, start: 7 };
+        actor.ancestors = vec![Ancestor { id, comm: b"sv".to_vec() }];
+        actor.cmdline = Some(args.iter().map(|arg| arg.as_bytes().to_vec()).collect());
+        actor
+    }
+
+    fn ended(restarts: &mut Restarts, id: &str, actor: Actor, time: u64) {
+        let death = Death { actor, exe: Some(EXE), ..death(time, 7) };
+        restarts.ended(id, &death);
+    }
+
+    fn start(actor: Actor, forked: bool) -> Start {
+        Start { actor, exe: Some(EXE), forked }
+    }
+
+    #[test]
+    fn the_same_parent_starts_the_same_program() {
+        let mut restarts = Restarts::new(true);
+        ended(&mut restarts, "a", actor(10, 5, &["geo", "-x"]), S);
+        restarts.start(2 * S, start(actor(11, 6, &["geo", "-x"]), false));
+        assert_eq!(restarts.due(2 * S), []);
+        restarts.start(3 * S, start(actor(12, 5, &["geo", "-x"]), false));
+        let due = restarts.due(3 * S);
+        assert_eq!((due[0].0.as_str(), due[0].1.id.tgid, due[0].1.time), ("a", 12, 3 * S));
+        // Once is enough.
+        restarts.start(4 * S, start(actor(13, 5, &["geo", "-x"]), false));
+        assert_eq!(restarts.due(4 * S), []);
+    }
+
+    #[test]
+    fn another_script_of_the_same_interpreter_is_none() {
+        let mut restarts = Restarts::new(true);
+        ended(&mut restarts, "a", actor(10, 5, &["python3", "a.py"]), S);
+        restarts.start(2 * S, start(actor(11, 5, &["python3", "b.py"]), false));
+        assert_eq!(restarts.due(2 * S), []);
+        restarts.start(3 * S, start(actor(12, 5, &["python3", "a.py", "--again"]), false));
+        assert_eq!(restarts.due(3 * S)[0].1.same_arguments, Some(false));
+    }
+
+    #[test]
+    fn a_fork_counts_unless_exec_follows() {
+        let mut restarts = Restarts::new(true);
+        ended(&mut restarts, "a", actor(10, 5, &["worker"]), S);
+        let mut child = actor(11, 5, &[]);
+        child.cmdline = None;
+        restarts.start(2 * S, start(child.clone(), true));
+        assert_eq!(restarts.due(2 * S), []);
+        let mut other = start(child.clone(), false);
+        other.exe = None;
+        restarts.start(2 * S + 1, other);
+        assert_eq!(restarts.due(4 * S), []);
+        restarts.start(5 * S, start(child, true));
+        assert_eq!(restarts.due(6 * S).len(), 1);
+    }
+
+    #[test]
+    fn later_than_the_window_is_no_restart() {
+        let mut restarts = Restarts::new(true);
+        ended(&mut restarts, "a", actor(10, 5, &["geo"]), S);
+        let late = S + WINDOW + 1;
+        restarts.start(late, start(actor(11, 5, &["geo"]), false));
+        assert_eq!(restarts.due(late), []);
+    }
+}

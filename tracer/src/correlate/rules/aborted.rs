@@ -1,0 +1,28 @@
+//! It raised SIGABRT itself: abort(3), a failed assert(3), an uncaught C++ exception.
+use super::{Class, Confidence, Evidence, Verdict};
+use crate::event::signals::SIGABRT;
+
+const ADVICE: &str = "its last lines on standard error say why (assert, malloc and uncaught exceptions \
+                      write there before they abort); a core dump has the stack";
+
+pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+    let death = evidence.death?;
+    let signal = evidence.signal.filter(|signal| signal.number == SIGABRT)?;
+    let own = signal.sender.task.id.same(death.exit.id);
+    let summary = "it gave up by itself: abort(3), as a failed assert(3) or malloc(3) calls it";
+    own.then(|| Verdict::new(Class::Aborted, Confidence::Proven, summary, ADVICE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{samples::*, *};
+
+    #[test]
+    fn only_its_own_abort_is_one() {
+        let death = death(9, 6);
+        let mut signal = Signal { number: 6, ..signal(-6) };
+        assert_eq!(judge(&of_death(&death, Some(&signal))).class, Class::Sent);
+        signal.sender = death.actor.clone();
+        assert_eq!(judge(&of_death(&death, Some(&signal))).class, Class::Aborted);
+    }
+}

@@ -1,0 +1,46 @@
+//! A signal that the process brought upon itself by what it executed: SIGSEGV and its kin.
+use super::{Class, Confidence, Evidence, Verdict};
+
+const ADVICE: &str = "the function and library named are where it failed; a core dump (coredumpctl, or \
+                      ulimit -c unlimited) has the whole stack";
+
+pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+    evidence.death?;
+    let signal = evidence.signal.filter(|signal| signal.forced && signal.number != 9)?;
+    let address = signal.address;
+    let what = match (signal.number, signal.code) {
+        (11, 1) if address < 4096 => {
+            format!("it used address {address:#x}: a null pointer, most likely")
+        }
+        (11, 1) => format!("it used address {address:#x}, where nothing is mapped"),
+        (11, 2) => format!(
+            "it used address {address:#x} in a way its mapping forbids: read-only, not executable, \
+             or a guard page (a stack that overflowed)"
+        ),
+        (11, 0x80) => "it used an address that cannot be: a damaged pointer".to_owned(),
+        (11, code) => format!("a memory access failed at address {address:#x}, si_code {code}"),
+        (4, _) => format!("the instruction at {address:#x} is none this CPU executes"),
+        (8, 1) => "it divided an integer by zero".to_owned(),
+        (8, code) => format!("an arithmetic operation failed, si_code {code}"),
+        (31, _) => "its seccomp filter forbids the system call it made".to_owned(),
+        (5, _) => "it ran into a breakpoint or trap instruction, and nobody debugs it".to_owned(),
+        (number, code) => {
+            format!("signal {number} with si_code {code}, raised by what it executed")
+        }
+    };
+    Some(Verdict::new(Class::Signal, Confidence::Proven, what, ADVICE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{samples::*, *};
+
+    #[test]
+    fn a_fault_of_its_own_is_no_kill() {
+        let death = death(9, 11);
+        let signal = Signal { number: 11, forced: true, ..signal(1) };
+        let verdict = judge(&of_death(&death, Some(&signal)));
+        assert_eq!((verdict.class, verdict.confidence), (Class::Signal, Confidence::Proven));
+        assert!(verdict.summary.contains("null pointer"), "{}", verdict.summary);
+    }
+}

@@ -1,0 +1,32 @@
+//! No signal at all: it ended itself with a status other than 0.
+use super::{Class, Confidence, Evidence, Verdict};
+use crate::output::format::duration;
+
+const ADVICE: &str = "no signal was involved: its own output says why, or strace(1) of its last system \
+                      calls";
+
+pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+    let death = evidence.death?;
+    if evidence.signal.is_some() || death.exit.code & 0x7f != 0 {
+        return None;
+    }
+    let status = death.exit.code >> 8 & 0xff;
+    let after = match death.exit.id.start {
+        0 => String::new(),
+        start => format!(", {} after its start", duration(death.exit.time.saturating_sub(start))),
+    };
+    let summary = format!("it called exit({status}) by itself{after}");
+    Some(Verdict::new(Class::Exited, Confidence::Proven, summary, ADVICE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{samples::*, *};
+
+    #[test]
+    fn a_status_is_no_signal() {
+        let verdict = judge(&of_death(&death(3_000_000_000, 1 << 8), None));
+        assert_eq!(verdict.class, Class::Exited);
+        assert_eq!(verdict.summary, "it called exit(1) by itself, 2.0 s after its start");
+    }
+}

@@ -1,0 +1,103 @@
+//! Signals by name. Pure.
+
+/// Those that end a process unless it handles them, as far as they can be recorded.
+const NAMES: [(&str, i32); 13] = [
+    ("SIGHUP", 1),
+    ("SIGINT", 2),
+    ("SIGQUIT", 3),
+    ("SIGILL", 4),
+    ("SIGTRAP", 5),
+    ("SIGABRT", 6),
+    ("SIGBUS", 7),
+    ("SIGFPE", 8),
+    ("SIGKILL", 9),
+    ("SIGSEGV", 11),
+    ("SIGPIPE", 13),
+    ("SIGTERM", 15),
+    ("SIGSYS", 31),
+];
+
+pub const SIGABRT: i32 = 6;
+pub const SIGBUS: i32 = 7;
+pub const SIGKILL: i32 = 9;
+
+/// What a recorder watches unless told otherwise: faults and traps, abort(3), and who kills whom.
+pub const RECORDED: [i32; 9] = [4, 5, SIGABRT, SIGBUS, 8, SIGKILL, 11, 15, 31];
+
+/// `SIGSEGV` for 11; real-time signals and the like by number.
+pub fn name(number: i32) -> String {
+    match NAMES.iter().find(|(_, known)| *known == number) {
+        Some((name, _)) => (*name).to_owned(),
+        None => format!("signal {number}"),
+    }
+}
+
+/// `SIGSEGV`, `segv` or `11`.
+///
+/// # Errors
+/// Where it names none that can be recorded.
+pub fn parse(text: &str) -> Result<i32, String> {
+    let upper = text.to_ascii_uppercase();
+    let bare = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let known = NAMES.iter().find(|(name, number)| {
+        name.strip_prefix("SIG") == Some(bare) || text.parse() == Ok(*number)
+    });
+    known.map(|(_, number)| *number).ok_or_else(|| {
+        let names: Vec<String> =
+            NAMES.iter().map(|(name, _)| name[3..].to_ascii_lowercase()).collect();
+        format!("no signal that can be recorded; there are {}", names.join(", "))
+    })
+}
+
+/// As a mask, `1 << number`.
+pub fn mask(signals: &[i32]) -> u32 {
+    signals.iter().fold(0, |mask, number| mask | 1 << (number & 31))
+}
+
+/// What `si_code` means with this signal (include/uapi/asm-generic/siginfo.h).
+pub fn code_name(signal: i32, code: i32) -> Option<&'static str> {
+    Some(match (signal, code) {
+        (_, 0) => "SI_USER",
+        (_, -1) => "SI_QUEUE",
+        (_, -6) => "SI_TKILL",
+        (_, 0x80) => "SI_KERNEL",
+        (SIGBUS, 1) => "BUS_ADRALN",
+        (SIGBUS, 2) => "BUS_ADRERR",
+        (SIGBUS, 3) => "BUS_OBJERR",
+        (SIGBUS, 4) => "BUS_MCEERR_AR",
+        (SIGBUS, 5) => "BUS_MCEERR_AO",
+        (11, 1) => "SEGV_MAPERR",
+        (11, 2) => "SEGV_ACCERR",
+        (11, 3) => "SEGV_BNDERR",
+        (11, 4) => "SEGV_PKUERR",
+        (4, 1) => "ILL_ILLOPC",
+        (4, 2) => "ILL_ILLOPN",
+        (4, 4) => "ILL_ILLTRP",
+        (4, 5) => "ILL_PRVOPC",
+        (8, 1) => "FPE_INTDIV",
+        (8, 2) => "FPE_INTOVF",
+        (8, 3) => "FPE_FLTDIV",
+        (8, 7) => "FPE_FLTINV",
+        (5, 1) => "TRAP_BRKPT",
+        (5, 2) => "TRAP_TRACE",
+        (31, 1) => "SYS_SECCOMP",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers() {
+        for text in ["SIGSEGV", "segv", "11"] {
+            assert_eq!(parse(text), Ok(11));
+        }
+        for text in ["", "0", "SIG", "chld", "99", "-7"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        assert_eq!((name(7), name(34)), ("SIGBUS".to_owned(), "signal 34".to_owned()));
+        assert_eq!(mask(&[7, 11]), 0x880);
+    }
+}

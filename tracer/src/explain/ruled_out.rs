@@ -1,0 +1,131 @@
+//! What it was not, and by which evidence: theories cost more time than causes.
+use serde::Serialize;
+
+use crate::{
+    contract::Incident,
+    correlate::{incident::Outcome, rules::Class},
+    output::human::who,
+};
+
+/// A theory that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RuledOut {
+    pub theory: &'static str,
+    pub because: String,
+}
+
+/// Every usual theory that the evidence speaks against; none where the incident is incomplete in a
+/// way that may hide it.
+pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
+    let class = incident.cause.class;
+    let ended = incident.exit.is_some();
+    let mut out = Vec::new();
+    let mut not = |theory, because: String| out.push(RuledOut { theory, because });
+    if ended && class != Class::OomKilled {
+        not(
+            "the OOM killer",
+            match incident.oom_kills {
+                Some(0) => "no OOM kill in this boot".to_owned(),
+                Some(count) => format!(
+                    "it did not choose this process (oom_mm is not set); its {count} OOM kills of \
+                     this boot were others"
+                ),
+                None => "the kernel had not marked it as a victim (oom_mm is not set)".to_owned(),
+            },
+        );
+    }
+    let sender = incident.cause.culprit.as_ref().filter(|_| class == Class::Sent);
+    let own = sender.is_some_and(|by| by.pid == incident.victim.pid);
+    let parent = incident.victim.ancestors.first();
+    let by_parent = sender.zip(parent).is_some_and(|(by, parent)| by.pid == parent.pid);
+    let source = match class {
+        Class::OomKilled => Some("the kernel sent the signal on its own".to_owned()),
+        Class::Exited => Some("no signal ended it".to_owned()),
+        Class::Aborted => Some("it sent itself the signal".to_owned()),
+        Class::Sent if own => Some("it sent itself the signal".to_owned()),
+        Class::Sent => sender.map(|by| format!("the signal came from {}", who(by))),
+        Class::Unknown => None,
+        _ if incident.outcome == Outcome::Efault => None,
+        _ => Some("the signal came from its own fault".to_owned()),
+    };
+    if let Some(source) = &source {
+        if !by_parent {
+            let theory = match parent {
+                Some(_) => "killed by its parent",
+                None => "killed by another process",
+            };
+            not(theory, source.clone());
+        }
+        if class != Class::Sent || own {
+            not("killed by anybody else", source.clone());
+        }
+    }
+    if ended && !matches!(class, Class::Exited | Class::Aborted) {
+        let signal = incident.exit.as_ref().and_then(|exit| exit.signal);
+        match (signal, incident.outcome) {
+            (Some(_), _) => not(
+                "a call of exit(3), by itself or a library",
+                "a signal ended it: there is no exit status".to_owned(),
+            ),
+            (None, Outcome::Exited) => not(
+                "a plain exit(3)",
+                format!("a handler called it because of {}", incident.signal_name()),
+            ),
+            _ => {}
+        }
+    }
+    let other = matches!(class, Class::Sent | Class::OomKilled | Class::Exited | Class::Aborted);
+    if ended && other && !own {
+        not(
+            "a crash (SIGSEGV, SIGBUS, SIGILL, SIGFPE)",
+            "it got no such signal in the two seconds before".to_owned(),
+        );
+    }
+    if matches!(class, Class::Exited) {
+        not(
+            "a broken pipe",
+            "SIGPIPE would have ended it by a signal; a write that failed with EPIPE may still be \
+             why it called exit"
+                .to_owned(),
+        );
+    }
+    if class == Class::MappedPastEnd && incident.complete {
+        not("truncated by somebody", "nobody shrank the file while it was watched".to_owned());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explain::samples::incident;
+
+    fn theories(incident: &Incident) -> Vec<&'static str> {
+        ruled_out(incident).iter().map(|out| out.theory).collect()
+    }
+
+    #[test]
+    fn what_happened_is_not_ruled_out() {
+        let sent = incident(Class::Sent, 9);
+        assert!(!theories(&sent).contains(&"killed by its parent"), "the parent did it");
+        let oom = incident(Class::OomKilled, 9);
+        assert!(!theories(&oom).contains(&"the OOM killer"));
+        let exited = incident(Class::Exited, 0);
+        assert!(!theories(&exited).contains(&"a call of exit(3), by itself or a library"));
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_ruled_out() {
+        let unknown = incident(Class::Unknown, 9);
+        assert!(!theories(&unknown).iter().any(|theory| theory.starts_with("killed")));
+    }
+
+    #[test]
+    fn the_count_of_oom_kills_is_the_evidence() {
+        let mut crash = incident(Class::Signal, 11);
+        crash.oom_kills = Some(0);
+        assert_eq!(ruled_out(&crash)[0].because, "no OOM kill in this boot");
+        crash.oom_kills = Some(3);
+        assert!(ruled_out(&crash)[0].because.contains("3 OOM kills"));
+    }
+}

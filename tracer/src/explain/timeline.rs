@@ -1,0 +1,98 @@
+//! One incident in the order of what happened.
+use crate::{
+    contract::{Incident, Time},
+    correlate::{incident::Outcome, rules::Class},
+    event::signals,
+    output::{
+        escape::escape,
+        format::size,
+        human::{arguments, who},
+    },
+};
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub time: Time,
+    /// `start`, `shrink`, `fault`, `signal`, `exit` or `restart`.
+    pub kind: &'static str,
+    /// A sentence; names are escaped.
+    pub text: String,
+}
+
+/// What happened, oldest first. The order is that of the kernel's clock since boot, whatever the wall
+/// clock did meanwhile: all times of one incident were made from it by the same difference.
+pub fn steps(incident: &Incident) -> Vec<Step> {
+    let victim = who(&incident.victim);
+    let mut steps = Vec::new();
+    let mut step = |time: Time, kind, text: String| steps.push(Step { time, kind, text });
+    if let Some(start) = incident.victim.start_time {
+        let by = incident.victim.ancestors.first();
+        let by =
+            by.map_or_else(String::new, |by| format!(" by {}[{}]", escape(&by.comm.0), by.pid));
+        step(start, "start", format!("{victim} is started{by}: {}", arguments(&incident.victim)));
+    }
+    let cause = &incident.cause;
+    let path = incident.file.as_ref().and_then(|file| file.path.as_ref());
+    let path = path.map_or_else(|| "its file".to_owned(), |path| escape(&path.0));
+    if let Some((time, (old, new))) = cause.time.zip(cause.old_size.zip(cause.new_size)) {
+        let by = cause.culprit.as_ref().map_or_else(|| "somebody elsewhere".to_owned(), who);
+        let how = cause.how.as_deref().unwrap_or("a way we do not know");
+        let (old, new) = (size(old), size(new));
+        step(time, "shrink", format!("{by} shrinks {path}: {old} → {new} by {how}"));
+    }
+    if let Some(fault) = &incident.fault {
+        let does = match fault.access.as_deref() {
+            Some("read") => "reads",
+            Some("write") => "writes",
+            Some("exec") => "executes",
+            _ => "touches",
+        };
+        let what = match (fault.file_offset, &incident.file) {
+            (Some(offset), Some(file)) => {
+                format!("{path} at {}; the file has {}", size(offset), size(file.size))
+            }
+            _ => match &fault.mapping {
+                Some(mapping) => escape(&mapping.0),
+                None => format!("address {:#x}", fault.address.0),
+            },
+        };
+        step(incident.time, "fault", format!("{victim} {does} {what}"));
+    }
+    if let Some(signal) = &incident.signal {
+        let code = signal.code_name.as_ref().map_or_else(String::new, |name| format!(" ({name})"));
+        let name = &signal.name;
+        let text = match (cause.class, &cause.culprit) {
+            (Class::Sent, Some(by)) if by.pid != incident.victim.pid => {
+                format!("{} sends {name}{code} to {victim}", who(by))
+            }
+            (Class::OomKilled, Some(by)) => {
+                format!("{} asks for memory; the OOM killer sends {name} to {victim}", who(by))
+            }
+            (Class::OomKilled, None) => format!("the OOM killer sends {name} to {victim}"),
+            (Class::Sent | Class::Aborted, _) => format!("{victim} sends itself {name}{code}"),
+            _ => format!("{victim} gets {name}{code}"),
+        };
+        step(incident.time, "signal", text);
+    }
+    if let Some(exit) = &incident.exit {
+        let handled = incident.outcome == Outcome::Exited && incident.signal.is_some();
+        let by = if handled { "its handler ends it" } else { "it ends" };
+        let text = match (exit.signal, exit.code) {
+            (Some(number), _) => {
+                let core = if exit.core { " (core dumped)" } else { "" };
+                format!("{by} by {}{core}: 128 + {number} in a shell", signals::name(number as i32))
+            }
+            (None, code) => format!("{by} with status {}", code.unwrap_or(0)),
+        };
+        step(exit.time, "exit", text);
+    }
+    if let Some(restart) = &incident.restart {
+        let by = restart.by.as_ref();
+        let by =
+            by.map_or_else(String::new, |by| format!(" by {}[{}]", escape(&by.comm.0), by.pid));
+        step(restart.time, "restart", format!("it is started again as pid {}{by}", restart.pid));
+    }
+    steps.sort_by_key(|step| step.time);
+    steps
+}

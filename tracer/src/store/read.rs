@@ -1,0 +1,523 @@
+//! Reading a history: without privilege beyond the group's, whether a recorder runs or not.
+use std::{collections::HashMap, path::Path, time::Duration};
+
+use anyhow::Result;
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, params, params_from_iter, types::Value};
+
+use super::{
+    dir,
+    query::{Column, Condition, Kind, Query},
+    schema::{APPLICATION, VERSION},
+    write::{Gap, uuid},
+};
+use crate::{
+    contract::{Incident, Run, SCHEMA, Time},
+    explain::story::Death,
+    failure::Failure,
+};
+
+/// A history that is open for reading.
+pub struct Reader {
+    db: Connection,
+}
+
+/// A condition with its names looked up: the column is one of these.
+struct Allowed {
+    column: &'static str,
+    values: Vec<i64>,
+}
+
+/// One row of a table of [`Reader::count`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    pub name: Vec<u8>,
+    /// Incidents, and how often they happened.
+    pub incidents: u64,
+    pub times: u64,
+    /// Ns since the epoch.
+    pub first: i64,
+    pub last: i64,
+}
+
+impl Reader {
+    /// # Errors
+    /// Where there is no history, it may not be read, or it cannot be.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let path = dir::history(dir);
+        let shown = path.display();
+        if let Err(error) = std::fs::File::open(&path) {
+            return Err(match error.kind() {
+                std::io::ErrorKind::NotFound => Failure::usage(format!(
+                    "there is no history in {}: nothing was recorded there; start one by `sudo whybus \
+                     record`, or name its directory by --state-dir",
+                    dir.display()
+                )),
+                std::io::ErrorKind::PermissionDenied => Failure::privilege(format!(
+                    "reading {shown}: {error}; its group may read it (ls -ld {}): join that group, or \
+                     run this as root",
+                    dir.display()
+                )),
+                _ => Failure::usage(format!("reading {shown}: {error}")),
+            });
+        }
+        let db = connect(&path).map_err(|error| {
+            let code = error.sqlite_error_code();
+            Failure::usage(match code {
+                Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => format!(
+                    "{shown} is damaged ({error}); the next `whybus record` sets it aside and begins a \
+                     new one, and `sqlite3 … .recover` may save what is in it"
+                ),
+                _ => format!("reading {shown}: {error}"),
+            })
+        })?;
+        let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let application: i64 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        if version == 0 {
+            return Err(Failure::usage(format!(
+                "{shown} is empty: a recorder has made it and not written yet; try again"
+            )));
+        }
+        if application != APPLICATION || version > VERSION {
+            return Err(Failure::usage(format!(
+                "{shown} is of version {version}, and this whybus reads up to {VERSION}: upgrade \
+                 whybus"
+            )));
+        }
+        Ok(Self { db })
+    }
+
+    /// The newest `limit` incidents that match, newest first; all of them if it is 0.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn select(&self, query: &Query, limit: usize) -> Result<Vec<Incident>> {
+        let Some(allowed) = self.allowed(query)? else { return Ok(Vec::new()) };
+        let limit = if limit == 0 { i64::MAX } else { limit as i64 };
+        let rows = self.found(query, &allowed, limit)?;
+        rows.iter().map(|seq| self.body(*seq)).filter_map(Result::transpose).collect()
+    }
+
+    /// Hands every incident that matches to `take`, oldest first.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read, or `take` fails.
+    pub fn each(&self, query: &Query, mut take: impl FnMut(Incident) -> Result<()>) -> Result<()> {
+        let Some(allowed) = self.allowed(query)? else { return Ok(()) };
+        let (condition, values) = condition(query, &allowed, usize::MAX);
+        let sql = format!("SELECT body FROM incident WHERE {condition} ORDER BY time, seq");
+        let mut statement = self.db.prepare(&sql)?;
+        let mut rows = statement.query(params_from_iter(values))?;
+        while let Some(row) = rows.next()? {
+            if let Some(incident) = parse(row)? {
+                take(incident)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many match.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn matching(&self, query: &Query) -> Result<u64> {
+        let Some(allowed) = self.allowed(query)? else { return Ok(0) };
+        let (condition, values) = condition(query, &allowed, usize::MAX);
+        let sql = format!("SELECT count(*) FROM incident WHERE {condition}");
+        Ok(self.db.query_row(&sql, params_from_iter(values), |row| row.get(0))?)
+    }
+
+    /// The incident of this id, or those whose short form starts with it.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn by_id(&self, id: &str) -> Result<Vec<Incident>> {
+        let digits: String = id.chars().filter(|c| *c != '-').collect();
+        let hex = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit());
+        if !hex || digits.len() > 32 {
+            return Ok(Vec::new());
+        }
+        let seqs: Vec<i64> = if digits.len() == 32 {
+            let mut statement = self.db.prepare("SELECT seq FROM incident WHERE id = ?1")?;
+            let rows = statement.query_map([uuid(id)], |row| row.get(0))?;
+            rows.collect::<rusqlite::Result<_>>()?
+        } else if (4..=12).contains(&digits.len()) {
+            let shift = 4 * (12 - digits.len());
+            let first = i64::from_str_radix(&digits, 16)? << shift;
+            let mut statement = self
+                .db
+                .prepare("SELECT seq FROM incident WHERE short BETWEEN ?1 AND ?2 LIMIT 10")?;
+            let last = first + (1_i64 << shift) - 1;
+            let rows = statement.query_map([first, last], |row| row.get(0))?;
+            rows.collect::<rusqlite::Result<_>>()?
+        } else {
+            Vec::new()
+        };
+        seqs.iter().map(|seq| self.body(*seq)).filter_map(Result::transpose).collect()
+    }
+
+    /// The stories of the newest incidents that match, the newest first.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn stories(&self, query: &Query) -> Result<Vec<u64>> {
+        /// Incidents looked at for their stories.
+        const LOOKED_AT: i64 = 2_000;
+        let Some(allowed) = self.allowed(query)? else { return Ok(Vec::new()) };
+        let mut statement = self.db.prepare_cached("SELECT story FROM incident WHERE seq = ?1")?;
+        let mut stories = Vec::new();
+        for seq in self.found(query, &allowed, LOOKED_AT)? {
+            let key = statement.query_row([seq], |row| row.get::<_, i64>(0))? as u64;
+            if !stories.contains(&key) {
+                stories.push(key);
+            }
+        }
+        Ok(stories)
+    }
+
+    /// How the newest `limit` of one story ended, oldest first, and how many there are.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn story(&self, key: u64, query: &Query, limit: usize) -> Result<(Vec<Death>, u64)> {
+        let (since, until) = range(query);
+        let classes = self.names(Kind::Class)?;
+        let mut statement = self.db.prepare_cached(
+            "SELECT time, class, status, times, restart_ns FROM incident
+             WHERE story = ?1 AND time BETWEEN ?2 AND ?3 ORDER BY time DESC LIMIT ?4",
+        )?;
+        let rows = statement.query_map(params![key as i64, since, until, limit as i64], |row| {
+            let class: i64 = row.get(1)?;
+            let class = classes.get(&class).cloned().unwrap_or_default();
+            Ok(Death {
+                time: row.get(0)?,
+                class: String::from_utf8_lossy(&class).into_owned(),
+                status: row.get(2)?,
+                times: row.get::<_, i64>(3)?.unsigned_abs(),
+                restart_ns: row.get::<_, Option<i64>>(4)?.map(i64::unsigned_abs),
+            })
+        })?;
+        let mut deaths: Vec<Death> = rows.collect::<rusqlite::Result<_>>()?;
+        deaths.reverse();
+        let count = self.db.query_row(
+            "SELECT count(*) FROM incident WHERE story = ?1 AND time BETWEEN ?2 AND ?3",
+            params![key as i64, since, until],
+            |row| row.get(0),
+        )?;
+        Ok((deaths, count))
+    }
+
+    /// Gaps that touch a range of times (ns since the epoch), the latest first.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn gaps(&self, since: i64, until: i64) -> Result<Vec<Gap>> {
+        let mut statement = self.db.prepare(
+            "SELECT host, boot_id, since, until, why, lost FROM gap JOIN boot ON boot.id = gap.boot
+             WHERE until >= ?1 AND since <= ?2 ORDER BY until DESC LIMIT 100",
+        )?;
+        let rows = statement.query_map([since, until], |row| {
+            Ok(Gap {
+                host: row.get(0)?,
+                boot_id: row.get(1)?,
+                since: row.get(2)?,
+                until: row.get(3)?,
+                why: row.get(4)?,
+                lost: row.get::<_, Option<i64>>(5)?.map(i64::unsigned_abs),
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Runs of recorders, oldest first.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn runs(&self) -> Result<Vec<Run>> {
+        let mut statement = self.db.prepare(
+            "SELECT host, boot_id, pid, since, until FROM watch JOIN boot ON boot.id = watch.boot
+             ORDER BY since",
+        )?;
+        let rows = statement.query_map([], |row| {
+            Ok(Run {
+                schema: SCHEMA,
+                kind: "run".to_owned(),
+                host: row.get(0)?,
+                boot_id: row.get(1)?,
+                pid: row.get(2)?,
+                since: Time(row.get(3)?),
+                until: row.get::<_, Option<i64>>(4)?.map(Time),
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// When watching began, by the oldest run of a recorder. Ns since the epoch.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn began(&self) -> Result<Option<i64>> {
+        Ok(self.db.query_row("SELECT min(since) FROM watch", [], |row| row.get(0))?)
+    }
+
+    /// How often each name occurs among those that match, the most frequent first.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn count(&self, query: &Query, column: Column, limit: usize) -> Result<Vec<Counted>> {
+        let Some(allowed) = self.allowed(query)? else { return Ok(Vec::new()) };
+        let (condition, values) = condition(query, &allowed, usize::MAX);
+        let column = column.name();
+        let sql = format!(
+            "SELECT (SELECT text FROM name WHERE id = {column}), count(*), sum(times), min(time),
+                 max(time)
+             FROM incident WHERE {condition} AND {column} IS NOT NULL
+             GROUP BY {column} ORDER BY 2 DESC, 5 DESC LIMIT {limit}"
+        );
+        self.counted(&sql, values)
+    }
+
+    /// How often something happened in each span of `width` ns, oldest first. The name is the start.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn over_time(&self, query: &Query, width: i64) -> Result<Vec<Counted>> {
+        let Some(allowed) = self.allowed(query)? else { return Ok(Vec::new()) };
+        let (condition, values) = condition(query, &allowed, usize::MAX);
+        let sql = format!(
+            "SELECT CAST('' AS BLOB), count(*), sum(times), min(time), max(time)
+             FROM incident WHERE {condition} GROUP BY time / {width} ORDER BY 4"
+        );
+        self.counted(&sql, values)
+    }
+
+    fn counted(&self, sql: &str, values: Vec<Value>) -> Result<Vec<Counted>> {
+        let mut statement = self.db.prepare(sql)?;
+        let rows = statement.query_map(params_from_iter(values), |row| {
+            Ok(Counted {
+                name: row.get::<_, Option<Vec<u8>>>(0)?.unwrap_or_default(),
+                incidents: row.get(1)?,
+                times: row.get::<_, i64>(2)?.unsigned_abs(),
+                first: row.get(3)?,
+                last: row.get(4)?,
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The names of one kind, by number.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn names(&self, kind: Kind) -> Result<HashMap<i64, Vec<u8>>> {
+        let mut statement = self.db.prepare_cached("SELECT id, text FROM name WHERE kind = ?1")?;
+        let rows = statement.query_map([kind as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn body(&self, seq: i64) -> Result<Option<Incident>> {
+        let mut statement = self.db.prepare_cached("SELECT body FROM incident WHERE seq = ?1")?;
+        let mut rows = statement.query([seq])?;
+        match rows.next()? {
+            Some(row) => parse(row),
+            None => Ok(None),
+        }
+    }
+
+    /// The conditions with their names looked up; `None` if nothing can match.
+    fn allowed(&self, query: &Query) -> Result<Option<Vec<Allowed>>> {
+        let mut allowed = Vec::new();
+        for condition in &query.conditions {
+            let one = match condition {
+                Condition::Number(column, value) => {
+                    Allowed { column: column.name(), values: vec![*value] }
+                }
+                Condition::Host(host) => {
+                    let mut statement = self.db.prepare("SELECT id FROM boot WHERE host = ?1")?;
+                    let rows = statement.query_map([host], |row| row.get(0))?;
+                    let values = rows.collect::<rusqlite::Result<_>>()?;
+                    Allowed { column: Column::Boot.name(), values }
+                }
+                Condition::Name(column, kind, pattern) => {
+                    let values = self.matched(*kind, pattern)?;
+                    Allowed { column: column.name(), values }
+                }
+            };
+            if one.values.is_empty() {
+                return Ok(None);
+            }
+            allowed.push(one);
+        }
+        Ok(Some(allowed))
+    }
+
+    /// The names that match.
+    fn matched(&self, kind: Kind, pattern: &super::query::Pattern) -> Result<Vec<i64>> {
+        if let Some(text) = pattern.exact() {
+            let mut statement =
+                self.db.prepare_cached("SELECT id FROM name WHERE kind = ?1 AND text = ?2")?;
+            let rows =
+                statement.query_map(params![kind as i64, text.as_bytes()], |row| row.get(0))?;
+            return Ok(rows.collect::<rusqlite::Result<_>>()?);
+        }
+        let mut statement = self.db.prepare_cached("SELECT id, text FROM name WHERE kind = ?1")?;
+        let mut rows = statement.query([kind as i64])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let text = row.get_ref(1)?.as_blob().unwrap_or_default();
+            if pattern.matches(text) {
+                found.push(row.get(0)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The newest rows that match, newest first. One condition drives, the one that fewest rows
+    /// fulfil; its index gives them by time.
+    fn found(&self, query: &Query, allowed: &[Allowed], limit: i64) -> Result<Vec<i64>> {
+        /// Counting goes no further: more is many.
+        const MANY: u64 = 5_000;
+        let (since, until) = range(query);
+        let mut driver = None;
+        for (i, one) in allowed.iter().enumerate() {
+            let count = if allowed.len() == 1 { 0 } else { self.fulfil(one, since, until, MANY)? };
+            if driver.is_none_or(|(_, least)| count < least) {
+                driver = Some((i, count));
+            }
+        }
+        let driver = driver.map_or(usize::MAX, |(i, _)| i);
+        let (condition, values) = condition(query, allowed, driver);
+        let mut rows: Vec<(i64, i64)> = Vec::new();
+        let mut take = |sql: &str, first: Option<i64>| -> Result<()> {
+            let mut statement = self.db.prepare_cached(sql)?;
+            let all = first.map(Value::Integer).into_iter().chain(values.iter().cloned());
+            let found =
+                statement.query_map(params_from_iter(all), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            for row in found {
+                rows.push(row?);
+            }
+            Ok(())
+        };
+        match allowed.get(driver) {
+            None => {
+                let sql = format!(
+                    "SELECT time, seq FROM incident WHERE {condition} ORDER BY time DESC LIMIT {limit}"
+                );
+                take(&sql, None)?;
+            }
+            Some(one) => {
+                let column = one.column;
+                let sql = format!(
+                    "SELECT time, seq FROM incident WHERE {column} = ? AND {condition}
+                     ORDER BY time DESC LIMIT {limit}"
+                );
+                for value in self.latest(one, query, limit, allowed.len() == 1)? {
+                    take(&sql, Some(value))?;
+                }
+            }
+        }
+        rows.sort_unstable_by(|a, b| b.cmp(a));
+        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(rows.into_iter().map(|(_, seq)| seq).collect())
+    }
+
+    /// Values of which there are any, those with the newest first. If this is `alone` the only
+    /// condition, only the first `limit` can have one among the newest `limit`.
+    fn latest(&self, one: &Allowed, query: &Query, limit: i64, alone: bool) -> Result<Vec<i64>> {
+        let (since, until) = range(query);
+        let column = one.column;
+        let sql = format!(
+            "SELECT max(time) FROM incident WHERE {column} = ?1 AND time BETWEEN ?2 AND ?3"
+        );
+        let mut statement = self.db.prepare_cached(&sql)?;
+        let mut latest = Vec::new();
+        for value in &one.values {
+            let time: Option<i64> =
+                statement.query_row(params![value, since, until], |row| row.get(0))?;
+            latest.extend(time.map(|time| (time, *value)));
+        }
+        latest.sort_unstable_by(|a, b| b.cmp(a));
+        if alone {
+            latest.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        }
+        Ok(latest.into_iter().map(|(_, value)| value).collect())
+    }
+
+    /// How many rows fulfil a condition, up to `most`.
+    fn fulfil(&self, one: &Allowed, since: i64, until: i64, most: u64) -> Result<u64> {
+        let column = one.column;
+        let sql = format!(
+            "SELECT count(*) FROM (SELECT 1 FROM incident
+             WHERE {column} = ?1 AND time BETWEEN ?2 AND ?3 LIMIT ?4)"
+        );
+        let mut statement = self.db.prepare_cached(&sql)?;
+        let mut count = 0_u64;
+        for value in &one.values {
+            let left = most.saturating_sub(count) as i64;
+            if left == 0 {
+                break;
+            }
+            count += statement
+                .query_row(params![value, since, until, left], |row| row.get::<_, u64>(0))?;
+        }
+        Ok(count)
+    }
+}
+
+fn range(query: &Query) -> (i64, i64) {
+    (query.since.unwrap_or(i64::MIN), query.until.unwrap_or(i64::MAX))
+}
+
+/// All conditions but the one that drives, as SQL. A plus keeps SQLite from choosing another index.
+fn condition(query: &Query, allowed: &[Allowed], driver: usize) -> (String, Vec<Value>) {
+    let (since, until) = range(query);
+    let mut sql = "time BETWEEN ? AND ?".to_owned();
+    let values = vec![Value::Integer(since), Value::Integer(until)];
+    let plus = if driver == usize::MAX { "" } else { "+" };
+    for (_, one) in allowed.iter().enumerate().filter(|(i, _)| *i != driver) {
+        let list: Vec<String> = one.values.iter().map(i64::to_string).collect();
+        sql.push_str(&format!(" AND {plus}{} IN ({})", one.column, list.join(", ")));
+    }
+    (sql, values)
+}
+
+/// An incident of an earlier or later version is told as far as it is understood; one that is not
+/// understood at all is left out.
+fn parse(row: &Row<'_>) -> Result<Option<Incident>> {
+    let body = row.get_ref(0)?.as_blob().unwrap_or_default();
+    Ok(serde_json::from_slice(body).ok())
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = |name: &Path, flags| -> rusqlite::Result<Connection> {
+        let db = Connection::open_with_flags(name, flags)?;
+        db.busy_timeout(Duration::from_secs(2))?;
+        db.pragma_update(None, "cache_size", -16_384)?;
+        db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
+        Ok(db)
+    };
+    let error = match open(path, flags) {
+        Ok(db) => return Ok(db),
+        Err(error) => error,
+    };
+    // In WAL mode a reader needs the files beside the history. If they are gone (it was copied here)
+    // nobody writes to it, and it can be read as it is.
+    let mut beside = path.as_os_str().to_owned();
+    beside.push("-wal");
+    let copied = !Path::new(&beside).exists();
+    let cannot = error.sqlite_error_code() == Some(ErrorCode::CannotOpen);
+    if !(copied && cannot) {
+        return Err(error);
+    }
+    let mut uri = String::from("file:");
+    for byte in std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()) {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                uri.push(char::from(*byte));
+            }
+            other => uri.push_str(&format!("%{other:02x}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    open(Path::new(&uri), flags | OpenFlags::SQLITE_OPEN_URI)
+}

@@ -1,0 +1,116 @@
+//! What the history looks like in SQLite, and how an older one becomes that.
+//!
+//! An incident is its JSON (`body`: the contract without what is null) and the columns it can be
+//! found by. Names are numbers, so that a pattern is matched against each name once, not against a
+//! million rows, and so that an index entry is small. Every column one can filter by has an index
+//! that goes on by time, which is how incidents are listed.
+use rusqlite::Connection;
+
+/// `user_version` of what this build writes.
+pub const VERSION: i64 = 1;
+/// `application_id`: "whyb".
+pub const APPLICATION: i64 = 0x7768_7962;
+
+/// What brings a history from one version to the next; a new one goes through all.
+const MIGRATIONS: [&str; VERSION as usize] = ["
+CREATE TABLE boot(
+    id INTEGER PRIMARY KEY,
+    boot_id TEXT NOT NULL,
+    host TEXT NOT NULL,
+    UNIQUE(boot_id, host)
+);
+-- Names of one kind (comm, path, …); see query::Kind.
+CREATE TABLE name(
+    id INTEGER PRIMARY KEY,
+    kind INTEGER NOT NULL,
+    text BLOB NOT NULL,
+    UNIQUE(kind, text)
+);
+CREATE TABLE incident(
+    seq INTEGER PRIMARY KEY,
+    -- The UUID, and its last 48 bits, by which people name it.
+    id BLOB NOT NULL UNIQUE,
+    short INTEGER NOT NULL,
+    -- Ns since the epoch, as the clock stood; ns since boot orders within a boot.
+    time INTEGER NOT NULL,
+    boot INTEGER NOT NULL REFERENCES boot(id),
+    boot_ns INTEGER NOT NULL,
+    -- Victim; names by number.
+    pid INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    comm INTEGER NOT NULL,
+    unit INTEGER,
+    cgroup INTEGER,
+    container INTEGER,
+    -- File and culprit.
+    path INTEGER,
+    by_pid INTEGER,
+    by_comm INTEGER,
+    class INTEGER NOT NULL,
+    -- As a shell has it: the status, or 128 and the signal.
+    status INTEGER,
+    -- How many this stands for; ns from the end to the restart.
+    times INTEGER NOT NULL,
+    restart_ns INTEGER,
+    -- What belongs to one restart loop has the same number (explain::story).
+    story INTEGER NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE INDEX incident_short ON incident(short);
+CREATE INDEX incident_time ON incident(time);
+CREATE INDEX incident_boot ON incident(boot, time);
+CREATE INDEX incident_pid ON incident(pid, time);
+CREATE INDEX incident_uid ON incident(uid, time);
+CREATE INDEX incident_comm ON incident(comm, time);
+CREATE INDEX incident_unit ON incident(unit, time) WHERE unit IS NOT NULL;
+CREATE INDEX incident_cgroup ON incident(cgroup, time) WHERE cgroup IS NOT NULL;
+CREATE INDEX incident_container ON incident(container, time) WHERE container IS NOT NULL;
+CREATE INDEX incident_path ON incident(path, time) WHERE path IS NOT NULL;
+CREATE INDEX incident_by_pid ON incident(by_pid, time) WHERE by_pid IS NOT NULL;
+CREATE INDEX incident_by_comm ON incident(by_comm, time) WHERE by_comm IS NOT NULL;
+CREATE INDEX incident_class ON incident(class, time);
+CREATE INDEX incident_status ON incident(status, time) WHERE status IS NOT NULL;
+CREATE INDEX incident_story ON incident(story, time, class, status, times, restart_ns);
+-- Runs of a recorder.
+CREATE TABLE watch(
+    id INTEGER PRIMARY KEY,
+    boot INTEGER NOT NULL REFERENCES boot(id),
+    pid INTEGER NOT NULL,
+    since INTEGER NOT NULL,
+    -- Ns since the epoch; null while it runs, and if it never got to say so.
+    until INTEGER
+);
+-- Times when nobody was watching, or when what was seen was lost.
+CREATE TABLE gap(
+    id INTEGER PRIMARY KEY,
+    boot INTEGER NOT NULL REFERENCES boot(id),
+    since INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    why TEXT NOT NULL,
+    -- Events or incidents lost; null where nobody could count.
+    lost INTEGER,
+    UNIQUE(boot, since, until, why)
+);
+CREATE INDEX gap_until ON gap(until);
+"];
+
+/// Brings a new or older history to [`VERSION`], in one transaction.
+///
+/// # Errors
+/// Where SQLite cannot write.
+pub fn migrate(db: &mut Connection) -> rusqlite::Result<()> {
+    let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let Some(steps) = usize::try_from(version).ok().and_then(|done| MIGRATIONS.get(done..)) else {
+        return Ok(());
+    };
+    if steps.is_empty() {
+        return Ok(());
+    }
+    let transaction = db.transaction()?;
+    for step in steps {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.pragma_update(None, "application_id", APPLICATION)?;
+    transaction.commit()
+}

@@ -1,0 +1,487 @@
+//! The one writer of a history.
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Result, anyhow};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, ffi, params};
+use serde_json::Value;
+
+use super::{
+    dir,
+    query::Kind,
+    schema::{self, APPLICATION, VERSION},
+};
+use crate::{
+    contract::{self, Incident, Run, SCHEMA, Time},
+    explain::story,
+    failure::Failure,
+};
+
+/// Names kept in memory, so as not to ask for each again.
+const NAMES: usize = 4_096;
+/// Incidents forgotten in one transaction.
+const BATCH: i64 = 1_000;
+
+/// Something to be kept.
+#[derive(Debug, Clone)]
+pub enum Entry {
+    Incident(Box<Incident>),
+    Gap(Gap),
+    /// Of a recorder elsewhere.
+    Run(Run),
+}
+
+/// A time when nobody was watching, or when what was seen was lost. Ns since the epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    pub host: String,
+    pub boot_id: String,
+    pub since: i64,
+    pub until: i64,
+    pub why: String,
+    /// Events or incidents lost, where they could be counted.
+    pub lost: Option<u64>,
+}
+
+impl Gap {
+    /// As the contract has it.
+    pub fn told(self) -> contract::Gap {
+        let Self { host, boot_id, since, until, why, lost } = self;
+        let (since, until) = (Time(since), Time(until));
+        contract::Gap {
+            schema: SCHEMA,
+            kind: "gap".to_owned(),
+            host,
+            boot_id,
+            since,
+            until,
+            why,
+            lost,
+        }
+    }
+
+    pub fn of(told: contract::Gap) -> Self {
+        let contract::Gap { host, boot_id, since, until, why, lost, .. } = told;
+        Self { host, boot_id, since: since.0, until: until.0, why, lost }
+    }
+}
+
+/// A history that is open for writing.
+pub struct Store {
+    db: Connection,
+    names: HashMap<(i64, Vec<u8>), i64>,
+    /// The row of this run.
+    watch: Option<i64>,
+}
+
+/// Where a history that could not be read was put.
+pub type SetAside = Option<PathBuf>;
+
+/// What is said of that.
+pub fn damaged(history: &Path, aside: &Path) -> String {
+    format!(
+        "whybus: {} was damaged; it is set aside as {}, and a new history begins",
+        history.display(),
+        aside.display()
+    )
+}
+
+impl Store {
+    /// Opens the history in `dir`, making it if there is none. One that is damaged is set aside, never
+    /// deleted, and a new one begun. `check` reads all of it, as is due after a recorder was killed.
+    ///
+    /// # Errors
+    /// Where it is of a newer version, or the disk does not take it.
+    pub fn open(dir: &Path, check: bool) -> Result<(Self, SetAside)> {
+        let path = dir::history(dir);
+        let opened = dir::touch(dir)
+            .map_err(|error| anyhow!(error))
+            .and_then(|()| Self::try_open(&path, check).map_err(|error| anyhow!(error)));
+        match opened {
+            Ok(store) => Ok((store, None)),
+            Err(error) if at_fault(&error) => {
+                let aside = set_aside(&path)?;
+                dir::touch(dir)?;
+                Ok((Self::try_open(&path, false)?, Some(aside)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn try_open(path: &Path, check: bool) -> Result<Self> {
+        let mut db = Connection::open(path)?;
+        db.busy_timeout(Duration::from_secs(5))?;
+        let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let application: i64 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        if version > VERSION {
+            return Err(Failure::usage(format!(
+                "{} is of version {version}, and this whybus knows up to {VERSION}: upgrade whybus, \
+                 or give another directory by --state-dir",
+                path.display()
+            )));
+        }
+        if version != 0 && application != APPLICATION {
+            return Err(Failure::usage(format!(
+                "{} is a database of another program; give another directory by --state-dir",
+                path.display()
+            )));
+        }
+        // Only a new file takes it.
+        db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        db.pragma_update(None, "journal_mode", "WAL")?;
+        db.pragma_update(None, "synchronous", "FULL")?;
+        db.pragma_update(None, "foreign_keys", true)?;
+        // What stays of the -wal file once it has been written back.
+        db.pragma_update(None, "journal_size_limit", 16 << 20)?;
+        // 2 MiB, in KiB.
+        db.pragma_update(None, "cache_size", -2048)?;
+        keep_wal(&db);
+        schema::migrate(&mut db)?;
+        if check {
+            let verdict: String = db.pragma_query_value(None, "quick_check", |row| row.get(0))?;
+            if verdict != "ok" {
+                return Err(anyhow!(Damaged(verdict)));
+            }
+        }
+        Ok(Self { db, names: HashMap::new(), watch: None })
+    }
+
+    /// A recorder begins (ns since the epoch), after a time when nobody was watching.
+    ///
+    /// # Errors
+    /// Where SQLite cannot write.
+    pub fn begin(
+        &mut self,
+        host: &str,
+        boot_id: &str,
+        pid: u32,
+        since: i64,
+        gap: Option<&Gap>,
+    ) -> rusqlite::Result<()> {
+        let transaction = self.db.transaction()?;
+        let boot = boot(&transaction, boot_id, host)?;
+        transaction.execute(
+            "INSERT INTO watch(boot, pid, since) VALUES (?1, ?2, ?3)",
+            params![boot, pid, since],
+        )?;
+        let watch = transaction.last_insert_rowid();
+        if let Some(gap) = gap {
+            put_gap(&transaction, gap)?;
+        }
+        transaction.commit()?;
+        self.watch = Some(watch);
+        Ok(())
+    }
+
+    /// The recorder ends as it was told to.
+    ///
+    /// # Errors
+    /// Where SQLite cannot write.
+    pub fn end(&mut self, until: i64) -> rusqlite::Result<()> {
+        self.db.execute("UPDATE watch SET until = ?1 WHERE id = ?2", params![until, self.watch])?;
+        Ok(())
+    }
+
+    /// Keeps all of them or, on an error, none.
+    ///
+    /// # Errors
+    /// Where SQLite cannot write.
+    pub fn put(&mut self, entries: &[Entry]) -> rusqlite::Result<()> {
+        let Self { db, names, .. } = self;
+        if names.len() > NAMES {
+            names.clear();
+        }
+        let transaction = db.transaction()?;
+        let done = entries.iter().try_for_each(|entry| match entry {
+            Entry::Incident(incident) => put_incident(&transaction, names, incident),
+            Entry::Gap(gap) => put_gap(&transaction, gap),
+            Entry::Run(run) => put_run(&transaction, run),
+        });
+        let done = done.and_then(|()| transaction.commit());
+        if done.is_err() {
+            // Names that were taken back.
+            names.clear();
+        }
+        done
+    }
+
+    /// Bytes in use.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn size(&self) -> rusqlite::Result<u64> {
+        let pragma =
+            |name: &str| self.db.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
+        let used = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
+        Ok(used * pragma("page_size")?)
+    }
+
+    /// Forgets what is older than `oldest` (ns since the epoch), and the oldest while more than
+    /// `largest` bytes are in use. A bounded piece at a time: true if there is more to do.
+    ///
+    /// # Errors
+    /// Where SQLite cannot write.
+    pub fn retain(&mut self, oldest: i64, largest: u64) -> rusqlite::Result<bool> {
+        let until: Option<i64> = if self.size()? > largest {
+            self.db
+                .query_row(
+                    "SELECT time FROM incident ORDER BY time LIMIT 1 OFFSET ?1",
+                    [BATCH - 1],
+                    |row| row.get(0),
+                )
+                .optional()?
+        } else {
+            None
+        };
+        let before = until.map_or(oldest, |until| until.saturating_add(1).max(oldest));
+        let transaction = self.db.transaction()?;
+        let names = forgotten(&transaction, before)?;
+        let gone = transaction.execute(
+            "DELETE FROM incident WHERE seq IN
+                 (SELECT seq FROM incident WHERE time < ?1 ORDER BY time LIMIT ?2)",
+            params![before, BATCH],
+        )?;
+        if gone != 0 {
+            transaction.execute("DELETE FROM gap WHERE until < ?1", [before])?;
+            drop_names(&transaction, &names)?;
+            self.names.clear();
+        }
+        transaction.commit()?;
+        if gone != 0 {
+            self.db.execute_batch("PRAGMA incremental_vacuum")?;
+        }
+        Ok(gone as i64 == BATCH)
+    }
+}
+
+/// A check that failed.
+#[derive(Debug)]
+struct Damaged(String);
+
+impl std::fmt::Display for Damaged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Damaged {}
+
+/// Whether the file itself is at fault.
+fn at_fault(error: &anyhow::Error) -> bool {
+    let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+    error.is::<Damaged>()
+        || matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
+/// Renames a history with the files beside it.
+fn set_aside(path: &Path) -> Result<PathBuf> {
+    let named = |number: u32| path.with_extension(format!("damaged-{number}"));
+    let free = (1..).map(named).find(|path| !path.exists());
+    let aside = free.unwrap_or_else(|| named(0));
+    for suffix in ["", "-wal", "-shm"] {
+        let beside = |path: &Path| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        match fs::rename(beside(path), beside(&aside)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(aside)
+}
+
+/// Leaves the -wal and -shm files where they are when we close: without them, whoever may not write
+/// to the directory cannot read a history in WAL mode.
+fn keep_wal(db: &Connection) {
+    let mut on: std::ffi::c_int = 1;
+    // SAFETY: an open connection, its main database, and an int as this control takes it.
+    unsafe {
+        ffi::sqlite3_file_control(
+            db.handle(),
+            c"main".as_ptr(),
+            ffi::SQLITE_FCNTL_PERSIST_WAL,
+            (&raw mut on).cast(),
+        );
+    }
+}
+
+fn boot(db: &Transaction<'_>, boot_id: &str, host: &str) -> rusqlite::Result<i64> {
+    db.prepare_cached("INSERT OR IGNORE INTO boot(boot_id, host) VALUES (?1, ?2)")?
+        .execute([boot_id, host])?;
+    db.prepare_cached("SELECT id FROM boot WHERE boot_id = ?1 AND host = ?2")?
+        .query_row([boot_id, host], |row| row.get(0))
+}
+
+type Names = HashMap<(i64, Vec<u8>), i64>;
+
+/// The number of a name.
+fn name(db: &Transaction<'_>, names: &mut Names, kind: Kind, text: &[u8]) -> rusqlite::Result<i64> {
+    let key = (kind as i64, text.to_vec());
+    if let Some(id) = names.get(&key) {
+        return Ok(*id);
+    }
+    db.prepare_cached("INSERT OR IGNORE INTO name(kind, text) VALUES (?1, ?2)")?
+        .execute(params![key.0, key.1])?;
+    let id = db
+        .prepare_cached("SELECT id FROM name WHERE kind = ?1 AND text = ?2")?
+        .query_row(params![key.0, key.1], |row| row.get(0))?;
+    names.insert(key, id);
+    Ok(id)
+}
+
+fn put_incident(
+    db: &Transaction<'_>,
+    names: &mut Names,
+    incident: &Incident,
+) -> rusqlite::Result<()> {
+    let boot = boot(db, &incident.boot_id, &incident.host)?;
+    let mut number =
+        |kind: Kind, text: Option<&[u8]>| text.map(|text| name(db, names, kind, text)).transpose();
+    let victim = &incident.victim;
+    let culprit = incident.cause.culprit.as_ref();
+    let path = incident.file.as_ref().and_then(|file| file.path.as_ref());
+    let comm = number(Kind::Comm, Some(&victim.comm.0))?;
+    let unit = number(Kind::Unit, victim.unit.as_ref().map(|text| &text.0[..]))?;
+    let cgroup = number(Kind::Cgroup, victim.cgroup.as_ref().map(|text| &text.0[..]))?;
+    let container = victim.container.as_ref().map(|container| container.id.as_bytes());
+    let container = number(Kind::Container, container)?;
+    let path = number(Kind::Path, path.map(|text| &text.0[..]))?;
+    let by_comm = number(Kind::Comm, culprit.map(|culprit| &culprit.comm.0[..]))?;
+    let class = number(Kind::Class, Some(incident.cause.class.name().as_bytes()))?;
+    let id = uuid(&incident.id);
+    db.prepare_cached(
+        "INSERT INTO incident(id, short, time, boot, boot_ns, pid, uid, comm, unit, cgroup, container,
+             path, by_pid, by_comm, class, status, times, restart_ns, story, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
+             ?20)
+         ON CONFLICT(id) DO UPDATE SET
+             unit = excluded.unit, cgroup = excluded.cgroup, container = excluded.container,
+             status = excluded.status, times = excluded.times, restart_ns = excluded.restart_ns,
+             story = excluded.story, body = excluded.body",
+    )?
+    .execute(params![
+        id,
+        short(&id),
+        incident.time.0,
+        boot,
+        incident.boot_ns as i64,
+        victim.pid,
+        victim.uid,
+        comm,
+        unit,
+        cgroup,
+        container,
+        path,
+        culprit.map(|culprit| culprit.pid),
+        by_comm,
+        class,
+        incident.status(),
+        incident.times() as i64,
+        incident.restart.as_ref().map(|restart| restart.after_ns as i64),
+        story::key(incident) as i64,
+        body(incident),
+    ])?;
+    Ok(())
+}
+
+fn put_gap(db: &Transaction<'_>, gap: &Gap) -> rusqlite::Result<()> {
+    let boot = boot(db, &gap.boot_id, &gap.host)?;
+    db.prepare_cached(
+        "INSERT OR IGNORE INTO gap(boot, since, until, why, lost) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![
+        boot,
+        gap.since,
+        gap.until,
+        gap.why,
+        gap.lost.map(|lost| lost as i64)
+    ])?;
+    Ok(())
+}
+
+fn put_run(db: &Transaction<'_>, run: &Run) -> rusqlite::Result<()> {
+    let boot = boot(db, &run.boot_id, &run.host)?;
+    db.execute(
+        "INSERT INTO watch(boot, pid, since, until) SELECT ?1, ?2, ?3, ?4
+         WHERE NOT EXISTS (SELECT 1 FROM watch WHERE boot = ?1 AND pid = ?2 AND since = ?3)",
+        params![boot, run.pid, run.since.0, run.until.map(|until| until.0)],
+    )?;
+    Ok(())
+}
+
+/// The bytes of a UUID; of anything else its hash, so that no incident is refused for its name.
+pub fn uuid(id: &str) -> Vec<u8> {
+    let digits: Vec<u8> = id.bytes().filter(|b| *b != b'-').collect();
+    let pairs = digits.chunks(2).map(|pair| {
+        std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok())
+    });
+    let bytes: Option<Vec<u8>> = pairs.collect();
+    bytes.filter(|bytes| bytes.len() == 16).unwrap_or_else(|| {
+        let hash = story::hash(&[id.as_bytes()]);
+        [hash.to_be_bytes(), hash.rotate_left(32).to_be_bytes()].concat()
+    })
+}
+
+/// Its last 48 bits, which are those of a hash.
+fn short(id: &[u8]) -> i64 {
+    id.iter().skip(10).fold(0, |number, byte| number << 8 | i64::from(*byte))
+}
+
+/// The incident as it is kept: what is null is left out.
+fn body(incident: &Incident) -> Vec<u8> {
+    let mut value = serde_json::to_value(incident).unwrap_or_default();
+    strip(&mut value);
+    value.to_string().into_bytes()
+}
+
+fn strip(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            // Null and absent are two things here only.
+            map.retain(|key, value| !value.is_null() || key == "host_path");
+            map.values_mut().for_each(strip);
+        }
+        Value::Array(list) => list.iter_mut().for_each(strip),
+        _ => {}
+    }
+}
+
+/// Names that incidents before `before` use, each with its column.
+fn forgotten(db: &Transaction<'_>, before: i64) -> rusqlite::Result<Vec<i64>> {
+    let mut names = Vec::new();
+    for column in ["comm", "unit", "cgroup", "container", "path", "by_comm", "class"] {
+        let mut statement = db.prepare_cached(&format!(
+            "SELECT DISTINCT {column} FROM
+                 (SELECT {column} FROM incident WHERE time < ?1 ORDER BY time LIMIT ?2)
+             WHERE {column} IS NOT NULL"
+        ))?;
+        let found = statement.query_map(params![before, BATCH], |row| row.get(0))?;
+        for name in found {
+            names.push(name?);
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
+}
+
+/// Drops those names that nobody uses any more.
+fn drop_names(db: &Transaction<'_>, names: &[i64]) -> rusqlite::Result<()> {
+    let mut statement = db.prepare_cached(
+        "DELETE FROM name WHERE id = ?1
+             AND NOT EXISTS (SELECT 1 FROM incident WHERE comm = ?1)
+             AND NOT EXISTS (SELECT 1 FROM incident WHERE unit = ?1)
+             AND NOT EXISTS (SELECT 1 FROM incident WHERE cgroup = ?1)
+             AND NOT EXISTS (SELECT 1 FROM incident WHERE container = ?1)
+             AND NOT EXISTS (SELECT 1 FROM incident WHERE path = ?1)
+             AND NOT EXISTS (SELECT 1 FROM incident WHERE by_comm = ?1)
+             AND NOT EXISTS (SELECT 1 FROM incident WHERE class = ?1)",
+    )?;
+    names.iter().try_for_each(|name| statement.execute([name]).map(drop))
+}

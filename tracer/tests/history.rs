@@ -1,0 +1,238 @@
+//! A history from end to end, fed with the incidents that were recorded in the guests.
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::Value;
+
+const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/streams/newest.json");
+
+/// A directory of its own, gone in the end.
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new(name: &str) -> Self {
+        let dir =
+            std::env::temp_dir().join(format!("whybus-history-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        Self(dir)
+    }
+
+    fn filled(name: &str) -> Self {
+        let dir = Self::new(name);
+        let out = run(&dir.0, &["import", RECORDED]);
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        dir
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn run(dir: &Path, args: &[&str]) -> Output {
+    let mut whybus = Command::new(env!("CARGO_BIN_EXE_whybus"));
+    whybus.args(args).arg("--state-dir").arg(dir).stdin(Stdio::null());
+    whybus.output().expect("whybus runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn values(out: &Output) -> Vec<Value> {
+    text(&out.stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// The recorded incidents, each as it was known last, by id.
+fn recorded() -> BTreeMap<String, Value> {
+    let lines = fs::read_to_string(RECORDED).expect("recorded");
+    let values = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let incidents =
+        values.filter(|value| matches!(value["kind"].as_str(), Some("incident" | "update")));
+    incidents.map(|value| (value["id"].as_str().expect("an id").to_owned(), value)).collect()
+}
+
+fn listed(dir: &Path, filters: &[&str]) -> BTreeMap<String, Value> {
+    let out = run(dir, &[&["list", "-n", "0", "-o", "json"], filters].concat());
+    values(&out).into_iter().map(|v| (v["id"].as_str().expect("an id").to_owned(), v)).collect()
+}
+
+#[test]
+fn what_comes_out_is_what_went_in() {
+    let dir = Dir::filled("whole");
+    let (told, expected) = (listed(&dir.0, &[]), recorded());
+    assert_eq!(told.len(), expected.len());
+    for (id, mut expected) in expected {
+        let mut told = told.get(&id).expect("it is there").clone();
+        for value in [&mut told, &mut expected] {
+            value["kind"] = Value::Null;
+        }
+        assert_eq!(told, expected);
+    }
+    // Twice is once.
+    assert!(run(&dir.0, &["import", RECORDED]).status.success());
+    assert_eq!(listed(&dir.0, &[]).len(), recorded().len());
+}
+
+#[test]
+fn every_filter_finds_what_it_says() {
+    let dir = Dir::filled("filters");
+    // Names that are no UTF-8 have a readable form.
+    let path = |value: &Value| {
+        let path = &value["file"]["path"];
+        path.as_str().or_else(|| path["text"].as_str()).unwrap_or_default().to_owned()
+    };
+    type Holds<'a> = Box<dyn Fn(&Value) -> bool + 'a>;
+    let all = recorded();
+    let some = all.values().find(|value| value["cause"]["culprit"].is_object()).expect("one");
+    let (pid, by_pid) = (&some["victim"]["pid"], &some["cause"]["culprit"]["pid"]);
+    let (pid_text, by_pid_text) = (pid.to_string(), by_pid.to_string());
+    let time = some["time"].as_str().expect("a time").to_owned();
+    let cases: Vec<(Vec<&str>, Holds<'_>)> = vec![
+        (vec!["--pid", &pid_text], Box::new(|v| v["victim"]["pid"] == *pid)),
+        (vec!["--comm", "reader"], Box::new(|v| v["victim"]["comm"] == "reader")),
+        (
+            vec!["--comm", "re*"],
+            Box::new(|v| v["victim"]["comm"].as_str().is_some_and(|comm| comm.starts_with("re"))),
+        ),
+        (vec!["--uid", "0"], Box::new(|v| v["victim"]["uid"] == 0)),
+        (vec!["--path", "/mnt/tmpfs"], Box::new(|v| path(v).starts_with("/mnt/tmpfs/"))),
+        (vec!["--class", "truncated"], Box::new(|v| v["cause"]["class"] == "truncated")),
+        (vec!["--by-comm", "cp"], Box::new(|v| v["cause"]["culprit"]["comm"] == "cp")),
+        (vec!["--by-pid", &by_pid_text], Box::new(|v| v["cause"]["culprit"]["pid"] == *by_pid)),
+        (vec!["--exit", "135"], Box::new(|v| v["exit"]["signal"] == 7)),
+        (vec!["--exit", "-7"], Box::new(|v| v["exit"]["signal"] == 7)),
+        (vec!["--exit", "2"], Box::new(|v| v["exit"]["code"] == 2)),
+        (vec!["--since", &time], Box::new(|v| v["time"].as_str() >= Some(&time))),
+        (vec!["--until", &time], Box::new(|v| v["time"].as_str() <= Some(&time))),
+        (
+            vec!["--comm", "r*", "--by-comm", "cp", "--path", "/mnt/ext4"],
+            Box::new(|v| {
+                v["victim"]["comm"].as_str().is_some_and(|comm| comm.starts_with('r'))
+                    && v["cause"]["culprit"]["comm"] == "cp"
+                    && path(v).starts_with("/mnt/ext4/")
+            }),
+        ),
+    ];
+    for (filters, holds) in cases {
+        let expected: Vec<&String> =
+            all.iter().filter(|(_, value)| holds(value)).map(|(id, _)| id).collect();
+        let told = listed(&dir.0, &filters);
+        assert_eq!(told.keys().collect::<Vec<_>>(), expected, "{filters:?}");
+        assert!(!expected.is_empty(), "{filters:?} finds nothing to compare");
+    }
+}
+
+#[test]
+fn the_newest_are_listed_and_the_rest_is_counted() {
+    let dir = Dir::filled("limit");
+    let out = run(&dir.0, &["list", "-n", "3", "-o", "json"]);
+    let mut times: Vec<String> = recorded().values().map(|v| v["time"].to_string()).collect();
+    times.sort();
+    let told: Vec<String> = values(&out).iter().map(|v| v["time"].to_string()).collect();
+    assert_eq!(told, times[times.len() - 3..]);
+    let hint = format!("{} older ones are not shown", times.len() - 3);
+    assert!(text(&out.stderr).contains(&hint), "{}", text(&out.stderr));
+}
+
+#[test]
+fn another_host_tells_the_same() {
+    let (dir, other) = (Dir::filled("export"), Dir::new("import"));
+    let exported = run(&dir.0, &["export"]);
+    fs::create_dir(&other.0).expect("a directory");
+    let file = other.0.join("exported.json");
+    fs::write(&file, &exported.stdout).expect("room");
+    let taken = run(&other.0, &["import", file.to_str().expect("UTF-8")]);
+    assert!(taken.status.success(), "{}", text(&taken.stderr));
+    assert_eq!(run(&other.0, &["export"]).stdout, exported.stdout);
+    for selector in ["reader", "/mnt/tmpfs"] {
+        let why = |dir: &Path| run(dir, &["why", selector, "-o", "json"]).stdout;
+        assert_eq!(why(&dir.0), why(&other.0));
+        assert!(!why(&dir.0).is_empty());
+    }
+}
+
+#[test]
+fn an_incident_is_shown_by_the_start_of_its_id() {
+    let dir = Dir::filled("show");
+    let line = text(&run(&dir.0, &["list", "-n", "1"]).stdout);
+    let short = line.split_whitespace().last().expect("a short id").to_owned();
+    assert_eq!(short.len(), 12, "{line}");
+    let out = run(&dir.0, &["show", &short[..10], "-o", "json"]);
+    let whole = values(&out)[0]["id"].as_str().expect("an id").to_owned();
+    assert!(whole.replace('-', "").ends_with(&short), "{whole} {short}");
+    assert_eq!(values(&run(&dir.0, &["show", &whole, "-o", "json"])).len(), 1);
+    let why = values(&run(&dir.0, &["why", &short, "-o", "json"]));
+    assert_eq!(why[0]["incident"]["id"], whole.as_str());
+    assert_eq!(run(&dir.0, &["show", "ffffffffff"]).status.code(), Some(1));
+}
+
+#[test]
+fn nothing_found_is_1_and_names_what_is_near() {
+    let dir = Dir::filled("nearest");
+    let out = run(&dir.0, &["why", "raeder"]);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(text(&out.stderr).contains("nearest: reader"), "{}", text(&out.stderr));
+    let out = run(&dir.0, &["list", "--until", "2001-01-01"]);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(text(&out.stderr).contains("none of"), "{}", text(&out.stderr));
+}
+
+#[test]
+fn bad_input_is_one_sentence_and_2() {
+    let dir = Dir::new("bad");
+    let missing = run(&dir.0, &["list"]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(text(&missing.stderr).contains("there is no history in"), "{}", text(&missing.stderr));
+    let dir = Dir::filled("worse");
+    let time = run(&dir.0, &["list", "--since", "last week"]);
+    assert_eq!(time.status.code(), Some(2));
+    assert!(text(&time.stderr).contains("`last week` is no time"), "{}", text(&time.stderr));
+    fs::write(dir.0.join("history.db"), "no database at all, but longer than a header")
+        .expect("ours");
+    let damaged = run(&dir.0, &["list"]);
+    assert_eq!(damaged.status.code(), Some(2));
+    assert!(text(&damaged.stderr).contains("is damaged"), "{}", text(&damaged.stderr));
+    // Whoever writes next sets it aside.
+    let junk = dir.0.join("junk.json");
+    fs::write(&junk, "{}\nnot JSON\n").expect("room");
+    let nothing = run(&dir.0, &["import", junk.to_str().expect("UTF-8")]);
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(
+        text(&nothing.stderr).contains("2 lines were none of ours"),
+        "{}",
+        text(&nothing.stderr)
+    );
+    assert!(dir.0.join("history.damaged-1").exists());
+}
+
+#[test]
+fn a_history_that_was_copied_can_be_read() {
+    let (dir, copy) = (Dir::filled("copied"), Dir::new("copy"));
+    // Everything that was committed is in the file once it is closed.
+    fs::create_dir(&copy.0).expect("a directory");
+    fs::copy(dir.0.join("history.db"), copy.0.join("history.db")).expect("room");
+    assert_eq!(listed(&copy.0, &[]).len(), recorded().len());
+}
+
+#[test]
+fn stats_count_every_incident_once_a_table() {
+    let dir = Dir::filled("stats");
+    let rows = values(&run(&dir.0, &["stats", "-n", "1000", "-o", "json"]));
+    let sum = |by: &str| -> u64 {
+        let of_it = rows.iter().filter(|row| row["by"] == by);
+        of_it.filter_map(|row| row["incidents"].as_u64()).sum()
+    };
+    let all = recorded();
+    let with = |key: &str| all.values().filter(|value| !value[key].is_null()).count() as u64;
+    assert_eq!(sum("cause"), all.len() as u64);
+    assert_eq!(sum("victim"), all.len() as u64);
+    assert_eq!(sum("time"), all.len() as u64);
+    assert!(sum("file") <= with("file") && sum("file") > 0);
+}

@@ -1,0 +1,178 @@
+# The recorder: seven ways to die under a supervisor, asked for afterwards; kills, a full disk, the
+# journal, an import.
+D=/mnt/ext4/history S=/mnt/ext4/state
+mkdir -p $D
+cd $D || exit
+busybox mount -t cgroup2 none /sys/fs/cgroup
+echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+mkdir -p /sys/fs/cgroup/small
+echo 24M >/sys/fs/cgroup/small/memory.max
+cat /proc/sys/kernel/random/uuid | busybox tr -d - >/etc/machine-id
+mkdir -p /run/systemd/journal /run/log/journal
+# The journal, as systemd has it, without the rest of it.
+/usr/lib/systemd/systemd-journald 2>/results/journald.err &
+journald=$!
+until [ -S /run/systemd/journal/socket ]; do sleep 0.05; done
+
+recorder() {
+    : >/tmp/recorder
+    whybus record --state-dir $S --group adm "$@" 2>>/tmp/recorder &
+    recorder=$!
+    until busybox grep -q '^recording' /tmp/recorder || ! kill -0 $recorder 2>/dev/null; do sleep 0.05; done
+}
+# Ends it, and whatever has not been told by then.
+stop() {
+    kill -TERM $recorder
+    wait $recorder
+}
+as() { busybox su -s /bin/sh "$1" -c "$2"; }
+
+recorder --journal
+# A second one names the first.
+echo $recorder >/results/first.pid
+whybus record --state-dir $S >/results/second.out 2>&1
+echo $? >/results/second.status
+programs="bus-worker:reader cgo-worker:cgo_worker oom-worker:worker parent-worker:worker
+stranger-worker:worker exit-worker:worker abort-worker:worker"
+for pair in $programs; do cp "/bin/${pair#*:}" "/bin/${pair%%:*}"; done
+head -c 1048576 /dev/zero >live
+head -c 4096 /dev/zero >new
+: >parent.kills
+supervise() { sh /history/supervise.sh "$@" >/dev/null 2>&1 & }
+supervise bus 3 sh -c 'head -c 1048576 /dev/zero >live; rm -f live.ready; exec bus-worker live 900000'
+supervisors=$!
+supervise cgo 3 cgo-worker
+supervisors="$supervisors $!"
+supervise oom 3 sh -c 'echo $$ >/sys/fs/cgroup/small/cgroup.procs; exec oom-worker hog'
+supervisors="$supervisors $!"
+supervise parent 3 parent-worker wait
+supervisors="$supervisors $!"
+supervise stranger 3 stranger-worker wait
+supervisors="$supervisors $!"
+supervise exit 4 exit-worker exit
+supervisors="$supervisors $!"
+supervise abort 3 abort-worker abort
+supervisors="$supervisors $!"
+sh /history/stranger.sh stranger &
+stranger=$!
+# A careless update: three times while it is mapped.
+for i in 1 2 3; do
+    until [ -e live.ready ]; do sleep 0.02; done
+    sleep 0.2
+    rm live.ready
+    cp new live
+done
+for pid in $supervisors; do wait $pid; done
+: >stranger.done
+wait $stranger
+sleep 1
+stop
+echo $? >/results/recorder.status
+cp /tmp/recorder /results/recorder.err
+
+# Asked for afterwards, without privilege and without a recorder.
+for name in bus cgo oom parent stranger exit abort; do
+    as sre "whybus why $name-worker --state-dir $S -o json" >/results/why-$name.json 2>/results/why-$name.err
+    as sre "whybus why $name-worker --state-dir $S --utc" >>/results/why.txt 2>&1
+done
+as sre "whybus list --state-dir $S -o json" >/results/list.json 2>/results/list.err
+as sre "whybus stats --state-dir $S -o json" >/results/stats.json 2>/results/stats.err
+as sre "whybus list --state-dir $S --exit 135 -o json" >/results/list-135.json 2>&1
+as nobody "whybus list --state-dir $S" >/results/nobody.out 2>&1
+echo $? >/results/nobody.status
+as sre "whybus why bus-wroker --state-dir $S" >/results/nearest.out 2>&1
+echo $? >/results/nearest.status
+
+# A colleague's host.
+whybus export --state-dir $S >/results/export.json
+whybus import --state-dir /mnt/ext4/colleague /results/export.json 2>/results/import.err
+for name in bus cgo oom parent stranger exit abort; do
+    whybus why $name-worker --state-dir /mnt/ext4/colleague -o json 2>/dev/null
+done >/results/colleague.json
+whybus export --state-dir /mnt/ext4/colleague >/results/export-again.json
+
+journalctl --no-pager -o json MESSAGE_ID=6f1c0d7a2b9e4f7c8a35d2e94b1f6c08 >/results/journal.json 2>/results/journalctl.err
+journalctl --no-pager MESSAGE_ID=6f1c0d7a2b9e4f7c8a35d2e94b1f6c08 >/results/journal.txt 2>&1
+kill $journald
+
+# Killed at random moments under load. What a reader has seen is committed: it must be there later.
+load() { while :; do sh -c 'kill -SEGV $$'; sh -c 'kill -ABRT $$'; done 2>/dev/null; }
+kills=$(busybox tr ' ' '\n' </proc/cmdline | busybox sed -n 's/^whybus\.kills=//p')
+S=/mnt/ext4/killed
+i=0
+ids() { whybus list --state-dir $S -n 0 -o json 2>/dev/null | busybox grep -o '"id":"[^"]*"' | busybox sort; }
+load &
+load=$!
+while [ $i -lt "${kills:-5}" ]; do
+    recorder
+    usleep=$(($(busybox od -An -N2 -tu2 /dev/urandom) % 1500))
+    busybox usleep $((usleep * 1000))
+    ids >/tmp/seen
+    kill -9 $recorder
+    wait $recorder 2>/dev/null
+    ids >/tmp/after
+    # Lines of /tmp/seen that are not in /tmp/after.
+    echo "$i $(busybox wc -l </tmp/seen) $(busybox wc -l </tmp/after) $(busybox comm -23 /tmp/seen /tmp/after | busybox wc -l)" >>/results/kills
+    i=$((i + 1))
+done
+recorder
+stop
+cat /tmp/recorder >/results/kills.err
+whybus export --state-dir $S >/results/kills.json 2>&1
+ls $S >/results/kills.ls
+
+# A disk that is full in the middle.
+S=/mnt/small/state
+mkdir -p /mnt/small
+mke2fs -q -t ext4 -F /dev/vdc >/dev/null 2>&1
+busybox mount -t ext4 /dev/vdc /mnt/small
+recorder
+sleep 1
+ids >/tmp/seen
+dd if=/dev/zero of=/mnt/small/fill bs=4k >/dev/null 2>&1
+sync
+until busybox grep -q 'cannot write' /tmp/recorder; do sleep 0.1; done
+sleep 1
+rm /mnt/small/fill
+until busybox grep -q 'written to again' /tmp/recorder; do sleep 0.1; done
+ids >/tmp/after
+echo "$(busybox wc -l </tmp/seen) $(busybox wc -l </tmp/after) $(busybox comm -23 /tmp/seen /tmp/after | busybox wc -l)" >/results/full
+stop
+cat /tmp/recorder >/results/full.err
+whybus list --state-dir $S -n 0 >/results/full.list 2>&1
+kill $load
+wait $load 2>/dev/null
+
+# Bad state directories, a sentence each.
+bad() {
+    echo "== $1" >>/results/bad
+    shift
+    busybox timeout 20 whybus record "$@" >>/results/bad 2>&1
+    echo "status $?" >>/results/bad
+}
+mkdir -p /mnt/ext4/bad/open /mnt/ext4/bad/theirs /mnt/ext4/bad/newer
+chmod 770 /mnt/ext4/bad/open
+chown 65534 /mnt/ext4/bad/theirs
+: >/mnt/ext4/bad/file
+bad group-writable --state-dir /mnt/ext4/bad/open
+bad not-ours --state-dir /mnt/ext4/bad/theirs
+bad no-directory --state-dir /mnt/ext4/bad/file
+bad no-group --state-dir /mnt/ext4/bad/new --group nobodys
+cp /mnt/ext4/colleague/history.db /mnt/ext4/bad/newer/history.db
+printf '\000\000\000\143' | busybox dd of=/mnt/ext4/bad/newer/history.db bs=1 seek=60 conv=notrunc 2>/dev/null
+bad newer --state-dir /mnt/ext4/bad/newer
+# These go on: a damaged history is set aside, a read-only disk is told of.
+S=/mnt/ext4/bad/damaged
+mkdir -p $S
+cp /mnt/ext4/colleague/history.db $S/history.db
+busybox dd if=/dev/urandom of=$S/history.db bs=4096 seek=1 count=20 conv=notrunc 2>/dev/null
+recorder
+stop
+cat /tmp/recorder >/results/damaged.err
+ls $S >/results/damaged.ls
+busybox mount -o remount,ro /mnt/small
+S=/mnt/small/other
+recorder
+sleep 3
+stop
+cat /tmp/recorder >/results/readonly.err
