@@ -78,7 +78,7 @@ pub fn below(path: &[u8], pattern: &str) -> bool {
     inside || glob(pattern, path)
 }
 
-fn in_container(cgroup: &[u8], id: &str) -> bool {
+pub fn in_container(cgroup: &[u8], id: &str) -> bool {
     !id.is_empty() && container(cgroup).is_some_and(|container| container.id.starts_with(id))
 }
 

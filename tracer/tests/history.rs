@@ -130,15 +130,14 @@ fn every_filter_finds_what_it_says() {
 }
 
 #[test]
-fn the_newest_are_listed_and_the_rest_is_counted() {
+fn the_newest_are_listed_and_that_there_are_more() {
     let dir = Dir::filled("limit");
     let out = run(&dir.0, &["list", "-n", "3", "-o", "json"]);
     let mut times: Vec<String> = recorded().values().map(|v| v["time"].to_string()).collect();
     times.sort();
     let told: Vec<String> = values(&out).iter().map(|v| v["time"].to_string()).collect();
     assert_eq!(told, times[times.len() - 3..]);
-    let hint = format!("{} older ones are not shown", times.len() - 3);
-    assert!(text(&out.stderr).contains(&hint), "{}", text(&out.stderr));
+    assert!(text(&out.stderr).contains("older ones are not shown"), "{}", text(&out.stderr));
 }
 
 #[test]

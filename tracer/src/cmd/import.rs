@@ -6,11 +6,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use serde_json::Value;
+use serde::Deserialize;
 
 use crate::{
     cli::Import,
-    contract::{self, Incident},
     failure::Failure,
     store::{
         dir::{self, Lock},
@@ -19,7 +18,7 @@ use crate::{
 };
 
 /// Entries in one transaction.
-const BATCH: usize = 1_000;
+const BATCH: usize = 5_000;
 /// No line of ours is longer.
 const LONGEST: u64 = 4 << 20;
 
@@ -100,22 +99,20 @@ fn entry(line: &[u8]) -> Line {
     if line.iter().all(u8::is_ascii_whitespace) {
         return Line::Other;
     }
-    let Ok(value) = serde_json::from_slice::<Value>(line) else { return Line::Foreign };
-    let kind = value["kind"].as_str().unwrap_or_default().to_owned();
-    match kind.as_str() {
-        "incident" | "update" => match serde_json::from_value::<Incident>(value) {
-            Ok(incident) => Line::Entry(Entry::Incident(Box::new(incident))),
-            Err(_) => Line::Foreign,
-        },
-        "gap" => match serde_json::from_value::<contract::Gap>(value) {
-            Ok(gap) => Line::Entry(Entry::Gap(Gap::of(gap))),
-            Err(_) => Line::Foreign,
-        },
-        "run" => match serde_json::from_value::<contract::Run>(value) {
-            Ok(run) => Line::Entry(Entry::Run(run)),
-            Err(_) => Line::Foreign,
-        },
-        "" => Line::Foreign,
-        _ => Line::Other,
-    }
+    let Ok(Kind { kind }) = serde_json::from_slice::<Kind>(line) else { return Line::Foreign };
+    let entry = match kind.as_deref() {
+        Some("incident" | "update") => {
+            serde_json::from_slice(line).map(|incident| Entry::Incident(Box::new(incident)))
+        }
+        Some("gap") => serde_json::from_slice(line).map(|gap| Entry::Gap(Gap::of(gap))),
+        Some("run") => serde_json::from_slice(line).map(Entry::Run),
+        Some(_) => return Line::Other,
+        None => return Line::Foreign,
+    };
+    entry.map_or(Line::Foreign, Line::Entry)
+}
+
+#[derive(Deserialize)]
+struct Kind {
+    kind: Option<String>,
 }

@@ -17,21 +17,23 @@ use crate::{
 pub fn run(args: &List) -> Result<ExitCode> {
     let query = Query::of(&args.select).map_err(Failure::usage)?;
     let reader = Reader::open(&args.state.state_dir)?;
-    let mut found = reader.select(&query, args.limit)?;
+    let limit = if args.limit == 0 { 0 } else { args.limit + 1 };
+    let mut found = reader.select(&query, limit)?;
     if found.is_empty() {
         eprintln!("{}", nothing(&reader, &query)?);
         return Ok(ExitCode::FAILURE);
+    }
+    let more = args.limit != 0 && found.len() > args.limit;
+    if more {
+        found.truncate(args.limit);
     }
     found.reverse();
     let style = Style { history: true, ..style(args.utc) };
     for incident in &found {
         put(&shown(incident, args.output, &style))?;
     }
-    if args.limit != 0 && found.len() == args.limit {
-        let more = reader.matching(&query)?.saturating_sub(found.len() as u64);
-        if more != 0 {
-            eprintln!("{more} older ones are not shown: -n 0 for all, or --since, --until");
-        }
+    if more {
+        eprintln!("older ones are not shown: -n 0 for all, or --since, --until");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -47,10 +49,9 @@ pub fn shown(incident: &Incident, format: Format, style: &Style) -> Vec<u8> {
 
 /// What to say where nothing matches: whether anybody was watching at all.
 pub fn nothing(reader: &Reader, query: &Query) -> Result<String> {
-    let any = reader.matching(&Query::default())?;
-    let mut text = match any {
-        0 => "nothing is recorded yet".to_owned(),
-        any => format!("none of {any} recorded incidents matches"),
+    let mut text = match reader.any()? {
+        false => "nothing is recorded yet".to_owned(),
+        true => "none of the recorded incidents matches".to_owned(),
     };
     let style = Style { history: true, ..style(false) };
     if query.since.is_some() || query.until.is_some() {

@@ -1,5 +1,5 @@
 //! `whybus stats`: recorded incidents counted, by what they have in common.
-use std::process::ExitCode;
+use std::{collections::HashMap, process::ExitCode};
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -8,6 +8,7 @@ use super::list;
 use crate::{
     cli::{Format, Stats},
     contract::{SCHEMA, Text, Time},
+    enrich::container::{container, unit},
     failure::Failure,
     output::{escape::escape, human::Style, json::bytes},
     store::{
@@ -17,14 +18,16 @@ use crate::{
     writer::{put, style},
 };
 
-/// Tables, by the name they are printed under.
-const TABLES: [(&str, Column); 6] = [
-    ("cause", Column::Class),
-    ("file", Column::Path),
-    ("culprit", Column::ByComm),
-    ("victim", Column::Comm),
-    ("unit", Column::Unit),
-    ("container", Column::Container),
+/// A table: its name, its column, and what of the column's name counts.
+type Table = (&'static str, Column, fn(&[u8]) -> Option<&[u8]>);
+
+const TABLES: [Table; 6] = [
+    ("cause", Column::Class, |name| Some(name)),
+    ("file", Column::Path, |name| Some(name)),
+    ("culprit", Column::ByComm, |name| Some(name)),
+    ("victim", Column::Comm, |name| Some(name)),
+    ("unit", Column::Cgroup, unit),
+    ("container", Column::Cgroup, |cgroup| container(cgroup).map(|inside| inside.id.as_bytes())),
 ];
 /// Spans that time is divided into, in seconds, with how they are called.
 const SPANS: [(i64, &str); 7] = [
@@ -60,8 +63,9 @@ pub fn run(args: &Stats) -> Result<ExitCode> {
         .unwrap_or(SPANS[SPANS.len() - 1]);
     let width = seconds * SECOND;
     let mut tables = Vec::new();
-    for (name, column) in TABLES {
-        let rows = reader.count(&query, column, args.limit)?;
+    for (name, column, part) in TABLES {
+        let mut rows = by_part(reader.count(&query, column)?, part);
+        rows.truncate(args.limit);
         if !rows.is_empty() {
             tables.push((name, rows));
         }
@@ -86,6 +90,25 @@ pub fn run(args: &Stats) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Counts what goes by the same part of its name together.
+fn by_part(rows: Vec<Counted>, part: fn(&[u8]) -> Option<&[u8]>) -> Vec<Counted> {
+    let mut known: HashMap<Vec<u8>, Counted> = HashMap::new();
+    for row in rows {
+        let Some(name) = part(&row.name).map(<[u8]>::to_vec) else { continue };
+        match known.get_mut(&name) {
+            Some(sum) => {
+                sum.incidents += row.incidents;
+                sum.first = sum.first.min(row.first);
+                sum.last = sum.last.max(row.last);
+            }
+            None => drop(known.insert(name.clone(), Counted { name, ..row })),
+        }
+    }
+    let mut rows: Vec<Counted> = known.into_values().collect();
+    rows.sort_by(|a, b| (b.incidents, b.last, &a.name).cmp(&(a.incidents, a.last, &b.name)));
+    rows
+}
+
 fn as_text(tables: &[(&str, Vec<Counted>)], style: &Style) -> String {
     let mut out = String::new();
     for (name, rows) in tables {
@@ -94,11 +117,7 @@ fn as_text(tables: &[(&str, Vec<Counted>)], style: &Style) -> String {
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
         for (row, name) in rows.iter().zip(names) {
             let last = style.time(Time(row.last));
-            let times = match row.times == row.incidents {
-                true => String::new(),
-                false => format!(", {} times in all", row.times),
-            };
-            out.push_str(&format!("{:>9}  {name:<width$}  last {last}{times}\n", row.incidents));
+            out.push_str(&format!("{:>9}  {name:<width$}  last {last}\n", row.incidents));
         }
     }
     out
@@ -134,7 +153,7 @@ fn as_json(tables: &[(&str, Vec<Counted>)], times: &[Counted], seconds: i64) -> 
 fn line(by: &str, name: Value, row: &Counted) -> Value {
     json!({
         "schema": SCHEMA, "kind": "count", "by": by, "name": name,
-        "incidents": row.incidents, "times": row.times,
+        "incidents": row.incidents,
         "first": Time(row.first), "last": Time(row.last),
     })
 }

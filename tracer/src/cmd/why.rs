@@ -7,6 +7,7 @@ use super::list;
 use crate::{
     cli::{Format, Why},
     contract::Incident,
+    enrich::container::unit,
     explain::story::{key, summary},
     failure::Failure,
     output::{
@@ -124,8 +125,13 @@ fn tell(reader: &Reader, query: &Query, key: u64, focus: Incident) -> Result<Sto
 /// Names in the history that look like `selector`.
 fn nearest(reader: &Reader, selector: &str) -> Result<Vec<String>> {
     let mut near = Vec::new();
-    for kind in [Kind::Comm, Kind::Unit, Kind::Path] {
+    for kind in [Kind::Comm, Kind::Cgroup, Kind::Path] {
         for name in reader.names(kind)?.into_values() {
+            let name = match (kind, unit(&name)) {
+                (Kind::Cgroup, None) => continue,
+                (Kind::Cgroup, Some(unit)) => unit.to_vec(),
+                _ => name,
+            };
             let text = String::from_utf8_lossy(&name).into_owned();
             let last = text.rsplit('/').next().unwrap_or(&text);
             let part = selector.len() > 2 && text.contains(selector);

@@ -9,11 +9,9 @@ use crate::{cli::Select, enrich::container, filter};
 #[repr(i64)]
 pub enum Kind {
     Comm = 1,
-    Unit = 2,
-    Cgroup = 3,
-    Container = 4,
-    Path = 5,
-    Class = 6,
+    Cgroup = 2,
+    Path = 3,
+    Class = 4,
 }
 
 /// Columns that incidents are found by; each has an index that goes on by time.
@@ -22,9 +20,7 @@ pub enum Column {
     Pid,
     Uid,
     Comm,
-    Unit,
     Cgroup,
-    Container,
     Path,
     ByPid,
     ByComm,
@@ -40,9 +36,7 @@ impl Column {
             Self::Pid => "pid",
             Self::Uid => "uid",
             Self::Comm => "comm",
-            Self::Unit => "unit",
             Self::Cgroup => "cgroup",
-            Self::Container => "container",
             Self::Path => "path",
             Self::ByPid => "by_pid",
             Self::ByComm => "by_comm",
@@ -63,8 +57,9 @@ pub enum Pattern {
     Below(String),
     /// A pattern for it, or a part of it.
     Contains(String),
-    Starts(String),
-    /// The unit, with or without its ending.
+    /// A cgroup of the container whose id starts so.
+    Container(String),
+    /// A cgroup of the unit, named with or without its ending.
     Unit(String),
 }
 
@@ -82,9 +77,10 @@ impl Pattern {
             Self::Glob(pattern) => filter::glob(pattern, name),
             Self::Below(pattern) => filter::below(name, pattern),
             Self::Contains(part) => filter::glob(part, name) || filter::contains(name, part),
-            Self::Starts(start) => !start.is_empty() && name.starts_with(start.as_bytes()),
+            Self::Container(start) => filter::in_container(name, start),
             Self::Unit(pattern) => {
-                let text = String::from_utf8_lossy(name);
+                let Some(unit) = container::unit(name) else { return false };
+                let text = String::from_utf8_lossy(unit);
                 let bare = text.rsplit_once('.').map_or(&text[..], |(bare, _)| bare);
                 let pattern = WildMatch::new(pattern);
                 pattern.matches(&text) || pattern.matches(bare)
@@ -131,9 +127,9 @@ impl Query {
             name(Column::Comm, Kind::Comm, glob(&select.comm)),
             name(Column::ByComm, Kind::Comm, glob(&select.by_comm)),
             name(Column::Class, Kind::Class, glob(&select.class)),
-            name(Column::Unit, Kind::Unit, select.unit.clone().map(Pattern::Unit)),
+            name(Column::Cgroup, Kind::Cgroup, select.unit.clone().map(Pattern::Unit)),
             name(Column::Cgroup, Kind::Cgroup, select.cgroup.clone().map(Pattern::Contains)),
-            name(Column::Container, Kind::Container, select.container.clone().map(Pattern::Starts)),
+            name(Column::Cgroup, Kind::Cgroup, select.container.clone().map(Pattern::Container)),
             name(Column::Path, Kind::Path, select.path.clone().map(Pattern::Below)),
             select.host.clone().map(Condition::Host),
         ];
@@ -168,10 +164,10 @@ pub fn selectors(text: &str) -> Vec<Condition> {
     let cut: String = text.chars().take(15).collect();
     let comm = if text.is_ascii() && text.len() > 15 { cut } else { text.to_owned() };
     found.push(Condition::Name(Column::Comm, Kind::Comm, Pattern::Glob(comm)));
-    found.push(Condition::Name(Column::Unit, Kind::Unit, Pattern::Unit(text.to_owned())));
+    found.push(Condition::Name(Column::Cgroup, Kind::Cgroup, Pattern::Unit(text.to_owned())));
     if text.len() >= container::SHORT && text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        let start = Pattern::Starts(text.to_ascii_lowercase());
-        found.push(Condition::Name(Column::Container, Kind::Container, start));
+        let start = Pattern::Container(text.to_ascii_lowercase());
+        found.push(Condition::Name(Column::Cgroup, Kind::Cgroup, start));
     }
     found
 }
@@ -191,18 +187,17 @@ mod tests {
                 })
                 .collect()
         };
-        assert_eq!(columns("1234"), [Column::Pid, Column::Comm, Column::Unit]);
-        assert_eq!(columns("/efs/x"), [Column::Path, Column::Comm, Column::Unit]);
-        assert_eq!(columns("geo.service"), [Column::Comm, Column::Unit]);
-        assert_eq!(columns("0123456789ab"), [Column::Comm, Column::Unit, Column::Container]);
+        assert_eq!(columns("1234"), [Column::Pid, Column::Comm, Column::Cgroup]);
+        assert_eq!(columns("/efs/x"), [Column::Path, Column::Comm, Column::Cgroup]);
+        assert_eq!(columns("geo.service"), [Column::Comm, Column::Cgroup]);
+        assert_eq!(columns("0123456789ab"), [Column::Comm, Column::Cgroup, Column::Cgroup]);
     }
 
     #[test]
     fn patterns() {
         let unit = Pattern::Unit("geo".into());
-        assert!(unit.matches(b"geo.service") && !unit.matches(b"geo2.service"));
-        assert!(Pattern::Starts("01".into()).matches(b"0123"));
-        assert!(!Pattern::Starts(String::new()).matches(b"0123"));
+        assert!(unit.matches(b"/system.slice/geo.service"));
+        assert!(!unit.matches(b"/system.slice/geo2.service") && !unit.matches(b"/"));
         assert_eq!(Pattern::Glob("geo".into()).exact(), Some("geo"));
         assert_eq!(Pattern::Glob("geo*".into()).exact(), None);
     }

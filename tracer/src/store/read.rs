@@ -1,14 +1,18 @@
 //! Reading a history: without privilege beyond the group's, whether a recorder runs or not.
-use std::{collections::HashMap, path::Path, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::Result;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, params, params_from_iter, types::Value};
 
 use super::{
-    dir,
+    body, dir,
     query::{Column, Condition, Kind, Query},
     schema::{APPLICATION, VERSION},
-    write::{Gap, uuid},
+    write::{Gap, key},
 };
 use crate::{
     contract::{Incident, Run, SCHEMA, Time},
@@ -31,9 +35,7 @@ struct Allowed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counted {
     pub name: Vec<u8>,
-    /// Incidents, and how often they happened.
     pub incidents: u64,
-    pub times: u64,
     /// Ns since the epoch.
     pub first: i64,
     pub last: i64,
@@ -103,7 +105,7 @@ impl Reader {
     /// Where SQLite cannot read, or `take` fails.
     pub fn each(&self, query: &Query, mut take: impl FnMut(Incident) -> Result<()>) -> Result<()> {
         let Some(allowed) = self.allowed(query)? else { return Ok(()) };
-        let (condition, values) = condition(query, &allowed, usize::MAX);
+        let (condition, values) = condition(query, &allowed);
         let sql = format!("SELECT body FROM incident WHERE {condition} ORDER BY time, seq");
         let mut statement = self.db.prepare(&sql)?;
         let mut rows = statement.query(params_from_iter(values))?;
@@ -115,15 +117,12 @@ impl Reader {
         Ok(())
     }
 
-    /// How many match.
+    /// Whether anything is recorded at all.
     ///
     /// # Errors
     /// Where SQLite cannot read.
-    pub fn matching(&self, query: &Query) -> Result<u64> {
-        let Some(allowed) = self.allowed(query)? else { return Ok(0) };
-        let (condition, values) = condition(query, &allowed, usize::MAX);
-        let sql = format!("SELECT count(*) FROM incident WHERE {condition}");
-        Ok(self.db.query_row(&sql, params_from_iter(values), |row| row.get(0))?)
+    pub fn any(&self) -> Result<bool> {
+        Ok(self.db.query_row("SELECT EXISTS (SELECT 1 FROM incident)", [], |row| row.get(0))?)
     }
 
     /// The incident of this id, or those whose short form starts with it.
@@ -136,22 +135,22 @@ impl Reader {
         if !hex || digits.len() > 32 {
             return Ok(Vec::new());
         }
-        let seqs: Vec<i64> = if digits.len() == 32 {
-            let mut statement = self.db.prepare("SELECT seq FROM incident WHERE id = ?1")?;
-            let rows = statement.query_map([uuid(id)], |row| row.get(0))?;
-            rows.collect::<rusqlite::Result<_>>()?
+        let range = if digits.len() == 32 {
+            [key(id), key(id)]
         } else if (4..=12).contains(&digits.len()) {
-            let shift = 4 * (12 - digits.len());
-            let first = i64::from_str_radix(&digits, 16)? << shift;
-            let mut statement = self
-                .db
-                .prepare("SELECT seq FROM incident WHERE short BETWEEN ?1 AND ?2 LIMIT 10")?;
-            let last = first + (1_i64 << shift) - 1;
-            let rows = statement.query_map([first, last], |row| row.get(0))?;
-            rows.collect::<rusqlite::Result<_>>()?
+            // Everything that goes on from these digits.
+            let bound = |fill: &str| -> Result<Vec<u8>, std::num::ParseIntError> {
+                let digits = format!("{digits}{}", fill.repeat(32 - digits.len()));
+                (0..16).map(|i| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16)).collect()
+            };
+            [bound("0")?, bound("f")?]
         } else {
-            Vec::new()
+            return Ok(Vec::new());
         };
+        let mut statement =
+            self.db.prepare("SELECT seq FROM incident WHERE id BETWEEN ?1 AND ?2 LIMIT 10")?;
+        let rows = statement.query_map(range, |row| row.get::<_, i64>(0))?;
+        let seqs: Vec<i64> = rows.collect::<rusqlite::Result<_>>()?;
         seqs.iter().map(|seq| self.body(*seq)).filter_map(Result::transpose).collect()
     }
 
@@ -263,29 +262,28 @@ impl Reader {
     ///
     /// # Errors
     /// Where SQLite cannot read.
-    pub fn count(&self, query: &Query, column: Column, limit: usize) -> Result<Vec<Counted>> {
+    pub fn count(&self, query: &Query, column: Column) -> Result<Vec<Counted>> {
         let Some(allowed) = self.allowed(query)? else { return Ok(Vec::new()) };
-        let (condition, values) = condition(query, &allowed, usize::MAX);
+        let (condition, values) = condition(query, &allowed);
         let column = column.name();
         let sql = format!(
-            "SELECT (SELECT text FROM name WHERE id = {column}), count(*), sum(times), min(time),
-                 max(time)
+            "SELECT (SELECT text FROM name WHERE id = {column}), count(*), min(time), max(time)
              FROM incident WHERE {condition} AND {column} IS NOT NULL
-             GROUP BY {column} ORDER BY 2 DESC, 5 DESC LIMIT {limit}"
+             GROUP BY {column} ORDER BY 2 DESC, 4 DESC"
         );
         self.counted(&sql, values)
     }
 
-    /// How often something happened in each span of `width` ns, oldest first. The name is the start.
+    /// How many there were in each span of `width` ns, oldest first.
     ///
     /// # Errors
     /// Where SQLite cannot read.
     pub fn over_time(&self, query: &Query, width: i64) -> Result<Vec<Counted>> {
         let Some(allowed) = self.allowed(query)? else { return Ok(Vec::new()) };
-        let (condition, values) = condition(query, &allowed, usize::MAX);
+        let (condition, values) = condition(query, &allowed);
         let sql = format!(
-            "SELECT CAST('' AS BLOB), count(*), sum(times), min(time), max(time)
-             FROM incident WHERE {condition} GROUP BY time / {width} ORDER BY 4"
+            "SELECT NULL, count(*), min(time), max(time)
+             FROM incident WHERE {condition} GROUP BY time / {width} ORDER BY 3"
         );
         self.counted(&sql, values)
     }
@@ -296,9 +294,8 @@ impl Reader {
             Ok(Counted {
                 name: row.get::<_, Option<Vec<u8>>>(0)?.unwrap_or_default(),
                 incidents: row.get(1)?,
-                times: row.get::<_, i64>(2)?.unsigned_abs(),
-                first: row.get(3)?,
-                last: row.get(4)?,
+                first: row.get(2)?,
+                last: row.get(3)?,
             })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -372,63 +369,99 @@ impl Reader {
     }
 
     /// The newest rows that match, newest first. One condition drives, the one that fewest rows
-    /// fulfil; its index gives them by time.
+    /// fulfil; its index gives them by time. The others are looked up row by row as long as that finds
+    /// what is wanted soon, and else read from their indexes once.
     fn found(&self, query: &Query, allowed: &[Allowed], limit: i64) -> Result<Vec<i64>> {
-        /// Counting goes no further: more is many.
-        const MANY: u64 = 5_000;
-        let (since, until) = range(query);
-        let mut driver = None;
-        for (i, one) in allowed.iter().enumerate() {
-            let count = if allowed.len() == 1 { 0 } else { self.fulfil(one, since, until, MANY)? };
-            if driver.is_none_or(|(_, least)| count < least) {
-                driver = Some((i, count));
+        /// Rows looked up one by one.
+        const LOOKED_UP: usize = 2_000;
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let Some(driver) = self.driver(query, allowed)? else {
+            let (since, until) = range(query);
+            let mut statement = self.db.prepare_cached(
+                "SELECT seq FROM incident WHERE time BETWEEN ?1 AND ?2 ORDER BY time DESC LIMIT ?3",
+            )?;
+            let rows = statement.query_map([since, until, limit], |row| row.get(0))?;
+            return Ok(rows.collect::<rusqlite::Result<_>>()?);
+        };
+        let others: Vec<&Allowed> =
+            allowed.iter().enumerate().filter(|(i, _)| *i != driver).map(|(_, one)| one).collect();
+        let first = if others.is_empty() { limit } else { i64::MAX };
+        let rows = self.by_time(&allowed[driver], query, first)?;
+        if others.is_empty() {
+            return Ok(rows.into_iter().take(most).collect());
+        }
+        let mut found = Vec::new();
+        let mut rows = rows.into_iter();
+        let list: String = others.iter().map(|one| format!(" AND {}", one.sql("+"))).collect();
+        let mut fulfils =
+            self.db.prepare(&format!("SELECT 1 FROM incident WHERE seq = ?1{list}"))?;
+        for seq in rows.by_ref().take(LOOKED_UP) {
+            if found.len() < most && fulfils.exists([seq])? {
+                found.push(seq);
             }
         }
-        let driver = driver.map_or(usize::MAX, |(i, _)| i);
-        let (condition, values) = condition(query, allowed, driver);
-        let mut rows: Vec<(i64, i64)> = Vec::new();
-        let mut take = |sql: &str, first: Option<i64>| -> Result<()> {
-            let mut statement = self.db.prepare_cached(sql)?;
-            let all = first.map(Value::Integer).into_iter().chain(values.iter().cloned());
-            let found =
-                statement.query_map(params_from_iter(all), |row| Ok((row.get(0)?, row.get(1)?)))?;
-            for row in found {
-                rows.push(row?);
-            }
-            Ok(())
-        };
-        match allowed.get(driver) {
-            None => {
-                let sql = format!(
-                    "SELECT time, seq FROM incident WHERE {condition} ORDER BY time DESC LIMIT {limit}"
-                );
-                take(&sql, None)?;
-            }
-            Some(one) => {
-                let column = one.column;
-                let sql = format!(
-                    "SELECT time, seq FROM incident WHERE {column} = ? AND {condition}
-                     ORDER BY time DESC LIMIT {limit}"
-                );
-                for value in self.latest(one, query, limit, allowed.len() == 1)? {
-                    take(&sql, Some(value))?;
+        if found.len() >= most || rows.len() == 0 {
+            return Ok(found);
+        }
+        let mut sets = Vec::new();
+        for one in others {
+            let seqs = self.by_time(one, query, i64::MAX)?;
+            sets.push(seqs.into_iter().collect::<HashSet<i64>>());
+        }
+        found.extend(rows.filter(|seq| sets.iter().all(|set| set.contains(seq))));
+        found.truncate(most);
+        Ok(found)
+    }
+
+    /// The condition that fewest rows fulfil, as far as counting them is worth it.
+    fn driver(&self, query: &Query, allowed: &[Allowed]) -> Result<Option<usize>> {
+        if allowed.len() < 2 {
+            return Ok((!allowed.is_empty()).then_some(0));
+        }
+        for most in [1_000, 10_000, 100_000] {
+            for (i, one) in allowed.iter().enumerate() {
+                if self.fulfil(one, query, most)? < most {
+                    return Ok(Some(i));
                 }
             }
         }
-        rows.sort_unstable_by(|a, b| b.cmp(a));
-        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(Some(0))
+    }
+
+    /// Rows that fulfil one condition, the newest `limit` of them, newest first.
+    fn by_time(&self, one: &Allowed, query: &Query, limit: i64) -> Result<Vec<i64>> {
+        let (since, until) = range(query);
+        let column = one.column;
+        let values = match one.values.as_slice() {
+            [_] => one.values.clone(),
+            _ => self.latest(one, query, limit)?,
+        };
+        let mut statement = self.db.prepare_cached(&format!(
+            "SELECT time, seq FROM incident WHERE {column} = ?1 AND time BETWEEN ?2 AND ?3
+             ORDER BY time DESC LIMIT ?4"
+        ))?;
+        let mut rows: Vec<(i64, i64)> = Vec::new();
+        for value in &values {
+            let found = statement
+                .query_map([*value, since, until, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            for row in found {
+                rows.push(row?);
+            }
+        }
+        if values.len() > 1 {
+            rows.sort_unstable_by(|a, b| b.cmp(a));
+        }
         Ok(rows.into_iter().map(|(_, seq)| seq).collect())
     }
 
-    /// Values of which there are any, those with the newest first. If this is `alone` the only
-    /// condition, only the first `limit` can have one among the newest `limit`.
-    fn latest(&self, one: &Allowed, query: &Query, limit: i64, alone: bool) -> Result<Vec<i64>> {
+    /// Values that there are any rows of, those with the newest first: only the first `limit` of them
+    /// can have one of the newest `limit` rows.
+    fn latest(&self, one: &Allowed, query: &Query, limit: i64) -> Result<Vec<i64>> {
         let (since, until) = range(query);
         let column = one.column;
-        let sql = format!(
+        let mut statement = self.db.prepare_cached(&format!(
             "SELECT max(time) FROM incident WHERE {column} = ?1 AND time BETWEEN ?2 AND ?3"
-        );
-        let mut statement = self.db.prepare_cached(&sql)?;
+        ))?;
         let mut latest = Vec::new();
         for value in &one.values {
             let time: Option<i64> =
@@ -436,20 +469,18 @@ impl Reader {
             latest.extend(time.map(|time| (time, *value)));
         }
         latest.sort_unstable_by(|a, b| b.cmp(a));
-        if alone {
-            latest.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        }
+        latest.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(latest.into_iter().map(|(_, value)| value).collect())
     }
 
     /// How many rows fulfil a condition, up to `most`.
-    fn fulfil(&self, one: &Allowed, since: i64, until: i64, most: u64) -> Result<u64> {
+    fn fulfil(&self, one: &Allowed, query: &Query, most: u64) -> Result<u64> {
+        let (since, until) = range(query);
         let column = one.column;
-        let sql = format!(
+        let mut statement = self.db.prepare_cached(&format!(
             "SELECT count(*) FROM (SELECT 1 FROM incident
              WHERE {column} = ?1 AND time BETWEEN ?2 AND ?3 LIMIT ?4)"
-        );
-        let mut statement = self.db.prepare_cached(&sql)?;
+        ))?;
         let mut count = 0_u64;
         for value in &one.values {
             let left = most.saturating_sub(count) as i64;
@@ -463,28 +494,32 @@ impl Reader {
     }
 }
 
+impl Allowed {
+    /// As SQL. With a plus in front SQLite does not look for an index.
+    fn sql(&self, plus: &str) -> String {
+        let list: Vec<String> = self.values.iter().map(i64::to_string).collect();
+        format!("{plus}{} IN ({})", self.column, list.join(", "))
+    }
+}
+
 fn range(query: &Query) -> (i64, i64) {
     (query.since.unwrap_or(i64::MIN), query.until.unwrap_or(i64::MAX))
 }
 
-/// All conditions but the one that drives, as SQL. A plus keeps SQLite from choosing another index.
-fn condition(query: &Query, allowed: &[Allowed], driver: usize) -> (String, Vec<Value>) {
+/// All conditions, as SQL.
+fn condition(query: &Query, allowed: &[Allowed]) -> (String, Vec<Value>) {
     let (since, until) = range(query);
     let mut sql = "time BETWEEN ? AND ?".to_owned();
-    let values = vec![Value::Integer(since), Value::Integer(until)];
-    let plus = if driver == usize::MAX { "" } else { "+" };
-    for (_, one) in allowed.iter().enumerate().filter(|(i, _)| *i != driver) {
-        let list: Vec<String> = one.values.iter().map(i64::to_string).collect();
-        sql.push_str(&format!(" AND {plus}{} IN ({})", one.column, list.join(", ")));
+    for one in allowed {
+        sql.push_str(&format!(" AND {}", one.sql("")));
     }
-    (sql, values)
+    (sql, vec![Value::Integer(since), Value::Integer(until)])
 }
 
 /// An incident of an earlier or later version is told as far as it is understood; one that is not
 /// understood at all is left out.
 fn parse(row: &Row<'_>) -> Result<Option<Incident>> {
-    let body = row.get_ref(0)?.as_blob().unwrap_or_default();
-    Ok(serde_json::from_slice(body).ok())
+    Ok(body::unpack(row.get_ref(0)?.as_blob().unwrap_or_default()))
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {

@@ -1,7 +1,6 @@
 //! What the history looks like in SQLite, and how an older one becomes that.
 //!
-//! An incident is its JSON (`body`: the contract without what is null) and the columns it can be
-//! found by. Names are numbers, so that a pattern is matched against each name once, not against a
+//! An incident is its JSON (`body`, compressed: see `body.rs`) and the columns it can be found by. Names are numbers, so that a pattern is matched against each name once, not against a
 //! million rows, and so that an index entry is small. Every column one can filter by has an index
 //! that goes on by time, which is how incidents are listed.
 use rusqlite::Connection;
@@ -28,9 +27,8 @@ CREATE TABLE name(
 );
 CREATE TABLE incident(
     seq INTEGER PRIMARY KEY,
-    -- The UUID, and its last 48 bits, by which people name it.
+    -- The UUID, its last 6 bytes first: people name it by how those begin.
     id BLOB NOT NULL UNIQUE,
-    short INTEGER NOT NULL,
     -- Ns since the epoch, as the clock stood; ns since boot orders within a boot.
     time INTEGER NOT NULL,
     boot INTEGER NOT NULL REFERENCES boot(id),
@@ -39,9 +37,8 @@ CREATE TABLE incident(
     pid INTEGER NOT NULL,
     uid INTEGER NOT NULL,
     comm INTEGER NOT NULL,
-    unit INTEGER,
+    -- Tells the unit and the container, too.
     cgroup INTEGER,
-    container INTEGER,
     -- File and culprit.
     path INTEGER,
     by_pid INTEGER,
@@ -56,15 +53,12 @@ CREATE TABLE incident(
     story INTEGER NOT NULL,
     body BLOB NOT NULL
 );
-CREATE INDEX incident_short ON incident(short);
 CREATE INDEX incident_time ON incident(time);
 CREATE INDEX incident_boot ON incident(boot, time);
 CREATE INDEX incident_pid ON incident(pid, time);
 CREATE INDEX incident_uid ON incident(uid, time);
 CREATE INDEX incident_comm ON incident(comm, time);
-CREATE INDEX incident_unit ON incident(unit, time) WHERE unit IS NOT NULL;
 CREATE INDEX incident_cgroup ON incident(cgroup, time) WHERE cgroup IS NOT NULL;
-CREATE INDEX incident_container ON incident(container, time) WHERE container IS NOT NULL;
 CREATE INDEX incident_path ON incident(path, time) WHERE path IS NOT NULL;
 CREATE INDEX incident_by_pid ON incident(by_pid, time) WHERE by_pid IS NOT NULL;
 CREATE INDEX incident_by_comm ON incident(by_comm, time) WHERE by_comm IS NOT NULL;

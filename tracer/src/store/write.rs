@@ -6,12 +6,8 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Result, anyhow};
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, ffi, params};
-use serde_json::Value;
-
 use super::{
-    dir,
+    body, dir,
     query::Kind,
     schema::{self, APPLICATION, VERSION},
 };
@@ -20,6 +16,8 @@ use crate::{
     explain::story,
     failure::Failure,
 };
+use anyhow::{Result, anyhow};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, ffi, params};
 
 /// Names kept in memory, so as not to ask for each again.
 const NAMES: usize = 4_096;
@@ -137,8 +135,8 @@ impl Store {
         db.pragma_update(None, "foreign_keys", true)?;
         // What stays of the -wal file once it has been written back.
         db.pragma_update(None, "journal_size_limit", 16 << 20)?;
-        // 2 MiB, in KiB.
-        db.pragma_update(None, "cache_size", -2048)?;
+        // 6 MiB, in KiB.
+        db.pragma_update(None, "cache_size", -6144)?;
         keep_wal(&db);
         schema::migrate(&mut db)?;
         if check {
@@ -347,36 +345,27 @@ fn put_incident(
     let culprit = incident.cause.culprit.as_ref();
     let path = incident.file.as_ref().and_then(|file| file.path.as_ref());
     let comm = number(Kind::Comm, Some(&victim.comm.0))?;
-    let unit = number(Kind::Unit, victim.unit.as_ref().map(|text| &text.0[..]))?;
     let cgroup = number(Kind::Cgroup, victim.cgroup.as_ref().map(|text| &text.0[..]))?;
-    let container = victim.container.as_ref().map(|container| container.id.as_bytes());
-    let container = number(Kind::Container, container)?;
     let path = number(Kind::Path, path.map(|text| &text.0[..]))?;
     let by_comm = number(Kind::Comm, culprit.map(|culprit| &culprit.comm.0[..]))?;
     let class = number(Kind::Class, Some(incident.cause.class.name().as_bytes()))?;
-    let id = uuid(&incident.id);
     db.prepare_cached(
-        "INSERT INTO incident(id, short, time, boot, boot_ns, pid, uid, comm, unit, cgroup, container,
-             path, by_pid, by_comm, class, status, times, restart_ns, story, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-             ?20)
+        "INSERT INTO incident(id, time, boot, boot_ns, pid, uid, comm, cgroup, path, by_pid, by_comm,
+             class, status, times, restart_ns, story, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
          ON CONFLICT(id) DO UPDATE SET
-             unit = excluded.unit, cgroup = excluded.cgroup, container = excluded.container,
-             status = excluded.status, times = excluded.times, restart_ns = excluded.restart_ns,
-             story = excluded.story, body = excluded.body",
+             cgroup = excluded.cgroup, status = excluded.status, times = excluded.times,
+             restart_ns = excluded.restart_ns, story = excluded.story, body = excluded.body",
     )?
     .execute(params![
-        id,
-        short(&id),
+        key(&incident.id),
         incident.time.0,
         boot,
         incident.boot_ns as i64,
         victim.pid,
         victim.uid,
         comm,
-        unit,
         cgroup,
-        container,
         path,
         culprit.map(|culprit| culprit.pid),
         by_comm,
@@ -385,7 +374,7 @@ fn put_incident(
         incident.times() as i64,
         incident.restart.as_ref().map(|restart| restart.after_ns as i64),
         story::key(incident) as i64,
-        body(incident),
+        body::pack(incident),
     ])?;
     Ok(())
 }
@@ -415,47 +404,30 @@ fn put_run(db: &Transaction<'_>, run: &Run) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The bytes of a UUID; of anything else its hash, so that no incident is refused for its name.
-pub fn uuid(id: &str) -> Vec<u8> {
+/// The bytes of a UUID, its last 6 first; of anything else its hash, so that no incident is refused
+/// for its name.
+pub fn key(id: &str) -> Vec<u8> {
     let digits: Vec<u8> = id.bytes().filter(|b| *b != b'-').collect();
     let pairs = digits.chunks(2).map(|pair| {
         std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok())
     });
     let bytes: Option<Vec<u8>> = pairs.collect();
-    bytes.filter(|bytes| bytes.len() == 16).unwrap_or_else(|| {
-        let hash = story::hash(&[id.as_bytes()]);
-        [hash.to_be_bytes(), hash.rotate_left(32).to_be_bytes()].concat()
-    })
-}
-
-/// Its last 48 bits, which are those of a hash.
-fn short(id: &[u8]) -> i64 {
-    id.iter().skip(10).fold(0, |number, byte| number << 8 | i64::from(*byte))
-}
-
-/// The incident as it is kept: what is null is left out.
-fn body(incident: &Incident) -> Vec<u8> {
-    let mut value = serde_json::to_value(incident).unwrap_or_default();
-    strip(&mut value);
-    value.to_string().into_bytes()
-}
-
-fn strip(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            // Null and absent are two things here only.
-            map.retain(|key, value| !value.is_null() || key == "host_path");
-            map.values_mut().for_each(strip);
+    match bytes.filter(|bytes| bytes.len() == 16) {
+        Some(mut bytes) => {
+            bytes.rotate_right(6);
+            bytes
         }
-        Value::Array(list) => list.iter_mut().for_each(strip),
-        _ => {}
+        None => {
+            let hash = story::hash(&[id.as_bytes()]);
+            [hash.to_be_bytes(), hash.rotate_left(32).to_be_bytes()].concat()
+        }
     }
 }
 
 /// Names that incidents before `before` use, each with its column.
 fn forgotten(db: &Transaction<'_>, before: i64) -> rusqlite::Result<Vec<i64>> {
     let mut names = Vec::new();
-    for column in ["comm", "unit", "cgroup", "container", "path", "by_comm", "class"] {
+    for column in ["comm", "cgroup", "path", "by_comm", "class"] {
         let mut statement = db.prepare_cached(&format!(
             "SELECT DISTINCT {column} FROM
                  (SELECT {column} FROM incident WHERE time < ?1 ORDER BY time LIMIT ?2)
@@ -476,9 +448,7 @@ fn drop_names(db: &Transaction<'_>, names: &[i64]) -> rusqlite::Result<()> {
     let mut statement = db.prepare_cached(
         "DELETE FROM name WHERE id = ?1
              AND NOT EXISTS (SELECT 1 FROM incident WHERE comm = ?1)
-             AND NOT EXISTS (SELECT 1 FROM incident WHERE unit = ?1)
              AND NOT EXISTS (SELECT 1 FROM incident WHERE cgroup = ?1)
-             AND NOT EXISTS (SELECT 1 FROM incident WHERE container = ?1)
              AND NOT EXISTS (SELECT 1 FROM incident WHERE path = ?1)
              AND NOT EXISTS (SELECT 1 FROM incident WHERE by_comm = ?1)
              AND NOT EXISTS (SELECT 1 FROM incident WHERE class = ?1)",
