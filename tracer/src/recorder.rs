@@ -377,8 +377,7 @@ impl Home {
         let Some(store) = &mut self.store else { return Ok(()) };
         while !self.waiting.is_empty() {
             let count = self.waiting.len().min(BATCH);
-            let batch: Vec<Entry> = self.waiting.iter().take(count).cloned().collect();
-            store.put(&batch)?;
+            store.put(self.waiting.iter().take(count).cloned().map(Ok))?;
             self.waiting.drain(..count);
         }
         Ok(())

@@ -63,29 +63,31 @@ struct Done {
 
 fn take(mut input: impl BufRead, store: &mut Store) -> Result<Done> {
     let mut done = Done::default();
-    let mut batch = Vec::new();
     let mut line = Vec::new();
     loop {
-        line.clear();
-        let read = (&mut input).take(LONGEST).read_until(b'\n', &mut line).context("reading")?;
-        if read == 0 {
-            break;
+        let next = std::iter::from_fn(|| next(&mut input, &mut line, &mut done).transpose());
+        if store.put(next.take(BATCH)).context("writing")? < BATCH {
+            return Ok(done);
         }
-        match entry(&line) {
+    }
+}
+
+/// The next entry of the input, if there is one.
+fn next(input: &mut impl BufRead, line: &mut Vec<u8>, done: &mut Done) -> Result<Option<Entry>> {
+    loop {
+        line.clear();
+        if input.take(LONGEST).read_until(b'\n', line).context("reading")? == 0 {
+            return Ok(None);
+        }
+        match entry(line) {
             Line::Entry(entry) => {
                 done.incidents += u64::from(matches!(entry, Entry::Incident(_)));
-                batch.push(entry);
+                return Ok(Some(entry));
             }
             Line::Other => {}
             Line::Foreign => done.foreign += 1,
         }
-        if batch.len() == BATCH {
-            store.put(&batch).context("writing")?;
-            batch.clear();
-        }
     }
-    store.put(&batch).context("writing")?;
-    Ok(done)
 }
 
 enum Line {

@@ -184,27 +184,32 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps all of them or, on an error, none.
+    /// Keeps all of them, in one transaction, or, on an error, none; gives how many there were.
     ///
     /// # Errors
-    /// Where SQLite cannot write.
-    pub fn put(&mut self, entries: &[Entry]) -> rusqlite::Result<()> {
+    /// Where SQLite cannot write, or an entry could not be had.
+    pub fn put(&mut self, entries: impl IntoIterator<Item = Result<Entry>>) -> Result<usize> {
         let Self { db, names, .. } = self;
         if names.len() > NAMES {
             names.clear();
         }
         let transaction = db.transaction()?;
-        let done = entries.iter().try_for_each(|entry| match entry {
-            Entry::Incident(incident) => put_incident(&transaction, names, incident),
-            Entry::Gap(gap) => put_gap(&transaction, gap),
-            Entry::Run(run) => put_run(&transaction, run),
+        let mut count = 0;
+        let done = entries.into_iter().try_for_each(|entry| -> Result<()> {
+            match entry? {
+                Entry::Incident(incident) => put_incident(&transaction, names, &incident)?,
+                Entry::Gap(gap) => put_gap(&transaction, &gap)?,
+                Entry::Run(run) => put_run(&transaction, &run)?,
+            }
+            count += 1;
+            Ok(())
         });
-        let done = done.and_then(|()| transaction.commit());
+        let done = done.and_then(|()| Ok(transaction.commit()?));
         if done.is_err() {
             // Names that were taken back.
             names.clear();
         }
-        done
+        done.map(|()| count)
     }
 
     /// Bytes in use.
