@@ -18,8 +18,9 @@ const MODULES: [&str; 4] = ["virtio_pci", "virtio_blk", "overlay", "dm_mod"];
 const ON_DEMAND: [&str; 9] =
     ["btrfs", "fuse", "nd_e820", "nd_pmem", "nfsd", "nfsv3", "nfsv4", "quota_v2", "xfs"];
 /// What a guest runs: real programs, as a production host has them.
-const PROGRAMS: [&str; 65] = [
+const PROGRAMS: [&str; 66] = [
     "bash",
+    "bsdutils",
     "btrfs-progs",
     "coreutils",
     "dash",

@@ -140,7 +140,7 @@ pub fn recorder(wanted: &[String], kills: u32) -> Result<()> {
         let started = Instant::now();
         let runs = boot.run().map(|(results, _)| {
             println!("{}\nkills: {}", text(&results, "why.txt"), text(&results, "kills"));
-            history::judge(&results)
+            history::judge(&results, kernel.series == "newest")
         });
         failed += report(&boot, runs, started.elapsed()).failed;
     }
@@ -196,7 +196,7 @@ fn guests(wanted: &[String], record: bool) -> Result<Vec<Report>> {
                     let started = Instant::now();
                     let runs = boot.run().map(|(results, _)| {
                         if boot.job == "history" {
-                            history::judge(&results)
+                            history::judge(&results, boot.kernel.series == "newest")
                         } else if boot.job == "matrix" {
                             if record && let Err(error) = keep(boot.kernel, &results) {
                                 say(format_args!("not recorded: {error:#}"));

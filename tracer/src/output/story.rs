@@ -184,7 +184,8 @@ pub fn human(story: &Story, style: &Style) -> Vec<u8> {
     ));
     let mut before: Option<Time> = None;
     for step in steps(focus) {
-        let gap = before.map(|before| format!("+{}", duration(step.time.since(before))));
+        let gap = before.map(|before| step.time.since(before)).filter(|gap| *gap != 0);
+        let gap = gap.map(|gap| format!("+{}", duration(gap)));
         let day = before.is_none_or(|before| step.time.since(before) > 43_200_000_000_000);
         let time = if day { style.time(step.time) } else { clock(step.time.0, &style.zone) };
         out.push_str(&format!("  {time:>23}  {:>10}  {}\n", gap.unwrap_or_default(), step.text));

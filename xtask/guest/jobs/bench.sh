@@ -15,7 +15,7 @@ counts() { busybox grep -h run_cnt /proc/$tracer/fdinfo/* | busybox awk '{print 
 sleep 20
 round none
 before=$(busybox awk '{print $1}' /proc/uptime)
-whybus trace -o json >/tmp/out 2>/results/bench.err &
+whybus trace -o json --signals all --exits lasting >/tmp/out 2>/results/bench.err &
 tracer=$!
 until [ -s /tmp/out ]; do sleep 0.01; done
 echo "armed $before $(busybox awk '{print $1}' /proc/uptime)" >>/results/bench

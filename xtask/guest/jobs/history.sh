@@ -143,6 +143,9 @@ whybus list --state-dir $S -n 0 >/results/full.list 2>&1
 kill $load
 wait $load 2>/dev/null
 
+# As the README tells it.
+sh /history/dialogue.sh
+
 # Bad state directories, a sentence each.
 bad() {
     echo "== $1" >>/results/bad
