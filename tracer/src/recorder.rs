@@ -1,7 +1,7 @@
 //! The recorder: what is told goes to the history, by a thread of its own, so that a slow disk never
 //! holds up the rings. What the disk does not take waits in memory, and is counted if that is full.
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     path::{Path, PathBuf},
     sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender},
     thread::{self, JoinHandle},
@@ -37,6 +37,8 @@ const BATCH: usize = 1_000;
 const AGAIN: Duration = Duration::from_secs(2);
 /// How often the outlet ticks, ns.
 const TICK: i64 = 1_000_000_000;
+/// How often calls that nobody looked at are noted, ns: an hour.
+const MISSED: i64 = 3_600_000_000_000;
 /// How often old incidents are forgotten.
 const RETENTION: Duration = Duration::from_secs(600);
 
@@ -47,8 +49,13 @@ pub struct Recorder<'a> {
     keeper: Option<JoinHandle<()>>,
     /// Entries that found no room on their way.
     overflowed: u64,
+    /// Calls of hooks that nobody looked at, since they were noted last (ns since the epoch).
+    missed: BTreeMap<String, u64>,
+    noted: i64,
     writer: Option<Writer>,
     journal: Option<Journal>,
+    /// Whether the disk took the first things.
+    writable: bool,
     /// Watching is complete, and the history knows.
     begun: bool,
     watchdog: bool,
@@ -69,11 +76,13 @@ impl<'a> Recorder<'a> {
     /// full or read-only is none: it may recover.
     pub fn start(args: &'a Record) -> Result<Self> {
         let mut home = Home::new(args);
+        let mut writable = true;
         if let Err(error) = home.open() {
             if !disk(&error) {
                 return Err(error);
             }
-            home.complain(&error);
+            home.failed(&error);
+            writable = false;
         }
         let journal = if args.journal { Some(Journal::open()?) } else { None };
         let (sender, receiver) = mpsc::sync_channel(QUEUE);
@@ -85,6 +94,9 @@ impl<'a> Recorder<'a> {
             sender: Some(sender),
             keeper: Some(keeper),
             overflowed: 0,
+            missed: BTreeMap::new(),
+            noted: now(),
+            writable,
             writer: args.print.map(Writer::of),
             journal,
             begun: false,
@@ -105,6 +117,21 @@ impl<'a> Recorder<'a> {
             journal.send(&incident);
         }
         self.send(Message::Keep(Entry::Incident(Box::new(incident))));
+    }
+
+    /// Notes the calls that nobody looked at since this was done last.
+    fn note_missed(&mut self, until: i64, host: &Host) {
+        let since = std::mem::replace(&mut self.noted, until);
+        for (hook, calls) in std::mem::take(&mut self.missed) {
+            self.send(Message::Keep(Entry::Gap(Gap {
+                host: host.name.clone(),
+                boot_id: host.boot_id.clone(),
+                since,
+                until,
+                why: Gap::calls(&hook),
+                lost: Some(calls),
+            })));
+        }
     }
 
     fn lost(&mut self, lost: &Lost, host: &Host) {
@@ -133,7 +160,13 @@ impl Outlet for Recorder<'_> {
         let since = host.wall.saturating_add(i64::try_from(host.since).unwrap_or(i64::MAX));
         let (host, boot_id) = (host.name.clone(), host.boot_id.clone());
         self.send(Message::Begin { host, boot_id, since });
-        eprintln!("recording to {}", dir::history(&self.args.state.state_dir).display());
+        let history = dir::history(&self.args.state.state_dir);
+        match self.writable {
+            true => eprintln!("recording to {}", history.display()),
+            false => {
+                eprintln!("recording in memory, until {} can be written to", history.display())
+            }
+        }
         // Without a service manager there is nobody to tell.
         let _ = sd_notify::notify(&[NotifyState::Ready]);
         Ok(())
@@ -147,16 +180,8 @@ impl Outlet for Recorder<'_> {
             Update::Incident(incident) => self.keep(json::told(incident, host, false), true),
             Update::Change(incident) => self.keep(json::told(incident, host, true), false),
             Update::Loss(gap) => self.lost(gap, host),
-            Update::Missed { time, hook, calls } => {
-                let at = host.wall.saturating_add(i64::try_from(*time).unwrap_or(i64::MAX));
-                self.send(Message::Keep(Entry::Gap(Gap {
-                    host: host.name.clone(),
-                    boot_id: host.boot_id.clone(),
-                    since: at - TICK,
-                    until: at,
-                    why: format!("calls of {hook}, few of which matter"),
-                    lost: Some(*calls),
-                })));
+            Update::Missed { hook, calls, .. } => {
+                *self.missed.entry(hook.clone()).or_default() += calls;
             }
             Update::Truncation(_) => {}
         }
@@ -166,6 +191,7 @@ impl Outlet for Recorder<'_> {
     fn end(&mut self, counts: &Counts, host: &Host, now: u64, reason: &str) -> Result<()> {
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
         let until = host.wall.saturating_add(i64::try_from(now).unwrap_or(i64::MAX));
+        self.note_missed(until, host);
         if let Some(sender) = self.sender.take() {
             // Behind everything else, however long that takes.
             let _ = sender.send(Message::End(until));
@@ -182,6 +208,9 @@ impl Outlet for Recorder<'_> {
     fn tick(&mut self, now: u64, host: &Host) {
         let now = host.wall.saturating_add(i64::try_from(now).unwrap_or(i64::MAX));
         self.send(Message::Beat(now));
+        if now - self.noted > MISSED {
+            self.note_missed(now, host);
+        }
         if self.overflowed != 0 {
             let gap = Gap {
                 host: host.name.clone(),
@@ -353,14 +382,7 @@ impl Home {
         }
         match self.try_flush() {
             Ok(()) => self.recovered(),
-            Err(error) => {
-                // What was opened may be gone, or of no use.
-                if self.failing.is_none() {
-                    self.complain(&error);
-                }
-                self.failing =
-                    Some((self.failing.map_or_else(now, |(at, _)| at), Instant::now() + AGAIN));
-            }
+            Err(error) => self.failed(&error),
         }
     }
 
@@ -383,9 +405,21 @@ impl Home {
         Ok(())
     }
 
-    fn complain(&self, error: &anyhow::Error) {
+    /// The disk did not take it: says so once, and when it is tried again.
+    fn failed(&mut self, error: &anyhow::Error) {
+        let again = Instant::now() + AGAIN;
+        if let Some((_, due)) = &mut self.failing {
+            *due = again;
+            return;
+        }
+        self.failing = Some((now(), again));
+        // SQLite says it twice.
+        let text = match error.downcast_ref::<rusqlite::Error>() {
+            Some(error) => error.to_string(),
+            None => format!("{error:#}"),
+        };
         eprintln!(
-            "whybus: cannot write to {}: {error:#}; watching goes on, the last {WAITING} incidents are \
+            "whybus: cannot write to {}: {text}; watching goes on, the last {WAITING} incidents are \
              kept in memory, and writing is tried again every {} s",
             self.dir.display(),
             AGAIN.as_secs()

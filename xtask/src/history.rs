@@ -393,7 +393,8 @@ fn dialogue(results: &Results) -> Result<()> {
 fn numberless(text: &str) -> Vec<String> {
     let plain = |word: &str| -> String {
         let hex = |c: char| c.is_ascii_hexdigit();
-        if word.len() == 12 && word.chars().all(hex) && word.contains(|c: char| c.is_ascii_digit()) {
+        if word.len() == 12 && word.chars().all(hex) && word.contains(|c: char| c.is_ascii_digit())
+        {
             return "ID".to_owned();
         }
         if matches!(word, "ns" | "µs" | "ms" | "s" | "ms," | "s," | "µs,") {

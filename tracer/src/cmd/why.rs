@@ -117,8 +117,9 @@ fn tell(reader: &Reader, query: &Query, key: u64, focus: Incident) -> Result<Sto
     let now = pipeline::wall().saturating_add(pipeline::now() as i64);
     let since = query.since.unwrap_or(summary.first - NEAR);
     let until = query.until.unwrap_or((summary.last + NEAR).min(now));
-    let gaps: Vec<Gap> =
-        reader.gaps(since, until)?.into_iter().filter(|gap| gap.host == focus.host).collect();
+    let restarted = focus.restart.is_some();
+    let ours = |gap: &Gap| gap.host == focus.host && gap.concerns(restarted);
+    let gaps: Vec<Gap> = reader.gaps(since, until)?.into_iter().filter(ours).collect();
     Ok(Story { focus, summary, gaps })
 }
 

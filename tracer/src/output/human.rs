@@ -292,7 +292,8 @@ pub fn end(counts: &Counts, host: &Host, now: u64, reason: &str) -> Vec<u8> {
         lost => format!("{lost} events lost"),
     };
     if counts.missed != 0 {
-        lost.push_str(&format!(" · {} calls not looked at", counts.missed));
+        let plural = if counts.missed == 1 { "" } else { "s" };
+        lost.push_str(&format!(" · {} call{plural} not looked at", counts.missed));
     }
     if counts.not_warned != 0 {
         lost.push_str(&format!(" · {} shrinks without a warning: too many", counts.not_warned));

@@ -208,7 +208,7 @@ impl Reader {
     pub fn gaps(&self, since: i64, until: i64) -> Result<Vec<Gap>> {
         let mut statement = self.db.prepare(
             "SELECT host, boot_id, since, until, why, lost FROM gap JOIN boot ON boot.id = gap.boot
-             WHERE until >= ?1 AND since <= ?2 ORDER BY until DESC LIMIT 100",
+             WHERE until >= ?1 AND since <= ?2 ORDER BY until DESC, since DESC, why LIMIT 100",
         )?;
         let rows = statement.query_map([since, until], |row| {
             Ok(Gap {

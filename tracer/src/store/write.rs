@@ -46,6 +46,21 @@ pub struct Gap {
 }
 
 impl Gap {
+    /// Calls of a hook that its program was not run for, because it was running already: most would
+    /// not have been worth an event.
+    pub fn calls(hook: &str) -> String {
+        format!("calls of {hook}, few of which matter")
+    }
+
+    /// Whether it may hide something of a story: any time when nobody was watching; of calls that
+    /// nobody looked at, those that tell of ends and, if none was seen, of restarts.
+    pub fn concerns(&self, restarted: bool) -> bool {
+        let hook = |name: &str| self.why.starts_with("calls of ") && self.why.contains(name);
+        let restart = hook("sched_process_exec") || hook("sched_process_fork");
+        let end = hook("taskstats_exit") || hook("sched_process_exit");
+        !self.why.starts_with("calls of ") || end || restart && !restarted
+    }
+
     /// As the contract has it.
     pub fn told(self) -> contract::Gap {
         let Self { host, boot_id, since, until, why, lost } = self;

@@ -1,5 +1,8 @@
 # The recorder: seven ways to die under a supervisor, asked for afterwards; kills, a full disk, the
 # journal, an import.
+# As the README tells it, before anything else happens on this host.
+sh /history/dialogue.sh
+
 D=/mnt/ext4/history S=/mnt/ext4/state
 mkdir -p $D
 cd $D || exit
@@ -112,7 +115,7 @@ while [ $i -lt "${kills:-5}" ]; do
     wait $recorder 2>/dev/null
     ids >/tmp/after
     # Lines of /tmp/seen that are not in /tmp/after.
-    echo "$i $(busybox wc -l </tmp/seen) $(busybox wc -l </tmp/after) $(busybox comm -23 /tmp/seen /tmp/after | busybox wc -l)" >>/results/kills
+    echo "$i $(busybox wc -l </tmp/seen) $(busybox wc -l </tmp/after) $(comm -23 /tmp/seen /tmp/after | busybox wc -l)" >>/results/kills
     i=$((i + 1))
 done
 recorder
@@ -136,15 +139,12 @@ sleep 1
 rm /mnt/small/fill
 until busybox grep -q 'written to again' /tmp/recorder; do sleep 0.1; done
 ids >/tmp/after
-echo "$(busybox wc -l </tmp/seen) $(busybox wc -l </tmp/after) $(busybox comm -23 /tmp/seen /tmp/after | busybox wc -l)" >/results/full
+echo "$(busybox wc -l </tmp/seen) $(busybox wc -l </tmp/after) $(comm -23 /tmp/seen /tmp/after | busybox wc -l)" >/results/full
 stop
 cat /tmp/recorder >/results/full.err
 whybus list --state-dir $S -n 0 >/results/full.list 2>&1
 kill $load
 wait $load 2>/dev/null
-
-# As the README tells it.
-sh /history/dialogue.sh
 
 # Bad state directories, a sentence each.
 bad() {
