@@ -490,6 +490,7 @@ impl Sink<'_> {
                 }
             }
             Event::Death(death) => self.death(death, stamp.time)?,
+            Event::Start(start) => self.process(&start.actor.task, false, stamp.time)?,
             _ => {}
         }
         self.engine.push(stamp, event);

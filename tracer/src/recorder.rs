@@ -345,19 +345,12 @@ impl Home {
     fn gap(&self, host: &str, boot_id: &str, since: i64) -> Option<Gap> {
         let before = self.lock.as_ref().and_then(|lock| lock.before.as_ref());
         let before = before.filter(|before| before.seen < since)?;
-        let why = if before.stopped {
-            "the recorder was stopped"
-        } else if before.boot_id != boot_id {
-            "the host was started anew"
-        } else {
-            "the recorder was killed"
-        };
         Some(Gap {
             host: host.to_owned(),
             boot_id: boot_id.to_owned(),
             since: before.seen,
             until: since,
-            why: why.to_owned(),
+            why: absence(before, boot_id).to_owned(),
             lost: None,
         })
     }
@@ -475,6 +468,15 @@ impl Home {
     }
 }
 
+/// Why nobody was watching after the recorder that said this last.
+fn absence(before: &Beat, boot_id: &str) -> &'static str {
+    match (before.stopped, before.boot_id == boot_id) {
+        (true, _) => "the recorder was stopped",
+        (false, false) => "the host was started anew",
+        (false, true) => "the recorder was killed",
+    }
+}
+
 /// Whether it is the disk that does not take it, which may pass.
 fn disk(error: &anyhow::Error) -> bool {
     use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
@@ -500,4 +502,27 @@ fn explain(error: anyhow::Error, path: &Path) -> anyhow::Error {
 /// Ns since the epoch.
 fn now() -> i64 {
     pipeline::wall().saturating_add(i64::try_from(pipeline::now()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_nobody_was_watching() {
+        let beat = |stopped| Beat { pid: 1, boot_id: "a".into(), since: 0, seen: 1, stopped };
+        assert_eq!(absence(&beat(true), "b"), "the recorder was stopped");
+        assert_eq!(absence(&beat(false), "b"), "the host was started anew");
+        assert_eq!(absence(&beat(false), "a"), "the recorder was killed");
+    }
+
+    #[test]
+    fn a_disk_may_recover_and_a_mistake_does_not() {
+        assert!(disk(&std::io::Error::from_raw_os_error(libc::ENOSPC).into()));
+        assert!(disk(&std::io::Error::from_raw_os_error(libc::EROFS).into()));
+        assert!(!disk(&std::io::Error::from_raw_os_error(libc::EACCES).into()));
+        assert!(!disk(&Failure::usage("a newer version")));
+        let rofs = std::io::ErrorKind::ReadOnlyFilesystem;
+        assert!(disk(&Failure::file("cannot make it", rofs)));
+    }
 }

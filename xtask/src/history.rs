@@ -29,7 +29,7 @@ const OTHERS: &str = "killed by anybody else";
 const EXIT: &str = "a call of exit(3), by itself or a library";
 const CRASH: &str = "a crash (SIGSEGV, SIGBUS, SIGILL, SIGFPE)";
 
-const WAYS: [Way; 7] = [
+const WAYS: [Way; 8] = [
     Way {
         name: "bus",
         deaths: 3,
@@ -93,6 +93,16 @@ const WAYS: [Way; 7] = [
         out: &[OOM, PARENT, OTHERS, CRASH],
         open: &[EXIT],
     },
+    // Each time in another container, of another parent.
+    Way {
+        name: "pod",
+        deaths: 3,
+        class: "aborted",
+        status: 134,
+        culprit: None,
+        out: &[OOM, PARENT, OTHERS, CRASH],
+        open: &[EXIT],
+    },
 ];
 
 /// Holds what a guest left behind against what must be there.
@@ -108,6 +118,9 @@ pub fn judge(results: &Results, newest: bool) -> Vec<Run> {
     check("why a crash in a library names the function", crashed(results));
     check("why an OOM kill names the limit", limited(results));
     check("why tells a parent from a stranger", told_apart(results));
+    check("a clock that is set does not reorder a story", clock(results));
+    check("a service manager is told", managed(results));
+    check("an idle recorder costs next to nothing", idle(results));
     check("every line of a history is valid", lines(results));
     check("list --exit finds those, and no others", by_status(results));
     check("a second recorder names the first", second(results));
@@ -207,6 +220,36 @@ fn told_apart(results: &Results) -> Result<()> {
     ensure!(parent != by, "child of {parent}, killed by {by}");
     let args = &stranger["incident"]["cause"]["culprit"]["cmdline"];
     ensure!(args[1] == "/history/stranger.sh", "{args}");
+    Ok(())
+}
+
+/// The one that died last is the last, though the clock says otherwise.
+fn clock(results: &Results) -> Result<()> {
+    let story = story("clock", results)?;
+    let pid: u64 = text(results, "clock.pid").trim().parse()?;
+    let victim = &story["incident"]["victim"]["pid"];
+    ensure!(*victim == pid, "{victim} is the last, not {pid}");
+    let time = |key: &str| story[key].as_str().unwrap_or_default().to_owned();
+    ensure!(story["deaths"] == 2 && time("first") > time("last"), "{story}");
+    Ok(())
+}
+
+fn managed(results: &Results) -> Result<()> {
+    let told = text(results, "notify");
+    let lines: Vec<&str> = told.lines().collect();
+    let ready = lines.first() == Some(&"READY=1");
+    let pings = lines.iter().filter(|line| **line == "WATCHDOG=1").count();
+    ensure!(ready && pings > 3 && lines.last() == Some(&"STOPPING=1"), "{lines:?}");
+    Ok(())
+}
+
+fn idle(results: &Results) -> Result<()> {
+    let line = text(results, "idle");
+    let numbers: Vec<u64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let [before, after, rss] = numbers.as_slice() else { anyhow::bail!("measured `{line}`") };
+    // Ticks of 10 ms in 5 s, under emulation: 2 %.
+    ensure!(after - before <= 10, "{} ticks in 5 s", after - before);
+    ensure!(*rss <= 20 << 10, "{rss} KiB");
     Ok(())
 }
 

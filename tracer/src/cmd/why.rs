@@ -18,7 +18,7 @@ use crate::{
     pipeline,
     store::{
         dir,
-        query::{Column, Condition, Kind, Query, selectors},
+        query::{Kind, Query, selectors},
         read::Reader,
         write::Gap,
     },
@@ -54,8 +54,7 @@ pub fn run(args: &Why) -> Result<ExitCode> {
     let style = Style { history: true, ..style(args.output.utc) };
     let beat = dir::running(&args.state.state_dir);
     for (i, key) in keys.iter().take(STORIES).enumerate() {
-        let of_it = Condition::Number(Column::Story, *key as i64);
-        let Some(focus) = reader.select(&query.and(of_it), 1)?.into_iter().next() else { continue };
+        let Some(focus) = reader.last(&query, *key)? else { continue };
         let told = tell(&reader, &query, *key, focus)?;
         let bytes = match args.output.output {
             Format::Json => json::bytes(&story::json(&told)),

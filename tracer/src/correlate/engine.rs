@@ -740,7 +740,9 @@ impl Engine {
             !(open.told && (done || over))
         });
         self.open = open;
-        for (id, restart) in self.restarts.due(now) {
+        let processes = &self.processes;
+        let cgroup = |id: ProcessId| processes.get(&id)?.cgroup.as_deref();
+        for (id, restart) in self.restarts.due(now, cgroup) {
             self.restarted(&id, restart);
         }
     }

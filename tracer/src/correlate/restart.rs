@@ -3,7 +3,10 @@
 use std::collections::VecDeque;
 
 use super::incident::{Incident, Restart};
-use crate::event::model::{Actor, Ancestor, Bytes, Death, InodeId, Start};
+use crate::{
+    enrich::container::place,
+    event::model::{Actor, Ancestor, Bytes, Death, InodeId, ProcessId, Start},
+};
 
 /// How long after its end a process may be started again. Ns.
 pub const WINDOW: u64 = 600_000_000_000;
@@ -92,15 +95,19 @@ impl Restarts {
         self.starts.push_back((time, start));
     }
 
-    /// Restarts that are certain at `now`, by incident.
-    pub fn due(&mut self, now: u64) -> Vec<(String, Restart)> {
+    /// Restarts that are certain at `now`, by incident. `cgroup` tells the path of a process' cgroup.
+    pub fn due<'a>(
+        &mut self,
+        now: u64,
+        cgroup: impl Fn(ProcessId) -> Option<&'a [u8]>,
+    ) -> Vec<(String, Restart)> {
         let Self { ended, starts, .. } = self;
         let mut due = Vec::new();
         starts.retain(|(time, start)| {
             if start.forked && time.saturating_add(FORKED) > now {
                 return true;
             }
-            if let Some(ended) = replaced(ended, *time, start) {
+            if let Some(ended) = replaced(ended, *time, start, &cgroup) {
                 let restart = restart(ended, *time, start);
                 ended.restart = Some(restart.clone());
                 due.push((ended.id.clone(), restart));
@@ -113,13 +120,22 @@ impl Restarts {
 }
 
 /// Whom a start replaces: of those that had the same arguments, or else of all, who ended first.
-fn replaced<'a>(ended: &'a mut VecDeque<Ended>, time: u64, start: &Start) -> Option<&'a mut Ended> {
+fn replaced<'a, 'b>(
+    ended: &'a mut VecDeque<Ended>,
+    time: u64,
+    start: &Start,
+    cgroup: &impl Fn(ProcessId) -> Option<&'b [u8]>,
+) -> Option<&'a mut Ended> {
+    let pod = |actor: &Actor| cgroup(actor.task.id).and_then(place);
+    let same_pod = |ended: &Ended, start: &Start| {
+        pod(&ended.actor).is_some_and(|was| Some(was) == pod(&start.actor))
+    };
     let fits = |ended: &Ended| {
         ended.restart.is_none()
             && ended.time <= time
             && time - ended.time <= WINDOW
             && same_program(ended, start)
-            && same_place(&ended.actor, &start.actor)
+            && (same_place(&ended.actor, &start.actor) || same_pod(ended, start))
     };
     let exact = ended.iter().position(|e| fits(e) && same_arguments(e, start) == Some(true));
     let index = exact.or_else(|| ended.iter().position(fits))?;
@@ -173,10 +189,7 @@ fn restart(ended: &Ended, time: u64, start: &Start) -> Restart {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        correlate::rules::samples::death,
-        event::model::{Dev, ProcessId},
-    };
+    use crate::{correlate::rules::samples::death, event::model::Dev};
 
     const S: u64 = 1_000_000_000;
     const EXE: InodeId = InodeId { dev: Dev { major: 8, minor: 1 }, ino: 9, generation: 1 };
@@ -204,13 +217,13 @@ mod tests {
         let mut restarts = Restarts::new(true);
         ended(&mut restarts, "a", actor(10, 5, &["geo", "-x"]), S);
         restarts.start(2 * S, start(actor(11, 6, &["geo", "-x"]), false));
-        assert_eq!(restarts.due(2 * S), []);
+        assert_eq!(restarts.due(2 * S, |_| None), []);
         restarts.start(3 * S, start(actor(12, 5, &["geo", "-x"]), false));
-        let due = restarts.due(3 * S);
+        let due = restarts.due(3 * S, |_| None);
         assert_eq!((due[0].0.as_str(), due[0].1.id.tgid, due[0].1.time), ("a", 12, 3 * S));
         // Once is enough.
         restarts.start(4 * S, start(actor(13, 5, &["geo", "-x"]), false));
-        assert_eq!(restarts.due(4 * S), []);
+        assert_eq!(restarts.due(4 * S, |_| None), []);
     }
 
     #[test]
@@ -218,9 +231,9 @@ mod tests {
         let mut restarts = Restarts::new(true);
         ended(&mut restarts, "a", actor(10, 5, &["python3", "a.py"]), S);
         restarts.start(2 * S, start(actor(11, 5, &["python3", "b.py"]), false));
-        assert_eq!(restarts.due(2 * S), []);
+        assert_eq!(restarts.due(2 * S, |_| None), []);
         restarts.start(3 * S, start(actor(12, 5, &["python3", "a.py", "--again"]), false));
-        assert_eq!(restarts.due(3 * S)[0].1.same_arguments, Some(false));
+        assert_eq!(restarts.due(3 * S, |_| None)[0].1.same_arguments, Some(false));
     }
 
     #[test]
@@ -230,13 +243,24 @@ mod tests {
         let mut child = actor(11, 5, &[]);
         child.cmdline = None;
         restarts.start(2 * S, start(child.clone(), true));
-        assert_eq!(restarts.due(2 * S), []);
+        assert_eq!(restarts.due(2 * S, |_| None), []);
         let mut other = start(child.clone(), false);
         other.exe = None;
         restarts.start(2 * S + 1, other);
-        assert_eq!(restarts.due(4 * S), []);
+        assert_eq!(restarts.due(4 * S, |_| None), []);
         restarts.start(5 * S, start(child, true));
-        assert_eq!(restarts.due(6 * S).len(), 1);
+        assert_eq!(restarts.due(6 * S, |_| None).len(), 1);
+    }
+
+    #[test]
+    fn the_next_container_of_a_pod_has_another_parent() {
+        let pod = |run: u32| format!("/kubepods/pod7/{:064x}", run).into_bytes();
+        let (first, second) = (pod(1), pod(2));
+        let cgroup = |id: ProcessId| Some(if id.tgid == 10 { &first[..] } else { &second[..] });
+        let mut restarts = Restarts::new(true);
+        ended(&mut restarts, "a", actor(10, 5, &["geo"]), S);
+        restarts.start(2 * S, start(actor(11, 6, &["geo"]), false));
+        assert_eq!(restarts.due(2 * S, cgroup).len(), 1);
     }
 
     #[test]
@@ -245,6 +269,6 @@ mod tests {
         ended(&mut restarts, "a", actor(10, 5, &["geo"]), S);
         let late = S + WINDOW + 1;
         restarts.start(late, start(actor(11, 5, &["geo"]), false));
-        assert_eq!(restarts.due(late), []);
+        assert_eq!(restarts.due(late, |_| None), []);
     }
 }

@@ -33,6 +33,16 @@ pub fn container(cgroup: &[u8]) -> Option<Container<'_>> {
     Some(Container { id, runtime })
 }
 
+/// What stays while a container is replaced by its next run: the pod's cgroup, or, where containers keep
+/// their id (docker), its own. `None` outside containers.
+pub fn place(cgroup: &[u8]) -> Option<&[u8]> {
+    container(cgroup)?;
+    let slash = cgroup.iter().rposition(|b| *b == b'/')?;
+    let above = &cgroup[..slash];
+    let pod = above.windows(3).any(|word| word == b"pod");
+    Some(if pod { above } else { cgroup })
+}
+
 /// The systemd unit a cgroup path belongs to.
 pub fn unit(cgroup: &[u8]) -> Option<&[u8]> {
     let named = |part: &&[u8]| part.ends_with(b".service") || part.ends_with(b".scope");
@@ -59,6 +69,17 @@ mod tests {
         for none in [&b"/"[..], b"/user.slice/deadbeef", b"\xff", b""] {
             assert_eq!(container(none), None);
         }
+    }
+
+    #[test]
+    fn a_pod_outlives_its_containers() {
+        let id = "0123456789abcdef".repeat(4);
+        let pod = "/kubepods.slice/kubepods-pod1b2.slice";
+        let inside = format!("{pod}/cri-containerd-{id}.scope");
+        assert_eq!(place(inside.as_bytes()), Some(pod.as_bytes()));
+        let docker = format!("/system.slice/docker-{id}.scope");
+        assert_eq!(place(docker.as_bytes()), Some(docker.as_bytes()));
+        assert_eq!(place(b"/system.slice/geo.service"), None);
     }
 
     #[test]

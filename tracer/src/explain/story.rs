@@ -1,22 +1,18 @@
 //! A restart loop as one story: the same program in the same place, dying again and again.
 use serde::Serialize;
 
-use crate::contract::Incident;
+use crate::{contract::Incident, enrich::container::place};
 
 /// What incidents of one restart loop have in common: host and boot, program, and the place it is
-/// started in: the unit that systemd starts again, the pod whose containers follow one another, or
-/// else its parent.
+/// started in: the pod whose containers follow one another, the unit that systemd starts again, or else
+/// its parent.
 pub fn key(incident: &Incident) -> u64 {
     let victim = &incident.victim;
     let cgroup = victim.cgroup.as_ref().map(|cgroup| &cgroup.0[..]).unwrap_or_default();
     let parent = victim.ppid.unwrap_or(0).to_le_bytes();
-    let place: &[u8] = if victim.container.is_some() {
-        let slash = cgroup.iter().rposition(|b| *b == b'/').unwrap_or(0);
-        &cgroup[..slash]
-    } else {
-        let service = victim.unit.as_ref().map(|unit| &unit.0[..]);
-        service.filter(|unit| unit.ends_with(b".service")).unwrap_or(&parent)
-    };
+    let service = victim.unit.as_ref().map(|unit| &unit.0[..]);
+    let service = service.filter(|unit| unit.ends_with(b".service"));
+    let place = place(cgroup).or(service).unwrap_or(&parent);
     let parts = [incident.host.as_bytes(), incident.boot_id.as_bytes(), &victim.comm.0, place];
     hash(&parts)
 }

@@ -169,6 +169,27 @@ impl Reader {
         Ok(stories)
     }
 
+    /// The last of one story that matches, by the kernel's clock.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn last(&self, query: &Query, key: u64) -> Result<Option<Incident>> {
+        /// Of more only the newest by the wall clock are looked at.
+        const LOOKED_AT: i64 = 1_000;
+        let query = query.and(Condition::Number(Column::Story, key as i64));
+        let Some(allowed) = self.allowed(&query)? else { return Ok(None) };
+        let mut statement =
+            self.db.prepare_cached("SELECT boot_ns FROM incident WHERE seq = ?1")?;
+        let mut last = None;
+        for seq in self.found(&query, &allowed, LOOKED_AT)? {
+            let at: i64 = statement.query_row([seq], |row| row.get(0))?;
+            if last.is_none_or(|(latest, _)| at > latest) {
+                last = Some((at, seq));
+            }
+        }
+        last.map_or(Ok(None), |(_, seq)| self.body(seq))
+    }
+
     /// How the newest `limit` of one story ended, oldest first, and how many there are.
     ///
     /// # Errors
@@ -178,7 +199,7 @@ impl Reader {
         let classes = self.names(Kind::Class)?;
         let mut statement = self.db.prepare_cached(
             "SELECT time, class, status, times, restart_ns FROM incident
-             WHERE story = ?1 AND time BETWEEN ?2 AND ?3 ORDER BY time DESC LIMIT ?4",
+             WHERE story = ?1 AND time BETWEEN ?2 AND ?3 ORDER BY boot_ns DESC LIMIT ?4",
         )?;
         let rows = statement.query_map(params![key as i64, since, until, limit as i64], |row| {
             let class: i64 = row.get(1)?;

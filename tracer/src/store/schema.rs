@@ -64,7 +64,8 @@ CREATE INDEX incident_by_pid ON incident(by_pid, time) WHERE by_pid IS NOT NULL;
 CREATE INDEX incident_by_comm ON incident(by_comm, time) WHERE by_comm IS NOT NULL;
 CREATE INDEX incident_class ON incident(class, time);
 CREATE INDEX incident_status ON incident(status, time) WHERE status IS NOT NULL;
-CREATE INDEX incident_story ON incident(story, time, class, status, times, restart_ns);
+-- By the kernel's clock: a story is of one boot, and the wall clock may be set meanwhile.
+CREATE INDEX incident_story ON incident(story, boot_ns, time, class, status, times, restart_ns);
 -- Runs of a recorder.
 CREATE TABLE watch(
     id INTEGER PRIMARY KEY,

@@ -475,3 +475,113 @@ fn drop_names(db: &Transaction<'_>, names: &[i64]) -> rusqlite::Result<()> {
     )?;
     names.iter().try_for_each(|name| statement.execute([name]).map(drop))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        correlate::rules::Class,
+        explain::samples::incident,
+        store::{query::Query, read::Reader},
+    };
+
+    const DAY: i64 = 86_400_000_000_000;
+
+    struct Dir(PathBuf);
+
+    impl Dir {
+        fn new(name: &str) -> Self {
+            let dir = std::env::temp_dir().join(format!("whybus-{name}-{}", std::process::id()));
+            let _ = fs::remove_dir_all(&dir);
+            dir::prepare(&dir, None).expect("a directory");
+            Self(dir)
+        }
+    }
+
+    impl Drop for Dir {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// The `n`-th death of geo-api, a second after the one before.
+    fn nth(n: i64) -> Incident {
+        let mut incident = incident(Class::Sent, 9);
+        incident.id = format!("019aa4d2-6f31-7abc-8def-{n:012x}");
+        incident.time.0 += n * 1_000_000_000;
+        incident.boot_ns += n as u64 * 1_000_000_000;
+        incident.victim.pid = 100 + n as u32;
+        incident
+    }
+
+    fn put(store: &mut Store, incidents: impl IntoIterator<Item = Incident>) {
+        let entries = incidents.into_iter().map(|i| Ok(Entry::Incident(Box::new(i))));
+        store.put(entries).expect("room");
+    }
+
+    #[test]
+    fn the_oldest_go_first_and_their_names_with_them() {
+        let dir = Dir::new("retention");
+        let (mut store, _) = Store::open(&dir.0, true).expect("a new one");
+        let old = |n| {
+            let mut incident = nth(n);
+            incident.time.0 -= 10 * DAY;
+            incident.victim.comm.0 = b"gone".to_vec();
+            incident
+        };
+        put(&mut store, (0..1500).map(old).chain((2000..2100).map(nth)));
+        let oldest = nth(0).time.0 - DAY;
+        // A bounded piece at a time.
+        assert!(store.retain(oldest, u64::MAX).expect("room"));
+        assert!(!store.retain(oldest, u64::MAX).expect("room"));
+        let reader = Reader::open(&dir.0).expect("readable");
+        assert_eq!(reader.select(&Query::default(), 0).expect("readable").len(), 100);
+        let names = reader.names(Kind::Comm).expect("readable");
+        assert!(names.values().all(|name| name != b"gone"), "{names:?}");
+        // By size the oldest thousand at a time.
+        put(&mut store, (3000..5000).map(nth));
+        assert!(store.retain(i64::MIN, 1).expect("room"));
+        let left = reader.select(&Query::default(), 0).expect("readable");
+        assert_eq!(left.len(), 1100);
+        assert_eq!(left[0].victim.pid, nth(4999).victim.pid);
+    }
+
+    #[test]
+    fn what_is_learnt_later_replaces_what_was_known() {
+        let dir = Dir::new("update");
+        let (mut store, _) = Store::open(&dir.0, true).expect("a new one");
+        let mut first = nth(1);
+        first.exit = None;
+        put(&mut store, [first, nth(1)]);
+        let reader = Reader::open(&dir.0).expect("readable");
+        assert_eq!(reader.select(&Query::default(), 0).expect("readable"), [nth(1)]);
+    }
+
+    #[test]
+    fn a_failed_transaction_keeps_nothing() {
+        let dir = Dir::new("rollback");
+        let (mut store, _) = Store::open(&dir.0, true).expect("a new one");
+        let entries = [Ok(Entry::Incident(Box::new(nth(1)))), Err(anyhow!("no more to be had"))];
+        assert!(store.put(entries).is_err());
+        let reader = Reader::open(&dir.0).expect("readable");
+        assert!(!reader.any().expect("readable"));
+        // And names that were taken back are given again.
+        put(&mut store, [nth(1)]);
+        assert_eq!(reader.select(&Query::default(), 0).expect("readable"), [nth(1)]);
+    }
+
+    #[test]
+    fn the_kernels_clock_orders_a_story() {
+        let dir = Dir::new("clock");
+        let (mut store, _) = Store::open(&dir.0, true).expect("a new one");
+        let mut last = nth(2);
+        last.time.0 -= DAY;
+        put(&mut store, [nth(1), last.clone()]);
+        let reader = Reader::open(&dir.0).expect("readable");
+        let key = story::key(&last);
+        assert_eq!(reader.last(&Query::default(), key).expect("readable"), Some(last.clone()));
+        let (deaths, count) = reader.story(key, &Query::default(), 10).expect("readable");
+        let times: Vec<i64> = deaths.iter().map(|death| death.time).collect();
+        assert_eq!((times, count), (vec![nth(1).time.0, last.time.0], 2));
+    }
+}

@@ -30,13 +30,19 @@ stop() {
 }
 as() { busybox su -s /bin/sh "$1" -c "$2"; }
 
+# As a service manager starts it.
+python3.11 /history/notify.py /tmp/notify >/results/notify &
+manager=$!
+until [ -S /tmp/notify ]; do sleep 0.05; done
+export NOTIFY_SOCKET=/tmp/notify WATCHDOG_USEC=3000000
 recorder --journal
+unset NOTIFY_SOCKET WATCHDOG_USEC
 # A second one names the first.
 echo $recorder >/results/first.pid
 whybus record --state-dir $S >/results/second.out 2>&1
 echo $? >/results/second.status
 programs="bus-worker:reader cgo-worker:cgo_worker oom-worker:worker parent-worker:worker
-stranger-worker:worker exit-worker:worker abort-worker:worker"
+stranger-worker:worker exit-worker:worker abort-worker:worker pod-worker:worker clock-worker:worker"
 for pair in $programs; do cp "/bin/${pair#*:}" "/bin/${pair%%:*}"; done
 head -c 1048576 /dev/zero >live
 head -c 4096 /dev/zero >new
@@ -56,6 +62,8 @@ supervise exit 4 exit-worker exit
 supervisors="$supervisors $!"
 supervise abort 3 abort-worker abort
 supervisors="$supervisors $!"
+sh /history/pod.sh &
+supervisors="$supervisors $!"
 sh /history/stranger.sh stranger &
 stranger=$!
 # A careless update: three times while it is mapped.
@@ -69,12 +77,27 @@ for pid in $supervisors; do wait $pid; done
 : >stranger.done
 wait $stranger
 sleep 1
+# What it takes while nothing happens: ticks of 10 ms in 5 s, and memory.
+spent() { busybox awk '{print $14 + $15}' /proc/$recorder/stat; }
+before=$(spent)
+sleep 5
+echo "$before $(spent) $(busybox awk '/VmRSS/ {print $2}' /proc/$recorder/status)" >/results/idle
+# The clock is set back by an hour between two deaths.
+clock-worker abort
+busybox date -s "@$(($(busybox date +%s) - 3600))" >/dev/null
+sleep 1.5
+clock-worker abort &
+echo $! >/results/clock.pid
+wait $!
+sleep 1
 stop
 echo $? >/results/recorder.status
+kill $manager
+busybox date -s "@$(($(busybox date +%s) + 3600))" >/dev/null
 cp /tmp/recorder /results/recorder.err
 
 # Asked for afterwards, without privilege and without a recorder.
-for name in bus cgo oom parent stranger exit abort; do
+for name in bus cgo oom parent stranger exit abort pod clock; do
     as sre "whybus why $name-worker --state-dir $S -o json" >/results/why-$name.json 2>/results/why-$name.err
     as sre "whybus why $name-worker --state-dir $S --utc" >>/results/why.txt 2>&1
 done
@@ -89,7 +112,7 @@ echo $? >/results/nearest.status
 # A colleague's host.
 whybus export --state-dir $S >/results/export.json
 whybus import --state-dir /mnt/ext4/colleague /results/export.json 2>/results/import.err
-for name in bus cgo oom parent stranger exit abort; do
+for name in bus cgo oom parent stranger exit abort pod; do
     whybus why $name-worker --state-dir /mnt/ext4/colleague -o json 2>/dev/null
 done >/results/colleague.json
 whybus export --state-dir /mnt/ext4/colleague >/results/export-again.json
