@@ -43,7 +43,7 @@ pub fn run(args: &Import) -> Result<ExitCode> {
     }
     let done = take(input, &mut store)?;
     eprintln!(
-        "{} incidents taken into {}{}",
+        "{} incidents and updates taken into {}{}",
         done.incidents,
         dir::history(dir).display(),
         match done.foreign {
