@@ -41,6 +41,7 @@ pub fn run(args: &Import) -> Result<ExitCode> {
     if let Some(aside) = aside {
         eprintln!("{}", damaged(&dir::history(dir), &aside));
     }
+    store.hurry()?;
     let done = take(input, &mut store)?;
     eprintln!(
         "{} incidents and updates taken into {}{}",

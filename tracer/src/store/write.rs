@@ -150,8 +150,8 @@ impl Store {
         db.pragma_update(None, "foreign_keys", true)?;
         // What stays of the -wal file once it has been written back.
         db.pragma_update(None, "journal_size_limit", 16 << 20)?;
-        // 6 MiB, in KiB.
-        db.pragma_update(None, "cache_size", -6144)?;
+        // 2 MiB, in KiB: a recorder shall be small.
+        db.pragma_update(None, "cache_size", -2048)?;
         keep_wal(&db);
         schema::migrate(&mut db)?;
         if check {
@@ -161,6 +161,14 @@ impl Store {
             }
         }
         Ok(Self { db, names: HashMap::new(), watch: None })
+    }
+
+    /// Takes 8 MiB of memory, for whoever writes much at once.
+    ///
+    /// # Errors
+    /// Where SQLite does not take it.
+    pub fn hurry(&self) -> rusqlite::Result<()> {
+        self.db.pragma_update(None, "cache_size", -8192)
     }
 
     /// A recorder begins (ns since the epoch), after a time when nobody was watching.

@@ -5,4 +5,4 @@ import sys
 listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 listener.bind(sys.argv[1])
 while True:
-    print(listener.recv(4096).decode(), flush=True)
+    print(listener.recv(4096).decode().strip(), flush=True)
