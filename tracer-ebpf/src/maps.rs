@@ -55,6 +55,9 @@ pub static VICTIMS: LruHashMap<u32, u32> = LruHashMap::with_max_entries(4096, 0)
 /// What processes brought upon themselves, by tgid: of interest once they end.
 #[map]
 pub static RAISES: LruHashMap<u32, Raises> = LruHashMap::with_max_entries(4096, 0);
+/// Processes whose end was told as they lost their memory, until they are gone.
+#[map]
+pub static ENDING: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
 /// What ended of late and may be started again.
 #[map]
 pub static ENDED: LruHashMap<Ended, u64> = LruHashMap::with_max_entries(4096, 0);
@@ -104,6 +107,9 @@ pub struct WithPath<T> {
 pub static FAULT: PerCpuArray<Scratch<WithPath<Fault>>> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub static SHRINK: PerCpuArray<Scratch<WithPath<Shrink>>> = PerCpuArray::with_max_entries(1, 0);
+/// For the second of two programs on one hook, which the first may be preempted by.
+#[map]
+pub static SHRINK_AGAIN: PerCpuArray<Scratch<Shrink>> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub static SHRINK_END: PerCpuArray<Scratch<ShrinkEnd>> = PerCpuArray::with_max_entries(1, 0);
 #[map]
@@ -116,6 +122,8 @@ pub static SIGNAL: PerCpuArray<Scratch<Signal>> = PerCpuArray::with_max_entries(
 pub static DELIVER: PerCpuArray<Scratch<Deliver>> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub static EXIT: PerCpuArray<Scratch<WithPath<Exit>>> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+pub static EXIT_AGAIN: PerCpuArray<Scratch<WithPath<Exit>>> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub static START: PerCpuArray<Scratch<Start>> = PerCpuArray::with_max_entries(1, 0);
 #[map]

@@ -229,6 +229,8 @@ struct Sink<'a> {
     /// Incidents that passed the filter.
     told: u64,
     undecodable: u64,
+    /// Something came since memory was given back.
+    worked: bool,
 }
 
 impl<'a> Watch<'a> {
@@ -262,6 +264,7 @@ impl<'a> Watch<'a> {
             lookout: Lookout::start(),
             told: 0,
             undecodable: 0,
+            worked: false,
         };
         Ok(Self {
             reader,
@@ -307,6 +310,7 @@ impl<'a> Watch<'a> {
                     self.missed()?;
                     self.modules()?;
                     self.clock()?;
+                    self.rest();
                     self.sink.outlet.tick(now(), self.sink.engine.host());
                 }
                 mappers = self.sink.lookout.next() => self.sink.note(Event::Mappers(mappers), now())?,
@@ -331,6 +335,13 @@ impl<'a> Watch<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Once nothing is open any more: gives back the memory that took.
+    fn rest(&mut self) {
+        if self.sink.engine.idle() && std::mem::take(&mut self.sink.worked) {
+            load::trim();
+        }
     }
 
     /// Notices that the wall clock was set, or has drifted.
@@ -449,6 +460,7 @@ impl Sink<'_> {
     /// One event of the kernel: saved, decoded, enriched, handed on.
     fn take(&mut self, bytes: &[u8]) -> Result<()> {
         self.keep(bytes);
+        self.worked = true;
         let Ok((stamp, Some(event))) = decode(bytes) else {
             self.undecodable += 1;
             return Ok(());

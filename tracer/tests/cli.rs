@@ -18,9 +18,24 @@ fn stderr(command: &mut Command) -> (Option<i32>, String) {
 fn help_documents_the_exit_statuses() {
     let out = whybus().arg("--help").output().expect("whybus runs");
     let text = String::from_utf8_lossy(&out.stdout);
-    for expected in
-        ["trace", "replay", "demo", "doctor", "schema", "69", "70", "77", "128 + signal"]
-    {
+    for expected in [
+        "trace",
+        "record",
+        "why",
+        "list",
+        "show",
+        "stats",
+        "export",
+        "import",
+        "replay",
+        "demo",
+        "doctor",
+        "schema",
+        "69",
+        "70",
+        "77",
+        "128 + signal",
+    ] {
         assert!(text.contains(expected), "{expected} is missing in:\n{text}");
     }
 }

@@ -39,7 +39,7 @@ impl Drop for Scratch {
 
 #[test]
 fn goldens() {
-    for kernel in ["5.10", "newest"] {
+    for kernel in ["5.10", "newest", "deaths"] {
         let file = |ext: &str| streams().join(format!("{kernel}.{ext}"));
         let json = replay(&["-o", "json"], &file("stream"));
         assert!(json.status.success());

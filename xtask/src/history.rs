@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     scenario::Run,
-    test::{text, valid, values},
+    test::{same, text, valid, values},
     vm::Results,
 };
 
@@ -121,6 +121,7 @@ pub fn judge(results: &Results, newest: bool) -> Vec<Run> {
     check("a clock that is set does not reorder a story", clock(results));
     check("a service manager is told", managed(results));
     check("an idle recorder costs next to nothing", idle(results));
+    check("a replay of deaths tells the same", replayed(results));
     check("every line of a history is valid", lines(results));
     check("list --exit finds those, and no others", by_status(results));
     check("a second recorder names the first", second(results));
@@ -250,6 +251,19 @@ fn idle(results: &Results) -> Result<()> {
     // Ticks of 10 ms in 5 s, under emulation: 2 %.
     ensure!(after - before <= 10, "{} ticks in 5 s", after - before);
     ensure!(*rss <= 20 << 10, "{rss} KiB");
+    Ok(())
+}
+
+/// What `trace` told live, and what a replay of its events tells; deaths of every class are in it.
+fn replayed(results: &Results) -> Result<()> {
+    let (live, replay) = (text(results, "deaths.json"), text(results, "deaths-replay.json"));
+    same(&live, &replay)?;
+    valid(&live)?;
+    for way in &WAYS {
+        let told = |line: &&Value| line["cause"]["class"] == way.class;
+        let found = values(&live).iter().filter(told).count();
+        ensure!(found > 0, "no {} was told live", way.class);
+    }
     Ok(())
 }
 

@@ -199,6 +199,9 @@ fn guests(wanted: &[String], record: bool) -> Result<Vec<Report>> {
                     let started = Instant::now();
                     let runs = boot.run().map(|(results, _)| {
                         if boot.job == "history" {
+                            if record && let Err(error) = keep_deaths(boot.kernel, &results) {
+                                say(format_args!("not recorded: {error:#}"));
+                            }
                             history::judge(&results, boot.kernel.series == "newest")
                         } else if boot.job == "matrix" {
                             if record && let Err(error) = keep(boot.kernel, &results) {
@@ -361,13 +364,13 @@ fn nothing_lost(out: &str) -> Result<()> {
 }
 
 /// A replay has the same incidents with the same ids, and says the same of them.
-fn same(live: &str, replay: &str) -> Result<()> {
+pub fn same(live: &str, replay: &str) -> Result<()> {
     let (live, replay) = (scenario::incidents(live), scenario::incidents(replay));
     ensure!(live.len() == replay.len(), "{} live, {} replayed", live.len(), replay.len());
     for live in &live {
         let same = replay.iter().find(|other| other["id"] == live["id"]);
         let same = same.with_context(|| format!("the replay lacks {live}"))?;
-        for key in ["cause", "file", "outcome", "signal", "exit", "fault"] {
+        for key in ["cause", "file", "outcome", "signal", "exit", "fault", "restart", "stack"] {
             ensure!(
                 live[key] == same[key],
                 "{key} of {}: {} live, {} replayed",
@@ -558,6 +561,19 @@ fn warned(results: &Results) -> Result<()> {
     let [incident] = incidents.as_slice() else { bail!("{} incidents", incidents.len()) };
     ensure!(incident["cause"]["truncation"] == warning["id"], "{incident}");
     ensure!(pids(&incident["cause"]["at_risk"]).len() == 9, "{incident}");
+    Ok(())
+}
+
+/// Keeps the stream of deaths, of the newest kernel.
+fn keep_deaths(kernel: &Kernel, results: &Results) -> Result<()> {
+    if kernel.series != "newest" {
+        return Ok(());
+    }
+    let dir = root().join("tracer/tests/streams");
+    let stream = results.get("deaths.stream").context("no stream of deaths")?;
+    fs::write(dir.join("deaths.stream"), stream)?;
+    fs::write(dir.join("deaths.json"), text(results, "deaths-replay.json"))?;
+    fs::write(dir.join("deaths.txt"), text(results, "deaths.txt"))?;
     Ok(())
 }
 

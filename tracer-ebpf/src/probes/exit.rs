@@ -5,6 +5,7 @@ use aya_ebpf::{
     cty::c_void,
     helpers::{bpf_get_current_pid_tgid, generated::bpf_find_vma},
     macros::{btf_tracepoint, fentry},
+    maps::PerCpuArray,
     programs::{BtfTracePointContext, FEntryContext},
 };
 use tracer_common::event::{Exit, FileId, PATH, kind, ring};
@@ -14,7 +15,7 @@ use crate::{
     emit::{claim, emit, now},
     globals::{config, off},
     inode,
-    maps::{ENDED, EXIT, Ended, RAISES, Scratch, VICTIMS, WithPath},
+    maps::{ENDED, ENDING, EXIT, EXIT_AGAIN, Ended, RAISES, Scratch, VICTIMS, WithPath},
     path::{by_load, by_probe},
     read::{Probe, Ptr, Read, Typed},
     task,
@@ -39,14 +40,14 @@ fn ended(ctx: *mut c_void) -> u32 {
     let task: Ptr = FEntryContext::new(ctx).arg(0);
     // SAFETY: the argument is what the prototype says; helpers.
     unsafe {
-        if let Some(ip) = exited(task)
+        if let Some(ip) = exited(task, &EXIT)
             && ip != 0
         {
             let mut data = ip;
             let (find, data) = (found as *mut c_void, (&raw mut data).cast());
             bpf_find_vma(task.cast_mut().cast(), ip, find, data, 0);
         }
-        finish();
+        finish(&EXIT);
     }
     0
 }
@@ -64,7 +65,7 @@ fn ended_list(ctx: *mut c_void) -> u32 {
     let task: Ptr = FEntryContext::new(ctx).arg(0);
     // SAFETY: the argument is what the prototype says; typed loads cope with any pointer.
     unsafe {
-        if let Some(ip) = exited(task)
+        if let Some(ip) = exited(task, &EXIT)
             && ip != 0
         {
             let mm: Ptr = Typed::get(task, off!(task_mm));
@@ -80,13 +81,14 @@ fn ended_list(ctx: *mut c_void) -> u32 {
                 i += 1;
             }
         }
-        finish();
+        finish(&EXIT);
     }
     0
 }
 
 /// `sched_process_exit(struct task_struct *p)` (include/trace/events/sched.h), once a thread, in
-/// its own context, which may have lost its memory by then: no command line, no program.
+/// its own context, which may have lost its memory by then: no command line, no program. Where the
+/// above is hooked too, this tells what it was not run for (see `shrink::notify_change_again`).
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn sched_process_exit(ctx: BtfTracePointContext) -> u32 {
     let task = ctx.arg(0);
@@ -98,11 +100,18 @@ pub fn sched_process_exit(ctx: BtfTracePointContext) -> u32 {
 fn ended_late(ctx: *mut c_void) -> u32 {
     // SAFETY: the argument is what the prototype says.
     unsafe {
-        exited(BtfTracePointContext::new(ctx).arg(0));
-        finish();
+        let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+        if ENDING.get_ptr(tgid).is_some() {
+            let _ = ENDING.remove(tgid);
+        } else {
+            exited(BtfTracePointContext::new(ctx).arg(0), &EXIT_AGAIN);
+            finish(&EXIT_AGAIN);
+        }
     }
     0
 }
+
+type Exits = PerCpuArray<Scratch<WithPath<Exit>>>;
 
 /// Whether the end of this thread may be that of a process of interest.
 #[inline(always)]
@@ -124,7 +133,7 @@ unsafe fn wanted(task: Ptr) -> bool {
 
 /// Fills the scratch for a process whose last thread this is; gives the instruction it failed at.
 #[inline(always)]
-unsafe fn exited(task: Ptr) -> Option<u64> {
+unsafe fn exited(task: Ptr, map: &Exits) -> Option<u64> {
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
     // SAFETY: typed loads cope with any pointer; a claimed scratch.
     unsafe {
@@ -134,7 +143,7 @@ unsafe fn exited(task: Ptr) -> Option<u64> {
         if live != 0 {
             return None;
         }
-        let scratch = claim::<Exit, _>(&EXIT, kind::EXIT, ring::DECISIVE)?;
+        let scratch = claim::<Exit, _>(map, kind::EXIT, ring::DECISIVE)?;
         let event = &raw mut (*scratch).value.event;
         task::given(&raw mut (*event).actor, task);
         let leader: Ptr = Typed::get(task, off!(task_leader));
@@ -157,6 +166,7 @@ unsafe fn exited(task: Ptr) -> Option<u64> {
             let _ = RAISES.remove(tgid);
         }
         let _ = VICTIMS.remove(tgid);
+        let _ = ENDING.insert(tgid, 1, 0);
         Some((*event).raises.fault.ip)
     }
 }
@@ -224,8 +234,8 @@ unsafe fn module(vma: Ptr, ip: u64) -> Option<()> {
 
 /// Sends what `exited` and `module` filled in.
 #[inline(always)]
-unsafe fn finish() -> Option<()> {
-    let scratch = EXIT.get_ptr_mut(0)?;
+unsafe fn finish(map: &Exits) -> Option<()> {
+    let scratch = map.get_ptr_mut(0)?;
     // SAFETY: a scratch; if nobody claimed it for this exit, its kind is taken away.
     unsafe {
         let event = &raw mut (*scratch).value.event;

@@ -19,8 +19,8 @@ use crate::{
     globals::{config, off},
     inode::{inode, mapped, regular},
     maps::{
-        INSIDE, Outer, SHRINK, SHRINK_COUNT, SHRINK_END, SHRINKS, STALE, Scratch, ShrinkKey,
-        WithPath,
+        INSIDE, Outer, SHRINK, SHRINK_AGAIN, SHRINK_COUNT, SHRINK_END, SHRINKS, STALE, Scratch,
+        ShrinkKey, WithPath,
     },
     path::{by_load, by_probe},
     read::{Probe, Ptr, Read, Typed},
@@ -52,6 +52,14 @@ pub fn notify_change_enter_0(ctx: FEntryContext) -> u32 {
 #[fentry(function = "notify_change")]
 pub fn notify_change_enter_1(ctx: FEntryContext) -> u32 {
     if resizes(ctx.arg(2)) { enter_1(ctx.as_ptr()) } else { 0 }
+}
+
+/// The same once more, where the kernel preempts: it does not run a program that a task was preempted
+/// in on this CPU (kernel/bpf/trampoline.c __bpf_prog_enter_recur), and a shrink nobody saw makes
+/// somebody else the culprit. Attached first, it runs last (bpf_trampoline_link_prog adds in front).
+#[fentry(function = "notify_change")]
+pub fn notify_change_again(ctx: FEntryContext) -> u32 {
+    if resizes(ctx.arg(2)) { enter_again(ctx.as_ptr()) } else { 0 }
 }
 
 #[fexit(function = "notify_change")]
@@ -86,13 +94,19 @@ fn may_have_resized(attr: Ptr) -> bool {
 #[inline(never)]
 fn enter_0(ctx: *mut c_void) -> u32 {
     let ctx = FEntryContext::new(ctx);
-    enter(ctx.arg(0), ctx.arg(1))
+    enter(ctx.arg(0), ctx.arg(1), false)
 }
 
 #[inline(never)]
 fn enter_1(ctx: *mut c_void) -> u32 {
     let ctx = FEntryContext::new(ctx);
-    enter(ctx.arg(1), ctx.arg(2))
+    enter(ctx.arg(1), ctx.arg(2), false)
+}
+
+#[inline(never)]
+fn enter_again(ctx: *mut c_void) -> u32 {
+    let ctx = FEntryContext::new(ctx);
+    enter(ctx.arg(1), ctx.arg(2), true)
 }
 
 #[inline(never)]
@@ -107,14 +121,15 @@ fn exit_1(ctx: *mut c_void) -> u32 {
     exit(ctx.arg(1), ctx.arg(4))
 }
 
+/// Records a shrink, unless this thread has, by the other program. `again` leaves the path to the fault.
 #[inline(always)]
-fn enter(dentry: Ptr, attr: Ptr) -> u32 {
+fn enter(dentry: Ptr, attr: Ptr, again: bool) -> u32 {
     // SAFETY: the arguments are what the prototype says; typed loads cope with any pointer.
     unsafe {
         let new_size: i64 = Typed::get(attr, off!(iattr_size));
         let host: Ptr = Typed::get(dentry, off!(dentry_inode));
         let old_size: i64 = Typed::get(host, off!(inode_size));
-        if new_size < old_size {
+        if new_size < old_size && unfinished(host as u64).is_none() {
             let valid: u32 = Typed::get(attr, off!(iattr_valid));
             let how = if valid & ATTR_OPEN != 0 {
                 how::OPEN_TRUNC
@@ -129,10 +144,49 @@ fn enter(dentry: Ptr, attr: Ptr) -> u32 {
                 let file: Ptr = Typed::get(attr, off!(iattr_file));
                 mnt = Probe::get(file, off!(file_path_mnt));
             }
-            record(mnt, dentry, host, how, new_size);
+            if again {
+                record_again(host, how, new_size);
+            } else {
+                record(mnt, dentry, host, how, new_size);
+            }
         }
     }
     0
+}
+
+/// The last shrink of an inode, if this thread is in it.
+#[inline(always)]
+unsafe fn unfinished(inode: u64) -> Option<*mut Shrink> {
+    // SAFETY: map values; the inode is locked.
+    unsafe {
+        let count = *SHRINK_COUNT.get_ptr(inode)?;
+        let key = ShrinkKey { inode, slot: count.wrapping_sub(1) % SHRINK_SLOTS };
+        let kept = SHRINKS.get_ptr_mut(key)?;
+        let tid = bpf_get_current_pid_tgid() as u32;
+        ((*kept).end == 0 && (*kept).actor.task.tid == tid).then_some(kept)
+    }
+}
+
+#[inline(always)]
+unsafe fn record_again(host: Ptr, how: u32, new_size: i64) -> Option<()> {
+    let scratch = claim::<Shrink, _>(&SHRINK_AGAIN, kind::SHRINK, ring::CHATTY)?;
+    // SAFETY: a claimed scratch; typed loads cope with any pointer.
+    unsafe {
+        let event = &raw mut (*scratch).value;
+        fill::<Typed>(event, host, how, new_size);
+        let key = slot((*event).inode.ptr);
+        let mapped = mapped::<Typed>(host);
+        (*event).flags = if mapped { SHRINK_MAPPED } else { 0 };
+        (*event).sent = mapped as u32;
+        let _ = SHRINKS.insert(key, &(*event), 0);
+        if mapped
+            && !emit(scratch, size_of::<Shrink>() as u32)
+            && let Some(kept) = SHRINKS.get_ptr_mut(key)
+        {
+            (*kept).sent = 0;
+        }
+    }
+    Some(())
 }
 
 #[inline(always)]
@@ -231,13 +285,8 @@ unsafe fn finish(host: Ptr, ret: i32) -> Option<()> {
     // SAFETY: map values; the inode is still locked.
     unsafe {
         let inode = host as u64;
-        let count = *SHRINK_COUNT.get_ptr(inode)?;
-        let key = ShrinkKey { inode, slot: count.wrapping_sub(1) % SHRINK_SLOTS };
-        let kept = SHRINKS.get_ptr_mut(key)?;
+        let kept = unfinished(inode)?;
         let tid = bpf_get_current_pid_tgid() as u32;
-        if (*kept).end != 0 || (*kept).actor.task.tid != tid {
-            return None;
-        }
         if INSIDE.get_ptr(tid).is_some_and(|outer| (*outer).inode == inode) {
             let _ = INSIDE.remove(tid);
         }

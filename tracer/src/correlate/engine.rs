@@ -323,8 +323,12 @@ impl Engine {
         let missing = stamp.seq.saturating_sub(last.0 + 1);
         let from = last.1;
         let seen = stamp.seq - u64::from(next);
-        if seen > last.0 || next {
-            *last = (seen.max(last.0), stamp.time);
+        if next {
+            // What it tells was so when it was looked at, some time before: the last event known to be
+            // there is still where the search for the next loss begins.
+            last.0 = last.0.max(seen);
+        } else if seen > last.0 {
+            *last = (seen, stamp.time);
         }
         if missing != 0 {
             let Stamp { cpu, ring, time, .. } = stamp;
@@ -387,6 +391,7 @@ impl Engine {
         if self.missed.len() == HOOKS && !self.missed.contains_key(&hook) {
             return;
         }
+        // It has a second program, and what both missed is lost.
         let before = self.missed.insert(hook.clone(), count).unwrap_or(0);
         let calls = count.saturating_sub(before);
         self.counts.missed += calls;

@@ -11,12 +11,14 @@ use crate::event::{
 };
 
 const STREAM: &[u8] = include_bytes!("../../tests/streams/newest.stream");
+/// The same with `--signals all --exits lasting`: deaths of every class.
+const DEATHS: &[u8] = include_bytes!("../../tests/streams/deaths.stream");
 const MS: u64 = 1_000_000;
 
 type Events = Vec<(Stamp, Event)>;
 
-fn recorded() -> (Host, Events) {
-    let (host, records) = stream::open(STREAM).expect("a stream");
+fn recorded(stream: &'static [u8]) -> (Host, Events) {
+    let (host, records) = stream::open(stream).expect("a stream");
     let events = records.map(|record| record.expect("a record"));
     (host, events.filter_map(|(stamp, event)| Some((stamp, event?))).collect())
 }
@@ -87,10 +89,15 @@ fn numbers_aside(mut incidents: Vec<Incident>) -> Vec<Incident> {
 
 #[test]
 fn the_order_of_arrival_does_not_matter() {
-    let (host, events) = recorded();
+    in_any_order(STREAM, 40);
+    in_any_order(DEATHS, 20);
+}
+
+fn in_any_order(stream: &'static [u8], least: usize) {
+    let (host, events) = recorded(stream);
     let punctual = events.iter().map(|(stamp, event)| (stamp.time, *stamp, event.clone()));
     let expected = numbers_aside(run(&host, punctual.collect()).0);
-    assert!(expected.len() > 40, "{} incidents", expected.len());
+    assert!(expected.len() > least, "{} incidents", expected.len());
     for seed in 0..20 {
         let arrivals = late(&events, &mut Dice(seed));
         let got = numbers_aside(run(&host, arrivals).0);
@@ -103,7 +110,12 @@ fn the_order_of_arrival_does_not_matter() {
 
 #[test]
 fn a_lost_event_never_goes_unnoticed() {
-    let (host, events) = recorded();
+    without_any(STREAM);
+    without_any(DEATHS);
+}
+
+fn without_any(stream: &'static [u8]) {
+    let (host, events) = recorded(stream);
     let punctual = events.iter().map(|(stamp, event)| (stamp.time, *stamp, event.clone()));
     let (whole, _) = run(&host, punctual.collect());
     let of = |incidents: &[Incident]| -> BTreeMap<u32, Incident> {

@@ -278,8 +278,9 @@ pub fn loss(gap: &Lost, host: &Host, style: &Style) -> Vec<u8> {
 
 /// Calls that nobody looked at.
 pub fn missed(hook: &str, calls: u64, style: &Style) -> Vec<u8> {
+    let plural = if calls == 1 { "" } else { "s" };
     let text = format!(
-        "{hook} was not looked at {calls} times, because its program was running already on that CPU; \
+        "{hook} was not looked at {calls} time{plural}, because its program was running already on that CPU; \
          few such calls matter"
     );
     format!("{}\n", style.paint("33", &text)).into_bytes()

@@ -31,6 +31,8 @@ pub struct Facts {
     /// Modules that probes wait for, those that are loaded or built in.
     pub modules: Vec<&'static str>,
     pub allowed: Allowed,
+    /// The kernel may be preempted in a program (CONFIG_PREEMPT_DYNAMIC, lazy or full preemption).
+    pub preempts: bool,
     /// `kernel.ftrace_enabled`: without it no function can be hooked.
     pub ftrace: bool,
 }
@@ -87,6 +89,8 @@ impl Facts {
         let functions = hooks.iter().filter_map(|name| Some((*name, btf.params(name)?))).collect();
         Ok(Self {
             release: release(),
+            preempts: fs::read_to_string("/proc/version")
+                .is_ok_and(|version| version.contains("PREEMPT")),
             ftrace: fs::read_to_string(FTRACE).map_or(true, |text| text.trim() != "0"),
             offsets,
             missing_fields,

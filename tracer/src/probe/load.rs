@@ -60,16 +60,31 @@ impl Armed {
         Ok(true)
     }
 
-    /// How often each attached program was not run, because it was running already on that CPU
-    /// (`recursion_misses`; before 5.12 the kernel neither guards nor counts).
+    /// How often calls of each hook were not looked at, because its program was running already on that
+    /// CPU (`recursion_misses`; before 5.12 the kernel neither guards nor counts). Where a second program
+    /// stands in for one, only what both were not run for is missed: no more than either was.
     pub fn misses(&self) -> Vec<(String, u64)> {
-        let count = |probe: &&'static Probe| {
-            let fd = self.ebpf.program(probe.program)?.fd().ok()?.as_fd().as_raw_fd();
+        let count = |program: &str| {
+            let fd = self.ebpf.program(program)?.fd().ok()?.as_fd().as_raw_fd();
             let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
             let line = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
-            Some((probe.hook.to_string(), line.trim().parse().ok()?))
+            line.trim().parse::<u64>().ok()
         };
-        self.attached.iter().filter_map(count).filter(|(_, count)| *count != 0).collect()
+        let mut seen: Vec<&str> = Vec::new();
+        let mut misses = Vec::new();
+        for probe in &self.attached {
+            // One program may serve several hooks.
+            if seen.contains(&probe.program) || probe.again() {
+                continue;
+            }
+            seen.push(probe.program);
+            let second = self.attached.iter().find(|other| other.stands_in_for(probe));
+            let calls = count(probe.program).unwrap_or(0);
+            let second = second.and_then(|second| count(second.program)).unwrap_or(calls);
+            misses.push((probe.hook.to_string(), calls.min(second)));
+        }
+        misses.retain(|(_, calls)| *calls != 0);
+        misses
     }
 }
 
@@ -110,7 +125,13 @@ pub fn arm(facts: &Facts, plan: Plan, deaths: Deaths, fail_every: u32) -> Result
     let btf = types()?;
     let Plan { attach: wanted, pending, mut missing } = plan;
     let mut attached = Vec::new();
-    for (probe, result) in attach_all(&mut ebpf, &btf, &wanted) {
+    let (first, wanted): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|probe| probe.first());
+    let mut results: Vec<_> = first
+        .into_iter()
+        .map(|probe| (probe, attach_named(&mut ebpf, Some(&btf), probe)))
+        .collect();
+    results.extend(attach_all(&mut ebpf, &btf, &wanted));
+    for (probe, result) in results {
         match result {
             Ok(()) => attached.push(probe),
             Err(error) => missing.push(Missing { probe, reason: reason(&error) }),
@@ -230,8 +251,9 @@ fn unlock_memory() {
     unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const all) };
 }
 
-/// Gives the pages of the parsed types back to the system.
-fn trim() {
+/// Gives pages that nobody uses any more back to the system: those of the parsed types, and what a burst
+/// of events leaves scattered over the heap.
+pub fn trim() {
     #[cfg(target_env = "gnu")]
     // SAFETY: no preconditions.
     unsafe {

@@ -70,6 +70,10 @@ enum Needs {
     Count(usize),
     /// `bpf_probe_read_kernel`.
     ReadKernel,
+    /// A kernel that preempts, and a prototype.
+    Preempting { params: usize, key: (usize, &'static str) },
+    /// A kernel that preempts.
+    Preemption,
     /// `bpf_find_vma`, and as many parameters.
     FindVma(usize),
 }
@@ -92,7 +96,29 @@ const EXITS: &str = "how the victim ended (exit status, core dump)";
 /// Roles that only a recorder needs.
 const RESTARTS: &str = "restarts";
 const FORKS: &str = "restarts by fork";
+/// Roles of second programs on one hook; a kernel that does not preempt needs none.
+const AGAIN_EXITS: &str = "exits, once more";
+const AGAIN_SHRINKS: &str = "shrinks, once more";
 const SIGNALS: &str = "sent, and every bus error that no file fault caused";
+
+impl Probe {
+    /// Whether it must be attached before all others: of two programs in front of one function, the one
+    /// that was attached last runs first.
+    pub fn first(&self) -> bool {
+        self.role == AGAIN_SHRINKS
+    }
+
+    /// Whether it is the second program for something.
+    pub fn again(&self) -> bool {
+        matches!(self.role, AGAIN_EXITS | AGAIN_SHRINKS)
+    }
+
+    /// Whether it does what `other` was not run for.
+    pub fn stands_in_for(&self, other: &Self) -> bool {
+        self.role == AGAIN_EXITS && other.role == "exits"
+            || self.role == AGAIN_SHRINKS && other.role == "shrinks"
+    }
+}
 
 /// Every probe.
 pub const PROBES: &[Probe] = &[
@@ -257,6 +283,14 @@ pub const PROBES: &[Probe] = &[
         blind: "stale-handle, where the kernel makes EIO of it",
     },
     Probe {
+        program: "notify_change_again",
+        hook: Hook::Fentry("notify_change"),
+        role: AGAIN_SHRINKS,
+        needs: Needs::Preempting { params: 4, key: (1, "dentry") },
+        module: None,
+        blind: "shrinks that a preempted program was not run for",
+    },
+    Probe {
         program: "notify_change_enter_0",
         hook: Hook::Fentry("notify_change"),
         role: "shrinks",
@@ -345,6 +379,14 @@ pub const PROBES: &[Probe] = &[
         blind: EXITS,
     },
     Probe {
+        program: "sched_process_exit",
+        hook: Hook::Tracepoint("sched_process_exit"),
+        role: AGAIN_EXITS,
+        needs: Needs::Preemption,
+        module: None,
+        blind: "ends that a preempted program was not run for",
+    },
+    Probe {
         program: "sched_process_exec",
         hook: Hook::Tracepoint("sched_process_exec"),
         role: RESTARTS,
@@ -399,6 +441,15 @@ pub fn choose(facts: &Facts, restarts: bool) -> Plan {
     let mut plan = Plan::default();
     for probe in PROBES {
         let filled = plan.attach.iter().any(|chosen| chosen.role == probe.role);
+        let again = probe.again();
+        // A program attaches to one place only.
+        let taken = plan
+            .attach
+            .iter()
+            .any(|chosen| chosen.program == probe.program && chosen.hook == probe.hook);
+        if again && (taken || !facts.preempts) {
+            continue;
+        }
         if filled || !restarts && matches!(probe.role, RESTARTS | FORKS) {
             continue;
         }
@@ -437,7 +488,7 @@ fn unfit(probe: &Probe, facts: &Facts) -> Option<String> {
         }
     }
     match probe.needs {
-        Needs::Hook => None,
+        Needs::Hook | Needs::Preemption => None,
         Needs::First(targets) => {
             let known = targets.iter().enumerate().all(|(index, target)| {
                 params.get(index).and_then(|param| param.points_to.as_deref()) == Some(target)
@@ -452,7 +503,8 @@ fn unfit(probe: &Probe, facts: &Facts) -> Option<String> {
         }
         Needs::ReadKernel if facts.allowed.read_kernel => None,
         Needs::ReadKernel => Some("lockdown forbids bpf_probe_read_kernel".to_owned()),
-        Needs::Prototype { params: count, key: (index, target) } => {
+        Needs::Prototype { params: count, key: (index, target) }
+        | Needs::Preempting { params: count, key: (index, target) } => {
             let points_to = params.get(index).and_then(|param| param.points_to.as_deref());
             if params.len() == count && points_to == Some(target) {
                 return None;

@@ -36,6 +36,10 @@ manager=$!
 until [ -S /tmp/notify ]; do sleep 0.05; done
 export NOTIFY_SOCKET=/tmp/notify WATCHDOG_USEC=3000000
 recorder --journal
+# Beside it, live: the events of these deaths, for the tests on the host.
+whybus trace --signals all --exits lasting -o json --save /results/deaths.stream >/results/deaths.json 2>/tmp/trace &
+tracer=$!
+until [ -s /results/deaths.json ]; do sleep 0.05; done
 unset NOTIFY_SOCKET WATCHDOG_USEC
 # A second one names the first.
 echo $recorder >/results/first.pid
@@ -77,6 +81,10 @@ for pid in $supervisors; do wait $pid; done
 : >stranger.done
 wait $stranger
 sleep 1
+kill $tracer
+wait $tracer
+whybus replay -o json /results/deaths.stream >/results/deaths-replay.json
+whybus replay --utc /results/deaths.stream >/results/deaths.txt 2>/dev/null
 # What it takes while nothing happens: ticks of 10 ms in 5 s, and memory.
 spent() { busybox awk '{print $14 + $15}' /proc/$recorder/stat; }
 before=$(spent)
