@@ -11,7 +11,10 @@ use crate::{
         incident::Outcome,
         rules::{Class, Confidence},
     },
-    output::format,
+    output::{
+        escape::{escape, inert},
+        format,
+    },
 };
 
 pub const SCHEMA: u32 = 1;
@@ -48,6 +51,60 @@ impl<'de> Deserialize<'de> for Text {
                 BASE64_STANDARD.decode(bytes).map(Self).map_err(de::Error::custom)
             }
         }
+    }
+}
+
+/// Words of our own: made of letters and numbers, safe to print. A file that was imported may say
+/// anything: what could move a cursor is escaped as it is read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct Words(String);
+
+impl std::ops::Deref for Words {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Words {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&str> for Words {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<String> for Words {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl PartialEq<str> for Words {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other
+    }
+}
+
+impl PartialEq<&str> for Words {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == *other
+    }
+}
+
+impl<'de> Deserialize<'de> for Words {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Ok(Self(match inert(&text) {
+            true => text,
+            false => escape(text.as_bytes()),
+        }))
     }
 }
 
@@ -125,9 +182,9 @@ named!(
 pub struct Incident {
     pub schema: u32,
     /// `incident` when it is told first, `update` when it is known better.
-    pub kind: String,
+    pub kind: Words,
     /// Unique across hosts and boots (a UUID of version 7), the same in every update.
-    pub id: String,
+    pub id: Words,
     /// Counts from 1 within a watch.
     pub number: u64,
     /// Of the first fault or signal, or of the exit where there was none.
@@ -137,8 +194,8 @@ pub struct Incident {
     /// `time` in ns since boot (CLOCK_BOOTTIME): the order within a boot, whatever the clock does.
     #[serde(default)]
     pub boot_ns: u64,
-    pub host: String,
-    pub boot_id: String,
+    pub host: Words,
+    pub boot_id: Words,
     pub victim: Process,
     pub fault: Option<Fault>,
     pub file: Option<File>,
@@ -148,7 +205,7 @@ pub struct Incident {
     pub exit: Option<Exit>,
     pub restart: Option<Restart>,
     pub stack: Option<Stack>,
-    pub advice: String,
+    pub advice: Words,
     pub complete: bool,
     /// Events lost that may concern it.
     pub lost: u64,
@@ -171,7 +228,7 @@ pub struct Process {
     pub exe: Option<Text>,
     pub cmdline: Option<Vec<Text>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cmdline_why: Option<String>,
+    pub cmdline_why: Option<Words>,
     pub uid: u32,
     pub cgroup: Option<Text>,
     pub container: Option<Container>,
@@ -188,8 +245,8 @@ pub struct Process {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Container {
-    pub id: String,
-    pub runtime: Option<String>,
+    pub id: Words,
+    pub runtime: Option<Words>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -200,8 +257,8 @@ pub struct Ancestor {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fault {
-    pub access: Option<String>,
-    pub mode: String,
+    pub access: Option<Words>,
+    pub mode: Words,
     pub address: Hex,
     pub address_exact: bool,
     pub ip: Option<Hex>,
@@ -210,7 +267,7 @@ pub struct Fault {
     pub pgoff: u64,
     /// Name of a mapping without a file: `[vvar]`.
     pub mapping: Option<Text>,
-    pub handler: String,
+    pub handler: Words,
     pub read_errno: Option<i32>,
     pub owner_pid: Option<u32>,
     pub count: u64,
@@ -220,7 +277,7 @@ pub struct Fault {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct File {
     pub path: Option<Text>,
-    pub dev: String,
+    pub dev: Words,
     pub inode: u64,
     pub generation: u32,
     pub fstype: Option<Text>,
@@ -231,7 +288,7 @@ pub struct File {
     pub mount: Option<Mount>,
     pub mapping: Mapping,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path_why: Option<String>,
+    pub path_why: Option<Words>,
     /// The victim lives in another mount namespace: what we see the file as.
     #[serde(default, with = "told", skip_serializing_if = "Option::is_none")]
     pub host_path: Option<Option<Text>>,
@@ -273,8 +330,8 @@ pub struct Cause {
     pub class: Class,
     pub confidence: Confidence,
     /// One sentence, of numbers and our own words only.
-    pub summary: String,
-    pub how: Option<String>,
+    pub summary: Words,
+    pub how: Option<Words>,
     pub old_size: Option<u64>,
     pub new_size: Option<u64>,
     /// Of the act.
@@ -289,7 +346,7 @@ pub struct Cause {
     /// What /proc said is mapped at the address, where no fault was told.
     pub mapping: Option<Text>,
     /// Id of the early warning.
-    pub truncation: Option<String>,
+    pub truncation: Option<Words>,
     pub at_risk: Option<Vec<Mapper>>,
     #[serde(default)]
     pub others: Vec<Other>,
@@ -316,7 +373,7 @@ pub struct Mapper {
 pub struct Other {
     pub pid: u32,
     pub comm: Text,
-    pub how: String,
+    pub how: Words,
     pub old_size: u64,
     pub new_size: u64,
     pub time: Time,
@@ -325,11 +382,11 @@ pub struct Other {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Signal {
     pub number: i32,
-    pub name: String,
+    pub name: Words,
     pub code: i32,
-    pub code_name: Option<String>,
+    pub code_name: Option<Words>,
     pub address: Option<Hex>,
-    pub disposition: Option<String>,
+    pub disposition: Option<Words>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -394,12 +451,12 @@ impl Incident {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Gap {
     pub schema: u32,
-    pub kind: String,
-    pub host: String,
-    pub boot_id: String,
+    pub kind: Words,
+    pub host: Words,
+    pub boot_id: Words,
     pub since: Time,
     pub until: Time,
-    pub why: String,
+    pub why: Words,
     /// Events or incidents lost, where they could be counted.
     pub lost: Option<u64>,
 }
@@ -408,9 +465,9 @@ pub struct Gap {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     pub schema: u32,
-    pub kind: String,
-    pub host: String,
-    pub boot_id: String,
+    pub kind: Words,
+    pub host: Words,
+    pub boot_id: Words,
     pub pid: u32,
     pub since: Time,
     /// Null while it runs, and if it never got to say so.

@@ -235,3 +235,40 @@ fn stats_count_every_incident_once_a_table() {
     assert_eq!(sum("time"), all.len() as u64);
     assert!(sum("file") <= with("file") && sum("file") > 0);
 }
+
+#[test]
+fn what_is_imported_cannot_act_on_a_terminal() {
+    let dir = Dir::new("hostile");
+    let mut hostile = recorded().into_values().next().expect("one");
+    let words = "\u{1b}[2J\n\u{202e}x";
+    for (key, inner) in [("cause", "summary"), ("victim", "cmdline_why"), ("fault", "access")] {
+        if hostile[key].is_object() {
+            hostile[key][inner] = words.into();
+        }
+    }
+    for key in ["advice", "host", "boot_id"] {
+        hostile[key] = words.into();
+    }
+    hostile["victim"]["comm"] = words.into();
+    let gap = serde_json::json!({
+        "schema": 1, "kind": "gap", "host": words, "boot_id": "b", "why": words, "lost": null,
+        "since": "2026-01-01T00:00:00Z", "until": "2126-01-02T00:00:00Z",
+    });
+    fs::create_dir(&dir.0).expect("a directory");
+    let file = dir.0.join("hostile.json");
+    fs::write(&file, format!("{hostile}\n{gap}\n")).expect("room");
+    assert!(run(&dir.0, &["import", file.to_str().expect("UTF-8")]).status.success());
+    for args in [
+        &["list", "-o", "human"][..],
+        &["list", "--since", "2026-01-01", "--comm", "nobody"],
+        &["why", "-o", "human"],
+        &["why", "-o", "oneline"],
+        &["stats"],
+    ] {
+        let out = run(&dir.0, args);
+        let shown = text(&out.stdout) + &text(&out.stderr);
+        let bad = shown.chars().find(|c| c.is_control() && *c != '\n' || *c == '\u{202e}');
+        assert_eq!(bad, None, "{args:?}: {shown}");
+        assert!(!shown.contains("\n\u{202e}") && shown.len() > 20, "{args:?}: {shown}");
+    }
+}

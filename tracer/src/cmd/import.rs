@@ -107,7 +107,7 @@ fn entry(line: &[u8]) -> Line {
         Some("incident" | "update") => {
             serde_json::from_slice(line).map(|incident| Entry::Incident(Box::new(incident)))
         }
-        Some("gap") => serde_json::from_slice(line).map(|gap| Entry::Gap(Gap::of(gap))),
+        Some("gap") => serde_json::from_slice(line).map(|gap| Entry::Gap(Gap::of(&gap))),
         Some("run") => serde_json::from_slice(line).map(Entry::Run),
         Some(_) => return Line::Other,
         None => return Line::Foreign,

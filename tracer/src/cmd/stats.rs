@@ -59,7 +59,7 @@ pub fn run(args: &Stats) -> Result<ExitCode> {
     };
     let (seconds, span) = SPANS
         .into_iter()
-        .find(|(seconds, _)| (last - first) / (seconds * SECOND) < ROWS)
+        .find(|(seconds, _)| last.saturating_sub(first) / (seconds * SECOND) < ROWS)
         .unwrap_or(SPANS[SPANS.len() - 1]);
     let width = seconds * SECOND;
     let mut tables = Vec::new();
@@ -72,7 +72,7 @@ pub fn run(args: &Stats) -> Result<ExitCode> {
     }
     let mut times = reader.over_time(&query, width)?;
     for row in &mut times {
-        row.first -= row.first.rem_euclid(width);
+        row.first = row.first.saturating_sub(row.first.rem_euclid(width));
     }
     let style = Style { history: true, ..style(args.output.utc) };
     put(&match args.output.output {

@@ -114,10 +114,10 @@ fn tell(reader: &Reader, query: &Query, key: u64, focus: Incident) -> Result<Sto
     let (deaths, incidents) = reader.story(key, query, LOOKED_AT)?;
     let summary = summary(&deaths, incidents);
     let now = pipeline::wall().saturating_add(pipeline::now() as i64);
-    let since = query.since.unwrap_or(summary.first - NEAR);
-    let until = query.until.unwrap_or((summary.last + NEAR).min(now));
+    let since = query.since.unwrap_or(summary.first.saturating_sub(NEAR));
+    let until = query.until.unwrap_or(summary.last.saturating_add(NEAR).min(now));
     let restarted = focus.restart.is_some();
-    let ours = |gap: &Gap| gap.host == focus.host && gap.concerns(restarted);
+    let ours = |gap: &Gap| focus.host == *gap.host && gap.concerns(restarted);
     let gaps: Vec<Gap> = reader.gaps(since, until)?.into_iter().filter(ours).collect();
     Ok(Story { focus, summary, gaps })
 }

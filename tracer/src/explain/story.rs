@@ -97,7 +97,7 @@ pub fn summary(looked_at: &[Death], incidents: u64) -> Summary {
     });
     // Of bus errors `times` counts faults, not ends.
     let plain = |death: &&Death| death.class == "exited";
-    let more: u64 = looked_at.iter().filter(plain).map(|death| death.times - 1).sum();
+    let more: u64 = looked_at.iter().filter(plain).map(|death| death.times.saturating_sub(1)).sum();
     Summary {
         incidents,
         deaths: ended.count() as u64 + more,

@@ -25,6 +25,11 @@ pub fn escape(bytes: &[u8]) -> String {
     out
 }
 
+/// Whether nothing in it acts on a terminal.
+pub fn inert(text: &str) -> bool {
+    !text.chars().any(|c| c.is_control() || acts(c))
+}
+
 /// Characters that print nothing and act on what stands around them: separators, joiners,
 /// direction overrides, tags (Unicode categories Zl, Zp and the dangerous part of Cf).
 fn acts(c: char) -> bool {

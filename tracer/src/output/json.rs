@@ -70,14 +70,14 @@ pub fn told(incident: &Incident, host: &Host, update: bool) -> contract::Inciden
     };
     contract::Incident {
         schema: SCHEMA,
-        kind: if update { "update" } else { "incident" }.to_owned(),
-        id: incident.id.clone(),
+        kind: if update { "update" } else { "incident" }.into(),
+        id: incident.id.as_str().into(),
         number: incident.number,
         time: at(wall, incident.first),
         last: at(wall, incident.last),
         boot_ns: incident.first,
-        host: host.name.clone(),
-        boot_id: host.boot_id.clone(),
+        host: host.name.as_str().into(),
+        boot_id: host.boot_id.as_str().into(),
         victim,
         fault: fault(incident, host),
         file: file(incident, host),
@@ -95,7 +95,7 @@ pub fn told(incident: &Incident, host: &Host, update: bool) -> contract::Inciden
         }),
         restart: restart(incident),
         stack: stack(incident),
-        advice: incident.cause.advice.to_owned(),
+        advice: incident.cause.advice.into(),
         complete: incident.lost == 0,
         lost: incident.lost,
         count: (incident.fault.is_none() && incident.count > 1).then_some(incident.count),
@@ -217,12 +217,12 @@ pub fn process(actor: &Actor, process: Option<&Process>, wall: i64) -> contract:
         comm: text(comm),
         exe: process.and_then(|process| process.exe.as_deref()).map(text),
         cmdline: args.map(|args| args.iter().map(|arg| text(arg)).collect()),
-        cmdline_why: args.is_none().then(|| why().to_owned()),
+        cmdline_why: args.is_none().then(|| why().into()),
         uid: *uid,
         cgroup: path.map(text),
         container: path.and_then(container).map(|inside| Container {
-            id: inside.id.to_owned(),
-            runtime: inside.runtime.map(str::to_owned),
+            id: inside.id.into(),
+            runtime: inside.runtime.map(Into::into),
         }),
         unit: path.and_then(unit).map(text),
         cgroup_id: *cgroup,
@@ -240,20 +240,20 @@ fn fault(incident: &Incident, host: &Host) -> Option<contract::Fault> {
     let fault = incident.fault.as_ref()?;
     let (address, exact) = incident.address().unwrap_or((fault.address, false));
     Some(contract::Fault {
-        access: access(fault.access).map(str::to_owned),
+        access: access(fault.access).map(Into::into),
         mode: match fault.mode {
             Mode::User => "user",
             Mode::Kernel => "kernel",
             Mode::Remote => "remote",
         }
-        .to_owned(),
+        .into(),
         address: Hex(address),
         address_exact: exact,
         ip: fault.ip.map(Hex),
         file_offset: incident.file_offset(host.page_size),
         pgoff: fault.pgoff,
         mapping: fault.mapping().as_deref().map(text),
-        handler: handler(fault.handler).to_owned(),
+        handler: handler(fault.handler).into(),
         read_errno: fault.read_errno,
         owner_pid: fault.owner_tgid,
         count: incident.count,
@@ -290,7 +290,7 @@ fn file(incident: &Incident, host: &Host) -> Option<contract::File> {
     let inode = &fault.inode;
     Some(contract::File {
         path: file.path.as_deref().map(text),
-        dev: inode.id.dev.to_string(),
+        dev: inode.id.dev.to_string().into(),
         inode: inode.id.ino,
         generation: inode.id.generation,
         fstype: file.fstype(inode.magic).as_deref().map(text),
@@ -306,7 +306,7 @@ fn file(incident: &Incident, host: &Host) -> Option<contract::File> {
             end: Hex(fault.vm_end),
             file_offset: fault.vm_pgoff.saturating_mul(host.page_size),
         },
-        path_why: file.why.map(str::to_owned),
+        path_why: file.why.map(Into::into),
         host_path: file.foreign.then(|| file.outside.as_deref().map(text)),
     })
 }
@@ -321,8 +321,8 @@ fn cause(incident: &Incident) -> Cause {
     Cause {
         class: verdict.class,
         confidence: verdict.confidence,
-        summary: verdict.summary.clone(),
-        how: shrink.map(|shrink| how(shrink.how).to_owned()),
+        summary: verdict.summary.as_str().into(),
+        how: shrink.map(|shrink| how(shrink.how).into()),
         old_size: shrink.map(|shrink| shrink.inode.size),
         new_size: shrink.map(|shrink| shrink.new_size),
         time: shrink.map(|shrink| at(wall, shrink.begin)),
@@ -331,7 +331,7 @@ fn cause(incident: &Incident) -> Cause {
         mapped: shrink.map(|shrink| shrink.mapped),
         culprit: incident.culprit().map(|culprit| process(culprit, by, wall)),
         mapping: incident.mapped.as_deref().map(text),
-        truncation: warning.map(|warning| warning.id.clone()),
+        truncation: warning.map(|warning| warning.id.as_str().into()),
         at_risk: warning.map(|warning| mappers(warning, Some(victim), wall)),
         others: verdict.others.iter().map(|shrink| other(shrink, wall)).collect(),
         memory: incident
@@ -345,7 +345,7 @@ fn other(shrink: &Shrink, wall: i64) -> Other {
     Other {
         pid: shrink.actor.task.id.tgid,
         comm: text(&shrink.actor.task.comm),
-        how: how(shrink.how).to_owned(),
+        how: how(shrink.how).into(),
         old_size: shrink.inode.size,
         new_size: shrink.new_size,
         time: at(wall, shrink.begin),
@@ -361,11 +361,11 @@ fn signal(incident: &Incident) -> Option<contract::Signal> {
     };
     Some(contract::Signal {
         number: signal.number,
-        name: signals::name(signal.number),
+        name: signals::name(signal.number).into(),
         code: signal.code,
-        code_name: signals::code_name(signal.number, signal.code).map(str::to_owned),
+        code_name: signals::code_name(signal.number, signal.code).map(Into::into),
         address: (signal.code > 0 && signal.code != 0x80).then_some(Hex(signal.address)),
-        disposition: incident.disposition.map(|told| disposition(told).to_owned()),
+        disposition: incident.disposition.map(|told| disposition(told).into()),
     })
 }
 

@@ -256,9 +256,9 @@ impl Reader {
         let rows = statement.query_map([], |row| {
             Ok(Run {
                 schema: SCHEMA,
-                kind: "run".to_owned(),
-                host: row.get(0)?,
-                boot_id: row.get(1)?,
+                kind: "run".into(),
+                host: row.get::<_, String>(0)?.into(),
+                boot_id: row.get::<_, String>(1)?.into(),
                 pid: row.get(2)?,
                 since: Time(row.get(3)?),
                 until: row.get::<_, Option<i64>>(4)?.map(Time),

@@ -63,23 +63,27 @@ impl Gap {
 
     /// As the contract has it.
     pub fn told(self) -> contract::Gap {
-        let Self { host, boot_id, since, until, why, lost } = self;
-        let (since, until) = (Time(since), Time(until));
         contract::Gap {
             schema: SCHEMA,
-            kind: "gap".to_owned(),
-            host,
-            boot_id,
-            since,
-            until,
-            why,
-            lost,
+            kind: "gap".into(),
+            host: self.host.into(),
+            boot_id: self.boot_id.into(),
+            since: Time(self.since),
+            until: Time(self.until),
+            why: self.why.into(),
+            lost: self.lost,
         }
     }
 
-    pub fn of(told: contract::Gap) -> Self {
-        let contract::Gap { host, boot_id, since, until, why, lost, .. } = told;
-        Self { host, boot_id, since: since.0, until: until.0, why, lost }
+    pub fn of(told: &contract::Gap) -> Self {
+        Self {
+            host: told.host.to_string(),
+            boot_id: told.boot_id.to_string(),
+            since: told.since.0,
+            until: told.until.0,
+            why: told.why.to_string(),
+            lost: told.lost,
+        }
     }
 }
 
@@ -515,7 +519,7 @@ mod tests {
     /// The `n`-th death of geo-api, a second after the one before.
     fn nth(n: i64) -> Incident {
         let mut incident = incident(Class::Sent, 9);
-        incident.id = format!("019aa4d2-6f31-7abc-8def-{n:012x}");
+        incident.id = format!("019aa4d2-6f31-7abc-8def-{n:012x}").into();
         incident.time.0 += n * 1_000_000_000;
         incident.boot_ns += n as u64 * 1_000_000_000;
         incident.victim.pid = 100 + n as u32;
