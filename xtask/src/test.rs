@@ -175,9 +175,7 @@ fn guests(wanted: &[String], record: bool) -> Result<Vec<Report>> {
                 job,
                 append: if job == "lockdown" { "lockdown=confidentiality" } else { "" },
                 options: &[],
-                // Hooks that come and go dozens of times on two emulated CPUs: one may run into a
-                // breakpoint of text patching (text_poke_bp) that the other has taken away already,
-                // which no real CPU does.
+                // On one CPU programs preempt one another most.
                 cpus: if job == "history" { 1 } else { 2 },
                 disk: (job == "matrix").then(|| java.clone()),
                 patience: Duration::from_secs(900),

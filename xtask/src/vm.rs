@@ -93,8 +93,11 @@ impl Boot<'_> {
             |path: &PathBuf| format!("file={},if=virtio,format=raw,cache=unsafe", path.display());
         let mut qemu = Command::new("qemu-system-x86_64");
         qemu.args([
+            // All virtual CPUs on one thread: on threads of their own, one may run into a breakpoint of
+            // text patching that another has taken away already (arch/x86/kernel/alternative.c
+            // text_poke_bp), and the guest oopses. Two guests run at a time anyway.
             "-accel",
-            "tcg",
+            "tcg,thread=single",
             "-cpu",
             "max,-cx16",
             "-m",
