@@ -418,8 +418,9 @@ fn put_gap(db: &Transaction<'_>, gap: &Gap) -> rusqlite::Result<()> {
     )?
     .execute(params![
         boot,
-        gap.since,
-        gap.until,
+        // The clock may have been set back meanwhile.
+        gap.since.min(gap.until),
+        gap.since.max(gap.until),
         gap.why,
         gap.lost.map(|lost| lost as i64)
     ])?;
