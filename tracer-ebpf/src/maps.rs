@@ -55,9 +55,9 @@ pub static VICTIMS: LruHashMap<u32, u32> = LruHashMap::with_max_entries(4096, 0)
 /// What processes brought upon themselves, by tgid: of interest once they end.
 #[map]
 pub static RAISES: LruHashMap<u32, Raises> = LruHashMap::with_max_entries(4096, 0);
-/// Processes whose end was told as they lost their memory, until they are gone.
+/// Processes whose end was told, by tgid: when they started.
 #[map]
-pub static ENDING: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
+pub static ENDING: LruHashMap<u32, u64> = LruHashMap::with_max_entries(1024, 0);
 /// What ended of late and may be started again.
 #[map]
 pub static ENDED: LruHashMap<Ended, u64> = LruHashMap::with_max_entries(4096, 0);

@@ -134,8 +134,10 @@ impl Deaths {
     /// What was asked for, or else `default`.
     pub fn wanted(&self, default: model::Deaths) -> model::Deaths {
         let named: Vec<i32> = self.signals.iter().flat_map(|item| item.0.clone()).collect();
+        let signals = if self.signals.is_empty() { default.signals } else { signals::mask(&named) };
         model::Deaths {
-            signals: if self.signals.is_empty() { default.signals } else { signals::mask(&named) },
+            // Bus errors are told anyway, and as more than a death.
+            signals: signals & !signals::mask(&[signals::SIGBUS]),
             exits: self.exits.unwrap_or(default.exits),
         }
     }

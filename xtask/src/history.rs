@@ -366,7 +366,7 @@ fn journal(results: &Results) -> Result<()> {
     Ok(())
 }
 
-/// Each line: which kill, incidents seen before and after, and how many of the former are missing.
+/// Each line: which kill (or all), incidents seen before and after, and how many of the former are missing.
 fn kept(lines: &str) -> Result<u64> {
     let mut last = 0;
     for line in lines.lines() {

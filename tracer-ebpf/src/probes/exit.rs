@@ -2,6 +2,7 @@
 //! killed, and, if that is asked for, every one that failed.
 use aya_ebpf::{
     EbpfContext as _,
+    bindings::BPF_NOEXIST,
     cty::c_void,
     helpers::{bpf_get_current_pid_tgid, generated::bpf_find_vma},
     macros::{btf_tracepoint, fentry},
@@ -100,13 +101,8 @@ pub fn sched_process_exit(ctx: BtfTracePointContext) -> u32 {
 fn ended_late(ctx: *mut c_void) -> u32 {
     // SAFETY: the argument is what the prototype says.
     unsafe {
-        let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-        if ENDING.get_ptr(tgid).is_some() {
-            let _ = ENDING.remove(tgid);
-        } else {
-            exited(BtfTracePointContext::new(ctx).arg(0), &EXIT_AGAIN);
-            finish(&EXIT_AGAIN);
-        }
+        exited(BtfTracePointContext::new(ctx).arg(0), &EXIT_AGAIN);
+        finish(&EXIT_AGAIN);
     }
     0
 }
@@ -126,12 +122,13 @@ unsafe fn wanted(task: Ptr) -> bool {
     // SAFETY: typed loads cope with any pointer.
     let code: u32 = unsafe { Typed::get(task, off!(task_exit_code)) };
     match code & 0x7f {
-        0 => code != 0 && config!(exits) != 0,
+        // A handler that gives up, as the Go runtime does, exits.
+        0 => code != 0 && (config!(exits) != 0 || RAISES.get_ptr(tgid).is_some()),
         signal => told(signal),
     }
 }
 
-/// Fills the scratch for a process whose last thread this is; gives the instruction it failed at.
+/// Fills the scratch for a process whose last thread this is, once; gives the instruction it failed at.
 #[inline(always)]
 unsafe fn exited(task: Ptr, map: &Exits) -> Option<u64> {
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
@@ -143,10 +140,19 @@ unsafe fn exited(task: Ptr, map: &Exits) -> Option<u64> {
         if live != 0 {
             return None;
         }
+        // Threads that end at the same time each see the count at 0; the entry of an earlier process
+        // with this tgid gives way.
+        let leader: Ptr = Typed::get(task, off!(task_leader));
+        let start: u64 = Typed::get(leader, off!(task_start));
+        if ENDING.insert(tgid, start, BPF_NOEXIST as u64).is_err() {
+            if ENDING.get_ptr(tgid).is_some_and(|told| *told == start) {
+                return None;
+            }
+            let _ = ENDING.insert(tgid, start, 0);
+        }
         let scratch = claim::<Exit, _>(map, kind::EXIT, ring::DECISIVE)?;
         let event = &raw mut (*scratch).value.event;
         task::given(&raw mut (*event).actor, task);
-        let leader: Ptr = Typed::get(task, off!(task_leader));
         let flags: u32 = Typed::get(signal, off!(signal_flags));
         // What wait(2) gives: kernel/exit.c wait_task_zombie().
         (*event).code = if flags & SIGNAL_GROUP_EXIT != 0 {
@@ -166,7 +172,6 @@ unsafe fn exited(task: Ptr, map: &Exits) -> Option<u64> {
             let _ = RAISES.remove(tgid);
         }
         let _ = VICTIMS.remove(tgid);
-        let _ = ENDING.insert(tgid, 1, 0);
         Some((*event).raises.fault.ip)
     }
 }

@@ -12,6 +12,10 @@ use crate::{
     writer::Writer,
 };
 
+/// How much older than a record those behind it may be: a busy host reads its rings late, one after the
+/// other, and what it learnt of an event stands behind that. Ns.
+const LATE: u64 = 1_000_000_000;
+
 /// # Errors
 /// Where the file cannot be read; what was readable is shown first.
 pub fn run(args: &Replay) -> Result<ExitCode> {
@@ -41,7 +45,7 @@ pub fn run(args: &Replay) -> Result<ExitCode> {
                 if let Some(event) = event {
                     engine.push(stamp, event);
                 }
-                tell(&mut writer, engine.advance(now))?;
+                tell(&mut writer, engine.advance(now.saturating_sub(LATE)))?;
             }
             Err(error) => torn = Some(error),
         }

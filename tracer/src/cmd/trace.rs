@@ -5,10 +5,7 @@ use anyhow::Result;
 
 use crate::{
     cli::Trace,
-    event::{
-        model::{Deaths, Exits},
-        signals::{SIGBUS, mask},
-    },
+    event::model::{Deaths, Exits},
     pipeline::{self, Wanted},
     writer::Writer,
 };
@@ -16,9 +13,7 @@ use crate::{
 /// # Errors
 /// As [`pipeline::watch`].
 pub fn run(args: &Trace) -> Result<ExitCode> {
-    let mut deaths = args.deaths.wanted(Deaths::default());
-    // Bus errors are told anyway.
-    deaths.signals &= !mask(&[SIGBUS]);
+    let deaths = args.deaths.wanted(Deaths::default());
     let wanted = Wanted {
         filter: &args.filter,
         restarts: deaths.signals != 0 || deaths.exits != Exits::None,

@@ -219,12 +219,17 @@ impl Engine {
         }
     }
 
-    /// Moves time forward to `now` and returns what has become due.
+    /// Moves time forward to `now` and returns what has become due. In how many steps does not matter:
+    /// what is due before an event is told without it.
     pub fn advance(&mut self, now: u64) -> Vec<Update> {
-        while let Some(entry) = self.waiting.first_entry()
-            && entry.key().0.saturating_add(SETTLE) <= now
-        {
-            let ((time, cpu, ring, seq, _), event) = entry.remove_entry();
+        while let Some((key, event)) = self.waiting.pop_first() {
+            let (time, cpu, ring, seq, _) = key;
+            let settled = time.saturating_add(SETTLE);
+            if settled > now {
+                self.waiting.insert(key, event);
+                break;
+            }
+            self.tell(settled);
             self.take(Stamp { cpu, ring, seq, time }, event);
         }
         self.tell(now);
@@ -391,7 +396,6 @@ impl Engine {
         if self.missed.len() == HOOKS && !self.missed.contains_key(&hook) {
             return;
         }
-        // It has a second program, and what both missed is lost.
         let before = self.missed.insert(hook.clone(), count).unwrap_or(0);
         let calls = count.saturating_sub(before);
         self.counts.missed += calls;

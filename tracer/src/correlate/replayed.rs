@@ -109,6 +109,25 @@ fn in_any_order(stream: &'static [u8], least: usize) {
 }
 
 #[test]
+fn how_often_we_look_does_not_matter() {
+    for stream in [STREAM, DEATHS] {
+        let (host, events) = recorded(stream);
+        let seen = |step: u64| {
+            let late = |time: u64| time / step * step;
+            let arrivals =
+                events.iter().map(|(stamp, event)| (late(stamp.time), *stamp, event.clone()));
+            numbers_aside(run(&host, arrivals.collect()).0)
+        };
+        let expected = seen(MS);
+        for step in [30 * MS, 1_000 * MS, 10_000 * MS, u64::MAX] {
+            for (got, expected) in seen(step).iter().zip(&expected) {
+                assert_eq!(got, expected, "every {step} ns");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_lost_event_never_goes_unnoticed() {
     without_any(STREAM);
     without_any(DEATHS);

@@ -10,8 +10,9 @@ use crate::{
 
 /// How long after its end a process may be started again. Ns.
 pub const WINDOW: u64 = 600_000_000_000;
-/// How long a forked child may take to run another program. Ns.
-const FORKED: u64 = 200_000_000;
+/// How long a start waits to be looked at: a forked child may run another program yet, and what /proc
+/// says of a process stands behind its event. Ns.
+const WAIT: u64 = 200_000_000;
 /// Ends that wait for a restart.
 const ENDED: usize = 512;
 /// Starts that wait to be looked at.
@@ -104,7 +105,7 @@ impl Restarts {
         let Self { ended, starts, .. } = self;
         let mut due = Vec::new();
         starts.retain(|(time, start)| {
-            if start.forked && time.saturating_add(FORKED) > now {
+            if time.saturating_add(WAIT) > now {
                 return true;
             }
             if let Some(ended) = replaced(ended, *time, start, &cgroup) {
@@ -217,13 +218,13 @@ mod tests {
         let mut restarts = Restarts::new(true);
         ended(&mut restarts, "a", actor(10, 5, &["geo", "-x"]), S);
         restarts.start(2 * S, start(actor(11, 6, &["geo", "-x"]), false));
-        assert_eq!(restarts.due(2 * S, |_| None), []);
+        assert_eq!(restarts.due(2 * S + WAIT, |_| None), []);
         restarts.start(3 * S, start(actor(12, 5, &["geo", "-x"]), false));
-        let due = restarts.due(3 * S, |_| None);
+        let due = restarts.due(3 * S + WAIT, |_| None);
         assert_eq!((due[0].0.as_str(), due[0].1.id.tgid, due[0].1.time), ("a", 12, 3 * S));
         // Once is enough.
         restarts.start(4 * S, start(actor(13, 5, &["geo", "-x"]), false));
-        assert_eq!(restarts.due(4 * S, |_| None), []);
+        assert_eq!(restarts.due(4 * S + WAIT, |_| None), []);
     }
 
     #[test]
@@ -231,9 +232,9 @@ mod tests {
         let mut restarts = Restarts::new(true);
         ended(&mut restarts, "a", actor(10, 5, &["python3", "a.py"]), S);
         restarts.start(2 * S, start(actor(11, 5, &["python3", "b.py"]), false));
-        assert_eq!(restarts.due(2 * S, |_| None), []);
+        assert_eq!(restarts.due(2 * S + WAIT, |_| None), []);
         restarts.start(3 * S, start(actor(12, 5, &["python3", "a.py", "--again"]), false));
-        assert_eq!(restarts.due(3 * S, |_| None)[0].1.same_arguments, Some(false));
+        assert_eq!(restarts.due(3 * S + WAIT, |_| None)[0].1.same_arguments, Some(false));
     }
 
     #[test]
@@ -247,9 +248,9 @@ mod tests {
         let mut other = start(child.clone(), false);
         other.exe = None;
         restarts.start(2 * S + 1, other);
-        assert_eq!(restarts.due(4 * S, |_| None), []);
+        assert_eq!(restarts.due(4 * S + WAIT, |_| None), []);
         restarts.start(5 * S, start(child, true));
-        assert_eq!(restarts.due(6 * S, |_| None).len(), 1);
+        assert_eq!(restarts.due(6 * S + WAIT, |_| None).len(), 1);
     }
 
     #[test]
@@ -260,7 +261,7 @@ mod tests {
         let mut restarts = Restarts::new(true);
         ended(&mut restarts, "a", actor(10, 5, &["geo"]), S);
         restarts.start(2 * S, start(actor(11, 6, &["geo"]), false));
-        assert_eq!(restarts.due(2 * S, cgroup).len(), 1);
+        assert_eq!(restarts.due(2 * S + WAIT, cgroup).len(), 1);
     }
 
     #[test]
@@ -269,6 +270,6 @@ mod tests {
         ended(&mut restarts, "a", actor(10, 5, &["geo"]), S);
         let late = S + WINDOW + 1;
         restarts.start(late, start(actor(11, 5, &["geo"]), false));
-        assert_eq!(restarts.due(late, |_| None), []);
+        assert_eq!(restarts.due(late + WAIT, |_| None), []);
     }
 }

@@ -259,7 +259,7 @@ pub fn gap(gap: &Gap, style: &Style) -> String {
     let (since, until) = (style.time(Time(gap.since)), style.time(Time(gap.until)));
     match gap.lost {
         None => format!("nobody was watching from {since} to {until}: {}", gap.why),
-        Some(lost) => format!("between {since} and {until} were lost: {lost} {}", gap.why),
+        Some(lost) => format!("lost between {since} and {until}: {} ({lost})", gap.why),
     }
 }
 

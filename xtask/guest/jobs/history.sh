@@ -133,24 +133,32 @@ kill $journald
 load() { while :; do sh -c 'kill -SEGV $$'; sh -c 'kill -ABRT $$'; done 2>/dev/null; }
 kills=$(busybox tr ' ' '\n' </proc/cmdline | busybox sed -n 's/^whybus\.kills=//p')
 S=/mnt/ext4/killed
-i=0
-ids() { whybus list --state-dir $S -n 0 -o json 2>/dev/null | busybox grep -o '"id":"[^"]*"' | busybox sort; }
+# The newest so many, or with 0 all.
+ids() { whybus list --state-dir $S -n "$1" -o json 2>/dev/null | busybox grep -o '"id":"[^"]*"' | busybox sort; }
+# How many were seen, are there, and how many of the former are not among the latter.
+missing() { echo "$1 $(busybox wc -l <"$2") $(busybox wc -l <"$3") $(comm -23 "$2" "$3" | busybox wc -l)"; }
 load &
 load=$!
+i=0
+: >/tmp/ever
 while [ $i -lt "${kills:-5}" ]; do
     recorder
     usleep=$(($(busybox od -An -N2 -tu2 /dev/urandom) % 1500))
     busybox usleep $((usleep * 1000))
-    ids >/tmp/seen
+    ids 200 >/tmp/seen
     kill -9 $recorder
     wait $recorder 2>/dev/null
-    ids >/tmp/after
-    # Lines of /tmp/seen that are not in /tmp/after.
-    echo "$i $(busybox wc -l </tmp/seen) $(busybox wc -l </tmp/after) $(comm -23 /tmp/seen /tmp/after | busybox wc -l)" >>/results/kills
+    # More than are recorded while the list of the first is made.
+    ids 1000 >/tmp/after
+    missing "$i" /tmp/seen /tmp/after >>/results/kills
+    cat /tmp/seen >>/tmp/ever
     i=$((i + 1))
 done
 recorder
 stop
+busybox sort -u /tmp/ever >/tmp/seen
+ids 0 >/tmp/after
+missing all /tmp/seen /tmp/after >>/results/kills
 cat /tmp/recorder >/results/kills.err
 whybus export --state-dir $S >/results/kills.json 2>&1
 ls $S >/results/kills.ls
@@ -162,15 +170,15 @@ mke2fs -q -t ext4 -F /dev/vdc >/dev/null 2>&1
 busybox mount -t ext4 /dev/vdc /mnt/small
 recorder
 sleep 1
-ids >/tmp/seen
+ids 0 >/tmp/seen
 dd if=/dev/zero of=/mnt/small/fill bs=4k >/dev/null 2>&1
 sync
 until busybox grep -q 'cannot write' /tmp/recorder; do sleep 0.1; done
 sleep 1
 rm /mnt/small/fill
 until busybox grep -q 'written to again' /tmp/recorder; do sleep 0.1; done
-ids >/tmp/after
-echo "$(busybox wc -l </tmp/seen) $(busybox wc -l </tmp/after) $(comm -23 /tmp/seen /tmp/after | busybox wc -l)" >/results/full
+ids 0 >/tmp/after
+missing full /tmp/seen /tmp/after >/results/full
 stop
 cat /tmp/recorder >/results/full.err
 whybus list --state-dir $S -n 0 >/results/full.list 2>&1
