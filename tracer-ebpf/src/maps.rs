@@ -62,6 +62,12 @@ pub static ENDING: LruHashMap<u32, u64> = LruHashMap::with_max_entries(1024, 0);
 #[map]
 pub static ENDED: LruHashMap<Ended, u64> = LruHashMap::with_max_entries(4096, 0);
 
+/// Starts that the first of two programs has told and the second has not passed yet, by tgid.
+#[map]
+pub static STARTED: LruHashMap<u32, u8> = LruHashMap::with_max_entries(1024, 0);
+#[map]
+pub static FORKED: LruHashMap<u32, u8> = LruHashMap::with_max_entries(1024, 0);
+
 /// A program, by file or by name, or the parent of a process, by tgid.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -128,6 +134,10 @@ pub static EXIT_AGAIN: PerCpuArray<Scratch<WithPath<Exit>>> = PerCpuArray::with_
 pub static START: PerCpuArray<Scratch<Start>> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub static FORK: PerCpuArray<Scratch<Start>> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+pub static START_AGAIN: PerCpuArray<Scratch<Start>> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+pub static FORK_AGAIN: PerCpuArray<Scratch<Start>> = PerCpuArray::with_max_entries(1, 0);
 
 /// Scratch with the tag of whoever fills it.
 #[repr(C)]

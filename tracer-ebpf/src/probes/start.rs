@@ -1,7 +1,8 @@
 //! Programs that are started again after one of their processes, or a child of the same parent, has
 //! ended. Attached for a recorder only.
 use aya_ebpf::{
-    EbpfContext as _, cty::c_void, macros::btf_tracepoint, programs::BtfTracePointContext,
+    EbpfContext as _, cty::c_void, macros::btf_tracepoint, maps::PerCpuArray,
+    programs::BtfTracePointContext,
 };
 use tracer_common::event::{Start, kind, ring};
 
@@ -10,7 +11,7 @@ use crate::{
     emit::{claim, emit},
     globals::off,
     inode,
-    maps::{ENDED, Ended, FORK, START},
+    maps::{ENDED, Ended, FORK, FORK_AGAIN, FORKED, START, START_AGAIN, STARTED, Scratch},
     read::{Ptr, Read, Typed},
     task,
 };
@@ -22,6 +23,14 @@ pub fn sched_process_exec(ctx: BtfTracePointContext) -> u32 {
     let task: Ptr = ctx.arg(0);
     // SAFETY: the argument is what the prototype says.
     if unsafe { again(task) } { executed(ctx.as_ptr()) } else { 0 }
+}
+
+/// Attached behind the above: what that was not run for (see `shrink::notify_change_again`).
+#[btf_tracepoint(function = "sched_process_exec")]
+pub fn sched_process_exec_again(ctx: BtfTracePointContext) -> u32 {
+    let task: Ptr = ctx.arg(0);
+    // SAFETY: the argument is what the prototype says.
+    if unsafe { again(task) } { executed_again(ctx.as_ptr()) } else { 0 }
 }
 
 /// Whether a process of this program ended, or a child of its parent.
@@ -45,14 +54,30 @@ unsafe fn parent(task: Ptr) -> Ended {
     unsafe {
         let leader: Ptr = Typed::get(task, off!(task_leader));
         let parent: Ptr = Typed::get(leader, off!(task_parent));
-        Ended { a: Typed::get::<u32>(parent, off!(task_tgid)) as u64, b: u64::MAX }
+        Ended { a: tgid(parent) as u64, b: u64::MAX }
     }
 }
 
 #[inline(never)]
 fn executed(ctx: *mut c_void) -> u32 {
     // SAFETY: the argument is what the prototype says.
-    unsafe { started(BtfTracePointContext::new(ctx).arg(0), false) };
+    unsafe {
+        let task = BtfTracePointContext::new(ctx).arg(0);
+        let _ = STARTED.insert(tgid(task), 0, 0);
+        started(task, false, &START);
+    }
+    0
+}
+
+#[inline(never)]
+fn executed_again(ctx: *mut c_void) -> u32 {
+    // SAFETY: the argument is what the prototype says.
+    unsafe {
+        let task = BtfTracePointContext::new(ctx).arg(0);
+        if STARTED.remove(tgid(task)).is_err() {
+            started(task, false, &START_AGAIN);
+        }
+    }
     0
 }
 
@@ -60,33 +85,59 @@ fn executed(ctx: *mut c_void) -> u32 {
 /// `parent`: workers that are forked and run on without exec(2).
 #[btf_tracepoint(function = "sched_process_fork")]
 pub fn sched_process_fork(ctx: BtfTracePointContext) -> u32 {
-    let (me, child): (Ptr, Ptr) = (ctx.arg(0), ctx.arg(1));
     // SAFETY: the arguments are what the prototype says.
-    unsafe {
-        let (mine, its): (u32, u32) =
-            (Typed::get(me, off!(task_tgid)), Typed::get(child, off!(task_tgid)));
-        let thread = mine == its;
-        if !thread && ENDED.get_ptr(Ended { a: mine as u64, b: u64::MAX }).is_some() {
-            forked(ctx.as_ptr())
-        } else {
-            0
-        }
-    }
+    if unsafe { worker(ctx.arg(0), ctx.arg(1)) } { forked(ctx.as_ptr()) } else { 0 }
+}
+
+/// As `sched_process_exec_again`.
+#[btf_tracepoint(function = "sched_process_fork")]
+pub fn sched_process_fork_again(ctx: BtfTracePointContext) -> u32 {
+    // SAFETY: the arguments are what the prototype says.
+    if unsafe { worker(ctx.arg(0), ctx.arg(1)) } { forked_again(ctx.as_ptr()) } else { 0 }
+}
+
+/// Whether `child` is no thread, and an earlier child of its parent ended.
+#[inline(always)]
+unsafe fn worker(parent: Ptr, child: Ptr) -> bool {
+    // SAFETY: typed loads cope with any pointer.
+    let (mine, its) = unsafe { (tgid(parent), tgid(child)) };
+    mine != its && ENDED.get_ptr(Ended { a: mine as u64, b: u64::MAX }).is_some()
+}
+
+#[inline(always)]
+unsafe fn tgid(task: Ptr) -> u32 {
+    // SAFETY: typed loads cope with any pointer.
+    unsafe { Typed::get(task, off!(task_tgid)) }
 }
 
 #[inline(never)]
 fn forked(ctx: *mut c_void) -> u32 {
     // SAFETY: the argument is what the prototype says.
-    unsafe { started(BtfTracePointContext::new(ctx).arg(1), true) };
+    unsafe {
+        let child = BtfTracePointContext::new(ctx).arg(1);
+        let _ = FORKED.insert(tgid(child), 0, 0);
+        started(child, true, &FORK);
+    }
     0
 }
 
+#[inline(never)]
+fn forked_again(ctx: *mut c_void) -> u32 {
+    // SAFETY: the argument is what the prototype says.
+    unsafe {
+        let child = BtfTracePointContext::new(ctx).arg(1);
+        if FORKED.remove(tgid(child)).is_err() {
+            started(child, true, &FORK_AGAIN);
+        }
+    }
+    0
+}
+
+/// Each program has a scratch of its own: one may preempt the other.
 #[inline(always)]
-unsafe fn started(task: Ptr, forked: bool) -> Option<()> {
+unsafe fn started(task: Ptr, forked: bool, map: &PerCpuArray<Scratch<Start>>) -> Option<()> {
     // SAFETY: a claimed scratch; typed loads cope with any pointer.
     unsafe {
-        // One may preempt the other.
-        let map = if forked { &FORK } else { &START };
         let scratch = claim::<Start, _>(map, kind::START, ring::CHATTY)?;
         let event = &raw mut (*scratch).value;
         if forked {

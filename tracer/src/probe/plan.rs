@@ -99,6 +99,8 @@ const FORKS: &str = "restarts by fork";
 /// Roles of second programs on one hook; a kernel that does not preempt needs none.
 const AGAIN_EXITS: &str = "exits, once more";
 const AGAIN_SHRINKS: &str = "shrinks, once more";
+const AGAIN_RESTARTS: &str = "restarts, once more";
+const AGAIN_FORKS: &str = "restarts by fork, once more";
 const SIGNALS: &str = "sent, and every bus error that no file fault caused";
 
 impl Probe {
@@ -108,15 +110,19 @@ impl Probe {
         self.role == AGAIN_SHRINKS
     }
 
+    /// Whether only who asks for restarts needs it.
+    fn tells_starts(&self) -> bool {
+        matches!(self.role, RESTARTS | FORKS | AGAIN_RESTARTS | AGAIN_FORKS)
+    }
+
     /// Whether it is the second program for something.
     pub fn again(&self) -> bool {
-        matches!(self.role, AGAIN_EXITS | AGAIN_SHRINKS)
+        matches!(self.role, AGAIN_EXITS | AGAIN_SHRINKS | AGAIN_RESTARTS | AGAIN_FORKS)
     }
 
     /// Whether it does what `other` was not run for.
     pub fn stands_in_for(&self, other: &Self) -> bool {
-        self.role == AGAIN_EXITS && other.role == "exits"
-            || self.role == AGAIN_SHRINKS && other.role == "shrinks"
+        self.role.strip_suffix(", once more") == Some(other.role)
     }
 }
 
@@ -402,6 +408,22 @@ pub const PROBES: &[Probe] = &[
         module: None,
         blind: "as which process a forked worker was replaced",
     },
+    Probe {
+        program: "sched_process_exec_again",
+        hook: Hook::Tracepoint("sched_process_exec"),
+        role: AGAIN_RESTARTS,
+        needs: Needs::Preemption,
+        module: None,
+        blind: "restarts that a preempted program was not run for",
+    },
+    Probe {
+        program: "sched_process_fork_again",
+        hook: Hook::Tracepoint("sched_process_fork"),
+        role: AGAIN_FORKS,
+        needs: Needs::Preemption,
+        module: None,
+        blind: "forked workers that a preempted program was not run for",
+    },
 ];
 
 /// The functions that any probe hooks.
@@ -450,7 +472,7 @@ pub fn choose(facts: &Facts, restarts: bool) -> Plan {
         if again && (taken || !facts.preempts) {
             continue;
         }
-        if filled || !restarts && matches!(probe.role, RESTARTS | FORKS) {
+        if filled || !restarts && probe.tells_starts() {
             continue;
         }
         if probe.module.is_some_and(|module| !facts.modules.contains(&module)) {
