@@ -139,8 +139,8 @@ pub struct Engine {
     processes: Recent<ProcessId, Process>,
     views: Recent<ProcessId, View>,
     mounts: Vec<Mount>,
-    /// How often each hook's program was not run.
-    missed: HashMap<String, u64>,
+    /// How often each hook's program was not run, and when that was learnt last.
+    missed: HashMap<String, (u64, u64)>,
     /// Last number and time seen of each (cpu, ring).
     numbered: HashMap<(u32, u16), (u64, u64)>,
     gaps: VecDeque<Gap>,
@@ -396,10 +396,11 @@ impl Engine {
         if self.missed.len() == HOOKS && !self.missed.contains_key(&hook) {
             return;
         }
-        let before = self.missed.insert(hook.clone(), count).unwrap_or(0);
+        let (before, _) = self.missed.get(&hook).copied().unwrap_or_default();
         let calls = count.saturating_sub(before);
-        self.counts.missed += calls;
         if calls != 0 {
+            self.missed.insert(hook.clone(), (count, time));
+            self.counts.missed += calls;
             self.updates.push(Update::Missed { time, hook, calls });
         }
     }
@@ -770,7 +771,9 @@ impl Engine {
     /// Names the cause and tells the incident for the first time.
     fn judge(&mut self, open: &mut Open) {
         let Self { host, shrinks, gaps, counts, processes, mounts, stale, missed, .. } = self;
-        let unseen = |hook: &String| hook.contains("notify_change") || hook.contains("force_sig");
+        let unseen = |hook: &str| hook.contains("notify_change") || hook.contains("force_sig");
+        let unseen = missed.iter().filter(|(hook, _)| unseen(hook)).map(|(_, (_, time))| *time);
+        let lost = gaps.iter().map(|gap| gap.to).chain(unseen).max().unwrap_or(0);
         let incident = &mut open.incident;
         let fault = incident.fault.as_ref();
         incident.file = fault.filter(|fault| fault.inode.ptr != 0).map(|fault| {
@@ -805,7 +808,7 @@ impl Engine {
             mapped: open.mapped.as_ref(),
             stale: stale.is_some(),
             host,
-            lossy: !gaps.is_empty() || missed.keys().any(unseen),
+            lost,
         };
         incident.cause = judge(&evidence);
         incident.mapped = open.mapped.as_ref().map(|mapped| mapped.path.clone());
@@ -843,7 +846,7 @@ impl Engine {
             self.truncations.iter().rev().find(same).cloned()
         });
         // What was lost concerns an incident if it lies between its cause and its end; for an
-        // answer that rests on nothing having happened, anything lost does.
+        // answer that rests on nothing having happened, anything lost in the victim's life does.
         let by_others = incident.signal.as_ref().is_some_and(|signal| {
             signal.code <= 0 && !signal.sender.task.id.same(signal.target.id)
         });
@@ -855,7 +858,7 @@ impl Engine {
             };
         let from = match &incident.cause.shrink {
             Some(shrink) => shrink.begin,
-            None if rests_on_absence => 0,
+            None if rests_on_absence => incident.victim.task.id.start,
             None => incident.first,
         };
         let to = incident.last.saturating_add(HOLD);

@@ -5,16 +5,22 @@ use crate::output::format::size;
 const ADVICE: &str = "compare st_size with the mapped length before touching the mapping; grow the \
                       file with ftruncate(2) or posix_fallocate(3) first";
 
+/// How long a shrink may take between its start and the new ctime. Ns.
+const UNDER_WAY: u64 = 10_000_000_000;
+
 pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     let fault = evidence.past_end()?;
     let started = evidence.victim.start;
     let unchanged = evidence.changed_since_start(fault) == Some(false);
     let watched = started > evidence.host.since;
-    let (confidence, ground) = if unchanged {
+    // A shrink unmaps its pages before it changes ctime (fs/ext4/inode.c ext4_setattr: first
+    // truncate_pagecache, then ext4_truncate): while one may be under way, an old ctime proves nothing.
+    let under_way = evidence.lossy_since(evidence.time.saturating_sub(UNDER_WAY));
+    let (confidence, ground) = if unchanged && !under_way {
         (Confidence::Proven, "the inode has not changed since before the process started")
-    } else if watched && !evidence.lossy {
+    } else if watched && !evidence.lossy() {
         (Confidence::Proven, "no truncation since before the process started")
-    } else if watched {
+    } else if under_way || watched {
         (Confidence::Likely, "no truncation seen, but events were lost")
     } else {
         (Confidence::Likely, "no truncation seen, but the process is older than the watch")
@@ -31,7 +37,10 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{samples::*, *};
+    use super::{
+        super::{samples::*, *},
+        UNDER_WAY,
+    };
 
     #[test]
     fn an_inode_older_than_the_process_proves_it() {
@@ -41,13 +50,27 @@ mod tests {
     }
 
     #[test]
+    fn a_shrink_under_way_may_have_left_an_old_ctime() {
+        let fault = fault(1, 0);
+        let mut evidence = evidence(&fault, &[]);
+        evidence.time = UNDER_WAY + 2;
+        evidence.lost = 1;
+        assert_eq!(judge(&evidence).confidence, Confidence::Proven);
+        evidence.lost = 2;
+        assert_eq!(judge(&evidence).class, Class::MappedPastEnd);
+        assert_eq!(judge(&evidence).confidence, Confidence::Likely);
+    }
+
+    #[test]
     fn losses_make_it_likely() {
         let mut fault = fault(1, 0);
         fault.inode.ctime = WALL + SINCE as i64 + 5;
         let mut evidence = evidence(&fault, &[]);
         evidence.victim.start = SINCE + 1;
         assert_eq!(judge(&evidence).confidence, Confidence::Proven);
-        evidence.lossy = true;
+        evidence.lost = SINCE;
+        assert_eq!(judge(&evidence).confidence, Confidence::Proven);
+        evidence.lost = SINCE + 1;
         assert_eq!(judge(&evidence).confidence, Confidence::Likely);
     }
 }

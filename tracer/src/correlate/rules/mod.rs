@@ -213,11 +213,22 @@ pub struct Evidence<'a> {
     /// The NFS server has said that it does not know the file.
     pub stale: bool,
     pub host: &'a Host,
-    /// Events were lost while watching: what we have not seen may have happened all the same.
-    pub lossy: bool,
+    /// Until when events were lost, ns since boot; 0 if none was. What we have not seen until then may have
+    /// happened all the same.
+    pub lost: u64,
 }
 
 impl Evidence<'_> {
+    /// Whether events were lost after `time`.
+    fn lossy_since(&self, time: u64) -> bool {
+        self.lost != 0 && self.lost >= time
+    }
+
+    /// Whether events were lost since the victim started; since ever, if that is not known.
+    fn lossy(&self) -> bool {
+        self.lossy_since(self.victim.start)
+    }
+
     /// The fault, if its page lies past the end of its file.
     fn past_end(&self) -> Option<&Fault> {
         let page = self.host.page_size;
@@ -477,7 +488,7 @@ pub mod samples {
             mapped: None,
             stale: false,
             host: &HOST,
-            lossy: false,
+            lost: 0,
         }
     }
 }

@@ -14,7 +14,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         // do_rt_sigqueueinfo).
         let watched = evidence.host.hooks.iter().any(|hook| hook == "fentry force_sig_fault");
         let by_fault = signal.forced || !(1..=3).contains(&signal.code);
-        if by_fault || !watched || evidence.lossy {
+        if by_fault || !watched || evidence.lossy() {
             return None;
         }
         let summary = format!(
