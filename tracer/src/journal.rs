@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::{
     contract::Incident,
+    correlate::incident::Outcome,
     failure::Failure,
     output::human::{because, headline, who},
 };
@@ -64,7 +65,8 @@ fn fields(incident: &Incident) -> Fields {
     let mut fields: Fields = Vec::new();
     let mut put = |name, value: &[u8]| fields.push((name, value.to_vec()));
     let victim = &incident.victim;
-    let alive = incident.exit.is_none();
+    // A core dump may take minutes: it is dead all the same.
+    let alive = !matches!(incident.outcome, Outcome::Killed | Outcome::Exited);
     let message = format!("{} {}: {}", who(victim), headline(incident), because(incident));
     put("MESSAGE", message.as_bytes());
     put("MESSAGE_ID", MESSAGE_ID.as_bytes());

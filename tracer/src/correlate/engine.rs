@@ -27,6 +27,8 @@ const SETTLE: u64 = 30 * MS;
 pub const HOLD: u64 = 250 * MS;
 /// How long an incident takes in further faults of the same kind after the last.
 const OPEN: u64 = 5_000 * MS;
+/// How long a process may take to die: it dumps core first.
+const DYING: u64 = 600_000 * MS;
 
 const WAITING: usize = 65_536;
 const INCIDENTS: usize = 4_096;
@@ -352,8 +354,9 @@ impl Engine {
 
     fn fault(&mut self, time: u64, fault: Fault) {
         let task = &fault.actor.task;
-        if task.id.tgid == self.host.pid && fault.mode != Mode::User {
-            // We asked /proc for a page that is not to be had; nobody else noticed.
+        // We asked /proc for a page that is not to be had, or a core dump reads the first page of every
+        // mapping (fs/coredump.c vma_dump_size): nobody else noticed.
+        if fault.mode != Mode::User && (task.id.tgid == self.host.pid || task.ending) {
             return;
         }
         let newer = self.shrinks.get(&fault.inode.ptr).and_then(VecDeque::back);
@@ -743,7 +746,9 @@ impl Engine {
             if open.told && open.changed && done {
                 self.update(open);
             }
-            let over = open.incident.last.saturating_add(OPEN + SETTLE) <= now;
+            let dying = open.incident.outcome == Outcome::Killed && !open.done;
+            let wait = if dying { DYING } else { OPEN };
+            let over = open.incident.last.saturating_add(wait + SETTLE) <= now;
             if over && open.told && open.changed {
                 self.update(open);
             }

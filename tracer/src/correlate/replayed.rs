@@ -128,6 +128,34 @@ fn how_often_we_look_does_not_matter() {
 }
 
 #[test]
+fn a_core_dump_may_take_minutes() {
+    let (host, mut events) = recorded(DEATHS);
+    let bus = |event: &Event| matches!(event, Event::Death(death) if death.exit.code & 0x7f == 7);
+    let (ended, _) = events.iter().find(|(_, event)| bus(event)).expect("a bus error");
+    let time = ended.time;
+    for (stamp, event) in &mut events {
+        if stamp.time >= time {
+            stamp.time += 120_000 * MS;
+            match event {
+                Event::Death(death) => death.exit.time += 120_000 * MS,
+                Event::Shrink(shrink) => shrink.begin += 120_000 * MS,
+                Event::ShrinkEnd(end) => {
+                    (end.begin, end.time) = (end.begin + 120_000 * MS, end.time + 120_000 * MS)
+                }
+                _ => {}
+            }
+        }
+    }
+    let arrivals = events.into_iter().map(|(stamp, event)| (stamp.time, stamp, event)).collect();
+    let (incidents, _) = run(&host, arrivals);
+    let slow = incidents
+        .iter()
+        .find(|incident| incident.exit.is_some_and(|exit| exit.time == time + 120_000 * MS));
+    let slow = slow.expect("its end");
+    assert!(slow.fault.is_some() && slow.restart.is_some(), "{slow:?}");
+}
+
+#[test]
 fn a_lost_event_never_goes_unnoticed() {
     without_any(STREAM);
     without_any(DEATHS);

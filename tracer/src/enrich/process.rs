@@ -137,6 +137,7 @@ mod tests {
             ns_tgid: None,
             cgroup: None,
             kthread: false,
+            ending: false,
             comm: Vec::new(),
             thread_comm: Vec::new(),
         }

@@ -22,6 +22,8 @@ mod fault_flag {
 const VM_FAULT_POISON: u32 = 0x30;
 /// include/linux/sched.h
 const PF_KTHREAD: u32 = 0x0020_0000;
+/// PF_EXITING | PF_SIGNALED; the latter is set before a core dump (kernel/signal.c get_signal).
+const PF_ENDING: u32 = 0x404;
 
 /// Decodes one event; `None` for a kind this build does not know.
 ///
@@ -288,6 +290,7 @@ fn task(b: &mut &[u8]) -> Task {
         ns_tgid: Some(ns_tgid).filter(|tgid| *tgid != 0),
         cgroup: Some(cgroup).filter(|id| *id != 0),
         kthread: flags & PF_KTHREAD != 0,
+        ending: flags & PF_ENDING != 0,
         comm: name(b),
         thread_comm: name(b),
     }

@@ -44,6 +44,8 @@ pub struct Task {
     pub cgroup: Option<u64>,
     /// A kernel thread: it has no command line.
     pub kthread: bool,
+    /// A signal has killed it, or it exits: what it does now is the kernel's doing.
+    pub ending: bool,
     /// Name of the process.
     pub comm: Bytes,
     /// Name of the thread.

@@ -46,7 +46,8 @@ echo $recorder >/results/first.pid
 whybus record --state-dir $S >/results/second.out 2>&1
 echo $? >/results/second.status
 programs="bus-worker:reader cgo-worker:cgo_worker oom-worker:worker parent-worker:worker
-stranger-worker:worker exit-worker:worker abort-worker:worker pod-worker:worker clock-worker:worker"
+stranger-worker:worker exit-worker:worker abort-worker:worker pod-worker:worker clock-worker:worker
+dump-worker:reader"
 for pair in $programs; do cp "/bin/${pair#*:}" "/bin/${pair%%:*}"; done
 head -c 1048576 /dev/zero >live
 head -c 4096 /dev/zero >new
@@ -90,6 +91,18 @@ spent() { busybox awk '{print $14 + $15}' /proc/$recorder/stat; }
 before=$(spent)
 sleep 5
 echo "$before $(spent) $(busybox awk '/VmRSS/ {print $2}' /proc/$recorder/status)" >/results/idle
+# Core dumps that take their time.
+echo 1 >/proc/sys/kernel/core_pipe_limit
+echo '|/bin/sh /history/dump.sh' >/proc/sys/kernel/core_pattern
+supervise dump 2 sh -c 'head -c 8192 /dev/zero >dumped; rm -f dumped.ready; exec dump-worker dumped 5000'
+supervisor=$!
+for i in 1 2; do
+    until [ -e dumped.ready ]; do sleep 0.02; done
+    rm dumped.ready
+    cp /dev/null dumped
+done
+wait $supervisor
+echo core >/proc/sys/kernel/core_pattern
 # The clock is set back by an hour between two deaths.
 clock-worker abort
 busybox date -s "@$(($(busybox date +%s) - 3600))" >/dev/null
@@ -105,7 +118,7 @@ busybox date -s "@$(($(busybox date +%s) + 3600))" >/dev/null
 cp /tmp/recorder /results/recorder.err
 
 # Asked for afterwards, without privilege and without a recorder.
-for name in bus cgo oom parent stranger exit abort pod clock; do
+for name in bus cgo oom parent stranger exit abort pod dump clock; do
     as sre "whybus why $name-worker --state-dir $S -o json" >/results/why-$name.json 2>/results/why-$name.err
     as sre "whybus why $name-worker --state-dir $S --utc" >>/results/why.txt 2>&1
 done
@@ -120,7 +133,7 @@ echo $? >/results/nearest.status
 # A colleague's host.
 whybus export --state-dir $S >/results/export.json
 whybus import --state-dir /mnt/ext4/colleague /results/export.json 2>/results/import.err
-for name in bus cgo oom parent stranger exit abort pod; do
+for name in bus cgo oom parent stranger exit abort pod dump; do
     whybus why $name-worker --state-dir /mnt/ext4/colleague -o json 2>/dev/null
 done >/results/colleague.json
 whybus export --state-dir /mnt/ext4/colleague >/results/export-again.json

@@ -368,6 +368,7 @@ pub mod samples {
             ns_tgid: None,
             cgroup: None,
             kthread: false,
+            ending: false,
             comm: b"x".to_vec(),
             thread_comm: b"x".to_vec(),
         };
