@@ -1,5 +1,5 @@
 //! What a guest's recorder must have kept: xtask/guest/jobs/history.sh.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -269,8 +269,24 @@ fn idle(results: &Results) -> Result<()> {
     let [before, after, rss] = numbers.as_slice() else { anyhow::bail!("measured `{line}`") };
     // Ticks of 10 ms in 5 s, under emulation: 2 %.
     ensure!(after - before <= 10, "{} ticks in 5 s", after - before);
-    ensure!(*rss <= 20 << 10, "{rss} KiB");
+    ensure!(*rss <= 20 << 10, "{rss} KiB, of that {:?}", resident(&text(results, "smaps")));
     Ok(())
+}
+
+/// What /proc/PID/smaps has of each file, in KiB.
+fn resident(smaps: &str) -> BTreeMap<&str, u64> {
+    let (mut of, mut kib) = ("", BTreeMap::new());
+    for line in smaps.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["Rss:", rss, _] => *kib.entry(of).or_default() += rss.parse().unwrap_or(0),
+            [range, _, _, _, _, file @ ..] if range.contains('-') => {
+                of = file.first().copied().unwrap_or("anonymous");
+            }
+            _ => {}
+        }
+    }
+    kib
 }
 
 /// What `trace` told live, and what a replay of its events tells; deaths of every class are in it.

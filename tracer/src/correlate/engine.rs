@@ -108,6 +108,11 @@ struct Open {
 }
 
 impl Open {
+    /// Whether its victim is on its way out, and nothing but its end is missing.
+    fn dying(&self) -> bool {
+        self.incident.outcome == Outcome::Killed && !self.done
+    }
+
     fn of(&self, victim: ProcessId) -> bool {
         self.incident.victim.task.id.same(victim)
     }
@@ -190,9 +195,10 @@ impl Engine {
         self.counts
     }
 
-    /// Whether something may become due without another event.
+    /// Whether nothing becomes due without another event.
     pub fn idle(&self) -> bool {
-        self.waiting.is_empty() && self.open.is_empty() && self.restarts.settled()
+        let waits = |open: &Open| open.told && !open.changed && open.dying();
+        self.waiting.is_empty() && self.open.iter().all(waits) && self.restarts.settled()
     }
 
     /// Faults that loop, whose counts are to be read.
@@ -746,8 +752,7 @@ impl Engine {
             if open.told && open.changed && done {
                 self.update(open);
             }
-            let dying = open.incident.outcome == Outcome::Killed && !open.done;
-            let wait = if dying { DYING } else { OPEN };
+            let wait = if open.dying() { DYING } else { OPEN };
             let over = open.incident.last.saturating_add(wait + SETTLE) <= now;
             if over && open.told && open.changed {
                 self.update(open);

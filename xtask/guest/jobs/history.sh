@@ -90,6 +90,7 @@ whybus replay --utc /results/deaths.stream >/results/deaths.txt 2>/dev/null
 spent() { busybox awk '{print $14 + $15}' /proc/$recorder/stat; }
 before=$(spent)
 sleep 5
+cat /proc/$recorder/smaps >/results/smaps
 echo "$before $(spent) $(busybox awk '/VmRSS/ {print $2}' /proc/$recorder/status)" >/results/idle
 # Core dumps that take their time.
 echo 1 >/proc/sys/kernel/core_pipe_limit
