@@ -159,11 +159,11 @@ while [ $i -lt "${kills:-5}" ]; do
     recorder
     usleep=$(($(busybox od -An -N2 -tu2 /dev/urandom) % 1500))
     busybox usleep $((usleep * 1000))
-    ids 200 >/tmp/seen
+    ids 100 >/tmp/seen
     kill -9 $recorder
     wait $recorder 2>/dev/null
     # More than are recorded while the list of the first is made.
-    ids 1000 >/tmp/after
+    ids 400 >/tmp/after
     missing "$i" /tmp/seen /tmp/after >>/results/kills
     cat /tmp/seen >>/tmp/ever
     i=$((i + 1))
