@@ -158,6 +158,35 @@ fn another_host_tells_the_same() {
 }
 
 #[test]
+fn every_gap_is_exported_and_the_last_are_told() {
+    let dir = Dir::new("gaps");
+    fs::create_dir(&dir.0).expect("a directory");
+    let incident = recorded().into_values().next().expect("one");
+    let mut lines = format!("{incident}\n");
+    let day = &incident["time"].as_str().expect("a time")[..10];
+    for minute in 0..59 {
+        for second in [0, 20, 40] {
+            let gap = serde_json::json!({
+                "schema": 1, "kind": "gap", "host": incident["host"], "boot_id": incident["boot_id"],
+                "since": format!("{day}T00:{minute:02}:{second:02}Z"),
+                "until": format!("{day}T00:{minute:02}:{:02}Z", second + 5),
+                "why": "the recorder was killed", "lost": null,
+            });
+            lines += &format!("{gap}\n");
+        }
+    }
+    let file = dir.0.join("gaps.json");
+    fs::write(&file, lines).expect("room");
+    assert!(run(&dir.0, &["import", file.to_str().expect("UTF-8")]).status.success());
+    let exported = values(&run(&dir.0, &["export"]));
+    assert_eq!(exported.iter().filter(|value| value["kind"] == "gap").count(), 177);
+    let told = run(&dir.0, &["why", "--since", day]);
+    let told = text(&told.stdout);
+    assert_eq!(told.matches("nobody was watching from").count(), 3, "{told}");
+    assert!(told.contains("174 more such times before"), "{told}");
+}
+
+#[test]
 fn an_incident_is_shown_by_the_start_of_its_id() {
     let dir = Dir::filled("show");
     let line = text(&run(&dir.0, &["list", "-n", "1"]).stdout);

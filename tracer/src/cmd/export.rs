@@ -20,7 +20,7 @@ pub fn run(args: &Export) -> Result<ExitCode> {
     for run in reader.runs()? {
         put(&json::bytes(&run))?;
     }
-    for gap in reader.gaps(since, until)? {
+    for gap in reader.gaps(since, until, 0)? {
         put(&json::bytes(&gap.told()))?;
     }
     let mut any = false;

@@ -56,8 +56,8 @@ pub fn nothing(reader: &Reader, query: &Query) -> Result<String> {
     let style = Style { history: true, ..style(false) };
     if query.since.is_some() || query.until.is_some() {
         let (since, until) = (query.since.unwrap_or(i64::MIN), query.until.unwrap_or(i64::MAX));
-        for gap in reader.gaps(since, until)?.iter().take(3) {
-            text.push_str(&format!("\n{}", human::gap(gap, &style)));
+        for gap in reader.gaps(since, until, 3)? {
+            text.push_str(&format!("\n{}", human::gap(&gap, &style)));
         }
     }
     if let Some(began) = reader.began()?.filter(|began| query.until.is_some_and(|u| u < *began)) {

@@ -31,6 +31,8 @@ const STORIES: usize = 5;
 const LOOKED_AT: usize = 10_000;
 /// Gaps this close to a story may hide a part of it. Ns.
 const NEAR: i64 = 600_000_000_000;
+/// Gaps looked at; older ones are not told.
+const GAPS: usize = 1_000;
 /// Names that look like a selector that matched nothing.
 const NEAREST: usize = 5;
 
@@ -118,7 +120,7 @@ fn tell(reader: &Reader, query: &Query, key: u64, focus: Incident) -> Result<Sto
     let until = query.until.unwrap_or(summary.last.saturating_add(NEAR).min(now));
     let restarted = focus.restart.is_some();
     let ours = |gap: &Gap| focus.host == *gap.host && gap.concerns(restarted);
-    let gaps: Vec<Gap> = reader.gaps(since, until)?.into_iter().filter(ours).collect();
+    let gaps: Vec<Gap> = reader.gaps(since, until, GAPS)?.into_iter().filter(ours).collect();
     Ok(Story { focus, summary, gaps })
 }
 

@@ -54,6 +54,9 @@ struct TimelineStep {
     text: String,
 }
 
+/// Gaps that are told to people.
+const GAPS: usize = 3;
+
 /// As the schema has it.
 pub fn json(story: &Story) -> impl Serialize + '_ {
     let Story { focus, summary, gaps } = story;
@@ -208,8 +211,12 @@ pub fn human(story: &Story, style: &Style) -> Vec<u8> {
         field(&mut out, if i == 0 { "not" } else { "" }, &format!("{theory}: {because}"));
     }
     field(&mut out, "fix", &focus.advice);
-    for one in gaps.iter().take(3) {
+    for one in gaps.iter().take(GAPS) {
         field(&mut out, "note", &style.paint("33", &gap(one, style)));
+    }
+    if gaps.len() > GAPS {
+        let text = format!("{} more such times before: -o json", gaps.len() - GAPS);
+        field(&mut out, "note", &style.paint("33", &text));
     }
     if focus.lost != 0 {
         let text = format!("incomplete: {} events that may concern this were lost", focus.lost);

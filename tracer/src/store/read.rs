@@ -222,16 +222,18 @@ impl Reader {
         Ok((deaths, count))
     }
 
-    /// Gaps that touch a range of times (ns since the epoch), the latest first.
+    /// The latest `limit` gaps that touch a range of times (ns since the epoch), the latest first; all of
+    /// them if it is 0.
     ///
     /// # Errors
     /// Where SQLite cannot read.
-    pub fn gaps(&self, since: i64, until: i64) -> Result<Vec<Gap>> {
+    pub fn gaps(&self, since: i64, until: i64, limit: usize) -> Result<Vec<Gap>> {
+        let limit = if limit == 0 { i64::MAX } else { limit as i64 };
         let mut statement = self.db.prepare(
             "SELECT host, boot_id, since, until, why, lost FROM gap JOIN boot ON boot.id = gap.boot
-             WHERE until >= ?1 AND since <= ?2 ORDER BY until DESC, since DESC, why LIMIT 100",
+             WHERE until >= ?1 AND since <= ?2 ORDER BY until DESC, since DESC, why LIMIT ?3",
         )?;
-        let rows = statement.query_map([since, until], |row| {
+        let rows = statement.query_map([since, until, limit], |row| {
             Ok(Gap {
                 host: row.get(0)?,
                 boot_id: row.get(1)?,
