@@ -50,21 +50,16 @@ pub fn read(dir: &Path) -> Result<Vec<Scenario>> {
     Ok(scenarios)
 }
 
-/// The incidents of a JSON stream, each as it was told last.
+/// The incidents of a JSON stream, each as it was told last, in the order they happened.
 pub fn incidents(stream: &str) -> Vec<Value> {
-    let mut order = Vec::new();
     let mut last = BTreeMap::new();
     for line in stream.lines() {
         let Ok(value) = serde_json::from_str::<Value>(line) else { continue };
-        if !matches!(value["kind"].as_str(), Some("incident" | "update")) {
-            continue;
-        }
-        let id = value["id"].to_string();
-        if last.insert(id.clone(), value).is_none() {
-            order.push(id);
+        if matches!(value["kind"].as_str(), Some("incident" | "update")) {
+            last.insert((value["time"].to_string(), value["id"].to_string()), value);
         }
     }
-    order.iter().filter_map(|id| last.remove(id)).collect()
+    last.into_values().collect()
 }
 
 /// The fault of a scenario nobody ran.
