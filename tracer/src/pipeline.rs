@@ -229,9 +229,8 @@ struct Sink<'a> {
     /// Incidents that passed the filter.
     told: u64,
     undecodable: u64,
-    /// How often memory is to be given back yet since something came: a second time for what other threads
-    /// still held the first time.
-    worked: u8,
+    /// Something came since memory was given back.
+    worked: bool,
 }
 
 impl<'a> Watch<'a> {
@@ -265,7 +264,7 @@ impl<'a> Watch<'a> {
             lookout: Lookout::start(),
             told: 0,
             undecodable: 0,
-            worked: 0,
+            worked: false,
         };
         Ok(Self {
             reader,
@@ -340,8 +339,7 @@ impl<'a> Watch<'a> {
 
     /// Once nothing is open any more: gives back the memory that took.
     fn rest(&mut self) {
-        if self.sink.engine.idle() && self.sink.worked > 0 {
-            self.sink.worked -= 1;
+        if self.sink.engine.idle() && std::mem::take(&mut self.sink.worked) {
             load::trim();
         }
     }
@@ -462,7 +460,7 @@ impl Sink<'_> {
     /// One event of the kernel: saved, decoded, enriched, handed on.
     fn take(&mut self, bytes: &[u8]) -> Result<()> {
         self.keep(bytes);
-        self.worked = 2;
+        self.worked = true;
         let Ok((stamp, Some(event))) = decode(bytes) else {
             self.undecodable += 1;
             return Ok(());

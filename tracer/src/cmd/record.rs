@@ -10,7 +10,7 @@ use crate::{
         signals::{RECORDED, mask},
     },
     pipeline::{self, Wanted},
-    probe::privilege,
+    probe::{load, privilege},
     recorder::Recorder,
 };
 
@@ -18,6 +18,7 @@ use crate::{
 /// Where the state directory is not fit, or as [`pipeline::watch`].
 pub fn run(args: &Record) -> Result<ExitCode> {
     privilege::check()?;
+    load::small_pages();
     let default = Deaths { signals: mask(&RECORDED), exits: Exits::Lasting };
     let wanted = Wanted {
         filter: &args.filter,
