@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How much older than a record those behind it may be: a busy host reads its rings late, one after the
-/// other, and what it learnt of an event stands behind that. Ns.
+/// other. Ns.
 const LATE: u64 = 1_000_000_000;
 
 /// # Errors
@@ -40,12 +40,15 @@ pub fn run(args: &Replay) -> Result<ExitCode> {
     for record in records {
         match record {
             Ok((stamp, event)) => {
+                // What was learnt of an event (it has no number) stands behind it: never judged without.
+                if stamp.seq != 0 {
+                    tell(&mut writer, engine.advance(now.saturating_sub(LATE)))?;
+                }
                 // Times of a foreign file may be anything: they only ever move us forward.
                 now = now.max(stamp.time);
                 if let Some(event) = event {
                     engine.push(stamp, event);
                 }
-                tell(&mut writer, engine.advance(now.saturating_sub(LATE)))?;
             }
             Err(error) => torn = Some(error),
         }
