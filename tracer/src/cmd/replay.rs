@@ -6,7 +6,7 @@ use anyhow::Result;
 use crate::{
     cli::Replay,
     correlate::engine::{Engine, Update},
-    event::stream,
+    event::{model::Event, stream},
     failure::Failure,
     pipeline::Outlet as _,
     writer::Writer,
@@ -40,8 +40,8 @@ pub fn run(args: &Replay) -> Result<ExitCode> {
     for record in records {
         match record {
             Ok((stamp, event)) => {
-                // What was learnt of an event (it has no number) stands behind it: never judged without.
-                if stamp.seq != 0 {
+                // What was learnt of an event stands behind it: never judged without.
+                if event.as_ref().is_none_or(Event::of_kernel) {
                     tell(&mut writer, engine.advance(now.saturating_sub(LATE)))?;
                 }
                 // Times of a foreign file may be anything: they only ever move us forward.

@@ -650,6 +650,23 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Whether a probe told it; what user space found out itself belongs to an event of a probe.
+    pub fn of_kernel(&self) -> bool {
+        matches!(
+            self,
+            Self::Fault(_)
+                | Self::Shrink(_)
+                | Self::ShrinkEnd(_)
+                | Self::Signal(_)
+                | Self::Deliver(_)
+                | Self::Death(_)
+                | Self::Start(_)
+                | Self::Stale(_)
+        )
+    }
+}
+
 /// What the stream was recorded on; constant while watching.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
