@@ -120,9 +120,11 @@ fn how_often_we_look_does_not_matter() {
         };
         let expected = seen(MS);
         for step in [30 * MS, 1_000 * MS, 10_000 * MS, u64::MAX] {
-            for (got, expected) in seen(step).iter().zip(&expected) {
+            let got = seen(step);
+            for (got, expected) in got.iter().zip(&expected) {
                 assert_eq!(got, expected, "every {step} ns");
             }
+            assert_eq!(got.len(), expected.len(), "every {step} ns");
         }
     }
 }
