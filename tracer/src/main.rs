@@ -3,23 +3,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-mod cli;
-mod cmd;
-mod contract;
-mod correlate;
-mod enrich;
-mod event;
-mod explain;
-mod failure;
-mod filter;
-mod journal;
-mod output;
-mod pipeline;
-mod probe;
-mod recorder;
-mod scan;
-mod store;
-mod writer;
+use whybus::{cli, cmd, error};
 
 fn main() -> ExitCode {
     // A reader that goes away ends us in the writer, with success, not by a signal.
@@ -42,6 +26,6 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(status) => status,
-        Err(error) => failure::report(&error),
+        Err(error) => error::report(&error),
     }
 }

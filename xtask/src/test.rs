@@ -314,7 +314,7 @@ pub fn values(stream: &str) -> Vec<Value> {
 
 /// Holds every line against the schema the tool itself prints.
 pub fn valid(stream: &str) -> Result<()> {
-    let schema = serde_json::from_str(include_str!("../../tracer/src/output/schema.json"))?;
+    let schema = serde_json::from_str(include_str!("../../tracer/src/contract/schema.json"))?;
     let mut schemas = boon::Schemas::new();
     let mut compiler = boon::Compiler::new();
     compiler.enable_format_assertions();

@@ -7,12 +7,11 @@ use tracer_common::globals::task;
 
 use crate::{
     cli::{Doctor, Format},
-    correlate::rules::Class,
-    event::model::Deaths,
-    output::escape::escape,
-    pipeline,
-    probe::{facts, plan::Probe},
-    writer::put,
+    model::{cause::Class, process::Deaths},
+    probe::{kernel as facts, plan::Probe},
+    sink::stdout::put,
+    text::escape::escape,
+    watch::live as pipeline,
 };
 
 /// How many causes can be told with these hooks, and which cannot.

@@ -4,11 +4,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::{
-    cli::Export,
-    failure::Failure,
-    output::json,
-    store::{query::Query, read::Reader},
-    writer::put,
+    cli::Export, error::Failure, render::json, select::query::Query, sink::stdout::put,
+    store::sqlite::read::Reader,
 };
 
 /// # Errors

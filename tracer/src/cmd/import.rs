@@ -10,10 +10,11 @@ use serde::Deserialize;
 
 use crate::{
     cli::Import,
-    failure::Failure,
+    error::Failure,
     store::{
-        dir::{self, Lock},
-        write::{Entry, Gap, Store, damaged},
+        sqlite::write::{Entry, Gap, Store, damaged},
+        state_dir as dir,
+        state_dir::Lock,
     },
 };
 

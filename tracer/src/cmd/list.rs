@@ -6,10 +6,14 @@ use anyhow::Result;
 use crate::{
     cli::{Format, List},
     contract::Incident,
-    failure::Failure,
-    output::{human, human::Style, json, oneline},
-    store::{query::Query, read::Reader},
-    writer::{put, style},
+    error::Failure,
+    render::{
+        human::{self, Style},
+        json, oneline,
+    },
+    select::query::Query,
+    sink::stdout::{put, style},
+    store::sqlite::read::Reader,
 };
 
 /// # Errors

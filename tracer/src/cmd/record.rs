@@ -5,20 +5,20 @@ use anyhow::Result;
 
 use crate::{
     cli::Record,
-    event::{
-        model::{Deaths, Exits},
-        signals::{RECORDED, mask},
+    host::{memory, privilege},
+    model::{
+        process::{Deaths, Exits},
+        signal_name::{RECORDED, mask},
     },
-    pipeline::{self, Wanted},
-    probe::{load, privilege},
-    recorder::Recorder,
+    sink::history::Recorder,
+    watch::{live as pipeline, live::Wanted},
 };
 
 /// # Errors
 /// Where the state directory is not fit, or as [`pipeline::watch`].
 pub fn run(args: &Record) -> Result<ExitCode> {
     privilege::check()?;
-    load::small_pages();
+    memory::small_pages();
     let default = Deaths { signals: mask(&RECORDED), exits: Exits::Lasting };
     let wanted = Wanted {
         filter: &args.filter,

@@ -6,10 +6,10 @@ use anyhow::Result;
 use crate::{
     cli::Replay,
     correlate::engine::{Engine, Update},
-    event::{model::Event, stream},
-    failure::Failure,
-    pipeline::Outlet as _,
-    writer::Writer,
+    error::Failure,
+    model::input::Event,
+    sink::{Outlet as _, stdout::Writer},
+    wire::stream,
 };
 
 /// How much older than a record those behind it may be: a busy host reads its rings late, one after the

@@ -6,13 +6,14 @@ use serde_json::json;
 
 use crate::{
     cli::{Format, Scan as Args},
-    output::{escape::escape, format::size, json::text},
-    pipeline::page_size,
+    host::memory::page_size,
+    render::json::text,
     scan::{
-        host::{Found, Scan, scan},
-        judge::Finding,
+        finding::Finding,
+        walk::{Found, Scan, scan},
     },
-    writer::put,
+    sink::stdout::put,
+    text::{escape::escape, format::size},
 };
 
 /// # Errors

@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::{output::schema::SCHEMA, writer::put};
+use crate::{contract::schema::SCHEMA, sink::stdout::put};
 
 /// # Errors
 /// Where nobody reads.

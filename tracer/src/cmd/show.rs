@@ -3,13 +3,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::list::shown;
 use crate::{
     cli::Show,
-    failure::Failure,
-    output::{human::Style, oneline},
-    store::read::Reader,
-    writer::{put, style},
+    cmd::list::shown,
+    error::Failure,
+    render::{human::Style, oneline},
+    sink::stdout::{put, style},
+    store::sqlite::read::Reader,
 };
 
 /// # Errors

@@ -4,18 +4,17 @@ use std::{collections::HashMap, process::ExitCode};
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::list;
 use crate::{
     cli::{Format, Stats},
+    cmd::list,
     contract::{SCHEMA, Text, Time},
-    enrich::container::{container, unit},
-    failure::Failure,
-    output::{escape::escape, human::Style, json::bytes},
-    store::{
-        query::{Column, Query},
-        read::{Counted, Reader},
-    },
-    writer::{put, style},
+    error::Failure,
+    model::cgroup::{container, unit},
+    render::{human::Style, json::bytes},
+    select::query::{Column, Query},
+    sink::stdout::{put, style},
+    store::sqlite::read::{Counted, Reader},
+    text::escape::escape,
 };
 
 /// A table: its name, its column, and what of the column's name counts.

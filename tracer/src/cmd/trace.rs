@@ -5,9 +5,9 @@ use anyhow::Result;
 
 use crate::{
     cli::Trace,
-    event::model::{Deaths, Exits},
-    pipeline::{self, Wanted},
-    writer::Writer,
+    model::process::{Deaths, Exits},
+    sink::stdout::Writer,
+    watch::{live as pipeline, live::Wanted},
 };
 
 /// # Errors

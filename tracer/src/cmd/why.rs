@@ -3,26 +3,25 @@ use std::{collections::BTreeSet, process::ExitCode};
 
 use anyhow::Result;
 
-use super::list;
 use crate::{
     cli::{Format, Why},
+    cmd::list,
     contract::Incident,
-    enrich::container::unit,
+    error::Failure,
     explain::story::{key, summary},
-    failure::Failure,
-    output::{
+    host::clock,
+    model::cgroup::unit,
+    render::{
         human::Style,
         json,
         story::{self, Story},
     },
-    pipeline,
+    select::query::{Kind, Query, selectors},
+    sink::stdout::{put, style},
     store::{
-        dir,
-        query::{Kind, Query, selectors},
-        read::Reader,
-        write::Gap,
+        sqlite::{read::Reader, write::Gap},
+        state_dir as dir,
     },
-    writer::{put, style},
 };
 
 /// Stories told at once; more are only counted.
@@ -115,7 +114,7 @@ fn selected(
 fn tell(reader: &Reader, query: &Query, key: u64, focus: Incident) -> Result<Story> {
     let (deaths, incidents) = reader.story(key, query, LOOKED_AT)?;
     let summary = summary(&deaths, incidents);
-    let now = pipeline::wall().saturating_add(pipeline::now() as i64);
+    let now = clock::wall().saturating_add(clock::now() as i64);
     let since = query.since.unwrap_or(summary.first.saturating_sub(NEAR));
     let until = query.until.unwrap_or(summary.last.saturating_add(NEAR).min(now));
     let restarted = focus.restart.is_some();
@@ -139,7 +138,7 @@ fn nearest(reader: &Reader, selector: &str) -> Result<Vec<String>> {
             let part = selector.len() > 2 && text.contains(selector);
             let score = if part { 1.0 } else { strsim::jaro_winkler(last, selector) };
             if score > 0.75 {
-                near.push((score, crate::output::escape::escape(&name)));
+                near.push((score, crate::text::escape::escape(&name)));
             }
         }
     }

@@ -4,20 +4,29 @@
 //! stays open for [`HOLD`] before it is told. Everything held is bounded.
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use super::{
-    death::{CONSEQUENCE, blamed},
-    failing::Failing,
-    incident::{File, Incident, Outcome, Restart, Truncation, name, on},
-    recent::Recent,
-    restart::Restarts,
-    rules::{Class, Evidence, judge, unknown},
+use crate::{
+    correlate::{
+        bounded::Recent,
+        crash_loop::Failing,
+        exits::{CONSEQUENCE, blamed},
+        incident::{File, Incident, Restart, Truncation},
+        restart::Restarts,
+        rules::{Evidence, judge, unknown},
+    },
+    model::{
+        cause::{Class, Outcome},
+        fact::{HugeLimit, HugePages, Mapped, Mappers, Process, Quota, Space, View},
+        fault::{Fault, Mode, Storm, StormKey},
+        file::{Dev, Mount, name, on},
+        host::{Blind, Host},
+        input::{Event, Stamp},
+        process::{Death, Exits},
+        shrink::{Shrink, ShrinkEnd, Stale},
+        signal::{Deliver, Disposition, Signal},
+        signal_name::SIGBUS,
+        task::{Actor, ProcessId, Task},
+    },
 };
-use crate::event::model::{
-    Actor, Blind, Death, Deliver, Dev, Disposition, Event, Exits, Fault, Host, HugeLimit,
-    HugePages, Mapped, Mappers, Mode, Mount, Process, ProcessId, Quota, Shrink, ShrinkEnd, Signal,
-    Space, Stale, Stamp, Storm, StormKey, Task, View,
-};
-use crate::event::signals::SIGBUS;
 use tracer_common::event::STORM_FIRST;
 
 const MS: u64 = 1_000_000;

@@ -1,37 +1,18 @@
 //! The incident: one victim, one file or address, one cause.
-use crate::event::model::{
-    Actor, Ancestor, Bytes, Death, Dev, Disposition, Exit, Fault, How, Mapper, MemoryLimit, Mount,
-    Path, Process, ProcessId, Shrink, Signal, Symbol, View,
+use crate::{
+    correlate::rules::Verdict,
+    model::{
+        Bytes,
+        cause::{Class, Outcome},
+        fact::{Mapper, MemoryLimit, Process, Symbol, View},
+        fault::Fault,
+        file::{Mount, Path, below, name, on},
+        process::{Death, Exit},
+        shrink::{How, Shrink},
+        signal::{Disposition, Signal},
+        task::{Actor, Ancestor, ProcessId},
+    },
 };
-
-use super::rules::{Class, Verdict};
-
-/// What became of the victim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// The signal ended it.
-    Killed,
-    /// A handler ran, and the process ended itself soon after.
-    Exited,
-    /// A handler ran, or the signal was ignored, and it lives on.
-    Survived,
-    /// No signal: a system call failed with EFAULT.
-    Efault,
-    /// Not known yet, or never learnt.
-    Pending,
-}
-
-impl Outcome {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Killed => "killed",
-            Self::Exited => "exited",
-            Self::Survived => "survived",
-            Self::Efault => "efault",
-            Self::Pending => "pending",
-        }
-    }
-}
 
 /// One victim, one file or address, one cause.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -248,71 +229,5 @@ fn outside(
             Some(join(&mount.point, &in_fs[root.len()..]))
         }
         None => Some(join(format!("/proc/{}/root", view?.via).as_bytes(), path)),
-    }
-}
-
-/// The mounts of one file system.
-pub fn on(dev: Dev, mounts: &[Mount]) -> Vec<&Mount> {
-    mounts.iter().filter(|mount| mount.dev == dev).collect()
-}
-
-fn below(path: &[u8], point: &[u8]) -> bool {
-    let point = point.strip_suffix(b"/").unwrap_or(point);
-    path.strip_prefix(point).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-}
-
-/// A path for people and for grep, and what it lacks.
-pub fn name(path: &Path, on_device: &[&Mount]) -> (Option<Bytes>, Option<&'static str>) {
-    if path.names.is_empty() {
-        return (None, Some("the kernel gave no name"));
-    }
-    let joined = path.names.join(&b'/');
-    if path.pseudo {
-        return (Some(joined), None);
-    }
-    let mut absolute = vec![b'/'];
-    absolute.extend_from_slice(&joined);
-    if path.cut {
-        let mut cut = b"\xe2\x80\xa6".to_vec();
-        cut.extend_from_slice(&absolute);
-        return (Some(cut), Some("deeper than the kernel side walks: leading names are missing"));
-    }
-    let missing = path.name_missing.then_some("lockdown hides names longer than 31 bytes");
-    if !path.fs_root {
-        return (Some(absolute), missing);
-    }
-    // Relative to the root of its file system: put it where that is mounted, the whole of it
-    // rather than a part, the shorter mount point rather than the longer.
-    let placed = on_device
-        .iter()
-        .filter(|mount| below(&absolute, &mount.root))
-        .min_by_key(|mount| (mount.root.len(), mount.point.len()));
-    match placed {
-        Some(mount) => {
-            let root = mount.root.strip_suffix(b"/").unwrap_or(&mount.root);
-            let mut full = mount.point.strip_suffix(b"/").unwrap_or(&mount.point).to_vec();
-            full.extend_from_slice(&absolute[root.len()..]);
-            (Some(full), missing)
-        }
-        None => {
-            (Some(absolute), Some("below the root of its file system, which is not mounted here"))
-        }
-    }
-}
-
-/// Ancestors of an actor, from the kernel or else from /proc.
-pub fn ancestors<'a>(actor: &'a Actor, process: Option<&'a Process>) -> &'a [Ancestor] {
-    match process {
-        Some(process) if actor.ancestors.is_empty() => &process.ancestors,
-        _ => &actor.ancestors,
-    }
-}
-
-/// Command line of an actor: the longer of what the kernel and /proc told.
-pub fn cmdline<'a>(actor: &'a Actor, process: Option<&'a Process>) -> Option<&'a [Bytes]> {
-    let told = process.and_then(|process| process.cmdline.as_deref());
-    match &actor.cmdline {
-        Some(cmdline) if !actor.cmdline_cut || told.is_none() => Some(cmdline),
-        _ => told,
     }
 }

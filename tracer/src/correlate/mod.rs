@@ -1,9 +1,9 @@
 //! From events to incidents: who lost which page of which file, why, and what became of it. Pure.
-pub mod death;
+mod bounded;
+mod crash_loop;
 pub mod engine;
-mod failing;
+pub mod exits;
 pub mod incident;
-mod recent;
 #[cfg(test)]
 mod replayed;
 mod restart;

@@ -1,13 +1,16 @@
 //! Streams recorded in the guests, put through the engine in other orders and with losses.
 use std::collections::BTreeMap;
 
-use super::{
-    engine::{Counts, Engine, Update},
-    incident::Incident,
-};
-use crate::event::{
-    model::{Event, Host, Stamp},
-    stream,
+use crate::{
+    correlate::{
+        engine::{Counts, Engine, Update},
+        incident::Incident,
+    },
+    model::{
+        host::Host,
+        input::{Event, Stamp},
+    },
+    wire::stream,
 };
 
 const STREAM: &[u8] = include_bytes!("../../tests/streams/newest.stream");

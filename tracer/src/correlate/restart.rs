@@ -2,10 +2,15 @@
 //! cgroup. Pure.
 use std::collections::VecDeque;
 
-use super::incident::{Incident, Restart};
 use crate::{
-    enrich::container::place,
-    event::model::{Actor, Ancestor, Bytes, Death, InodeId, ProcessId, Start},
+    correlate::incident::{Incident, Restart},
+    model::{
+        Bytes,
+        cgroup::place,
+        file::InodeId,
+        process::{Death, Start},
+        task::{Actor, Ancestor, ProcessId},
+    },
 };
 
 /// How long after its end a process may be started again. Ns.
@@ -190,7 +195,7 @@ fn restart(ended: &Ended, time: u64, start: &Start) -> Restart {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{correlate::rules::samples::death, event::model::Dev};
+    use crate::{correlate::rules::samples::death, model::file::Dev};
 
     const S: u64 = 1_000_000_000;
     const EXE: InodeId = InodeId { dev: Dev { major: 8, minor: 1 }, ino: 9, generation: 1 };

@@ -9,10 +9,10 @@ use std::{
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::process;
 use crate::{
-    event::model::{Dev, Mappers, Shrink},
-    scan::maps::parse,
+    enrich::process,
+    host::proc::maps::parse,
+    model::{fact::Mappers, file::Dev, shrink::Shrink},
 };
 
 /// Shrinks that wait to be looked at.

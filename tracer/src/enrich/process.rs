@@ -1,10 +1,15 @@
 //! Processes: what /proc still tells of one. Every field may be missing; none may block long.
 use std::{fs, io::Read as _, os::unix::ffi::OsStringExt as _};
 
-use super::cgroup;
-use crate::event::{
-    decode::arguments,
-    model::{Ancestor, Bytes, Mapper, Mount, Process, ProcessId, Task},
+use crate::{
+    host::cgroup,
+    model::{
+        Bytes,
+        fact::{Mapper, Process},
+        file::Mount,
+        task::{Ancestor, ProcessId, Task},
+    },
+    wire::decode::arguments,
 };
 
 /// Longest command line kept, in bytes: enough for any `java -cp …` worth reading.

@@ -7,9 +7,12 @@ use std::{
 
 use object::{Object as _, ObjectSegment as _, ObjectSymbol as _, ReadCache};
 
-use crate::{
-    correlate::incident::name,
-    event::model::{Ancestor, Bytes, Death, Module, Symbol},
+use crate::model::{
+    Bytes,
+    fact::Symbol,
+    file::name,
+    process::{Death, Module},
+    task::Ancestor,
 };
 
 /// Larger files are not searched: nobody waits for them.

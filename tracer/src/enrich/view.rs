@@ -1,8 +1,10 @@
 //! How a victim's mount namespace sees the file it touched.
 use std::{fs, path::Path};
 
-use super::mount;
-use crate::event::model::{Fault, View};
+use crate::{
+    host::proc::mountinfo as mount,
+    model::{fact::View, fault::Fault},
+};
 
 /// The mount namespace of this process.
 pub fn own() -> Option<u32> {

@@ -8,7 +8,7 @@ pub mod samples {
     //! An incident as a history has it: victim 10, child of sv[5].
     use serde_json::json;
 
-    use crate::{contract::Incident, correlate::rules::Class};
+    use crate::{contract::Incident, model::cause::Class};
 
     pub fn incident(class: Class, signal: u32) -> Incident {
         let process = |pid: u32, comm: &str| {

@@ -3,8 +3,8 @@ use serde::Serialize;
 
 use crate::{
     contract::Incident,
-    correlate::{incident::Outcome, rules::Class},
-    output::human::who,
+    model::cause::{Class, Outcome},
+    render::human::who,
 };
 
 /// A theory that does not hold.

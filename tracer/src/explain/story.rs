@@ -1,7 +1,7 @@
 //! A restart loop as one story: the same program in the same place, dying again and again.
 use serde::Serialize;
 
-use crate::{contract::Incident, enrich::container::place};
+use crate::{contract::Incident, model::cgroup::place};
 
 /// What incidents of one restart loop have in common: host and boot, program, and the place it is
 /// started in: the pod whose containers follow one another, the unit that systemd starts again, or else

@@ -1,13 +1,12 @@
 //! One incident in the order of what happened.
 use crate::{
     contract::{Incident, Time},
-    correlate::{incident::Outcome, rules::Class},
-    event::signals,
-    output::{
-        escape::escape,
-        format::size,
-        human::{arguments, who},
+    model::{
+        cause::{Class, Outcome},
+        signal_name as signals,
     },
+    render::human::{arguments, who},
+    text::{escape::escape, format::size},
 };
 
 /// One thing that happened.

@@ -1,8 +1,7 @@
 //! From this kernel's facts to attached probes: facts → plan → globals → load → reader.
+pub mod attach;
 pub mod btf;
-pub mod facts;
-pub mod load;
+pub mod kernel;
 pub mod offsets;
 pub mod plan;
-pub mod privilege;
-pub mod reader;
+pub mod ring;

@@ -1,7 +1,7 @@
 //! Finds every field of `tracer_common::globals::Offsets` in a kernel's BTF. Pure.
 use tracer_common::globals::{ABSENT, Offsets};
 
-use super::btf::Btf;
+use crate::probe::btf::Btf;
 
 /// The offsets of this kernel, and the fields it lacks that no tracing works without.
 pub fn resolve(btf: &Btf) -> (Offsets, Vec<String>) {

@@ -1,5 +1,5 @@
 //! The table of probes, and which of them this kernel can run. Pure: facts in, plan out.
-use super::{btf::Param, facts::Facts};
+use crate::probe::{btf::Param, kernel::Facts};
 
 /// Where a probe attaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,5 @@
 //! its file, and executables and libraries that were deleted or replaced under their processes.
 //!
 //! Needs no eBPF. `maps` and `judge` are pure; `host` reads /proc.
-pub mod host;
-pub mod judge;
-pub mod maps;
+pub mod finding;
+pub mod walk;

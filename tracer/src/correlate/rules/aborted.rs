@@ -1,6 +1,11 @@
 //! It raised SIGABRT itself: abort(3), a failed assert(3), an uncaught C++ exception.
-use super::{Class, Confidence, Evidence, Verdict};
-use crate::event::signals::SIGABRT;
+use crate::{
+    correlate::rules::{Evidence, Verdict},
+    model::{
+        cause::{Class, Confidence},
+        signal_name::SIGABRT,
+    },
+};
 
 const ADVICE: &str = "its last lines on standard error say why (assert, malloc and uncaught exceptions \
                       write there before they abort); a core dump has the stack";
@@ -15,7 +20,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{samples::*, *};
+    use crate::correlate::rules::{samples::*, *};
 
     #[test]
     fn only_its_own_abort_is_one() {

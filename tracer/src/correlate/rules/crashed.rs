@@ -1,5 +1,8 @@
 //! A signal that the process brought upon itself by what it executed: SIGSEGV and its kin.
-use super::{Class, Confidence, Evidence, Verdict};
+use crate::{
+    correlate::rules::{Evidence, Verdict},
+    model::cause::{Class, Confidence},
+};
 
 const ADVICE: &str = "the function and library named are where it failed; a core dump (coredumpctl, or \
                       ulimit -c unlimited) has the whole stack";
@@ -33,7 +36,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{samples::*, *};
+    use crate::correlate::rules::{samples::*, *};
 
     #[test]
     fn a_fault_of_its_own_is_no_kill() {

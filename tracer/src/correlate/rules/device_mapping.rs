@@ -1,6 +1,11 @@
 //! A driver had nothing to map there.
-use super::{Class, Confidence, Evidence, Verdict};
-use crate::event::model::{Fault, Handler};
+use crate::{
+    correlate::rules::{Evidence, Verdict},
+    model::{
+        cause::{Class, Confidence},
+        fault::{Fault, Handler},
+    },
+};
 
 const ADVICE: &str = "ask the driver's documentation what may be touched, and when: part of the \
                       mapping has nothing behind it, must not be written, or its device is gone";
@@ -37,7 +42,7 @@ fn is_driver(fault: &Fault) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{samples::*, *};
+    use crate::correlate::rules::{samples::*, *};
 
     #[test]
     fn a_device_has_no_end() {

@@ -1,6 +1,9 @@
 //! No signal at all: it ended itself with a status other than 0.
-use super::{Class, Confidence, Evidence, Verdict};
-use crate::output::format::duration;
+use crate::{
+    correlate::rules::{Evidence, Verdict},
+    model::cause::{Class, Confidence},
+    text::format::duration,
+};
 
 const ADVICE: &str = "no signal was involved: its own output says why, or strace(1) of its last system \
                       calls";
@@ -21,7 +24,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{samples::*, *};
+    use crate::correlate::rules::{samples::*, *};
 
     #[test]
     fn a_status_is_no_signal() {

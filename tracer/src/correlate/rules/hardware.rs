@@ -1,5 +1,8 @@
 //! What the si_code alone tells: poisoned memory, misaligned access, machine checks.
-use super::{Class, Confidence, Evidence, Verdict};
+use crate::{
+    correlate::rules::{Evidence, Verdict},
+    model::cause::{Class, Confidence},
+};
 
 const ADVICE_MEMORY: &str = "a memory module fails: look at dmesg and the machine's event log, and \
                              replace it";
@@ -44,7 +47,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{samples::*, *};
+    use crate::correlate::rules::{samples::*, *};
 
     #[test]
     fn the_code_names_the_class() {

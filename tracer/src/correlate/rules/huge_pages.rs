@@ -1,6 +1,12 @@
 //! No huge page was to be had for a page inside the mapping.
-use super::{Class, Confidence, Evidence, Verdict};
-use crate::{event::model::Handler, output::format::size};
+use crate::{
+    correlate::rules::{Evidence, Verdict},
+    model::{
+        cause::{Class, Confidence},
+        fault::Handler,
+    },
+    text::format::size,
+};
 
 const ADVICE: &str = "raise vm.nr_hugepages (or the cgroup's hugetlb limit), or map without \
                       MAP_NORESERVE, so that mmap(2) fails instead";
@@ -40,7 +46,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{samples::*, *};
+    use crate::correlate::rules::{samples::*, *};
 
     #[test]
     fn the_state_of_the_pool_tells_which_limit() {

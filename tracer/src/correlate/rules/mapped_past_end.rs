@@ -1,6 +1,9 @@
 //! Past the end, and nobody shrank the file: it was mapped longer than it is.
-use super::{Class, Confidence, Evidence, Verdict};
-use crate::output::format::size;
+use crate::{
+    correlate::rules::{Evidence, Verdict},
+    model::cause::{Class, Confidence},
+    text::format::size,
+};
 
 const ADVICE: &str = "compare st_size with the mapped length before touching the mapping; grow the \
                       file with ftruncate(2) or posix_fallocate(3) first";
@@ -37,10 +40,8 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{samples::*, *},
-        UNDER_WAY,
-    };
+    use super::UNDER_WAY;
+    use crate::correlate::rules::{samples::*, *};
 
     #[test]
     fn an_inode_older_than_the_process_proves_it() {

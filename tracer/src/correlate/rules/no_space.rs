@@ -1,6 +1,12 @@
 //! The file system had no room for a page that was written: a hole, or copy-on-write.
-use super::{Class, Confidence, Evidence, Verdict};
-use crate::{event::model::Handler, output::format::size};
+use crate::{
+    correlate::rules::{Evidence, Verdict},
+    model::{
+        cause::{Class, Confidence},
+        fault::Handler,
+    },
+    text::format::size,
+};
 
 const ADVICE: &str = "free space on that file system; or reserve the blocks before mapping, with \
                       posix_fallocate(3), which fails with ENOSPC instead";
@@ -30,7 +36,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{samples::*, *};
+    use crate::correlate::rules::{samples::*, *};
 
     #[test]
     fn a_full_file_system_proves_it() {

@@ -1,6 +1,12 @@
 //! The OOM killer chose it (mm/oom_kill.c mark_oom_victim).
-use super::{Class, Confidence, Evidence, Verdict};
-use crate::{event::signals::SIGKILL, output::format::size};
+use crate::{
+    correlate::rules::{Evidence, Verdict},
+    model::{
+        cause::{Class, Confidence},
+        signal_name::SIGKILL,
+    },
+    text::format::size,
+};
 
 const HOST: &str = "the host was out of memory: look for what grew (memory.current of the cgroups), or \
                     protect this one by memory.min or oom_score_adj";
@@ -28,7 +34,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{samples::*, *};
+    use crate::correlate::rules::{samples::*, *};
 
     #[test]
     fn only_who_died_of_it_was_killed_by_it() {

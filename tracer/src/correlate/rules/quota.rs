@@ -1,6 +1,12 @@
 //! The file system has room, but its owner may not have more of it.
-use super::{Class, Confidence, Evidence, Verdict};
-use crate::{event::model::Handler, output::format::size};
+use crate::{
+    correlate::rules::{Evidence, Verdict},
+    model::{
+        cause::{Class, Confidence},
+        fault::Handler,
+    },
+    text::format::size,
+};
 
 const ADVICE: &str = "raise the quota (setquota, edquota) or remove files of that owner; to fail \
                       earlier, reserve the blocks with posix_fallocate(3) before mapping";
@@ -23,7 +29,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{samples::*, *};
+    use crate::correlate::rules::{samples::*, *};
 
     #[test]
     fn a_used_up_quota_comes_before_a_full_disk() {

@@ -1,6 +1,11 @@
 //! The page lies inside the file, and could not be read.
-use super::{Class, Confidence, Evidence, Verdict};
-use crate::event::model::Handler;
+use crate::{
+    correlate::rules::{Evidence, Verdict},
+    model::{
+        cause::{Class, Confidence},
+        fault::Handler,
+    },
+};
 
 const ADVICE: &str = "look at the device and its file system: dmesg, smartctl, a check of the file \
                       against a backup";
@@ -66,7 +71,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{samples::*, *};
+    use crate::correlate::rules::{samples::*, *};
 
     #[test]
     fn what_is_seen_beside_it_names_the_class_too() {

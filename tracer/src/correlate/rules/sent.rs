@@ -1,5 +1,8 @@
 //! Somebody sent the signal: kill(2), tgkill(2), sigqueue(3).
-use super::{Class, Confidence, Evidence, Verdict};
+use crate::{
+    correlate::rules::{Evidence, Verdict},
+    model::cause::{Class, Confidence},
+};
 
 const ADVICE: &str = "no memory access failed: ask whoever sent the signal";
 
@@ -50,7 +53,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{samples::*, *};
+    use crate::correlate::rules::{samples::*, *};
 
     #[test]
     fn a_fault_that_nothing_forced_is_made_up() {

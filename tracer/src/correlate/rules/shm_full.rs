@@ -1,6 +1,12 @@
 //! tmpfs had no room for a page inside the file: /dev/shm of a container, most often.
-use super::{Class, Confidence, Evidence, Verdict};
-use crate::{event::model::Handler, output::format::size};
+use crate::{
+    correlate::rules::{Evidence, Verdict},
+    model::{
+        cause::{Class, Confidence},
+        fault::Handler,
+    },
+    text::format::size,
+};
 
 const ADVICE: &str = "make the tmpfs larger (docker run --shm-size, an emptyDir with medium Memory \
                       and a sizeLimit, mount -o remount,size=), or remove what fills it";
@@ -27,8 +33,8 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{samples::*, *};
-    use crate::event::model::Shm;
+    use crate::correlate::rules::{samples::*, *};
+    use crate::model::fault::Shm;
 
     #[test]
     fn a_full_tmpfs_proves_it() {

@@ -1,6 +1,9 @@
 //! The file lost its end on another machine, or by a server in user space.
-use super::{Class, Confidence, Evidence, Verdict};
-use crate::output::format::{duration, size};
+use crate::{
+    correlate::rules::{Evidence, Verdict},
+    model::cause::{Class, Confidence},
+    text::format::{duration, size},
+};
 
 const ADVICE: &str = "find out who writes this file on the other machines: there too it must be \
                       replaced by rename(2), never written over";
@@ -31,7 +34,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{samples::*, *};
+    use crate::correlate::rules::{samples::*, *};
 
     #[test]
     fn what_the_server_said_proves_it() {

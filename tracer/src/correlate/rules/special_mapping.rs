@@ -1,6 +1,11 @@
 //! A mapping the kernel made itself: vdso, vvar.
-use super::{Class, Confidence, Evidence, Verdict};
-use crate::event::model::Handler;
+use crate::{
+    correlate::rules::{Evidence, Verdict},
+    model::{
+        cause::{Class, Confidence},
+        fault::Handler,
+    },
+};
 
 const ADVICE: &str = "do not walk over every mapping of /proc/self/maps: [vvar] has pages that are \
                       there only with some clock sources";
@@ -13,7 +18,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{samples::*, *};
+    use crate::correlate::rules::{samples::*, *};
 
     #[test]
     fn the_handler_proves_it() {

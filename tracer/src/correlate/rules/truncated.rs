@@ -1,8 +1,11 @@
 //! A shrink we saw removed the very page that was touched.
-use super::{Class, Confidence, Evidence, Verdict};
 use crate::{
-    event::model::How,
-    output::format::{duration, size},
+    correlate::rules::{Evidence, Verdict},
+    model::{
+        cause::{Class, Confidence},
+        shrink::{How, how},
+    },
+    text::format::{duration, size},
 };
 
 const ADVICE: &str = "write the new file beside the old one and rename(2) it into place; never \
@@ -39,21 +42,9 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     Some(verdict)
 }
 
-/// The act, as its system call is written.
-pub fn how(how: How) -> &'static str {
-    match how {
-        How::Truncate => "truncate",
-        How::Ftruncate => "ftruncate",
-        How::OpenTrunc => "open(O_TRUNC)",
-        How::CollapseRange => "fallocate(FALLOC_FL_COLLAPSE_RANGE)",
-        How::Remote => "an attribute update",
-        How::Other(_) => "an unknown call",
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{samples::*, *};
+    use crate::correlate::rules::{samples::*, *};
 
     #[test]
     fn the_latest_shrink_that_removed_the_page_did_it() {

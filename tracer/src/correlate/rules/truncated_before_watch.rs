@@ -1,7 +1,10 @@
 //! Past the end, no shrink seen, but the inode changed after its process started and before
 //! anybody watched.
-use super::{Class, Confidence, Evidence, Verdict};
-use crate::output::format::{duration, size};
+use crate::{
+    correlate::rules::{Evidence, Verdict},
+    model::cause::{Class, Confidence},
+    text::format::{duration, size},
+};
 
 const ADVICE: &str = "keep whybus running: it names who did it only if it watches when it happens";
 
@@ -28,7 +31,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{samples::*, *};
+    use crate::correlate::rules::{samples::*, *};
 
     #[test]
     fn a_change_between_start_and_watch_is_the_likely_one() {

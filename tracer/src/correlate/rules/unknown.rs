@@ -1,8 +1,12 @@
 //! What no rule claims. Says what is missing.
-use super::{Class, Confidence, Evidence, Verdict};
 use crate::{
-    event::model::{Fault, Handler, Space},
-    output::format::size,
+    correlate::rules::{Evidence, Verdict},
+    model::{
+        cause::{Class, Confidence},
+        fact::Space,
+        fault::{Fault, Handler},
+    },
+    text::format::size,
 };
 
 const ADVICE: &str = "see docs/causes.md for what whybus cannot tell apart yet";
@@ -79,7 +83,7 @@ pub fn because(reason: impl Into<String>) -> Verdict {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{samples::*, *};
+    use crate::correlate::rules::{samples::*, *};
 
     #[test]
     fn every_unknown_names_its_reason() {

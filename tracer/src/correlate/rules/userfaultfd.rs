@@ -1,6 +1,11 @@
 //! A page that userfaultfd was to fill, with UFFD_FEATURE_SIGBUS: nobody is asked, SIGBUS is sent.
-use super::{Class, Confidence, Evidence, Verdict};
-use crate::event::model::Handler;
+use crate::{
+    correlate::rules::{Evidence, Verdict},
+    model::{
+        cause::{Class, Confidence},
+        fault::Handler,
+    },
+};
 
 const ADVICE: &str = "fill the page (UFFDIO_COPY, UFFDIO_ZEROPAGE) before it is touched, or register \
                       without UFFD_FEATURE_SIGBUS";
@@ -13,7 +18,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{samples::*, *};
+    use crate::correlate::rules::{samples::*, *};
 
     #[test]
     fn the_handler_proves_it() {

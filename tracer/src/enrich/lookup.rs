@@ -1,0 +1,127 @@
+//! What is asked about one event of the kernel, all of it within [`DEADLINE`].
+use std::{fs, sync::Arc, time::Duration};
+
+use crate::{
+    enrich::{process, view},
+    host::{cgroup, fs as space, proc::maps::parse},
+    model::{
+        fact::{Mapped, Process, Space, View},
+        fault::{Fault, Handler},
+        file::Mount,
+        input::Event,
+        process::Death,
+        task::{ProcessId, Task},
+    },
+};
+
+/// How long /proc and the file systems have to answer: well within `engine::HOLD`, or the answer
+/// would come after its incident was told.
+pub const DEADLINE: Duration = Duration::from_millis(100);
+
+/// include/uapi/linux/magic.h
+const FUSE_SUPER_MAGIC: u64 = 0x6573_5546;
+
+/// Where we stand.
+#[derive(Debug, Clone)]
+pub struct Here {
+    /// Our mount namespace.
+    pub own: Option<u32>,
+    pub page_size: u64,
+    pub mounts: Arc<Vec<Mount>>,
+}
+
+/// What /proc tells of a task's process, its command line if that is `wanted`.
+pub fn of_process(task: &Task, wanted: bool, mounts: &[Mount]) -> Vec<Event> {
+    process::read(task, wanted, mounts)
+        .map(|process| Event::Process(Box::new(process)))
+        .into_iter()
+        .collect()
+}
+
+/// What is left to say of a process that /proc did not tell of in time.
+pub fn late(id: ProcessId) -> Event {
+    Event::Process(Box::new(Process::late(id)))
+}
+
+/// How the victim of a fault sees its file, and the room there is where the fault may be for lack
+/// of it.
+pub fn of_fault(fault: &Fault, here: &Here) -> Vec<Event> {
+    let Here { own, mounts, .. } = here;
+    let mut events = Vec::new();
+    let view = view::read(fault, *own);
+    if wants_room(fault) {
+        events.extend(room(fault, view.as_ref(), here));
+    }
+    if fault.handler == Handler::HugetlbFault {
+        let (id, pages) = (fault.actor.task.id, space::huge_pages());
+        let cgroup = process::cgroup(&fault.actor.task, mounts);
+        let limit = pages
+            .zip(cgroup)
+            .and_then(|(pages, cgroup)| space::huge_limit(id, mounts, &cgroup, pages.size));
+        events.extend(pages.map(Event::HugePages));
+        events.extend(limit.map(Event::HugeLimit));
+    }
+    events.extend(view.map(Event::View));
+    events
+}
+
+/// OOM kills so far, and, if the end was one, the limit that was reached.
+pub fn of_death(death: &Death, mounts: &[Mount]) -> Vec<Event> {
+    let victim = death.exit.id;
+    let count = space::oom_kills().map(|count| Event::OomKills { victim, count });
+    let id = death.actor.task.cgroup.filter(|_| death.oom);
+    let limit = id
+        .and_then(|id| cgroup::path(id, mounts))
+        .and_then(|path| space::memory_limit(victim, mounts, &path))
+        .map(Event::MemoryLimit);
+    count.into_iter().chain(limit).collect()
+}
+
+/// What is left to say of a fault whose file system did not answer in time.
+pub fn unanswered(fault: &Fault) -> Option<Event> {
+    let (total, free, free_inodes) = (0, 0, 0);
+    let errno = Some(libc::ETIMEDOUT);
+    let dev = fault.inode.id.dev;
+    wants_room(fault).then_some(Event::Space(Space { dev, total, free, free_inodes, errno }))
+}
+
+fn wants_room(fault: &Fault) -> bool {
+    match fault.handler {
+        Handler::PageMkwrite | Handler::ShmemFault => true,
+        // Before 5.16 no errno tells a dead server from a bad page.
+        Handler::FilemapFault => fault.inode.magic == FUSE_SUPER_MAGIC,
+        _ => false,
+    }
+}
+
+/// The file mapped at `address` in a process that got a signal and no fault was told of.
+pub fn mapped(victim: ProcessId, address: u64) -> Vec<Event> {
+    let text = fs::read(format!("/proc/{}/maps", victim.tgid)).unwrap_or_default();
+    let found = parse(&text).find(|mapping| (mapping.start..mapping.end).contains(&address));
+    found
+        .map(|mapping| Event::Mapped(Mapped { victim, address, path: mapping.path }))
+        .into_iter()
+        .collect()
+}
+
+/// Room and quota of the fault's file system, through whichever namespace has it mounted.
+fn room(fault: &Fault, view: Option<&View>, here: &Here) -> Vec<Event> {
+    let dev = fault.inode.id.dev;
+    let ours = here.mounts.iter().find(|mount| mount.dev == dev).cloned();
+    let theirs = view.and_then(|view| Some((view.via, view.mounts.first()?.clone())));
+    let (mount, point): (Mount, Vec<u8>) = match (ours, theirs) {
+        (Some(mount), _) => (mount.clone(), mount.point),
+        (None, Some((via, mount))) => {
+            let mut point = format!("/proc/{via}/root").into_bytes();
+            point.extend_from_slice(&mount.point);
+            (mount, point)
+        }
+        (None, None) => return Vec::new(),
+    };
+    let space = space::read(&fault.inode, &point).map(Event::Space);
+    let quota = (fault.handler == Handler::PageMkwrite)
+        .then(|| space::quota(fault, &mount, here.page_size))
+        .flatten()
+        .map(Event::Quota);
+    space.into_iter().chain(quota).collect()
+}

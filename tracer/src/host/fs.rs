@@ -1,0 +1,163 @@
+//! How much room there is, where a fault says that there was none.
+use std::{ffi::CString, fs, mem::MaybeUninit};
+
+use crate::model::{
+    Bytes,
+    fact::{HugeLimit, HugePages, MemoryLimit, Quota, Space},
+    fault::Fault,
+    file::{Inode, Mount},
+    task::ProcessId,
+};
+
+/// Asks the file system of a fault for its room, by a path to its mount point; `None` if another is
+/// there by now. A dead server holds us up.
+pub fn read(inode: &Inode, point: &[u8]) -> Option<Space> {
+    let point = CString::new(point).ok()?;
+    let mut answer = MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: a string that ends with NUL, and a place to write to.
+    let failed = unsafe { libc::statfs(point.as_ptr(), answer.as_mut_ptr()) } != 0;
+    let errno = if failed { std::io::Error::last_os_error().raw_os_error() } else { None };
+    // SAFETY: filled in, all zeroes before.
+    let answer = unsafe { answer.assume_init() };
+    if !failed && answer.f_type as u64 != inode.magic {
+        return None;
+    }
+    let block = answer.f_frsize as u64;
+    Some(Space {
+        dev: inode.id.dev,
+        total: answer.f_blocks.saturating_mul(block),
+        free: answer.f_bavail.saturating_mul(block),
+        free_inodes: answer.f_ffree,
+        errno,
+    })
+}
+
+/// The quota of the file's owner or group that leaves no room for another page. Projects are not
+/// looked at.
+pub fn quota(fault: &Fault, mount: &Mount, page_size: u64) -> Option<Quota> {
+    let inode = &fault.inode;
+    let owners = [(libc::USRQUOTA, inode.uid), (libc::GRPQUOTA, inode.gid)];
+    owners.into_iter().find_map(|(kind, id)| {
+        let device = CString::new(mount.source.clone()).ok()?;
+        let mut answer = MaybeUninit::<libc::dqblk>::zeroed();
+        let command = libc::QCMD(libc::Q_GETQUOTA, kind);
+        // SAFETY: a string that ends with NUL, and a place to write to.
+        let failed = unsafe {
+            libc::quotactl(command, device.as_ptr(), id as i32, answer.as_mut_ptr().cast())
+        };
+        // SAFETY: filled in, all zeroes before.
+        let answer = unsafe { answer.assume_init() };
+        // include/uapi/linux/quota.h: QIF_DQBLKSIZE
+        let limit = answer.dqb_bhardlimit.saturating_mul(1024);
+        let used = answer.dqb_curspace;
+        let over = limit != 0 && used.saturating_add(page_size) > limit;
+        (failed == 0 && over).then_some(Quota {
+            victim: fault.actor.task.id,
+            kind: kind as u32,
+            id,
+            used,
+            limit,
+        })
+    })
+}
+
+/// The nearest cgroup of `path` whose limit on huge pages of `size` bytes leaves no room for one.
+pub fn huge_limit(
+    victim: ProcessId,
+    mounts: &[Mount],
+    path: &[u8],
+    size: u64,
+) -> Option<HugeLimit> {
+    let size_name =
+        if size >= 1 << 30 { format!("{}GB", size >> 30) } else { format!("{}MB", size >> 20) };
+    let v2 = mounts.iter().find(|mount| mount.fstype == b"cgroup2");
+    let v1 = mounts.iter().find(|m| m.fstype == b"cgroup" && m.point.ends_with(b"/hugetlb"));
+    [(v2, "max", "current"), (v1, "limit_in_bytes", "usage_in_bytes")].into_iter().find_map(
+        |(mount, limit, used)| {
+            let point = String::from_utf8(mount?.point.clone()).ok()?;
+            let path = std::str::from_utf8(path).ok()?;
+            let mut cgroup = path.trim_end_matches('/');
+            while !cgroup.is_empty() {
+                let number = |what: &str| -> Option<u64> {
+                    let file = format!("{point}{cgroup}/hugetlb.{size_name}.{what}");
+                    fs::read_to_string(file).ok()?.trim().parse().ok()
+                };
+                if let (Some(limit), Some(used)) = (number(limit), number(used))
+                    && used.saturating_add(size) > limit
+                {
+                    return Some(HugeLimit { victim, cgroup: Bytes::from(cgroup), used, limit });
+                }
+                cgroup = &cgroup[..cgroup.rfind('/')?];
+            }
+            None
+        },
+    )
+}
+
+/// The nearest memory cgroup of `path` that has run into its own limit (cgroup v2).
+pub fn memory_limit(victim: ProcessId, mounts: &[Mount], path: &[u8]) -> Option<MemoryLimit> {
+    let mount = mounts.iter().find(|mount| mount.fstype == b"cgroup2")?;
+    let point = std::str::from_utf8(&mount.point).ok()?;
+    let mut cgroup = std::str::from_utf8(path).ok()?.trim_end_matches('/');
+    while !cgroup.is_empty() {
+        let text = |file: &str| fs::read_to_string(format!("{point}{cgroup}/{file}")).ok();
+        let limit = text("memory.max").and_then(|text| text.trim().parse().ok());
+        let reached =
+            text("memory.events.local").is_some_and(|text| count(&text, "oom") != Some(0));
+        if let Some(limit) = limit.filter(|_| reached) {
+            return Some(MemoryLimit { victim, cgroup: Bytes::from(cgroup), limit });
+        }
+        cgroup = &cgroup[..cgroup.rfind('/')?];
+    }
+    None
+}
+
+/// OOM kills since boot, of whatever cgroup (mm/oom_kill.c __oom_kill_process).
+pub fn oom_kills() -> Option<u64> {
+    count(&fs::read_to_string("/proc/vmstat").ok()?, "oom_kill")
+}
+
+/// A line `NAME NUMBER`.
+fn count(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+    line.trim().parse().ok()
+}
+
+/// Reads the pool of huge pages of the default size.
+pub fn huge_pages() -> Option<HugePages> {
+    parse(&fs::read_to_string("/proc/meminfo").ok()?)
+}
+
+fn parse(meminfo: &str) -> Option<HugePages> {
+    let field = |name: &str| -> Option<u64> {
+        let line = meminfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        line.split_ascii_whitespace().next()?.parse().ok()
+    };
+    Some(HugePages {
+        total: field("HugePages_Total")?,
+        free: field("HugePages_Free")?,
+        reserved: field("HugePages_Rsvd")?,
+        size: field("Hugepagesize")? * 1024,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_found_by_their_whole_name() {
+        let text = "oom_kill 3\noom 2\noom_group_kill x\n";
+        assert_eq!((count(text, "oom"), count(text, "oom_kill")), (Some(2), Some(3)));
+        assert_eq!((count(text, "oom_group_kill"), count(text, "max")), (None, None));
+    }
+
+    #[test]
+    fn meminfo_tells_the_pool() {
+        let text = "MemTotal: 1 kB\nHugePages_Total:       4\nHugePages_Free:        1\n\
+                    HugePages_Rsvd:        1\nHugepagesize:       2048 kB\n";
+        let pool = HugePages { total: 4, free: 1, reserved: 1, size: 2 << 20 };
+        assert_eq!(parse(text), Some(pool));
+        assert_eq!(parse("HugePages_Total: x"), None);
+    }
+}

@@ -1,0 +1,7 @@
+//! This machine, without eBPF: clocks, memory, file systems, cgroups, /proc. Parsers take bytes.
+pub mod cgroup;
+pub mod clock;
+pub mod fs;
+pub mod memory;
+pub mod privilege;
+pub mod proc;

@@ -1,0 +1,52 @@
+//! Whether we may load and attach programs at all.
+use std::fs;
+
+use anyhow::Result;
+
+use crate::error::Failure;
+
+/// Capabilities by number (include/uapi/linux/capability.h).
+const NEEDED: [(u32, &str); 2] = [(39, "CAP_BPF"), (38, "CAP_PERFMON")];
+const CAP_SYS_ADMIN: u32 = 21;
+
+/// # Errors
+/// Where a capability is missing.
+pub fn check() -> Result<()> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let missing = missing(effective(&status));
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::privilege(format!(
+        "watching the kernel needs {} (or CAP_SYS_ADMIN), which this process lacks; run it as \
+         root: sudo whybus …",
+        missing.join(" and ")
+    )))
+}
+
+fn effective(status: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0)
+}
+
+fn missing(effective: u64) -> Vec<&'static str> {
+    let has = |bit: u32| effective >> bit & 1 != 0;
+    if has(CAP_SYS_ADMIN) {
+        return Vec::new();
+    }
+    NEEDED.iter().filter(|(bit, _)| !has(*bit)).map(|(_, name)| *name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_what_is_missing() {
+        assert_eq!(missing(0), ["CAP_BPF", "CAP_PERFMON"]);
+        assert_eq!(missing(1 << 39), ["CAP_PERFMON"]);
+        assert!(missing(1 << 39 | 1 << 38).is_empty());
+        assert!(missing(1 << 21).is_empty());
+        assert_eq!(effective("Name:\tx\nCapEff:\t000001ffffffffff\n"), 0x1ff_ffff_ffff);
+    }
+}

@@ -1,0 +1,3 @@
+//! Files of proc(5).
+pub mod maps;
+pub mod mountinfo;

@@ -1,0 +1,69 @@
+//! Mounts: which directory a file system hangs in.
+use std::fs;
+
+use crate::model::{
+    Bytes,
+    file::{Dev, Mount},
+};
+
+/// Reads the mounts of our own namespace; empty where /proc is missing.
+pub fn read() -> Vec<Mount> {
+    parse(&fs::read("/proc/self/mountinfo").unwrap_or_default())
+}
+
+/// Parses proc(5) mountinfo, skipping lines it cannot read.
+pub fn parse(text: &[u8]) -> Vec<Mount> {
+    text.split(|b| *b == b'\n').filter_map(line).collect()
+}
+
+/// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`
+fn line(line: &[u8]) -> Option<Mount> {
+    let fields: Vec<&[u8]> = line.split(|b| *b == b' ').collect();
+    let (major, minor) = std::str::from_utf8(fields.get(2)?).ok()?.split_once(':')?;
+    let dash = fields.iter().position(|field| *field == b"-")?;
+    Some(Mount {
+        dev: Dev { major: major.parse().ok()?, minor: minor.parse().ok()? },
+        root: unescape(fields.get(3)?),
+        point: unescape(fields.get(4)?),
+        fstype: unescape(fields.get(dash + 1)?),
+        source: unescape(fields.get(dash + 2)?),
+    })
+}
+
+/// The kernel writes space, tab, newline and backslash as three octal digits
+/// (fs/proc_namespace.c mangle).
+fn unescape(field: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((first, tail)) = rest.split_first() {
+        let octal = tail.get(..3).filter(|digits| digits.iter().all(|d| (b'0'..=b'7').contains(d)));
+        if *first == b'\\'
+            && let Some([a, b, c]) = octal
+        {
+            out.push((a - b'0').wrapping_mul(64) + (b - b'0') * 8 + (c - b'0'));
+            rest = &tail[3..];
+        } else {
+            out.push(*first);
+            rest = tail;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mount_points_may_hold_spaces() {
+        let text = b"36 35 0:45 /sub /mnt/a\\040b rw shared:1 - nfs4 fs-1:/ rw\ngarbage\n";
+        let mount = Mount {
+            dev: Dev { major: 0, minor: 45 },
+            root: b"/sub".to_vec(),
+            point: b"/mnt/a b".to_vec(),
+            fstype: b"nfs4".to_vec(),
+            source: b"fs-1:/".to_vec(),
+        };
+        assert_eq!(parse(text), [mount]);
+    }
+}

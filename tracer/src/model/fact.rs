@@ -1,0 +1,141 @@
+//! What user space looked up after an event: /proc, statfs(2), quotactl(2), symbol tables.
+use crate::model::{
+    Bytes,
+    file::{Dev, Mount},
+    task::{Ancestor, ProcessId},
+};
+
+/// What /proc told of a process, read at once because it may be gone a moment later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    pub id: ProcessId,
+    pub exe: Option<Bytes>,
+    pub cgroup: Option<Bytes>,
+    pub cmdline: Option<Vec<Bytes>>,
+    /// Nearest first.
+    pub ancestors: Vec<Ancestor>,
+    /// /proc did not answer in time: nothing but the id is known.
+    pub late: bool,
+}
+
+impl Process {
+    /// Takes over what was not known before.
+    pub fn learn(&mut self, other: Self) {
+        let Self { exe, cgroup, cmdline, ancestors, late, .. } = other;
+        self.exe = self.exe.take().or(exe);
+        self.cgroup = self.cgroup.take().or(cgroup);
+        self.cmdline = self.cmdline.take().or(cmdline);
+        if self.ancestors.is_empty() {
+            self.ancestors = ancestors;
+        }
+        self.late |= late;
+    }
+}
+
+/// What the function at an instruction is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Symbol {
+    pub victim: ProcessId,
+    pub name: Bytes,
+    /// Bytes from its start.
+    pub offset: u64,
+}
+
+/// A memory cgroup that is at its limit, read at once after the OOM killer acted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemoryLimit {
+    pub victim: ProcessId,
+    pub cgroup: Bytes,
+    /// Bytes (`memory.max`).
+    pub limit: u64,
+}
+
+/// How much room a file system had, read at once after a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    pub dev: Dev,
+    /// Bytes.
+    pub total: u64,
+    /// Bytes an ordinary user may still take.
+    pub free: u64,
+    /// Inodes; 0 of 0 where the file system does not count them.
+    pub free_inodes: u64,
+    /// What statfs(2) failed with instead of telling the above, a positive errno.
+    pub errno: Option<i32>,
+}
+
+/// The pool of huge pages of the default size, read at once after a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HugePages {
+    pub total: u64,
+    pub free: u64,
+    /// Promised to mappings that have not touched them.
+    pub reserved: u64,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// A quota of the file system that is used up, read at once after a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// Whose fault it was asked for.
+    pub victim: ProcessId,
+    /// USRQUOTA 0, GRPQUOTA 1, PRJQUOTA 2.
+    pub kind: u32,
+    /// uid, gid or project.
+    pub id: u32,
+    /// Bytes.
+    pub used: u64,
+    /// Bytes; the hard limit.
+    pub limit: u64,
+}
+
+/// The cgroup's limit on huge pages that is used up, read at once after a fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HugeLimit {
+    /// Whose fault it was asked for.
+    pub victim: ProcessId,
+    pub cgroup: Bytes,
+    /// Bytes.
+    pub used: u64,
+    /// Bytes.
+    pub limit: u64,
+}
+
+/// What /proc said lies at the address of a signal whose fault nobody told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mapped {
+    pub victim: ProcessId,
+    pub address: u64,
+    pub path: Bytes,
+}
+
+/// How the victim's mount namespace sees the file system of its file, where that is not ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    pub victim: ProcessId,
+    /// The process it was read from: the victim or an ancestor in the same namespace.
+    pub via: u32,
+    pub mounts: Vec<Mount>,
+}
+
+/// Who maps a file that is being shrunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mappers {
+    /// `Shrink::inode.ptr`.
+    pub inode: u64,
+    /// `Shrink::begin`.
+    pub begin: u64,
+    pub processes: Vec<Mapper>,
+    /// What the file is called in the first of them.
+    pub path: Option<Bytes>,
+    /// Why the list may be incomplete.
+    pub why: Option<String>,
+}
+
+/// A process that maps a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mapper {
+    pub id: ProcessId,
+    pub comm: Bytes,
+}

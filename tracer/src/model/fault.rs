@@ -1,0 +1,155 @@
+//! Page faults that end in SIGBUS.
+use tracer_common::event::handler;
+
+use crate::model::{
+    Bytes,
+    file::{Inode, Path},
+    task::Actor,
+};
+
+/// How the page was touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Read,
+    Write,
+    Exec,
+    /// The fault was looked up only when its signal was raised.
+    Unknown,
+}
+
+/// On whose behalf the page was touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// By an instruction of the process: the fault ends in a signal.
+    User,
+    /// By the kernel inside a system call of the process: the call fails with EFAULT.
+    Kernel,
+    /// By another process (ptrace, process_vm_readv): its call fails.
+    Remote,
+}
+
+/// The handler that returned VM_FAULT_SIGBUS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handler {
+    FilemapFault,
+    ShmemFault,
+    PageMkwrite,
+    HugetlbFault,
+    SpecialMappingFault,
+    Userfault,
+    DaxIomapFault,
+    /// None that is watched: the mapping was looked up as the signal was raised.
+    Unseen,
+    Other(u32),
+}
+
+impl Handler {
+    /// The number the probes know it by.
+    pub fn number(self) -> u32 {
+        match self {
+            Self::FilemapFault => handler::FILEMAP_FAULT,
+            Self::ShmemFault => handler::SHMEM_FAULT,
+            Self::PageMkwrite => handler::PAGE_MKWRITE,
+            Self::HugetlbFault => handler::HUGETLB_FAULT,
+            Self::SpecialMappingFault => handler::SPECIAL_MAPPING_FAULT,
+            Self::Userfault => handler::USERFAULT,
+            Self::DaxIomapFault => handler::DAX_IOMAP_FAULT,
+            Self::Unseen => handler::UNSEEN,
+            Self::Other(number) => number,
+        }
+    }
+}
+
+impl From<u32> for Handler {
+    fn from(number: u32) -> Self {
+        match number {
+            handler::FILEMAP_FAULT => Self::FilemapFault,
+            handler::SHMEM_FAULT => Self::ShmemFault,
+            handler::PAGE_MKWRITE => Self::PageMkwrite,
+            handler::HUGETLB_FAULT => Self::HugetlbFault,
+            handler::SPECIAL_MAPPING_FAULT => Self::SpecialMappingFault,
+            handler::USERFAULT => Self::Userfault,
+            handler::DAX_IOMAP_FAULT => Self::DaxIomapFault,
+            handler::UNSEEN => Self::Unseen,
+            other => Self::Other(other),
+        }
+    }
+}
+
+/// A page fault that ended in SIGBUS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub actor: Actor,
+    pub inode: Inode,
+    pub path: Path,
+    pub address: u64,
+    /// Whether `address` is exact or the start of its page.
+    pub address_exact: bool,
+    /// `vm_fault.pgoff`, in pages.
+    pub pgoff: u64,
+    pub vm_start: u64,
+    pub vm_end: u64,
+    /// In pages.
+    pub vm_pgoff: u64,
+    pub vm_flags: u64,
+    /// User instruction pointer, if known.
+    pub ip: Option<u64>,
+    pub access: Access,
+    pub mode: Mode,
+    pub handler: Handler,
+    /// Whose memory it is, if known.
+    pub owner_tgid: Option<u32>,
+    /// How many faults of this process, inode and handler there have been, this one included;
+    /// in a loop most are only counted.
+    pub nth: u64,
+    /// What reading the page returned, if it was read and failed: a negative errno.
+    pub read_errno: Option<i32>,
+    /// VM_FAULT_HWPOISON or VM_FAULT_HWPOISON_LARGE.
+    pub poisoned: bool,
+    /// How full tmpfs was, if it failed and has a limit.
+    pub shm: Option<Shm>,
+    /// Mount namespace of the actor, if known.
+    pub mnt_ns: Option<u32>,
+    /// How many of the path's names, from the leaf, lie below its mount; `None` if the walk met
+    /// no mount point.
+    pub below_mount: Option<usize>,
+    /// What was mounted there, if known.
+    pub source: Option<Bytes>,
+}
+
+/// How full a tmpfs is, in pages; `used` is short of the truth by what CPUs keep to themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shm {
+    pub max: u64,
+    pub used: u64,
+}
+
+impl Fault {
+    /// What the kernel counts it under.
+    pub fn storm(&self) -> StormKey {
+        let tgid = self.actor.task.id.tgid;
+        StormKey { tgid, inode: self.inode.ptr, handler: self.handler }
+    }
+
+    /// The name of a mapping that has no file: `[vvar]` and the like.
+    pub fn mapping(&self) -> Option<Bytes> {
+        let named = self.inode.ptr == 0 && !self.path.names.is_empty();
+        named.then(|| self.path.names.join(&b'/'))
+    }
+}
+
+/// What the kernel counts together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StormKey {
+    pub tgid: u32,
+    /// Address of the `struct inode`; 0 without a file.
+    pub inode: u64,
+    pub handler: Handler,
+}
+
+/// How often the kernel has counted a fault that loops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Storm {
+    pub key: StormKey,
+    pub count: u64,
+}

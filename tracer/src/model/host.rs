@@ -1,0 +1,31 @@
+//! The host that is watched.
+use crate::model::process::Deaths;
+
+/// What the stream was recorded on; constant while watching.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    pub name: String,
+    pub boot_id: String,
+    pub release: String,
+    /// When watching was complete.
+    pub since: u64,
+    /// CLOCK_REALTIME − CLOCK_BOOTTIME, ns.
+    pub wall: i64,
+    pub page_size: u64,
+    /// The tracer's own tgid.
+    pub pid: u32,
+    /// Mount namespace of the tracer, if known.
+    pub mnt_ns: Option<u32>,
+    pub deaths: Deaths,
+    pub hooks: Vec<String>,
+    /// Hooks that could not be attached, and what is unknown without each.
+    pub blind: Vec<Blind>,
+}
+
+/// A hook that is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blind {
+    pub hook: String,
+    pub reason: String,
+    pub causes: String,
+}

@@ -1,0 +1,19 @@
+//! The nouns: values without behaviour beyond their identity. Names stay bytes; nothing here can be
+//! printed as it is.
+//!
+//! Times are ns since boot (CLOCK_BOOTTIME), sizes and offsets bytes, unless a field says pages.
+pub mod cause;
+pub mod cgroup;
+pub mod fact;
+pub mod fault;
+pub mod file;
+pub mod host;
+pub mod input;
+pub mod process;
+pub mod shrink;
+pub mod signal;
+pub mod signal_name;
+pub mod task;
+
+/// Bytes of unknown origin: names, paths, arguments. Printed only by `output::escape`.
+pub type Bytes = Vec<u8>;

@@ -1,0 +1,94 @@
+//! How processes end and start, and which ends are asked for.
+use crate::model::{
+    file::{InodeId, Path},
+    task::{Actor, ProcessId},
+};
+
+/// A process ended; `code` as wait(2) gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit {
+    pub id: ProcessId,
+    pub time: u64,
+    pub code: u32,
+}
+
+/// A signal that a process brought upon itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Raised {
+    pub time: u64,
+    /// `si_addr` of a fault; 0 otherwise.
+    pub address: u64,
+    /// User instruction pointer, if known.
+    pub ip: Option<u64>,
+    pub signal: i32,
+    pub code: i32,
+    pub tid: u32,
+}
+
+/// The file that holds an instruction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Module {
+    pub id: InodeId,
+    /// Of the instruction in the file, in bytes.
+    pub offset: u64,
+    pub path: Path,
+}
+
+/// A process ended: one with a recorded fault, or one whose way to end is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Death {
+    pub exit: Exit,
+    pub actor: Actor,
+    /// Its program, if known.
+    pub exe: Option<InodeId>,
+    /// The last fault or trap, other than SIGBUS, that it got a signal for.
+    pub fault: Option<Raised>,
+    /// The last signal it sent itself.
+    pub own: Option<Raised>,
+    /// Where `fault` happened, if known.
+    pub module: Option<Module>,
+    /// The OOM killer chose it.
+    pub oom: bool,
+}
+
+/// A process of a program that ended of late, or a child of the parent of such.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    pub actor: Actor,
+    pub exe: Option<InodeId>,
+    /// Only forked so far: it runs the program of its parent.
+    pub forked: bool,
+}
+
+/// Which ends of processes are told, beside bus errors.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Deaths {
+    /// Killed by these signals, `1 << number`.
+    pub signals: u32,
+    pub exits: Exits,
+}
+
+/// Which processes are told that exit of their own will with a status other than 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Exits {
+    #[default]
+    None,
+    /// Those that lasted a second, the main processes of services and containers, and those that
+    /// fail again and again under the same parent.
+    Lasting,
+    All,
+}
+
+impl Exits {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Lasting => "lasting",
+            Self::All => "all",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::None, Self::Lasting, Self::All].into_iter().find(|exits| exits.name() == text)
+    }
+}

@@ -1,0 +1,31 @@
+//! Signals as they are generated and delivered.
+use crate::model::task::{Actor, Task};
+
+/// A SIGBUS was generated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signal {
+    pub target: Task,
+    pub sender: Actor,
+    pub number: i32,
+    pub code: i32,
+    pub address: u64,
+    /// TRACE_SIGNAL_*: 0 is delivered, 1 ignored.
+    pub result: i32,
+    /// It came by way of force_sig_fault: no process wrote its si_code.
+    pub forced: bool,
+}
+
+/// What a task does with a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    Default,
+    Ignore,
+    Handler,
+}
+
+/// A SIGBUS reached its task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deliver {
+    pub target: Actor,
+    pub disposition: Disposition,
+}

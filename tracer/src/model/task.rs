@@ -1,0 +1,83 @@
+//! Processes and threads as they are named.
+use crate::model::{Bytes, fact::Process};
+
+/// Identity of a process: a pid alone is reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProcessId {
+    pub tgid: u32,
+    /// `group_leader->start_boottime`; 0 where the kernel would not tell.
+    pub start: u64,
+}
+
+impl ProcessId {
+    /// Whether both name the same process, a start time of 0 meaning "not known".
+    pub fn same(self, other: Self) -> bool {
+        self.tgid == other.tgid
+            && (self.start == other.start || self.start == 0 || other.start == 0)
+    }
+}
+
+/// A task as it is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    pub id: ProcessId,
+    pub tid: u32,
+    pub uid: u32,
+    /// tgid in its own PID namespace, if known.
+    pub ns_tgid: Option<u32>,
+    /// Id of its v2 cgroup, if known.
+    pub cgroup: Option<u64>,
+    /// A kernel thread: it has no command line.
+    pub kthread: bool,
+    /// A signal has killed it, or it exits: what it does now is the kernel's doing.
+    pub ending: bool,
+    /// Name of the process.
+    pub comm: Bytes,
+    /// Name of the thread.
+    pub thread_comm: Bytes,
+}
+
+/// A process named by its child.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ancestor {
+    pub id: ProcessId,
+    pub comm: Bytes,
+}
+
+/// A task with what is needed to name it after it is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    pub task: Task,
+    /// Nearest first.
+    pub ancestors: Vec<Ancestor>,
+    /// `None` where it could not be read.
+    pub cmdline: Option<Vec<Bytes>>,
+    /// The command line is longer than what was kept.
+    pub cmdline_cut: bool,
+    /// The kernel told only what helpers know; /proc may tell the rest.
+    pub partial: bool,
+}
+
+impl Actor {
+    /// Whether its command line is not known whole.
+    pub fn lacks_cmdline(&self) -> bool {
+        !self.task.kthread && (self.cmdline.is_none() || self.cmdline_cut)
+    }
+}
+
+/// Ancestors of an actor, from the kernel or else from /proc.
+pub fn ancestors<'a>(actor: &'a Actor, process: Option<&'a Process>) -> &'a [Ancestor] {
+    match process {
+        Some(process) if actor.ancestors.is_empty() => &process.ancestors,
+        _ => &actor.ancestors,
+    }
+}
+
+/// Command line of an actor: the longer of what the kernel and /proc told.
+pub fn cmdline<'a>(actor: &'a Actor, process: Option<&'a Process>) -> Option<&'a [Bytes]> {
+    let told = process.and_then(|process| process.cmdline.as_deref());
+    match &actor.cmdline {
+        Some(cmdline) if !actor.cmdline_cut || told.is_none() => Some(cmdline),
+        _ => told,
+    }
+}

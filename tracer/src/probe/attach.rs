@@ -1,0 +1,256 @@
+//! Loads the object with this kernel's globals filled in and attaches what the plan names.
+use std::{
+    collections::{HashMap, VecDeque},
+    os::fd::{AsFd as _, AsRawFd as _},
+    sync::Mutex,
+    thread,
+};
+
+use anyhow::{Context as _, Result, anyhow};
+use aya::{
+    Btf, Ebpf, EbpfLoader, Pod, VerifierLogLevel,
+    programs::{BtfTracePoint, FEntry, FExit, Program, ProgramError, RawTracePoint},
+};
+use tracer_common::{LAYOUT, globals::Config};
+
+use crate::{
+    host::memory::trim,
+    model::process::{Deaths, Exits},
+    probe::{
+        kernel as facts,
+        kernel::{BTF, Facts},
+        plan::{Hook, Missing, Plan, Probe},
+    },
+};
+
+/// Programs that are loaded at the same time, at most.
+const WORKERS: usize = 4;
+
+/// The compiled probes; `cargo xtask ebpf` rebuilds them.
+static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/whybus.bpf.o"));
+
+/// Probes in the kernel; they go when this is dropped.
+pub struct Armed {
+    pub ebpf: Ebpf,
+    pub attached: Vec<&'static Probe>,
+    /// Of modules that are not there yet.
+    pub pending: Vec<&'static Probe>,
+    pub missing: Vec<Missing>,
+}
+
+impl Armed {
+    /// Attaches the probes of modules that have come; true if there were any.
+    ///
+    /// # Errors
+    /// Where the kernel's types cannot be read any more.
+    pub fn arrived(&mut self) -> Result<bool> {
+        let here = |probe: &&Probe| probe.module.is_none_or(facts::module);
+        let (due, pending): (Vec<_>, Vec<_>) = self.pending.drain(..).partition(here);
+        self.pending = pending;
+        if due.is_empty() {
+            return Ok(false);
+        }
+        let typed = due.iter().any(|probe| !matches!(probe.hook, Hook::RawTracepoint(_)));
+        let btf = if typed { Some(types()?) } else { None };
+        for probe in due {
+            match attach_named(&mut self.ebpf, btf.as_ref(), probe) {
+                Ok(()) => self.attached.push(probe),
+                Err(error) => self.missing.push(Missing { probe, reason: reason(&error) }),
+            }
+        }
+        drop(btf);
+        trim();
+        Ok(true)
+    }
+
+    /// How often calls of each hook were not looked at, because its program was running already on that
+    /// CPU (`recursion_misses`; before 5.12 the kernel neither guards nor counts). Where a second program
+    /// stands in for one, only what both were not run for is missed: no more than either was.
+    pub fn misses(&self) -> Vec<(String, u64)> {
+        let count = |program: &str| {
+            let fd = self.ebpf.program(program)?.fd().ok()?.as_fd().as_raw_fd();
+            let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+            let line = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
+            line.trim().parse::<u64>().ok()
+        };
+        let mut seen: Vec<&str> = Vec::new();
+        let mut misses = Vec::new();
+        for probe in &self.attached {
+            // One program may serve several hooks.
+            if seen.contains(&probe.program) || probe.again() {
+                continue;
+            }
+            seen.push(probe.program);
+            let second = self.attached.iter().find(|other| other.stands_in_for(probe));
+            let calls = count(probe.program).unwrap_or(0);
+            let second = second.and_then(|second| count(second.program)).unwrap_or(calls);
+            misses.push((probe.hook.to_string(), calls.min(second)));
+        }
+        misses.retain(|(_, calls)| *calls != 0);
+        misses
+    }
+}
+
+fn types() -> Result<Btf> {
+    Btf::from_sys_fs().with_context(|| format!("reading {BTF}"))
+}
+
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Globals(#[allow(dead_code, reason = "read as bytes")] Config);
+// SAFETY: `repr(C)`, made of u32 only, no padding.
+unsafe impl Pod for Globals {}
+
+/// Loads and attaches, for the `deaths` asked for. Every n-th event is dropped on purpose if `fail_every` is not 0.
+///
+/// # Errors
+/// Where the object is refused as a whole. A probe that will not load or attach ends in
+/// [`Armed::missing`] instead.
+pub fn arm(facts: &Facts, plan: Plan, deaths: Deaths, fail_every: u32) -> Result<Armed> {
+    unlock_memory();
+    let config = Globals(Config {
+        layout: LAYOUT,
+        task: facts.allowed.task(),
+        read_kernel: u32::from(facts.allowed.read_kernel),
+        read_user: facts.allowed.read_user(),
+        fail_every,
+        signals: deaths.signals,
+        exits: u32::from(deaths.exits != Exits::None),
+        offsets: facts.offsets,
+    });
+    let mut ebpf = EbpfLoader::new()
+        // No CO-RE relocations in the object: do not let aya parse the kernel's types for it.
+        .btf(None)
+        .override_global("CONFIG", &config, true)
+        .verifier_log_level(VerifierLogLevel::DISABLE)
+        .load(OBJECT)
+        .context("loading the probes' maps into the kernel")?;
+    let btf = types()?;
+    let Plan { attach: wanted, pending, mut missing } = plan;
+    let mut attached = Vec::new();
+    let (first, wanted): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|probe| probe.first());
+    let mut results: Vec<_> = first
+        .into_iter()
+        .map(|probe| (probe, attach_named(&mut ebpf, Some(&btf), probe)))
+        .collect();
+    results.extend(attach_all(&mut ebpf, &btf, &wanted));
+    for (probe, result) in results {
+        match result {
+            Ok(()) => attached.push(probe),
+            Err(error) => missing.push(Missing { probe, reason: reason(&error) }),
+        }
+    }
+    drop(btf);
+    trim();
+    Ok(Armed { ebpf, attached, pending, missing })
+}
+
+/// Loads and attaches on every CPU there is: verifying takes most of the time, and is done for each
+/// program on its own. The results in the order of `wanted`.
+fn attach_all(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    wanted: &[&'static Probe],
+) -> Vec<(&'static Probe, Result<()>)> {
+    let mut programs: HashMap<String, &mut Program> =
+        ebpf.programs_mut().map(|(name, program)| (name.to_owned(), program)).collect();
+    // One program may serve several hooks: whoever comes second waits for the first.
+    let mut later = Vec::new();
+    let mut work = VecDeque::new();
+    for (i, probe) in wanted.iter().enumerate() {
+        match programs.remove(probe.program) {
+            Some(program) => work.push_back((i, *probe, program)),
+            None => later.push((i, *probe)),
+        }
+    }
+    let work = Mutex::new(work);
+    let done = Mutex::new(Vec::new());
+    let workers = thread::available_parallelism().map_or(1, usize::from).min(WORKERS);
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let next = work.lock().ok().and_then(|mut work| work.pop_front());
+                    let Some((i, probe, program)) = next else { break };
+                    let result = attach(program, Some(btf), probe);
+                    if let Ok(mut done) = done.lock() {
+                        done.push((i, probe, result));
+                    }
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_default();
+    for (i, probe) in later {
+        done.push((i, probe, attach_named(ebpf, Some(btf), probe)));
+    }
+    done.sort_by_key(|(i, ..)| *i);
+    done.into_iter().map(|(_, probe, result)| (probe, result)).collect()
+}
+
+fn attach_named(ebpf: &mut Ebpf, btf: Option<&Btf>, probe: &Probe) -> Result<()> {
+    let program = ebpf
+        .program_mut(probe.program)
+        .ok_or_else(|| anyhow!("the object has no program {}", probe.program))?;
+    attach(program, btf, probe)
+}
+
+fn attach(program: &mut Program, btf: Option<&Btf>, probe: &Probe) -> Result<()> {
+    let btf = || btf.context("no types were read");
+    match probe.hook {
+        Hook::RawTracepoint(name) => {
+            let program: &mut RawTracePoint = program.try_into()?;
+            // One program may serve several.
+            if program.fd().is_err() {
+                program.load()?;
+            }
+            program.attach(name)?;
+        }
+        Hook::Fentry(function) => {
+            let program: &mut FEntry = program.try_into()?;
+            program.load(function, btf()?)?;
+            program.attach()?;
+        }
+        Hook::Fexit(function) => {
+            let program: &mut FExit = program.try_into()?;
+            program.load(function, btf()?)?;
+            program.attach()?;
+        }
+        Hook::Tracepoint(name) => {
+            let program: &mut BtfTracePoint = program.try_into()?;
+            program.load(name, btf()?)?;
+            program.attach()?;
+        }
+    }
+    Ok(())
+}
+
+/// What the kernel answered, without the program's listing.
+fn reason(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<ProgramError>() {
+        Some(ProgramError::LoadError { io_error, verifier_log }) => {
+            let log = verifier_log.to_string();
+            // The verifier ends with its statistics; what it minds stands before them.
+            let objection = log.lines().rfind(|line| {
+                !line.is_empty() && !line.starts_with("processed") && !line.contains("stack depth")
+            });
+            match objection {
+                Some(line) => format!("the verifier refused it: {line} ({io_error})"),
+                None => format!("the kernel refused to load it: {io_error}"),
+            }
+        }
+        Some(ProgramError::SyscallError(error)) => {
+            format!("the kernel refused to attach it: {}", error.io_error)
+        }
+        _ => format!("{error:#}"),
+    }
+}
+
+/// Before 5.11 maps and programs count against RLIMIT_MEMLOCK. Where it cannot be raised, loading
+/// says so.
+fn unlock_memory() {
+    let all = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: a valid resource and limit.
+    unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const all) };
+}

@@ -1,0 +1,139 @@
+//! What this kernel has and allows, gathered once at start-up.
+use std::{fs, io, path::Path};
+
+use anyhow::{Context as _, Result};
+use aya::{
+    programs::ProgramType,
+    sys::{BpfHelper, is_helper_supported},
+};
+use tracer_common::globals::{Offsets, read_user, task};
+
+use crate::probe::{
+    btf::{Btf, Param},
+    offsets,
+};
+
+/// Where the running kernel publishes its types.
+pub const BTF: &str = "/sys/kernel/btf/vmlinux";
+
+const FTRACE: &str = "/proc/sys/kernel/ftrace_enabled";
+
+/// Everything the plan is chosen by.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// `uname -r`.
+    pub release: String,
+    pub offsets: Offsets,
+    /// Struct fields the probes need and this kernel has not.
+    pub missing_fields: Vec<String>,
+    /// Hook functions that exist, with what they take.
+    pub functions: Vec<(&'static str, Vec<Param>)>,
+    /// Modules that probes wait for, those that are loaded or built in.
+    pub modules: Vec<&'static str>,
+    pub allowed: Allowed,
+    /// The kernel may be preempted in a program (CONFIG_PREEMPT_DYNAMIC, lazy or full preemption).
+    pub preempts: bool,
+    /// `kernel.ftrace_enabled`: without it no function can be hooked.
+    pub ftrace: bool,
+}
+
+/// What the verifier lets a program do here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowed {
+    /// `bpf_probe_read_kernel`: refused under confidentiality lockdown.
+    pub read_kernel: bool,
+    /// `bpf_get_current_task_btf`: since 5.11.
+    pub task_btf: bool,
+    /// `bpf_snprintf`: since 5.13.
+    pub snprintf: bool,
+    /// `bpf_find_vma`: since 5.17.
+    pub find_vma: bool,
+}
+
+impl Allowed {
+    /// How programs read the current task (`tracer_common::globals::task`).
+    pub fn task(self) -> u32 {
+        match (self.task_btf, self.read_kernel) {
+            (true, _) => task::TYPED,
+            (false, true) => task::PROBE,
+            (false, false) => task::HELPERS,
+        }
+    }
+}
+
+impl Allowed {
+    /// How programs read a command line (`tracer_common::globals::read_user`).
+    pub fn read_user(self) -> u32 {
+        match (self.read_kernel, self.snprintf) {
+            (true, _) => read_user::PROBE,
+            // aya rewrites bpf_probe_read_user to bpf_probe_read where its probe for
+            // bpf_probe_read_kernel fails (aya-obj Function::sanitize), and that is refused.
+            (false, true) => read_user::SNPRINTF,
+            (false, false) => read_user::NONE,
+        }
+    }
+}
+
+impl Facts {
+    /// Reads this kernel's BTF, also for the functions named in `hooks`, and looks which of `modules`
+    /// are there.
+    ///
+    /// # Errors
+    /// Where the kernel publishes none, or it cannot be read.
+    pub fn gather(hooks: &[&'static str], modules: &[&'static str]) -> Result<Self> {
+        let data = fs::read(BTF).map_err(|error| no_btf(&error))?;
+        let mut wanted: Vec<&str> = offsets::wanted().collect();
+        wanted.extend(hooks);
+        let btf = Btf::parse(data, &wanted).with_context(|| format!("reading {BTF}"))?;
+        let (offsets, missing_fields) = offsets::resolve(&btf);
+        let functions = hooks.iter().filter_map(|name| Some((*name, btf.params(name)?))).collect();
+        Ok(Self {
+            release: release(),
+            preempts: fs::read_to_string("/proc/version")
+                .is_ok_and(|version| version.contains("PREEMPT")),
+            ftrace: fs::read_to_string(FTRACE).map_or(true, |text| text.trim() != "0"),
+            offsets,
+            missing_fields,
+            functions,
+            modules: modules.iter().copied().filter(|name| module(name)).collect(),
+            allowed: Allowed {
+                read_kernel: helper(BpfHelper::BPF_FUNC_probe_read_kernel),
+                task_btf: helper(BpfHelper::BPF_FUNC_get_current_task_btf),
+                snprintf: helper(BpfHelper::BPF_FUNC_snprintf),
+                find_vma: helper(BpfHelper::BPF_FUNC_find_vma),
+            },
+        })
+    }
+}
+
+fn helper(helper: BpfHelper) -> bool {
+    // Tracing programs cannot be probed without a target; raw tracepoints share their helpers
+    // (kernel/trace/bpf_trace.c bpf_tracing_func_proto).
+    is_helper_supported(ProgramType::RawTracePoint, helper).unwrap_or(false)
+}
+
+fn no_btf(error: &io::Error) -> anyhow::Error {
+    anyhow::anyhow!(
+        "this kernel publishes no types: reading {BTF}: {error}; whybus needs a kernel built with \
+         CONFIG_DEBUG_INFO_BTF=y (Debian since 11, RHEL since 8.2, Ubuntu since 20.10) and /sys \
+         mounted"
+    )
+}
+
+/// Whether a module is loaded, or built in.
+pub fn module(name: &str) -> bool {
+    Path::new("/sys/module").join(name).exists()
+}
+
+/// `uname -r`.
+pub fn release() -> String {
+    fs::read_to_string("/proc/sys/kernel/osrelease")
+        .map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+}
+
+/// Whether the kernel is locked down for confidentiality, as far as it says so.
+pub fn lockdown() -> Option<String> {
+    let text = fs::read_to_string(Path::new("/sys/kernel/security/lockdown")).ok()?;
+    let mode = text.split_whitespace().find_map(|word| word.strip_prefix('['))?;
+    Some(mode.trim_end_matches(']').to_owned())
+}

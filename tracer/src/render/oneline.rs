@@ -1,0 +1,70 @@
+//! One line an incident, for logs and grep.
+use crate::{
+    contract::Incident,
+    correlate::incident::Truncation,
+    model::{host::Host, shrink::How},
+    render::human::{Style, actor, at_risk, headline, restarted, who},
+    text::{
+        escape::escape,
+        format::{clock, size},
+    },
+};
+
+/// `10:03:07.121 geo-api[1234] SIGBUS, killed: truncated /efs/x at 52.1 MiB by cp[5678]`
+pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
+    let cause = &incident.cause;
+    let mut out = format!(
+        "{} {} {}: {}",
+        style.time(incident.time),
+        who(&incident.victim),
+        headline(incident),
+        cause.class.name(),
+    );
+    if let Some(file) = &incident.file {
+        let path = file.path.as_ref().map(|path| escape(&path.0));
+        out.push_str(&format!(" {}", path.as_deref().unwrap_or("(name unknown)")));
+    }
+    if let Some(offset) = incident.fault.as_ref().and_then(|fault| fault.file_offset) {
+        out.push_str(&format!(" at {}", size(offset)));
+    }
+    if let Some((old, new)) = cause.old_size.zip(cause.new_size) {
+        out.push_str(&format!(", {} → {}", size(old), size(new)));
+    }
+    let symbol = incident.stack.as_ref().and_then(|stack| stack.user.first()?.symbol.as_ref());
+    if let Some(symbol) = symbol {
+        out.push_str(&format!(" in {}", escape(&symbol.0)));
+    }
+    if let Some(culprit) = &cause.culprit {
+        out.push_str(&format!(" by {}", who(culprit)));
+    }
+    if incident.times() > 1 {
+        out.push_str(&format!(", {} times", incident.times()));
+    }
+    if let Some(restart) = &incident.restart {
+        out.push_str(&format!("; restarted {}", restarted(restart)));
+    }
+    if !incident.complete {
+        out.push_str(" (incomplete)");
+    }
+    out.push_str(&format!(" {}\n", style.reference(incident)));
+    out.into_bytes()
+}
+
+/// `10:03:07.121 warning: /efs/x, 75.2 MiB → 0 B by cp[5678]: mapped by geo-api[1234]`
+pub fn truncation(truncation: &Truncation, host: &Host, style: &Style) -> Vec<u8> {
+    let shrink = &truncation.shrink;
+    let wall = host.wall.saturating_add(i64::try_from(shrink.begin).unwrap_or(i64::MAX));
+    let path = truncation.path.as_deref().map_or_else(|| "(name unknown)".to_owned(), escape);
+    let by = match shrink.how {
+        How::Remote => "elsewhere".to_owned(),
+        _ => format!("by {}", actor(&shrink.actor)),
+    };
+    format!(
+        "{} warning: {path}, {} → {} {by}: mapped by {}\n",
+        clock(wall, &style.zone),
+        size(shrink.inode.size),
+        size(shrink.new_size),
+        at_risk(&truncation.at_risk),
+    )
+    .into_bytes()
+}

@@ -1,0 +1,124 @@
+//! Walks /proc. Every file is asked for its size once, and never a server: a dead NFS or FUSE
+//! mount does not hold us up.
+use std::{
+    collections::HashMap,
+    ffi::CString,
+    fs,
+    io::Read as _,
+    mem::MaybeUninit,
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+};
+
+use crate::{
+    host::proc::maps::{Mapping, parse},
+    model::{Bytes, file::Dev},
+    scan::finding::{File, Finding, judge},
+};
+
+/// Longest maps file that is read: beyond 65,530 mappings (vm.max_map_count) and some.
+const MAPS: u64 = 64 << 20;
+
+/// A mapping with something wrong, and whose it is.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub pid: u32,
+    pub comm: Bytes,
+    pub mapping: Mapping,
+    pub size: u64,
+    pub finding: Finding,
+}
+
+/// What a scan saw.
+#[derive(Debug, Default)]
+pub struct Scan {
+    pub found: Vec<Found>,
+    pub processes: u64,
+    /// Mappings of files.
+    pub mappings: u64,
+    /// Processes that would not show their mappings.
+    pub denied: u64,
+    /// Files whose size could not be had.
+    pub unknown: u64,
+}
+
+/// Scans every process.
+pub fn scan(page_size: u64) -> Scan {
+    let mut scan = Scan::default();
+    let mut files: HashMap<(Dev, u64, bool), Option<File>> = HashMap::new();
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    for pid in pids {
+        let mut text = Vec::new();
+        let maps = fs::File::open(format!("/proc/{pid}/maps"));
+        match maps.and_then(|maps| maps.take(MAPS).read_to_end(&mut text)) {
+            Ok(_) => scan.processes += 1,
+            // Gone in the meantime.
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => continue,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(_) => {
+                scan.denied += 1;
+                continue;
+            }
+        }
+        let mut comm = None;
+        for mapping in parse(&text) {
+            scan.mappings += 1;
+            let key = (mapping.dev, mapping.inode, mapping.deleted);
+            let known = *files.entry(key).or_insert_with(|| {
+                let file = look(pid, &mapping);
+                scan.unknown += u64::from(file.is_none());
+                file
+            });
+            let Some(file) = known else { continue };
+            if let Some(finding) = judge(&mapping, file, page_size) {
+                let comm = comm.get_or_insert_with(|| name(pid)).clone();
+                scan.found.push(Found { pid, comm, mapping, size: file.size, finding });
+            }
+        }
+    }
+    scan
+}
+
+fn name(pid: u32) -> Bytes {
+    let mut name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+    name.truncate(name.trim_ascii_end().len());
+    name
+}
+
+/// Asks for the file behind a mapping; by the mapping itself, which also reaches deleted ones, or
+/// where that is not allowed by its name.
+fn look(pid: u32, mapping: &Mapping) -> Option<File> {
+    let root = |path: &[u8]| {
+        let mut full = format!("/proc/{pid}/root").into_bytes();
+        full.extend_from_slice(path);
+        full
+    };
+    let link = format!("/proc/{pid}/map_files/{:x}-{:x}", mapping.start, mapping.end);
+    let by_name = || if mapping.deleted { None } else { stat(&root(&mapping.path)) };
+    let status = stat(link.as_bytes()).or_else(by_name)?;
+    // Overlay and btrfs show another device in maps than stat(2) does: the inode must do.
+    if status.stx_ino != mapping.inode {
+        return None;
+    }
+    let regular = u32::from(status.stx_mode) & libc::S_IFMT == libc::S_IFREG;
+    let in_place = mapping.deleted && stat(&root(&mapping.path)).is_some();
+    Some(File { regular, size: status.stx_size, in_place })
+}
+
+fn stat(path: &[u8]) -> Option<libc::statx> {
+    let path = CString::new(std::ffi::OsStr::from_bytes(path).to_owned().into_vec()).ok()?;
+    let mut status = MaybeUninit::<libc::statx>::zeroed();
+    // Not AT_STATX_SYNC_AS_STAT: what the kernel knows must do, a server may be dead.
+    // SAFETY: a string that ends with NUL, and a place to write to.
+    let failed = unsafe {
+        libc::statx(
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            libc::AT_STATX_DONT_SYNC,
+            libc::STATX_BASIC_STATS,
+            status.as_mut_ptr(),
+        )
+    };
+    // SAFETY: filled in, all zeroes before.
+    (failed == 0).then(|| unsafe { status.assume_init() })
+}

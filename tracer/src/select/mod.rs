@@ -1,0 +1,4 @@
+//! Which incidents are asked for.
+pub mod filter;
+pub mod query;
+pub mod time;

@@ -1,0 +1,218 @@
+//! The recorder: what is told goes to the history, by a thread of its own, so that a slow disk never
+//! holds up the rings. What the disk does not take waits in memory, and is counted if that is full.
+
+use std::{
+    collections::BTreeMap,
+    sync::mpsc::{self, SyncSender},
+    thread::{self, JoinHandle},
+};
+
+use anyhow::Result;
+use sd_notify::NotifyState;
+
+use crate::{
+    cli::{Format, Record},
+    contract::Incident,
+    correlate::engine::{Counts, Gap as Lost, Update},
+    model::host::Host,
+    render::json,
+    sink::{
+        Outlet,
+        history_writer::{Home, Message, disk, now},
+        journal::Journal,
+        stdout::Writer,
+    },
+    store::{
+        sqlite::write::{Entry, Gap},
+        state_dir as dir,
+    },
+};
+
+/// Entries on their way to the thread.
+const QUEUE: usize = 1_024;
+/// How often the outlet ticks, ns.
+const TICK: i64 = 1_000_000_000;
+/// How often calls that nobody looked at are noted, ns: an hour.
+const MISSED: i64 = 3_600_000_000_000;
+
+/// See the module.
+pub struct Recorder<'a> {
+    args: &'a Record,
+    sender: Option<SyncSender<Message>>,
+    keeper: Option<JoinHandle<()>>,
+    /// Entries that found no room on their way.
+    overflowed: u64,
+    /// Calls of hooks that nobody looked at, since they were noted last (ns since the epoch).
+    missed: BTreeMap<String, u64>,
+    noted: i64,
+    writer: Option<Writer>,
+    journal: Option<Journal>,
+    /// Whether the disk took the first things.
+    writable: bool,
+    /// Watching is complete, and the history knows.
+    begun: bool,
+    watchdog: bool,
+}
+
+impl<'a> Recorder<'a> {
+    /// Takes the state directory.
+    ///
+    /// # Errors
+    /// Where it is not fit to write to: somebody else's, taken, of a newer version. A disk that is
+    /// full or read-only is none: it may recover.
+    pub fn start(args: &'a Record) -> Result<Self> {
+        let mut home = Home::new(args);
+        let mut writable = true;
+        if let Err(error) = home.open() {
+            if !disk(&error) {
+                return Err(error);
+            }
+            home.failed(&error);
+            writable = false;
+        }
+        let journal = if args.journal { Some(Journal::open()?) } else { None };
+        let (sender, receiver) = mpsc::sync_channel(QUEUE);
+        let keeper = thread::Builder::new()
+            .name("whybus-keep".to_owned())
+            .spawn(move || home.keep(&receiver))?;
+        Ok(Self {
+            args,
+            sender: Some(sender),
+            keeper: Some(keeper),
+            overflowed: 0,
+            missed: BTreeMap::new(),
+            noted: now(),
+            writable,
+            writer: args.print.map(Writer::of),
+            journal,
+            begun: false,
+            watchdog: sd_notify::watchdog_enabled().is_some(),
+        })
+    }
+
+    fn send(&mut self, message: Message) {
+        let Some(sender) = &self.sender else { return };
+        if sender.try_send(message).is_err() {
+            self.overflowed += 1;
+        }
+    }
+
+    /// Keeps the incident as it is known now.
+    fn keep(&mut self, incident: Incident, first: bool) {
+        if let Some(journal) = self.journal.as_mut().filter(|_| first) {
+            journal.send(&incident);
+        }
+        self.send(Message::Keep(Entry::Incident(Box::new(incident))));
+    }
+
+    /// Notes the calls that nobody looked at since this was done last.
+    fn note_missed(&mut self, until: i64, host: &Host) {
+        let since = std::mem::replace(&mut self.noted, until);
+        for (hook, calls) in std::mem::take(&mut self.missed) {
+            self.send(Message::Keep(Entry::Gap(Gap {
+                host: host.name.clone(),
+                boot_id: host.boot_id.clone(),
+                since,
+                until,
+                why: Gap::calls(&hook),
+                lost: Some(calls),
+            })));
+        }
+    }
+
+    fn lost(&mut self, lost: &Lost, host: &Host) {
+        let wall = |ns: u64| host.wall.saturating_add(i64::try_from(ns).unwrap_or(i64::MAX));
+        self.send(Message::Keep(Entry::Gap(Gap {
+            host: host.name.clone(),
+            boot_id: host.boot_id.clone(),
+            since: wall(lost.from),
+            until: wall(lost.to),
+            why: format!("events of CPU {}", lost.cpu),
+            lost: Some(lost.count),
+        })));
+    }
+}
+
+impl Outlet for Recorder<'_> {
+    fn watching(&mut self, host: &Host) -> Result<()> {
+        if let Some(writer) = &mut self.writer {
+            writer.watching(host)?;
+        } else {
+            Writer::of(Format::Oneline).watching(host)?;
+        }
+        if std::mem::replace(&mut self.begun, true) {
+            return Ok(());
+        }
+        let since = host.wall.saturating_add(i64::try_from(host.since).unwrap_or(i64::MAX));
+        let (host, boot_id) = (host.name.clone(), host.boot_id.clone());
+        self.send(Message::Begin { host, boot_id, since });
+        let history = dir::history(&self.args.state.state_dir);
+        match self.writable {
+            true => eprintln!("recording to {}", history.display()),
+            false => {
+                eprintln!("recording in memory, until {} can be written to", history.display())
+            }
+        }
+        // Without a service manager there is nobody to tell.
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
+        Ok(())
+    }
+
+    fn update(&mut self, update: &Update, host: &Host) -> Result<()> {
+        if let Some(writer) = &mut self.writer {
+            writer.update(update, host)?;
+        }
+        match update {
+            Update::Incident(incident) => self.keep(json::told(incident, host, false), true),
+            Update::Change(incident) => self.keep(json::told(incident, host, true), false),
+            Update::Loss(gap) => self.lost(gap, host),
+            Update::Missed { hook, calls, .. } => {
+                *self.missed.entry(hook.clone()).or_default() += calls;
+            }
+            Update::Truncation(_) => {}
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, counts: &Counts, host: &Host, now: u64, reason: &str) -> Result<()> {
+        let _ = sd_notify::notify(&[NotifyState::Stopping]);
+        let until = host.wall.saturating_add(i64::try_from(now).unwrap_or(i64::MAX));
+        self.note_missed(until, host);
+        if let Some(sender) = self.sender.take() {
+            // Behind everything else, however long that takes.
+            let _ = sender.send(Message::End(until));
+        }
+        if let Some(keeper) = self.keeper.take() {
+            let _ = keeper.join();
+        }
+        if self.overflowed != 0 {
+            eprintln!("whybus: {} records were lost on their way to the disk", self.overflowed);
+        }
+        Writer::of(Format::Oneline).end(counts, host, now, reason)
+    }
+
+    fn tick(&mut self, now: u64, host: &Host) {
+        let now = host.wall.saturating_add(i64::try_from(now).unwrap_or(i64::MAX));
+        self.send(Message::Beat(now));
+        if now - self.noted > MISSED {
+            self.note_missed(now, host);
+        }
+        if self.overflowed != 0 {
+            let gap = Gap {
+                host: host.name.clone(),
+                boot_id: host.boot_id.clone(),
+                since: now - TICK,
+                until: now,
+                why: "incidents on their way to the disk".to_owned(),
+                lost: Some(self.overflowed),
+            };
+            let sender = self.sender.as_ref();
+            if sender.is_some_and(|s| s.try_send(Message::Keep(Entry::Gap(gap))).is_ok()) {
+                self.overflowed = 0;
+            }
+        }
+        if self.watchdog {
+            let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! The thread that keeps what a recorder is told: takes the state directory, writes in batches, and
+//! holds in memory what the disk does not take.
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+    sync::mpsc::{Receiver, RecvTimeoutError},
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+
+use crate::{
+    cli::Record,
+    error as failure,
+    error::Failure,
+    host::clock,
+    store::{
+        sqlite::write::{Entry, Gap, Store, damaged},
+        state_dir as dir,
+        state_dir::{Beat, Lock},
+    },
+};
+
+/// Entries that wait for the disk.
+const WAITING: usize = 4_096;
+/// Entries in one transaction.
+const BATCH: usize = 1_000;
+/// How soon a disk that did not take something is tried again.
+const AGAIN: Duration = Duration::from_secs(2);
+/// How often old incidents are forgotten.
+const RETENTION: Duration = Duration::from_secs(600);
+
+/// What the thread is told.
+pub enum Message {
+    /// Watching is complete (ns since the epoch).
+    Begin {
+        host: String,
+        boot_id: String,
+        since: i64,
+    },
+    Keep(Entry),
+    /// We are still there.
+    Beat(i64),
+    /// There will be no more.
+    End(i64),
+}
+
+/// The state directory, as far as it can be had.
+pub struct Home {
+    dir: PathBuf,
+    group: Option<String>,
+    keep: Duration,
+    keep_size: u64,
+    lock: Option<Lock>,
+    store: Option<Store>,
+    begun: Option<Begun>,
+    waiting: VecDeque<Entry>,
+    /// Entries that found no room in `waiting`.
+    dropped: u64,
+    /// Since when the disk takes nothing (ns since the epoch), and when it is tried again.
+    failing: Option<(i64, Instant)>,
+    /// When old incidents were forgotten last.
+    retained: Option<Instant>,
+}
+
+/// The run of this recorder.
+struct Begun {
+    host: String,
+    boot_id: String,
+    since: i64,
+    /// Since the run before it.
+    gap: Option<Gap>,
+    /// The history knows of it.
+    noted: bool,
+}
+
+impl Home {
+    pub fn new(args: &Record) -> Self {
+        Self {
+            dir: args.state.state_dir.clone(),
+            group: args.group.clone(),
+            keep: args.keep,
+            keep_size: args.keep_size,
+            lock: None,
+            store: None,
+            begun: None,
+            waiting: VecDeque::new(),
+            dropped: 0,
+            failing: None,
+            retained: None,
+        }
+    }
+
+    /// Takes the directory and opens the history, as far as that is not done yet.
+    ///
+    /// # Errors
+    /// Where it is not fit to write to, or the disk does not take it ([`disk`]).
+    pub fn open(&mut self) -> Result<()> {
+        if self.lock.is_none() {
+            dir::prepare(&self.dir, self.group.as_deref())?;
+            self.lock = Some(Lock::take(&self.dir)?);
+        }
+        if self.store.is_none() {
+            // After one that did not end as it was told to, all of the history is looked at.
+            let before = self.lock.as_ref().and_then(|lock| lock.before.as_ref());
+            let check = before.is_none_or(|beat| !beat.stopped);
+            let (store, aside) = Store::open(&self.dir, check)
+                .map_err(|error| explain(error, &dir::history(&self.dir)))?;
+            if let Some(aside) = aside {
+                eprintln!("{}", damaged(&dir::history(&self.dir), &aside));
+            }
+            self.store = Some(store);
+        }
+        Ok(())
+    }
+
+    /// The thread: keeps what comes until the end.
+    pub fn keep(mut self, receiver: &Receiver<Message>) {
+        let mut end = None;
+        while end.is_none() {
+            let patience = if self.waiting.is_empty() { RETENTION } else { AGAIN };
+            match receiver.recv_timeout(patience) {
+                Ok(message) => end = self.take(message),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => end = Some(now()),
+            }
+            while end.is_none()
+                && self.waiting.len() < BATCH
+                && let Ok(message) = receiver.try_recv()
+            {
+                end = self.take(message);
+            }
+            self.flush(end.is_some());
+            self.retain();
+        }
+        self.end(end.unwrap_or_else(now));
+    }
+
+    /// One message; gives the time if it was the last.
+    fn take(&mut self, message: Message) -> Option<i64> {
+        match message {
+            Message::Begin { host, boot_id, since } => {
+                let gap = self.gap(&host, &boot_id, since);
+                self.begun = Some(Begun { host, boot_id, since, gap, noted: false });
+            }
+            Message::Keep(entry) => self.wait(entry),
+            Message::Beat(now) => self.beat(now, false),
+            Message::End(until) => return Some(until),
+        }
+        None
+    }
+
+    fn wait(&mut self, entry: Entry) {
+        if self.waiting.len() == WAITING {
+            self.waiting.pop_front();
+            self.dropped += 1;
+        }
+        self.waiting.push_back(entry);
+    }
+
+    /// When nobody was watching before.
+    fn gap(&self, host: &str, boot_id: &str, since: i64) -> Option<Gap> {
+        let before = self.lock.as_ref().and_then(|lock| lock.before.as_ref());
+        let before = before.filter(|before| before.seen < since)?;
+        Some(Gap {
+            host: host.to_owned(),
+            boot_id: boot_id.to_owned(),
+            since: before.seen,
+            until: since,
+            why: absence(before, boot_id).to_owned(),
+            lost: None,
+        })
+    }
+
+    fn beat(&mut self, seen: i64, stopped: bool) {
+        // What stands there is what the next gap is counted from: not before this run is noted.
+        let begun = self.begun.as_ref().filter(|begun| begun.noted);
+        let (Some(lock), Some(begun)) = (&self.lock, begun) else { return };
+        let Begun { boot_id, since, .. } = begun;
+        let pid = std::process::id();
+        let beat = Beat { pid, boot_id: boot_id.clone(), since: *since, seen, stopped };
+        // A full disk is told of where incidents are kept.
+        let _ = lock.beat(&beat);
+    }
+
+    /// Hands what waits to the disk, unless that has just failed. At the `end` it is tried anyway.
+    fn flush(&mut self, end: bool) {
+        let due = self.failing.is_none_or(|(_, again)| Instant::now() >= again);
+        let new = self.begun.as_ref().is_some_and(|begun| !begun.noted);
+        if !(due || end) || self.waiting.is_empty() && !new {
+            return;
+        }
+        match self.try_flush() {
+            Ok(()) => self.recovered(),
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn try_flush(&mut self) -> Result<()> {
+        self.open()?;
+        let Some(store) = &mut self.store else { return Ok(()) };
+        if let Some(begun) = self.begun.as_mut().filter(|begun| !begun.noted) {
+            let pid = std::process::id();
+            store.begin(&begun.host, &begun.boot_id, pid, begun.since, begun.gap.as_ref())?;
+            begun.noted = true;
+            let since = begun.since;
+            self.beat(since, false);
+        }
+        let Some(store) = &mut self.store else { return Ok(()) };
+        while !self.waiting.is_empty() {
+            let count = self.waiting.len().min(BATCH);
+            store.put(self.waiting.iter().take(count).cloned().map(Ok))?;
+            self.waiting.drain(..count);
+        }
+        Ok(())
+    }
+
+    /// The disk did not take it: says so once, and when it is tried again.
+    pub fn failed(&mut self, error: &anyhow::Error) {
+        let again = Instant::now() + AGAIN;
+        if let Some((_, due)) = &mut self.failing {
+            *due = again;
+            return;
+        }
+        self.failing = Some((now(), again));
+        // SQLite says it twice.
+        let text = match error.downcast_ref::<rusqlite::Error>() {
+            Some(error) => error.to_string(),
+            None => format!("{error:#}"),
+        };
+        eprintln!(
+            "whybus: cannot write to {}: {text}; watching goes on, the last {WAITING} incidents are \
+             kept in memory, and writing is tried again every {} s",
+            self.dir.display(),
+            AGAIN.as_secs()
+        );
+    }
+
+    /// The disk takes things again: says so, and what was lost meanwhile.
+    fn recovered(&mut self) {
+        let Some((since, _)) = self.failing.take() else { return };
+        let lost = std::mem::take(&mut self.dropped);
+        eprintln!("whybus: {} is written to again; {lost} incidents were lost", self.dir.display());
+        if let Some(begun) = self.begun.as_ref().filter(|_| lost != 0) {
+            let gap = Gap {
+                host: begun.host.clone(),
+                boot_id: begun.boot_id.clone(),
+                since,
+                until: now(),
+                why: "incidents, while the disk took nothing and memory was full".to_owned(),
+                lost: Some(lost),
+            };
+            self.wait(Entry::Gap(gap));
+        }
+    }
+
+    /// Forgets what is too old or too much, now and then.
+    fn retain(&mut self) {
+        if self.retained.is_some_and(|at| at.elapsed() < RETENTION) {
+            return;
+        }
+        let Some(store) = &mut self.store else { return };
+        let oldest = now().saturating_sub(i64::try_from(self.keep.as_nanos()).unwrap_or(i64::MAX));
+        match store.retain(oldest, self.keep_size) {
+            // The rest when there is nothing better to do.
+            Ok(true) => {}
+            Ok(false) => self.retained = Some(Instant::now()),
+            Err(_) => self.retained = Some(Instant::now()),
+        }
+    }
+
+    fn end(&mut self, until: i64) {
+        if !self.waiting.is_empty() {
+            eprintln!(
+                "whybus: {} incidents were in memory only and are lost: the disk did not take them",
+                self.waiting.len()
+            );
+        }
+        if let Some(store) = &mut self.store
+            && let Err(error) = store.end(until)
+        {
+            eprintln!("whybus: writing to {}: {error}", self.dir.display());
+        }
+        self.beat(until, true);
+    }
+}
+
+/// Why nobody was watching after the recorder that said this last.
+fn absence(before: &Beat, boot_id: &str) -> &'static str {
+    match (before.stopped, before.boot_id == boot_id) {
+        (true, _) => "the recorder was stopped",
+        (false, false) => "the host was started anew",
+        (false, true) => "the recorder was killed",
+    }
+}
+
+/// Whether it is the disk that does not take it, which may pass.
+pub fn disk(error: &anyhow::Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let kind = |kind| matches!(kind, StorageFull | ReadOnlyFilesystem | QuotaExceeded);
+    error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| kind(error.kind()))
+            || cause.downcast_ref::<Failure>().and_then(failure::Failure::io).is_some_and(kind)
+            || cause.downcast_ref::<rusqlite::Error>().is_some_and(|error| {
+                use rusqlite::ErrorCode::{DiskFull, ReadOnly, SystemIoFailure};
+                matches!(error.sqlite_error_code(), Some(DiskFull | ReadOnly | SystemIoFailure))
+            })
+    })
+}
+
+/// Says which file it is about.
+fn explain(error: anyhow::Error, path: &Path) -> anyhow::Error {
+    if error.downcast_ref::<Failure>().is_some() {
+        return error;
+    }
+    error.context(format!("opening {}", path.display()))
+}
+
+/// Ns since the epoch.
+pub fn now() -> i64 {
+    clock::wall().saturating_add(i64::try_from(clock::now()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_nobody_was_watching() {
+        let beat = |stopped| Beat { pid: 1, boot_id: "a".into(), since: 0, seen: 1, stopped };
+        assert_eq!(absence(&beat(true), "b"), "the recorder was stopped");
+        assert_eq!(absence(&beat(false), "b"), "the host was started anew");
+        assert_eq!(absence(&beat(false), "a"), "the recorder was killed");
+    }
+
+    #[test]
+    fn a_disk_may_recover_and_a_mistake_does_not() {
+        assert!(disk(&std::io::Error::from_raw_os_error(libc::ENOSPC).into()));
+        assert!(disk(&std::io::Error::from_raw_os_error(libc::EROFS).into()));
+        assert!(!disk(&std::io::Error::from_raw_os_error(libc::EACCES).into()));
+        assert!(!disk(&Failure::usage("a newer version")));
+        let rofs = std::io::ErrorKind::ReadOnlyFilesystem;
+        assert!(disk(&Failure::file("cannot make it", rofs)));
+    }
+}

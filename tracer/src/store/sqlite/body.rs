@@ -1,0 +1,61 @@
+//! An incident as it is kept: its JSON, compressed with a dictionary that holds the words of the
+//! contract. Half of it is the names of its fields, which then cost next to nothing. Pure.
+use crate::contract::Incident;
+
+/// On disk: stays what it is. Another dictionary needs another [`FORMAT`].
+const DICTIONARY: &[u8] = include_bytes!("dictionary.json");
+/// The first byte of a body.
+const FORMAT: u8 = 1;
+/// No incident is larger.
+const LARGEST: usize = 4 << 20;
+
+/// The bytes to keep.
+pub fn pack(incident: &Incident) -> Vec<u8> {
+    // Strings, numbers, lists and maps with string keys: that cannot fail.
+    let json = serde_json::to_vec(incident).unwrap_or_default();
+    let mut out = vec![FORMAT];
+    out.extend(lz4_flex::block::compress_prepend_size_with_dict(&json, DICTIONARY));
+    out
+}
+
+/// What was kept; `None` if a later version kept it, or it is damaged.
+pub fn unpack(bytes: &[u8]) -> Option<Incident> {
+    let packed = bytes.strip_prefix(&[FORMAT])?;
+    let size = u32::from_le_bytes(packed.get(..4)?.try_into().ok()?) as usize;
+    if size > LARGEST {
+        return None;
+    }
+    let json = lz4_flex::block::decompress_size_prepended_with_dict(packed, DICTIONARY).ok()?;
+    serde_json::from_slice(&json).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{explain::samples::incident, model::cause::Class};
+
+    #[test]
+    fn what_was_kept_comes_back() {
+        let incident = incident(Class::Sent, 9);
+        let packed = pack(&incident);
+        assert_eq!(unpack(&packed), Some(incident.clone()));
+        let json = serde_json::to_vec(&incident).expect("JSON").len();
+        assert!(packed.len() * 2 < json, "{} of {json} bytes", packed.len());
+    }
+
+    #[test]
+    fn damage_is_no_incident() {
+        let packed = pack(&incident(Class::Sent, 9));
+        for len in 0..packed.len() {
+            assert_eq!(unpack(&packed[..len]), None);
+        }
+        let mut huge = packed.clone();
+        huge[1..5].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert_eq!(unpack(&huge), None);
+        for i in 0..packed.len() {
+            let mut bent = packed.clone();
+            bent[i] ^= 0x55;
+            let _ = unpack(&bent);
+        }
+    }
+}

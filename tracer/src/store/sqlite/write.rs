@@ -1,0 +1,602 @@
+//! The one writer of a history.
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use crate::{
+    contract::{self, Incident, Run, SCHEMA, Time},
+    error::Failure,
+    explain::story,
+    select::query::Kind,
+    store::{
+        sqlite::{
+            body,
+            schema::{self, APPLICATION, VERSION},
+        },
+        state_dir as dir,
+    },
+};
+use anyhow::{Result, anyhow};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, ffi, params};
+
+/// Names kept in memory, so as not to ask for each again.
+const NAMES: usize = 4_096;
+/// Incidents forgotten in one transaction.
+const BATCH: i64 = 1_000;
+
+/// Something to be kept.
+#[derive(Debug, Clone)]
+pub enum Entry {
+    Incident(Box<Incident>),
+    Gap(Gap),
+    /// Of a recorder elsewhere.
+    Run(Run),
+}
+
+/// A time when nobody was watching, or when what was seen was lost. Ns since the epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    pub host: String,
+    pub boot_id: String,
+    pub since: i64,
+    pub until: i64,
+    pub why: String,
+    /// Events or incidents lost, where they could be counted.
+    pub lost: Option<u64>,
+}
+
+impl Gap {
+    /// Calls of a hook that its program was not run for, because it was running already: most would
+    /// not have been worth an event.
+    pub fn calls(hook: &str) -> String {
+        format!("calls of {hook}, few of which matter")
+    }
+
+    /// Whether it may hide something of a story: any time when nobody was watching; of calls that
+    /// nobody looked at, those that tell of ends and, if none was seen, of restarts.
+    pub fn concerns(&self, restarted: bool) -> bool {
+        let hook = |name: &str| self.why.starts_with("calls of ") && self.why.contains(name);
+        let restart = hook("sched_process_exec") || hook("sched_process_fork");
+        let end = hook("taskstats_exit") || hook("sched_process_exit");
+        !self.why.starts_with("calls of ") || end || restart && !restarted
+    }
+
+    /// As the contract has it.
+    pub fn told(self) -> contract::Gap {
+        contract::Gap {
+            schema: SCHEMA,
+            kind: "gap".into(),
+            host: self.host.into(),
+            boot_id: self.boot_id.into(),
+            since: Time(self.since),
+            until: Time(self.until),
+            why: self.why.into(),
+            lost: self.lost,
+        }
+    }
+
+    pub fn of(told: &contract::Gap) -> Self {
+        Self {
+            host: told.host.to_string(),
+            boot_id: told.boot_id.to_string(),
+            since: told.since.0,
+            until: told.until.0,
+            why: told.why.to_string(),
+            lost: told.lost,
+        }
+    }
+}
+
+/// A history that is open for writing.
+pub struct Store {
+    db: Connection,
+    names: HashMap<(i64, Vec<u8>), i64>,
+    /// The row of this run.
+    watch: Option<i64>,
+}
+
+/// Where a history that could not be read was put.
+pub type SetAside = Option<PathBuf>;
+
+/// What is said of that.
+pub fn damaged(history: &Path, aside: &Path) -> String {
+    format!(
+        "whybus: {} was damaged; it is set aside as {}, and a new history begins",
+        history.display(),
+        aside.display()
+    )
+}
+
+impl Store {
+    /// Opens the history in `dir`, making it if there is none. One that is damaged is set aside, never
+    /// deleted, and a new one begun. `check` reads all of it, as is due after a recorder was killed.
+    ///
+    /// # Errors
+    /// Where it is of a newer version, or the disk does not take it.
+    pub fn open(dir: &Path, check: bool) -> Result<(Self, SetAside)> {
+        let path = dir::history(dir);
+        let opened = dir::touch(dir)
+            .map_err(|error| anyhow!(error))
+            .and_then(|()| Self::try_open(&path, check).map_err(|error| anyhow!(error)));
+        match opened {
+            Ok(store) => Ok((store, None)),
+            Err(error) if at_fault(&error) => {
+                let aside = set_aside(&path)?;
+                dir::touch(dir)?;
+                Ok((Self::try_open(&path, false)?, Some(aside)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn try_open(path: &Path, check: bool) -> Result<Self> {
+        let mut db = Connection::open(path)?;
+        db.busy_timeout(Duration::from_secs(5))?;
+        let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let application: i64 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        if version > VERSION {
+            return Err(Failure::usage(format!(
+                "{} is of version {version}, and this whybus knows up to {VERSION}: upgrade whybus, \
+                 or give another directory by --state-dir",
+                path.display()
+            )));
+        }
+        if version != 0 && application != APPLICATION {
+            return Err(Failure::usage(format!(
+                "{} is a database of another program; give another directory by --state-dir",
+                path.display()
+            )));
+        }
+        // Only a new file takes it.
+        db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        db.pragma_update(None, "journal_mode", "WAL")?;
+        db.pragma_update(None, "synchronous", "FULL")?;
+        db.pragma_update(None, "foreign_keys", true)?;
+        // What stays of the -wal file once it has been written back.
+        db.pragma_update(None, "journal_size_limit", 16 << 20)?;
+        // 2 MiB, in KiB: a recorder shall be small.
+        db.pragma_update(None, "cache_size", -2048)?;
+        keep_wal(&db);
+        schema::migrate(&mut db)?;
+        if check {
+            let verdict: String = db.pragma_query_value(None, "quick_check", |row| row.get(0))?;
+            if verdict != "ok" {
+                return Err(anyhow!(Damaged(verdict)));
+            }
+        }
+        Ok(Self { db, names: HashMap::new(), watch: None })
+    }
+
+    /// Takes 8 MiB of memory, for whoever writes much at once.
+    ///
+    /// # Errors
+    /// Where SQLite does not take it.
+    pub fn hurry(&self) -> rusqlite::Result<()> {
+        self.db.pragma_update(None, "cache_size", -8192)
+    }
+
+    /// A recorder begins (ns since the epoch), after a time when nobody was watching.
+    ///
+    /// # Errors
+    /// Where SQLite cannot write.
+    pub fn begin(
+        &mut self,
+        host: &str,
+        boot_id: &str,
+        pid: u32,
+        since: i64,
+        gap: Option<&Gap>,
+    ) -> rusqlite::Result<()> {
+        let transaction = self.db.transaction()?;
+        let boot = boot(&transaction, boot_id, host)?;
+        transaction.execute(
+            "INSERT INTO watch(boot, pid, since) VALUES (?1, ?2, ?3)",
+            params![boot, pid, since],
+        )?;
+        let watch = transaction.last_insert_rowid();
+        if let Some(gap) = gap {
+            put_gap(&transaction, gap)?;
+        }
+        transaction.commit()?;
+        self.watch = Some(watch);
+        Ok(())
+    }
+
+    /// The recorder ends as it was told to.
+    ///
+    /// # Errors
+    /// Where SQLite cannot write.
+    pub fn end(&mut self, until: i64) -> rusqlite::Result<()> {
+        self.db.execute("UPDATE watch SET until = ?1 WHERE id = ?2", params![until, self.watch])?;
+        Ok(())
+    }
+
+    /// Keeps all of them, in one transaction, or, on an error, none; gives how many there were.
+    ///
+    /// # Errors
+    /// Where SQLite cannot write, or an entry could not be had.
+    pub fn put(&mut self, entries: impl IntoIterator<Item = Result<Entry>>) -> Result<usize> {
+        let Self { db, names, .. } = self;
+        if names.len() > NAMES {
+            names.clear();
+        }
+        let transaction = db.transaction()?;
+        let mut count = 0;
+        let done = entries.into_iter().try_for_each(|entry| -> Result<()> {
+            match entry? {
+                Entry::Incident(incident) => put_incident(&transaction, names, &incident)?,
+                Entry::Gap(gap) => put_gap(&transaction, &gap)?,
+                Entry::Run(run) => put_run(&transaction, &run)?,
+            }
+            count += 1;
+            Ok(())
+        });
+        let done = done.and_then(|()| Ok(transaction.commit()?));
+        if done.is_err() {
+            // Names that were taken back.
+            names.clear();
+        }
+        done.map(|()| count)
+    }
+
+    /// Bytes in use.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn size(&self) -> rusqlite::Result<u64> {
+        let pragma =
+            |name: &str| self.db.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
+        let used = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
+        Ok(used * pragma("page_size")?)
+    }
+
+    /// Forgets what is older than `oldest` (ns since the epoch), and the oldest while more than
+    /// `largest` bytes are in use. A bounded piece at a time: true if there is more to do.
+    ///
+    /// # Errors
+    /// Where SQLite cannot write.
+    pub fn retain(&mut self, oldest: i64, largest: u64) -> rusqlite::Result<bool> {
+        let until: Option<i64> = if self.size()? > largest {
+            self.db
+                .query_row(
+                    "SELECT time FROM incident ORDER BY time LIMIT 1 OFFSET ?1",
+                    [BATCH - 1],
+                    |row| row.get(0),
+                )
+                .optional()?
+        } else {
+            None
+        };
+        let before = until.map_or(oldest, |until| until.saturating_add(1).max(oldest));
+        let transaction = self.db.transaction()?;
+        let names = forgotten(&transaction, before)?;
+        let gone = transaction.execute(
+            "DELETE FROM incident WHERE seq IN
+                 (SELECT seq FROM incident WHERE time < ?1 ORDER BY time LIMIT ?2)",
+            params![before, BATCH],
+        )?;
+        if gone != 0 {
+            transaction.execute("DELETE FROM gap WHERE until < ?1", [before])?;
+            drop_names(&transaction, &names)?;
+            self.names.clear();
+        }
+        transaction.commit()?;
+        if gone != 0 {
+            self.db.execute_batch("PRAGMA incremental_vacuum")?;
+        }
+        Ok(gone as i64 == BATCH)
+    }
+}
+
+/// A check that failed.
+#[derive(Debug)]
+struct Damaged(String);
+
+impl std::fmt::Display for Damaged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Damaged {}
+
+/// Whether the file itself is at fault.
+fn at_fault(error: &anyhow::Error) -> bool {
+    let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+    error.is::<Damaged>()
+        || matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
+/// Renames a history with the files beside it.
+fn set_aside(path: &Path) -> Result<PathBuf> {
+    let named = |number: u32| path.with_extension(format!("damaged-{number}"));
+    let free = (1..).map(named).find(|path| !path.exists());
+    let aside = free.unwrap_or_else(|| named(0));
+    for suffix in ["", "-wal", "-shm"] {
+        let beside = |path: &Path| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        match fs::rename(beside(path), beside(&aside)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(aside)
+}
+
+/// Leaves the -wal and -shm files where they are when we close: without them, whoever may not write
+/// to the directory cannot read a history in WAL mode.
+fn keep_wal(db: &Connection) {
+    let mut on: std::ffi::c_int = 1;
+    // SAFETY: an open connection, its main database, and an int as this control takes it.
+    unsafe {
+        ffi::sqlite3_file_control(
+            db.handle(),
+            c"main".as_ptr(),
+            ffi::SQLITE_FCNTL_PERSIST_WAL,
+            (&raw mut on).cast(),
+        );
+    }
+}
+
+fn boot(db: &Transaction<'_>, boot_id: &str, host: &str) -> rusqlite::Result<i64> {
+    db.prepare_cached("INSERT OR IGNORE INTO boot(boot_id, host) VALUES (?1, ?2)")?
+        .execute([boot_id, host])?;
+    db.prepare_cached("SELECT id FROM boot WHERE boot_id = ?1 AND host = ?2")?
+        .query_row([boot_id, host], |row| row.get(0))
+}
+
+type Names = HashMap<(i64, Vec<u8>), i64>;
+
+/// The number of a name.
+fn name(db: &Transaction<'_>, names: &mut Names, kind: Kind, text: &[u8]) -> rusqlite::Result<i64> {
+    let key = (kind as i64, text.to_vec());
+    if let Some(id) = names.get(&key) {
+        return Ok(*id);
+    }
+    db.prepare_cached("INSERT OR IGNORE INTO name(kind, text) VALUES (?1, ?2)")?
+        .execute(params![key.0, key.1])?;
+    let id = db
+        .prepare_cached("SELECT id FROM name WHERE kind = ?1 AND text = ?2")?
+        .query_row(params![key.0, key.1], |row| row.get(0))?;
+    names.insert(key, id);
+    Ok(id)
+}
+
+fn put_incident(
+    db: &Transaction<'_>,
+    names: &mut Names,
+    incident: &Incident,
+) -> rusqlite::Result<()> {
+    let boot = boot(db, &incident.boot_id, &incident.host)?;
+    let mut number =
+        |kind: Kind, text: Option<&[u8]>| text.map(|text| name(db, names, kind, text)).transpose();
+    let victim = &incident.victim;
+    let culprit = incident.cause.culprit.as_ref();
+    let path = incident.file.as_ref().and_then(|file| file.path.as_ref());
+    let comm = number(Kind::Comm, Some(&victim.comm.0))?;
+    let cgroup = number(Kind::Cgroup, victim.cgroup.as_ref().map(|text| &text.0[..]))?;
+    let path = number(Kind::Path, path.map(|text| &text.0[..]))?;
+    let by_comm = number(Kind::Comm, culprit.map(|culprit| &culprit.comm.0[..]))?;
+    let class = number(Kind::Class, Some(incident.cause.class.name().as_bytes()))?;
+    db.prepare_cached(
+        "INSERT INTO incident(id, time, boot, boot_ns, pid, uid, comm, cgroup, path, by_pid, by_comm,
+             class, status, times, restart_ns, story, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+         ON CONFLICT(id) DO UPDATE SET
+             cgroup = excluded.cgroup, status = excluded.status, times = excluded.times,
+             restart_ns = excluded.restart_ns, story = excluded.story, body = excluded.body",
+    )?
+    .execute(params![
+        key(&incident.id),
+        incident.time.0,
+        boot,
+        incident.boot_ns as i64,
+        victim.pid,
+        victim.uid,
+        comm,
+        cgroup,
+        path,
+        culprit.map(|culprit| culprit.pid),
+        by_comm,
+        class,
+        incident.status(),
+        incident.times() as i64,
+        incident.restart.as_ref().map(|restart| restart.after_ns as i64),
+        story::key(incident) as i64,
+        body::pack(incident),
+    ])?;
+    Ok(())
+}
+
+fn put_gap(db: &Transaction<'_>, gap: &Gap) -> rusqlite::Result<()> {
+    let boot = boot(db, &gap.boot_id, &gap.host)?;
+    db.prepare_cached(
+        "INSERT OR IGNORE INTO gap(boot, since, until, why, lost) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![
+        boot,
+        // The clock may have been set back meanwhile.
+        gap.since.min(gap.until),
+        gap.since.max(gap.until),
+        gap.why,
+        gap.lost.map(|lost| lost as i64)
+    ])?;
+    Ok(())
+}
+
+fn put_run(db: &Transaction<'_>, run: &Run) -> rusqlite::Result<()> {
+    let boot = boot(db, &run.boot_id, &run.host)?;
+    db.execute(
+        "INSERT INTO watch(boot, pid, since, until) SELECT ?1, ?2, ?3, ?4
+         WHERE NOT EXISTS (SELECT 1 FROM watch WHERE boot = ?1 AND pid = ?2 AND since = ?3)",
+        params![boot, run.pid, run.since.0, run.until.map(|until| until.0)],
+    )?;
+    Ok(())
+}
+
+/// The bytes of a UUID, its last 6 first; of anything else its hash, so that no incident is refused
+/// for its name.
+pub fn key(id: &str) -> Vec<u8> {
+    let digits: Vec<u8> = id.bytes().filter(|b| *b != b'-').collect();
+    let pairs = digits.chunks(2).map(|pair| {
+        std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok())
+    });
+    let bytes: Option<Vec<u8>> = pairs.collect();
+    match bytes.filter(|bytes| bytes.len() == 16) {
+        Some(mut bytes) => {
+            bytes.rotate_right(6);
+            bytes
+        }
+        None => {
+            let hash = story::hash(&[id.as_bytes()]);
+            [hash.to_be_bytes(), hash.rotate_left(32).to_be_bytes()].concat()
+        }
+    }
+}
+
+/// Names that incidents before `before` use, each with its column.
+fn forgotten(db: &Transaction<'_>, before: i64) -> rusqlite::Result<Vec<i64>> {
+    let mut names = Vec::new();
+    for column in ["comm", "cgroup", "path", "by_comm", "class"] {
+        let mut statement = db.prepare_cached(&format!(
+            "SELECT DISTINCT {column} FROM
+                 (SELECT {column} FROM incident WHERE time < ?1 ORDER BY time LIMIT ?2)
+             WHERE {column} IS NOT NULL"
+        ))?;
+        let found = statement.query_map(params![before, BATCH], |row| row.get(0))?;
+        for name in found {
+            names.push(name?);
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
+}
+
+/// Drops those names that nobody uses any more.
+fn drop_names(db: &Transaction<'_>, names: &[i64]) -> rusqlite::Result<()> {
+    let mut statement = db.prepare_cached(
+        "DELETE FROM name WHERE id = ?1
+             AND NOT EXISTS (SELECT 1 FROM incident WHERE comm = ?1)
+             AND NOT EXISTS (SELECT 1 FROM incident WHERE cgroup = ?1)
+             AND NOT EXISTS (SELECT 1 FROM incident WHERE path = ?1)
+             AND NOT EXISTS (SELECT 1 FROM incident WHERE by_comm = ?1)
+             AND NOT EXISTS (SELECT 1 FROM incident WHERE class = ?1)",
+    )?;
+    names.iter().try_for_each(|name| statement.execute([name]).map(drop))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        explain::samples::incident, model::cause::Class, select::query::Query,
+        store::sqlite::read::Reader,
+    };
+
+    const DAY: i64 = 86_400_000_000_000;
+
+    struct Dir(PathBuf);
+
+    impl Dir {
+        fn new(name: &str) -> Self {
+            let dir = std::env::temp_dir().join(format!("whybus-{name}-{}", std::process::id()));
+            let _ = fs::remove_dir_all(&dir);
+            dir::prepare(&dir, None).expect("a directory");
+            Self(dir)
+        }
+    }
+
+    impl Drop for Dir {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// The `n`-th death of geo-api, a second after the one before.
+    fn nth(n: i64) -> Incident {
+        let mut incident = incident(Class::Sent, 9);
+        incident.id = format!("019aa4d2-6f31-7abc-8def-{n:012x}").into();
+        incident.time.0 += n * 1_000_000_000;
+        incident.boot_ns += n as u64 * 1_000_000_000;
+        incident.victim.pid = 100 + n as u32;
+        incident
+    }
+
+    fn put(store: &mut Store, incidents: impl IntoIterator<Item = Incident>) {
+        let entries = incidents.into_iter().map(|i| Ok(Entry::Incident(Box::new(i))));
+        store.put(entries).expect("room");
+    }
+
+    #[test]
+    fn the_oldest_go_first_and_their_names_with_them() {
+        let dir = Dir::new("retention");
+        let (mut store, _) = Store::open(&dir.0, true).expect("a new one");
+        let old = |n| {
+            let mut incident = nth(n);
+            incident.time.0 -= 10 * DAY;
+            incident.victim.comm.0 = b"gone".to_vec();
+            incident
+        };
+        put(&mut store, (0..1500).map(old).chain((2000..2100).map(nth)));
+        let oldest = nth(0).time.0 - DAY;
+        // A bounded piece at a time.
+        assert!(store.retain(oldest, u64::MAX).expect("room"));
+        assert!(!store.retain(oldest, u64::MAX).expect("room"));
+        let reader = Reader::open(&dir.0).expect("readable");
+        assert_eq!(reader.select(&Query::default(), 0).expect("readable").len(), 100);
+        let names = reader.names(Kind::Comm).expect("readable");
+        assert!(names.values().all(|name| name != b"gone"), "{names:?}");
+        // By size the oldest thousand at a time.
+        put(&mut store, (3000..5000).map(nth));
+        assert!(store.retain(i64::MIN, 1).expect("room"));
+        let left = reader.select(&Query::default(), 0).expect("readable");
+        assert_eq!(left.len(), 1100);
+        assert_eq!(left[0].victim.pid, nth(4999).victim.pid);
+    }
+
+    #[test]
+    fn what_is_learnt_later_replaces_what_was_known() {
+        let dir = Dir::new("update");
+        let (mut store, _) = Store::open(&dir.0, true).expect("a new one");
+        let mut first = nth(1);
+        first.exit = None;
+        put(&mut store, [first, nth(1)]);
+        let reader = Reader::open(&dir.0).expect("readable");
+        assert_eq!(reader.select(&Query::default(), 0).expect("readable"), [nth(1)]);
+    }
+
+    #[test]
+    fn a_failed_transaction_keeps_nothing() {
+        let dir = Dir::new("rollback");
+        let (mut store, _) = Store::open(&dir.0, true).expect("a new one");
+        let entries = [Ok(Entry::Incident(Box::new(nth(1)))), Err(anyhow!("no more to be had"))];
+        assert!(store.put(entries).is_err());
+        let reader = Reader::open(&dir.0).expect("readable");
+        assert!(!reader.any().expect("readable"));
+        // And names that were taken back are given again.
+        put(&mut store, [nth(1)]);
+        assert_eq!(reader.select(&Query::default(), 0).expect("readable"), [nth(1)]);
+    }
+
+    #[test]
+    fn the_kernels_clock_orders_a_story() {
+        let dir = Dir::new("clock");
+        let (mut store, _) = Store::open(&dir.0, true).expect("a new one");
+        let mut last = nth(2);
+        last.time.0 -= DAY;
+        put(&mut store, [nth(1), last.clone()]);
+        let reader = Reader::open(&dir.0).expect("readable");
+        let key = story::key(&last);
+        assert_eq!(reader.last(&Query::default(), key).expect("readable"), Some(last.clone()));
+        let (deaths, count) = reader.story(key, &Query::default(), 10).expect("readable");
+        let times: Vec<i64> = deaths.iter().map(|death| death.time).collect();
+        assert_eq!((times, count), (vec![nth(1).time.0, last.time.0], 2));
+    }
+}

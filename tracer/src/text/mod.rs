@@ -1,0 +1,3 @@
+//! Text from untrusted bytes, and numbers for people.
+pub mod escape;
+pub mod format;

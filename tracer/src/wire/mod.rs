@@ -1,0 +1,3 @@
+//! Bytes: events as the ring buffers give them, and the saved stream.
+pub mod decode;
+pub mod stream;
