@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     model::{
-        process::{self, Exits},
+        process::{self, ExitFilter},
         signal_name as signals,
     },
     store::state_dir::STATE_DIR,
@@ -123,7 +123,7 @@ pub struct Deaths {
     /// second, are the main process of a service or container, or fail again and again under the
     /// same parent; or `all` [default: none for `trace`, lasting for `record`]
     #[arg(long, value_name = "WHICH", value_parser = exits)]
-    pub exits: Option<Exits>,
+    pub exits: Option<ExitFilter>,
 }
 
 /// One item of `--signals`.
@@ -132,10 +132,10 @@ pub struct Signals(Vec<i32>);
 
 impl Deaths {
     /// What was asked for, or else `default`.
-    pub fn wanted(&self, default: process::Deaths) -> process::Deaths {
+    pub fn wanted(&self, default: process::ExitScope) -> process::ExitScope {
         let named: Vec<i32> = self.signals.iter().flat_map(|item| item.0.clone()).collect();
         let signals = if self.signals.is_empty() { default.signals } else { signals::mask(&named) };
-        process::Deaths {
+        process::ExitScope {
             // Bus errors are told anyway, and as more than a death.
             signals: signals & !signals::mask(&[signals::SIGBUS]),
             exits: self.exits.unwrap_or(default.exits),
@@ -151,8 +151,8 @@ fn signals_of(text: &str) -> Result<Signals, String> {
     }))
 }
 
-fn exits(text: &str) -> Result<Exits, String> {
-    Exits::parse(text).ok_or_else(|| "use none, lasting or all".to_owned())
+fn exits(text: &str) -> Result<ExitFilter, String> {
+    ExitFilter::parse(text).ok_or_else(|| "use none, lasting or all".to_owned())
 }
 
 #[derive(Args)]
@@ -436,7 +436,7 @@ mod tests {
 
     #[test]
     fn deaths_by_name() {
-        let none = process::Deaths::default();
+        let none = process::ExitScope::default();
         let of = |text: &str| Cli::try_parse_from(["whybus", "trace", "--signals", text]);
         let mask = |text: &str| match of(text) {
             Ok(Cli { verb: Verb::Trace(trace) }) => Some(trace.deaths.wanted(none).signals),

@@ -7,7 +7,7 @@ use tracer_common::globals::task;
 
 use crate::{
     cli::{Doctor, Format},
-    model::{cause::Class, process::Deaths},
+    model::{cause::CauseKind, process::ExitScope},
     probe::{kernel as facts, plan::Probe},
     sink::stdout::put,
     text::escape::escape,
@@ -17,9 +17,9 @@ use crate::{
 /// How many causes can be told with these hooks, and which cannot.
 fn causes(attached: &[&Probe]) -> (usize, Vec<&'static str>) {
     let hooked = |name: &str| attached.iter().any(|probe| probe.hook.name() == name);
-    let (told, blind): (Vec<Class>, Vec<Class>) =
-        Class::NAMED.iter().partition(|class| class.hooks().iter().any(|name| hooked(name)));
-    (told.len(), blind.into_iter().map(Class::name).collect())
+    let (told, blind): (Vec<CauseKind>, Vec<CauseKind>) =
+        CauseKind::NAMED.iter().partition(|class| class.hooks().iter().any(|name| hooked(name)));
+    (told.len(), blind.into_iter().map(CauseKind::name).collect())
 }
 
 /// Attaches everything for a moment and says how that went.
@@ -27,7 +27,7 @@ fn causes(attached: &[&Probe]) -> (usize, Vec<&'static str>) {
 /// # Errors
 /// As [`pipeline::arm`].
 pub fn run(args: &Doctor) -> Result<ExitCode> {
-    let (facts, armed) = pipeline::arm(Deaths::default(), true, 0)?;
+    let (facts, armed) = pipeline::arm(ExitScope::default(), true, 0)?;
     let lockdown = facts::lockdown();
     let hooks: Vec<String> = armed.attached.iter().map(|probe| probe.hook.to_string()).collect();
     let (told, blind) = causes(&armed.attached);

@@ -7,11 +7,11 @@ use crate::{
     cli::Record,
     host::{memory, privilege},
     model::{
-        process::{Deaths, Exits},
+        process::{ExitFilter, ExitScope},
         signal_name::{RECORDED, mask},
     },
-    sink::history::Recorder,
-    watch::{live as pipeline, live::Wanted},
+    sink::history::HistorySink,
+    watch::{live as pipeline, live::WatchOptions},
 };
 
 /// # Errors
@@ -19,8 +19,8 @@ use crate::{
 pub fn run(args: &Record) -> Result<ExitCode> {
     privilege::check()?;
     memory::small_pages();
-    let default = Deaths { signals: mask(&RECORDED), exits: Exits::Lasting };
-    let wanted = Wanted {
+    let default = ExitScope { signals: mask(&RECORDED), exits: ExitFilter::Lasting };
+    let wanted = WatchOptions {
         filter: &args.filter,
         deaths: args.deaths.wanted(default),
         restarts: true,
@@ -30,5 +30,5 @@ pub fn run(args: &Record) -> Result<ExitCode> {
         fail_every: 0,
         command: &[],
     };
-    pipeline::watch(&wanted, &mut Recorder::start(args)?)
+    pipeline::watch(&wanted, &mut HistorySink::start(args)?)
 }

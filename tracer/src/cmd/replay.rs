@@ -8,7 +8,7 @@ use crate::{
     correlate::engine::{Engine, Update},
     error::Failure,
     model::input::Event,
-    sink::{Outlet as _, stdout::Writer},
+    sink::{Sink as _, stdout::StdoutSink},
     wire::stream,
 };
 
@@ -24,10 +24,10 @@ pub fn run(args: &Replay) -> Result<ExitCode> {
         .map_err(|error| Failure::usage(format!("cannot read {name}: {error}")))?;
     let (host, records) = stream::open(BufReader::new(file))
         .map_err(|error| Failure::usage(format!("{name}: {error:#}")))?;
-    let mut writer = Writer::new(&args.output);
+    let mut writer = StdoutSink::new(&args.output);
     writer.watching(&host)?;
     let mut engine = Engine::new(host.clone());
-    let tell = |writer: &mut Writer, updates: Vec<Update>| -> Result<()> {
+    let tell = |writer: &mut StdoutSink, updates: Vec<Update>| -> Result<()> {
         for update in updates {
             if args.filter.passes(&update) {
                 writer.update(&update, &host)?;

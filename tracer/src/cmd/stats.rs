@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     cli::{Format, Stats},
     cmd::list,
-    contract::{SCHEMA, Text, Time},
+    contract::{SCHEMA, Time, Untrusted},
     error::Failure,
     model::cgroup::{container, unit},
     render::{human::Style, json::bytes},
@@ -21,7 +21,7 @@ use crate::{
 type Table = (&'static str, Column, fn(&[u8]) -> Option<&[u8]>);
 
 const TABLES: [Table; 6] = [
-    ("cause", Column::Class, |name| Some(name)),
+    ("cause", Column::CauseKind, |name| Some(name)),
     ("file", Column::Path, |name| Some(name)),
     ("culprit", Column::ByComm, |name| Some(name)),
     ("victim", Column::Comm, |name| Some(name)),
@@ -138,7 +138,7 @@ fn as_json(tables: &[(&str, Vec<Counted>)], times: &[Counted], seconds: i64) -> 
     let mut out = Vec::new();
     for (name, rows) in tables {
         for row in rows {
-            out.extend(bytes(&line(name, json!(Text(row.name.clone())), row)));
+            out.extend(bytes(&line(name, json!(Untrusted(row.name.clone())), row)));
         }
     }
     for row in times {

@@ -5,18 +5,18 @@ use anyhow::Result;
 
 use crate::{
     cli::Trace,
-    model::process::{Deaths, Exits},
-    sink::stdout::Writer,
-    watch::{live as pipeline, live::Wanted},
+    model::process::{ExitFilter, ExitScope},
+    sink::stdout::StdoutSink,
+    watch::{live as pipeline, live::WatchOptions},
 };
 
 /// # Errors
 /// As [`pipeline::watch`].
 pub fn run(args: &Trace) -> Result<ExitCode> {
-    let deaths = args.deaths.wanted(Deaths::default());
-    let wanted = Wanted {
+    let deaths = args.deaths.wanted(ExitScope::default());
+    let wanted = WatchOptions {
         filter: &args.filter,
-        restarts: deaths.signals != 0 || deaths.exits != Exits::None,
+        restarts: deaths.signals != 0 || deaths.exits != ExitFilter::None,
         deaths,
         duration: args.duration,
         count: args.count,
@@ -24,5 +24,5 @@ pub fn run(args: &Trace) -> Result<ExitCode> {
         fail_every: args.fail_every,
         command: &args.command,
     };
-    pipeline::watch(&wanted, &mut Writer::new(&args.output))
+    pipeline::watch(&wanted, &mut StdoutSink::new(&args.output))
 }

@@ -9,7 +9,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap as _};
 
 use crate::{
-    model::cause::{Class, Confidence, Outcome},
+    model::cause::{CauseKind, Confidence, Outcome},
     text::{
         escape::{escape, inert},
         format,
@@ -20,9 +20,9 @@ pub const SCHEMA: u32 = 1;
 
 /// Bytes of unknown origin: as text, or where they are no UTF-8 both as readable text and in base64.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Text(pub Vec<u8>);
+pub struct Untrusted(pub Vec<u8>);
 
-impl Serialize for Text {
+impl Serialize for Untrusted {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match std::str::from_utf8(&self.0) {
             Ok(text) => serializer.serialize_str(text),
@@ -36,7 +36,7 @@ impl Serialize for Text {
     }
 }
 
-impl<'de> Deserialize<'de> for Text {
+impl<'de> Deserialize<'de> for Untrusted {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
@@ -57,9 +57,9 @@ impl<'de> Deserialize<'de> for Text {
 /// anything: what could move a cursor is escaped as it is read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
-pub struct Words(String);
+pub struct Label(String);
 
-impl std::ops::Deref for Words {
+impl std::ops::Deref for Label {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -67,37 +67,37 @@ impl std::ops::Deref for Words {
     }
 }
 
-impl std::fmt::Display for Words {
+impl std::fmt::Display for Label {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl From<&str> for Words {
+impl From<&str> for Label {
     fn from(text: &str) -> Self {
         Self(text.to_owned())
     }
 }
 
-impl From<String> for Words {
+impl From<String> for Label {
     fn from(text: String) -> Self {
         Self(text)
     }
 }
 
-impl PartialEq<str> for Words {
+impl PartialEq<str> for Label {
     fn eq(&self, other: &str) -> bool {
         self.0 == other
     }
 }
 
-impl PartialEq<&str> for Words {
+impl PartialEq<&str> for Label {
     fn eq(&self, other: &&str) -> bool {
         self.0 == *other
     }
 }
 
-impl<'de> Deserialize<'de> for Words {
+impl<'de> Deserialize<'de> for Label {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Ok(Self(match inert(&text) {
@@ -168,7 +168,7 @@ macro_rules! named {
         }
     };
 }
-named!(Class, Class::NAMED, Class::Unknown);
+named!(CauseKind, CauseKind::NAMED, CauseKind::Unknown);
 named!(Confidence, [Confidence::Proven, Confidence::Likely], Confidence::Unknown);
 named!(
     Outcome,
@@ -181,9 +181,9 @@ named!(
 pub struct Incident {
     pub schema: u32,
     /// `incident` when it is told first, `update` when it is known better.
-    pub kind: Words,
+    pub kind: Label,
     /// Unique across hosts and boots (a UUID of version 7), the same in every update.
-    pub id: Words,
+    pub id: Label,
     /// Counts from 1 within a watch.
     pub number: u64,
     /// Of the first fault or signal, or of the exit where there was none.
@@ -193,8 +193,8 @@ pub struct Incident {
     /// `time` in ns since boot (CLOCK_BOOTTIME): the order within a boot, whatever the clock does.
     #[serde(default)]
     pub boot_ns: u64,
-    pub host: Words,
-    pub boot_id: Words,
+    pub host: Label,
+    pub boot_id: Label,
     pub victim: Process,
     pub fault: Option<Fault>,
     pub file: Option<File>,
@@ -204,7 +204,7 @@ pub struct Incident {
     pub exit: Option<Exit>,
     pub restart: Option<Restart>,
     pub stack: Option<Stack>,
-    pub advice: Words,
+    pub advice: Label,
     pub complete: bool,
     /// Events lost that may concern it.
     pub lost: u64,
@@ -223,41 +223,41 @@ pub struct Process {
     pub ns_pid: Option<u32>,
     pub ppid: Option<u32>,
     pub start_time: Option<Time>,
-    pub comm: Text,
-    pub exe: Option<Text>,
-    pub cmdline: Option<Vec<Text>>,
+    pub comm: Untrusted,
+    pub exe: Option<Untrusted>,
+    pub cmdline: Option<Vec<Untrusted>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cmdline_why: Option<Words>,
+    pub cmdline_why: Option<Label>,
     pub uid: u32,
-    pub cgroup: Option<Text>,
+    pub cgroup: Option<Untrusted>,
     pub container: Option<Container>,
-    pub unit: Option<Text>,
+    pub unit: Option<Untrusted>,
     pub cgroup_id: Option<u64>,
     /// Nearest first.
     #[serde(default)]
     pub ancestors: Vec<Ancestor>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub thread_comm: Option<Text>,
+    pub thread_comm: Option<Untrusted>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tid: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Container {
-    pub id: Words,
-    pub runtime: Option<Words>,
+    pub id: Label,
+    pub runtime: Option<Label>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ancestor {
     pub pid: u32,
-    pub comm: Text,
+    pub comm: Untrusted,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fault {
-    pub access: Option<Words>,
-    pub mode: Words,
+    pub access: Option<Label>,
+    pub mode: Label,
     pub address: Hex,
     pub address_exact: bool,
     pub ip: Option<Hex>,
@@ -265,8 +265,8 @@ pub struct Fault {
     /// `vm_fault.pgoff`, in pages.
     pub pgoff: u64,
     /// Name of a mapping without a file: `[vvar]`.
-    pub mapping: Option<Text>,
-    pub handler: Words,
+    pub mapping: Option<Untrusted>,
+    pub handler: Label,
     pub read_errno: Option<i32>,
     pub owner_pid: Option<u32>,
     pub count: u64,
@@ -275,11 +275,11 @@ pub struct Fault {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct File {
-    pub path: Option<Text>,
-    pub dev: Words,
+    pub path: Option<Untrusted>,
+    pub dev: Label,
     pub inode: u64,
     pub generation: u32,
-    pub fstype: Option<Text>,
+    pub fstype: Option<Untrusted>,
     /// `i_size` at the fault.
     pub size: u64,
     pub nlink: u32,
@@ -287,10 +287,10 @@ pub struct File {
     pub mount: Option<Mount>,
     pub mapping: Mapping,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path_why: Option<Words>,
+    pub path_why: Option<Label>,
     /// The victim lives in another mount namespace: what we see the file as.
     #[serde(default, with = "told", skip_serializing_if = "Option::is_none")]
-    pub host_path: Option<Option<Text>>,
+    pub host_path: Option<Option<Untrusted>>,
 }
 
 /// Null is told apart from absence.
@@ -313,8 +313,8 @@ mod told {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mount {
-    pub point: Text,
-    pub source: Option<Text>,
+    pub point: Untrusted,
+    pub source: Option<Untrusted>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -326,11 +326,11 @@ pub struct Mapping {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cause {
-    pub class: Class,
+    pub class: CauseKind,
     pub confidence: Confidence,
     /// One sentence, of numbers and our own words only.
-    pub summary: Words,
-    pub how: Option<Words>,
+    pub summary: Label,
+    pub how: Option<Label>,
     pub old_size: Option<u64>,
     pub new_size: Option<u64>,
     /// Of the act.
@@ -338,14 +338,14 @@ pub struct Cause {
     /// From the act to the fault.
     pub before_ns: Option<u64>,
     /// What the culprit called the file.
-    pub path: Option<Text>,
+    pub path: Option<Untrusted>,
     /// Whether anybody mapped the file at the act.
     pub mapped: Option<bool>,
     pub culprit: Option<Process>,
     /// What /proc said is mapped at the address, where no fault was told.
-    pub mapping: Option<Text>,
+    pub mapping: Option<Untrusted>,
     /// Id of the early warning.
-    pub truncation: Option<Words>,
+    pub truncation: Option<Label>,
     pub at_risk: Option<Vec<Mapper>>,
     #[serde(default)]
     pub others: Vec<Other>,
@@ -356,7 +356,7 @@ pub struct Cause {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
-    pub cgroup: Text,
+    pub cgroup: Untrusted,
     pub limit: u64,
 }
 
@@ -364,15 +364,15 @@ pub struct Memory {
 pub struct Mapper {
     pub pid: u32,
     pub start_time: Time,
-    pub comm: Text,
+    pub comm: Untrusted,
 }
 
 /// A shrink that did not remove the page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Other {
     pub pid: u32,
-    pub comm: Text,
-    pub how: Words,
+    pub comm: Untrusted,
+    pub how: Label,
     pub old_size: u64,
     pub new_size: u64,
     pub time: Time,
@@ -381,11 +381,11 @@ pub struct Other {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Signal {
     pub number: i32,
-    pub name: Words,
+    pub name: Label,
     pub code: i32,
-    pub code_name: Option<Words>,
+    pub code_name: Option<Label>,
     pub address: Option<Hex>,
-    pub disposition: Option<Words>,
+    pub disposition: Option<Label>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -420,10 +420,10 @@ pub struct Stack {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Frame {
     pub ip: Hex,
-    pub symbol: Option<Text>,
+    pub symbol: Option<Untrusted>,
     /// Bytes from the symbol's start.
     pub symbol_offset: Option<u64>,
-    pub module: Option<Text>,
+    pub module: Option<Untrusted>,
     /// Of the instruction in the module's file.
     pub module_offset: Option<u64>,
 }
@@ -450,12 +450,12 @@ impl Incident {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Gap {
     pub schema: u32,
-    pub kind: Words,
-    pub host: Words,
-    pub boot_id: Words,
+    pub kind: Label,
+    pub host: Label,
+    pub boot_id: Label,
     pub since: Time,
     pub until: Time,
-    pub why: Words,
+    pub why: Label,
     /// Events or incidents lost, where they could be counted.
     pub lost: Option<u64>,
 }
@@ -464,9 +464,9 @@ pub struct Gap {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     pub schema: u32,
-    pub kind: Words,
-    pub host: Words,
-    pub boot_id: Words,
+    pub kind: Label,
+    pub host: Label,
+    pub boot_id: Label,
     pub pid: u32,
     pub since: Time,
     /// Null while it runs, and if it never got to say so.

@@ -2,13 +2,13 @@
 use std::collections::{HashMap, VecDeque};
 
 /// A map of bounded size that forgets what was inserted first.
-pub struct Recent<K, V> {
+pub struct BoundedMap<K, V> {
     map: HashMap<K, V>,
     order: VecDeque<K>,
     most: usize,
 }
 
-impl<K: std::hash::Hash + Eq + Copy, V> Recent<K, V> {
+impl<K: std::hash::Hash + Eq + Copy, V> BoundedMap<K, V> {
     pub fn new(most: usize) -> Self {
         Self { map: HashMap::new(), order: VecDeque::new(), most }
     }
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn what_came_first_goes_first() {
-        let mut recent = Recent::new(2);
+        let mut recent = BoundedMap::new(2);
         for key in 1..=3 {
             recent.insert(key, key);
         }

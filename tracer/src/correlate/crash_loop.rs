@@ -1,8 +1,8 @@
 //! Which plain exits are worth telling. Shells, and what they run, fail all day; services do not.
 //! Pure.
 use crate::{
-    correlate::bounded::Recent,
-    model::{Bytes, process::Death, task::ProcessId},
+    correlate::bounded::BoundedMap,
+    model::{Bytes, process::ProcessExit, task::ProcessId},
 };
 
 /// A process that lived as long is no helper of a script. Ns.
@@ -17,15 +17,15 @@ const TOLD: usize = 10;
 const LOOPS: usize = 256;
 
 /// What fails, by parent and name.
-pub struct Failing {
-    loops: Recent<(ProcessId, u64), Loop>,
+pub struct CrashLoops {
+    loops: BoundedMap<(ProcessId, u64), Loop>,
 }
 
 #[derive(Default)]
 struct Loop {
     comm: Bytes,
     /// Too few yet to be told.
-    kept: Vec<Death>,
+    kept: Vec<ProcessExit>,
     told: usize,
     /// When one was told last, or failed.
     last: u64,
@@ -33,16 +33,16 @@ struct Loop {
     counted: u64,
 }
 
-impl Default for Failing {
+impl Default for CrashLoops {
     fn default() -> Self {
-        Self { loops: Recent::new(LOOPS) }
+        Self { loops: BoundedMap::new(LOOPS) }
     }
 }
 
-impl Failing {
+impl CrashLoops {
     /// Takes in an exit with a status other than 0; gives what is to be told, each with how many
     /// exits it stands for.
-    pub fn ended(&mut self, death: Death) -> Vec<(Death, u64)> {
+    pub fn ended(&mut self, death: ProcessExit) -> Vec<(ProcessExit, u64)> {
         let task = &death.actor.task;
         let lived = death.exit.time.saturating_sub(task.id.start);
         let parent = death.actor.ancestors.first().map(|parent| parent.id);
@@ -90,20 +90,20 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    fn child(lived: u64, parent: u32) -> Death {
+    fn child(lived: u64, parent: u32) -> ProcessExit {
         let mut death = death(STARTED + lived, 1 << 8);
         let id = ProcessId { tgid: parent, start: 5 };
         death.actor.ancestors = vec![Ancestor { id, comm: b"sh".to_vec() }];
         death
     }
 
-    fn told(failing: &mut Failing, death: Death) -> Vec<u64> {
+    fn told(failing: &mut CrashLoops, death: ProcessExit) -> Vec<u64> {
         failing.ended(death).into_iter().map(|(_, count)| count).collect()
     }
 
     #[test]
     fn helpers_of_a_script_are_not_told_and_services_are() {
-        let mut failing = Failing::default();
+        let mut failing = CrashLoops::default();
         assert_eq!(told(&mut failing, child(5 * MS, 50)), Vec::<u64>::new());
         assert_eq!(told(&mut failing, child(1000 * MS, 51)), [1]);
         assert_eq!(told(&mut failing, child(5 * MS, 1)), [1]);
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_third_failure_tells_the_first_two() {
-        let mut failing = Failing::default();
+        let mut failing = CrashLoops::default();
         assert_eq!(told(&mut failing, child(MS, 50)), Vec::<u64>::new());
         assert_eq!(told(&mut failing, child(2 * MS, 50)), Vec::<u64>::new());
         assert_eq!(told(&mut failing, child(3 * MS, 50)), [1, 1, 1]);
@@ -120,12 +120,12 @@ mod tests {
 
     #[test]
     fn a_fast_loop_is_counted() {
-        let mut failing = Failing::default();
+        let mut failing = CrashLoops::default();
         let counts: Vec<u64> = (0..1000)
             .flat_map(|i| told(&mut failing, child(i * 10 * MS % (999 * MS), 50)))
             .collect();
         assert!(counts.len() <= TOLD + LOOP, "{counts:?}");
-        let mut failing = Failing::default();
+        let mut failing = CrashLoops::default();
         let exits = (1..=100_u64).map(|i| child(i * 100 * MS, 50));
         let counts: Vec<u64> = exits.flat_map(|exit| told(&mut failing, exit)).collect();
         assert!(counts.len() < 30, "{counts:?}");

@@ -6,21 +6,21 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::{
     correlate::{
-        bounded::Recent,
-        crash_loop::Failing,
+        bounded::BoundedMap,
+        crash_loop::CrashLoops,
         exits::{CONSEQUENCE, blamed},
         incident::{File, Incident, Restart, Truncation},
-        restart::Restarts,
+        restart::RestartMatcher,
         rules::{Evidence, judge, unknown},
     },
     model::{
-        cause::{Class, Outcome},
+        cause::{CauseKind, Outcome},
         fact::{HugeLimit, HugePages, Mapped, Mappers, Process, Quota, Space, View},
-        fault::{Fault, Mode, Storm, StormKey},
+        fault::{Burst, BurstKey, Fault, Mode},
         file::{Dev, Mount, name, on},
-        host::{Blind, Host},
+        host::{Host, Uncovered},
         input::{Event, Stamp},
-        process::{Death, Exits},
+        process::{ExitFilter, ProcessExit},
         shrink::{Shrink, ShrinkEnd, Stale},
         signal::{Deliver, Disposition, Signal},
         signal_name::SIGBUS,
@@ -131,7 +131,7 @@ impl Open {
     }
 
     /// What the kernel counts its faults under, if they loop.
-    fn storm(&self) -> Option<StormKey> {
+    fn storm(&self) -> Option<BurstKey> {
         let fault = self.incident.fault.as_ref()?;
         (self.seen >= STORM_FIRST).then(|| fault.storm())
     }
@@ -144,16 +144,16 @@ pub struct Engine {
     waiting: BTreeMap<(u64, u32, u16, u64, u64), Event>,
     arrivals: u64,
     open: VecDeque<Open>,
-    shrinks: Recent<u64, VecDeque<Shrink>>,
+    shrinks: BoundedMap<u64, VecDeque<Shrink>>,
     truncations: VecDeque<Truncation>,
     /// When the server last said that it does not know an inode.
-    stale: Recent<u64, Stale>,
+    stale: BoundedMap<u64, Stale>,
     /// Signals other than SIGBUS that others sent, with their times.
-    sent: Recent<u32, VecDeque<(u64, Signal)>>,
-    failing: Failing,
-    restarts: Restarts,
-    processes: Recent<ProcessId, Process>,
-    views: Recent<ProcessId, View>,
+    sent: BoundedMap<u32, VecDeque<(u64, Signal)>>,
+    failing: CrashLoops,
+    restarts: RestartMatcher,
+    processes: BoundedMap<ProcessId, Process>,
+    views: BoundedMap<ProcessId, View>,
     mounts: Vec<Mount>,
     /// How often each hook's program was not run, and when that was learnt last.
     missed: HashMap<String, (u64, u64)>,
@@ -167,20 +167,20 @@ pub struct Engine {
 impl Engine {
     pub fn new(host: Host) -> Self {
         let restarts =
-            Restarts::new(host.hooks.iter().any(|hook| hook.contains("sched_process_exec")));
+            RestartMatcher::new(host.hooks.iter().any(|hook| hook.contains("sched_process_exec")));
         Self {
             host,
             waiting: BTreeMap::new(),
             arrivals: 0,
             open: VecDeque::new(),
-            shrinks: Recent::new(INODES),
+            shrinks: BoundedMap::new(INODES),
             truncations: VecDeque::new(),
-            stale: Recent::new(INODES),
-            sent: Recent::new(TARGETS),
-            failing: Failing::default(),
+            stale: BoundedMap::new(INODES),
+            sent: BoundedMap::new(TARGETS),
+            failing: CrashLoops::default(),
             restarts,
-            processes: Recent::new(PROCESSES),
-            views: Recent::new(VIEWS),
+            processes: BoundedMap::new(PROCESSES),
+            views: BoundedMap::new(VIEWS),
             mounts: Vec::new(),
             missed: HashMap::new(),
             numbered: HashMap::new(),
@@ -195,7 +195,7 @@ impl Engine {
     }
 
     /// Takes note that what is hooked has changed.
-    pub fn rehook(&mut self, hooks: Vec<String>, blind: Vec<Blind>) {
+    pub fn rehook(&mut self, hooks: Vec<String>, blind: Vec<Uncovered>) {
         self.host.hooks = hooks;
         self.host.blind = blind;
     }
@@ -211,7 +211,7 @@ impl Engine {
     }
 
     /// Faults that loop, whose counts are to be read.
-    pub fn storms(&self) -> Vec<StormKey> {
+    pub fn storms(&self) -> Vec<BurstKey> {
         self.open.iter().filter_map(Open::storm).collect()
     }
 
@@ -265,8 +265,8 @@ impl Engine {
             Event::ShrinkEnd(end) => self.shrink_end(end),
             Event::Signal(signal) => self.signal(stamp.time, *signal),
             Event::Deliver(deliver) => self.deliver(stamp.time, &deliver),
-            Event::Death(death) => self.death(*death),
-            Event::Start(start) => self.restarts.start(stamp.time, *start),
+            Event::ProcessExit(death) => self.death(*death),
+            Event::ProcessStart(start) => self.restarts.start(stamp.time, *start),
             Event::Process(process) => {
                 // Asked twice, the second time it may be gone.
                 match self.processes.get_mut(&process.id) {
@@ -329,7 +329,7 @@ impl Engine {
                 }
             }
             Event::Missed { hook, count } => self.missed(stamp.time, hook, count),
-            Event::Storm(storm) => self.storm(stamp.time, storm),
+            Event::Burst(storm) => self.storm(stamp.time, storm),
             Event::Account { .. } => {}
         }
     }
@@ -423,7 +423,7 @@ impl Engine {
         }
     }
 
-    fn storm(&mut self, time: u64, storm: Storm) {
+    fn storm(&mut self, time: u64, storm: Burst) {
         let same = |open: &&mut Open| open.storm() == Some(storm.key);
         let Some(open) = self.open.iter_mut().rev().find(same) else { return };
         let first = open.incident.fault.as_ref().map_or(0, |fault| fault.nth);
@@ -594,7 +594,7 @@ impl Engine {
         }
     }
 
-    fn death(&mut self, death: Death) {
+    fn death(&mut self, death: ProcessExit) {
         let exit = death.exit;
         let mut claimed = false;
         for open in &mut self.open {
@@ -630,7 +630,7 @@ impl Engine {
     }
 
     /// A process ended for another reason than a bus error: tells it if that is asked for.
-    fn died(&mut self, death: Death) {
+    fn died(&mut self, death: ProcessExit) {
         let target = death.exit.id;
         let list = self.sent.get(&target.tgid);
         let same = |(_, signal): &&(u64, Signal)| signal.target.id.same(target);
@@ -644,22 +644,22 @@ impl Engine {
             }
             return;
         }
-        if death.exit.code == 0 || self.host.deaths.exits == Exits::None {
+        if death.exit.code == 0 || self.host.deaths.exits == ExitFilter::None {
             return;
         }
         // Also of those that are told only once they go on.
         self.restarts.ended(&id_of(&self.host, death.exit.time, &death), &death);
         let due = match self.host.deaths.exits {
-            Exits::None => Vec::new(),
-            Exits::All => vec![(death, 1)],
-            Exits::Lasting => self.failing.ended(death),
+            ExitFilter::None => Vec::new(),
+            ExitFilter::All => vec![(death, 1)],
+            ExitFilter::Lasting => self.failing.ended(death),
         };
         for (death, count) in due {
             self.tell_of(death, None, count);
         }
     }
 
-    fn tell_of(&mut self, death: Death, blamed: Option<(u64, Signal)>, count: u64) {
+    fn tell_of(&mut self, death: ProcessExit, blamed: Option<(u64, Signal)>, count: u64) {
         let exit = death.exit;
         let (time, signal) = match blamed {
             Some((time, signal)) => (time, Some(signal)),
@@ -832,7 +832,7 @@ impl Engine {
         incident.cause = judge(&evidence);
         incident.mapped = open.mapped.as_ref().map(|mapped| mapped.path.clone());
         counts.incidents += 1;
-        counts.explained += u64::from(incident.cause.class != Class::Unknown);
+        counts.explained += u64::from(incident.cause.class != CauseKind::Unknown);
         incident.number = counts.incidents;
         let culprit = incident.culprit().map(|culprit| culprit.task.id);
         incident.culprit_path = incident.cause.shrink.as_ref().and_then(|shrink| {
@@ -872,7 +872,7 @@ impl Engine {
         let rests_on_absence = incident.cause.shrink.is_none()
             && match incident.cause.class {
                 // That no fault was seen before: a handler may raise its signal again.
-                Class::Sent | Class::Unknown => !by_others,
+                CauseKind::Sent | CauseKind::Unknown => !by_others,
                 _ => incident.fault.is_some(),
             };
         let from = match &incident.cause.shrink {
@@ -899,7 +899,7 @@ fn ended_itself(code: u32) -> bool {
 }
 
 /// The id of an end, which may be told later.
-fn id_of(host: &Host, time: u64, death: &Death) -> String {
+fn id_of(host: &Host, time: u64, death: &ProcessExit) -> String {
     id(host, time, &death.actor.task, u64::from(death.exit.code))
 }
 

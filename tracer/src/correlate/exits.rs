@@ -1,6 +1,6 @@
 //! How a process ended, beside bus errors: which signal its end is to be blamed on. Pure.
 use crate::model::{
-    process::{Death, Raised},
+    process::{ProcessExit, SelfSignal},
     signal::Signal,
     signal_name::SIGKILL,
     task::{Actor, Task},
@@ -11,10 +11,10 @@ pub const CONSEQUENCE: u64 = 2_000_000_000;
 
 /// The signal a death is to be blamed on, and when it was generated. Of what others `sent` the
 /// latest counts; a handler's own abort(3) is only how it gave up.
-pub fn blamed(death: &Death, sent: &[(u64, Signal)]) -> Option<(u64, Signal)> {
+pub fn blamed(death: &ProcessExit, sent: &[(u64, Signal)]) -> Option<(u64, Signal)> {
     let number = (death.exit.code & 0x7f) as i32;
-    let soon = |raised: &Raised| death.exit.time.saturating_sub(raised.time) <= CONSEQUENCE;
-    let of = |raised: Raised| (raised.time, signal(death, raised));
+    let soon = |raised: &SelfSignal| death.exit.time.saturating_sub(raised.time) <= CONSEQUENCE;
+    let of = |raised: SelfSignal| (raised.time, signal(death, raised));
     if number == 0 {
         return death.fault.filter(soon).map(of);
     }
@@ -22,7 +22,7 @@ pub fn blamed(death: &Death, sent: &[(u64, Signal)]) -> Option<(u64, Signal)> {
     let own = death.own.filter(|raised| raised.signal == number).map(of);
     let others = sent.iter().filter(|(_, signal)| signal.number == number).cloned();
     let latest = others.chain(fault).chain(own.clone()).max_by_key(|(time, _)| *time);
-    let gave_up = |raised: &Raised| {
+    let gave_up = |raised: &SelfSignal| {
         let at = own.as_ref().map_or(0, |(time, _)| *time);
         own == latest
             && raised.time <= at
@@ -33,8 +33,8 @@ pub fn blamed(death: &Death, sent: &[(u64, Signal)]) -> Option<(u64, Signal)> {
 }
 
 /// In the form of a signal that was told: the process is its own sender.
-fn signal(death: &Death, raised: Raised) -> Signal {
-    let Raised { address, signal, code, tid, .. } = raised;
+fn signal(death: &ProcessExit, raised: SelfSignal) -> Signal {
+    let SelfSignal { address, signal, code, tid, .. } = raised;
     let Actor { task, ancestors, .. } = &death.actor;
     let target = Task { tid, ..task.clone() };
     let sender = Actor {
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
     use crate::correlate::rules::samples::{death, raised, signal as sent};
 
-    fn number(death: &Death, sent: &[(u64, Signal)]) -> Option<i32> {
+    fn number(death: &ProcessExit, sent: &[(u64, Signal)]) -> Option<i32> {
         blamed(death, sent).map(|(_, signal)| signal.number)
     }
 
@@ -60,11 +60,11 @@ mod tests {
     fn a_handler_that_gives_up_does_not_hide_its_fault() {
         let at = 10 * CONSEQUENCE;
         // The Go runtime: SIGSEGV, then exit(2).
-        let go = Death { fault: Some(raised(at - 5, 11, 1)), ..death(at, 2 << 8) };
+        let go = ProcessExit { fault: Some(raised(at - 5, 11, 1)), ..death(at, 2 << 8) };
         assert_eq!(number(&go, &[]), Some(11));
         // A handler that calls abort(3).
         let fault = Some(raised(at - 9, 11, 1));
-        let abort = Death { fault, own: Some(raised(at - 5, 6, -6)), ..death(at, 6) };
+        let abort = ProcessExit { fault, own: Some(raised(at - 5, 6, -6)), ..death(at, 6) };
         assert_eq!(number(&abort, &[]), Some(11));
     }
 
@@ -72,8 +72,8 @@ mod tests {
     fn what_was_handled_long_ago_is_over() {
         let at = 10 * CONSEQUENCE;
         let old = Some(raised(at - 2 * CONSEQUENCE, 11, 1));
-        assert_eq!(number(&Death { fault: old, ..death(at, 1 << 8) }, &[]), None);
-        let abort = Death { fault: old, own: Some(raised(at - 5, 6, -6)), ..death(at, 6) };
+        assert_eq!(number(&ProcessExit { fault: old, ..death(at, 1 << 8) }, &[]), None);
+        let abort = ProcessExit { fault: old, own: Some(raised(at - 5, 6, -6)), ..death(at, 6) };
         assert_eq!(number(&abort, &[]), Some(6));
     }
 
@@ -82,7 +82,7 @@ mod tests {
         let at = 10 * CONSEQUENCE;
         let mut kill = sent(0);
         kill.number = 11;
-        let old = Death { fault: Some(raised(at - 9, 11, 1)), ..death(at, 11) };
+        let old = ProcessExit { fault: Some(raised(at - 9, 11, 1)), ..death(at, 11) };
         assert_eq!(blamed(&old, &[(at - 5, kill)]).map(|(_, s)| s.code), Some(0));
         assert_eq!(blamed(&old, &[]).map(|(_, s)| s.code), Some(1));
     }

@@ -3,12 +3,12 @@ use crate::{
     correlate::rules::Verdict,
     model::{
         Bytes,
-        cause::{Class, Outcome},
+        cause::{CauseKind, Outcome},
         fact::{Mapper, MemoryLimit, Process, Symbol, View},
         fault::Fault,
         file::{Mount, Path, below, name, on},
-        process::{Death, Exit},
-        shrink::{How, Shrink},
+        process::{Exit, ProcessExit},
+        shrink::{Shrink, ShrinkKind},
         signal::{Disposition, Signal},
         task::{Actor, Ancestor, ProcessId},
     },
@@ -37,7 +37,7 @@ pub struct Incident {
     pub outcome: Outcome,
     pub exit: Option<Exit>,
     /// How it ended, where that was told with all there is to know.
-    pub death: Option<Death>,
+    pub death: Option<ProcessExit>,
     /// The function it failed in.
     pub symbol: Option<Symbol>,
     /// The memory cgroup whose limit the OOM killer enforced.
@@ -76,8 +76,8 @@ pub struct Restart {
 impl Incident {
     /// Who did it, as far as that is anybody on this host; of an OOM kill, who asked for memory.
     pub fn culprit(&self) -> Option<&Actor> {
-        let sent = matches!(self.cause.class, Class::Sent | Class::OomKilled);
-        let act = self.cause.shrink.as_ref().filter(|shrink| shrink.how != How::Remote);
+        let sent = matches!(self.cause.class, CauseKind::Sent | CauseKind::OomKilled);
+        let act = self.cause.shrink.as_ref().filter(|shrink| shrink.how != ShrinkKind::Remote);
         act.map(|shrink| &shrink.actor)
             .or_else(|| self.signal.as_ref().filter(|_| sent).map(|signal| &signal.sender))
     }

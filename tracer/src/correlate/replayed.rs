@@ -135,14 +135,15 @@ fn how_often_we_look_does_not_matter() {
 #[test]
 fn a_core_dump_may_take_minutes() {
     let (host, mut events) = recorded(DEATHS);
-    let bus = |event: &Event| matches!(event, Event::Death(death) if death.exit.code & 0x7f == 7);
+    let bus =
+        |event: &Event| matches!(event, Event::ProcessExit(death) if death.exit.code & 0x7f == 7);
     let (ended, _) = events.iter().find(|(_, event)| bus(event)).expect("a bus error");
     let time = ended.time;
     for (stamp, event) in &mut events {
         if stamp.time >= time {
             stamp.time += 120_000 * MS;
             match event {
-                Event::Death(death) => death.exit.time += 120_000 * MS,
+                Event::ProcessExit(death) => death.exit.time += 120_000 * MS,
                 Event::Shrink(shrink) => shrink.begin += 120_000 * MS,
                 Event::ShrinkEnd(end) => {
                     (end.begin, end.time) = (end.begin + 120_000 * MS, end.time + 120_000 * MS)

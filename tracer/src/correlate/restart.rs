@@ -8,7 +8,7 @@ use crate::{
         Bytes,
         cgroup::place,
         file::InodeId,
-        process::{Death, Start},
+        process::{ProcessExit, ProcessStart},
         task::{Actor, Ancestor, ProcessId},
     },
 };
@@ -37,14 +37,14 @@ struct Ended {
 }
 
 /// See the module.
-pub struct Restarts {
+pub struct RestartMatcher {
     /// Whether starts are told at all.
     watched: bool,
     ended: VecDeque<Ended>,
-    starts: VecDeque<(u64, Start)>,
+    starts: VecDeque<(u64, ProcessStart)>,
 }
 
-impl Restarts {
+impl RestartMatcher {
     pub fn new(watched: bool) -> Self {
         Self { watched, ended: VecDeque::new(), starts: VecDeque::new() }
     }
@@ -55,7 +55,7 @@ impl Restarts {
     }
 
     /// The victim of incident `id` ended.
-    pub fn ended(&mut self, id: &str, death: &Death) {
+    pub fn ended(&mut self, id: &str, death: &ProcessExit) {
         if !self.watched {
             return;
         }
@@ -91,7 +91,7 @@ impl Restarts {
     }
 
     /// A process runs a program, or was forked.
-    pub fn start(&mut self, time: u64, start: Start) {
+    pub fn start(&mut self, time: u64, start: ProcessStart) {
         let id = start.actor.task.id;
         // What it was forked as does not matter any more.
         self.starts.retain(|(_, earlier)| !earlier.forked || earlier.actor.task.id != id);
@@ -129,11 +129,11 @@ impl Restarts {
 fn replaced<'a, 'b>(
     ended: &'a mut VecDeque<Ended>,
     time: u64,
-    start: &Start,
+    start: &ProcessStart,
     cgroup: &impl Fn(ProcessId) -> Option<&'b [u8]>,
 ) -> Option<&'a mut Ended> {
     let pod = |actor: &Actor| cgroup(actor.task.id).and_then(place);
-    let same_pod = |ended: &Ended, start: &Start| {
+    let same_pod = |ended: &Ended, start: &ProcessStart| {
         pod(&ended.actor).is_some_and(|was| Some(was) == pod(&start.actor))
     };
     let fits = |ended: &Ended| {
@@ -149,7 +149,7 @@ fn replaced<'a, 'b>(
 }
 
 /// The same file; or, where it was replaced meanwhile, one of the same name with the same arguments.
-fn same_program(ended: &Ended, start: &Start) -> bool {
+fn same_program(ended: &Ended, start: &ProcessStart) -> bool {
     let (was, is) = (&ended.actor.task, &start.actor.task);
     let same_file = ended.exe.is_some() && ended.exe == start.exe;
     let arguments = same_arguments(ended, start);
@@ -167,7 +167,7 @@ fn script(actor: &Actor) -> Option<&Bytes> {
     actor.cmdline.as_ref()?.get(1).filter(|argument| !argument.starts_with(b"-"))
 }
 
-fn same_arguments(ended: &Ended, start: &Start) -> Option<bool> {
+fn same_arguments(ended: &Ended, start: &ProcessStart) -> Option<bool> {
     Some(ended.actor.cmdline.as_ref()? == start.actor.cmdline.as_ref()?)
 }
 
@@ -181,7 +181,7 @@ fn same_place(was: &Actor, is: &Actor) -> bool {
     parent || cgroup.is_some() && cgroup == is.task.cgroup
 }
 
-fn restart(ended: &Ended, time: u64, start: &Start) -> Restart {
+fn restart(ended: &Ended, time: u64, start: &ProcessStart) -> Restart {
     let by: Option<Ancestor> = start.actor.ancestors.first().cloned();
     Restart {
         id: start.actor.task.id,
@@ -209,18 +209,18 @@ mod tests {
         actor
     }
 
-    fn ended(restarts: &mut Restarts, id: &str, actor: Actor, time: u64) {
-        let death = Death { actor, exe: Some(EXE), ..death(time, 7) };
+    fn ended(restarts: &mut RestartMatcher, id: &str, actor: Actor, time: u64) {
+        let death = ProcessExit { actor, exe: Some(EXE), ..death(time, 7) };
         restarts.ended(id, &death);
     }
 
-    fn start(actor: Actor, forked: bool) -> Start {
-        Start { actor, exe: Some(EXE), forked }
+    fn start(actor: Actor, forked: bool) -> ProcessStart {
+        ProcessStart { actor, exe: Some(EXE), forked }
     }
 
     #[test]
     fn the_same_parent_starts_the_same_program() {
-        let mut restarts = Restarts::new(true);
+        let mut restarts = RestartMatcher::new(true);
         ended(&mut restarts, "a", actor(10, 5, &["geo", "-x"]), S);
         restarts.start(2 * S, start(actor(11, 6, &["geo", "-x"]), false));
         assert_eq!(restarts.due(2 * S + WAIT, |_| None), []);
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn another_script_of_the_same_interpreter_is_none() {
-        let mut restarts = Restarts::new(true);
+        let mut restarts = RestartMatcher::new(true);
         ended(&mut restarts, "a", actor(10, 5, &["python3", "a.py"]), S);
         restarts.start(2 * S, start(actor(11, 5, &["python3", "b.py"]), false));
         assert_eq!(restarts.due(2 * S + WAIT, |_| None), []);
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_fork_counts_unless_exec_follows() {
-        let mut restarts = Restarts::new(true);
+        let mut restarts = RestartMatcher::new(true);
         ended(&mut restarts, "a", actor(10, 5, &["worker"]), S);
         let mut child = actor(11, 5, &[]);
         child.cmdline = None;
@@ -263,7 +263,7 @@ mod tests {
         let pod = |run: u32| format!("/kubepods/pod7/{:064x}", run).into_bytes();
         let (first, second) = (pod(1), pod(2));
         let cgroup = |id: ProcessId| Some(if id.tgid == 10 { &first[..] } else { &second[..] });
-        let mut restarts = Restarts::new(true);
+        let mut restarts = RestartMatcher::new(true);
         ended(&mut restarts, "a", actor(10, 5, &["geo"]), S);
         restarts.start(2 * S, start(actor(11, 6, &["geo"]), false));
         assert_eq!(restarts.due(2 * S + WAIT, cgroup).len(), 1);
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn later_than_the_window_is_no_restart() {
-        let mut restarts = Restarts::new(true);
+        let mut restarts = RestartMatcher::new(true);
         ended(&mut restarts, "a", actor(10, 5, &["geo"]), S);
         let late = S + WINDOW + 1;
         restarts.start(late, start(actor(11, 5, &["geo"]), false));

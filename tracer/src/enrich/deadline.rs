@@ -22,19 +22,19 @@ type Question = Box<dyn FnOnce() + Send>;
 
 /// What is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Subject {
+pub enum Target {
     Process(ProcessId),
     FileSystem(Dev),
 }
 
 /// A thread that asks, replaced when it hangs.
 #[derive(Default)]
-pub struct Patience {
+pub struct DeadlineExecutor {
     worker: Option<SyncSender<Question>>,
     /// Threads that are hanging now.
     hanging: Arc<AtomicUsize>,
     /// What made one hang: not asked about again.
-    known: HashSet<Subject>,
+    known: HashSet<Target>,
 }
 
 /// Of one question: who of the two is done with it first.
@@ -42,11 +42,11 @@ const OPEN: u8 = 0;
 const ANSWERED: u8 = 1;
 const GIVEN_UP: u8 = 2;
 
-impl Patience {
+impl DeadlineExecutor {
     /// What `ask` gives within `deadline`.
     pub fn within<T: Send + 'static>(
         &mut self,
-        about: Subject,
+        about: Target,
         deadline: Duration,
         ask: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
@@ -98,13 +98,13 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(60);
 
-    fn process(tgid: u32) -> Subject {
-        Subject::Process(ProcessId { tgid, start: 0 })
+    fn process(tgid: u32) -> Target {
+        Target::Process(ProcessId { tgid, start: 0 })
     }
 
     #[test]
     fn who_hangs_is_left_alone_and_others_are_asked() {
-        let mut patience = Patience::default();
+        let mut patience = DeadlineExecutor::default();
         assert_eq!(patience.within(process(1), LONG, || 1), Some(1));
         let (hold, hanging) = mpsc::channel::<()>();
         let hang = move || hanging.recv().is_ok();
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn too_many_that_hang_are_enough() {
-        let mut patience = Patience::default();
+        let mut patience = DeadlineExecutor::default();
         patience.hanging.store(HANGING, Ordering::Release);
         assert_eq!(patience.within(process(1), LONG, || 1), None);
     }

@@ -9,7 +9,7 @@ use crate::{
         fault::{Fault, Handler},
         file::Mount,
         input::Event,
-        process::Death,
+        process::ProcessExit,
         task::{ProcessId, Task},
     },
 };
@@ -66,7 +66,7 @@ pub fn of_fault(fault: &Fault, here: &Here) -> Vec<Event> {
 }
 
 /// OOM kills so far, and, if the end was one, the limit that was reached.
-pub fn of_death(death: &Death, mounts: &[Mount]) -> Vec<Event> {
+pub fn of_death(death: &ProcessExit, mounts: &[Mount]) -> Vec<Event> {
     let victim = death.exit.id;
     let count = space::oom_kills().map(|count| Event::OomKills { victim, count });
     let id = death.actor.task.cgroup.filter(|_| death.oom);

@@ -30,7 +30,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 const FILES: usize = 256;
 
 /// What is looked for.
-struct Wanted {
+struct WatchOptions {
     inode: u64,
     begin: u64,
     new_size: u64,
@@ -38,14 +38,14 @@ struct Wanted {
 }
 
 /// The thread that looks.
-pub struct Lookout {
+pub struct MapperScanner {
     /// When each inode was looked for last.
     asked: HashMap<u64, Instant>,
-    wanted: SyncSender<Wanted>,
+    wanted: SyncSender<WatchOptions>,
     found: UnboundedReceiver<Mappers>,
 }
 
-impl Lookout {
+impl MapperScanner {
     pub fn start() -> Self {
         let (wanted, requests) = sync_channel(WAITING);
         let (answers, found) = unbounded_channel();
@@ -71,7 +71,7 @@ impl Lookout {
         let id = shrink.inode.id;
         let files = std::iter::once((id.dev, id.ino)).chain(shrink.outer).collect();
         let Shrink { begin, new_size, .. } = *shrink;
-        let wanted = Wanted { inode: shrink.inode.ptr, begin, new_size, files };
+        let wanted = WatchOptions { inode: shrink.inode.ptr, begin, new_size, files };
         self.wanted.try_send(wanted).is_ok()
     }
 
@@ -84,7 +84,7 @@ impl Lookout {
     }
 }
 
-fn serve(requests: &Receiver<Wanted>, answers: &UnboundedSender<Mappers>) {
+fn serve(requests: &Receiver<WatchOptions>, answers: &UnboundedSender<Mappers>) {
     for wanted in requests {
         let started = Instant::now();
         if answers.send(look(&wanted)).is_err() {
@@ -94,7 +94,7 @@ fn serve(requests: &Receiver<Wanted>, answers: &UnboundedSender<Mappers>) {
     }
 }
 
-fn look(wanted: &Wanted) -> Mappers {
+fn look(wanted: &WatchOptions) -> Mappers {
     let started = Instant::now();
     let mut found = Mappers {
         inode: wanted.inode,

@@ -11,7 +11,7 @@ use crate::model::{
     Bytes,
     fact::Symbol,
     file::name,
-    process::{Death, Module},
+    process::{Module, ProcessExit},
     task::Ancestor,
 };
 
@@ -21,7 +21,7 @@ const LARGEST: u64 = 1 << 30;
 /// The function that the last fault of a process happened in. Its file is looked for as we see it
 /// and as the ancestors do, one of which may share the victim's mount namespace; it is the file only
 /// if its inode number is the one the kernel told.
-pub fn of_death(death: &Death) -> Option<Symbol> {
+pub fn of_death(death: &ProcessExit) -> Option<Symbol> {
     let module = death.module.as_ref()?;
     let (path, _) = name(&module.path, &[]);
     let file = open(&path?, module, &death.actor.ancestors)?;

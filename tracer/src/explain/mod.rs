@@ -8,9 +8,9 @@ pub mod samples {
     //! An incident as a history has it: victim 10, child of sv[5].
     use serde_json::json;
 
-    use crate::{contract::Incident, model::cause::Class};
+    use crate::{contract::Incident, model::cause::CauseKind};
 
-    pub fn incident(class: Class, signal: u32) -> Incident {
+    pub fn incident(class: CauseKind, signal: u32) -> Incident {
         let process = |pid: u32, comm: &str| {
             json!({
                 "pid": pid, "comm": comm, "uid": 0,
@@ -18,7 +18,7 @@ pub mod samples {
                 "ancestors": [{"pid": 5, "comm": "sv"}],
             })
         };
-        let sender = (class == Class::Sent).then(|| process(5, "sv"));
+        let sender = (class == CauseKind::Sent).then(|| process(5, "sv"));
         let told = json!({
             "schema": 1, "kind": "incident", "id": "019aa4d2-6f31-7abc-8def-0123456789ab",
             "number": 1, "time": "2026-11-21T10:03:07.121456789Z",

@@ -3,7 +3,7 @@ use serde::Serialize;
 
 use crate::{
     contract::Incident,
-    model::cause::{Class, Outcome},
+    model::cause::{CauseKind, Outcome},
     render::human::who,
 };
 
@@ -21,7 +21,7 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
     let ended = incident.exit.is_some();
     let mut out = Vec::new();
     let mut not = |theory, because: String| out.push(RuledOut { theory, because });
-    if ended && class != Class::OomKilled {
+    if ended && class != CauseKind::OomKilled {
         not(
             "the OOM killer",
             match incident.oom_kills {
@@ -34,17 +34,17 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
             },
         );
     }
-    let sender = incident.cause.culprit.as_ref().filter(|_| class == Class::Sent);
+    let sender = incident.cause.culprit.as_ref().filter(|_| class == CauseKind::Sent);
     let own = sender.is_some_and(|by| by.pid == incident.victim.pid);
     let parent = incident.victim.ancestors.first();
     let by_parent = sender.zip(parent).is_some_and(|(by, parent)| by.pid == parent.pid);
     let source = match class {
-        Class::OomKilled => Some("the kernel sent the signal on its own".to_owned()),
-        Class::Exited => Some("no signal ended it".to_owned()),
-        Class::Aborted => Some("it sent itself the signal".to_owned()),
-        Class::Sent if own => Some("it sent itself the signal".to_owned()),
-        Class::Sent => sender.map(|by| format!("the signal came from {}", who(by))),
-        Class::Unknown => None,
+        CauseKind::OomKilled => Some("the kernel sent the signal on its own".to_owned()),
+        CauseKind::Exited => Some("no signal ended it".to_owned()),
+        CauseKind::Aborted => Some("it sent itself the signal".to_owned()),
+        CauseKind::Sent if own => Some("it sent itself the signal".to_owned()),
+        CauseKind::Sent => sender.map(|by| format!("the signal came from {}", who(by))),
+        CauseKind::Unknown => None,
         _ if incident.outcome == Outcome::Efault => None,
         _ => Some("the signal came from its own fault".to_owned()),
     };
@@ -56,11 +56,11 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
             };
             not(theory, source.clone());
         }
-        if class != Class::Sent || own {
+        if class != CauseKind::Sent || own {
             not("killed by anybody else", source.clone());
         }
     }
-    if ended && !matches!(class, Class::Exited | Class::Aborted) {
+    if ended && !matches!(class, CauseKind::Exited | CauseKind::Aborted) {
         let signal = incident.exit.as_ref().and_then(|exit| exit.signal);
         match (signal, incident.outcome) {
             (Some(_), _) => not(
@@ -74,14 +74,17 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
             _ => {}
         }
     }
-    let other = matches!(class, Class::Sent | Class::OomKilled | Class::Exited | Class::Aborted);
+    let other = matches!(
+        class,
+        CauseKind::Sent | CauseKind::OomKilled | CauseKind::Exited | CauseKind::Aborted
+    );
     if ended && other && !own {
         not(
             "a crash (SIGSEGV, SIGBUS, SIGILL, SIGFPE)",
             "it got no such signal in the two seconds before".to_owned(),
         );
     }
-    if matches!(class, Class::Exited) {
+    if matches!(class, CauseKind::Exited) {
         not(
             "a broken pipe",
             "SIGPIPE would have ended it by a signal; a write that failed with EPIPE may still be \
@@ -89,7 +92,7 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
                 .to_owned(),
         );
     }
-    if class == Class::MappedPastEnd && incident.complete {
+    if class == CauseKind::MappedPastEnd && incident.complete {
         not("truncated by somebody", "nobody shrank the file while it was watched".to_owned());
     }
     out
@@ -106,23 +109,23 @@ mod tests {
 
     #[test]
     fn what_happened_is_not_ruled_out() {
-        let sent = incident(Class::Sent, 9);
+        let sent = incident(CauseKind::Sent, 9);
         assert!(!theories(&sent).contains(&"killed by its parent"), "the parent did it");
-        let oom = incident(Class::OomKilled, 9);
+        let oom = incident(CauseKind::OomKilled, 9);
         assert!(!theories(&oom).contains(&"the OOM killer"));
-        let exited = incident(Class::Exited, 0);
+        let exited = incident(CauseKind::Exited, 0);
         assert!(!theories(&exited).contains(&"a call of exit(3), by itself or a library"));
     }
 
     #[test]
     fn what_is_not_known_is_not_ruled_out() {
-        let unknown = incident(Class::Unknown, 9);
+        let unknown = incident(CauseKind::Unknown, 9);
         assert!(!theories(&unknown).iter().any(|theory| theory.starts_with("killed")));
     }
 
     #[test]
     fn the_count_of_oom_kills_is_the_evidence() {
-        let mut crash = incident(Class::Signal, 11);
+        let mut crash = incident(CauseKind::Signal, 11);
         crash.oom_kills = Some(0);
         assert_eq!(ruled_out(&crash)[0].because, "no OOM kill in this boot");
         crash.oom_kills = Some(3);

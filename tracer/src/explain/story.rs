@@ -30,7 +30,7 @@ pub fn hash(parts: &[&[u8]]) -> u64 {
 
 /// One end in a story.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Death {
+pub struct ProcessExit {
     /// Ns since the epoch.
     pub time: i64,
     pub class: String,
@@ -77,10 +77,10 @@ pub struct Cause {
 }
 
 /// Sums up what was looked at, oldest first, of `incidents` in all.
-pub fn summary(looked_at: &[Death], incidents: u64) -> Summary {
+pub fn summary(looked_at: &[ProcessExit], incidents: u64) -> Summary {
     let ended = looked_at.iter().filter(|death| death.status.is_some());
     let mut causes: Vec<Cause> = Vec::new();
-    for Death { class, status, .. } in looked_at {
+    for ProcessExit { class, status, .. } in looked_at {
         match causes.iter_mut().find(|known| known.class == *class && known.status == *status) {
             Some(known) => known.count += 1,
             None => causes.push(Cause { class: class.clone(), status: *status, count: 1 }),
@@ -96,7 +96,7 @@ pub fn summary(looked_at: &[Death], incidents: u64) -> Summary {
         max_ns: *max,
     });
     // Of bus errors `times` counts faults, not ends.
-    let plain = |death: &&Death| death.class == "exited";
+    let plain = |death: &&ProcessExit| death.class == "exited";
     let more: u64 = looked_at.iter().filter(plain).map(|death| death.times.saturating_sub(1)).sum();
     Summary {
         incidents,
@@ -113,8 +113,8 @@ pub fn summary(looked_at: &[Death], incidents: u64) -> Summary {
 mod tests {
     use super::*;
 
-    fn death(time: i64, class: &str, status: u32, restart_ns: Option<u64>) -> Death {
-        Death { time, class: class.to_owned(), status: Some(status), times: 1, restart_ns }
+    fn death(time: i64, class: &str, status: u32, restart_ns: Option<u64>) -> ProcessExit {
+        ProcessExit { time, class: class.to_owned(), status: Some(status), times: 1, restart_ns }
     }
 
     #[test]
@@ -123,7 +123,7 @@ mod tests {
             death(1, "truncated", 135, Some(30)),
             death(2, "truncated", 135, Some(10)),
             death(3, "exited", 1, Some(20)),
-            Death { times: 5, ..death(4, "exited", 1, None) },
+            ProcessExit { times: 5, ..death(4, "exited", 1, None) },
         ];
         let told = summary(&deaths, 9);
         assert_eq!((told.incidents, told.deaths, told.partial), (9, 8, true));

@@ -2,7 +2,7 @@
 use crate::{
     contract::{Incident, Time},
     model::{
-        cause::{Class, Outcome},
+        cause::{CauseKind, Outcome},
         signal_name as signals,
     },
     render::human::{arguments, who},
@@ -62,14 +62,16 @@ pub fn steps(incident: &Incident) -> Vec<Step> {
         let code = signal.code_name.as_ref().map_or_else(String::new, |name| format!(" ({name})"));
         let name = &signal.name;
         let text = match (cause.class, &cause.culprit) {
-            (Class::Sent, Some(by)) if by.pid != incident.victim.pid => {
+            (CauseKind::Sent, Some(by)) if by.pid != incident.victim.pid => {
                 format!("{} sends {name}{code} to {victim}", who(by))
             }
-            (Class::OomKilled, Some(by)) => {
+            (CauseKind::OomKilled, Some(by)) => {
                 format!("{} asks for memory; the OOM killer sends {name} to {victim}", who(by))
             }
-            (Class::OomKilled, None) => format!("the OOM killer sends {name} to {victim}"),
-            (Class::Sent | Class::Aborted, _) => format!("{victim} sends itself {name}{code}"),
+            (CauseKind::OomKilled, None) => format!("the OOM killer sends {name} to {victim}"),
+            (CauseKind::Sent | CauseKind::Aborted, _) => {
+                format!("{victim} sends itself {name}{code}")
+            }
             _ => format!("{victim} gets {name}{code}"),
         };
         step(incident.time, "signal", text);

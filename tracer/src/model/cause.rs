@@ -2,7 +2,7 @@
 
 /// Cause classes, as the JSON names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
+pub enum CauseKind {
     Truncated,
     TruncatedBySelf,
     ShrunkElsewhere,
@@ -30,7 +30,7 @@ pub enum Class {
     Unknown,
 }
 
-impl Class {
+impl CauseKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Truncated => "truncated",
@@ -61,7 +61,7 @@ impl Class {
     }
 }
 
-impl Class {
+impl CauseKind {
     /// Every cause there is a name for.
     pub const NAMED: [Self; 23] = [
         Self::Truncated,

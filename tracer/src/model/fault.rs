@@ -39,7 +39,7 @@ pub enum Handler {
     Userfault,
     DaxIomapFault,
     /// None that is watched: the mapping was looked up as the signal was raised.
-    Unseen,
+    Unattributed,
     Other(u32),
 }
 
@@ -54,7 +54,7 @@ impl Handler {
             Self::SpecialMappingFault => handler::SPECIAL_MAPPING_FAULT,
             Self::Userfault => handler::USERFAULT,
             Self::DaxIomapFault => handler::DAX_IOMAP_FAULT,
-            Self::Unseen => handler::UNSEEN,
+            Self::Unattributed => handler::UNSEEN,
             Self::Other(number) => number,
         }
     }
@@ -70,7 +70,7 @@ impl From<u32> for Handler {
             handler::SPECIAL_MAPPING_FAULT => Self::SpecialMappingFault,
             handler::USERFAULT => Self::Userfault,
             handler::DAX_IOMAP_FAULT => Self::DaxIomapFault,
-            handler::UNSEEN => Self::Unseen,
+            handler::UNSEEN => Self::Unattributed,
             other => Self::Other(other),
         }
     }
@@ -126,9 +126,9 @@ pub struct Shm {
 
 impl Fault {
     /// What the kernel counts it under.
-    pub fn storm(&self) -> StormKey {
+    pub fn storm(&self) -> BurstKey {
         let tgid = self.actor.task.id.tgid;
-        StormKey { tgid, inode: self.inode.ptr, handler: self.handler }
+        BurstKey { tgid, inode: self.inode.ptr, handler: self.handler }
     }
 
     /// The name of a mapping that has no file: `[vvar]` and the like.
@@ -140,7 +140,7 @@ impl Fault {
 
 /// What the kernel counts together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StormKey {
+pub struct BurstKey {
     pub tgid: u32,
     /// Address of the `struct inode`; 0 without a file.
     pub inode: u64,
@@ -149,7 +149,7 @@ pub struct StormKey {
 
 /// How often the kernel has counted a fault that loops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Storm {
-    pub key: StormKey,
+pub struct Burst {
+    pub key: BurstKey,
     pub count: u64,
 }

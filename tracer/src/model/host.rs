@@ -1,5 +1,5 @@
 //! The host that is watched.
-use crate::model::process::Deaths;
+use crate::model::process::ExitScope;
 
 /// What the stream was recorded on; constant while watching.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,15 +16,15 @@ pub struct Host {
     pub pid: u32,
     /// Mount namespace of the tracer, if known.
     pub mnt_ns: Option<u32>,
-    pub deaths: Deaths,
+    pub deaths: ExitScope,
     pub hooks: Vec<String>,
     /// Hooks that could not be attached, and what is unknown without each.
-    pub blind: Vec<Blind>,
+    pub blind: Vec<Uncovered>,
 }
 
 /// A hook that is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Blind {
+pub struct Uncovered {
     pub hook: String,
     pub reason: String,
     pub causes: String,

@@ -3,9 +3,9 @@ use crate::model::{
     fact::{
         HugeLimit, HugePages, Mapped, Mappers, MemoryLimit, Process, Quota, Space, Symbol, View,
     },
-    fault::{Fault, Storm},
+    fault::{Burst, Fault},
     file::Mount,
-    process::{Death, Start},
+    process::{ProcessExit, ProcessStart},
     shrink::{Shrink, ShrinkEnd, Stale},
     signal::{Deliver, Signal},
     task::ProcessId,
@@ -28,8 +28,8 @@ pub enum Event {
     ShrinkEnd(ShrinkEnd),
     Signal(Box<Signal>),
     Deliver(Box<Deliver>),
-    Death(Box<Death>),
-    Start(Box<Start>),
+    ProcessExit(Box<ProcessExit>),
+    ProcessStart(Box<ProcessStart>),
     Process(Box<Process>),
     Symbol(Symbol),
     MemoryLimit(MemoryLimit),
@@ -49,7 +49,7 @@ pub enum Event {
     Mapped(Mapped),
     Mappers(Mappers),
     Stale(Stale),
-    Storm(Storm),
+    Burst(Burst),
     /// How often a hook's program has not been run, because it was running already on that CPU
     /// (kernel/bpf/trampoline.c __bpf_prog_enter_recur).
     Missed {
@@ -74,8 +74,8 @@ impl Event {
                 | Self::ShrinkEnd(_)
                 | Self::Signal(_)
                 | Self::Deliver(_)
-                | Self::Death(_)
-                | Self::Start(_)
+                | Self::ProcessExit(_)
+                | Self::ProcessStart(_)
                 | Self::Stale(_)
         )
     }

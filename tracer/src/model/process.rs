@@ -14,7 +14,7 @@ pub struct Exit {
 
 /// A signal that a process brought upon itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Raised {
+pub struct SelfSignal {
     pub time: u64,
     /// `si_addr` of a fault; 0 otherwise.
     pub address: u64,
@@ -36,15 +36,15 @@ pub struct Module {
 
 /// A process ended: one with a recorded fault, or one whose way to end is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Death {
+pub struct ProcessExit {
     pub exit: Exit,
     pub actor: Actor,
     /// Its program, if known.
     pub exe: Option<InodeId>,
     /// The last fault or trap, other than SIGBUS, that it got a signal for.
-    pub fault: Option<Raised>,
+    pub fault: Option<SelfSignal>,
     /// The last signal it sent itself.
-    pub own: Option<Raised>,
+    pub own: Option<SelfSignal>,
     /// Where `fault` happened, if known.
     pub module: Option<Module>,
     /// The OOM killer chose it.
@@ -53,7 +53,7 @@ pub struct Death {
 
 /// A process of a program that ended of late, or a child of the parent of such.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Start {
+pub struct ProcessStart {
     pub actor: Actor,
     pub exe: Option<InodeId>,
     /// Only forked so far: it runs the program of its parent.
@@ -62,15 +62,15 @@ pub struct Start {
 
 /// Which ends of processes are told, beside bus errors.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Deaths {
+pub struct ExitScope {
     /// Killed by these signals, `1 << number`.
     pub signals: u32,
-    pub exits: Exits,
+    pub exits: ExitFilter,
 }
 
 /// Which processes are told that exit of their own will with a status other than 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Exits {
+pub enum ExitFilter {
     #[default]
     None,
     /// Those that lasted a second, the main processes of services and containers, and those that
@@ -79,7 +79,7 @@ pub enum Exits {
     All,
 }
 
-impl Exits {
+impl ExitFilter {
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "none",

@@ -6,7 +6,7 @@ use crate::model::{
 
 /// How a file lost its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
+pub enum ShrinkKind {
     Truncate,
     Ftruncate,
     OpenTrunc,
@@ -30,7 +30,7 @@ pub struct Shrink {
     pub end: Option<u64>,
     /// What the call returned, if it has.
     pub ret: Option<i32>,
-    pub how: How,
+    pub how: ShrinkKind,
     pub mapped: bool,
     /// Sent only because a fault needed it.
     pub replayed: bool,
@@ -57,13 +57,13 @@ pub struct Stale {
 }
 
 /// The act, as its system call is written.
-pub fn how(how: How) -> &'static str {
+pub fn how(how: ShrinkKind) -> &'static str {
     match how {
-        How::Truncate => "truncate",
-        How::Ftruncate => "ftruncate",
-        How::OpenTrunc => "open(O_TRUNC)",
-        How::CollapseRange => "fallocate(FALLOC_FL_COLLAPSE_RANGE)",
-        How::Remote => "an attribute update",
-        How::Other(_) => "an unknown call",
+        ShrinkKind::Truncate => "truncate",
+        ShrinkKind::Ftruncate => "ftruncate",
+        ShrinkKind::OpenTrunc => "open(O_TRUNC)",
+        ShrinkKind::CollapseRange => "fallocate(FALLOC_FL_COLLAPSE_RANGE)",
+        ShrinkKind::Remote => "an attribute update",
+        ShrinkKind::Other(_) => "an unknown call",
     }
 }

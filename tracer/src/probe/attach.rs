@@ -15,10 +15,10 @@ use tracer_common::{LAYOUT, globals::Config};
 
 use crate::{
     host::memory::trim,
-    model::process::{Deaths, Exits},
+    model::process::{ExitFilter, ExitScope},
     probe::{
         kernel as facts,
-        kernel::{BTF, Facts},
+        kernel::{BTF, KernelInfo},
         plan::{Hook, Missing, Plan, Probe},
     },
 };
@@ -31,7 +31,7 @@ static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/whybus.bpf.o"));
 
 /// Probes in the kernel; they go when this is dropped.
-pub struct Armed {
+pub struct Attached {
     pub ebpf: Ebpf,
     pub attached: Vec<&'static Probe>,
     /// Of modules that are not there yet.
@@ -39,7 +39,7 @@ pub struct Armed {
     pub missing: Vec<Missing>,
 }
 
-impl Armed {
+impl Attached {
     /// Attaches the probes of modules that have come; true if there were any.
     ///
     /// # Errors
@@ -106,8 +106,8 @@ unsafe impl Pod for Globals {}
 ///
 /// # Errors
 /// Where the object is refused as a whole. A probe that will not load or attach ends in
-/// [`Armed::missing`] instead.
-pub fn arm(facts: &Facts, plan: Plan, deaths: Deaths, fail_every: u32) -> Result<Armed> {
+/// [`Attached::missing`] instead.
+pub fn arm(facts: &KernelInfo, plan: Plan, deaths: ExitScope, fail_every: u32) -> Result<Attached> {
     unlock_memory();
     let config = Globals(Config {
         layout: LAYOUT,
@@ -116,7 +116,7 @@ pub fn arm(facts: &Facts, plan: Plan, deaths: Deaths, fail_every: u32) -> Result
         read_user: facts.allowed.read_user(),
         fail_every,
         signals: deaths.signals,
-        exits: u32::from(deaths.exits != Exits::None),
+        exits: u32::from(deaths.exits != ExitFilter::None),
         offsets: facts.offsets,
     });
     let mut ebpf = EbpfLoader::new()
@@ -143,7 +143,7 @@ pub fn arm(facts: &Facts, plan: Plan, deaths: Deaths, fail_every: u32) -> Result
     }
     drop(btf);
     trim();
-    Ok(Armed { ebpf, attached, pending, missing })
+    Ok(Attached { ebpf, attached, pending, missing })
 }
 
 /// Loads and attaches on every CPU there is: verifying takes most of the time, and is done for each

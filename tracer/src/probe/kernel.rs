@@ -20,7 +20,7 @@ const FTRACE: &str = "/proc/sys/kernel/ftrace_enabled";
 
 /// Everything the plan is chosen by.
 #[derive(Debug, Clone)]
-pub struct Facts {
+pub struct KernelInfo {
     /// `uname -r`.
     pub release: String,
     pub offsets: Offsets,
@@ -74,7 +74,7 @@ impl Allowed {
     }
 }
 
-impl Facts {
+impl KernelInfo {
     /// Reads this kernel's BTF, also for the functions named in `hooks`, and looks which of `modules`
     /// are there.
     ///

@@ -1,5 +1,5 @@
 //! The table of probes, and which of them this kernel can run. Pure: facts in, plan out.
-use crate::probe::{btf::Param, kernel::Facts};
+use crate::probe::{btf::Param, kernel::KernelInfo};
 
 /// Where a probe attaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -459,7 +459,7 @@ pub struct Plan {
 
 /// Chooses by what BTF says: a program for another prototype may well load. Who starts again is
 /// asked for `restarts` only.
-pub fn choose(facts: &Facts, restarts: bool) -> Plan {
+pub fn choose(facts: &KernelInfo, restarts: bool) -> Plan {
     let mut plan = Plan::default();
     for probe in PROBES {
         let filled = plan.attach.iter().any(|chosen| chosen.role == probe.role);
@@ -495,7 +495,7 @@ pub fn choose(facts: &Facts, restarts: bool) -> Plan {
 }
 
 /// Why `probe` cannot run here, if it cannot.
-fn unfit(probe: &Probe, facts: &Facts) -> Option<String> {
+fn unfit(probe: &Probe, facts: &KernelInfo) -> Option<String> {
     let mut params: &[Param] = &[];
     if let Some(name) = probe.hook.function() {
         if !facts.ftrace {

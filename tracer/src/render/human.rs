@@ -8,11 +8,11 @@ use crate::{
         incident::Truncation,
     },
     model::{
-        cause::{Class, Confidence, Outcome},
+        cause::{CauseKind, Confidence, Outcome},
         fact::Mapper,
-        host::{Blind, Host},
-        process::Deaths,
-        shrink::{How, how},
+        host::{Host, Uncovered},
+        process::ExitScope,
+        shrink::{ShrinkKind, how},
         signal_name as signals,
         task::Actor,
     },
@@ -69,7 +69,7 @@ pub fn watching(host: &Host, style: &Style) -> Vec<u8> {
     );
     // Hooks that are missing for one thing together are told together.
     for (i, blind) in host.blind.iter().enumerate() {
-        let same = |other: &&Blind| other.causes == blind.causes;
+        let same = |other: &&Uncovered| other.causes == blind.causes;
         if host.blind[..i].iter().any(|other| same(&other)) {
             continue;
         }
@@ -120,7 +120,7 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
     }
     if let Some(culprit) = &cause.culprit {
         let args = arguments(culprit);
-        let role = if cause.class == Class::OomKilled { "asked for memory: " } else { "" };
+        let role = if cause.class == CauseKind::OomKilled { "asked for memory: " } else { "" };
         field("by", &format!("{role}{}  {args}", style.paint("1", &who(culprit))));
         field("", &lineage(culprit));
     }
@@ -194,7 +194,7 @@ pub fn place(incident: &Incident) -> Option<String> {
 /// The early warning: a mapped file was shrunk.
 pub fn truncation(truncation: &Truncation, host: &Host, style: &Style) -> Vec<u8> {
     let shrink = &truncation.shrink;
-    let remote = shrink.how == How::Remote;
+    let remote = shrink.how == ShrinkKind::Remote;
     let what = if remote {
         "a mapped file was shrunk elsewhere".to_owned()
     } else {
@@ -307,7 +307,7 @@ pub fn end(counts: &Counts, host: &Host, now: u64, reason: &str) -> Vec<u8> {
         "\n{reason} after {} · {} {}, {} explained · {lost}\n",
         duration(now.saturating_sub(host.since)),
         counts.incidents,
-        match (host.deaths == Deaths::default(), counts.incidents) {
+        match (host.deaths == ExitScope::default(), counts.incidents) {
             (true, 1) => "bus error",
             (true, _) => "bus errors",
             (false, 1) => "incident",
@@ -363,7 +363,7 @@ pub fn headline(incident: &Incident) -> String {
             };
             format!("{name}, killed{}", if core { " (core dumped)" } else { "" })
         }
-        Outcome::Exited if incident.cause.class == Class::Exited => {
+        Outcome::Exited if incident.cause.class == CauseKind::Exited => {
             exit.map_or_else(|| "ended".to_owned(), |exit| format!("exited {}", ended(exit)))
         }
         Outcome::Exited => {
@@ -391,14 +391,14 @@ fn file(incident: &Incident) -> Option<String> {
 fn mount(incident: &Incident) -> Option<String> {
     let matters = matches!(
         incident.cause.class,
-        Class::ShrunkElsewhere
-            | Class::NoSpace
-            | Class::Quota
-            | Class::ShmFull
-            | Class::ReadError
-            | Class::StaleHandle
-            | Class::FuseGone
-            | Class::Unknown
+        CauseKind::ShrunkElsewhere
+            | CauseKind::NoSpace
+            | CauseKind::Quota
+            | CauseKind::ShmFull
+            | CauseKind::ReadError
+            | CauseKind::StaleHandle
+            | CauseKind::FuseGone
+            | CauseKind::Unknown
     );
     let file = incident.file.as_ref().filter(|file| matters && file.host_path.is_none())?;
     let mount = file.mount.as_ref()?;
@@ -431,7 +431,7 @@ fn touch(incident: &Incident) -> Option<String> {
         return Some(format!("{access}{mapping}, at {:#x}", fault.address.0));
     };
     let access = fault.access.as_ref().map_or_else(String::new, |access| format!("{access} at "));
-    if incident.cause.class == Class::DeviceMapping {
+    if incident.cause.class == CauseKind::DeviceMapping {
         return Some(format!("{access}offset {} ({offset}) of what it maps", size(offset)));
     }
     Some(format!(

@@ -4,21 +4,21 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     contract::{
-        self, Cause, Container, Frame, Hex, Memory, Mount, Other, Restart, SCHEMA, Stack, Text,
-        Time,
+        self, Cause, Container, Frame, Hex, Memory, Mount, Other, Restart, SCHEMA, Stack, Time,
+        Untrusted,
     },
     correlate::{
         engine::{Counts, Gap},
         incident::{Incident, Truncation},
     },
     model::{
-        cause::Class,
+        cause::CauseKind,
         cgroup::{container, unit},
         fact::{Mapper, Process},
         fault::{Access, Handler, Mode},
         file::name,
         host::Host,
-        shrink::{How, Shrink, how},
+        shrink::{Shrink, ShrinkKind, how},
         signal::Disposition,
         signal_name as signals,
         task::{Actor, Ancestor, Task, ancestors, cmdline},
@@ -110,7 +110,7 @@ pub fn told(incident: &Incident, host: &Host, update: bool) -> contract::Inciden
 pub fn truncation(truncation: &Truncation, host: &Host) -> Vec<u8> {
     let shrink = &truncation.shrink;
     let inode = &shrink.inode;
-    let culprit = (shrink.how != How::Remote)
+    let culprit = (shrink.how != ShrinkKind::Remote)
         .then(|| process(&shrink.actor, truncation.process.as_ref(), host.wall));
     line(
         "truncation",
@@ -177,8 +177,8 @@ pub fn end(counts: &Counts, host: &Host, now: u64, reason: &str) -> Vec<u8> {
 }
 
 /// Bytes of unknown origin.
-pub fn text(bytes: &[u8]) -> Text {
-    Text(bytes.to_vec())
+pub fn text(bytes: &[u8]) -> Untrusted {
+    Untrusted(bytes.to_vec())
 }
 
 pub fn ring(ring: u16) -> &'static str {
@@ -273,7 +273,7 @@ fn handler(handler: Handler) -> &'static str {
         Handler::SpecialMappingFault => "special_mapping_fault",
         Handler::Userfault => "handle_userfault",
         Handler::DaxIomapFault => "dax_iomap_fault",
-        Handler::Unseen => "force_sig_fault",
+        Handler::Unattributed => "force_sig_fault",
         Handler::Other(_) => "unknown",
     }
 }
@@ -389,7 +389,7 @@ fn restart(incident: &Incident) -> Option<Restart> {
 
 /// The instruction that failed, if its file is known.
 fn stack(incident: &Incident) -> Option<Stack> {
-    let death = incident.death.as_ref().filter(|_| incident.cause.class == Class::Signal)?;
+    let death = incident.death.as_ref().filter(|_| incident.cause.class == CauseKind::Signal)?;
     let signal = incident.signal.as_ref()?;
     let raised = death.fault.filter(|raised| raised.signal == signal.number && signal.forced)?;
     let module = death.module.as_ref();

@@ -2,7 +2,7 @@
 use crate::{
     contract::Incident,
     correlate::incident::Truncation,
-    model::{host::Host, shrink::How},
+    model::{host::Host, shrink::ShrinkKind},
     render::human::{Style, actor, at_risk, headline, restarted, who},
     text::{
         escape::escape,
@@ -56,7 +56,7 @@ pub fn truncation(truncation: &Truncation, host: &Host, style: &Style) -> Vec<u8
     let wall = host.wall.saturating_add(i64::try_from(shrink.begin).unwrap_or(i64::MAX));
     let path = truncation.path.as_deref().map_or_else(|| "(name unknown)".to_owned(), escape);
     let by = match shrink.how {
-        How::Remote => "elsewhere".to_owned(),
+        ShrinkKind::Remote => "elsewhere".to_owned(),
         _ => format!("by {}", actor(&shrink.actor)),
     };
     format!(

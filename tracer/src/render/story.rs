@@ -8,7 +8,7 @@ use crate::{
         story::{Cause, Spread, Summary},
         timeline::steps,
     },
-    model::{cause::Class, signal_name as signals},
+    model::{cause::CauseKind, signal_name as signals},
     render::human::{Style, arguments, because, gap, headline, lineage, short, who},
     store::sqlite::write::Gap,
     text::{
@@ -200,7 +200,7 @@ pub fn human(story: &Story, style: &Style) -> Vec<u8> {
     }
     if let Some(culprit) = &focus.cause.culprit {
         let role = match focus.cause.class {
-            Class::OomKilled => "asked for memory: ",
+            CauseKind::OomKilled => "asked for memory: ",
             _ => "",
         };
         field(&mut out, "by", &format!("{role}{}  {}", who(culprit), arguments(culprit)));

@@ -14,7 +14,7 @@ pub enum Kind {
     Comm = 1,
     Cgroup = 2,
     Path = 3,
-    Class = 4,
+    CauseKind = 4,
 }
 
 /// Columns that incidents are found by; each has an index that goes on by time.
@@ -27,7 +27,7 @@ pub enum Column {
     Path,
     ByPid,
     ByComm,
-    Class,
+    CauseKind,
     Status,
     Boot,
     Story,
@@ -43,7 +43,7 @@ impl Column {
             Self::Path => "path",
             Self::ByPid => "by_pid",
             Self::ByComm => "by_comm",
-            Self::Class => "class",
+            Self::CauseKind => "class",
             Self::Status => "status",
             Self::Boot => "boot",
             Self::Story => "story",
@@ -129,7 +129,7 @@ impl Query {
             number(Column::Status, select.exit),
             name(Column::Comm, Kind::Comm, glob(&select.comm)),
             name(Column::ByComm, Kind::Comm, glob(&select.by_comm)),
-            name(Column::Class, Kind::Class, glob(&select.class)),
+            name(Column::CauseKind, Kind::CauseKind, glob(&select.class)),
             name(Column::Cgroup, Kind::Cgroup, select.unit.clone().map(Pattern::Unit)),
             name(Column::Cgroup, Kind::Cgroup, select.cgroup.clone().map(Pattern::Contains)),
             name(Column::Cgroup, Kind::Cgroup, select.container.clone().map(Pattern::Container)),

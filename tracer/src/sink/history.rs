@@ -17,10 +17,10 @@ use crate::{
     model::host::Host,
     render::json,
     sink::{
-        Outlet,
-        history_writer::{Home, Message, disk, now},
+        Sink,
+        history_writer::{HistoryWriter, Message, disk, now},
         journal::Journal,
-        stdout::Writer,
+        stdout::StdoutSink,
     },
     store::{
         sqlite::write::{Entry, Gap},
@@ -36,7 +36,7 @@ const TICK: i64 = 1_000_000_000;
 const MISSED: i64 = 3_600_000_000_000;
 
 /// See the module.
-pub struct Recorder<'a> {
+pub struct HistorySink<'a> {
     args: &'a Record,
     sender: Option<SyncSender<Message>>,
     keeper: Option<JoinHandle<()>>,
@@ -45,7 +45,7 @@ pub struct Recorder<'a> {
     /// Calls of hooks that nobody looked at, since they were noted last (ns since the epoch).
     missed: BTreeMap<String, u64>,
     noted: i64,
-    writer: Option<Writer>,
+    writer: Option<StdoutSink>,
     journal: Option<Journal>,
     /// Whether the disk took the first things.
     writable: bool,
@@ -54,14 +54,14 @@ pub struct Recorder<'a> {
     watchdog: bool,
 }
 
-impl<'a> Recorder<'a> {
+impl<'a> HistorySink<'a> {
     /// Takes the state directory.
     ///
     /// # Errors
     /// Where it is not fit to write to: somebody else's, taken, of a newer version. A disk that is
     /// full or read-only is none: it may recover.
     pub fn start(args: &'a Record) -> Result<Self> {
-        let mut home = Home::new(args);
+        let mut home = HistoryWriter::new(args);
         let mut writable = true;
         if let Err(error) = home.open() {
             if !disk(&error) {
@@ -83,7 +83,7 @@ impl<'a> Recorder<'a> {
             missed: BTreeMap::new(),
             noted: now(),
             writable,
-            writer: args.print.map(Writer::of),
+            writer: args.print.map(StdoutSink::of),
             journal,
             begun: false,
             watchdog: sd_notify::watchdog_enabled().is_some(),
@@ -133,12 +133,12 @@ impl<'a> Recorder<'a> {
     }
 }
 
-impl Outlet for Recorder<'_> {
+impl Sink for HistorySink<'_> {
     fn watching(&mut self, host: &Host) -> Result<()> {
         if let Some(writer) = &mut self.writer {
             writer.watching(host)?;
         } else {
-            Writer::of(Format::Oneline).watching(host)?;
+            StdoutSink::of(Format::Oneline).watching(host)?;
         }
         if std::mem::replace(&mut self.begun, true) {
             return Ok(());
@@ -188,7 +188,7 @@ impl Outlet for Recorder<'_> {
         if self.overflowed != 0 {
             eprintln!("whybus: {} records were lost on their way to the disk", self.overflowed);
         }
-        Writer::of(Format::Oneline).end(counts, host, now, reason)
+        StdoutSink::of(Format::Oneline).end(counts, host, now, reason)
     }
 
     fn tick(&mut self, now: u64, host: &Host) {

@@ -46,7 +46,7 @@ pub enum Message {
 }
 
 /// The state directory, as far as it can be had.
-pub struct Home {
+pub struct HistoryWriter {
     dir: PathBuf,
     group: Option<String>,
     keep: Duration,
@@ -74,7 +74,7 @@ struct Begun {
     noted: bool,
 }
 
-impl Home {
+impl HistoryWriter {
     pub fn new(args: &Record) -> Self {
         Self {
             dir: args.state.state_dir.clone(),

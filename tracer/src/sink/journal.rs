@@ -124,7 +124,7 @@ fn fields(incident: &Incident) -> Fields {
     fields
 }
 
-fn joined(args: &[crate::contract::Text]) -> Vec<u8> {
+fn joined(args: &[crate::contract::Untrusted]) -> Vec<u8> {
     args.iter().map(|arg| &arg.0[..]).collect::<Vec<_>>().join(&b' ')
 }
 
@@ -148,7 +148,7 @@ fn encode(fields: &Fields) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{explain::samples::incident, model::cause::Class};
+    use crate::{explain::samples::incident, model::cause::CauseKind};
 
     #[test]
     fn a_newline_cannot_make_a_field_of_its_own() {
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn an_incident_has_its_fields() {
-        let fields = fields(&incident(Class::Sent, 9));
+        let fields = fields(&incident(CauseKind::Sent, 9));
         let of = |name: &str| fields.iter().find(|(n, _)| *n == name).map(|(_, v)| &v[..]);
         assert_eq!(of("MESSAGE"), Some(&b"geo-api[10] SIGKILL, killed: as it was"[..]));
         assert_eq!(

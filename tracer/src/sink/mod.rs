@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Where everything goes that is told.
-pub trait Outlet {
+pub trait Sink {
     /// Watching is complete, or what is watched has changed.
     ///
     /// # Errors

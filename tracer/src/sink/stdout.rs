@@ -15,16 +15,16 @@ use crate::{
         human::{self, Style},
         json, oneline,
     },
-    sink::Outlet,
+    sink::Sink,
 };
 
 /// Standard output in one format.
-pub struct Writer {
+pub struct StdoutSink {
     format: Format,
     style: Style,
 }
 
-impl Writer {
+impl StdoutSink {
     pub fn new(output: &Output) -> Self {
         Self { format: output.output, style: style(output.utc) }
     }
@@ -35,7 +35,7 @@ impl Writer {
     }
 }
 
-impl Outlet for Writer {
+impl Sink for StdoutSink {
     /// Says what is watched. People read it beside the stream, not in it.
     fn watching(&mut self, host: &Host) -> Result<()> {
         match self.format {

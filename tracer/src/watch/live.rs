@@ -21,10 +21,10 @@ use crate::{
         incident::Incident,
     },
     enrich::{
-        deadline::{Patience, Subject},
+        deadline::{DeadlineExecutor, Target},
         lookup as facts,
         lookup::{DEADLINE, Here},
-        mappers::Lookout,
+        mappers::MapperScanner,
         symbolize, view,
     },
     error::Failure,
@@ -35,21 +35,21 @@ use crate::{
         proc::mountinfo as mount,
     },
     model::{
-        fault::{Fault, Storm, StormKey},
+        fault::{Burst, BurstKey, Fault},
         file::Mount,
-        host::{Blind, Host},
+        host::{Host, Uncovered},
         input::{Event, Stamp},
-        process::{Death, Deaths},
+        process::{ExitScope, ProcessExit},
         task::{Actor, Task},
     },
     probe::{
         attach as load,
-        attach::Armed,
-        kernel::Facts,
+        attach::Attached,
+        kernel::KernelInfo,
         plan::{self, Missing},
         ring::Reader,
     },
-    sink::Outlet,
+    sink::Sink,
     wire::{decode::decode, stream},
 };
 
@@ -66,9 +66,9 @@ const ACCOUNTS: Duration = Duration::from_secs(1);
 const STEP: u64 = 10_000_000;
 
 /// What is watched for, and how long.
-pub struct Wanted<'a> {
+pub struct WatchOptions<'a> {
     pub filter: &'a Filter,
-    pub deaths: Deaths,
+    pub deaths: ExitScope,
     /// Whether it matters who is started again.
     pub restarts: bool,
     pub duration: Option<Duration>,
@@ -84,7 +84,7 @@ pub struct Wanted<'a> {
 ///
 /// # Errors
 /// Where nothing can be attached, the command cannot be started, or nobody reads any more.
-pub fn watch(wanted: &Wanted<'_>, outlet: &mut dyn Outlet) -> Result<ExitCode> {
+pub fn watch(wanted: &WatchOptions<'_>, outlet: &mut dyn Sink) -> Result<ExitCode> {
     let armed = arm(wanted.deaths, wanted.restarts, wanted.fail_every)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async { Watch::start(wanted, outlet, armed)?.run().await })
@@ -94,9 +94,9 @@ pub fn watch(wanted: &Wanted<'_>, outlet: &mut dyn Outlet) -> Result<ExitCode> {
 ///
 /// # Errors
 /// Where privilege is missing, or no fault and no signal could be seen.
-pub fn arm(deaths: Deaths, restarts: bool, fail_every: u32) -> Result<(Facts, Armed)> {
+pub fn arm(deaths: ExitScope, restarts: bool, fail_every: u32) -> Result<(KernelInfo, Attached)> {
     privilege::check()?;
-    let facts = Facts::gather(&plan::functions(), &plan::modules())
+    let facts = KernelInfo::gather(&plan::functions(), &plan::modules())
         .map_err(|error| Failure::unavailable(format!("{error:#}")))?;
     if !facts.missing_fields.is_empty() {
         return Err(Failure::unavailable(format!(
@@ -124,7 +124,7 @@ fn reason(missing: &Missing) -> String {
 }
 
 /// Describes this host and what is attached.
-pub fn host(facts: &Facts, armed: &Armed, deaths: Deaths) -> Host {
+pub fn host(facts: &KernelInfo, armed: &Attached, deaths: ExitScope) -> Host {
     let read = |path: &str| {
         std::fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default()
     };
@@ -145,8 +145,8 @@ pub fn host(facts: &Facts, armed: &Armed, deaths: Deaths) -> Host {
 }
 
 /// What is attached, and what is not.
-fn hooks(armed: &Armed) -> (Vec<String>, Vec<Blind>) {
-    let blind = armed.missing.iter().map(|missing| Blind {
+fn hooks(armed: &Attached) -> (Vec<String>, Vec<Uncovered>) {
+    let blind = armed.missing.iter().map(|missing| Uncovered {
         hook: missing.probe.hook.to_string(),
         reason: missing.reason.clone(),
         causes: missing.probe.blind.to_owned(),
@@ -157,8 +157,8 @@ fn hooks(armed: &Armed) -> (Vec<String>, Vec<Blind>) {
 struct Watch<'a> {
     reader: Reader,
     /// Holds the programs in the kernel.
-    armed: Armed,
-    sink: Sink<'a>,
+    armed: Attached,
+    sink: Downstream<'a>,
     child: Option<Child>,
     /// How far each (cpu, ring) had numbered when last looked at.
     numbered: Vec<(u32, u16, RingState)>,
@@ -169,10 +169,10 @@ struct Watch<'a> {
 }
 
 /// Everything behind the rings.
-struct Sink<'a> {
-    wanted: &'a Wanted<'a>,
+struct Downstream<'a> {
+    wanted: &'a WatchOptions<'a>,
     engine: Engine,
-    outlet: &'a mut dyn Outlet,
+    outlet: &'a mut dyn Sink,
     save: Option<File>,
     /// As they were read last, and when.
     mounts: Arc<Vec<Mount>>,
@@ -181,8 +181,8 @@ struct Sink<'a> {
     root: Option<u32>,
     /// Thread and page of the fault that was told last.
     faulted: Option<(u32, u64)>,
-    patience: Patience,
-    lookout: Lookout,
+    patience: DeadlineExecutor,
+    lookout: MapperScanner,
     /// Incidents that passed the filter.
     told: u64,
     undecodable: u64,
@@ -192,9 +192,9 @@ struct Sink<'a> {
 
 impl<'a> Watch<'a> {
     fn start(
-        wanted: &'a Wanted<'a>,
-        outlet: &'a mut dyn Outlet,
-        (facts, mut armed): (Facts, Armed),
+        wanted: &'a WatchOptions<'a>,
+        outlet: &'a mut dyn Sink,
+        (facts, mut armed): (KernelInfo, Attached),
     ) -> Result<Self> {
         let host = host(&facts, &armed, wanted.deaths);
         let save = match wanted.save {
@@ -208,7 +208,7 @@ impl<'a> Watch<'a> {
             None => None,
         };
         let reader = Reader::new(&mut armed.ebpf)?;
-        let sink = Sink {
+        let sink = Downstream {
             wanted,
             engine: Engine::new(host),
             outlet,
@@ -217,8 +217,8 @@ impl<'a> Watch<'a> {
             mounted: Instant::now(),
             root: None,
             faulted: None,
-            patience: Patience::default(),
-            lookout: Lookout::start(),
+            patience: DeadlineExecutor::default(),
+            lookout: MapperScanner::start(),
             told: 0,
             undecodable: 0,
             worked: false,
@@ -249,7 +249,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Reads and tells until something says stop.
-    async fn until_stopped(&mut self, wanted: &Wanted<'_>) -> Result<Ended> {
+    async fn until_stopped(&mut self, wanted: &WatchOptions<'_>) -> Result<Ended> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hangup = signal(SignalKind::hangup())?;
@@ -348,11 +348,11 @@ impl<'a> Watch<'a> {
             }
         }
         for key in self.sink.engine.storms() {
-            let StormKey { tgid, inode, handler } = key;
+            let BurstKey { tgid, inode, handler } = key;
             let count =
                 self.reader.storm(event::StormKey { inode, tgid, handler: handler.number() });
             if let Some(count) = count {
-                self.sink.note(Event::Storm(Storm { key, count }), now())?;
+                self.sink.note(Event::Burst(Burst { key, count }), now())?;
             }
         }
         Ok(())
@@ -413,7 +413,7 @@ fn spawn(command: &[OsString]) -> Result<Child> {
     })
 }
 
-impl Sink<'_> {
+impl Downstream<'_> {
     /// One event of the kernel: saved, decoded, enriched, handed on.
     fn take(&mut self, bytes: &[u8]) -> Result<()> {
         self.keep(bytes);
@@ -449,7 +449,7 @@ impl Sink<'_> {
                 self.process(&signal.target, true, stamp.time)?;
                 let (id, address) = (signal.target.id, signal.address);
                 let ask = move || facts::mapped(id, address);
-                let told = self.patience.within(Subject::Process(id), DEADLINE, ask);
+                let told = self.patience.within(Target::Process(id), DEADLINE, ask);
                 self.notes(told.unwrap_or_default(), stamp.time)?;
             }
             Event::Signal(signal) if signal.code <= 0 => {
@@ -458,8 +458,8 @@ impl Sink<'_> {
                     self.process(&signal.sender.task, signal.sender.lacks_cmdline(), stamp.time)?;
                 }
             }
-            Event::Death(death) => self.death(death, stamp.time)?,
-            Event::Start(start) => self.process(&start.actor.task, false, stamp.time)?,
+            Event::ProcessExit(death) => self.death(death, stamp.time)?,
+            Event::ProcessStart(start) => self.process(&start.actor.task, false, stamp.time)?,
             _ => {}
         }
         self.engine.push(stamp, event);
@@ -478,13 +478,13 @@ impl Sink<'_> {
     fn process(&mut self, task: &Task, wanted: bool, time: u64) -> Result<()> {
         let (asked, mounts, id) = (task.clone(), Arc::clone(&self.mounts), task.id);
         let ask = move || facts::of_process(&asked, wanted, &mounts);
-        let told = self.patience.within(Subject::Process(id), DEADLINE, ask);
+        let told = self.patience.within(Target::Process(id), DEADLINE, ask);
         self.notes(told.unwrap_or_else(|| vec![facts::late(id)]), time)
     }
 
     /// What is left to ask once a process has ended: its cgroup outlives it, and so does its file.
-    fn death(&mut self, death: &Death, time: u64) -> Result<()> {
-        if self.wanted.deaths == Deaths::default() {
+    fn death(&mut self, death: &ProcessExit, time: u64) -> Result<()> {
+        if self.wanted.deaths == ExitScope::default() {
             return Ok(());
         }
         self.process(&death.actor.task, death.actor.lacks_cmdline(), time)?;
@@ -493,7 +493,7 @@ impl Sink<'_> {
             let symbol = symbolize::of_death(&asked).map(Event::Symbol);
             symbol.into_iter().chain(facts::of_death(&asked, &mounts)).collect::<Vec<_>>()
         };
-        let told = self.patience.within(Subject::Process(death.exit.id), DEADLINE, ask);
+        let told = self.patience.within(Target::Process(death.exit.id), DEADLINE, ask);
         self.notes(told.unwrap_or_default(), time)
     }
 
@@ -502,7 +502,7 @@ impl Sink<'_> {
         let Host { mnt_ns: own, page_size, .. } = *self.engine.host();
         let here = Here { own, page_size, mounts: Arc::clone(&self.mounts) };
         let asked = fault.clone();
-        let subject = Subject::FileSystem(fault.inode.id.dev);
+        let subject = Target::FileSystem(fault.inode.id.dev);
         let told = self.patience.within(subject, DEADLINE, move || facts::of_fault(&asked, &here));
         self.notes(told.unwrap_or_else(|| facts::unanswered(fault).into_iter().collect()), time)
     }

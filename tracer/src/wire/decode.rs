@@ -8,8 +8,8 @@ use crate::model::{
     fault::{Access, Fault, Handler, Mode, Shm},
     file::{Dev, Inode, InodeId, Path},
     input::{Event, Stamp},
-    process::{Death, Exit, Module, Raised, Start},
-    shrink::{How, Shrink, ShrinkEnd, Stale},
+    process::{Exit, Module, ProcessExit, ProcessStart, SelfSignal},
+    shrink::{Shrink, ShrinkEnd, ShrinkKind, Stale},
     signal::{Deliver, Disposition, Signal},
     task::{Actor, Ancestor, ProcessId, Task},
 };
@@ -72,10 +72,10 @@ pub fn decode(mut bytes: &[u8]) -> Result<(Stamp, Option<Event>)> {
         }
         wire::kind::SIGNAL => Event::Signal(Box::new(signal(b))),
         wire::kind::DELIVER => Event::Deliver(Box::new(deliver(b)?)),
-        wire::kind::EXIT => Event::Death(Box::new(death(b, stamp.time)?)),
+        wire::kind::EXIT => Event::ProcessExit(Box::new(death(b, stamp.time)?)),
         wire::kind::START => {
             let (actor, exe) = (actor(b), file_id(b));
-            Event::Start(Box::new(Start { actor, exe, forked: b.get_u32_le() != 0 }))
+            Event::ProcessStart(Box::new(ProcessStart { actor, exe, forked: b.get_u32_le() != 0 }))
         }
         wire::kind::STALE => {
             let inode = inode(b);
@@ -109,7 +109,7 @@ fn fault(b: &mut &[u8]) -> Result<Fault> {
     let source = b.chunk()[..wire::SOURCE].split(|b| *b == 0).next().unwrap_or_default().to_vec();
     b.advance(wire::SOURCE);
     let below_mount = b.get(..below_mount as usize).map(|below| names(below).len());
-    let unseen = handler == Handler::Unseen;
+    let unseen = handler == Handler::Unattributed;
     Ok(Fault {
         path: path(b, path_flags, path_len)?,
         shm: (shm_max != 0).then_some(Shm { max: shm_max, used: shm_used }),
@@ -158,12 +158,12 @@ fn shrink(b: &mut &[u8]) -> Result<Shrink> {
     let end = Some(b.get_u64_le()).filter(|end| *end != 0);
     let ret = b.get_i32_le();
     let how = match b.get_u32_le() {
-        wire::how::TRUNCATE => How::Truncate,
-        wire::how::FTRUNCATE => How::Ftruncate,
-        wire::how::OPEN_TRUNC => How::OpenTrunc,
-        wire::how::COLLAPSE_RANGE => How::CollapseRange,
-        wire::how::REMOTE => How::Remote,
-        other => How::Other(other),
+        wire::how::TRUNCATE => ShrinkKind::Truncate,
+        wire::how::FTRUNCATE => ShrinkKind::Ftruncate,
+        wire::how::OPEN_TRUNC => ShrinkKind::OpenTrunc,
+        wire::how::COLLAPSE_RANGE => ShrinkKind::CollapseRange,
+        wire::how::REMOTE => ShrinkKind::Remote,
+        other => ShrinkKind::Other(other),
     };
     let flags = b.get_u32_le();
     b.advance(4);
@@ -201,7 +201,7 @@ fn signal(b: &mut &[u8]) -> Signal {
     }
 }
 
-fn death(b: &mut &[u8], time: u64) -> Result<Death> {
+fn death(b: &mut &[u8], time: u64) -> Result<ProcessExit> {
     let actor = actor(b);
     let (fault, own) = (raised(b), raised(b));
     let (exe, module) = (file_id(b), file_id(b));
@@ -210,7 +210,7 @@ fn death(b: &mut &[u8], time: u64) -> Result<Death> {
     let oom = b.get_u32_le() != 0;
     let (path_flags, path_len) = (b.get_u32_le(), b.get_u32_le());
     let path = path(b, path_flags, path_len)?;
-    Ok(Death {
+    Ok(ProcessExit {
         exit: Exit { id: actor.task.id, time, code },
         actor,
         exe,
@@ -221,13 +221,13 @@ fn death(b: &mut &[u8], time: u64) -> Result<Death> {
     })
 }
 
-fn raised(b: &mut &[u8]) -> Option<Raised> {
+fn raised(b: &mut &[u8]) -> Option<SelfSignal> {
     let time = b.get_u64_le();
     let address = b.get_u64_le();
     let ip = Some(b.get_u64_le()).filter(|ip| *ip != 0);
     let (signal, code, tid) = (b.get_i32_le(), b.get_i32_le(), b.get_u32_le());
     b.advance(4);
-    (time != 0).then_some(Raised { time, address, ip, signal, code, tid })
+    (time != 0).then_some(SelfSignal { time, address, ip, signal, code, tid })
 }
 
 fn file_id(b: &mut &[u8]) -> Option<InodeId> {

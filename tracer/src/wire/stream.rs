@@ -20,11 +20,11 @@ use crate::{
             HugeLimit, HugePages, Mapped, Mapper, Mappers, MemoryLimit, Process, Quota, Space,
             Symbol, View,
         },
-        fault::{Handler, Storm, StormKey},
+        fault::{Burst, BurstKey, Handler},
         file::{Dev, Mount},
-        host::{Blind, Host},
+        host::{Host, Uncovered},
         input::{Event, Stamp},
-        process::{Deaths, Exits},
+        process::{ExitFilter, ExitScope},
         task::{Ancestor, ProcessId},
     },
     wire::decode::decode,
@@ -118,7 +118,7 @@ pub fn note(event: &Event, time: u64) -> Option<Vec<u8>> {
         Event::HugePages(HugePages { total, free, reserved, size }) => {
             (HUGE_PAGES, json!([total, free, reserved, size]))
         }
-        Event::Storm(Storm { key, count }) => {
+        Event::Burst(Burst { key, count }) => {
             (STORM, json!([key.tgid, key.inode, key.handler.number(), count]))
         }
         Event::Fault(_)
@@ -126,8 +126,8 @@ pub fn note(event: &Event, time: u64) -> Option<Vec<u8>> {
         | Event::ShrinkEnd(_)
         | Event::Signal(_)
         | Event::Deliver(_)
-        | Event::Death(_)
-        | Event::Start(_)
+        | Event::ProcessExit(_)
+        | Event::ProcessStart(_)
         | Event::Stale(_) => return None,
     };
     let body = body.to_string();
@@ -189,15 +189,15 @@ fn parse_host(line: &[u8]) -> Result<Host> {
             .filter(|size| size.is_power_of_two())
             .context("the host line's `page_size` is no power of two")?,
         pid: number(&line["pid"]) as u32,
-        deaths: Deaths {
+        deaths: ExitScope {
             signals: number(&line["signals"]) as u32,
-            exits: line["exits"].as_str().and_then(Exits::parse).unwrap_or_default(),
+            exits: line["exits"].as_str().and_then(ExitFilter::parse).unwrap_or_default(),
         },
         mnt_ns: line["mnt_ns"].as_u64().and_then(|inum| u32::try_from(inum).ok()),
         hooks: list(&line["hooks"]).iter().map(text).collect(),
         blind: list(&line["blind"])
             .iter()
-            .map(|blind| Blind {
+            .map(|blind| Uncovered {
                 hook: text(&blind["hook"]),
                 reason: text(&blind["reason"]),
                 causes: text(&blind["causes"]),
@@ -310,8 +310,8 @@ fn parse_note(bytes: &[u8]) -> Result<Option<Event>> {
             reserved: number(&body[2]),
             size: number(&body[3]),
         })),
-        STORM => Some(Event::Storm(Storm {
-            key: StormKey {
+        STORM => Some(Event::Burst(Burst {
+            key: BurstKey {
                 tgid: number(&body[0]) as u32,
                 inode: number(&body[1]),
                 handler: Handler::from(number(&body[2]) as u32),

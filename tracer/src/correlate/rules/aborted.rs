@@ -2,7 +2,7 @@
 use crate::{
     correlate::rules::{Evidence, Verdict},
     model::{
-        cause::{Class, Confidence},
+        cause::{CauseKind, Confidence},
         signal_name::SIGABRT,
     },
 };
@@ -15,7 +15,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     let signal = evidence.signal.filter(|signal| signal.number == SIGABRT)?;
     let own = signal.sender.task.id.same(death.exit.id);
     let summary = "it gave up by itself: abort(3), as a failed assert(3) or malloc(3) calls it";
-    own.then(|| Verdict::new(Class::Aborted, Confidence::Proven, summary, ADVICE))
+    own.then(|| Verdict::new(CauseKind::Aborted, Confidence::Proven, summary, ADVICE))
 }
 
 #[cfg(test)]
@@ -26,8 +26,8 @@ mod tests {
     fn only_its_own_abort_is_one() {
         let death = death(9, 6);
         let mut signal = Signal { number: 6, ..signal(-6) };
-        assert_eq!(judge(&of_death(&death, Some(&signal))).class, Class::Sent);
+        assert_eq!(judge(&of_death(&death, Some(&signal))).class, CauseKind::Sent);
         signal.sender = death.actor.clone();
-        assert_eq!(judge(&of_death(&death, Some(&signal))).class, Class::Aborted);
+        assert_eq!(judge(&of_death(&death, Some(&signal))).class, CauseKind::Aborted);
     }
 }

@@ -1,7 +1,7 @@
 //! A signal that the process brought upon itself by what it executed: SIGSEGV and its kin.
 use crate::{
     correlate::rules::{Evidence, Verdict},
-    model::cause::{Class, Confidence},
+    model::cause::{CauseKind, Confidence},
 };
 
 const ADVICE: &str = "the function and library named are where it failed; a core dump (coredumpctl, or \
@@ -31,7 +31,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
             format!("signal {number} with si_code {code}, raised by what it executed")
         }
     };
-    Some(Verdict::new(Class::Signal, Confidence::Proven, what, ADVICE))
+    Some(Verdict::new(CauseKind::Signal, Confidence::Proven, what, ADVICE))
 }
 
 #[cfg(test)]
@@ -43,7 +43,7 @@ mod tests {
         let death = death(9, 11);
         let signal = Signal { number: 11, forced: true, ..signal(1) };
         let verdict = judge(&of_death(&death, Some(&signal)));
-        assert_eq!((verdict.class, verdict.confidence), (Class::Signal, Confidence::Proven));
+        assert_eq!((verdict.class, verdict.confidence), (CauseKind::Signal, Confidence::Proven));
         assert!(verdict.summary.contains("null pointer"), "{}", verdict.summary);
     }
 }

@@ -2,7 +2,7 @@
 use crate::{
     correlate::rules::{Evidence, Verdict},
     model::{
-        cause::{Class, Confidence},
+        cause::{CauseKind, Confidence},
         fault::{Fault, Handler},
     },
 };
@@ -31,13 +31,13 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     }
     let summary = "a mapping of a driver, not of a file with an end: the driver refused the page, or \
                    has nothing there";
-    Some(Verdict::new(Class::DeviceMapping, Confidence::Likely, summary, ADVICE))
+    Some(Verdict::new(CauseKind::DeviceMapping, Confidence::Likely, summary, ADVICE))
 }
 
 fn is_driver(fault: &Fault) -> bool {
     let driver = fault.inode.device() || DRIVERS.contains(&fault.inode.magic);
     let pages = fault.vm_flags & (VM_PFNMAP | VM_IO) != 0;
-    (fault.inode.ptr != 0 && driver) || (fault.handler == Handler::Unseen && pages)
+    (fault.inode.ptr != 0 && driver) || (fault.handler == Handler::Unattributed && pages)
 }
 
 #[cfg(test)]
@@ -48,9 +48,9 @@ mod tests {
     fn a_device_has_no_end() {
         let mut fault = fault(7, 0);
         fault.inode.mode = 0o020_600;
-        fault.handler = Handler::Unseen;
+        fault.handler = Handler::Unattributed;
         let verdict = judge(&evidence(&fault, &[]));
-        assert_eq!(verdict.class, Class::DeviceMapping);
+        assert_eq!(verdict.class, CauseKind::DeviceMapping);
         assert_eq!(verdict.confidence, Confidence::Likely);
     }
 
@@ -62,14 +62,14 @@ mod tests {
             let mapped = Mapped { victim, address: 0, path: path.to_vec() };
             judge(&Evidence { mapped: Some(&mapped), ..without_fault(&signal) }).class
         };
-        assert_eq!(class(b"/dev/dri/card0"), Class::DeviceMapping);
-        assert_eq!(class(b"/dev/shm/x"), Class::Unknown);
+        assert_eq!(class(b"/dev/dri/card0"), CauseKind::DeviceMapping);
+        assert_eq!(class(b"/dev/shm/x"), CauseKind::Unknown);
     }
 
     #[test]
     fn a_file_is_none() {
         let mut fault = fault(7, 0);
-        fault.handler = Handler::Unseen;
-        assert_eq!(judge(&evidence(&fault, &[])).class, Class::MappedPastEnd);
+        fault.handler = Handler::Unattributed;
+        assert_eq!(judge(&evidence(&fault, &[])).class, CauseKind::MappedPastEnd);
     }
 }

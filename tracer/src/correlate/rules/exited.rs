@@ -1,7 +1,7 @@
 //! No signal at all: it ended itself with a status other than 0.
 use crate::{
     correlate::rules::{Evidence, Verdict},
-    model::cause::{Class, Confidence},
+    model::cause::{CauseKind, Confidence},
     text::format::duration,
 };
 
@@ -19,7 +19,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         start => format!(", {} after its start", duration(death.exit.time.saturating_sub(start))),
     };
     let summary = format!("it called exit({status}) by itself{after}");
-    Some(Verdict::new(Class::Exited, Confidence::Proven, summary, ADVICE))
+    Some(Verdict::new(CauseKind::Exited, Confidence::Proven, summary, ADVICE))
 }
 
 #[cfg(test)]
@@ -29,7 +29,7 @@ mod tests {
     #[test]
     fn a_status_is_no_signal() {
         let verdict = judge(&of_death(&death(3_000_000_000, 1 << 8), None));
-        assert_eq!(verdict.class, Class::Exited);
+        assert_eq!(verdict.class, CauseKind::Exited);
         assert_eq!(verdict.summary, "it called exit(1) by itself, 2.0 s after its start");
     }
 }

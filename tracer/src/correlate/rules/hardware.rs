@@ -1,7 +1,7 @@
 //! What the si_code alone tells: poisoned memory, misaligned access, machine checks.
 use crate::{
     correlate::rules::{Evidence, Verdict},
-    model::cause::{Class, Confidence},
+    model::cause::{CauseKind, Confidence},
 };
 
 const ADVICE_MEMORY: &str = "a memory module fails: look at dmesg and the machine's event log, and \
@@ -14,28 +14,28 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     let code = evidence.signal.map(|signal| signal.code);
     let (class, confidence, summary, advice) = match (evidence.fault, code) {
         (_, Some(4)) => (
-            Class::MemoryFailure,
+            CauseKind::MemoryFailure,
             Confidence::Proven,
             "the memory at that address is poisoned: its content is lost (BUS_MCEERR_AR)",
             ADVICE_MEMORY,
         ),
         (_, Some(5)) => (
-            Class::MemoryFailure,
+            CauseKind::MemoryFailure,
             Confidence::Proven,
             "memory of the process is poisoned, not yet touched (BUS_MCEERR_AO)",
             ADVICE_MEMORY,
         ),
         (Some(_), _) if poisoned => {
-            (Class::MemoryFailure, Confidence::Proven, "the page is poisoned", ADVICE_MEMORY)
+            (CauseKind::MemoryFailure, Confidence::Proven, "the page is poisoned", ADVICE_MEMORY)
         }
         (None, Some(1)) => (
-            Class::Misaligned,
+            CauseKind::Misaligned,
             Confidence::Proven,
             "misaligned access (BUS_ADRALN); no file is involved",
             ADVICE_ALIGN,
         ),
         (None, Some(3 | 0x80)) => (
-            Class::OtherKernel,
+            CauseKind::OtherKernel,
             Confidence::Likely,
             "raised by the kernel without a page fault (BUS_OBJERR or SI_KERNEL)",
             ADVICE_OTHER,
@@ -52,11 +52,11 @@ mod tests {
     #[test]
     fn the_code_names_the_class() {
         let cases = [
-            (1, Class::Misaligned),
-            (3, Class::OtherKernel),
-            (4, Class::MemoryFailure),
-            (5, Class::MemoryFailure),
-            (0x80, Class::OtherKernel),
+            (1, CauseKind::Misaligned),
+            (3, CauseKind::OtherKernel),
+            (4, CauseKind::MemoryFailure),
+            (5, CauseKind::MemoryFailure),
+            (0x80, CauseKind::OtherKernel),
         ];
         for (code, class) in cases {
             assert_eq!(judge(&without_fault(&signal(code))).class, class);

@@ -2,7 +2,7 @@
 use crate::{
     correlate::rules::{Evidence, Verdict},
     model::{
-        cause::{Class, Confidence},
+        cause::{CauseKind, Confidence},
         fault::Handler,
     },
     text::format::size,
@@ -22,7 +22,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
             size(limit.limit),
             size(limit.used),
         );
-        return Some(Verdict::new(Class::HugePages, Confidence::Proven, summary, ADVICE_LIMIT));
+        return Some(Verdict::new(CauseKind::HugePages, Confidence::Proven, summary, ADVICE_LIMIT));
     }
     let summary = match evidence.huge_pages {
         Some(pool) if pool.free <= pool.reserved => format!(
@@ -41,7 +41,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         ),
         None => "no huge page was given".to_owned(),
     };
-    Some(Verdict::new(Class::HugePages, Confidence::Proven, summary, ADVICE))
+    Some(Verdict::new(CauseKind::HugePages, Confidence::Proven, summary, ADVICE))
 }
 
 #[cfg(test)]
@@ -63,7 +63,7 @@ mod tests {
         evidence.huge_limit = None;
         evidence.huge_pages = Some(pool(3));
         let verdict = judge(&evidence);
-        assert_eq!(verdict.class, Class::HugePages);
+        assert_eq!(verdict.class, CauseKind::HugePages);
         assert!(verdict.summary.contains("cgroup"));
     }
 }

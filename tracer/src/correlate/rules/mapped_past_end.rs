@@ -1,7 +1,7 @@
 //! Past the end, and nobody shrank the file: it was mapped longer than it is.
 use crate::{
     correlate::rules::{Evidence, Verdict},
-    model::cause::{Class, Confidence},
+    model::cause::{CauseKind, Confidence},
     text::format::size,
 };
 
@@ -35,7 +35,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         size(fault.vm_pgoff.saturating_mul(evidence.host.page_size)),
         size(fault.inode.size),
     );
-    Some(Verdict::new(Class::MappedPastEnd, confidence, summary, ADVICE))
+    Some(Verdict::new(CauseKind::MappedPastEnd, confidence, summary, ADVICE))
 }
 
 #[cfg(test)]
@@ -46,7 +46,7 @@ mod tests {
     #[test]
     fn an_inode_older_than_the_process_proves_it() {
         let verdict = judge(&evidence(&fault(1, 0), &[]));
-        assert_eq!(verdict.class, Class::MappedPastEnd);
+        assert_eq!(verdict.class, CauseKind::MappedPastEnd);
         assert_eq!(verdict.confidence, Confidence::Proven);
     }
 
@@ -58,7 +58,7 @@ mod tests {
         evidence.lost = 1;
         assert_eq!(judge(&evidence).confidence, Confidence::Proven);
         evidence.lost = 2;
-        assert_eq!(judge(&evidence).class, Class::MappedPastEnd);
+        assert_eq!(judge(&evidence).class, CauseKind::MappedPastEnd);
         assert_eq!(judge(&evidence).confidence, Confidence::Likely);
     }
 

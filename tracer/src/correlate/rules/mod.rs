@@ -20,12 +20,12 @@ pub mod unknown;
 pub mod userfaultfd;
 
 use crate::model::{
-    cause::{Class, Confidence},
+    cause::{CauseKind, Confidence},
     fact::{HugeLimit, HugePages, Mapped, MemoryLimit, Quota, Space},
     fault::{Fault, Handler},
     host::Host,
-    process::Death,
-    shrink::{How, Shrink},
+    process::ProcessExit,
+    shrink::{Shrink, ShrinkKind},
     signal::Signal,
     task::ProcessId,
 };
@@ -33,7 +33,7 @@ use crate::model::{
 /// What a rule found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    pub class: Class,
+    pub class: CauseKind,
     pub confidence: Confidence,
     /// One sentence, made of numbers and our own words only: safe to print.
     pub summary: String,
@@ -48,7 +48,7 @@ pub struct Verdict {
 impl Verdict {
     /// A verdict without an act.
     pub fn new(
-        class: Class,
+        class: CauseKind,
         confidence: Confidence,
         summary: impl Into<String>,
         advice: &'static str,
@@ -64,7 +64,7 @@ pub struct Evidence<'a> {
     pub fault: Option<&'a Fault>,
     pub signal: Option<&'a Signal>,
     /// How it ended, where that is what is to be explained.
-    pub death: Option<&'a Death>,
+    pub death: Option<&'a ProcessExit>,
     pub memory: Option<&'a MemoryLimit>,
     /// Shrinks of the faulting inode that began before the fault and were not refused, oldest
     /// first.
@@ -120,12 +120,13 @@ impl Evidence<'_> {
         let latest = self.shrinks.iter().rev().find(removed)?;
         // What a server says while somebody here shrinks the file is the echo of that.
         let under_way = |shrink: &&Shrink| {
-            shrink.how != How::Remote
+            shrink.how != ShrinkKind::Remote
                 && shrink.begin <= latest.begin
                 && shrink.end.is_none_or(|end| latest.begin <= end)
         };
         let echoed = || self.shrinks.iter().rev().filter(removed).find(under_way);
-        let shrink = if latest.how == How::Remote { echoed().unwrap_or(latest) } else { latest };
+        let shrink =
+            if latest.how == ShrinkKind::Remote { echoed().unwrap_or(latest) } else { latest };
         Some((fault, shrink))
     }
 
@@ -209,8 +210,8 @@ pub mod samples {
         fault::{Access, Fault, Handler, Mode},
         file::{Dev, Inode, InodeId, Path},
         host::Host,
-        process::{Death, Deaths, Exit, Raised},
-        shrink::{How, Shrink},
+        process::{Exit, ExitScope, ProcessExit, SelfSignal},
+        shrink::{Shrink, ShrinkKind},
         signal::Signal,
         task::{Actor, ProcessId, Task},
     };
@@ -229,7 +230,7 @@ pub mod samples {
         page_size: 4096,
         pid: 99,
         mnt_ns: None,
-        deaths: Deaths::default(),
+        deaths: ExitScope::default(),
         hooks: Vec::new(),
         blind: Vec::new(),
     });
@@ -311,7 +312,7 @@ pub mod samples {
             begin,
             end: None,
             ret: None,
-            how: How::Ftruncate,
+            how: ShrinkKind::Ftruncate,
             mapped: true,
             replayed: false,
             outer: None,
@@ -324,18 +325,18 @@ pub mod samples {
     }
 
     /// The end of the victim, `code` as wait(2) gives it.
-    pub fn death(time: u64, code: u32) -> Death {
+    pub fn death(time: u64, code: u32) -> ProcessExit {
         let actor = actor(VICTIM);
         let exit = Exit { id: actor.task.id, time, code };
         let (exe, fault, own, module) = (None, None, None, None);
-        Death { exit, actor, exe, fault, own, module, oom: false }
+        ProcessExit { exit, actor, exe, fault, own, module, oom: false }
     }
 
-    pub fn raised(time: u64, signal: i32, code: i32) -> Raised {
-        Raised { time, address: 0, ip: None, signal, code, tid: VICTIM }
+    pub fn raised(time: u64, signal: i32, code: i32) -> SelfSignal {
+        SelfSignal { time, address: 0, ip: None, signal, code, tid: VICTIM }
     }
 
-    pub fn of_death<'a>(death: &'a Death, signal: Option<&'a Signal>) -> Evidence<'a> {
+    pub fn of_death<'a>(death: &'a ProcessExit, signal: Option<&'a Signal>) -> Evidence<'a> {
         Evidence { death: Some(death), signal, ..nothing() }
     }
 

@@ -2,7 +2,7 @@
 use crate::{
     correlate::rules::{Evidence, Verdict},
     model::{
-        cause::{Class, Confidence},
+        cause::{CauseKind, Confidence},
         fault::Handler,
     },
     text::format::size,
@@ -31,7 +31,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         size(space.free),
         size(fault.inode.size),
     );
-    Some(Verdict::new(Class::NoSpace, confidence, summary, ADVICE))
+    Some(Verdict::new(CauseKind::NoSpace, confidence, summary, ADVICE))
 }
 
 #[cfg(test)]
@@ -44,13 +44,13 @@ mod tests {
         fault.handler = Handler::PageMkwrite;
         let mut evidence = evidence(&fault, &[]);
         evidence.space = Some(space(0));
-        assert_eq!(judge(&evidence).class, Class::NoSpace);
+        assert_eq!(judge(&evidence).class, CauseKind::NoSpace);
         evidence.space = Some(space(20 << 10));
         assert_eq!(judge(&evidence).confidence, Confidence::Likely);
         // Room is left: a quota, or an error of the device.
         evidence.space = Some(space(1 << 20));
-        assert_eq!(judge(&evidence).class, Class::Unknown);
+        assert_eq!(judge(&evidence).class, CauseKind::Unknown);
         evidence.space = None;
-        assert_eq!(judge(&evidence).class, Class::Unknown);
+        assert_eq!(judge(&evidence).class, CauseKind::Unknown);
     }
 }

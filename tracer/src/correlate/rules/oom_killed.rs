@@ -2,7 +2,7 @@
 use crate::{
     correlate::rules::{Evidence, Verdict},
     model::{
-        cause::{Class, Confidence},
+        cause::{CauseKind, Confidence},
         signal_name::SIGKILL,
     },
     text::format::size,
@@ -29,7 +29,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         ),
         None => ("the OOM killer chose it".to_owned(), HOST),
     };
-    Some(Verdict::new(Class::OomKilled, Confidence::Proven, summary, advice))
+    Some(Verdict::new(CauseKind::OomKilled, Confidence::Proven, summary, advice))
 }
 
 #[cfg(test)]
@@ -39,10 +39,10 @@ mod tests {
     #[test]
     fn only_who_died_of_it_was_killed_by_it() {
         let mut death = death(9, 9);
-        assert_ne!(judge(&of_death(&death, None)).class, Class::OomKilled);
+        assert_ne!(judge(&of_death(&death, None)).class, CauseKind::OomKilled);
         death.oom = true;
-        assert_eq!(judge(&of_death(&death, None)).class, Class::OomKilled);
+        assert_eq!(judge(&of_death(&death, None)).class, CauseKind::OomKilled);
         death.exit.code = 11;
-        assert_ne!(judge(&of_death(&death, None)).class, Class::OomKilled);
+        assert_ne!(judge(&of_death(&death, None)).class, CauseKind::OomKilled);
     }
 }

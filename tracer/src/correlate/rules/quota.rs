@@ -2,7 +2,7 @@
 use crate::{
     correlate::rules::{Evidence, Verdict},
     model::{
-        cause::{Class, Confidence},
+        cause::{CauseKind, Confidence},
         fault::Handler,
     },
     text::format::size,
@@ -24,7 +24,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         size(quota.used),
         size(quota.limit),
     );
-    Some(Verdict::new(Class::Quota, Confidence::Proven, summary, ADVICE))
+    Some(Verdict::new(CauseKind::Quota, Confidence::Proven, summary, ADVICE))
 }
 
 #[cfg(test)]
@@ -40,7 +40,7 @@ mod tests {
         let victim = evidence.victim;
         evidence.quota = Some(Quota { victim, kind: 0, id: 1000, used: 4_096, limit: 4_096 });
         let verdict = judge(&evidence);
-        assert_eq!(verdict.class, Class::Quota);
+        assert_eq!(verdict.class, CauseKind::Quota);
         assert!(verdict.summary.contains("user 1000"), "{}", verdict.summary);
     }
 }

@@ -2,7 +2,7 @@
 use crate::{
     correlate::rules::{Evidence, Verdict},
     model::{
-        cause::{Class, Confidence},
+        cause::{CauseKind, Confidence},
         fault::Handler,
     },
 };
@@ -39,32 +39,36 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     };
     match fault.read_errno {
         // fs/nfs/read.c may turn it into EIO on the way (filemap_read_folio sees only a flag).
-        _ if evidence.stale => {
-            proven(Class::StaleHandle, "the server no longer knows the file (ESTALE)", ADVICE_STALE)
-        }
-        Some(ESTALE) => proven(Class::StaleHandle, "stale file handle (ESTALE)", ADVICE_STALE),
+        _ if evidence.stale => proven(
+            CauseKind::StaleHandle,
+            "the server no longer knows the file (ESTALE)",
+            ADVICE_STALE,
+        ),
+        Some(ESTALE) => proven(CauseKind::StaleHandle, "stale file handle (ESTALE)", ADVICE_STALE),
         Some(ENOTCONN | ECONNABORTED) => {
-            proven(Class::FuseGone, "the FUSE server is gone (ENOTCONN)", ADVICE_FUSE)
+            proven(CauseKind::FuseGone, "the FUSE server is gone (ENOTCONN)", ADVICE_FUSE)
         }
         None | Some(EIO) if asked.is_some_and(|errno| -errno == ENOTCONN) => proven(
-            Class::FuseGone,
+            CauseKind::FuseGone,
             "the FUSE server is gone (statfs right after: ENOTCONN)",
             ADVICE_FUSE,
         ),
         // fs/nfs/nfs4proc.c nfs4_state_mark_open_context_bad: the server has dropped the open file.
         Some(EBADF) if fault.inode.magic == NFS_SUPER_MAGIC => proven(
-            Class::StaleHandle,
+            CauseKind::StaleHandle,
             "the server has dropped the open file, and does not give it back (EBADF)",
             ADVICE_STALE,
         ),
-        Some(EIO) => proven(Class::ReadError, "input/output error (EIO)", ADVICE),
-        Some(errno) => proven(Class::ReadError, &format!("errno {}", errno.unsigned_abs()), ADVICE),
+        Some(EIO) => proven(CauseKind::ReadError, "input/output error (EIO)", ADVICE),
+        Some(errno) => {
+            proven(CauseKind::ReadError, &format!("errno {}", errno.unsigned_abs()), ADVICE)
+        }
         None => {
             let summary = format!(
                 "the page lies inside the file: it could not be read (this kernel does not tell \
                  the errno){silent}"
             );
-            Some(Verdict::new(Class::ReadError, Confidence::Likely, summary, ADVICE))
+            Some(Verdict::new(CauseKind::ReadError, Confidence::Likely, summary, ADVICE))
         }
     }
 }
@@ -79,20 +83,20 @@ mod tests {
         fault.read_errno = Some(-5);
         let mut evidence = evidence(&fault, &[]);
         evidence.stale = true;
-        assert_eq!(judge(&evidence).class, Class::StaleHandle);
+        assert_eq!(judge(&evidence).class, CauseKind::StaleHandle);
         evidence.stale = false;
         evidence.space = Some(Space { errno: Some(107), ..space(0) });
-        assert_eq!(judge(&evidence).class, Class::FuseGone);
+        assert_eq!(judge(&evidence).class, CauseKind::FuseGone);
     }
 
     #[test]
     fn the_errno_names_the_class() {
         let cases = [
-            (Some(-5), Class::ReadError, Confidence::Proven),
-            (Some(-116), Class::StaleHandle, Confidence::Proven),
-            (Some(-107), Class::FuseGone, Confidence::Proven),
-            (Some(i32::MIN), Class::ReadError, Confidence::Proven),
-            (None, Class::ReadError, Confidence::Likely),
+            (Some(-5), CauseKind::ReadError, Confidence::Proven),
+            (Some(-116), CauseKind::StaleHandle, Confidence::Proven),
+            (Some(-107), CauseKind::FuseGone, Confidence::Proven),
+            (Some(i32::MIN), CauseKind::ReadError, Confidence::Proven),
+            (None, CauseKind::ReadError, Confidence::Likely),
         ];
         for (errno, class, confidence) in cases {
             let mut fault = fault(0, 4_096);

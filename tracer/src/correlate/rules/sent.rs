@@ -1,7 +1,7 @@
 //! Somebody sent the signal: kill(2), tgkill(2), sigqueue(3).
 use crate::{
     correlate::rules::{Evidence, Verdict},
-    model::cause::{Class, Confidence},
+    model::cause::{CauseKind, Confidence},
 };
 
 const ADVICE: &str = "no memory access failed: ask whoever sent the signal";
@@ -24,7 +24,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
             "sent by the process to itself with a made-up si_code of {}: no fault raised it",
             signal.code
         );
-        return Some(Verdict::new(Class::Sent, Confidence::Proven, summary, ADVICE));
+        return Some(Verdict::new(CauseKind::Sent, Confidence::Proven, summary, ADVICE));
     }
     let call = match signal.code {
         // SEND_SIG_PRIV: nobody's call.
@@ -48,7 +48,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         _ => who.to_owned(),
     };
     let summary = format!("sent by {call}{who}");
-    Some(Verdict::new(Class::Sent, Confidence::Proven, summary, ADVICE))
+    Some(Verdict::new(CauseKind::Sent, Confidence::Proven, summary, ADVICE))
 }
 
 #[cfg(test)]
@@ -61,10 +61,10 @@ mod tests {
         let hooks = vec!["fentry force_sig_fault".to_owned()];
         let host = Host { hooks, ..without_fault(&signal).host.clone() };
         let watched = |signal| Evidence { host: &host, ..without_fault(signal) };
-        assert_eq!(judge(&watched(&signal)).class, Class::Sent);
-        assert_eq!(judge(&without_fault(&signal)).class, Class::Unknown);
+        assert_eq!(judge(&watched(&signal)).class, CauseKind::Sent);
+        assert_eq!(judge(&without_fault(&signal)).class, CauseKind::Unknown);
         let forced = Signal { forced: true, ..signal.clone() };
-        assert_eq!(judge(&watched(&forced)).class, Class::Unknown);
+        assert_eq!(judge(&watched(&forced)).class, CauseKind::Unknown);
     }
 
     #[test]
@@ -72,7 +72,7 @@ mod tests {
         for (code, call) in [(0, "kill(2)"), (-1, "sigqueue(3)"), (-6, "tgkill(2)")] {
             let signal = signal(code);
             let verdict = judge(&without_fault(&signal));
-            assert_eq!(verdict.class, Class::Sent);
+            assert_eq!(verdict.class, CauseKind::Sent);
             assert!(verdict.summary.contains(call));
         }
     }

@@ -2,7 +2,7 @@
 use crate::{
     correlate::rules::{Evidence, Verdict},
     model::{
-        cause::{Class, Confidence},
+        cause::{CauseKind, Confidence},
         fault::Handler,
     },
     text::format::size,
@@ -28,7 +28,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     };
     let summary =
         format!("the tmpfs is full: {} in use of {}", size(used * page), size(total * page));
-    Some(Verdict::new(Class::ShmFull, Confidence::Proven, summary, ADVICE))
+    Some(Verdict::new(CauseKind::ShmFull, Confidence::Proven, summary, ADVICE))
 }
 
 #[cfg(test)]
@@ -42,16 +42,16 @@ mod tests {
         fault.handler = Handler::ShmemFault;
         let mut evidence = evidence(&fault, &[]);
         evidence.space = Some(space(0));
-        assert_eq!(judge(&evidence).class, Class::ShmFull);
+        assert_eq!(judge(&evidence).class, CauseKind::ShmFull);
         let mut told = fault.clone();
         told.shm = Some(Shm { max: 256, used: 250 });
         evidence.fault = Some(&told);
         evidence.space = None;
-        assert_eq!(judge(&evidence).class, Class::ShmFull);
+        assert_eq!(judge(&evidence).class, CauseKind::ShmFull);
         evidence.fault = Some(&fault);
         evidence.space = Some(space(1 << 20));
         let verdict = judge(&evidence);
-        assert_eq!(verdict.class, Class::Unknown);
+        assert_eq!(verdict.class, CauseKind::Unknown);
         assert!(verdict.summary.contains("memory cgroup"), "{}", verdict.summary);
     }
 }

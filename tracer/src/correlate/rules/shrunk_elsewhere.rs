@@ -1,7 +1,7 @@
 //! The file lost its end on another machine, or by a server in user space.
 use crate::{
     correlate::rules::{Evidence, Verdict},
-    model::cause::{Class, Confidence},
+    model::cause::{CauseKind, Confidence},
     text::format::{duration, size},
 };
 
@@ -17,7 +17,8 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
             size(shrink.new_size),
             size(shrink.inode.size),
         );
-        let mut verdict = Verdict::new(Class::ShrunkElsewhere, Confidence::Proven, summary, ADVICE);
+        let mut verdict =
+            Verdict::new(CauseKind::ShrunkElsewhere, Confidence::Proven, summary, ADVICE);
         verdict.shrink = Some(shrink.clone());
         return Some(verdict);
     }
@@ -29,7 +30,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         size(fault.inode.size),
         if watched { "" } else { " since whybus watches" },
     );
-    Some(Verdict::new(Class::ShrunkElsewhere, Confidence::Likely, summary, ADVICE))
+    Some(Verdict::new(CauseKind::ShrunkElsewhere, Confidence::Likely, summary, ADVICE))
 }
 
 #[cfg(test)]
@@ -39,24 +40,24 @@ mod tests {
     #[test]
     fn what_the_server_said_proves_it() {
         let mut remote = shrink(10, 100, 102_400, 0);
-        remote.how = How::Remote;
+        remote.how = ShrinkKind::Remote;
         let verdict = judge(&evidence(&fault(20, 0), &[remote]));
-        assert_eq!(verdict.class, Class::ShrunkElsewhere);
+        assert_eq!(verdict.class, CauseKind::ShrunkElsewhere);
         assert_eq!(verdict.confidence, Confidence::Proven);
     }
 
     #[test]
     fn an_echo_of_what_is_done_here_is_not_elsewhere() {
         let mut remote = shrink(10, 200, 102_400, 0);
-        remote.how = How::Remote;
+        remote.how = ShrinkKind::Remote;
         let mut local = shrink(11, 100, 102_400, 0);
         local.end = Some(300);
         let verdict =
             |local: Shrink| judge(&evidence(&fault(20, 0), &[local, remote.clone()])).class;
-        assert_eq!(verdict(local.clone()), Class::Truncated);
+        assert_eq!(verdict(local.clone()), CauseKind::Truncated);
         // Over before the server said so: the file had grown again, and then shrank elsewhere.
         local.end = Some(150);
-        assert_eq!(verdict(local), Class::ShrunkElsewhere);
+        assert_eq!(verdict(local), CauseKind::ShrunkElsewhere);
     }
 
     #[test]
@@ -64,7 +65,7 @@ mod tests {
         let mut fault = fault(1, 0);
         fault.inode.magic = 0x6969;
         let verdict = judge(&evidence(&fault, &[]));
-        assert_eq!(verdict.class, Class::ShrunkElsewhere);
+        assert_eq!(verdict.class, CauseKind::ShrunkElsewhere);
         assert_eq!(verdict.confidence, Confidence::Likely);
     }
 }

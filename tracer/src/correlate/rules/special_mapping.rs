@@ -2,7 +2,7 @@
 use crate::{
     correlate::rules::{Evidence, Verdict},
     model::{
-        cause::{Class, Confidence},
+        cause::{CauseKind, Confidence},
         fault::Handler,
     },
 };
@@ -13,7 +13,7 @@ const ADVICE: &str = "do not walk over every mapping of /proc/self/maps: [vvar] 
 pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     evidence.fault.filter(|fault| fault.handler == Handler::SpecialMappingFault)?;
     let summary = "a page of a mapping the kernel made, and has nothing to show for";
-    Some(Verdict::new(Class::SpecialMapping, Confidence::Proven, summary, ADVICE))
+    Some(Verdict::new(CauseKind::SpecialMapping, Confidence::Proven, summary, ADVICE))
 }
 
 #[cfg(test)]
@@ -24,6 +24,6 @@ mod tests {
     fn the_handler_proves_it() {
         let mut fault = fault(0, 0);
         fault.handler = Handler::SpecialMappingFault;
-        assert_eq!(judge(&evidence(&fault, &[])).class, Class::SpecialMapping);
+        assert_eq!(judge(&evidence(&fault, &[])).class, CauseKind::SpecialMapping);
     }
 }

@@ -2,8 +2,8 @@
 use crate::{
     correlate::rules::{Evidence, Verdict},
     model::{
-        cause::{Class, Confidence},
-        shrink::{How, how},
+        cause::{CauseKind, Confidence},
+        shrink::{ShrinkKind, how},
     },
     text::format::{duration, size},
 };
@@ -14,7 +14,8 @@ const ADVICE_SELF: &str =
     "unmap the file, or stop every reader of the mapping, before shrinking it";
 
 pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
-    let (fault, shrink) = evidence.removal().filter(|(_, shrink)| shrink.how != How::Remote)?;
+    let (fault, shrink) =
+        evidence.removal().filter(|(_, shrink)| shrink.how != ShrinkKind::Remote)?;
     let by_self = shrink.actor.task.id.same(evidence.victim);
     let before = evidence.time.saturating_sub(shrink.begin);
     let mut summary = format!(
@@ -35,8 +36,11 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     if fault.inode.size > shrink.new_size {
         summary.push_str(&format!("; it has regrown to {}", size(fault.inode.size)));
     }
-    let (class, advice) =
-        if by_self { (Class::TruncatedBySelf, ADVICE_SELF) } else { (Class::Truncated, ADVICE) };
+    let (class, advice) = if by_self {
+        (CauseKind::TruncatedBySelf, ADVICE_SELF)
+    } else {
+        (CauseKind::Truncated, ADVICE)
+    };
     let mut verdict = Verdict::new(class, Confidence::Proven, summary, advice);
     verdict.shrink = Some(shrink.clone());
     Some(verdict)
@@ -51,7 +55,7 @@ mod tests {
         // 100 KiB → 40 KiB by 10, → 4 KiB by 11; page 20 went with the first.
         let shrinks = [shrink(10, 100, 102_400, 40_960), shrink(11, 200, 40_960, 4_096)];
         let verdict = judge(&evidence(&fault(20, 4_096), &shrinks));
-        assert_eq!(verdict.class, Class::Truncated);
+        assert_eq!(verdict.class, CauseKind::Truncated);
         assert_eq!(verdict.confidence, Confidence::Proven);
         assert_eq!(verdict.shrink.as_ref().map(|shrink| shrink.begin), Some(100));
         assert_eq!(verdict.others.len(), 1);
@@ -60,7 +64,7 @@ mod tests {
     #[test]
     fn regrowth_does_not_hide_it() {
         let verdict = judge(&evidence(&fault(20, 40_960), &[shrink(10, 100, 102_400, 0)]));
-        assert_eq!(verdict.class, Class::Truncated);
+        assert_eq!(verdict.class, CauseKind::Truncated);
         assert!(verdict.summary.contains("regrown to 40 KiB"), "{}", verdict.summary);
     }
 
@@ -68,12 +72,12 @@ mod tests {
     fn the_tail_of_the_last_page_is_not_removed() {
         // Page 1 still holds byte 5000.
         let verdict = judge(&evidence(&fault(2, 5_001), &[shrink(10, 100, 8_192, 5_001)]));
-        assert_ne!(verdict.class, Class::Truncated);
+        assert_ne!(verdict.class, CauseKind::Truncated);
     }
 
     #[test]
     fn a_thread_of_the_victim_is_the_victim() {
         let verdict = judge(&evidence(&fault(20, 0), &[shrink(VICTIM, 100, 102_400, 0)]));
-        assert_eq!(verdict.class, Class::TruncatedBySelf);
+        assert_eq!(verdict.class, CauseKind::TruncatedBySelf);
     }
 }

@@ -2,7 +2,7 @@
 //! anybody watched.
 use crate::{
     correlate::rules::{Evidence, Verdict},
-    model::cause::{Class, Confidence},
+    model::cause::{CauseKind, Confidence},
     text::format::{duration, size},
 };
 
@@ -26,7 +26,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         duration(u64::try_from(ctime.saturating_sub(started)).unwrap_or(0)),
         duration(watching.abs_diff(ctime)),
     );
-    Some(Verdict::new(Class::TruncatedBeforeWatch, Confidence::Likely, summary, ADVICE))
+    Some(Verdict::new(CauseKind::TruncatedBeforeWatch, Confidence::Likely, summary, ADVICE))
 }
 
 #[cfg(test)]
@@ -38,7 +38,7 @@ mod tests {
         let mut fault = fault(1, 0);
         fault.inode.ctime = WALL + STARTED as i64 + 5;
         let verdict = judge(&evidence(&fault, &[]));
-        assert_eq!(verdict.class, Class::TruncatedBeforeWatch);
+        assert_eq!(verdict.class, CauseKind::TruncatedBeforeWatch);
         assert_eq!(verdict.confidence, Confidence::Likely);
     }
 
@@ -47,6 +47,6 @@ mod tests {
         let mut fault = fault(1, 0);
         fault.inode.ctime = WALL + STARTED as i64 + 5;
         fault.inode.magic = 0x6969;
-        assert_eq!(judge(&evidence(&fault, &[])).class, Class::ShrunkElsewhere);
+        assert_eq!(judge(&evidence(&fault, &[])).class, CauseKind::ShrunkElsewhere);
     }
 }

@@ -2,7 +2,7 @@
 use crate::{
     correlate::rules::{Evidence, Verdict},
     model::{
-        cause::{Class, Confidence},
+        cause::{CauseKind, Confidence},
         fact::Space,
         fault::{Fault, Handler},
     },
@@ -29,7 +29,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
              room was freed since",
             left(evidence)
         ),
-        (Some(Fault { handler: Handler::Unseen, inode, .. }), _) if inode.ptr == 0 => {
+        (Some(Fault { handler: Handler::Unattributed, inode, .. }), _) if inode.ptr == 0 => {
             "a page of anonymous memory could not be had: swap could not be read, or the page table \
              is damaged (dmesg tells)"
                 .to_owned()
@@ -78,7 +78,7 @@ fn left(evidence: &Evidence<'_>) -> String {
 
 /// An unknown cause, with what is missing.
 pub fn because(reason: impl Into<String>) -> Verdict {
-    Verdict::new(Class::Unknown, Confidence::Unknown, reason, ADVICE)
+    Verdict::new(CauseKind::Unknown, Confidence::Unknown, reason, ADVICE)
 }
 
 #[cfg(test)]
@@ -91,13 +91,13 @@ mod tests {
         for handler in [Handler::ShmemFault, Handler::PageMkwrite, Handler::Other(99)] {
             inside.handler = handler;
             let verdict = judge(&evidence(&inside, &[]));
-            assert_eq!(verdict.class, Class::Unknown);
+            assert_eq!(verdict.class, CauseKind::Unknown);
             assert!(!verdict.summary.is_empty());
         }
         for code in [2, 77] {
             let signal = signal(code);
             let verdict = judge(&without_fault(&signal));
-            assert_eq!(verdict.class, Class::Unknown);
+            assert_eq!(verdict.class, CauseKind::Unknown);
             assert!(!verdict.summary.is_empty());
         }
     }

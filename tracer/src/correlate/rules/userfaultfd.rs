@@ -2,7 +2,7 @@
 use crate::{
     correlate::rules::{Evidence, Verdict},
     model::{
-        cause::{Class, Confidence},
+        cause::{CauseKind, Confidence},
         fault::Handler,
     },
 };
@@ -13,7 +13,7 @@ const ADVICE: &str = "fill the page (UFFDIO_COPY, UFFDIO_ZEROPAGE) before it is 
 pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     evidence.fault.filter(|fault| fault.handler == Handler::Userfault)?;
     let summary = "a page registered with userfaultfd was touched before it was filled";
-    Some(Verdict::new(Class::Userfaultfd, Confidence::Proven, summary, ADVICE))
+    Some(Verdict::new(CauseKind::Userfaultfd, Confidence::Proven, summary, ADVICE))
 }
 
 #[cfg(test)]
@@ -24,6 +24,6 @@ mod tests {
     fn the_handler_proves_it() {
         let mut fault = fault(0, 0);
         fault.handler = Handler::Userfault;
-        assert_eq!(judge(&evidence(&fault, &[])).class, Class::Userfaultfd);
+        assert_eq!(judge(&evidence(&fault, &[])).class, CauseKind::Userfaultfd);
     }
 }

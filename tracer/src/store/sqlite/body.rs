@@ -32,11 +32,11 @@ pub fn unpack(bytes: &[u8]) -> Option<Incident> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{explain::samples::incident, model::cause::Class};
+    use crate::{explain::samples::incident, model::cause::CauseKind};
 
     #[test]
     fn what_was_kept_comes_back() {
-        let incident = incident(Class::Sent, 9);
+        let incident = incident(CauseKind::Sent, 9);
         let packed = pack(&incident);
         assert_eq!(unpack(&packed), Some(incident.clone()));
         let json = serde_json::to_vec(&incident).expect("JSON").len();
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn damage_is_no_incident() {
-        let packed = pack(&incident(Class::Sent, 9));
+        let packed = pack(&incident(CauseKind::Sent, 9));
         for len in 0..packed.len() {
             assert_eq!(unpack(&packed[..len]), None);
         }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Row, params, params_from_iter, 
 use crate::{
     contract::{Incident, Run, SCHEMA, Time},
     error::Failure,
-    explain::story::Death,
+    explain::story::ProcessExit,
     select::query::{Column, Condition, Kind, Query},
     store::{
         sqlite::{
@@ -197,9 +197,9 @@ impl Reader {
     ///
     /// # Errors
     /// Where SQLite cannot read.
-    pub fn story(&self, key: u64, query: &Query, limit: usize) -> Result<(Vec<Death>, u64)> {
+    pub fn story(&self, key: u64, query: &Query, limit: usize) -> Result<(Vec<ProcessExit>, u64)> {
         let (since, until) = range(query);
-        let classes = self.names(Kind::Class)?;
+        let classes = self.names(Kind::CauseKind)?;
         let mut statement = self.db.prepare_cached(
             "SELECT time, class, status, times, restart_ns FROM incident
              WHERE story = ?1 AND time BETWEEN ?2 AND ?3 ORDER BY boot_ns DESC LIMIT ?4",
@@ -207,7 +207,7 @@ impl Reader {
         let rows = statement.query_map(params![key as i64, since, until, limit as i64], |row| {
             let class: i64 = row.get(1)?;
             let class = classes.get(&class).cloned().unwrap_or_default();
-            Ok(Death {
+            Ok(ProcessExit {
                 time: row.get(0)?,
                 class: String::from_utf8_lossy(&class).into_owned(),
                 status: row.get(2)?,
@@ -215,7 +215,7 @@ impl Reader {
                 restart_ns: row.get::<_, Option<i64>>(4)?.map(i64::unsigned_abs),
             })
         })?;
-        let mut deaths: Vec<Death> = rows.collect::<rusqlite::Result<_>>()?;
+        let mut deaths: Vec<ProcessExit> = rows.collect::<rusqlite::Result<_>>()?;
         deaths.reverse();
         let count = self.db.query_row(
             "SELECT count(*) FROM incident WHERE story = ?1 AND time BETWEEN ?2 AND ?3",

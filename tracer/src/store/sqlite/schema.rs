@@ -46,7 +46,7 @@ CREATE TABLE incident(
     class INTEGER NOT NULL,
     -- As a shell has it: the status, or 128 and the signal.
     status INTEGER,
-    -- How many this stands for; ns from the end to the restart.
+    -- ShrinkKind many this stands for; ns from the end to the restart.
     times INTEGER NOT NULL,
     restart_ns INTEGER,
     -- What belongs to one restart loop has the same number (explain::story).

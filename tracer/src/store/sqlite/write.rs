@@ -383,7 +383,7 @@ fn put_incident(
     let cgroup = number(Kind::Cgroup, victim.cgroup.as_ref().map(|text| &text.0[..]))?;
     let path = number(Kind::Path, path.map(|text| &text.0[..]))?;
     let by_comm = number(Kind::Comm, culprit.map(|culprit| &culprit.comm.0[..]))?;
-    let class = number(Kind::Class, Some(incident.cause.class.name().as_bytes()))?;
+    let class = number(Kind::CauseKind, Some(incident.cause.class.name().as_bytes()))?;
     db.prepare_cached(
         "INSERT INTO incident(id, time, boot, boot_ns, pid, uid, comm, cgroup, path, by_pid, by_comm,
              class, status, times, restart_ns, story, body)
@@ -496,7 +496,7 @@ fn drop_names(db: &Transaction<'_>, names: &[i64]) -> rusqlite::Result<()> {
 mod tests {
     use super::*;
     use crate::{
-        explain::samples::incident, model::cause::Class, select::query::Query,
+        explain::samples::incident, model::cause::CauseKind, select::query::Query,
         store::sqlite::read::Reader,
     };
 
@@ -521,7 +521,7 @@ mod tests {
 
     /// The `n`-th death of geo-api, a second after the one before.
     fn nth(n: i64) -> Incident {
-        let mut incident = incident(Class::Sent, 9);
+        let mut incident = incident(CauseKind::Sent, 9);
         incident.id = format!("019aa4d2-6f31-7abc-8def-{n:012x}").into();
         incident.time.0 += n * 1_000_000_000;
         incident.boot_ns += n as u64 * 1_000_000_000;
