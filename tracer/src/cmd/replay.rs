@@ -5,7 +5,7 @@ use anyhow::Result;
 
 use crate::{
     cli::Replay,
-    correlate::engine::{Engine, Update},
+    correlate::{engine::Engine, update::Update},
     error::Failure,
     model::input::Event,
     sink::{Sink as _, stdout::StdoutSink},

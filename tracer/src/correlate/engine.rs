@@ -12,6 +12,7 @@ use crate::{
         incident::{File, Incident, Restart, Truncation},
         restart::RestartMatcher,
         rules::{Evidence, judge, unknown},
+        update::{Counts, Loss, Update},
     },
     model::{
         cause::{CauseKind, Outcome},
@@ -48,55 +49,10 @@ const VIEWS: usize = 64;
 const TRUNCATIONS: usize = 256;
 const HOOKS: usize = 256;
 const THREADS: usize = 64;
-const GAPS: usize = 256;
+const LOSSES: usize = 256;
 /// Processes that were sent signals, and signals kept of each.
 const TARGETS: usize = 1_024;
 const SENT: usize = 4;
-
-/// Events missing from one CPU's numbering.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gap {
-    pub cpu: u32,
-    pub ring: u16,
-    pub count: u64,
-    /// The events lie between these times.
-    pub from: u64,
-    pub to: u64,
-}
-
-/// What the engine has to tell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Update {
-    /// A new incident.
-    Incident(Box<Incident>),
-    /// More is known of an incident that was told.
-    Change(Box<Incident>),
-    /// A mapped file was shrunk; nobody has crashed of it yet.
-    Truncation(Box<Truncation>),
-    Loss(Gap),
-    /// A hook's program was not run, because it was running already on that CPU; most such calls
-    /// would not have been worth an event.
-    Missed {
-        time: u64,
-        hook: String,
-        calls: u64,
-    },
-}
-
-/// What the engine has counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    pub incidents: u64,
-    /// Incidents whose cause is not `unknown`.
-    pub explained: u64,
-    pub events: u64,
-    pub lost: u64,
-    pub truncations: u64,
-    /// Calls of hooks that nobody looked at, because their program was running already.
-    pub missed: u64,
-    /// Shrinks of mapped files of which nobody was warned, because there were too many at once.
-    pub not_warned: u64,
-}
 
 /// An incident that is not finished.
 struct Open {
@@ -159,7 +115,7 @@ pub struct Engine {
     missed: HashMap<String, (u64, u64)>,
     /// Last number and time seen of each (cpu, ring).
     numbered: HashMap<(u32, u16), (u64, u64)>,
-    gaps: VecDeque<Gap>,
+    losses: VecDeque<Loss>,
     counts: Counts,
     updates: Vec<Update>,
 }
@@ -184,7 +140,7 @@ impl Engine {
             mounts: Vec::new(),
             missed: HashMap::new(),
             numbered: HashMap::new(),
-            gaps: VecDeque::new(),
+            losses: VecDeque::new(),
             counts: Counts::default(),
             updates: Vec::new(),
         }
@@ -354,16 +310,16 @@ impl Engine {
         }
         if missing != 0 {
             let Stamp { cpu, ring, time, .. } = stamp;
-            let gap = Gap { cpu, ring, count: missing, from, to: time };
+            let loss = Loss { cpu, ring, count: missing, from, to: time };
             self.counts.lost += missing;
-            if self.gaps.len() == GAPS {
-                self.gaps.pop_front();
+            if self.losses.len() == LOSSES {
+                self.losses.pop_front();
             }
-            self.gaps.push_back(gap);
+            self.losses.push_back(loss);
             for open in &mut self.open {
                 open.changed = true;
             }
-            self.updates.push(Update::Loss(gap));
+            self.updates.push(Update::Loss(loss));
         }
     }
 
@@ -789,10 +745,10 @@ impl Engine {
 
     /// Names the cause and tells the incident for the first time.
     fn judge(&mut self, open: &mut Open) {
-        let Self { host, shrinks, gaps, counts, processes, mounts, stale, missed, .. } = self;
+        let Self { host, shrinks, losses, counts, processes, mounts, stale, missed, .. } = self;
         let unseen = |hook: &str| hook.contains("notify_change") || hook.contains("force_sig");
         let unseen = missed.iter().filter(|(hook, _)| unseen(hook)).map(|(_, (_, time))| *time);
-        let lost = gaps.iter().map(|gap| gap.to).chain(unseen).max().unwrap_or(0);
+        let lost = losses.iter().map(|loss| loss.to).chain(unseen).max().unwrap_or(0);
         let incident = &mut open.incident;
         let fault = incident.fault.as_ref();
         incident.file = fault.filter(|fault| fault.inode.ptr != 0).map(|fault| {
@@ -881,8 +837,8 @@ impl Engine {
             None => incident.first,
         };
         let to = incident.last.saturating_add(HOLD);
-        let concerns = |gap: &&Gap| gap.from <= to && gap.to >= from;
-        incident.lost = self.gaps.iter().filter(concerns).map(|gap| gap.count).sum();
+        let concerns = |loss: &&Loss| loss.from <= to && loss.to >= from;
+        incident.lost = self.losses.iter().filter(concerns).map(|loss| loss.count).sum();
     }
 }
 

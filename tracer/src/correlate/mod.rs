@@ -8,3 +8,4 @@ pub mod incident;
 mod replayed;
 mod restart;
 pub mod rules;
+pub mod update;

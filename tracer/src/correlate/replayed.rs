@@ -3,8 +3,9 @@ use std::collections::BTreeMap;
 
 use crate::{
     correlate::{
-        engine::{Counts, Engine, Update},
+        engine::Engine,
         incident::Incident,
+        update::{Counts, Update},
     },
     model::{
         host::Host,

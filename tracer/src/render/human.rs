@@ -4,8 +4,8 @@ use jiff::tz::TimeZone;
 use crate::{
     contract::{self, Incident, Restart, Time},
     correlate::{
-        engine::{Counts, Gap as Lost},
         incident::Truncation,
+        update::{Counts, Loss},
     },
     model::{
         cause::{CauseKind, Confidence, Outcome},
@@ -268,14 +268,14 @@ pub fn gap(gap: &Gap, style: &Style) -> String {
 }
 
 /// Events that are missing.
-pub fn loss(gap: &Lost, host: &Host, style: &Style) -> Vec<u8> {
+pub fn loss(loss: &Loss, host: &Host, style: &Style) -> Vec<u8> {
     let text = format!(
         "lost {} {} events on cpu {} between {} and {}",
-        gap.count,
-        json::ring(gap.ring),
-        gap.cpu,
-        style.at(host, gap.from),
-        style.at(host, gap.to),
+        loss.count,
+        json::ring(loss.ring),
+        loss.cpu,
+        style.at(host, loss.from),
+        style.at(host, loss.to),
     );
     format!("{}\n", style.paint("33", &text)).into_bytes()
 }

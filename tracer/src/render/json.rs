@@ -8,8 +8,8 @@ use crate::{
         Untrusted,
     },
     correlate::{
-        engine::{Counts, Gap},
         incident::{Incident, Truncation},
+        update::{Counts, Loss},
     },
     model::{
         cause::CauseKind,
@@ -145,13 +145,13 @@ fn mappers(truncation: &Truncation, but: Option<u32>, wall: i64) -> Vec<contract
 }
 
 /// Told when events are missing.
-pub fn loss(gap: &Gap, host: &Host) -> Vec<u8> {
+pub fn loss(loss: &Loss, host: &Host) -> Vec<u8> {
     line(
         "loss",
         json!({
-            "time": rfc3339(wall(host, gap.to)),
-            "from": rfc3339(wall(host, gap.from)),
-            "cpu": gap.cpu, "ring": ring(gap.ring), "lost": gap.count,
+            "time": rfc3339(wall(host, loss.to)),
+            "from": rfc3339(wall(host, loss.from)),
+            "cpu": loss.cpu, "ring": ring(loss.ring), "lost": loss.count,
         }),
     )
 }

@@ -4,8 +4,8 @@ use wildmatch::WildMatch;
 use crate::{
     cli::Filter,
     correlate::{
-        engine::Update,
         incident::{Incident, Truncation},
+        update::Update,
     },
     model::cgroup::container,
 };

@@ -13,7 +13,7 @@ use sd_notify::NotifyState;
 use crate::{
     cli::{Format, Record},
     contract::Incident,
-    correlate::engine::{Counts, Gap as Lost, Update},
+    correlate::update::{Counts, Loss, Update},
     model::host::Host,
     render::json,
     sink::{
@@ -120,7 +120,7 @@ impl<'a> HistorySink<'a> {
         }
     }
 
-    fn lost(&mut self, lost: &Lost, host: &Host) {
+    fn lost(&mut self, lost: &Loss, host: &Host) {
         let wall = |ns: u64| host.wall.saturating_add(i64::try_from(ns).unwrap_or(i64::MAX));
         self.send(Message::Keep(Entry::Gap(Gap {
             host: host.name.clone(),
@@ -165,7 +165,7 @@ impl Sink for HistorySink<'_> {
         match update {
             Update::Incident(incident) => self.keep(json::told(incident, host, false), true),
             Update::Change(incident) => self.keep(json::told(incident, host, true), false),
-            Update::Loss(gap) => self.lost(gap, host),
+            Update::Loss(loss) => self.lost(loss, host),
             Update::Missed { hook, calls, .. } => {
                 *self.missed.entry(hook.clone()).or_default() += calls;
             }

@@ -7,7 +7,7 @@ pub mod stdout;
 use anyhow::Result;
 
 use crate::{
-    correlate::engine::{Counts, Update},
+    correlate::update::{Counts, Update},
     model::host::Host,
 };
 

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use crate::{
     cli::{Format, Output},
-    correlate::engine::{Counts, Update},
+    correlate::update::{Counts, Update},
     model::host::Host,
     render::{
         human::{self, Style},
@@ -51,7 +51,7 @@ impl Sink for StdoutSink {
             (Format::Json, Update::Incident(incident)) => json::bytes(&told(incident, false)),
             (Format::Json, Update::Change(incident)) => json::bytes(&told(incident, true)),
             (Format::Json, Update::Truncation(truncation)) => json::truncation(truncation, host),
-            (Format::Json, Update::Loss(gap)) => json::loss(gap, host),
+            (Format::Json, Update::Loss(loss)) => json::loss(loss, host),
             (Format::Json, Update::Missed { time, hook, calls }) => {
                 json::missed(*time, hook, *calls, host)
             }
@@ -74,8 +74,8 @@ impl Sink for StdoutSink {
             (Format::Human | Format::Oneline, Update::Missed { hook, calls, .. }) => {
                 return tell(&human::missed(hook, *calls, style));
             }
-            (Format::Human | Format::Oneline, Update::Loss(gap)) => {
-                return tell(&human::loss(gap, host, style));
+            (Format::Human | Format::Oneline, Update::Loss(loss)) => {
+                return tell(&human::loss(loss, host, style));
             }
         };
         put(&bytes)

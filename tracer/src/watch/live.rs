@@ -17,8 +17,9 @@ use tracer_common::{event, globals::RingState};
 use crate::{
     cli::Filter,
     correlate::{
-        engine::{Engine, HOLD, Update},
+        engine::{Engine, HOLD},
         incident::Incident,
+        update::Update,
     },
     enrich::{
         deadline::{DeadlineExecutor, Target},

@@ -1,0 +1,47 @@
+//! What the engine gives out.
+use crate::correlate::incident::{Incident, Truncation};
+
+/// Events missing from one CPU's numbering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loss {
+    pub cpu: u32,
+    pub ring: u16,
+    pub count: u64,
+    /// The events lie between these times.
+    pub from: u64,
+    pub to: u64,
+}
+
+/// What the engine has to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Update {
+    /// A new incident.
+    Incident(Box<Incident>),
+    /// More is known of an incident that was told.
+    Change(Box<Incident>),
+    /// A mapped file was shrunk; nobody has crashed of it yet.
+    Truncation(Box<Truncation>),
+    Loss(Loss),
+    /// A hook's program was not run, because it was running already on that CPU; most such calls
+    /// would not have been worth an event.
+    Missed {
+        time: u64,
+        hook: String,
+        calls: u64,
+    },
+}
+
+/// What the engine has counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub incidents: u64,
+    /// Incidents whose cause is not `unknown`.
+    pub explained: u64,
+    pub events: u64,
+    pub lost: u64,
+    pub truncations: u64,
+    /// Calls of hooks that nobody looked at, because their program was running already.
+    pub missed: u64,
+    /// Shrinks of mapped files of which nobody was warned, because there were too many at once.
+    pub not_warned: u64,
+}
