@@ -1,42 +1,60 @@
 //! The command line as a user meets it: help, errors, exit statuses, pipes.
 use std::{
+    collections::BTreeMap,
     os::unix::process::CommandExt as _,
-    path::Path,
     process::{Command, Stdio},
 };
 
-fn whybus() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_whybus"))
-}
+mod common;
+use common::{recorded, text, whybus};
 
 fn stderr(command: &mut Command) -> (Option<i32>, String) {
     let out = command.output().expect("whybus runs");
-    (out.status.code(), String::from_utf8_lossy(&out.stderr).into_owned())
+    (out.status.code(), text(&out.stderr))
+}
+
+/// A number and what it means, from each of these.
+fn statuses<'a>(rows: impl Iterator<Item = &'a str>) -> BTreeMap<u8, String> {
+    rows.filter_map(|row| {
+        let (status, meaning) = row.trim().split_once(' ')?;
+        Some((status.parse().ok()?, meaning.split_whitespace().collect::<Vec<_>>().join(" ")))
+    })
+    .collect()
 }
 
 #[test]
 fn help_documents_the_exit_statuses() {
-    let out = whybus().arg("--help").output().expect("whybus runs");
-    let text = String::from_utf8_lossy(&out.stdout);
-    for expected in [
-        "trace",
-        "record",
-        "why",
-        "list",
-        "show",
-        "stats",
-        "export",
-        "import",
-        "replay",
-        "demo",
-        "doctor",
-        "schema",
-        "69",
-        "70",
-        "77",
-        "128 + signal",
-    ] {
-        assert!(text.contains(expected), "{expected} is missing in:\n{text}");
+    let help = text(&whybus(["--help"]).output().expect("whybus runs").stdout);
+    let (_, told) = help.split_once("Exit status:\n").expect("a list of them");
+    let told = statuses(told.lines());
+    assert_eq!(told.keys().copied().collect::<Vec<_>>(), [0, 1, 2, 69, 70, 77]);
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("\nExit status: ").expect("a list in the README");
+    let (list, _) = rest.split_once(".\n").expect("its end");
+    let list = list.replace('\n', " ");
+    assert_eq!(statuses(list.split(';')), told);
+    assert!(help.contains("128 + signal"), "{help}");
+}
+
+#[test]
+fn help_lists_every_verb() {
+    let help = text(&whybus(["--help"]).output().expect("whybus runs").stdout);
+    let (_, verbs) = help.split_once("Commands:\n").expect("a list of commands");
+    let (verbs, _) = verbs.split_once("\n\n").expect("its end");
+    let listed: Vec<&str> = verbs
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|verb| *verb != "help")
+        .collect();
+    let expected = [
+        "trace", "record", "why", "list", "show", "stats", "export", "import", "replay", "scan",
+        "demo", "doctor", "schema",
+    ];
+    assert_eq!(listed, expected, "{help}");
+    for verb in expected {
+        let out = whybus([verb, "--help"]).output().expect("whybus runs");
+        assert!(out.status.success() && !out.stdout.is_empty(), "{verb}: {}", text(&out.stderr));
     }
 }
 
@@ -44,13 +62,15 @@ fn help_documents_the_exit_statuses() {
 fn without_privilege_it_says_what_is_missing() {
     // SAFETY: no preconditions.
     let root = unsafe { libc::geteuid() } == 0;
+    // A copy that anybody may run: the checkout may lie below a private directory.
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let copy = dir.path().join("whybus");
+    std::fs::copy(env!("CARGO_BIN_EXE_whybus"), &copy).expect("a copy");
+    std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("our own directory");
     for verb in ["trace", "doctor"] {
-        let mut command = whybus();
+        let mut command = Command::new(&copy);
         if root {
-            // A copy that anybody may run: the checkout may lie below a private directory.
-            let copy = std::env::temp_dir().join(format!("whybus-cli-{}", std::process::id()));
-            std::fs::copy(env!("CARGO_BIN_EXE_whybus"), &copy).expect("a copy");
-            command = Command::new(&copy);
             command.uid(65534).gid(65534);
         }
         let (status, error) = stderr(command.arg(verb));
@@ -58,47 +78,44 @@ fn without_privilege_it_says_what_is_missing() {
         assert!(error.contains("CAP_BPF and CAP_PERFMON") && error.contains("sudo"), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
-    let _ = std::fs::remove_file(
-        std::env::temp_dir().join(format!("whybus-cli-{}", std::process::id())),
-    );
 }
 
 #[test]
 fn usage_errors_are_2() {
-    let cases: [&[&str]; 6] = [
-        &["nonsense"],
-        &["trace", "--duration", "soon"],
-        &["trace", "--count", "0"],
-        &["trace", "-o", "xml"],
-        &["replay"],
-        &["replay", "/nonexistent"],
+    let cases: [(&[&str], &str); 6] = [
+        (&["nonsense"], "unrecognized subcommand 'nonsense'"),
+        (&["trace", "--duration", "soon"], "invalid value 'soon' for '--duration"),
+        (&["trace", "--count", "0"], "invalid value '0' for '--count"),
+        (&["trace", "-o", "xml"], "invalid value 'xml' for '--output"),
+        (&["replay"], "required arguments were not provided"),
+        (&["replay", "/nonexistent"], "cannot read /nonexistent: No such file"),
     ];
-    for args in cases {
-        let (status, error) = stderr(whybus().args(args));
+    for (args, said) in cases {
+        let (status, error) = stderr(&mut whybus(args));
         assert_eq!(status, Some(2), "{args:?}: {error}");
-        assert!(!error.is_empty(), "{args:?}");
+        assert!(error.contains(said), "{args:?}: {error}");
     }
 }
 
 #[test]
 fn the_schema_is_json() {
-    let out = whybus().arg("schema").output().expect("whybus runs");
+    let out = whybus(["schema"]).output().expect("whybus runs");
     let schema: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
 }
 
 #[test]
 fn a_closed_pipe_is_success() {
-    let stream = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/streams/newest.stream");
+    let stream = recorded("newest", "stream");
     for format in ["human", "json", "oneline"] {
-        let mut command = whybus();
-        command.args(["replay", "-o", format]).arg(&stream);
+        let mut command = whybus(["replay", "-o", format]);
+        command.arg(&stream);
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("whybus runs");
         drop(child.stdout.take());
         let out = child.wait_with_output().expect("whybus ends");
         assert_eq!(out.status.code(), Some(0), "{format}");
-        let error = String::from_utf8_lossy(&out.stderr);
+        let error = text(&out.stderr);
         assert!(!error.contains("panicked") && !error.contains("whybus:"), "{error}");
     }
 }

@@ -3,50 +3,36 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::Output,
 };
 
 use serde_json::Value;
+use tempfile::TempDir;
+
+mod common;
+use common::{text, values, whybus};
 
 const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/streams/newest.json");
 
-/// A directory of its own, gone in the end.
-struct Dir(PathBuf);
+/// A state directory that is not there yet, gone in the end.
+struct Dir(PathBuf, #[allow(dead_code, reason = "removes the directory")] TempDir);
 
 impl Dir {
-    fn new(name: &str) -> Self {
-        let dir =
-            std::env::temp_dir().join(format!("whybus-history-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&dir);
-        Self(dir)
+    fn new() -> Self {
+        let around = tempfile::tempdir().expect("a temporary directory");
+        Self(around.path().join("state"), around)
     }
 
-    fn filled(name: &str) -> Self {
-        let dir = Self::new(name);
+    fn filled() -> Self {
+        let dir = Self::new();
         let out = run(&dir.0, &["import", RECORDED]);
-        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        assert!(out.status.success(), "{}", text(&out.stderr));
         dir
     }
 }
 
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 fn run(dir: &Path, args: &[&str]) -> Output {
-    let mut whybus = Command::new(env!("CARGO_BIN_EXE_whybus"));
-    whybus.args(args).arg("--state-dir").arg(dir).stdin(Stdio::null());
-    whybus.output().expect("whybus runs")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn values(out: &Output) -> Vec<Value> {
-    text(&out.stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    whybus(args).arg("--state-dir").arg(dir).output().expect("whybus runs")
 }
 
 /// The recorded incidents, each as it was known last, by id.
@@ -65,7 +51,7 @@ fn listed(dir: &Path, filters: &[&str]) -> BTreeMap<String, Value> {
 
 #[test]
 fn what_comes_out_is_what_went_in() {
-    let dir = Dir::filled("whole");
+    let dir = Dir::filled();
     let (told, expected) = (listed(&dir.0, &[]), recorded());
     assert_eq!(told.len(), expected.len());
     for (id, mut expected) in expected {
@@ -82,7 +68,7 @@ fn what_comes_out_is_what_went_in() {
 
 #[test]
 fn every_filter_finds_what_it_says() {
-    let dir = Dir::filled("filters");
+    let dir = Dir::filled();
     // Names that are no UTF-8 have a readable form.
     let path = |value: &Value| {
         let path = &value["file"]["path"];
@@ -131,7 +117,7 @@ fn every_filter_finds_what_it_says() {
 
 #[test]
 fn the_newest_are_listed_and_that_there_are_more() {
-    let dir = Dir::filled("limit");
+    let dir = Dir::filled();
     let out = run(&dir.0, &["list", "-n", "3", "-o", "json"]);
     let mut times: Vec<String> = recorded().values().map(|v| v["time"].to_string()).collect();
     times.sort();
@@ -142,7 +128,7 @@ fn the_newest_are_listed_and_that_there_are_more() {
 
 #[test]
 fn another_host_tells_the_same() {
-    let (dir, other) = (Dir::filled("export"), Dir::new("import"));
+    let (dir, other) = (Dir::filled(), Dir::new());
     let exported = run(&dir.0, &["export"]);
     fs::create_dir(&other.0).expect("a directory");
     let file = other.0.join("exported.json");
@@ -159,7 +145,7 @@ fn another_host_tells_the_same() {
 
 #[test]
 fn every_gap_is_exported_and_the_last_are_told() {
-    let dir = Dir::new("gaps");
+    let dir = Dir::new();
     fs::create_dir(&dir.0).expect("a directory");
     let incident = recorded().into_values().next().expect("one");
     let mut lines = format!("{incident}\n");
@@ -188,7 +174,7 @@ fn every_gap_is_exported_and_the_last_are_told() {
 
 #[test]
 fn an_incident_is_shown_by_the_start_of_its_id() {
-    let dir = Dir::filled("show");
+    let dir = Dir::filled();
     let line = text(&run(&dir.0, &["list", "-n", "1"]).stdout);
     let short = line.split_whitespace().last().expect("a short id").to_owned();
     assert_eq!(short.len(), 12, "{line}");
@@ -203,7 +189,7 @@ fn an_incident_is_shown_by_the_start_of_its_id() {
 
 #[test]
 fn nothing_found_is_1_and_names_what_is_near() {
-    let dir = Dir::filled("nearest");
+    let dir = Dir::filled();
     let out = run(&dir.0, &["why", "raeder"]);
     assert_eq!(out.status.code(), Some(1));
     assert!(text(&out.stderr).contains("nearest: reader"), "{}", text(&out.stderr));
@@ -214,11 +200,11 @@ fn nothing_found_is_1_and_names_what_is_near() {
 
 #[test]
 fn bad_input_is_one_sentence_and_2() {
-    let dir = Dir::new("bad");
+    let dir = Dir::new();
     let missing = run(&dir.0, &["list"]);
     assert_eq!(missing.status.code(), Some(2));
     assert!(text(&missing.stderr).contains("there is no history in"), "{}", text(&missing.stderr));
-    let dir = Dir::filled("worse");
+    let dir = Dir::filled();
     let time = run(&dir.0, &["list", "--since", "last week"]);
     assert_eq!(time.status.code(), Some(2));
     assert!(text(&time.stderr).contains("`last week` is no time"), "{}", text(&time.stderr));
@@ -242,7 +228,7 @@ fn bad_input_is_one_sentence_and_2() {
 
 #[test]
 fn a_history_that_was_copied_can_be_read() {
-    let (dir, copy) = (Dir::filled("copied"), Dir::new("copy"));
+    let (dir, copy) = (Dir::filled(), Dir::new());
     // Everything that was committed is in the file once it is closed.
     fs::create_dir(&copy.0).expect("a directory");
     fs::copy(dir.0.join("history.db"), copy.0.join("history.db")).expect("room");
@@ -251,7 +237,7 @@ fn a_history_that_was_copied_can_be_read() {
 
 #[test]
 fn stats_count_every_incident_once_a_table() {
-    let dir = Dir::filled("stats");
+    let dir = Dir::filled();
     let rows = values(&run(&dir.0, &["stats", "-n", "1000", "-o", "json"]));
     let sum = |by: &str| -> u64 {
         let of_it = rows.iter().filter(|row| row["by"] == by);
@@ -267,7 +253,7 @@ fn stats_count_every_incident_once_a_table() {
 
 #[test]
 fn what_is_imported_cannot_act_on_a_terminal() {
-    let dir = Dir::new("hostile");
+    let dir = Dir::new();
     let mut hostile = recorded().into_values().next().expect("one");
     let words = "\u{1b}[2J\n\u{202e}x";
     for (key, inner) in [("cause", "summary"), ("victim", "cmdline_why"), ("fault", "access")] {

@@ -1,71 +1,37 @@
 //! `whybus replay`, as an ordinary user, without a kernel: recorded streams and their goldens
 //! (`cargo xtask test --record` makes them anew).
+use std::fs;
+
 use serde_json::Value;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Output},
-};
 
-fn streams() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/streams")
-}
+mod common;
+use common::{assert_golden, on_one_terminal, recorded, replay, text, whybus};
 
-fn replay(args: &[&str], file: &Path) -> Output {
-    let mut whybus = Command::new(env!("CARGO_BIN_EXE_whybus"));
-    whybus.arg("replay").args(args).arg(file).output().expect("whybus runs")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// A file of our own that goes when the test ends.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str, content: &[u8]) -> Self {
-        let path = std::env::temp_dir().join(format!("whybus-{}-{name}", std::process::id()));
-        fs::write(&path, content).expect("a temporary file");
-        Self(path)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
+/// What the guests recorded, and what was told of it, whole: incidents, updates, warnings, the end.
 #[test]
 fn goldens() {
-    for kernel in ["5.10", "newest", "deaths"] {
-        let file = |ext: &str| streams().join(format!("{kernel}.{ext}"));
-        let json = replay(&["-o", "json"], &file("stream"));
-        assert!(json.status.success());
-        let golden = fs::read_to_string(file("json")).expect("a golden file");
-        for (got, golden) in text(&json.stdout).lines().zip(golden.lines()) {
-            assert_eq!(got, golden, "{kernel}");
-        }
-        assert_eq!(json.stdout.len(), golden.len(), "{kernel}");
-        let human = replay(&["--utc"], &file("stream"));
-        let golden = fs::read_to_string(file("txt")).expect("a golden file");
-        let incidents = golden.split("\n\n").filter(|block| block.contains("  cause    "));
-        let shown = text(&human.stdout);
-        for incident in incidents {
-            assert!(
-                shown.contains(incident.trim_end()),
-                "{kernel}: {incident}\nis missing in\n{shown}"
-            );
-        }
+    for name in ["5.10", "6.1", "6.12", "newest", "deaths"] {
+        let stream = recorded(name, "stream");
+        let json = replay(&["-o", "json"], &stream);
+        assert!(json.status.success(), "{name}: {}", text(&json.stderr));
+        assert_golden(&text(&json.stdout), &recorded(name, "json"));
+        let mut human = whybus(["replay", "--utc"]);
+        assert_golden(&on_one_terminal(human.arg(&stream)), &recorded(name, "txt"));
     }
+}
+
+/// A file of its own, that goes when the test ends.
+fn scratch(content: &[u8]) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    fs::write(&file, content).expect("room");
+    file
 }
 
 #[test]
 fn a_torn_stream_shows_what_is_readable() {
-    let whole = fs::read(streams().join("newest.stream")).expect("a stream");
-    let torn = Scratch::new("torn", &whole[..whole.len() / 2]);
-    let out = replay(&["-o", "oneline"], &torn.0);
+    let whole = fs::read(recorded("newest", "stream")).expect("a stream");
+    let torn = scratch(&whole[..whole.len() / 2]);
+    let out = replay(&["-o", "oneline"], torn.path());
     assert_eq!(out.status.code(), Some(2));
     assert!(text(&out.stdout).lines().count() > 5, "{}", text(&out.stdout));
     let error = text(&out.stderr);
@@ -74,7 +40,7 @@ fn a_torn_stream_shows_what_is_readable() {
 
 #[test]
 fn damaged_and_foreign_files_are_refused_with_the_position() {
-    let whole = fs::read(streams().join("newest.stream")).expect("a stream");
+    let whole = fs::read(recorded("newest", "stream")).expect("a stream");
     let host = whole.iter().skip(16).position(|b| *b == b'\n').expect("a host line") + 17;
     let mut damaged = whole.clone();
     damaged[host..host + 4].copy_from_slice(&[0xff; 4]);
@@ -87,8 +53,8 @@ fn damaged_and_foreign_files_are_refused_with_the_position() {
         ("layout", layout.as_bytes(), "the stream has layout 99"),
     ];
     for (name, content, expected) in cases {
-        let file = Scratch::new(name, content);
-        let out = replay(&[], &file.0);
+        let file = scratch(content);
+        let out = replay(&[], file.path());
         assert_eq!(out.status.code(), Some(2), "{name}");
         let error = text(&out.stderr);
         assert!(error.contains(expected), "{name}: {error}");
@@ -96,33 +62,15 @@ fn damaged_and_foreign_files_are_refused_with_the_position() {
 }
 
 #[test]
-fn any_byte_may_be_wrong() {
-    let whole = fs::read(streams().join("5.10.stream")).expect("a stream");
-    let mut seed = 1_u64;
-    for _ in 0..60 {
-        let mut bytes = whole.clone();
-        for _ in 0..20 {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let at = (seed >> 20) as usize % bytes.len();
-            bytes[at] = (seed >> 50) as u8;
-        }
-        let file = Scratch::new("fuzz", &bytes);
-        let out = replay(&["-o", "json"], &file.0);
-        let code = out.status.code();
-        assert!(matches!(code, Some(0 | 2)), "status {code:?}: {}", text(&out.stderr));
-    }
-}
-
-#[test]
 fn filters_choose() {
-    let file = streams().join("newest.stream");
+    let file = recorded("newest", "stream");
     let lines = |args: &[&str]| {
         let mut all = vec!["-o", "oneline"];
         all.extend(args);
         text(&replay(&all, &file).stdout).lines().count()
     };
     // What the golden file says of the same stream.
-    let golden = fs::read_to_string(streams().join("newest.json")).expect("a golden file");
+    let golden = fs::read_to_string(recorded("newest", "json")).expect("a golden file");
     let golden: Vec<Value> =
         golden.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let count = |wanted: &dyn Fn(&Value) -> bool| {

@@ -85,7 +85,7 @@ sleep 1
 kill $tracer
 wait $tracer
 whybus replay -o json /results/deaths.stream >/results/deaths-replay.json
-whybus replay --utc /results/deaths.stream >/results/deaths.txt 2>/dev/null
+whybus replay --utc /results/deaths.stream >/results/deaths.txt 2>&1
 # What it takes while nothing happens: ticks of 10 ms in 5 s, and memory.
 spent() { busybox awk '{print $14 + $15}' /proc/$recorder/stat; }
 before=$(spent)

@@ -88,17 +88,24 @@ mod tests {
     #[test]
     fn every_unknown_names_its_reason() {
         let mut inside = fault(0, 4_096);
-        for handler in [Handler::ShmemFault, Handler::PageMkwrite, Handler::Other(99)] {
+        for (handler, reason) in [
+            (Handler::ShmemFault, "no room for a page of shared memory"),
+            (Handler::PageMkwrite, "no room for a page that was written"),
+            (Handler::DaxIomapFault, "a page of persistent memory"),
+            (Handler::Other(99), "a handler we do not know"),
+        ] {
             inside.handler = handler;
             let verdict = judge(&evidence(&inside, &[]));
-            assert_eq!(verdict.class, CauseKind::Unknown);
-            assert!(!verdict.summary.is_empty());
+            assert_eq!(verdict.class, CauseKind::Unknown, "{handler:?}");
+            assert!(verdict.summary.starts_with(reason), "{handler:?}: {}", verdict.summary);
         }
-        for code in [2, 77] {
+        for (code, reason) in
+            [(2, "no handler we watch saw the fault"), (77, "raised with si_code 77")]
+        {
             let signal = signal(code);
             let verdict = judge(&without_fault(&signal));
-            assert_eq!(verdict.class, CauseKind::Unknown);
-            assert!(!verdict.summary.is_empty());
+            assert_eq!(verdict.class, CauseKind::Unknown, "{code}");
+            assert!(verdict.summary.starts_with(reason), "{code}: {}", verdict.summary);
         }
     }
 }

@@ -1,0 +1,96 @@
+//! What the tests of the command line share: running whybus, reading what it printed, comparing
+//! that with a golden file.
+#![allow(dead_code, reason = "each test target uses a part of it")]
+use std::{
+    ffi::OsStr,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::Value;
+use similar::{ChangeTag, TextDiff};
+
+/// whybus with these arguments, and nothing to read.
+pub fn whybus<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_whybus"));
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// The recorded stream `name`, or a golden file of it, by its extension.
+pub fn recorded(name: &str, extension: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/streams");
+    dir.join(format!("{name}.{extension}"))
+}
+
+/// What `whybus replay` prints of a stream.
+pub fn replay(args: &[&str], stream: &Path) -> Output {
+    whybus(["replay"]).args(args).arg(stream).output().expect("whybus runs")
+}
+
+/// Lossy text of what a program printed.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The JSON lines that whybus printed on its standard output.
+pub fn values(out: &Output) -> Vec<Value> {
+    text(&out.stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// Standard output and standard error as a terminal shows them.
+pub fn on_one_terminal(command: &mut Command) -> String {
+    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    command.stdout(writer.try_clone().expect("a descriptor")).stderr(writer);
+    let mut child = command.spawn().expect("whybus runs");
+    // Its copies of the pipe's end would keep the reader waiting.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut shown = Vec::new();
+    std::io::Read::read_to_end(&mut reader, &mut shown).expect("what it printed");
+    child.wait().expect("whybus ends");
+    text(&shown)
+}
+
+/// Holds a text against a golden file, byte for byte.
+///
+/// # Panics
+/// Where they differ, with the lines that do.
+pub fn assert_golden(got: &str, golden: &Path) {
+    let expected = fs::read_to_string(golden).expect("a golden file");
+    assert!(got == expected, "{} differs:\n{}", golden.display(), difference(&expected, got));
+}
+
+/// The lines of two texts that differ (`-` expected, `+` got), with three around them.
+fn difference(expected: &str, got: &str) -> String {
+    const SHOWN: usize = 20;
+    let diff = TextDiff::from_lines(expected, got);
+    let groups = diff.grouped_ops(3);
+    let mut out = String::new();
+    for group in groups.iter().take(SHOWN) {
+        let first = group.first().map_or(0, |op| op.old_range().start);
+        let _ = writeln!(out, "@@ line {}", first + 1);
+        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
+            let mark = match change.tag() {
+                ChangeTag::Delete => '-',
+                ChangeTag::Insert => '+',
+                ChangeTag::Equal => ' ',
+            };
+            let _ = write!(out, "{mark}{}", change.to_string_lossy());
+            if change.missing_newline() {
+                out.push_str("\n\\ no line feed at the end\n");
+            }
+        }
+    }
+    if groups.len() > SHOWN {
+        let _ = writeln!(out, "and {} more places", groups.len() - SHOWN);
+    }
+    out
+}
+
+#[test]
+fn a_difference_shows_the_lines() {
+    let shown = difference("a\nb\nc\n", "a\nx\nc");
+    assert_eq!(shown, "@@ line 1\n a\n-b\n-c\n+x\n+c\n\\ no line feed at the end\n");
+}

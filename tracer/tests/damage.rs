@@ -1,0 +1,140 @@
+//! Whatever stands in a file that is read, nothing panics and nothing grows without bound.
+use std::{
+    mem::offset_of,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use tracer_common::event::Header;
+use whybus::{
+    correlate::engine::Engine,
+    wire::{decode::decode, stream},
+};
+
+mod common;
+use common::recorded;
+
+/// splitmix64: the same numbers everywhere.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let x = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ x >> 31
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound.max(1) as u64) as usize
+    }
+}
+
+/// Some bytes changed, now and then a piece taken out, doubled or cut off.
+fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
+    for _ in 0..=random.below(20) {
+        let at = random.below(bytes.len());
+        if let Some(byte) = bytes.get_mut(at) {
+            // The edges of a range are where a check is wrong.
+            *byte = match random.below(4) {
+                0 => 0,
+                1 => 0xff,
+                2 => byte.wrapping_add(1),
+                _ => random.next() as u8,
+            };
+        }
+    }
+    let (from, length) = (random.below(bytes.len()), random.below(64));
+    let to = (from + length).min(bytes.len());
+    match random.below(8) {
+        0 => drop(bytes.drain(from..to)),
+        1 => {
+            let piece = bytes[from..to].to_vec();
+            bytes.splice(from..from, piece);
+        }
+        2 => bytes.truncate(from),
+        _ => {}
+    }
+}
+
+/// Runs `test` on `count` damaged copies, and names the one it panicked on.
+fn damaged(original: &[u8], count: u64, test: impl Fn(&[u8])) {
+    for seed in 0..count {
+        let mut bytes = original.to_vec();
+        damage(&mut bytes, &mut Random(seed));
+        let survived = catch_unwind(AssertUnwindSafe(|| test(&bytes)));
+        assert!(survived.is_ok(), "panicked on seed {seed}");
+    }
+}
+
+/// A stream from its first byte to the last update.
+fn replay(bytes: &[u8]) -> usize {
+    let Ok((host, records)) = stream::open(bytes) else { return 0 };
+    let mut engine = Engine::new(host);
+    let (mut told, mut now) = (0, 0);
+    for (stamp, event) in records.map_while(Result::ok) {
+        told += engine.advance(now).len();
+        now = now.max(stamp.time.saturating_sub(1_000_000_000));
+        if let Some(event) = event {
+            engine.push(stamp, event);
+        }
+    }
+    told + engine.finish().len()
+}
+
+/// The records of a stream, as they came from the ring buffers or were noted.
+fn records(name: &str) -> Vec<Vec<u8>> {
+    let bytes = std::fs::read(recorded(name, "stream")).expect("a stream");
+    let mut rest = bytes.splitn(3, |byte| *byte == b'\n').nth(2).expect("records");
+    let mut out = Vec::new();
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let (record, after) = after.split_at(u32::from_le_bytes(*length) as usize);
+        out.push(record.to_vec());
+        rest = after;
+    }
+    out
+}
+
+/// The same event saying the length it has, so that more of it is looked at.
+fn of_its_length(bytes: &[u8]) -> Vec<u8> {
+    let (mut out, at) = (bytes.to_vec(), offset_of!(Header, len));
+    if let Some(field) = out.get_mut(at..at + 4) {
+        field.copy_from_slice(&(bytes.len() as u32).to_le_bytes());
+    }
+    out
+}
+
+#[test]
+fn any_byte_of_a_stream_may_be_wrong() {
+    let whole = std::fs::read(recorded("deaths", "stream")).expect("a stream");
+    assert!(replay(&whole) > 20, "an undamaged stream tells something");
+    damaged(&whole, 150, |bytes| {
+        replay(bytes);
+    });
+}
+
+#[test]
+fn any_byte_of_an_event_may_be_wrong() {
+    for name in ["newest", "deaths"] {
+        let records = records(name);
+        assert!(records.iter().all(|record| decode(record).is_ok()));
+        for record in records {
+            damaged(&record, 40, |bytes| {
+                let _ = decode(bytes);
+                let _ = decode(&of_its_length(bytes));
+            });
+        }
+    }
+}
+
+#[test]
+fn an_event_may_be_cut_off_anywhere() {
+    for record in records("newest") {
+        for length in 0..size_of::<Header>() {
+            assert!(decode(&record[..length]).is_err(), "{length} bytes are no header");
+        }
+        for length in size_of::<Header>()..record.len() {
+            assert!(decode(&record[..length]).is_err(), "{length} bytes are not what it says");
+            let _ = decode(&of_its_length(&record[..length]));
+        }
+    }
+}
