@@ -114,7 +114,7 @@ fn selected(
 fn tell(reader: &Reader, query: &Query, key: u64, focus: Incident) -> Result<Story> {
     let (deaths, incidents) = reader.story(key, query, LOOKED_AT)?;
     let summary = summary(&deaths, incidents);
-    let now = clock::wall().saturating_add(clock::now() as i64);
+    let now = clock::boot_to_realtime().realtime(clock::boot_time());
     let since = query.since.unwrap_or(summary.first.saturating_sub(NEAR));
     let until = query.until.unwrap_or(summary.last.saturating_add(NEAR).min(now));
     let restarted = focus.restart.is_some();

@@ -259,7 +259,7 @@ impl Engine {
                     open.incident.oom_kills.get_or_insert(count);
                 }
             }
-            Event::Wall(wall) => self.host.wall = wall,
+            Event::Clock(clock) => self.host.clock = clock,
             Event::View(view) => self.views.insert(view.victim, view),
             Event::Mappers(mappers) => self.warn(mappers),
             Event::Stale(stale) => self.stale.insert(stale.ptr, stale),
@@ -670,7 +670,7 @@ impl Engine {
             memory: None,
             oom_kills: None,
             restart: None,
-            wall: self.host.wall,
+            clock: self.host.clock,
             cause: unknown::because("not judged yet"),
             culprit_process: None,
             truncation: None,
@@ -874,7 +874,7 @@ fn id(host: &Host, time: u64, task: &Task, salt: u64) -> String {
     for number in [time, u64::from(task.tid), task.id.start, salt] {
         feed(&number.to_le_bytes());
     }
-    let wall = host.wall.saturating_add(i64::try_from(time).unwrap_or(i64::MAX));
+    let wall = host.clock.realtime(time);
     let ms = u64::try_from(wall).unwrap_or(0) / MS;
     format!(
         "{:08x}-{:04x}-7{:03x}-{:04x}-{:012x}",

@@ -11,6 +11,7 @@ use crate::{
         shrink::{Shrink, ShrinkKind},
         signal::{Disposition, Signal},
         task::{Actor, Ancestor, ProcessId},
+        time::ClockOffset,
     },
 };
 
@@ -56,7 +57,7 @@ pub struct Incident {
     /// Events lost that may concern this incident.
     pub lost: u64,
     /// CLOCK_REALTIME − CLOCK_BOOTTIME as it was told first, ns: its times stay what they were.
-    pub wall: i64,
+    pub clock: ClockOffset,
 }
 
 /// The process that took the victim's place.

@@ -1,7 +1,8 @@
 //! The clocks of this host.
+use crate::model::time::ClockOffset;
 
 /// ns since boot (CLOCK_BOOTTIME).
-pub fn now() -> u64 {
+pub fn boot_time() -> u64 {
     clock(libc::CLOCK_BOOTTIME)
 }
 
@@ -14,12 +15,12 @@ fn clock(id: libc::clockid_t) -> u64 {
 
 /// CLOCK_REALTIME − CLOCK_BOOTTIME, ns. We may be preempted between the readings: of several
 /// tries the tightest counts.
-pub fn wall() -> i64 {
+pub fn boot_to_realtime() -> ClockOffset {
     let tries = (0..8).map(|_| {
-        let before = now();
+        let before = boot_time();
         let real = clock(libc::CLOCK_REALTIME);
-        let after = now();
+        let after = boot_time();
         (after - before, (real as i64).wrapping_sub((before + (after - before) / 2) as i64))
     });
-    tries.min_by_key(|(width, _)| *width).map_or(0, |(_, wall)| wall)
+    ClockOffset(tries.min_by_key(|(width, _)| *width).map_or(0, |(_, offset)| offset))
 }

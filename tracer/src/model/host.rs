@@ -1,5 +1,5 @@
 //! The host that is watched.
-use crate::model::process::ExitScope;
+use crate::model::{process::ExitScope, time::ClockOffset};
 
 /// What the stream was recorded on; constant while watching.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub struct Host {
     /// When watching was complete.
     pub since: u64,
     /// CLOCK_REALTIME − CLOCK_BOOTTIME, ns.
-    pub wall: i64,
+    pub clock: ClockOffset,
     pub page_size: u64,
     /// The tracer's own tgid.
     pub pid: u32,

@@ -9,6 +9,7 @@ use crate::model::{
     shrink::{Shrink, ShrinkEnd, Stale},
     signal::{Deliver, Signal},
     task::ProcessId,
+    time::ClockOffset,
 };
 
 /// Where an event stands in its CPU's numbering.
@@ -39,7 +40,7 @@ pub enum Event {
         count: u64,
     },
     /// The wall clock was set: CLOCK_REALTIME − CLOCK_BOOTTIME, ns.
-    Wall(i64),
+    Clock(ClockOffset),
     Mounts(Vec<Mount>),
     Space(Space),
     HugePages(HugePages),

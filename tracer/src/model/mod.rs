@@ -14,6 +14,7 @@ pub mod shrink;
 pub mod signal;
 pub mod signal_name;
 pub mod task;
+pub mod time;
 
 /// Bytes of unknown origin: names, paths, arguments. Printed only by `output::escape`.
 pub type Bytes = Vec<u8>;

@@ -48,8 +48,7 @@ impl Style {
     }
 
     fn at(&self, host: &Host, ns: u64) -> String {
-        let ns = i64::try_from(ns).unwrap_or(i64::MAX);
-        clock(host.wall.saturating_add(ns), &self.zone)
+        clock(host.clock.realtime(ns), &self.zone)
     }
 }
 
@@ -209,7 +208,7 @@ pub fn truncation(truncation: &Truncation, host: &Host, style: &Style) -> Vec<u8
     let (old, new) = (size(shrink.inode.size), size(shrink.new_size));
     field("file", &format!("{path}  {old} → {new} by {}", how(shrink.how)));
     if !remote {
-        let culprit = json::process(&shrink.actor, truncation.process.as_ref(), host.wall);
+        let culprit = json::process(&shrink.actor, truncation.process.as_ref(), host.clock);
         field("by", &arguments(&culprit));
         field("", &lineage(&culprit));
     }

@@ -22,6 +22,7 @@ use crate::{
         signal::Disposition,
         signal_name as signals,
         task::{Actor, Ancestor, Task, ancestors, cmdline},
+        time::ClockOffset,
     },
     text::format::rfc3339,
 };
@@ -65,19 +66,19 @@ pub fn bytes(value: &impl Serialize) -> Vec<u8> {
 
 /// An incident as the contract has it. Its times are those of the wall clock as it was told first.
 pub fn told(incident: &Incident, host: &Host, update: bool) -> contract::Incident {
-    let wall = incident.wall;
+    let clock = incident.clock;
     let victim = contract::Process {
         thread_comm: Some(text(&incident.victim.task.thread_comm)),
         tid: Some(incident.victim.task.tid),
-        ..process(&incident.victim, incident.victim_process.as_ref(), wall)
+        ..process(&incident.victim, incident.victim_process.as_ref(), clock)
     };
     contract::Incident {
         schema: SCHEMA,
         kind: if update { "update" } else { "incident" }.into(),
         id: incident.id.as_str().into(),
         number: incident.number,
-        time: at(wall, incident.first),
-        last: at(wall, incident.last),
+        time: at(clock, incident.first),
+        last: at(clock, incident.last),
         boot_ns: incident.first,
         host: host.name.as_str().into(),
         boot_id: host.boot_id.as_str().into(),
@@ -93,7 +94,7 @@ pub fn told(incident: &Incident, host: &Host, update: bool) -> contract::Inciden
                 signal: (signal != 0).then_some(signal),
                 code: (signal == 0).then_some(exit.code >> 8 & 0xff),
                 core: exit.code & 0x80 != 0,
-                time: at(wall, exit.time),
+                time: at(clock, exit.time),
             }
         }),
         restart: restart(incident),
@@ -111,7 +112,7 @@ pub fn truncation(truncation: &Truncation, host: &Host) -> Vec<u8> {
     let shrink = &truncation.shrink;
     let inode = &shrink.inode;
     let culprit = (shrink.how != ShrinkKind::Remote)
-        .then(|| process(&shrink.actor, truncation.process.as_ref(), host.wall));
+        .then(|| process(&shrink.actor, truncation.process.as_ref(), host.clock));
     line(
         "truncation",
         json!({
@@ -126,19 +127,19 @@ pub fn truncation(truncation: &Truncation, host: &Host) -> Vec<u8> {
             "how": how(shrink.how),
             "old_size": inode.size, "new_size": shrink.new_size,
             "culprit": culprit,
-            "at_risk": mappers(truncation, None, host.wall),
+            "at_risk": mappers(truncation, None, host.clock),
             "at_risk_why": truncation.why,
         }),
     )
 }
 
 /// Who maps a file, without the one process that is told of anyway.
-fn mappers(truncation: &Truncation, but: Option<u32>, wall: i64) -> Vec<contract::Mapper> {
+fn mappers(truncation: &Truncation, but: Option<u32>, clock: ClockOffset) -> Vec<contract::Mapper> {
     let others = truncation.at_risk.iter().filter(|mapper| Some(mapper.id.tgid) != but);
     others
         .map(|Mapper { id, comm }| contract::Mapper {
             pid: id.tgid,
-            start_time: at(wall, id.start),
+            start_time: at(clock, id.start),
             comm: text(comm),
         })
         .collect()
@@ -189,16 +190,16 @@ pub fn ring(ring: u16) -> &'static str {
 }
 
 fn wall(host: &Host, ns: u64) -> i64 {
-    at(host.wall, ns).0
+    at(host.clock, ns).0
 }
 
 /// `ns` since boot as a time of day.
-fn at(wall: i64, ns: u64) -> Time {
-    Time(wall.saturating_add(i64::try_from(ns).unwrap_or(i64::MAX)))
+fn at(clock: ClockOffset, ns: u64) -> Time {
+    Time(clock.realtime(ns))
 }
 
 /// What every process is shown with.
-pub fn process(actor: &Actor, process: Option<&Process>, wall: i64) -> contract::Process {
+pub fn process(actor: &Actor, process: Option<&Process>, clock: ClockOffset) -> contract::Process {
     let Task { id, uid, ns_tgid, kthread, comm, cgroup, .. } = &actor.task;
     let parents = ancestors(actor, process);
     let args = cmdline(actor, process);
@@ -216,7 +217,7 @@ pub fn process(actor: &Actor, process: Option<&Process>, wall: i64) -> contract:
         pid: id.tgid,
         ns_pid: *ns_tgid,
         ppid: parents.first().map(|parent| parent.id.tgid),
-        start_time: (id.start != 0).then(|| at(wall, id.start)),
+        start_time: (id.start != 0).then(|| at(clock, id.start)),
         comm: text(comm),
         exe: process.and_then(|process| process.exe.as_deref()).map(text),
         cmdline: args.map(|args| args.iter().map(|arg| text(arg)).collect()),
@@ -315,7 +316,7 @@ fn file(incident: &Incident, host: &Host) -> Option<contract::File> {
 }
 
 fn cause(incident: &Incident) -> Cause {
-    let wall = incident.wall;
+    let clock = incident.clock;
     let verdict = &incident.cause;
     let shrink = verdict.shrink.as_ref();
     let by = incident.culprit_process.as_ref();
@@ -328,15 +329,15 @@ fn cause(incident: &Incident) -> Cause {
         how: shrink.map(|shrink| how(shrink.how).into()),
         old_size: shrink.map(|shrink| shrink.inode.size),
         new_size: shrink.map(|shrink| shrink.new_size),
-        time: shrink.map(|shrink| at(wall, shrink.begin)),
+        time: shrink.map(|shrink| at(clock, shrink.begin)),
         before_ns: shrink.map(|shrink| incident.first.saturating_sub(shrink.begin)),
         path: incident.culprit_path.as_deref().map(text),
         mapped: shrink.map(|shrink| shrink.mapped),
-        culprit: incident.culprit().map(|culprit| process(culprit, by, wall)),
+        culprit: incident.culprit().map(|culprit| process(culprit, by, clock)),
         mapping: incident.mapped.as_deref().map(text),
         truncation: warning.map(|warning| warning.id.as_str().into()),
-        at_risk: warning.map(|warning| mappers(warning, Some(victim), wall)),
-        others: verdict.others.iter().map(|shrink| other(shrink, wall)).collect(),
+        at_risk: warning.map(|warning| mappers(warning, Some(victim), clock)),
+        others: verdict.others.iter().map(|shrink| other(shrink, clock)).collect(),
         memory: incident
             .memory
             .as_ref()
@@ -344,14 +345,14 @@ fn cause(incident: &Incident) -> Cause {
     }
 }
 
-fn other(shrink: &Shrink, wall: i64) -> Other {
+fn other(shrink: &Shrink, clock: ClockOffset) -> Other {
     Other {
         pid: shrink.actor.task.id.tgid,
         comm: text(&shrink.actor.task.comm),
         how: how(shrink.how).into(),
         old_size: shrink.inode.size,
         new_size: shrink.new_size,
-        time: at(wall, shrink.begin),
+        time: at(clock, shrink.begin),
     }
 }
 
@@ -378,8 +379,8 @@ fn restart(incident: &Incident) -> Option<Restart> {
     let start = restart.id.start;
     Some(Restart {
         pid: restart.id.tgid,
-        start_time: (start != 0).then(|| at(incident.wall, start)),
-        time: at(incident.wall, restart.time),
+        start_time: (start != 0).then(|| at(incident.clock, start)),
+        time: at(incident.clock, restart.time),
         after_ns: restart.time.saturating_sub(ended),
         by: restart.by.as_ref().map(ancestor),
         forked: restart.forked,

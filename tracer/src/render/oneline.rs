@@ -53,7 +53,7 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
 /// `10:03:07.121 warning: /efs/x, 75.2 MiB → 0 B by cp[5678]: mapped by geo-api[1234]`
 pub fn truncation(truncation: &Truncation, host: &Host, style: &Style) -> Vec<u8> {
     let shrink = &truncation.shrink;
-    let wall = host.wall.saturating_add(i64::try_from(shrink.begin).unwrap_or(i64::MAX));
+    let wall = host.clock.realtime(shrink.begin);
     let path = truncation.path.as_deref().map_or_else(|| "(name unknown)".to_owned(), escape);
     let by = match shrink.how {
         ShrinkKind::Remote => "elsewhere".to_owned(),

@@ -121,7 +121,7 @@ impl<'a> HistorySink<'a> {
     }
 
     fn lost(&mut self, lost: &Loss, host: &Host) {
-        let wall = |ns: u64| host.wall.saturating_add(i64::try_from(ns).unwrap_or(i64::MAX));
+        let wall = |ns: u64| host.clock.realtime(ns);
         self.send(Message::Keep(Entry::Gap(Gap {
             host: host.name.clone(),
             boot_id: host.boot_id.clone(),
@@ -143,7 +143,7 @@ impl Sink for HistorySink<'_> {
         if std::mem::replace(&mut self.begun, true) {
             return Ok(());
         }
-        let since = host.wall.saturating_add(i64::try_from(host.since).unwrap_or(i64::MAX));
+        let since = host.clock.realtime(host.since);
         let (host, boot_id) = (host.name.clone(), host.boot_id.clone());
         self.send(Message::Begin { host, boot_id, since });
         let history = dir::history(&self.args.state.state_dir);
@@ -176,7 +176,7 @@ impl Sink for HistorySink<'_> {
 
     fn end(&mut self, counts: &Counts, host: &Host, now: u64, reason: &str) -> Result<()> {
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
-        let until = host.wall.saturating_add(i64::try_from(now).unwrap_or(i64::MAX));
+        let until = host.clock.realtime(now);
         self.note_missed(until, host);
         if let Some(sender) = self.sender.take() {
             // Behind everything else, however long that takes.
@@ -192,7 +192,7 @@ impl Sink for HistorySink<'_> {
     }
 
     fn tick(&mut self, now: u64, host: &Host) {
-        let now = host.wall.saturating_add(i64::try_from(now).unwrap_or(i64::MAX));
+        let now = host.clock.realtime(now);
         self.send(Message::Beat(now));
         if now - self.noted > MISSED {
             self.note_missed(now, host);

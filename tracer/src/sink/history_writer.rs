@@ -318,7 +318,7 @@ fn explain(error: anyhow::Error, path: &Path) -> anyhow::Error {
 
 /// Ns since the epoch.
 pub fn now() -> i64 {
-    clock::wall().saturating_add(i64::try_from(clock::now()).unwrap_or(i64::MAX))
+    clock::boot_to_realtime().realtime(clock::boot_time())
 }
 
 #[cfg(test)]

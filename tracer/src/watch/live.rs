@@ -30,7 +30,7 @@ use crate::{
     },
     error::Failure,
     host::{
-        clock::{now, wall},
+        clock::{boot_time, boot_to_realtime},
         memory::{self, page_size},
         privilege,
         proc::mountinfo as mount,
@@ -134,8 +134,8 @@ pub fn host(facts: &KernelInfo, armed: &Attached, deaths: ExitScope) -> Host {
         name: read("/proc/sys/kernel/hostname"),
         boot_id: read("/proc/sys/kernel/random/boot_id"),
         release: facts.release.clone(),
-        since: now(),
-        wall: wall(),
+        since: boot_time(),
+        clock: boot_to_realtime(),
         page_size: page_size(),
         pid: std::process::id(),
         mnt_ns: view::own(),
@@ -237,7 +237,7 @@ impl<'a> Watch<'a> {
 
     async fn run(mut self) -> Result<ExitCode> {
         let wanted = self.sink.wanted;
-        self.sink.mounts(now())?;
+        self.sink.mounts(boot_time())?;
         self.sink.outlet.watching(self.sink.engine.host())?;
         if !wanted.command.is_empty() {
             let child = spawn(wanted.command)?;
@@ -269,9 +269,9 @@ impl<'a> Watch<'a> {
                     self.modules()?;
                     self.clock()?;
                     self.rest();
-                    self.sink.outlet.tick(now(), self.sink.engine.host());
+                    self.sink.outlet.tick(boot_time(), self.sink.engine.host());
                 }
-                mappers = self.sink.lookout.next() => self.sink.note(Event::Mappers(mappers), now())?,
+                mappers = self.sink.lookout.next() => self.sink.note(Event::Mappers(mappers), boot_time())?,
                 _ = interrupt.recv() => return Ok(Ended::Because("interrupted")),
                 _ = terminate.recv() => return Ok(Ended::Because("terminated")),
                 _ = hangup.recv() => return Ok(Ended::Because("hung up")),
@@ -289,7 +289,7 @@ impl<'a> Watch<'a> {
     fn missed(&mut self) -> Result<()> {
         for (hook, count) in self.armed.misses() {
             if self.misses.insert(hook.clone(), count).unwrap_or(0) != count {
-                self.sink.note(Event::Missed { hook, count }, now())?;
+                self.sink.note(Event::Missed { hook, count }, boot_time())?;
             }
         }
         Ok(())
@@ -304,9 +304,9 @@ impl<'a> Watch<'a> {
 
     /// Notices that the wall clock was set, or has drifted.
     fn clock(&mut self) -> Result<()> {
-        let wall = wall();
-        if wall.abs_diff(self.sink.engine.host().wall) > STEP {
-            self.sink.note(Event::Wall(wall), now())?;
+        let clock = boot_to_realtime();
+        if clock.0.abs_diff(self.sink.engine.host().clock.0) > STEP {
+            self.sink.note(Event::Clock(clock), boot_time())?;
         }
         Ok(())
     }
@@ -332,7 +332,7 @@ impl<'a> Watch<'a> {
         if let Some(error) = failed {
             return Err(error);
         }
-        self.sink.advance(now())?;
+        self.sink.advance(boot_time())?;
         Ok(more)
     }
 
@@ -345,7 +345,7 @@ impl<'a> Watch<'a> {
         for (cpu, ring, state) in then {
             let told = self.told.insert((cpu, ring), state.seq).unwrap_or(0);
             if state.seq != told {
-                self.sink.note(Event::Account { cpu, ring, seq: state.seq }, now())?;
+                self.sink.note(Event::Account { cpu, ring, seq: state.seq }, boot_time())?;
             }
         }
         for key in self.sink.engine.storms() {
@@ -353,7 +353,7 @@ impl<'a> Watch<'a> {
             let count =
                 self.reader.storm(event::StormKey { inode, tgid, handler: handler.number() });
             if let Some(count) = count {
-                self.sink.note(Event::Burst(Burst { key, count }), now())?;
+                self.sink.note(Event::Burst(Burst { key, count }), boot_time())?;
             }
         }
         Ok(())
@@ -383,7 +383,7 @@ impl<'a> Watch<'a> {
             Ended::Command(status) => ("the command ended", status),
         };
         let sink = &mut self.sink;
-        sink.outlet.end(&sink.engine.counts(), sink.engine.host(), now(), reason)?;
+        sink.outlet.end(&sink.engine.counts(), sink.engine.host(), boot_time(), reason)?;
         Ok(status)
     }
 }

@@ -26,6 +26,7 @@ use crate::{
         input::{Event, Stamp},
         process::{ExitFilter, ExitScope},
         task::{Ancestor, ProcessId},
+        time::ClockOffset,
     },
     wire::decode::decode,
 };
@@ -62,7 +63,7 @@ pub fn head(host: &Host) -> Vec<u8> {
         .collect();
     let line = json!({
         "layout": LAYOUT, "name": host.name, "boot_id": host.boot_id, "release": host.release,
-        "since": host.since, "wall": host.wall, "page_size": host.page_size,
+        "since": host.since, "wall": host.clock.0, "page_size": host.page_size,
         "pid": host.pid, "mnt_ns": host.mnt_ns,
         "signals": host.deaths.signals, "exits": host.deaths.exits.name(),
         "hooks": host.hooks, "blind": blind,
@@ -113,7 +114,7 @@ pub fn note(event: &Event, time: u64) -> Option<Vec<u8>> {
             (MEMORY_LIMIT, json!([id_json(*victim), encode(cgroup), limit]))
         }
         Event::OomKills { victim, count } => (OOM_KILLS, json!([id_json(*victim), count])),
-        Event::Wall(wall) => (WALL, json!([wall])),
+        Event::Clock(clock) => (WALL, json!([clock.0])),
         Event::Missed { hook, count } => (MISSED, json!([hook, count])),
         Event::HugePages(HugePages { total, free, reserved, size }) => {
             (HUGE_PAGES, json!([total, free, reserved, size]))
@@ -184,7 +185,7 @@ fn parse_host(line: &[u8]) -> Result<Host> {
         boot_id: text(&line["boot_id"]),
         release: text(&line["release"]),
         since: line["since"].as_u64().context("the host line lacks `since`")?,
-        wall: line["wall"].as_i64().context("the host line lacks `wall`")?,
+        clock: ClockOffset(line["wall"].as_i64().context("the host line lacks `wall`")?),
         page_size: Some(number(&line["page_size"]))
             .filter(|size| size.is_power_of_two())
             .context("the host line's `page_size` is no power of two")?,
@@ -298,7 +299,7 @@ fn parse_note(bytes: &[u8]) -> Result<Option<Event>> {
             limit: number(&body[2]),
         })),
         OOM_KILLS => Some(Event::OomKills { victim: parse_id(&body[0]), count: number(&body[1]) }),
-        WALL => Some(Event::Wall(body[0].as_i64().unwrap_or(0))),
+        WALL => Some(Event::Clock(ClockOffset(body[0].as_i64().unwrap_or(0)))),
         MAPPERS => Some(Event::Mappers(parse_mappers(&body))),
         MISSED => Some(Event::Missed {
             hook: body[0].as_str().unwrap_or_default().to_owned(),

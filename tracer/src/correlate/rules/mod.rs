@@ -141,7 +141,7 @@ impl Evidence<'_> {
 
     /// `ns` as a time of day can be compared with ctime.
     fn wall(&self, ns: u64) -> i64 {
-        self.host.wall.saturating_add(i64::try_from(ns).unwrap_or(i64::MAX))
+        self.host.clock.realtime(ns)
     }
 
     /// Whether the file may be changed from another machine, or by a server in user space, unseen.
@@ -205,6 +205,7 @@ pub mod samples {
     use std::sync::LazyLock;
 
     use super::Evidence;
+    use crate::model::time::ClockOffset;
     use crate::model::{
         fact::Space,
         fault::{Access, Fault, Handler, Mode},
@@ -226,7 +227,7 @@ pub mod samples {
         boot_id: "boot".into(),
         release: "6.1".into(),
         since: SINCE,
-        wall: WALL,
+        clock: ClockOffset(WALL),
         page_size: 4096,
         pid: 99,
         mnt_ns: None,
