@@ -12,9 +12,12 @@ use crate::{
     cli::Import,
     error::Failure,
     store::{
-        sqlite::write::{Entry, Gap, Store, damaged},
+        lock::RecorderLock,
+        sqlite::{
+            recover::damaged,
+            write::{Entry, Gap, Store},
+        },
         state_dir as dir,
-        state_dir::Lock,
     },
 };
 
@@ -36,7 +39,7 @@ pub fn run(args: &Import) -> Result<ExitCode> {
     };
     let dir = &args.state.state_dir;
     dir::prepare(dir, None)?;
-    let _lock = Lock::take(dir)?;
+    let _lock = RecorderLock::acquire(dir)?;
     let (mut store, aside) = Store::open(dir, false)
         .with_context(|| format!("opening {}", dir::history(dir).display()))?;
     if let Some(aside) = aside {

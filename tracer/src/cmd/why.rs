@@ -19,8 +19,8 @@ use crate::{
     select::query::{Kind, Query, selectors},
     sink::stdout::{put, style},
     store::{
+        lock::running_recorder,
         sqlite::{read::Reader, write::Gap},
-        state_dir as dir,
     },
 };
 
@@ -53,7 +53,7 @@ pub fn run(args: &Why) -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     };
     let style = Style { history: true, ..style(args.output.utc) };
-    let beat = dir::running(&args.state.state_dir);
+    let beat = running_recorder(&args.state.state_dir);
     for (i, key) in keys.iter().take(STORIES).enumerate() {
         let Some(focus) = reader.last(&query, *key)? else { continue };
         let told = tell(&reader, &query, *key, focus)?;

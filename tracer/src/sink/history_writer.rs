@@ -15,9 +15,12 @@ use crate::{
     error::Failure,
     host::clock,
     store::{
-        sqlite::write::{Entry, Gap, Store, damaged},
+        lock::{Heartbeat, RecorderLock},
+        sqlite::{
+            recover::damaged,
+            write::{Entry, Gap, Store},
+        },
         state_dir as dir,
-        state_dir::{Beat, Lock},
     },
 };
 
@@ -51,7 +54,7 @@ pub struct HistoryWriter {
     group: Option<String>,
     keep: Duration,
     keep_size: u64,
-    lock: Option<Lock>,
+    lock: Option<RecorderLock>,
     store: Option<Store>,
     begun: Option<Begun>,
     waiting: VecDeque<Entry>,
@@ -98,11 +101,11 @@ impl HistoryWriter {
     pub fn open(&mut self) -> Result<()> {
         if self.lock.is_none() {
             dir::prepare(&self.dir, self.group.as_deref())?;
-            self.lock = Some(Lock::take(&self.dir)?);
+            self.lock = Some(RecorderLock::acquire(&self.dir)?);
         }
         if self.store.is_none() {
             // After one that did not end as it was told to, all of the history is looked at.
-            let before = self.lock.as_ref().and_then(|lock| lock.before.as_ref());
+            let before = self.lock.as_ref().and_then(|lock| lock.previous.as_ref());
             let check = before.is_none_or(|beat| !beat.stopped);
             let (store, aside) = Store::open(&self.dir, check)
                 .map_err(|error| explain(error, &dir::history(&self.dir)))?;
@@ -160,7 +163,7 @@ impl HistoryWriter {
 
     /// When nobody was watching before.
     fn gap(&self, host: &str, boot_id: &str, since: i64) -> Option<Gap> {
-        let before = self.lock.as_ref().and_then(|lock| lock.before.as_ref());
+        let before = self.lock.as_ref().and_then(|lock| lock.previous.as_ref());
         let before = before.filter(|before| before.seen < since)?;
         Some(Gap {
             host: host.to_owned(),
@@ -178,7 +181,7 @@ impl HistoryWriter {
         let (Some(lock), Some(begun)) = (&self.lock, begun) else { return };
         let Begun { boot_id, since, .. } = begun;
         let pid = std::process::id();
-        let beat = Beat { pid, boot_id: boot_id.clone(), since: *since, seen, stopped };
+        let beat = Heartbeat { pid, boot_id: boot_id.clone(), since: *since, seen, stopped };
         // A full disk is told of where incidents are kept.
         let _ = lock.beat(&beat);
     }
@@ -286,7 +289,7 @@ impl HistoryWriter {
 }
 
 /// Why nobody was watching after the recorder that said this last.
-fn absence(before: &Beat, boot_id: &str) -> &'static str {
+fn absence(before: &Heartbeat, boot_id: &str) -> &'static str {
     match (before.stopped, before.boot_id == boot_id) {
         (true, _) => "the recorder was stopped",
         (false, false) => "the host was started anew",
@@ -327,7 +330,7 @@ mod tests {
 
     #[test]
     fn why_nobody_was_watching() {
-        let beat = |stopped| Beat { pid: 1, boot_id: "a".into(), since: 0, seen: 1, stopped };
+        let beat = |stopped| Heartbeat { pid: 1, boot_id: "a".into(), since: 0, seen: 1, stopped };
         assert_eq!(absence(&beat(true), "b"), "the recorder was stopped");
         assert_eq!(absence(&beat(false), "b"), "the host was started anew");
         assert_eq!(absence(&beat(false), "a"), "the recorder was killed");

@@ -1,3 +1,4 @@
 //! Histories.
+pub mod lock;
 pub mod sqlite;
 pub mod state_dir;

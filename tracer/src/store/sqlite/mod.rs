@@ -1,6 +1,11 @@
 //! The history on disk: one SQLite file, one writer, readers without privilege and without a
 //! recorder.
 mod body;
+mod connect;
+mod key;
+mod names;
 pub mod read;
+pub mod recover;
 pub mod schema;
+mod search;
 pub mod write;

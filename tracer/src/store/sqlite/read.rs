@@ -1,8 +1,8 @@
 //! Reading a history: without privilege beyond the group's, whether a recorder runs or not.
-use std::{collections::HashMap, path::Path, time::Duration};
+use std::{collections::HashMap, path::Path};
 
 use anyhow::Result;
-use rusqlite::{Connection, ErrorCode, OpenFlags, Row, params, params_from_iter, types::Value};
+use rusqlite::{Connection, ErrorCode, Row, params, params_from_iter, types::Value};
 
 use crate::{
     contract::{Incident, Run, SCHEMA, Time},
@@ -11,9 +11,12 @@ use crate::{
     select::query::{Column, Condition, Kind, Query},
     store::{
         sqlite::{
-            body,
+            body, connect,
+            key::key,
+            names,
             schema::{APPLICATION, VERSION},
-            write::{Gap, key},
+            search::Search,
+            write::Gap,
         },
         state_dir as dir,
     },
@@ -22,12 +25,6 @@ use crate::{
 /// A history that is open for reading.
 pub struct Reader {
     db: Connection,
-}
-
-/// A condition with its names looked up: the column is one of these.
-struct Allowed {
-    column: &'static str,
-    values: Vec<i64>,
 }
 
 /// One row of a table of [`Reader::count`].
@@ -61,7 +58,7 @@ impl Reader {
                 _ => Failure::usage(format!("reading {shown}: {error}")),
             });
         }
-        let db = connect(&path).map_err(|error| {
+        let db = connect::read_only(&path).map_err(|error| {
             let code = error.sqlite_error_code();
             Failure::usage(match code {
                 Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => format!(
@@ -92,9 +89,9 @@ impl Reader {
     /// # Errors
     /// Where SQLite cannot read.
     pub fn select(&self, query: &Query, limit: usize) -> Result<Vec<Incident>> {
-        let Some(allowed) = self.allowed(query)? else { return Ok(Vec::new()) };
+        let Some(search) = Search::prepare(&self.db, query)? else { return Ok(Vec::new()) };
         let limit = if limit == 0 { i64::MAX } else { limit as i64 };
-        let rows = self.found(query, &allowed, limit)?;
+        let rows = search.newest(limit)?;
         rows.iter().map(|seq| self.body(*seq)).filter_map(Result::transpose).collect()
     }
 
@@ -103,8 +100,8 @@ impl Reader {
     /// # Errors
     /// Where SQLite cannot read, or `take` fails.
     pub fn each(&self, query: &Query, mut take: impl FnMut(Incident) -> Result<()>) -> Result<()> {
-        let Some(allowed) = self.allowed(query)? else { return Ok(()) };
-        let (condition, values) = condition(query, &allowed);
+        let Some(search) = Search::prepare(&self.db, query)? else { return Ok(()) };
+        let (condition, values) = search.sql();
         let sql = format!("SELECT body FROM incident WHERE {condition} ORDER BY time, seq");
         let mut statement = self.db.prepare(&sql)?;
         let mut rows = statement.query(params_from_iter(values))?;
@@ -160,10 +157,10 @@ impl Reader {
     pub fn stories(&self, query: &Query) -> Result<Vec<u64>> {
         /// Incidents looked at for their stories.
         const LOOKED_AT: i64 = 2_000;
-        let Some(allowed) = self.allowed(query)? else { return Ok(Vec::new()) };
+        let Some(search) = Search::prepare(&self.db, query)? else { return Ok(Vec::new()) };
         let mut statement = self.db.prepare_cached("SELECT story FROM incident WHERE seq = ?1")?;
         let mut stories = Vec::new();
-        for seq in self.found(query, &allowed, LOOKED_AT)? {
+        for seq in search.newest(LOOKED_AT)? {
             let key = statement.query_row([seq], |row| row.get::<_, i64>(0))? as u64;
             if !stories.contains(&key) {
                 stories.push(key);
@@ -180,11 +177,11 @@ impl Reader {
         /// Of more only the newest by the wall clock are looked at.
         const LOOKED_AT: i64 = 1_000;
         let query = query.and(Condition::Number(Column::Story, key as i64));
-        let Some(allowed) = self.allowed(&query)? else { return Ok(None) };
+        let Some(search) = Search::prepare(&self.db, &query)? else { return Ok(None) };
         let mut statement =
             self.db.prepare_cached("SELECT boot_ns FROM incident WHERE seq = ?1")?;
         let mut last = None;
-        for seq in self.found(&query, &allowed, LOOKED_AT)? {
+        for seq in search.newest(LOOKED_AT)? {
             let at: i64 = statement.query_row([seq], |row| row.get(0))?;
             if last.is_none_or(|(latest, _)| at > latest) {
                 last = Some((at, seq));
@@ -198,7 +195,7 @@ impl Reader {
     /// # Errors
     /// Where SQLite cannot read.
     pub fn story(&self, key: u64, query: &Query, limit: usize) -> Result<(Vec<ProcessExit>, u64)> {
-        let (since, until) = range(query);
+        let (since, until) = (query.since.unwrap_or(i64::MIN), query.until.unwrap_or(i64::MAX));
         let classes = self.names(Kind::CauseKind)?;
         let mut statement = self.db.prepare_cached(
             "SELECT time, class, status, times, restart_ns FROM incident
@@ -285,8 +282,8 @@ impl Reader {
     /// # Errors
     /// Where SQLite cannot read.
     pub fn count(&self, query: &Query, column: Column) -> Result<Vec<Counted>> {
-        let Some(allowed) = self.allowed(query)? else { return Ok(Vec::new()) };
-        let (condition, values) = condition(query, &allowed);
+        let Some(search) = Search::prepare(&self.db, query)? else { return Ok(Vec::new()) };
+        let (condition, values) = search.sql();
         let column = column.name();
         let sql = format!(
             "SELECT (SELECT text FROM name WHERE id = {column}), count(*), min(time), max(time)
@@ -301,8 +298,8 @@ impl Reader {
     /// # Errors
     /// Where SQLite cannot read.
     pub fn over_time(&self, query: &Query, width: i64) -> Result<Vec<Counted>> {
-        let Some(allowed) = self.allowed(query)? else { return Ok(Vec::new()) };
-        let (condition, values) = condition(query, &allowed);
+        let Some(search) = Search::prepare(&self.db, query)? else { return Ok(Vec::new()) };
+        let (condition, values) = search.sql();
         let sql = format!(
             "SELECT NULL, count(*), min(time), max(time)
              FROM incident WHERE {condition} GROUP BY time / {width} ORDER BY 3"
@@ -328,9 +325,7 @@ impl Reader {
     /// # Errors
     /// Where SQLite cannot read.
     pub fn names(&self, kind: Kind) -> Result<HashMap<i64, Vec<u8>>> {
-        let mut statement = self.db.prepare_cached("SELECT id, text FROM name WHERE kind = ?1")?;
-        let rows = statement.query_map([kind as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        Ok(names::all(&self.db, kind)?)
     }
 
     fn body(&self, seq: i64) -> Result<Option<Incident>> {
@@ -341,279 +336,10 @@ impl Reader {
             None => Ok(None),
         }
     }
-
-    /// The conditions with their names looked up; `None` if nothing can match.
-    fn allowed(&self, query: &Query) -> Result<Option<Vec<Allowed>>> {
-        let mut allowed = Vec::new();
-        for condition in &query.conditions {
-            let one = match condition {
-                Condition::Number(column, value) => {
-                    Allowed { column: column.name(), values: vec![*value] }
-                }
-                Condition::Host(host) => {
-                    let mut statement = self.db.prepare("SELECT id FROM boot WHERE host = ?1")?;
-                    let rows = statement.query_map([host], |row| row.get(0))?;
-                    let values = rows.collect::<rusqlite::Result<_>>()?;
-                    Allowed { column: Column::Boot.name(), values }
-                }
-                Condition::Name(column, kind, pattern) => {
-                    let values = self.matched(*kind, pattern)?;
-                    Allowed { column: column.name(), values }
-                }
-            };
-            if one.values.is_empty() {
-                return Ok(None);
-            }
-            allowed.push(one);
-        }
-        Ok(Some(allowed))
-    }
-
-    /// The names that match.
-    fn matched(&self, kind: Kind, pattern: &crate::select::query::Pattern) -> Result<Vec<i64>> {
-        if let Some(text) = pattern.exact() {
-            let mut statement =
-                self.db.prepare_cached("SELECT id FROM name WHERE kind = ?1 AND text = ?2")?;
-            let rows =
-                statement.query_map(params![kind as i64, text.as_bytes()], |row| row.get(0))?;
-            return Ok(rows.collect::<rusqlite::Result<_>>()?);
-        }
-        let mut statement = self.db.prepare_cached("SELECT id, text FROM name WHERE kind = ?1")?;
-        let mut rows = statement.query([kind as i64])?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            let text = row.get_ref(1)?.as_blob().unwrap_or_default();
-            if pattern.matches(text) {
-                found.push(row.get(0)?);
-            }
-        }
-        Ok(found)
-    }
-
-    /// The newest rows that match, newest first. One condition drives, the one that fewest rows
-    /// fulfil; its index gives them by time. The others are looked up row by row as long as that finds
-    /// what is wanted soon, and else read from their indexes once.
-    fn found(&self, query: &Query, allowed: &[Allowed], limit: i64) -> Result<Vec<i64>> {
-        /// Rows looked up one by one.
-        const LOOKED_UP: usize = 2_000;
-        let most = usize::try_from(limit).unwrap_or(usize::MAX);
-        let Some(driver) = self.driver(query, allowed)? else {
-            let (since, until) = range(query);
-            let mut statement = self.db.prepare_cached(
-                "SELECT seq FROM incident WHERE time BETWEEN ?1 AND ?2 ORDER BY time DESC LIMIT ?3",
-            )?;
-            let rows = statement.query_map([since, until, limit], |row| row.get(0))?;
-            return Ok(rows.collect::<rusqlite::Result<_>>()?);
-        };
-        let others: Vec<&Allowed> =
-            allowed.iter().enumerate().filter(|(i, _)| *i != driver).map(|(_, one)| one).collect();
-        let first = if others.is_empty() { limit } else { i64::MAX };
-        let rows = self.by_time(&allowed[driver], query, first)?;
-        if others.is_empty() {
-            return Ok(rows.into_iter().take(most).collect());
-        }
-        let mut found = Vec::new();
-        let mut rows = rows.into_iter();
-        let list: String = others.iter().map(|one| format!(" AND {}", one.sql("+"))).collect();
-        let mut fulfils =
-            self.db.prepare(&format!("SELECT 1 FROM incident WHERE seq = ?1{list}"))?;
-        for seq in rows.by_ref().take(LOOKED_UP) {
-            if found.len() < most && fulfils.exists([seq])? {
-                found.push(seq);
-            }
-        }
-        if found.len() >= most || rows.len() == 0 {
-            return Ok(found);
-        }
-        let sets = others.iter().map(|one| self.set(one, query)).collect::<Result<Vec<_>>>()?;
-        let fulfilled = |seq: &i64| sets.iter().all(|set| set.contains(*seq));
-        found.extend(rows.filter(fulfilled).take(most - found.len()));
-        Ok(found)
-    }
-
-    /// All rows that fulfil one condition.
-    fn set(&self, one: &Allowed, query: &Query) -> Result<Set> {
-        let (since, until) = range(query);
-        let column = one.column;
-        let mut set = Set::default();
-        let mut statement = self.db.prepare_cached(&format!(
-            "SELECT seq FROM incident WHERE {column} = ?1 AND time BETWEEN ?2 AND ?3"
-        ))?;
-        for value in &one.values {
-            let mut rows = statement.query([*value, since, until])?;
-            while let Some(row) = rows.next()? {
-                set.insert(row.get(0)?);
-            }
-        }
-        Ok(set)
-    }
-
-    /// The condition that fewest rows fulfil, as far as counting them is worth it.
-    fn driver(&self, query: &Query, allowed: &[Allowed]) -> Result<Option<usize>> {
-        if allowed.len() < 2 {
-            return Ok((!allowed.is_empty()).then_some(0));
-        }
-        for most in [1_000, 10_000, 100_000] {
-            for (i, one) in allowed.iter().enumerate() {
-                if self.fulfil(one, query, most)? < most {
-                    return Ok(Some(i));
-                }
-            }
-        }
-        Ok(Some(0))
-    }
-
-    /// Rows that fulfil one condition, the newest `limit` of them, newest first.
-    fn by_time(&self, one: &Allowed, query: &Query, limit: i64) -> Result<Vec<i64>> {
-        let (since, until) = range(query);
-        let column = one.column;
-        let values = match one.values.as_slice() {
-            [_] => one.values.clone(),
-            _ => self.latest(one, query, limit)?,
-        };
-        let mut statement = self.db.prepare_cached(&format!(
-            "SELECT time, seq FROM incident WHERE {column} = ?1 AND time BETWEEN ?2 AND ?3
-             ORDER BY time DESC LIMIT ?4"
-        ))?;
-        let mut rows: Vec<(i64, i64)> = Vec::new();
-        for value in &values {
-            let found = statement
-                .query_map([*value, since, until, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            for row in found {
-                rows.push(row?);
-            }
-        }
-        if values.len() > 1 {
-            rows.sort_unstable_by(|a, b| b.cmp(a));
-        }
-        Ok(rows.into_iter().map(|(_, seq)| seq).collect())
-    }
-
-    /// Values that there are any rows of, those with the newest first: only the first `limit` of them
-    /// can have one of the newest `limit` rows.
-    fn latest(&self, one: &Allowed, query: &Query, limit: i64) -> Result<Vec<i64>> {
-        let (since, until) = range(query);
-        let column = one.column;
-        let mut statement = self.db.prepare_cached(&format!(
-            "SELECT max(time) FROM incident WHERE {column} = ?1 AND time BETWEEN ?2 AND ?3"
-        ))?;
-        let mut latest = Vec::new();
-        for value in &one.values {
-            let time: Option<i64> =
-                statement.query_row(params![value, since, until], |row| row.get(0))?;
-            latest.extend(time.map(|time| (time, *value)));
-        }
-        latest.sort_unstable_by(|a, b| b.cmp(a));
-        latest.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(latest.into_iter().map(|(_, value)| value).collect())
-    }
-
-    /// How many rows fulfil a condition, up to `most`.
-    fn fulfil(&self, one: &Allowed, query: &Query, most: u64) -> Result<u64> {
-        let (since, until) = range(query);
-        let column = one.column;
-        let mut statement = self.db.prepare_cached(&format!(
-            "SELECT count(*) FROM (SELECT 1 FROM incident
-             WHERE {column} = ?1 AND time BETWEEN ?2 AND ?3 LIMIT ?4)"
-        ))?;
-        let mut count = 0_u64;
-        for value in &one.values {
-            let left = most.saturating_sub(count) as i64;
-            if left == 0 {
-                break;
-            }
-            count += statement
-                .query_row(params![value, since, until, left], |row| row.get::<_, u64>(0))?;
-        }
-        Ok(count)
-    }
-}
-
-/// Row numbers: a bit each, for they lie close together.
-#[derive(Default)]
-struct Set {
-    words: HashMap<i64, [u64; 64]>,
-}
-
-impl Set {
-    /// Row numbers that share an entry.
-    const CHUNK: i64 = 64 * 64;
-
-    fn place(seq: i64) -> (i64, usize, u64) {
-        let bit = seq.rem_euclid(Self::CHUNK) as usize;
-        (seq.div_euclid(Self::CHUNK), bit / 64, 1 << (bit % 64))
-    }
-
-    fn insert(&mut self, seq: i64) {
-        let (chunk, word, bit) = Self::place(seq);
-        self.words.entry(chunk).or_insert([0; 64])[word] |= bit;
-    }
-
-    fn contains(&self, seq: i64) -> bool {
-        let (chunk, word, bit) = Self::place(seq);
-        self.words.get(&chunk).is_some_and(|words| words[word] & bit != 0)
-    }
-}
-
-impl Allowed {
-    /// As SQL. With a plus in front SQLite does not look for an index.
-    fn sql(&self, plus: &str) -> String {
-        let list: Vec<String> = self.values.iter().map(i64::to_string).collect();
-        format!("{plus}{} IN ({})", self.column, list.join(", "))
-    }
-}
-
-fn range(query: &Query) -> (i64, i64) {
-    (query.since.unwrap_or(i64::MIN), query.until.unwrap_or(i64::MAX))
-}
-
-/// All conditions, as SQL. The plus leaves SQLite the index of what is grouped by.
-fn condition(query: &Query, allowed: &[Allowed]) -> (String, Vec<Value>) {
-    let (since, until) = range(query);
-    let mut sql = "+time BETWEEN ? AND ?".to_owned();
-    for one in allowed {
-        sql.push_str(&format!(" AND {}", one.sql("")));
-    }
-    (sql, vec![Value::Integer(since), Value::Integer(until)])
 }
 
 /// An incident of an earlier or later version is told as far as it is understood; one that is not
 /// understood at all is left out.
 fn parse(row: &Row<'_>) -> Result<Option<Incident>> {
     Ok(body::unpack(row.get_ref(0)?.as_blob().unwrap_or_default()))
-}
-
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let open = |name: &Path, flags| -> rusqlite::Result<Connection> {
-        let db = Connection::open_with_flags(name, flags)?;
-        db.busy_timeout(Duration::from_secs(2))?;
-        db.pragma_update(None, "cache_size", -16_384)?;
-        db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
-        Ok(db)
-    };
-    let error = match open(path, flags) {
-        Ok(db) => return Ok(db),
-        Err(error) => error,
-    };
-    // In WAL mode a reader needs the files beside the history. If they are gone (it was copied here)
-    // nobody writes to it, and it can be read as it is.
-    let mut beside = path.as_os_str().to_owned();
-    beside.push("-wal");
-    let copied = !Path::new(&beside).exists();
-    let cannot = error.sqlite_error_code() == Some(ErrorCode::CannotOpen);
-    if !(copied && cannot) {
-        return Err(error);
-    }
-    let mut uri = String::from("file:");
-    for byte in std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()) {
-        match byte {
-            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
-                uri.push(char::from(*byte));
-            }
-            other => uri.push_str(&format!("%{other:02x}")),
-        }
-    }
-    uri.push_str("?immutable=1");
-    open(Path::new(&uri), flags | OpenFlags::SQLITE_OPEN_URI)
 }

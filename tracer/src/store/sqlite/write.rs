@@ -1,10 +1,5 @@
 //! The one writer of a history.
-use std::{
-    collections::HashMap,
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::HashMap, path::Path, time::Duration};
 
 use crate::{
     contract::{self, Incident, Run, SCHEMA, Time},
@@ -13,14 +8,17 @@ use crate::{
     select::query::Kind,
     store::{
         sqlite::{
-            body,
+            body, connect,
+            key::key,
+            names::{self, Names},
+            recover::{Damaged, SetAside, at_fault, set_aside},
             schema::{self, APPLICATION, VERSION},
         },
         state_dir as dir,
     },
 };
 use anyhow::{Result, anyhow};
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, ffi, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 /// Names kept in memory, so as not to ask for each again.
 const NAMES: usize = 4_096;
@@ -98,18 +96,6 @@ pub struct Store {
     watch: Option<i64>,
 }
 
-/// Where a history that could not be read was put.
-pub type SetAside = Option<PathBuf>;
-
-/// What is said of that.
-pub fn damaged(history: &Path, aside: &Path) -> String {
-    format!(
-        "whybus: {} was damaged; it is set aside as {}, and a new history begins",
-        history.display(),
-        aside.display()
-    )
-}
-
 impl Store {
     /// Opens the history in `dir`, making it if there is none. One that is damaged is set aside, never
     /// deleted, and a new one begun. `check` reads all of it, as is due after a recorder was killed.
@@ -159,7 +145,7 @@ impl Store {
         db.pragma_update(None, "journal_size_limit", 16 << 20)?;
         // 2 MiB, in KiB: a recorder shall be small.
         db.pragma_update(None, "cache_size", -2048)?;
-        keep_wal(&db);
+        connect::keep_wal(&db);
         schema::migrate(&mut db)?;
         if check {
             let verdict: String = db.pragma_query_value(None, "quick_check", |row| row.get(0))?;
@@ -272,7 +258,7 @@ impl Store {
         };
         let before = until.map_or(oldest, |until| until.saturating_add(1).max(oldest));
         let transaction = self.db.transaction()?;
-        let names = forgotten(&transaction, before)?;
+        let used = names::of_oldest(&transaction, before, BATCH)?;
         let gone = transaction.execute(
             "DELETE FROM incident WHERE seq IN
                  (SELECT seq FROM incident WHERE time < ?1 ORDER BY time LIMIT ?2)",
@@ -280,7 +266,7 @@ impl Store {
         )?;
         if gone != 0 {
             transaction.execute("DELETE FROM gap WHERE until < ?1", [before])?;
-            drop_names(&transaction, &names)?;
+            names::drop_unused(&transaction, &used)?;
             self.names.clear();
         }
         transaction.commit()?;
@@ -291,81 +277,11 @@ impl Store {
     }
 }
 
-/// A check that failed.
-#[derive(Debug)]
-struct Damaged(String);
-
-impl std::fmt::Display for Damaged {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Damaged {}
-
-/// Whether the file itself is at fault.
-fn at_fault(error: &anyhow::Error) -> bool {
-    let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
-    error.is::<Damaged>()
-        || matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
-}
-
-/// Renames a history with the files beside it.
-fn set_aside(path: &Path) -> Result<PathBuf> {
-    let named = |number: u32| path.with_extension(format!("damaged-{number}"));
-    let free = (1..).map(named).find(|path| !path.exists());
-    let aside = free.unwrap_or_else(|| named(0));
-    for suffix in ["", "-wal", "-shm"] {
-        let beside = |path: &Path| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(suffix);
-            PathBuf::from(name)
-        };
-        match fs::rename(beside(path), beside(&aside)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-    }
-    Ok(aside)
-}
-
-/// Leaves the -wal and -shm files where they are when we close: without them, whoever may not write
-/// to the directory cannot read a history in WAL mode.
-fn keep_wal(db: &Connection) {
-    let mut on: std::ffi::c_int = 1;
-    // SAFETY: an open connection, its main database, and an int as this control takes it.
-    unsafe {
-        ffi::sqlite3_file_control(
-            db.handle(),
-            c"main".as_ptr(),
-            ffi::SQLITE_FCNTL_PERSIST_WAL,
-            (&raw mut on).cast(),
-        );
-    }
-}
-
 fn boot(db: &Transaction<'_>, boot_id: &str, host: &str) -> rusqlite::Result<i64> {
     db.prepare_cached("INSERT OR IGNORE INTO boot(boot_id, host) VALUES (?1, ?2)")?
         .execute([boot_id, host])?;
     db.prepare_cached("SELECT id FROM boot WHERE boot_id = ?1 AND host = ?2")?
         .query_row([boot_id, host], |row| row.get(0))
-}
-
-type Names = HashMap<(i64, Vec<u8>), i64>;
-
-/// The number of a name.
-fn name(db: &Transaction<'_>, names: &mut Names, kind: Kind, text: &[u8]) -> rusqlite::Result<i64> {
-    let key = (kind as i64, text.to_vec());
-    if let Some(id) = names.get(&key) {
-        return Ok(*id);
-    }
-    db.prepare_cached("INSERT OR IGNORE INTO name(kind, text) VALUES (?1, ?2)")?
-        .execute(params![key.0, key.1])?;
-    let id = db
-        .prepare_cached("SELECT id FROM name WHERE kind = ?1 AND text = ?2")?
-        .query_row(params![key.0, key.1], |row| row.get(0))?;
-    names.insert(key, id);
-    Ok(id)
 }
 
 fn put_incident(
@@ -374,8 +290,9 @@ fn put_incident(
     incident: &Incident,
 ) -> rusqlite::Result<()> {
     let boot = boot(db, &incident.boot_id, &incident.host)?;
-    let mut number =
-        |kind: Kind, text: Option<&[u8]>| text.map(|text| name(db, names, kind, text)).transpose();
+    let mut number = |kind: Kind, text: Option<&[u8]>| {
+        text.map(|text| names::number(db, names, kind, text)).transpose()
+    };
     let victim = &incident.victim;
     let culprit = incident.cause.culprit.as_ref();
     let path = incident.file.as_ref().and_then(|file| file.path.as_ref());
@@ -440,60 +357,10 @@ fn put_run(db: &Transaction<'_>, run: &Run) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The bytes of a UUID, its last 6 first; of anything else its hash, so that no incident is refused
-/// for its name.
-pub fn key(id: &str) -> Vec<u8> {
-    let digits: Vec<u8> = id.bytes().filter(|b| *b != b'-').collect();
-    let pairs = digits.chunks(2).map(|pair| {
-        std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok())
-    });
-    let bytes: Option<Vec<u8>> = pairs.collect();
-    match bytes.filter(|bytes| bytes.len() == 16) {
-        Some(mut bytes) => {
-            bytes.rotate_right(6);
-            bytes
-        }
-        None => {
-            let hash = story::hash(&[id.as_bytes()]);
-            [hash.to_be_bytes(), hash.rotate_left(32).to_be_bytes()].concat()
-        }
-    }
-}
-
-/// Names that incidents before `before` use, each with its column.
-fn forgotten(db: &Transaction<'_>, before: i64) -> rusqlite::Result<Vec<i64>> {
-    let mut names = Vec::new();
-    for column in ["comm", "cgroup", "path", "by_comm", "class"] {
-        let mut statement = db.prepare_cached(&format!(
-            "SELECT DISTINCT {column} FROM
-                 (SELECT {column} FROM incident WHERE time < ?1 ORDER BY time LIMIT ?2)
-             WHERE {column} IS NOT NULL"
-        ))?;
-        let found = statement.query_map(params![before, BATCH], |row| row.get(0))?;
-        for name in found {
-            names.push(name?);
-        }
-    }
-    names.sort_unstable();
-    names.dedup();
-    Ok(names)
-}
-
-/// Drops those names that nobody uses any more.
-fn drop_names(db: &Transaction<'_>, names: &[i64]) -> rusqlite::Result<()> {
-    let mut statement = db.prepare_cached(
-        "DELETE FROM name WHERE id = ?1
-             AND NOT EXISTS (SELECT 1 FROM incident WHERE comm = ?1)
-             AND NOT EXISTS (SELECT 1 FROM incident WHERE cgroup = ?1)
-             AND NOT EXISTS (SELECT 1 FROM incident WHERE path = ?1)
-             AND NOT EXISTS (SELECT 1 FROM incident WHERE by_comm = ?1)
-             AND NOT EXISTS (SELECT 1 FROM incident WHERE class = ?1)",
-    )?;
-    names.iter().try_for_each(|name| statement.execute([name]).map(drop))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::PathBuf};
+
     use super::*;
     use crate::{
         explain::samples::incident, model::cause::CauseKind, select::query::Query,

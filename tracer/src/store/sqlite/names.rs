@@ -1,0 +1,82 @@
+//! Names are numbers: a pattern is matched against each name once, not against a million rows.
+use std::collections::HashMap;
+
+use rusqlite::{Connection, Result, Transaction, params};
+
+use crate::select::query::{Kind, Pattern};
+
+/// Columns that hold names.
+const COLUMNS: [&str; 5] = ["comm", "cgroup", "path", "by_comm", "class"];
+
+pub type Names = HashMap<(i64, Vec<u8>), i64>;
+
+/// The number of a name, which is made if there is none.
+pub fn number(db: &Transaction<'_>, names: &mut Names, kind: Kind, text: &[u8]) -> Result<i64> {
+    let key = (kind as i64, text.to_vec());
+    if let Some(id) = names.get(&key) {
+        return Ok(*id);
+    }
+    db.prepare_cached("INSERT OR IGNORE INTO name(kind, text) VALUES (?1, ?2)")?
+        .execute(params![key.0, key.1])?;
+    let id = db
+        .prepare_cached("SELECT id FROM name WHERE kind = ?1 AND text = ?2")?
+        .query_row(params![key.0, key.1], |row| row.get(0))?;
+    names.insert(key, id);
+    Ok(id)
+}
+
+/// Names that the oldest `limit` incidents before `before` use.
+pub fn of_oldest(db: &Transaction<'_>, before: i64, limit: i64) -> Result<Vec<i64>> {
+    let mut names = Vec::new();
+    for column in COLUMNS {
+        let mut statement = db.prepare_cached(&format!(
+            "SELECT DISTINCT {column} FROM
+                 (SELECT {column} FROM incident WHERE time < ?1 ORDER BY time LIMIT ?2)
+             WHERE {column} IS NOT NULL"
+        ))?;
+        let found = statement.query_map(params![before, limit], |row| row.get(0))?;
+        for name in found {
+            names.push(name?);
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
+}
+
+/// Drops those names that nobody uses any more.
+pub fn drop_unused(db: &Transaction<'_>, names: &[i64]) -> Result<()> {
+    let unused: String = COLUMNS
+        .iter()
+        .map(|column| format!(" AND NOT EXISTS (SELECT 1 FROM incident WHERE {column} = ?1)"))
+        .collect();
+    let mut statement = db.prepare_cached(&format!("DELETE FROM name WHERE id = ?1{unused}"))?;
+    names.iter().try_for_each(|name| statement.execute([name]).map(drop))
+}
+
+/// The numbers of the names that match.
+pub fn matching(db: &Connection, kind: Kind, pattern: &Pattern) -> Result<Vec<i64>> {
+    if let Some(text) = pattern.exact() {
+        let mut statement =
+            db.prepare_cached("SELECT id FROM name WHERE kind = ?1 AND text = ?2")?;
+        let rows = statement.query_map(params![kind as i64, text.as_bytes()], |row| row.get(0))?;
+        return rows.collect();
+    }
+    let mut statement = db.prepare_cached("SELECT id, text FROM name WHERE kind = ?1")?;
+    let mut rows = statement.query([kind as i64])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let text = row.get_ref(1)?.as_blob().unwrap_or_default();
+        if pattern.matches(text) {
+            found.push(row.get(0)?);
+        }
+    }
+    Ok(found)
+}
+
+/// The names of one kind, by number.
+pub fn all(db: &Connection, kind: Kind) -> Result<HashMap<i64, Vec<u8>>> {
+    let mut statement = db.prepare_cached("SELECT id, text FROM name WHERE kind = ?1")?;
+    let rows = statement.query_map([kind as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
