@@ -5,6 +5,7 @@
 
 pub mod event;
 pub mod globals;
+pub mod observe;
 
 /// Identifies the layout of everything in this crate; the object and the reader must agree.
 ///

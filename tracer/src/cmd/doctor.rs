@@ -7,7 +7,7 @@ use tracer_common::globals::task;
 
 use crate::{
     cli::{Doctor, Format},
-    model::{cause::CauseKind, process::ExitScope},
+    model::{cause::CauseKind, observe::Observe, process::ExitScope},
     probe::{kernel as facts, plan::Probe},
     sink::stdout::put,
     text::escape::escape,
@@ -16,9 +16,9 @@ use crate::{
 
 /// How many causes can be told with these hooks, and which cannot.
 fn causes(attached: &[&Probe]) -> (usize, Vec<&'static str>) {
-    let hooked = |name: &str| attached.iter().any(|probe| probe.hook.name() == name);
+    let seen = |observe: &Observe| attached.iter().any(|probe| probe.observe == *observe);
     let (told, blind): (Vec<CauseKind>, Vec<CauseKind>) =
-        CauseKind::NAMED.iter().partition(|class| class.hooks().iter().any(|name| hooked(name)));
+        CauseKind::NAMED.iter().partition(|class| class.observes().iter().any(seen));
     (told.len(), blind.into_iter().map(CauseKind::name).collect())
 }
 

@@ -19,8 +19,9 @@ use crate::{
         fact::{HugeLimit, HugePages, Mapped, Mappers, Process, Quota, Space, View},
         fault::{Burst, BurstKey, Fault, Mode},
         file::{Dev, Mount, name, on},
-        host::{Host, Uncovered},
+        host::Host,
         input::{Event, Stamp},
+        observe::{Coverage, Observe},
         process::{ExitFilter, ProcessExit},
         shrink::{Shrink, ShrinkEnd, Stale},
         signal::{Deliver, Disposition, Signal},
@@ -47,7 +48,6 @@ const SHRINKS: usize = 8;
 const PROCESSES: usize = 2_048;
 const VIEWS: usize = 64;
 const TRUNCATIONS: usize = 256;
-const HOOKS: usize = 256;
 const THREADS: usize = 64;
 const LOSSES: usize = 256;
 /// Processes that were sent signals, and signals kept of each.
@@ -111,8 +111,8 @@ pub struct Engine {
     processes: BoundedMap<ProcessId, Process>,
     views: BoundedMap<ProcessId, View>,
     mounts: Vec<Mount>,
-    /// How often each hook's program was not run, and when that was learnt last.
-    missed: HashMap<String, (u64, u64)>,
+    /// How often the program of each was not run, and when that was learnt last.
+    missed: HashMap<Observe, (u64, u64)>,
     /// Last number and time seen of each (cpu, ring).
     numbered: HashMap<(u32, u16), (u64, u64)>,
     losses: VecDeque<Loss>,
@@ -122,8 +122,7 @@ pub struct Engine {
 
 impl Engine {
     pub fn new(host: Host) -> Self {
-        let restarts =
-            RestartMatcher::new(host.hooks.iter().any(|hook| hook.contains("sched_process_exec")));
+        let restarts = RestartMatcher::new(host.coverage.sees(Observe::Exec));
         Self {
             host,
             waiting: BTreeMap::new(),
@@ -151,9 +150,8 @@ impl Engine {
     }
 
     /// Takes note that what is hooked has changed.
-    pub fn rehook(&mut self, hooks: Vec<String>, blind: Vec<Uncovered>) {
-        self.host.hooks = hooks;
-        self.host.blind = blind;
+    pub fn rehook(&mut self, coverage: Coverage) {
+        self.host.coverage = coverage;
     }
 
     pub fn counts(&self) -> Counts {
@@ -284,7 +282,9 @@ impl Engine {
                     open.huge_limit.get_or_insert_with(|| limit.clone());
                 }
             }
-            Event::Missed { hook, count } => self.missed(stamp.time, hook, count),
+            Event::Missed { observe, hook, count } => {
+                self.missed(stamp.time, observe, hook, count);
+            }
             Event::Burst(storm) => self.storm(stamp.time, storm),
             Event::Account { .. } => {}
         }
@@ -366,16 +366,13 @@ impl Engine {
         self.add(incident);
     }
 
-    fn missed(&mut self, time: u64, hook: String, count: u64) {
-        if self.missed.len() == HOOKS && !self.missed.contains_key(&hook) {
-            return;
-        }
-        let (before, _) = self.missed.get(&hook).copied().unwrap_or_default();
+    fn missed(&mut self, time: u64, observe: Observe, hook: String, count: u64) {
+        let (before, _) = self.missed.get(&observe).copied().unwrap_or_default();
         let calls = count.saturating_sub(before);
         if calls != 0 {
-            self.missed.insert(hook.clone(), (count, time));
+            self.missed.insert(observe, (count, time));
             self.counts.missed += calls;
-            self.updates.push(Update::Missed { time, hook, calls });
+            self.updates.push(Update::Missed { time, observe, hook, calls });
         }
     }
 
@@ -746,8 +743,11 @@ impl Engine {
     /// Names the cause and tells the incident for the first time.
     fn judge(&mut self, open: &mut Open) {
         let Self { host, shrinks, losses, counts, processes, mounts, stale, missed, .. } = self;
-        let unseen = |hook: &str| hook.contains("notify_change") || hook.contains("force_sig");
-        let unseen = missed.iter().filter(|(hook, _)| unseen(hook)).map(|(_, (_, time))| *time);
+        let decides = |observe: &Observe| {
+            matches!(observe, Observe::Shrink | Observe::ShrinkResult | Observe::ForcedSignal)
+        };
+        let unseen =
+            missed.iter().filter(|(observe, _)| decides(observe)).map(|(_, (_, time))| *time);
         let lost = losses.iter().map(|loss| loss.to).chain(unseen).max().unwrap_or(0);
         let incident = &mut open.incident;
         let fault = incident.fault.as_ref();

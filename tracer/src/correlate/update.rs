@@ -1,5 +1,8 @@
 //! What the engine gives out.
-use crate::correlate::incident::{Incident, Truncation};
+use crate::{
+    correlate::incident::{Incident, Truncation},
+    model::observe::Observe,
+};
 
 /// Events missing from one CPU's numbering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub enum Update {
     /// would not have been worth an event.
     Missed {
         time: u64,
+        observe: Observe,
+        /// For people.
         hook: String,
         calls: u64,
     },

@@ -1,4 +1,5 @@
 //! What a cause is called, how sure we are of it, and what became of the victim.
+use crate::model::observe::Observe;
 
 /// Cause classes, as the JSON names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,29 +90,26 @@ impl CauseKind {
         Self::Exited,
     ];
 
-    /// The functions and tracepoints of which one must be hooked for this cause to be told, where
-    /// it is met at all.
-    pub fn hooks(self) -> &'static [&'static str] {
+    /// Of what probes see, what must be seen for this cause to be told, any one of them, where it is met at all.
+    pub fn observes(self) -> &'static [Observe] {
         match self {
-            Self::Truncated | Self::TruncatedBySelf => &["notify_change"],
+            Self::Truncated | Self::TruncatedBySelf => &[Observe::Shrink, Observe::ShrinkResult],
             Self::ShrunkElsewhere
             | Self::TruncatedBeforeWatch
             | Self::MappedPastEnd
             | Self::ReadError
             | Self::StaleHandle
-            | Self::FuseGone => &["filemap_fault"],
-            Self::NoSpace | Self::Quota => &["do_page_mkwrite"],
-            Self::ShmFull => &["shmem_fault"],
-            Self::HugePages => &["hugetlb_fault"],
-            Self::SpecialMapping => &["special_mapping_fault"],
-            Self::DeviceMapping => &["force_sig_fault"],
-            Self::Userfaultfd => &["handle_userfault"],
+            | Self::FuseGone => &[Observe::FileFault],
+            Self::NoSpace | Self::Quota => &[Observe::PageMkwrite],
+            Self::ShmFull => &[Observe::ShmemFault],
+            Self::HugePages => &[Observe::HugetlbFault],
+            Self::SpecialMapping => &[Observe::SpecialMappingFault],
+            Self::DeviceMapping => &[Observe::ForcedSignal],
+            Self::Userfaultfd => &[Observe::UserfaultFault],
             Self::MemoryFailure | Self::Misaligned | Self::Sent | Self::OtherKernel => {
-                &["signal_generate", "__send_signal_locked", "__send_signal"]
+                &[Observe::SignalGenerated]
             }
-            Self::Signal | Self::Aborted | Self::OomKilled | Self::Exited => {
-                &["taskstats_exit", "sched_process_exit"]
-            }
+            Self::Signal | Self::Aborted | Self::OomKilled | Self::Exited => &[Observe::Exit],
             Self::Unknown => &[],
         }
     }

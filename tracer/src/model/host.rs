@@ -1,5 +1,5 @@
 //! The host that is watched.
-use crate::model::{process::ExitScope, time::ClockOffset};
+use crate::model::{observe::Coverage, process::ExitScope, time::ClockOffset};
 
 /// What the stream was recorded on; constant while watching.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,15 +17,5 @@ pub struct Host {
     /// Mount namespace of the tracer, if known.
     pub mnt_ns: Option<u32>,
     pub deaths: ExitScope,
-    pub hooks: Vec<String>,
-    /// Hooks that could not be attached, and what is unknown without each.
-    pub blind: Vec<Uncovered>,
-}
-
-/// A hook that is not there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Uncovered {
-    pub hook: String,
-    pub reason: String,
-    pub causes: String,
+    pub coverage: Coverage,
 }

@@ -5,6 +5,7 @@ use crate::model::{
     },
     fault::{Burst, Fault},
     file::Mount,
+    observe::Observe,
     process::{ProcessExit, ProcessStart},
     shrink::{Shrink, ShrinkEnd, Stale},
     signal::{Deliver, Signal},
@@ -54,6 +55,8 @@ pub enum Event {
     /// How often a hook's program has not been run, because it was running already on that CPU
     /// (kernel/bpf/trampoline.c __bpf_prog_enter_recur).
     Missed {
+        observe: Observe,
+        /// For people.
         hook: String,
         count: u64,
     },

@@ -9,6 +9,7 @@ pub mod fault;
 pub mod file;
 pub mod host;
 pub mod input;
+pub mod observe;
 pub mod process;
 pub mod shrink;
 pub mod signal;

@@ -67,7 +67,7 @@ impl Attached {
     /// How often calls of each hook were not looked at, because its program was running already on that
     /// CPU (`recursion_misses`; before 5.12 the kernel neither guards nor counts). Where a second program
     /// stands in for one, only what both were not run for is missed: no more than either was.
-    pub fn misses(&self) -> Vec<(String, u64)> {
+    pub fn misses(&self) -> Vec<(&'static Probe, u64)> {
         let count = |program: &str| {
             let fd = self.ebpf.program(program)?.fd().ok()?.as_fd().as_raw_fd();
             let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
@@ -75,17 +75,17 @@ impl Attached {
             line.trim().parse::<u64>().ok()
         };
         let mut seen: Vec<&str> = Vec::new();
-        let mut misses = Vec::new();
+        let mut misses: Vec<(&'static Probe, u64)> = Vec::new();
         for probe in &self.attached {
             // One program may serve several hooks.
-            if seen.contains(&probe.program) || probe.again() {
+            if seen.contains(&probe.program) || probe.backup {
                 continue;
             }
             seen.push(probe.program);
             let second = self.attached.iter().find(|other| other.stands_in_for(probe));
             let calls = count(probe.program).unwrap_or(0);
             let second = second.and_then(|second| count(second.program)).unwrap_or(calls);
-            misses.push((probe.hook.to_string(), calls.min(second)));
+            misses.push((*probe, calls.min(second)));
         }
         misses.retain(|(_, calls)| *calls != 0);
         misses

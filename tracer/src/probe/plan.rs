@@ -1,5 +1,8 @@
 //! The table of probes, and which of them this kernel can run. Pure: facts in, plan out.
-use crate::probe::{btf::Param, kernel::KernelInfo};
+use crate::{
+    model::observe::Observe,
+    probe::{btf::Param, kernel::KernelInfo},
+};
 
 /// Where a probe attaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +51,11 @@ pub struct Probe {
     /// Its name in the object.
     pub program: &'static str,
     pub hook: Hook,
-    /// What it is for. Of the programs with one role, the first that fits a kernel is attached.
-    pub role: &'static str,
+    /// What it sees. Of the programs that see one thing, the first that fits a kernel is attached.
+    pub observe: Observe,
+    /// A second program on one hook, for the calls that the first was not run for because it was
+    /// running already on that CPU. A kernel that does not preempt needs none.
+    pub backup: bool,
     needs: Needs,
     /// Attached only once this module is there; without it there is nothing to see.
     pub module: Option<&'static str>,
@@ -93,36 +99,28 @@ const FUSE_OPEN: &str = "truncated by open(O_TRUNC) on FUSE (taken for shrunk-el
 const NFS: &str = "that an NFS file was shrunk elsewhere is likely only, never proven";
 const FUSE_INODE: Needs = Needs::First(&["inode", "file"]);
 const EXITS: &str = "how the victim ended (exit status, core dump)";
-/// Roles that only a recorder needs.
-const RESTARTS: &str = "restarts";
-const FORKS: &str = "restarts by fork";
-/// Roles of second programs on one hook; a kernel that does not preempt needs none.
-const AGAIN_EXITS: &str = "exits, once more";
-const AGAIN_SHRINKS: &str = "shrinks, once more";
-const AGAIN_RESTARTS: &str = "restarts, once more";
-const AGAIN_FORKS: &str = "restarts by fork, once more";
 const SIGNALS: &str = "sent, and every bus error that no file fault caused";
 
 impl Probe {
     /// Whether it must be attached before all others: of two programs in front of one function, the one
     /// that was attached last runs first.
     pub fn first(&self) -> bool {
-        self.role == AGAIN_SHRINKS
+        self.backup && self.observe == Observe::Shrink
     }
 
     /// Whether only who asks for restarts needs it.
     fn tells_starts(&self) -> bool {
-        matches!(self.role, RESTARTS | FORKS | AGAIN_RESTARTS | AGAIN_FORKS)
+        matches!(self.observe, Observe::Exec | Observe::Fork)
     }
 
-    /// Whether it is the second program for something.
-    pub fn again(&self) -> bool {
-        matches!(self.role, AGAIN_EXITS | AGAIN_SHRINKS | AGAIN_RESTARTS | AGAIN_FORKS)
+    /// Whether it does what `other` is for.
+    fn replaces(&self, other: &Self) -> bool {
+        self.observe == other.observe && self.backup == other.backup
     }
 
     /// Whether it does what `other` was not run for.
     pub fn stands_in_for(&self, other: &Self) -> bool {
-        self.role.strip_suffix(", once more") == Some(other.role)
+        self.observe == other.observe && self.backup && !other.backup
     }
 }
 
@@ -131,7 +129,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "filemap_fault",
         hook: Hook::Fexit("filemap_fault"),
-        role: "faults on files",
+        observe: Observe::FileFault,
+        backup: false,
         needs: VM_FAULT,
         module: None,
         blind: "faults on ext4, xfs, btrfs, NFS and FUSE files",
@@ -139,7 +138,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "shmem_fault",
         hook: Hook::Fexit("shmem_fault"),
-        role: "faults on shared memory",
+        observe: Observe::ShmemFault,
+        backup: false,
         needs: VM_FAULT,
         module: None,
         blind: "faults on tmpfs, memfd and shared memory",
@@ -147,7 +147,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "page_mkwrite_1",
         hook: Hook::Fexit("do_page_mkwrite"),
-        role: "writes without room",
+        observe: Observe::PageMkwrite,
+        backup: false,
         needs: VM_FAULT,
         module: None,
         blind: "no-space: writes to a hole of a full file system",
@@ -155,7 +156,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "page_mkwrite_2",
         hook: Hook::Fexit("do_page_mkwrite"),
-        role: "writes without room",
+        observe: Observe::PageMkwrite,
+        backup: false,
         needs: VM_FAULT_2,
         module: None,
         blind: "no-space: writes to a hole of a full file system",
@@ -163,7 +165,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "hugetlb_fault",
         hook: Hook::Fexit("hugetlb_fault"),
-        role: "faults on huge pages",
+        observe: Observe::HugetlbFault,
+        backup: false,
         needs: Needs::Prototype { params: 4, key: (1, "vm_area_struct") },
         module: None,
         blind: "hugepages",
@@ -171,7 +174,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "special_mapping_fault",
         hook: Hook::Fexit("special_mapping_fault"),
-        role: "faults on special mappings",
+        observe: Observe::SpecialMappingFault,
+        backup: false,
         needs: VM_FAULT,
         module: None,
         blind: "special-mapping: vdso, vvar",
@@ -179,7 +183,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "handle_userfault",
         hook: Hook::Fexit("handle_userfault"),
-        role: "userfaultfd",
+        observe: Observe::UserfaultFault,
+        backup: false,
         needs: VM_FAULT_2,
         module: None,
         blind: "userfaultfd",
@@ -187,7 +192,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "filemap_read_folio",
         hook: Hook::Fexit("filemap_read_folio"),
-        role: "errors of reads",
+        observe: Observe::ReadError,
+        backup: false,
         needs: Needs::Prototype { params: 3, key: (0, "file") },
         module: None,
         blind: "which errno a failed read returned (before 5.16)",
@@ -195,7 +201,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "dax_iomap_fault",
         hook: Hook::Fexit("dax_iomap_fault"),
-        role: "faults on persistent memory",
+        observe: Observe::DaxFault,
+        backup: false,
         needs: Needs::Prototype { params: 5, key: (0, "vm_fault") },
         module: Some("nd_pmem"),
         blind: "faults on DAX files of system calls (those with a signal are seen as it is raised)",
@@ -203,7 +210,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "force_sig_fault",
         hook: Hook::Fentry("force_sig_fault"),
-        role: "faults nobody told",
+        observe: Observe::ForcedSignal,
+        backup: false,
         needs: Needs::FindVma(3),
         module: None,
         blind: DEVICES,
@@ -211,7 +219,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "force_sig_fault_cached",
         hook: Hook::Fentry("force_sig_fault"),
-        role: "faults nobody told",
+        observe: Observe::ForcedSignal,
+        backup: false,
         needs: FORCE_SIG_FAULT,
         module: None,
         blind: DEVICES,
@@ -219,7 +228,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "vfs_fallocate_enter",
         hook: Hook::Fentry("vfs_fallocate"),
-        role: "collapses",
+        observe: Observe::Collapse,
+        backup: false,
         needs: FALLOCATE,
         module: None,
         blind: COLLAPSES,
@@ -227,7 +237,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "vfs_fallocate_exit",
         hook: Hook::Fexit("vfs_fallocate"),
-        role: "results of collapses",
+        observe: Observe::CollapseResult,
+        backup: false,
         needs: FALLOCATE,
         module: None,
         blind: "whether a collapse succeeded",
@@ -235,7 +246,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "fuse_attributes_enter",
         hook: Hook::Fentry("fuse_change_attributes"),
-        role: "shrinks by FUSE servers",
+        observe: Observe::FuseSize,
+        backup: false,
         needs: Needs::First(&["inode", "fuse_attr"]),
         module: Some("fuse"),
         blind: FUSE,
@@ -243,7 +255,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "fuse_attributes_exit",
         hook: Hook::Fexit("fuse_change_attributes"),
-        role: "whether they were taken over",
+        observe: Observe::FuseSizeResult,
+        backup: false,
         needs: Needs::First(&["inode", "fuse_attr"]),
         module: Some("fuse"),
         blind: FUSE,
@@ -251,7 +264,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "fuse_open_enter",
         hook: Hook::Fentry("fuse_open"),
-        role: "truncating opens on FUSE",
+        observe: Observe::FuseOpen,
+        backup: false,
         needs: FUSE_INODE,
         module: Some("fuse"),
         blind: FUSE_OPEN,
@@ -259,7 +273,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "fuse_open_exit",
         hook: Hook::Fexit("fuse_open"),
-        role: "results of truncating opens on FUSE",
+        observe: Observe::FuseOpenResult,
+        backup: false,
         needs: FUSE_INODE,
         module: Some("fuse"),
         blind: FUSE_OPEN,
@@ -267,7 +282,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "nfs_size",
         hook: Hook::RawTracepoint("nfs_size_update"),
-        role: "shrinks of NFS files",
+        observe: Observe::NfsSize,
+        backup: false,
         needs: Needs::ReadKernel,
         module: Some("nfs"),
         blind: NFS,
@@ -275,7 +291,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "nfs_size",
         hook: Hook::RawTracepoint("nfs_size_wcc"),
-        role: "shrinks of NFS files, by replies to other calls",
+        observe: Observe::NfsSizeReply,
+        backup: false,
         needs: Needs::ReadKernel,
         module: Some("nfs"),
         blind: NFS,
@@ -283,7 +300,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "nfs_stale",
         hook: Hook::RawTracepoint("nfs_set_inode_stale"),
-        role: "NFS files that are gone",
+        observe: Observe::NfsStale,
+        backup: false,
         needs: Needs::ReadKernel,
         module: Some("nfs"),
         blind: "stale-handle, where the kernel makes EIO of it",
@@ -291,7 +309,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "notify_change_again",
         hook: Hook::Fentry("notify_change"),
-        role: AGAIN_SHRINKS,
+        observe: Observe::Shrink,
+        backup: true,
         needs: Needs::Preempting { params: 4, key: (1, "dentry") },
         module: None,
         blind: "shrinks that a preempted program was not run for",
@@ -299,7 +318,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "notify_change_enter_0",
         hook: Hook::Fentry("notify_change"),
-        role: "shrinks",
+        observe: Observe::Shrink,
+        backup: false,
         needs: NOTIFY_CHANGE_0,
         module: None,
         blind: SHRINKS,
@@ -307,7 +327,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "notify_change_enter_1",
         hook: Hook::Fentry("notify_change"),
-        role: "shrinks",
+        observe: Observe::Shrink,
+        backup: false,
         needs: NOTIFY_CHANGE_1,
         module: None,
         blind: SHRINKS,
@@ -315,7 +336,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "notify_change_exit_0",
         hook: Hook::Fexit("notify_change"),
-        role: "results of shrinks",
+        observe: Observe::ShrinkResult,
+        backup: false,
         needs: NOTIFY_CHANGE_0,
         module: None,
         blind: "whether a shrink succeeded",
@@ -323,7 +345,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "notify_change_exit_1",
         hook: Hook::Fexit("notify_change"),
-        role: "results of shrinks",
+        observe: Observe::ShrinkResult,
+        backup: false,
         needs: NOTIFY_CHANGE_1,
         module: None,
         blind: "whether a shrink succeeded",
@@ -331,7 +354,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "signal_generate",
         hook: Hook::Tracepoint("signal_generate"),
-        role: "signals",
+        observe: Observe::SignalGenerated,
+        backup: false,
         needs: Needs::ReadKernel,
         module: None,
         blind: SIGNALS,
@@ -339,7 +363,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "send_signal",
         hook: Hook::Fentry("__send_signal_locked"),
-        role: "signals",
+        observe: Observe::SignalGenerated,
+        backup: false,
         needs: SEND_SIGNAL,
         module: None,
         blind: SIGNALS,
@@ -347,7 +372,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "send_signal",
         hook: Hook::Fentry("__send_signal"),
-        role: "signals",
+        observe: Observe::SignalGenerated,
+        backup: false,
         needs: SEND_SIGNAL,
         module: None,
         blind: SIGNALS,
@@ -355,7 +381,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "signal_deliver",
         hook: Hook::Tracepoint("signal_deliver"),
-        role: "dispositions",
+        observe: Observe::SignalDelivered,
+        backup: false,
         needs: Needs::Hook,
         module: None,
         blind: "whether a handler ran (outcomes exited and survived)",
@@ -363,7 +390,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "taskstats_exit",
         hook: Hook::Fentry("taskstats_exit"),
-        role: "exits",
+        observe: Observe::Exit,
+        backup: false,
         needs: Needs::FindVma(2),
         module: None,
         blind: EXITS,
@@ -371,7 +399,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "taskstats_exit_list",
         hook: Hook::Fentry("taskstats_exit"),
-        role: "exits",
+        observe: Observe::Exit,
+        backup: false,
         needs: Needs::Count(2),
         module: None,
         blind: EXITS,
@@ -379,7 +408,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "sched_process_exit",
         hook: Hook::Tracepoint("sched_process_exit"),
-        role: "exits",
+        observe: Observe::Exit,
+        backup: false,
         needs: Needs::Hook,
         module: None,
         blind: EXITS,
@@ -387,7 +417,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "sched_process_exit",
         hook: Hook::Tracepoint("sched_process_exit"),
-        role: AGAIN_EXITS,
+        observe: Observe::Exit,
+        backup: true,
         needs: Needs::Preemption,
         module: None,
         blind: "ends that a preempted program was not run for",
@@ -395,7 +426,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "sched_process_exec",
         hook: Hook::Tracepoint("sched_process_exec"),
-        role: RESTARTS,
+        observe: Observe::Exec,
+        backup: false,
         needs: Needs::Hook,
         module: None,
         blind: "as which process a victim was started again",
@@ -403,7 +435,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "sched_process_fork",
         hook: Hook::Tracepoint("sched_process_fork"),
-        role: FORKS,
+        observe: Observe::Fork,
+        backup: false,
         needs: Needs::Hook,
         module: None,
         blind: "as which process a forked worker was replaced",
@@ -411,7 +444,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "sched_process_exec_again",
         hook: Hook::Tracepoint("sched_process_exec"),
-        role: AGAIN_RESTARTS,
+        observe: Observe::Exec,
+        backup: true,
         needs: Needs::Preemption,
         module: None,
         blind: "restarts that a preempted program was not run for",
@@ -419,7 +453,8 @@ pub const PROBES: &[Probe] = &[
     Probe {
         program: "sched_process_fork_again",
         hook: Hook::Tracepoint("sched_process_fork"),
-        role: AGAIN_FORKS,
+        observe: Observe::Fork,
+        backup: true,
         needs: Needs::Preemption,
         module: None,
         blind: "forked workers that a preempted program was not run for",
@@ -462,14 +497,13 @@ pub struct Plan {
 pub fn choose(facts: &KernelInfo, restarts: bool) -> Plan {
     let mut plan = Plan::default();
     for probe in PROBES {
-        let filled = plan.attach.iter().any(|chosen| chosen.role == probe.role);
-        let again = probe.again();
+        let filled = plan.attach.iter().any(|chosen| chosen.replaces(probe));
         // A program attaches to one place only.
         let taken = plan
             .attach
             .iter()
             .any(|chosen| chosen.program == probe.program && chosen.hook == probe.hook);
-        if again && (taken || !facts.preempts) {
+        if probe.backup && (taken || !facts.preempts) {
             continue;
         }
         if filled || !restarts && probe.tells_starts() {
@@ -481,11 +515,11 @@ pub fn choose(facts: &KernelInfo, restarts: bool) -> Plan {
         }
         match unfit(probe, facts) {
             None => {
-                plan.missing.retain(|missing| missing.probe.role != probe.role);
+                plan.missing.retain(|missing| !missing.probe.replaces(probe));
                 plan.attach.push(probe);
             }
             Some(reason) => {
-                if plan.missing.iter().all(|missing| missing.probe.role != probe.role) {
+                if !plan.missing.iter().any(|missing| missing.probe.replaces(probe)) {
                     plan.missing.push(Missing { probe, reason });
                 }
             }
@@ -545,4 +579,19 @@ fn foreign(probe: &Probe, params: &[Param]) -> String {
         })
         .collect();
     format!("the prototype {}({}) is not one we know", probe.hook, got.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::observe::observe_of_hook;
+
+    /// Streams of the past name hooks only, and must mean the same today.
+    #[test]
+    fn a_hook_of_an_old_stream_is_what_its_probe_sees() {
+        for probe in PROBES {
+            let hook = probe.hook.to_string();
+            assert_eq!(observe_of_hook(&hook), Some(probe.observe), "{hook}");
+        }
+    }
 }

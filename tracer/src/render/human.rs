@@ -10,7 +10,8 @@ use crate::{
     model::{
         cause::{CauseKind, Confidence, Outcome},
         fact::Mapper,
-        host::{Host, Uncovered},
+        host::Host,
+        observe::Uncovered,
         process::ExitScope,
         shrink::{ShrinkKind, how},
         signal_name as signals,
@@ -62,18 +63,18 @@ pub fn short(id: &str) -> String {
 pub fn watching(host: &Host, style: &Style) -> Vec<u8> {
     let mut out = format!(
         "watching {} hooks on {} · complete since {}\n",
-        host.hooks.len(),
+        host.coverage.hooks.len(),
         escape(host.release.as_bytes()),
         style.at(host, host.since),
     );
     // Hooks that are missing for one thing together are told together.
-    for (i, blind) in host.blind.iter().enumerate() {
+    for (i, blind) in host.coverage.uncovered.iter().enumerate() {
         let same = |other: &&Uncovered| other.causes == blind.causes;
-        if host.blind[..i].iter().any(|other| same(&other)) {
+        if host.coverage.uncovered[..i].iter().any(|other| same(&other)) {
             continue;
         }
         let hooks: Vec<&str> =
-            host.blind.iter().filter(same).map(|blind| blind.hook.as_str()).collect();
+            host.coverage.uncovered.iter().filter(same).map(|blind| blind.hook.as_str()).collect();
         let hooks = hooks.join(", ");
         let what = format!("{hooks} ({}); blind for: {}", blind.reason, blind.causes);
         out.push_str(&format!("{} {}\n", style.paint("33", "missing"), escape(what.as_bytes())));

@@ -18,6 +18,7 @@ use crate::{
         fault::{Access, Handler, Mode},
         file::name,
         host::Host,
+        observe::Coverage,
         shrink::{Shrink, ShrinkKind, how},
         signal::Disposition,
         signal_name as signals,
@@ -41,8 +42,9 @@ fn line(kind: &str, fields: Value) -> Vec<u8> {
 
 /// Told once watching is complete.
 pub fn watching(host: &Host) -> Vec<u8> {
-    let blind: Vec<Value> = host
-        .blind
+    let Coverage { hooks, uncovered } = &host.coverage;
+    let hooks: Vec<&str> = hooks.iter().map(|hook| hook.hook.as_str()).collect();
+    let blind: Vec<Value> = uncovered
         .iter()
         .map(|blind| json!({"hook": blind.hook, "reason": blind.reason, "causes": blind.causes}))
         .collect();
@@ -51,7 +53,7 @@ pub fn watching(host: &Host) -> Vec<u8> {
         json!({
             "time": rfc3339(wall(host, host.since)),
             "host": host.name, "boot_id": host.boot_id, "kernel": host.release,
-            "hooks": host.hooks, "blind": blind,
+            "hooks": hooks, "blind": blind,
         }),
     )
 }

@@ -52,7 +52,7 @@ impl Sink for StdoutSink {
             (Format::Json, Update::Change(incident)) => json::bytes(&told(incident, true)),
             (Format::Json, Update::Truncation(truncation)) => json::truncation(truncation, host),
             (Format::Json, Update::Loss(loss)) => json::loss(loss, host),
-            (Format::Json, Update::Missed { time, hook, calls }) => {
+            (Format::Json, Update::Missed { time, hook, calls, .. }) => {
                 json::missed(*time, hook, *calls, host)
             }
             (Format::Human, Update::Incident(incident)) => {

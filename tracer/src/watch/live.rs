@@ -38,8 +38,9 @@ use crate::{
     model::{
         fault::{Burst, BurstKey, Fault},
         file::Mount,
-        host::{Host, Uncovered},
+        host::Host,
         input::{Event, Stamp},
+        observe::{AttachedHook, Coverage, Observe, Uncovered},
         process::{ExitScope, ProcessExit},
         task::{Actor, Task},
     },
@@ -47,7 +48,7 @@ use crate::{
         attach as load,
         attach::Attached,
         kernel::KernelInfo,
-        plan::{self, Missing},
+        plan::{self, Missing, Probe},
         ring::Reader,
     },
     sink::Sink,
@@ -129,7 +130,6 @@ pub fn host(facts: &KernelInfo, armed: &Attached, deaths: ExitScope) -> Host {
     let read = |path: &str| {
         std::fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default()
     };
-    let (hooks, blind) = hooks(armed);
     Host {
         name: read("/proc/sys/kernel/hostname"),
         boot_id: read("/proc/sys/kernel/random/boot_id"),
@@ -140,19 +140,22 @@ pub fn host(facts: &KernelInfo, armed: &Attached, deaths: ExitScope) -> Host {
         pid: std::process::id(),
         mnt_ns: view::own(),
         deaths,
-        hooks,
-        blind,
+        coverage: coverage(armed),
     }
 }
 
 /// What is attached, and what is not.
-fn hooks(armed: &Attached) -> (Vec<String>, Vec<Uncovered>) {
-    let blind = armed.missing.iter().map(|missing| Uncovered {
+fn coverage(armed: &Attached) -> Coverage {
+    let uncovered = armed.missing.iter().map(|missing| Uncovered {
         hook: missing.probe.hook.to_string(),
         reason: missing.reason.clone(),
         causes: missing.probe.blind.to_owned(),
     });
-    (armed.attached.iter().map(|probe| probe.hook.to_string()).collect(), blind.collect())
+    let hooks = armed
+        .attached
+        .iter()
+        .map(|probe| AttachedHook { observe: Some(probe.observe), hook: probe.hook.to_string() });
+    Coverage { hooks: hooks.collect(), uncovered: uncovered.collect() }
 }
 
 struct Watch<'a> {
@@ -163,8 +166,8 @@ struct Watch<'a> {
     child: Option<Child>,
     /// How far each (cpu, ring) had numbered when last looked at.
     numbered: Vec<(u32, u16, RingState)>,
-    /// How often each hook's program was not run, as last told.
-    misses: HashMap<String, u64>,
+    /// How often the program of each was not run, as last told.
+    misses: HashMap<Observe, u64>,
     /// How far the engine was told so.
     told: HashMap<(u32, u16), u64>,
 }
@@ -287,9 +290,11 @@ impl<'a> Watch<'a> {
 
     /// Tells the engine which programs the kernel did not run, because they were running already.
     fn missed(&mut self) -> Result<()> {
-        for (hook, count) in self.armed.misses() {
-            if self.misses.insert(hook.clone(), count).unwrap_or(0) != count {
-                self.sink.note(Event::Missed { hook, count }, boot_time())?;
+        for (probe, count) in self.armed.misses() {
+            let Probe { observe, hook, .. } = *probe;
+            if self.misses.insert(observe, count).unwrap_or(0) != count {
+                let hook = hook.to_string();
+                self.sink.note(Event::Missed { observe, hook, count }, boot_time())?;
             }
         }
         Ok(())
@@ -314,8 +319,7 @@ impl<'a> Watch<'a> {
     /// Attaches what belongs to modules that were loaded since, and says so.
     fn modules(&mut self) -> Result<()> {
         if self.armed.arrived()? {
-            let (hooks, blind) = hooks(&self.armed);
-            self.sink.engine.rehook(hooks, blind);
+            self.sink.engine.rehook(coverage(&self.armed));
             self.sink.outlet.watching(self.sink.engine.host())?;
         }
         Ok(())

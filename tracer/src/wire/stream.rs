@@ -22,8 +22,9 @@ use crate::{
         },
         fault::{Burst, BurstKey, Handler},
         file::{Dev, Mount},
-        host::{Host, Uncovered},
+        host::Host,
         input::{Event, Stamp},
+        observe::{AttachedHook, Coverage, Observe, Uncovered},
         process::{ExitFilter, ExitScope},
         task::{Ancestor, ProcessId},
         time::ClockOffset,
@@ -56,8 +57,11 @@ const WALL: u16 = kind::USER + 15;
 
 /// The start of a saved stream.
 pub fn head(host: &Host) -> Vec<u8> {
-    let blind: Vec<Value> = host
-        .blind
+    let Coverage { hooks, uncovered } = &host.coverage;
+    let observes: Vec<Option<&str>> =
+        hooks.iter().map(|hook| hook.observe.map(Observe::word)).collect();
+    let hooks: Vec<&str> = hooks.iter().map(|hook| hook.hook.as_str()).collect();
+    let blind: Vec<Value> = uncovered
         .iter()
         .map(|blind| json!({"hook": blind.hook, "reason": blind.reason, "causes": blind.causes}))
         .collect();
@@ -66,7 +70,7 @@ pub fn head(host: &Host) -> Vec<u8> {
         "since": host.since, "wall": host.clock.0, "page_size": host.page_size,
         "pid": host.pid, "mnt_ns": host.mnt_ns,
         "signals": host.deaths.signals, "exits": host.deaths.exits.name(),
-        "hooks": host.hooks, "blind": blind,
+        "hooks": hooks, "observes": observes, "blind": blind,
     });
     let mut out = MAGIC.to_vec();
     out.extend_from_slice(line.to_string().as_bytes());
@@ -115,7 +119,7 @@ pub fn note(event: &Event, time: u64) -> Option<Vec<u8>> {
         }
         Event::OomKills { victim, count } => (OOM_KILLS, json!([id_json(*victim), count])),
         Event::Clock(clock) => (WALL, json!([clock.0])),
-        Event::Missed { hook, count } => (MISSED, json!([hook, count])),
+        Event::Missed { observe, hook, count } => (MISSED, json!([hook, count, observe.word()])),
         Event::HugePages(HugePages { total, free, reserved, size }) => {
             (HUGE_PAGES, json!([total, free, reserved, size]))
         }
@@ -195,16 +199,30 @@ fn parse_host(line: &[u8]) -> Result<Host> {
             exits: line["exits"].as_str().and_then(ExitFilter::parse).unwrap_or_default(),
         },
         mnt_ns: line["mnt_ns"].as_u64().and_then(|inum| u32::try_from(inum).ok()),
-        hooks: list(&line["hooks"]).iter().map(text).collect(),
-        blind: list(&line["blind"])
-            .iter()
-            .map(|blind| Uncovered {
-                hook: text(&blind["hook"]),
-                reason: text(&blind["reason"]),
-                causes: text(&blind["causes"]),
-            })
-            .collect(),
+        coverage: Coverage {
+            hooks: list(&line["hooks"])
+                .iter()
+                .enumerate()
+                .map(|(i, hook)| parse_hook(text(hook), &line["observes"][i]))
+                .collect(),
+            uncovered: list(&line["blind"])
+                .iter()
+                .map(|blind| Uncovered {
+                    hook: text(&blind["hook"]),
+                    reason: text(&blind["reason"]),
+                    causes: text(&blind["causes"]),
+                })
+                .collect(),
+        },
     })
+}
+
+/// A hook by its name, and by the word for what it sees, which older streams do not have.
+fn parse_hook(hook: String, word: &Value) -> AttachedHook {
+    match word.as_str() {
+        Some(word) => AttachedHook { observe: Observe::from_word(word), hook },
+        None => AttachedHook::of_text(hook),
+    }
 }
 
 impl<R: BufRead> Iterator for Records<R> {
@@ -301,10 +319,12 @@ fn parse_note(bytes: &[u8]) -> Result<Option<Event>> {
         OOM_KILLS => Some(Event::OomKills { victim: parse_id(&body[0]), count: number(&body[1]) }),
         WALL => Some(Event::Clock(ClockOffset(body[0].as_i64().unwrap_or(0)))),
         MAPPERS => Some(Event::Mappers(parse_mappers(&body))),
-        MISSED => Some(Event::Missed {
-            hook: body[0].as_str().unwrap_or_default().to_owned(),
-            count: number(&body[1]),
-        }),
+        MISSED => {
+            let AttachedHook { observe, hook } =
+                parse_hook(body[0].as_str().unwrap_or_default().to_owned(), &body[2]);
+            let count = number(&body[1]);
+            observe.map(|observe| Event::Missed { observe, hook, count })
+        }
         HUGE_PAGES => Some(Event::HugePages(HugePages {
             total: number(&body[0]),
             free: number(&body[1]),
@@ -436,5 +456,46 @@ fn parse_mount(body: &Value) -> Mount {
         point: text("point"),
         fstype: text("fstype"),
         source: text("source"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(line: &str) -> Host {
+        parse_host(line.as_bytes()).unwrap()
+    }
+
+    /// As whybus wrote them before it named what a hook sees.
+    #[test]
+    fn an_old_stream_names_hooks_only() {
+        let old = host(&format!(
+            r#"{{"layout":{LAYOUT},"since":1,"wall":2,"page_size":4096,
+                "hooks":["fentry force_sig_fault","fentry of_tomorrow"]}}"#
+        ));
+        assert!(old.coverage.sees(Observe::ForcedSignal));
+        assert!(!old.coverage.sees(Observe::Shrink));
+        let hooks: Vec<&str> = old.coverage.hooks.iter().map(|hook| hook.hook.as_str()).collect();
+        assert_eq!(hooks, ["fentry force_sig_fault", "fentry of_tomorrow"]);
+
+        let body = br#"["fentry notify_change",7]"#;
+        let observe = Observe::Shrink;
+        let hook = "fentry notify_change".to_owned();
+        let note = note(&Event::Missed { observe, hook, count: 7 }, 9).unwrap();
+        let mut old = note[..size_of::<Header>()].to_vec();
+        old.extend_from_slice(body);
+        assert_eq!(parse_note(&old).unwrap(), parse_note(&note).unwrap());
+    }
+
+    #[test]
+    fn what_a_hook_sees_is_saved_beside_its_name() {
+        let mut told =
+            host(&format!(r#"{{"layout":{LAYOUT},"since":1,"wall":2,"page_size":4096}}"#));
+        let hook = "kprobe force_sig_fault".to_owned();
+        told.coverage.hooks.push(AttachedHook { observe: Some(Observe::ForcedSignal), hook });
+        let head = head(&told);
+        let (read, _) = open(head.as_slice()).unwrap();
+        assert_eq!(read, told);
     }
 }

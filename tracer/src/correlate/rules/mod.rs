@@ -211,6 +211,7 @@ pub mod samples {
         fault::{Access, Fault, Handler, Mode},
         file::{Dev, Inode, InodeId, Path},
         host::Host,
+        observe::Coverage,
         process::{Exit, ExitScope, ProcessExit, SelfSignal},
         shrink::{Shrink, ShrinkKind},
         signal::Signal,
@@ -232,8 +233,7 @@ pub mod samples {
         pid: 99,
         mnt_ns: None,
         deaths: ExitScope::default(),
-        hooks: Vec::new(),
-        blind: Vec::new(),
+        coverage: Coverage::default(),
     });
 
     fn actor(tgid: u32) -> Actor {

@@ -1,7 +1,10 @@
 //! Somebody sent the signal: kill(2), tgkill(2), sigqueue(3).
 use crate::{
     correlate::rules::{Evidence, Verdict},
-    model::cause::{CauseKind, Confidence},
+    model::{
+        cause::{CauseKind, Confidence},
+        observe::Observe,
+    },
 };
 
 const ADVICE: &str = "no memory access failed: ask whoever sent the signal";
@@ -15,7 +18,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     if signal.code > 0 && evidence.death.is_none() {
         // Only to itself may a process send what looks like a fault (kernel/signal.c
         // do_rt_sigqueueinfo).
-        let watched = evidence.host.hooks.iter().any(|hook| hook == "fentry force_sig_fault");
+        let watched = evidence.host.coverage.sees(Observe::ForcedSignal);
         let by_fault = signal.forced || !(1..=3).contains(&signal.code);
         if by_fault || !watched || evidence.lossy() {
             return None;
@@ -53,18 +56,39 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use crate::correlate::rules::{samples::*, *};
+    use crate::{
+        correlate::rules::{samples::*, *},
+        model::observe::{AttachedHook, Coverage, Observe},
+    };
+
+    fn hooked(hook: &str, observe: Observe) -> Host {
+        let hooks = vec![AttachedHook { observe: Some(observe), hook: hook.to_owned() }];
+        let coverage = Coverage { hooks, uncovered: Vec::new() };
+        Host { coverage, ..without_fault(&signal(2)).host.clone() }
+    }
 
     #[test]
     fn a_fault_that_nothing_forced_is_made_up() {
         let signal = signal(2);
-        let hooks = vec!["fentry force_sig_fault".to_owned()];
-        let host = Host { hooks, ..without_fault(&signal).host.clone() };
+        let host = hooked("fentry force_sig_fault", Observe::ForcedSignal);
         let watched = |signal| Evidence { host: &host, ..without_fault(signal) };
         assert_eq!(judge(&watched(&signal)).class, CauseKind::Sent);
         assert_eq!(judge(&without_fault(&signal)).class, CauseKind::Unknown);
         let forced = Signal { forced: true, ..signal.clone() };
         assert_eq!(judge(&watched(&forced)).class, CauseKind::Unknown);
+    }
+
+    /// Today's form and one that is to come.
+    #[test]
+    fn in_what_form_signals_are_watched_does_not_matter() {
+        let signal = signal(2);
+        let seen = |hook: &str, observe| {
+            let host = hooked(hook, observe);
+            judge(&Evidence { host: &host, ..without_fault(&signal) }).class
+        };
+        assert_eq!(seen("fentry force_sig_fault", Observe::ForcedSignal), CauseKind::Sent);
+        assert_eq!(seen("kprobe force_sig_fault", Observe::ForcedSignal), CauseKind::Sent);
+        assert_eq!(seen("fentry force_sig_fault", Observe::Shrink), CauseKind::Unknown);
     }
 
     #[test]

@@ -45,10 +45,10 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
              that does not tell what was wrong with it"
                 .to_owned()
         }
-        (None, Some(signal)) if signal.code == 2 && !evidence.host.blind.is_empty() => format!(
+        (None, Some(signal)) if signal.code == 2 && !evidence.host.coverage.uncovered.is_empty() => format!(
             "{} hooks are missing on this host, the first of them {}: see `whybus doctor`",
-            evidence.host.blind.len(),
-            evidence.host.blind[0].hook
+            evidence.host.coverage.uncovered.len(),
+            evidence.host.coverage.uncovered[0].hook
         ),
         (None, Some(signal)) if signal.code == 2 => {
             "no handler we watch saw the fault, and its mapping could not be looked up as the signal \

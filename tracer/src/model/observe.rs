@@ -1,0 +1,89 @@
+//! What is watched, by what there is to see.
+pub use tracer_common::observe::Observe;
+
+/// What the attached probes see, and what nobody sees.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Coverage {
+    pub hooks: Vec<AttachedHook>,
+    /// What could not be attached, and what is unknown without each.
+    pub uncovered: Vec<Uncovered>,
+}
+
+impl Coverage {
+    /// Whether a probe that sees `observe` is attached, in whatever form.
+    pub fn sees(&self, observe: Observe) -> bool {
+        self.hooks.iter().any(|hook| hook.observe == Some(observe))
+    }
+}
+
+/// A probe that is attached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttachedHook {
+    /// `None` in the stream of a whybus that had a probe we do not know.
+    pub observe: Option<Observe>,
+    /// How and where, for people: `fexit filemap_fault`. Nothing is decided by it.
+    pub hook: String,
+}
+
+impl AttachedHook {
+    /// What a stream that names hooks only is told of.
+    pub fn of_text(hook: String) -> Self {
+        Self { observe: observe_of_hook(&hook), hook }
+    }
+}
+
+/// A hook that is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uncovered {
+    pub hook: String,
+    pub reason: String,
+    pub causes: String,
+}
+
+/// What a hook sees, by the name it has in streams and histories that name hooks only. Those
+/// names are final: what has been attached in another form since is told by [`Observe::word`].
+pub fn observe_of_hook(hook: &str) -> Option<Observe> {
+    Some(match hook {
+        "fexit filemap_fault" => Observe::FileFault,
+        "fexit shmem_fault" => Observe::ShmemFault,
+        "fexit do_page_mkwrite" => Observe::PageMkwrite,
+        "fexit hugetlb_fault" => Observe::HugetlbFault,
+        "fexit special_mapping_fault" => Observe::SpecialMappingFault,
+        "fexit handle_userfault" => Observe::UserfaultFault,
+        "fexit filemap_read_folio" => Observe::ReadError,
+        "fexit dax_iomap_fault" => Observe::DaxFault,
+        "fentry force_sig_fault" => Observe::ForcedSignal,
+        "fentry vfs_fallocate" => Observe::Collapse,
+        "fexit vfs_fallocate" => Observe::CollapseResult,
+        "fentry fuse_change_attributes" => Observe::FuseSize,
+        "fexit fuse_change_attributes" => Observe::FuseSizeResult,
+        "fentry fuse_open" => Observe::FuseOpen,
+        "fexit fuse_open" => Observe::FuseOpenResult,
+        "raw_tp nfs_size_update" => Observe::NfsSize,
+        "raw_tp nfs_size_wcc" => Observe::NfsSizeReply,
+        "raw_tp nfs_set_inode_stale" => Observe::NfsStale,
+        "fentry notify_change" => Observe::Shrink,
+        "fexit notify_change" => Observe::ShrinkResult,
+        "tp_btf signal_generate" | "fentry __send_signal_locked" | "fentry __send_signal" => {
+            Observe::SignalGenerated
+        }
+        "tp_btf signal_deliver" => Observe::SignalDelivered,
+        "fentry taskstats_exit" | "tp_btf sched_process_exit" => Observe::Exit,
+        "tp_btf sched_process_exec" => Observe::Exec,
+        "tp_btf sched_process_fork" => Observe::Fork,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_means_one_thing() {
+        for observe in Observe::ALL {
+            assert_eq!(Observe::from_word(observe.word()), Some(*observe));
+        }
+        assert_eq!(Observe::from_word("fexit filemap_fault"), None);
+    }
+}
