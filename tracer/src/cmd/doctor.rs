@@ -2,13 +2,17 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use serde_json::json;
 use tracer_common::globals::task;
 
 use crate::{
     cli::{Doctor, Format},
+    contract::{self, Blind, Label, Record},
     model::{cause::CauseKind, observe::Observe, process::ExitScope},
-    probe::{kernel as facts, plan::Probe},
+    probe::{
+        kernel as facts,
+        plan::{Hook, Missing, Probe},
+    },
+    render::json,
     sink::stdout::put,
     text::escape::escape,
     watch::live as pipeline,
@@ -30,7 +34,7 @@ pub fn run(args: &Doctor) -> Result<ExitCode> {
     let (facts, armed) = pipeline::arm(ExitScope::default(), true, 0)?;
     let lockdown = facts::lockdown();
     let hooks: Vec<String> = armed.attached.iter().map(|probe| probe.hook.to_string()).collect();
-    let (told, blind) = causes(&armed.attached);
+    let (told, blind_for) = causes(&armed.attached);
     let reads = match facts.allowed.task() {
         task::TYPED => "typed loads",
         task::PROBE => "bpf_probe_read_kernel (no bpf_get_current_task_btf before 5.11)",
@@ -42,21 +46,24 @@ pub fn run(args: &Doctor) -> Result<ExitCode> {
         "names up to 31 bytes (lockdown forbids bpf_probe_read_kernel)"
     };
     if args.output == Format::Json {
-        let missing: Vec<_> = armed
-            .missing
-            .iter()
-            .map(|missing| {
-                let hook = missing.probe.hook.to_string();
-                json!({"hook": hook, "reason": missing.reason, "causes": missing.probe.blind})
-            })
-            .collect();
-        let report = json!({
-            "schema": 1, "kind": "doctor", "kernel": facts.release, "lockdown": lockdown,
-            "hooks": hooks, "blind": missing, "culprit": reads, "paths": paths,
-            "pending": armed.pending.iter().map(|p| p.hook.to_string()).collect::<Vec<_>>(),
-            "explained": told, "total": told + blind.len(), "unexplained": blind,
-        });
-        put(format!("{report}\n").as_bytes())?;
+        let label = |hook: &Hook| Label::from(hook.to_string());
+        let blind = |missing: &Missing| Blind {
+            hook: label(&missing.probe.hook),
+            reason: missing.reason.as_str().into(),
+            causes: missing.probe.blind.into(),
+        };
+        put(&json(&Record::Doctor(Box::new(contract::Doctor {
+            kernel: facts.release.as_str().into(),
+            lockdown: lockdown.map(Label::from),
+            hooks: hooks.into_iter().map(Label::from).collect(),
+            blind: armed.missing.iter().map(blind).collect(),
+            culprit: reads.into(),
+            paths: paths.into(),
+            pending: armed.pending.iter().map(|probe| label(&probe.hook)).collect(),
+            explained: told as u64,
+            total: (told + blind_for.len()) as u64,
+            unexplained: blind_for.into_iter().map(Label::from).collect(),
+        }))))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut out = format!("kernel    {}\n", escape(facts.release.as_bytes()));
@@ -82,8 +89,8 @@ pub fn run(args: &Doctor) -> Result<ExitCode> {
             probe.hook
         ));
     }
-    out.push_str(&format!("explains  {told} of {} causes", told + blind.len()));
-    out.push_str(&match blind.as_slice() {
+    out.push_str(&format!("explains  {told} of {} causes", told + blind_for.len()));
+    out.push_str(&match blind_for.as_slice() {
         [] => "\n".to_owned(),
         blind => format!("; not: {}\n", blind.join(", ")),
     });

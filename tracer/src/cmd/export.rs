@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::{
-    cli::Export, error::Failure, render::json, select::query::Query, sink::stdout::put,
-    store::sqlite::read::Reader,
+    cli::Export, contract::Record, error::Failure, render::json, select::query::Query,
+    sink::stdout::put, store::sqlite::read::Reader,
 };
 
 /// # Errors
@@ -15,15 +15,15 @@ pub fn run(args: &Export) -> Result<ExitCode> {
     let reader = Reader::open(&args.state.state_dir)?;
     let (since, until) = (query.since.unwrap_or(i64::MIN), query.until.unwrap_or(i64::MAX));
     for run in reader.runs()? {
-        put(&json::bytes(&run))?;
+        put(&json(&Record::Run(run)))?;
     }
     for gap in reader.gaps(since, until, 0)? {
-        put(&json::bytes(&gap.told()))?;
+        put(&json(&Record::Gap(gap)))?;
     }
     let mut any = false;
     reader.each(&query, |incident| {
         any = true;
-        put(&json::bytes(&incident))
+        put(&json(&incident.into()))
     })?;
     Ok(if any { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -10,12 +10,13 @@ use serde::Deserialize;
 
 use crate::{
     cli::Import,
+    contract::json,
     error::Failure,
     store::{
         lock::RecorderLock,
         sqlite::{
             recover::damaged,
-            write::{Entry, Gap, Store},
+            write::{Entry, Store},
         },
         state_dir as dir,
     },
@@ -108,11 +109,9 @@ fn entry(line: &[u8]) -> Line {
     }
     let Ok(Kind { kind }) = serde_json::from_slice::<Kind>(line) else { return Line::Foreign };
     let entry = match kind.as_deref() {
-        Some("incident" | "update") => {
-            serde_json::from_slice(line).map(|incident| Entry::Incident(Box::new(incident)))
-        }
-        Some("gap") => serde_json::from_slice(line).map(|gap| Entry::Gap(Gap::of(&gap))),
-        Some("run") => serde_json::from_slice(line).map(Entry::Run),
+        Some("incident" | "update") => json::from_slice(line).map(Entry::Incident),
+        Some("gap") => json::from_slice(line).map(Entry::Gap),
+        Some("run") => json::from_slice(line).map(Entry::Run),
         Some(_) => return Line::Other,
         None => return Line::Foreign,
     };

@@ -45,7 +45,7 @@ pub fn run(args: &List) -> Result<ExitCode> {
 /// One incident in the format asked for.
 pub fn shown(incident: &Incident, format: Format, style: &Style) -> Vec<u8> {
     match format {
-        Format::Json => json::bytes(incident),
+        Format::Json => json(&incident.clone().into()),
         Format::Oneline => oneline::incident(incident, style),
         Format::Human => human::incident(incident, style),
     }

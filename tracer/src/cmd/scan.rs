@@ -1,13 +1,17 @@
 //! `whybus scan`: bus errors waiting to happen, without eBPF.
-use std::{collections::BTreeMap, process::ExitCode, time::Instant};
+use std::{
+    collections::BTreeMap,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
-use serde_json::json;
 
 use crate::{
     cli::{Format, Scan as Args},
+    contract::{self, FoundFile, FoundMapping, FoundProcess, Hex, Record},
     host::memory::page_size,
-    render::json::text,
+    render::json,
     scan::{
         finding::Finding,
         walk::{Found, Scan, scan},
@@ -23,44 +27,54 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let seen = scan(page_size());
     let took = started.elapsed();
     let bytes = match args.output {
-        Format::Json => as_json(&seen, took.as_nanos()),
-        Format::Human | Format::Oneline => as_text(&seen, took.as_millis()),
+        Format::Json => as_json(&seen, took),
+        Format::Human | Format::Oneline => as_text(&seen, took.as_millis()).into_bytes(),
     };
-    put(bytes.as_bytes())?;
+    put(&bytes)?;
     if seen.denied != 0 {
         eprintln!("whybus: {} processes do not show their mappings: run it as root", seen.denied);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn as_json(seen: &Scan, took_ns: u128) -> String {
-    let mut out = String::new();
+fn as_json(seen: &Scan, took: Duration) -> Vec<u8> {
+    let mut out = Vec::new();
     for found in &seen.found {
-        let Found { pid, comm, mapping, size, finding } = found;
-        let past_end = match finding {
-            Finding::PastEnd(bytes) => Some(bytes),
-            Finding::Deleted | Finding::Replaced => None,
-        };
-        let line = json!({
-            "schema": 1, "kind": "finding", "what": finding.name(),
-            "process": {"pid": pid, "comm": text(comm)},
-            "file": {
-                "path": text(&mapping.path), "dev": mapping.dev.to_string(),
-                "inode": mapping.inode, "size": size, "deleted": mapping.deleted,
-            },
-            "mapping": {
-                "start": format!("{:#x}", mapping.start), "end": format!("{:#x}", mapping.end),
-                "file_offset": mapping.file_offset, "past_end": past_end,
-            },
-        });
-        out.push_str(&format!("{line}\n"));
+        out.extend(json(&Record::Finding(Box::new(finding(found)))));
     }
-    let line = json!({
-        "schema": 1, "kind": "scan", "processes": seen.processes, "mappings": seen.mappings,
-        "findings": seen.found.len(), "denied": seen.denied, "unknown": seen.unknown,
-        "took_ns": took_ns as u64,
-    });
-    out + &format!("{line}\n")
+    out.extend(json(&Record::Scan(contract::Scan {
+        processes: seen.processes,
+        mappings: seen.mappings,
+        findings: seen.found.len() as u64,
+        denied: seen.denied,
+        unknown: seen.unknown,
+        took_ns: u64::try_from(took.as_nanos()).unwrap_or(u64::MAX),
+    })));
+    out
+}
+
+fn finding(found: &Found) -> contract::Finding {
+    let Found { pid, comm, mapping, size, finding } = found;
+    contract::Finding {
+        what: finding.name().into(),
+        process: FoundProcess { pid: *pid, comm: comm[..].into() },
+        file: FoundFile {
+            path: mapping.path[..].into(),
+            dev: mapping.dev.to_string().into(),
+            inode: mapping.inode,
+            size: *size,
+            deleted: mapping.deleted,
+        },
+        mapping: FoundMapping {
+            start: Hex(mapping.start),
+            end: Hex(mapping.end),
+            file_offset: mapping.file_offset,
+            past_end: match finding {
+                Finding::PastEnd(bytes) => Some(*bytes),
+                Finding::Deleted | Finding::Replaced => None,
+            },
+        },
+    }
 }
 
 /// By file, its processes below it.

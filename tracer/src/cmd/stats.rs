@@ -2,19 +2,18 @@
 use std::{collections::HashMap, process::ExitCode};
 
 use anyhow::Result;
-use serde_json::{Value, json};
 
 use crate::{
     cli::{Format, Stats},
     cmd::list,
-    contract::{SCHEMA, Time, Untrusted},
+    contract::{Count, Record, Time, Untrusted},
     error::Failure,
     model::cgroup::{container, unit},
-    render::{human::Style, json::bytes},
+    render::{human::Style, json},
     select::query::{Column, Query},
     sink::stdout::{put, style},
     store::sqlite::read::{Counted, Reader},
-    text::escape::escape,
+    text::{escape::escape, format::rfc3339},
 };
 
 /// A table: its name, its column, and what of the column's name counts.
@@ -136,23 +135,26 @@ fn over_time(rows: &[Counted], span: &str, style: &Style) -> String {
 
 fn as_json(tables: &[(&str, Vec<Counted>)], times: &[Counted], seconds: i64) -> Vec<u8> {
     let mut out = Vec::new();
-    for (name, rows) in tables {
+    for (by, rows) in tables {
         for row in rows {
-            out.extend(bytes(&line(name, json!(Untrusted(row.name.clone())), row)));
+            out.extend(json(&count(by, Untrusted(row.name.clone()), row, None)));
         }
     }
+    let span_ns = (seconds * SECOND).unsigned_abs();
     for row in times {
-        let mut value = line("time", json!(Time(row.first)), row);
-        value["span_ns"] = (seconds * SECOND).into();
-        out.extend(bytes(&value));
+        let start = Untrusted(rfc3339(row.first).into_bytes());
+        out.extend(json(&count("time", start, row, Some(span_ns))));
     }
     out
 }
 
-fn line(by: &str, name: Value, row: &Counted) -> Value {
-    json!({
-        "schema": SCHEMA, "kind": "count", "by": by, "name": name,
-        "incidents": row.incidents,
-        "first": Time(row.first), "last": Time(row.last),
+fn count(by: &str, name: Untrusted, row: &Counted, span_ns: Option<u64>) -> Record {
+    Record::Count(Count {
+        by: by.into(),
+        name,
+        incidents: row.incidents,
+        first: Time(row.first),
+        last: Time(row.last),
+        span_ns,
     })
 }

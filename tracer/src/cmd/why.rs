@@ -6,22 +6,15 @@ use anyhow::Result;
 use crate::{
     cli::{Format, Why},
     cmd::list,
-    contract::Incident,
+    contract::{Gap, Incident, Record, Story, series::series_key},
     error::Failure,
-    explain::story::{key, summary},
+    explain::story::{story as story_of, summary},
     host::clock,
     model::cgroup::unit,
-    render::{
-        human::Style,
-        json,
-        story::{self, Story},
-    },
+    render::{human::Style, json, story},
     select::query::{Kind, Query, selectors},
     sink::stdout::{put, style},
-    store::{
-        lock::running_recorder,
-        sqlite::{read::Reader, write::Gap},
-    },
+    store::{lock::running_recorder, sqlite::read::Reader},
 };
 
 /// Stories told at once; more are only counted.
@@ -58,7 +51,7 @@ pub fn run(args: &Why) -> Result<ExitCode> {
         let Some(focus) = reader.last(&query, *key)? else { continue };
         let told = tell(&reader, &query, *key, focus)?;
         let bytes = match args.output.output {
-            Format::Json => json::bytes(&story::json(&told)),
+            Format::Json => json(&Record::Story(Box::new(told))),
             Format::Oneline => story::oneline(&told, &style),
             Format::Human => {
                 let mut text = story::human(&told, &style);
@@ -101,7 +94,7 @@ fn selected(
     }
     let found = reader.by_id(selector)?;
     let Some(incident) = found.first() else { return Ok(None) };
-    let keys: BTreeSet<u64> = found.iter().map(key).collect();
+    let keys: BTreeSet<u64> = found.iter().map(series_key).collect();
     // That very incident, not the newest of its story.
     let mut query = query.clone();
     (query.since, query.until) = match found.as_slice() {
@@ -120,7 +113,7 @@ fn tell(reader: &Reader, query: &Query, key: u64, focus: Incident) -> Result<Sto
     let restarted = focus.restart.is_some();
     let ours = |gap: &Gap| focus.host == *gap.host && gap.concerns(restarted);
     let gaps: Vec<Gap> = reader.gaps(since, until, GAPS)?.into_iter().filter(ours).collect();
-    Ok(Story { focus, summary, gaps })
+    Ok(story_of(focus, summary, gaps))
 }
 
 /// Names in the history that look like `selector`.

@@ -1,34 +1,25 @@
 //! One incident in the order of what happened.
 use crate::{
-    contract::{Incident, Time},
+    contract::{Incident, Step, Time},
+    explain::phrase::{arguments, who, who_else},
     model::{
         cause::{CauseKind, Outcome},
         signal_name as signals,
     },
-    render::human::{arguments, who},
     text::{escape::escape, format::size},
 };
-
-/// One thing that happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    pub time: Time,
-    /// `start`, `shrink`, `fault`, `signal`, `exit` or `restart`.
-    pub kind: &'static str,
-    /// A sentence; names are escaped.
-    pub text: String,
-}
 
 /// What happened, oldest first. The order is that of the kernel's clock since boot, whatever the wall
 /// clock did meanwhile: all times of one incident were made from it by the same difference.
 pub fn steps(incident: &Incident) -> Vec<Step> {
     let victim = who(&incident.victim);
     let mut steps = Vec::new();
-    let mut step = |time: Time, kind, text: String| steps.push(Step { time, kind, text });
+    let mut step = |time: Time, what: &str, text: String| {
+        steps.push(Step { time, after_ns: 0, what: what.into(), text: text.into() });
+    };
     if let Some(start) = incident.victim.start_time {
         let by = incident.victim.ancestors.first();
-        let by =
-            by.map_or_else(String::new, |by| format!(" by {}[{}]", escape(&by.comm.0), by.pid));
+        let by = by.map_or_else(String::new, |by| format!(" by {}", who_else(by)));
         step(start, "start", format!("{victim} is started{by}: {}", arguments(&incident.victim)));
     }
     let cause = &incident.cause;
@@ -61,7 +52,7 @@ pub fn steps(incident: &Incident) -> Vec<Step> {
     if let Some(signal) = &incident.signal {
         let code = signal.code_name.as_ref().map_or_else(String::new, |name| format!(" ({name})"));
         let name = &signal.name;
-        let text = match (cause.class, &cause.culprit) {
+        let text = match (cause.class.known(), &cause.culprit) {
             (CauseKind::Sent, Some(by)) if by.pid != incident.victim.pid => {
                 format!("{} sends {name}{code} to {victim}", who(by))
             }
@@ -77,7 +68,7 @@ pub fn steps(incident: &Incident) -> Vec<Step> {
         step(incident.time, "signal", text);
     }
     if let Some(exit) = &incident.exit {
-        let handled = incident.outcome == Outcome::Exited && incident.signal.is_some();
+        let handled = incident.outcome.known() == Outcome::Exited && incident.signal.is_some();
         let by = if handled { "its handler ends it" } else { "it ends" };
         let text = match (exit.signal, exit.code) {
             (Some(number), _) => {
@@ -90,10 +81,13 @@ pub fn steps(incident: &Incident) -> Vec<Step> {
     }
     if let Some(restart) = &incident.restart {
         let by = restart.by.as_ref();
-        let by =
-            by.map_or_else(String::new, |by| format!(" by {}[{}]", escape(&by.comm.0), by.pid));
+        let by = by.map_or_else(String::new, |by| format!(" by {}", who_else(by)));
         step(restart.time, "restart", format!("it is started again as pid {}{by}", restart.pid));
     }
     steps.sort_by_key(|step| step.time);
+    let mut before = None;
+    for step in &mut steps {
+        step.after_ns = step.time.since(before.replace(step.time).unwrap_or(step.time));
+    }
     steps
 }

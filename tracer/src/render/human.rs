@@ -2,25 +2,15 @@
 use jiff::tz::TimeZone;
 
 use crate::{
-    contract::{self, Incident, Restart, Time},
-    correlate::{
-        incident::Truncation,
-        update::{Counts, Loss},
+    contract::{
+        Blind, End, File, Gap, Incident, Loss, Missed, Mount, Other, Time, Truncation, Watching,
     },
-    model::{
-        cause::{CauseKind, Confidence, Outcome},
-        fact::Mapper,
-        host::Host,
-        observe::Uncovered,
-        process::ExitScope,
-        shrink::{ShrinkKind, how},
-        signal_name as signals,
-        task::Actor,
+    explain::phrase::{
+        arguments, because, headline, lineage, mapped_by, place, restarted, short_id, who,
     },
-    render::json,
-    store::sqlite::write::Gap,
+    model::cause::CauseKind,
     text::{
-        escape::{command, escape},
+        escape::escape,
         format::{clock, date, duration, size},
     },
 };
@@ -37,7 +27,7 @@ pub struct Style {
 impl Style {
     /// What `show` and `why` find an incident by.
     pub fn reference(&self, incident: &Incident) -> String {
-        if self.history { short(&incident.id) } else { format!("#{}", incident.number) }
+        if self.history { short_id(&incident.id) } else { format!("#{}", incident.number) }
     }
 
     pub fn time(&self, time: Time) -> String {
@@ -47,36 +37,25 @@ impl Style {
     pub fn paint(&self, sgr: &str, text: &str) -> String {
         if self.colour { format!("\x1b[{sgr}m{text}\x1b[0m") } else { text.to_owned() }
     }
-
-    fn at(&self, host: &Host, ns: u64) -> String {
-        clock(host.clock.realtime(ns), &self.zone)
-    }
-}
-
-/// As much of an id as tells incidents apart: its time, and the end of its hash.
-pub fn short(id: &str) -> String {
-    let digits: String = id.chars().filter(char::is_ascii_hexdigit).collect();
-    digits.get(20..).unwrap_or(&digits).to_owned()
 }
 
 /// The line that says what is watched, and one for each thing that is not.
-pub fn watching(host: &Host, style: &Style) -> Vec<u8> {
+pub fn watching(watching: &Watching, style: &Style) -> Vec<u8> {
+    let Watching { hooks, blind, .. } = watching;
     let mut out = format!(
         "watching {} hooks on {} · complete since {}\n",
-        host.coverage.hooks.len(),
-        escape(host.release.as_bytes()),
-        style.at(host, host.since),
+        hooks.len(),
+        escape(watching.kernel.as_bytes()),
+        style.time(watching.time),
     );
     // Hooks that are missing for one thing together are told together.
-    for (i, blind) in host.coverage.uncovered.iter().enumerate() {
-        let same = |other: &&Uncovered| other.causes == blind.causes;
-        if host.coverage.uncovered[..i].iter().any(|other| same(&other)) {
+    for (i, first) in blind.iter().enumerate() {
+        let same = |other: &&Blind| other.causes == first.causes;
+        if blind[..i].iter().any(|other| same(&other)) {
             continue;
         }
-        let hooks: Vec<&str> =
-            host.coverage.uncovered.iter().filter(same).map(|blind| blind.hook.as_str()).collect();
-        let hooks = hooks.join(", ");
-        let what = format!("{hooks} ({}); blind for: {}", blind.reason, blind.causes);
+        let hooks: Vec<&str> = blind.iter().filter(same).map(|blind| &*blind.hook).collect();
+        let what = format!("{} ({}); blind for: {}", hooks.join(", "), first.reason, first.causes);
         out.push_str(&format!("{} {}\n", style.paint("33", "missing"), escape(what.as_bytes())));
     }
     out.into_bytes()
@@ -120,7 +99,8 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
     }
     if let Some(culprit) = &cause.culprit {
         let args = arguments(culprit);
-        let role = if cause.class == CauseKind::OomKilled { "asked for memory: " } else { "" };
+        let role =
+            if cause.class.known() == CauseKind::OomKilled { "asked for memory: " } else { "" };
         field("by", &format!("{role}{}  {args}", style.paint("1", &who(culprit))));
         field("", &lineage(culprit));
     }
@@ -132,7 +112,7 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
         field("others", &also(other, incident));
     }
     if let Some(at_risk) = cause.at_risk.as_ref().filter(|list| !list.is_empty()) {
-        let list = mappers(at_risk.iter().map(|mapper| (&mapper.comm.0[..], mapper.pid)));
+        let list = mapped_by(at_risk);
         field("also", &format!("at risk, they map this file too: {list}"));
     }
     let mut text = arguments(victim);
@@ -152,88 +132,35 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
     out.into_bytes()
 }
 
-/// The cause and how sure we are of it.
-pub fn because(incident: &Incident) -> String {
-    let certainty = match incident.cause.confidence {
-        Confidence::Proven => "",
-        Confidence::Likely => " (likely)",
-        Confidence::Unknown => " (not determined)",
-    };
-    format!("{}{certainty}", incident.cause.summary)
-}
-
-/// `as geo-api[1301], 1.2 s later, by supervisor[7]`
-pub fn restarted(restart: &Restart) -> String {
-    let by = restart
-        .by
-        .as_ref()
-        .map_or_else(String::new, |by| format!(", by {}[{}]", escape(&by.comm.0), by.pid));
-    let how = if restart.forked { ", forked" } else { "" };
-    let other = match restart.same_arguments {
-        Some(false) => ", with other arguments",
-        _ => "",
-    };
-    format!("as pid {}, {} later{by}{how}{other}", restart.pid, duration(restart.after_ns))
-}
-
-/// The function and library it failed in.
-pub fn place(incident: &Incident) -> Option<String> {
-    let frame = incident.stack.as_ref()?.user.first()?;
-    let module = frame.module.as_ref().map(|module| escape(&module.0));
-    let at = frame.module_offset.map_or_else(String::new, |offset| format!("+{offset:#x}"));
-    let Some(symbol) = &frame.symbol else {
-        let module = module.map_or_else(|| "in no file".to_owned(), |m| format!("in {m}{at}"));
-        return Some(format!("instruction {:#x}, {module}", frame.ip.0));
-    };
-    let offset = frame.symbol_offset.filter(|offset| *offset != 0);
-    let offset = offset.map_or_else(String::new, |offset| format!("+{offset:#x}"));
-    let module = module.map_or_else(String::new, |module| format!(" in {module}"));
-    Some(format!("{}{offset}{module}", escape(&symbol.0)))
-}
-
 /// The early warning: a mapped file was shrunk.
-pub fn truncation(truncation: &Truncation, host: &Host, style: &Style) -> Vec<u8> {
-    let shrink = &truncation.shrink;
-    let remote = shrink.how == ShrinkKind::Remote;
-    let what = if remote {
-        "a mapped file was shrunk elsewhere".to_owned()
-    } else {
-        format!("{} shrinks a mapped file", style.paint("1", &actor(&shrink.actor)))
+pub fn truncation(truncation: &Truncation, style: &Style) -> Vec<u8> {
+    let culprit = truncation.culprit.as_ref();
+    let what = match culprit {
+        None => "a mapped file was shrunk elsewhere".to_owned(),
+        Some(culprit) => format!("{} shrinks a mapped file", style.paint("1", &who(culprit))),
     };
     let mut out =
-        format!("\n{}  {} {what}\n", style.at(host, shrink.begin), style.paint("33", "warning"));
+        format!("\n{}  {} {what}\n", style.time(truncation.time), style.paint("33", "warning"));
     let mut field = |name: &str, text: &str| {
         out.push_str(&format!("  {} {text}\n", style.paint("36", &format!("{name:<8}"))));
     };
-    let path = truncation.path.as_deref().map_or_else(|| "(name unknown)".to_owned(), escape);
-    let (old, new) = (size(shrink.inode.size), size(shrink.new_size));
-    field("file", &format!("{path}  {old} → {new} by {}", how(shrink.how)));
-    if !remote {
-        let culprit = json::process(&shrink.actor, truncation.process.as_ref(), host.clock);
-        field("by", &arguments(&culprit));
-        field("", &lineage(&culprit));
+    let (old, new) = (size(truncation.old_size), size(truncation.new_size));
+    field("file", &format!("{}  {old} → {new} by {}", warned_path(truncation), truncation.how));
+    if let Some(culprit) = culprit {
+        field("by", &arguments(culprit));
+        field("", &lineage(culprit));
     }
-    field("at risk", &at_risk(&truncation.at_risk));
-    if let Some(why) = &truncation.why {
+    field("at risk", &mapped_by(&truncation.at_risk));
+    if let Some(why) = &truncation.at_risk_why {
         field("note", why);
     }
     out.into_bytes()
 }
 
-/// `geo-api[1240], nginx[980] and 7 more`
-pub fn at_risk(mappers: &[Mapper]) -> String {
-    self::mappers(mappers.iter().map(|mapper| (&mapper.comm[..], mapper.id.tgid)))
-}
-
-fn mappers<'a>(mappers: impl Iterator<Item = (&'a [u8], u32)> + Clone) -> String {
-    const SHOWN: usize = 12;
-    let shown: Vec<String> =
-        mappers.clone().take(SHOWN).map(|(comm, pid)| format!("{}[{pid}]", escape(comm))).collect();
-    match mappers.count().saturating_sub(SHOWN) {
-        0 if shown.is_empty() => "nobody was found".to_owned(),
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
+/// The file of a warning.
+pub fn warned_path(truncation: &Truncation) -> String {
+    let path = truncation.file.path.as_ref();
+    path.map_or_else(|| "(name unknown)".to_owned(), |path| escape(&path.0))
 }
 
 /// What became of an incident that was told already.
@@ -260,29 +187,30 @@ pub fn update(incident: &Incident, style: &Style) -> Vec<u8> {
 
 /// When nobody was watching, or what was seen was lost.
 pub fn gap(gap: &Gap, style: &Style) -> String {
-    let (since, until) = (style.time(Time(gap.since)), style.time(Time(gap.until)));
+    let (since, until) = (style.time(gap.since), style.time(gap.until));
     match gap.lost {
-        None => format!("nobody was watching from {since} to {until}: {}", gap.why),
-        Some(lost) => format!("lost between {since} and {until}: {} ({lost})", gap.why),
+        None => format!("nobody was watching from {since} to {until}: {}", gap.reason),
+        Some(lost) => format!("lost between {since} and {until}: {} ({lost})", gap.reason),
     }
 }
 
 /// Events that are missing.
-pub fn loss(loss: &Loss, host: &Host, style: &Style) -> Vec<u8> {
+pub fn loss(loss: &Loss, style: &Style) -> Vec<u8> {
     let text = format!(
         "lost {} {} events on cpu {} between {} and {}",
-        loss.count,
-        json::ring(loss.ring),
+        loss.lost,
+        loss.ring,
         loss.cpu,
-        style.at(host, loss.from),
-        style.at(host, loss.to),
+        style.time(loss.from),
+        style.time(loss.time),
     );
     format!("{}\n", style.paint("33", &text)).into_bytes()
 }
 
-/// Calls that nobody looked at.
-pub fn missed(hook: &str, calls: u64, style: &Style) -> Vec<u8> {
-    let plural = if calls == 1 { "" } else { "s" };
+/// Calls that the kernel did not run our program for.
+pub fn missed(missed: &Missed, style: &Style) -> Vec<u8> {
+    let Missed { hook, calls, .. } = missed;
+    let plural = if *calls == 1 { "" } else { "s" };
     let text = format!(
         "{hook} was not looked at {calls} time{plural}, because its program was running already on that CPU; \
          few such calls matter"
@@ -291,91 +219,32 @@ pub fn missed(hook: &str, calls: u64, style: &Style) -> Vec<u8> {
 }
 
 /// The last line.
-pub fn end(counts: &Counts, host: &Host, now: u64, reason: &str) -> Vec<u8> {
-    let mut lost = match counts.lost {
+pub fn end(end: &End) -> Vec<u8> {
+    let mut lost = match end.lost {
         0 => "nothing lost".to_owned(),
         lost => format!("{lost} events lost"),
     };
-    if counts.missed != 0 {
-        let plural = if counts.missed == 1 { "" } else { "s" };
-        lost.push_str(&format!(" · {} call{plural} not looked at", counts.missed));
+    if end.missed != 0 {
+        let plural = if end.missed == 1 { "" } else { "s" };
+        lost.push_str(&format!(" · {} call{plural} not looked at", end.missed));
     }
-    if counts.not_warned != 0 {
-        lost.push_str(&format!(" · {} shrinks without a warning: too many", counts.not_warned));
+    if end.not_warned != 0 {
+        lost.push_str(&format!(" · {} shrinks without a warning: too many", end.not_warned));
     }
     format!(
-        "\n{reason} after {} · {} {}, {} explained · {lost}\n",
-        duration(now.saturating_sub(host.since)),
-        counts.incidents,
-        match (host.deaths == ExitScope::default(), counts.incidents) {
+        "\n{} after {} · {} {}, {} explained · {lost}\n",
+        end.reason,
+        duration(end.watched_ns),
+        end.incidents,
+        match (end.only_bus_errors, end.incidents) {
             (true, 1) => "bus error",
             (true, _) => "bus errors",
             (false, 1) => "incident",
             (false, _) => "incidents",
         },
-        counts.explained,
+        end.explained,
     )
     .into_bytes()
-}
-
-/// `name[pid]`
-pub fn who(process: &contract::Process) -> String {
-    format!("{}[{}]", escape(&process.comm.0), process.pid)
-}
-
-/// `name[pid]`
-pub fn actor(actor: &Actor) -> String {
-    format!("{}[{}]", escape(&actor.task.comm), actor.task.id.tgid)
-}
-
-/// What a process was started as.
-pub fn arguments(process: &contract::Process) -> String {
-    let Some(args) = &process.cmdline else { return "(command line unknown)".to_owned() };
-    let args: Vec<Vec<u8>> = args.iter().map(|arg| arg.0.clone()).collect();
-    command(&args)
-}
-
-/// What happened to the victim, in a few words.
-pub fn headline(incident: &Incident) -> String {
-    let name = incident.signal_name();
-    let exit = incident.exit.as_ref();
-    let ended = |exit: &contract::Exit| match exit.signal {
-        Some(signal) => format!("by {}", signals::name(signal as i32)),
-        None => format!("with status {}", exit.code.unwrap_or(0)),
-    };
-    match incident.outcome {
-        Outcome::Efault => {
-            let fault = incident.fault.as_ref();
-            if fault.is_none_or(|fault| fault.mode != "remote") {
-                return "got EFAULT from a system call, no signal".to_owned();
-            }
-            let owner = fault.and_then(|fault| fault.owner_pid);
-            let owner = owner.map_or_else(String::new, |tgid| format!(" of process {tgid}"));
-            format!("failed to read the memory{owner} (EFAULT, no signal)")
-        }
-        Outcome::Killed => {
-            let core = exit.is_some_and(|exit| exit.core);
-            // Of a signal that nobody saw only the end tells.
-            let number = exit.and_then(|exit| exit.signal).filter(|_| incident.signal.is_none());
-            let name = match number {
-                Some(number) if incident.fault.is_none() => signals::name(number as i32),
-                _ => name.to_owned(),
-            };
-            format!("{name}, killed{}", if core { " (core dumped)" } else { "" })
-        }
-        Outcome::Exited if incident.cause.class == CauseKind::Exited => {
-            exit.map_or_else(|| "ended".to_owned(), |exit| format!("exited {}", ended(exit)))
-        }
-        Outcome::Exited => {
-            let how = exit.map_or_else(String::new, |exit| format!(" {}", ended(exit)));
-            format!("{name}, its handler ended it{how}")
-        }
-        Outcome::Survived => match exit {
-            None => format!("{name}, handled, lives on"),
-            Some(exit) => format!("{name}, handled; ended later {}", ended(exit)),
-        },
-        Outcome::Pending => format!("{name}, outcome not seen"),
-    }
 }
 
 fn file(incident: &Incident) -> Option<String> {
@@ -390,7 +259,7 @@ fn file(incident: &Incident) -> Option<String> {
 /// What is mounted where, if that is what matters.
 fn mount(incident: &Incident) -> Option<String> {
     let matters = matches!(
-        incident.cause.class,
+        incident.cause.class.known(),
         CauseKind::ShrunkElsewhere
             | CauseKind::NoSpace
             | CauseKind::Quota
@@ -405,12 +274,12 @@ fn mount(incident: &Incident) -> Option<String> {
     Some(format!("{} on {}", source(mount), escape(&mount.point.0)))
 }
 
-fn source(mount: &contract::Mount) -> String {
+fn source(mount: &Mount) -> String {
     mount.source.as_ref().map_or_else(|| "(unknown)".to_owned(), |source| escape(&source.0))
 }
 
 /// Where a victim in another mount namespace has its file, and what it is called here.
-fn seen_as(file: &contract::File) -> Option<String> {
+fn seen_as(file: &File) -> Option<String> {
     let here = file.host_path.as_ref()?;
     let mount = file.mount.as_ref()?;
     let source =
@@ -431,7 +300,7 @@ fn touch(incident: &Incident) -> Option<String> {
         return Some(format!("{access}{mapping}, at {:#x}", fault.address.0));
     };
     let access = fault.access.as_ref().map_or_else(String::new, |access| format!("{access} at "));
-    if incident.cause.class == CauseKind::DeviceMapping {
+    if incident.cause.class.known() == CauseKind::DeviceMapping {
         return Some(format!("{access}offset {} ({offset}) of what it maps", size(offset)));
     }
     Some(format!(
@@ -441,18 +310,7 @@ fn touch(incident: &Incident) -> Option<String> {
     ))
 }
 
-/// `cron[1] → update.sh[5670] → cp[5678]   uid 0`
-pub fn lineage(process: &contract::Process) -> String {
-    let parents = process.ancestors.iter().rev();
-    let mut chain: Vec<String> =
-        parents.map(|parent| format!("{}[{}]", escape(&parent.comm.0), parent.pid)).collect();
-    chain.push(who(process));
-    let cgroup = process.cgroup.as_ref().filter(|path| path.0 != b"/");
-    let cgroup = cgroup.map_or_else(String::new, |path| format!("   cgroup {}", escape(&path.0)));
-    format!("{}   uid {}{cgroup}", chain.join(" → "), process.uid)
-}
-
-fn also(other: &contract::Other, incident: &Incident) -> String {
+fn also(other: &Other, incident: &Incident) -> String {
     format!(
         "{}[{}] shrank it {} → {}, {} earlier; that is not what removed this offset",
         escape(&other.comm.0),

@@ -1,5 +1,7 @@
 //! From what the contract says to bytes. Pure.
 pub mod human;
-pub mod json;
+mod json;
 pub mod oneline;
 pub mod story;
+
+pub use json::json;

@@ -1,13 +1,9 @@
 //! One line an incident, for logs and grep.
 use crate::{
-    contract::Incident,
-    correlate::incident::Truncation,
-    model::{host::Host, shrink::ShrinkKind},
-    render::human::{Style, actor, at_risk, headline, restarted, who},
-    text::{
-        escape::escape,
-        format::{clock, size},
-    },
+    contract::{Incident, Truncation},
+    explain::phrase::{headline, mapped_by, restarted, who},
+    render::human::{Style, warned_path},
+    text::{escape::escape, format::size},
 };
 
 /// `10:03:07.121 geo-api[1234] SIGBUS, killed: truncated /efs/x at 52.1 MiB by cp[5678]`
@@ -51,20 +47,16 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
 }
 
 /// `10:03:07.121 warning: /efs/x, 75.2 MiB → 0 B by cp[5678]: mapped by geo-api[1234]`
-pub fn truncation(truncation: &Truncation, host: &Host, style: &Style) -> Vec<u8> {
-    let shrink = &truncation.shrink;
-    let wall = host.clock.realtime(shrink.begin);
-    let path = truncation.path.as_deref().map_or_else(|| "(name unknown)".to_owned(), escape);
-    let by = match shrink.how {
-        ShrinkKind::Remote => "elsewhere".to_owned(),
-        _ => format!("by {}", actor(&shrink.actor)),
-    };
+pub fn truncation(truncation: &Truncation, style: &Style) -> Vec<u8> {
+    let culprit = truncation.culprit.as_ref();
     format!(
-        "{} warning: {path}, {} → {} {by}: mapped by {}\n",
-        clock(wall, &style.zone),
-        size(shrink.inode.size),
-        size(shrink.new_size),
-        at_risk(&truncation.at_risk),
+        "{} warning: {}, {} → {} {}: mapped by {}\n",
+        style.time(truncation.time),
+        warned_path(truncation),
+        size(truncation.old_size),
+        size(truncation.new_size),
+        culprit.map_or_else(|| "elsewhere".to_owned(), |culprit| format!("by {}", who(culprit))),
+        mapped_by(&truncation.at_risk),
     )
     .into_bytes()
 }

@@ -11,21 +11,20 @@ use anyhow::Result;
 use sd_notify::NotifyState;
 
 use crate::{
-    cli::{Format, Record},
-    contract::Incident,
-    correlate::update::{Counts, Loss, Update},
-    model::host::Host,
-    render::json,
+    cli::{Format, Record as Args},
+    contract::{
+        Gap, GapReason, Incident, Record, Time,
+        convert::{end_record, update_record, watching_record},
+    },
+    correlate::update::{Counts, Update},
+    model::{host::Host, observe::Observe},
     sink::{
         Sink,
         history_writer::{HistoryWriter, Message, disk, now},
         journal::Journal,
         stdout::StdoutSink,
     },
-    store::{
-        sqlite::write::{Entry, Gap},
-        state_dir as dir,
-    },
+    store::{sqlite::write::Entry, state_dir as dir},
 };
 
 /// Entries on their way to the thread.
@@ -37,13 +36,13 @@ const MISSED: i64 = 3_600_000_000_000;
 
 /// See the module.
 pub struct HistorySink<'a> {
-    args: &'a Record,
+    args: &'a Args,
     sender: Option<SyncSender<Message>>,
     keeper: Option<JoinHandle<()>>,
     /// Entries that found no room on their way.
     overflowed: u64,
     /// Calls of hooks that nobody looked at, since they were noted last (ns since the epoch).
-    missed: BTreeMap<String, u64>,
+    missed: BTreeMap<(String, Observe), u64>,
     noted: i64,
     writer: Option<StdoutSink>,
     journal: Option<Journal>,
@@ -60,7 +59,7 @@ impl<'a> HistorySink<'a> {
     /// # Errors
     /// Where it is not fit to write to: somebody else's, taken, of a newer version. A disk that is
     /// full or read-only is none: it may recover.
-    pub fn start(args: &'a Record) -> Result<Self> {
+    pub fn start(args: &'a Args) -> Result<Self> {
         let mut home = HistoryWriter::new(args);
         let mut writable = true;
         if let Err(error) = home.open() {
@@ -98,48 +97,39 @@ impl<'a> HistorySink<'a> {
     }
 
     /// Keeps the incident as it is known now.
-    fn keep(&mut self, incident: Incident, first: bool) {
-        if let Some(journal) = self.journal.as_mut().filter(|_| first) {
+    fn keep(&mut self, incident: Box<Incident>) {
+        if let Some(journal) = self.journal.as_mut().filter(|_| !incident.updated) {
             journal.send(&incident);
         }
-        self.send(Message::Keep(Entry::Incident(Box::new(incident))));
+        self.send(Message::Keep(Entry::Incident(incident)));
     }
 
     /// Notes the calls that nobody looked at since this was done last.
     fn note_missed(&mut self, until: i64, host: &Host) {
         let since = std::mem::replace(&mut self.noted, until);
-        for (hook, calls) in std::mem::take(&mut self.missed) {
-            self.send(Message::Keep(Entry::Gap(Gap {
-                host: host.name.clone(),
-                boot_id: host.boot_id.clone(),
-                since,
-                until,
-                why: Gap::calls(&hook),
-                lost: Some(calls),
-            })));
+        for ((hook, observe), calls) in std::mem::take(&mut self.missed) {
+            let reason = GapReason::Calls { hook: hook.into(), observe: Some(observe) };
+            let gap = gap(host, Time(since), Time(until), reason, calls);
+            self.send(Message::Keep(Entry::Gap(gap)));
         }
     }
+}
 
-    fn lost(&mut self, lost: &Loss, host: &Host) {
-        let wall = |ns: u64| host.clock.realtime(ns);
-        self.send(Message::Keep(Entry::Gap(Gap {
-            host: host.name.clone(),
-            boot_id: host.boot_id.clone(),
-            since: wall(lost.from),
-            until: wall(lost.to),
-            why: format!("events of CPU {}", lost.cpu),
-            lost: Some(lost.count),
-        })));
+fn gap(host: &Host, since: Time, until: Time, reason: GapReason, lost: u64) -> Gap {
+    Gap {
+        host: host.name.as_str().into(),
+        boot_id: host.boot_id.as_str().into(),
+        since,
+        until,
+        reason,
+        lost: Some(lost),
     }
 }
 
 impl Sink for HistorySink<'_> {
     fn watching(&mut self, host: &Host) -> Result<()> {
-        if let Some(writer) = &mut self.writer {
-            writer.watching(host)?;
-        } else {
-            StdoutSink::of(Format::Oneline).watching(host)?;
-        }
+        let beside = StdoutSink::of(Format::Oneline);
+        self.writer.as_ref().unwrap_or(&beside).print(&watching_record(host))?;
         if std::mem::replace(&mut self.begun, true) {
             return Ok(());
         }
@@ -159,17 +149,21 @@ impl Sink for HistorySink<'_> {
     }
 
     fn update(&mut self, update: &Update, host: &Host) -> Result<()> {
-        if let Some(writer) = &mut self.writer {
-            writer.update(update, host)?;
+        let record = update_record(update, host);
+        if let Some(writer) = &self.writer {
+            writer.print(&record)?;
         }
-        match update {
-            Update::Incident(incident) => self.keep(json::told(incident, host, false), true),
-            Update::Change(incident) => self.keep(json::told(incident, host, true), false),
-            Update::Loss(loss) => self.lost(loss, host),
-            Update::Missed { hook, calls, .. } => {
-                *self.missed.entry(hook.clone()).or_default() += calls;
+        match record {
+            Record::Incident(incident) | Record::Update(incident) => self.keep(incident),
+            Record::Loss(loss) => {
+                let reason = GapReason::Events { cpu: loss.cpu };
+                let gap = gap(host, loss.from, loss.time, reason, loss.lost);
+                self.send(Message::Keep(Entry::Gap(gap)));
             }
-            Update::Truncation(_) => {}
+            _ => {}
+        }
+        if let Update::Missed { hook, observe, calls, .. } = update {
+            *self.missed.entry((hook.clone(), *observe)).or_default() += calls;
         }
         Ok(())
     }
@@ -188,7 +182,7 @@ impl Sink for HistorySink<'_> {
         if self.overflowed != 0 {
             eprintln!("whybus: {} records were lost on their way to the disk", self.overflowed);
         }
-        StdoutSink::of(Format::Oneline).end(counts, host, now, reason)
+        StdoutSink::of(Format::Oneline).print(&end_record(counts, host, now, reason))
     }
 
     fn tick(&mut self, now: u64, host: &Host) {
@@ -198,14 +192,8 @@ impl Sink for HistorySink<'_> {
             self.note_missed(now, host);
         }
         if self.overflowed != 0 {
-            let gap = Gap {
-                host: host.name.clone(),
-                boot_id: host.boot_id.clone(),
-                since: now - TICK,
-                until: now,
-                why: "incidents on their way to the disk".to_owned(),
-                lost: Some(self.overflowed),
-            };
+            let (since, until) = (Time(now - TICK), Time(now));
+            let gap = gap(host, since, until, GapReason::QueueFull, self.overflowed);
             let sender = self.sender.as_ref();
             if sender.is_some_and(|s| s.try_send(Message::Keep(Entry::Gap(gap))).is_ok()) {
                 self.overflowed = 0;

@@ -11,6 +11,7 @@ use anyhow::Result;
 
 use crate::{
     cli::Record,
+    contract::{Gap, GapReason, Time},
     error as failure,
     error::Failure,
     host::clock,
@@ -18,7 +19,7 @@ use crate::{
         lock::{Heartbeat, RecorderLock},
         sqlite::{
             recover::damaged,
-            write::{Entry, Gap, Store},
+            write::{Entry, Store},
         },
         state_dir as dir,
     },
@@ -166,11 +167,11 @@ impl HistoryWriter {
         let before = self.lock.as_ref().and_then(|lock| lock.previous.as_ref());
         let before = before.filter(|before| before.seen < since)?;
         Some(Gap {
-            host: host.to_owned(),
-            boot_id: boot_id.to_owned(),
-            since: before.seen,
-            until: since,
-            why: absence(before, boot_id).to_owned(),
+            host: host.into(),
+            boot_id: boot_id.into(),
+            since: Time(before.seen),
+            until: Time(since),
+            reason: absence(before, boot_id),
             lost: None,
         })
     }
@@ -246,11 +247,11 @@ impl HistoryWriter {
         eprintln!("whybus: {} is written to again; {lost} incidents were lost", self.dir.display());
         if let Some(begun) = self.begun.as_ref().filter(|_| lost != 0) {
             let gap = Gap {
-                host: begun.host.clone(),
-                boot_id: begun.boot_id.clone(),
-                since,
-                until: now(),
-                why: "incidents, while the disk took nothing and memory was full".to_owned(),
+                host: begun.host.as_str().into(),
+                boot_id: begun.boot_id.as_str().into(),
+                since: Time(since),
+                until: Time(now()),
+                reason: GapReason::DiskFull,
                 lost: Some(lost),
             };
             self.wait(Entry::Gap(gap));
@@ -289,11 +290,11 @@ impl HistoryWriter {
 }
 
 /// Why nobody was watching after the recorder that said this last.
-fn absence(before: &Heartbeat, boot_id: &str) -> &'static str {
+fn absence(before: &Heartbeat, boot_id: &str) -> GapReason {
     match (before.stopped, before.boot_id == boot_id) {
-        (true, _) => "the recorder was stopped",
-        (false, false) => "the host was started anew",
-        (false, true) => "the recorder was killed",
+        (true, _) => GapReason::Stopped,
+        (false, false) => GapReason::Rebooted,
+        (false, true) => GapReason::Killed,
     }
 }
 
@@ -331,9 +332,9 @@ mod tests {
     #[test]
     fn why_nobody_was_watching() {
         let beat = |stopped| Heartbeat { pid: 1, boot_id: "a".into(), since: 0, seen: 1, stopped };
-        assert_eq!(absence(&beat(true), "b"), "the recorder was stopped");
-        assert_eq!(absence(&beat(false), "b"), "the host was started anew");
-        assert_eq!(absence(&beat(false), "a"), "the recorder was killed");
+        assert_eq!(absence(&beat(true), "b"), GapReason::Stopped);
+        assert_eq!(absence(&beat(false), "b"), GapReason::Rebooted);
+        assert_eq!(absence(&beat(false), "a"), GapReason::Killed);
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::os::unix::net::UnixDatagram;
 use anyhow::Result;
 
 use crate::{
-    contract::Incident,
+    contract::{Incident, Untrusted},
     error::Failure,
+    explain::phrase::{because, headline, who},
     model::cause::Outcome,
-    render::human::{because, headline, who},
 };
 
 const SOCKET: &str = "/run/systemd/journal/socket";
@@ -66,7 +66,7 @@ fn fields(incident: &Incident) -> Fields {
     let mut put = |name, value: &[u8]| fields.push((name, value.to_vec()));
     let victim = &incident.victim;
     // A core dump may take minutes: it is dead all the same.
-    let alive = !matches!(incident.outcome, Outcome::Killed | Outcome::Exited);
+    let alive = !matches!(incident.outcome.known(), Outcome::Killed | Outcome::Exited);
     let message = format!("{} {}: {}", who(victim), headline(incident), because(incident));
     put("MESSAGE", message.as_bytes());
     put("MESSAGE_ID", MESSAGE_ID.as_bytes());
@@ -124,7 +124,7 @@ fn fields(incident: &Incident) -> Fields {
     fields
 }
 
-fn joined(args: &[crate::contract::Untrusted]) -> Vec<u8> {
+fn joined(args: &[Untrusted]) -> Vec<u8> {
     args.iter().map(|arg| &arg.0[..]).collect::<Vec<_>>().join(&b' ')
 }
 
@@ -148,7 +148,7 @@ fn encode(fields: &Fields) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{explain::samples::incident, model::cause::CauseKind};
+    use crate::{contract::samples::incident, model::cause::CauseKind};
 
     #[test]
     fn a_newline_cannot_make_a_field_of_its_own() {

@@ -9,6 +9,10 @@ use jiff::tz::TimeZone;
 
 use crate::{
     cli::{Format, Output},
+    contract::{
+        Record,
+        convert::{end_record, update_record, watching_record},
+    },
     correlate::update::{Counts, Update},
     model::host::Host,
     render::{
@@ -35,57 +39,49 @@ impl StdoutSink {
     }
 }
 
-impl Sink for StdoutSink {
-    /// Says what is watched. People read it beside the stream, not in it.
-    fn watching(&mut self, host: &Host) -> Result<()> {
-        match self.format {
-            Format::Json => put(&json::watching(host)),
-            Format::Human | Format::Oneline => tell(&human::watching(host, &self.style)),
+impl StdoutSink {
+    /// Prints one record. People read what is told of the watch itself beside the stream, not in it.
+    ///
+    /// # Errors
+    /// Where nobody reads any more.
+    pub fn print(&self, record: &Record) -> Result<()> {
+        let Self { format, style } = self;
+        if *format == Format::Json {
+            return put(&json(record));
         }
+        match (format, record) {
+            (_, Record::Watching(watching)) => beside(&human::watching(watching, style)),
+            (_, Record::Loss(loss)) => beside(&human::loss(loss, style)),
+            (_, Record::Missed(missed)) => beside(&human::missed(missed, style)),
+            (_, Record::End(end)) => beside(&human::end(end)),
+            (Format::Oneline, Record::Incident(incident)) => {
+                put(&oneline::incident(incident, style))
+            }
+            (Format::Oneline, Record::Truncation(truncation)) => {
+                put(&oneline::truncation(truncation, style))
+            }
+            (Format::Human, Record::Incident(incident)) => put(&human::incident(incident, style)),
+            (Format::Human, Record::Update(incident)) => put(&human::update(incident, style)),
+            (Format::Human, Record::Truncation(truncation)) => {
+                put(&human::truncation(truncation, style))
+            }
+            // What a watch does not report.
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Sink for StdoutSink {
+    fn watching(&mut self, host: &Host) -> Result<()> {
+        self.print(&watching_record(host))
     }
 
     fn update(&mut self, update: &Update, host: &Host) -> Result<()> {
-        let Self { style, .. } = self;
-        let told = |incident, update| json::told(incident, host, update);
-        let bytes = match (self.format, update) {
-            (Format::Json, Update::Incident(incident)) => json::bytes(&told(incident, false)),
-            (Format::Json, Update::Change(incident)) => json::bytes(&told(incident, true)),
-            (Format::Json, Update::Truncation(truncation)) => json::truncation(truncation, host),
-            (Format::Json, Update::Loss(loss)) => json::loss(loss, host),
-            (Format::Json, Update::Missed { time, hook, calls, .. }) => {
-                json::missed(*time, hook, *calls, host)
-            }
-            (Format::Human, Update::Incident(incident)) => {
-                human::incident(&told(incident, false), style)
-            }
-            (Format::Human, Update::Change(incident)) => {
-                human::update(&told(incident, true), style)
-            }
-            (Format::Human, Update::Truncation(truncation)) => {
-                human::truncation(truncation, host, style)
-            }
-            (Format::Oneline, Update::Incident(incident)) => {
-                oneline::incident(&told(incident, false), style)
-            }
-            (Format::Oneline, Update::Change(_)) => return Ok(()),
-            (Format::Oneline, Update::Truncation(truncation)) => {
-                oneline::truncation(truncation, host, style)
-            }
-            (Format::Human | Format::Oneline, Update::Missed { hook, calls, .. }) => {
-                return tell(&human::missed(hook, *calls, style));
-            }
-            (Format::Human | Format::Oneline, Update::Loss(loss)) => {
-                return tell(&human::loss(loss, host, style));
-            }
-        };
-        put(&bytes)
+        self.print(&update_record(update, host))
     }
 
     fn end(&mut self, counts: &Counts, host: &Host, now: u64, reason: &str) -> Result<()> {
-        match self.format {
-            Format::Json => put(&json::end(counts, host, now, reason)),
-            Format::Human | Format::Oneline => tell(&human::end(counts, host, now, reason)),
-        }
+        self.print(&end_record(counts, host, now, reason))
     }
 }
 
@@ -108,7 +104,7 @@ pub fn put(bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn tell(bytes: &[u8]) -> Result<()> {
+fn beside(bytes: &[u8]) -> Result<()> {
     // A closed standard error is nobody's problem.
     let _ = io::stderr().lock().write_all(bytes);
     Ok(())

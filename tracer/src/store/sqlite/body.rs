@@ -1,6 +1,6 @@
 //! An incident as it is kept: its JSON, compressed with a dictionary that holds the words of the
 //! contract. Half of it is the names of its fields, which then cost next to nothing. Pure.
-use crate::contract::Incident;
+use crate::contract::{Incident, Record, json};
 
 /// On disk: stays what it is. Another dictionary needs another [`FORMAT`].
 const DICTIONARY: &[u8] = include_bytes!("dictionary.json");
@@ -11,8 +11,7 @@ const LARGEST: usize = 4 << 20;
 
 /// The bytes to keep.
 pub fn pack(incident: &Incident) -> Vec<u8> {
-    // Strings, numbers, lists and maps with string keys: that cannot fail.
-    let json = serde_json::to_vec(incident).unwrap_or_default();
+    let json = json::to_vec(&Record::from(incident.clone()));
     let mut out = vec![FORMAT];
     out.extend(lz4_flex::block::compress_prepend_size_with_dict(&json, DICTIONARY));
     out
@@ -26,13 +25,13 @@ pub fn unpack(bytes: &[u8]) -> Option<Incident> {
         return None;
     }
     let json = lz4_flex::block::decompress_size_prepended_with_dict(packed, DICTIONARY).ok()?;
-    serde_json::from_slice(&json).ok()
+    json::from_slice(&json).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{explain::samples::incident, model::cause::CauseKind};
+    use crate::{contract::samples::incident, model::cause::CauseKind};
 
     #[test]
     fn what_was_kept_comes_back() {

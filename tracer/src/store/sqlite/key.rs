@@ -1,5 +1,5 @@
 //! What an incident is found by: its id. Pure.
-use crate::explain::story;
+use crate::contract::series::fnv1a;
 
 /// The bytes of a UUID, its last 6 first; of anything else its hash, so that no incident is refused
 /// for its name.
@@ -15,7 +15,7 @@ pub fn key(id: &str) -> Vec<u8> {
             bytes
         }
         None => {
-            let hash = story::hash(&[id.as_bytes()]);
+            let hash = fnv1a(&[id.as_bytes()]);
             [hash.to_be_bytes(), hash.rotate_left(32).to_be_bytes()].concat()
         }
     }

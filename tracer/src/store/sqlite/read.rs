@@ -5,9 +5,8 @@ use anyhow::Result;
 use rusqlite::{Connection, ErrorCode, Row, params, params_from_iter, types::Value};
 
 use crate::{
-    contract::{Incident, Run, SCHEMA, Time},
+    contract::{Gap, GapReason, Incident, Label, Run, Time, series::SeriesExit},
     error::Failure,
-    explain::story::ProcessExit,
     select::query::{Column, Condition, Kind, Query},
     store::{
         sqlite::{
@@ -16,7 +15,6 @@ use crate::{
             names,
             schema::{APPLICATION, VERSION},
             search::Search,
-            write::Gap,
         },
         state_dir as dir,
     },
@@ -194,7 +192,7 @@ impl Reader {
     ///
     /// # Errors
     /// Where SQLite cannot read.
-    pub fn story(&self, key: u64, query: &Query, limit: usize) -> Result<(Vec<ProcessExit>, u64)> {
+    pub fn story(&self, key: u64, query: &Query, limit: usize) -> Result<(Vec<SeriesExit>, u64)> {
         let (since, until) = (query.since.unwrap_or(i64::MIN), query.until.unwrap_or(i64::MAX));
         let classes = self.names(Kind::CauseKind)?;
         let mut statement = self.db.prepare_cached(
@@ -204,7 +202,7 @@ impl Reader {
         let rows = statement.query_map(params![key as i64, since, until, limit as i64], |row| {
             let class: i64 = row.get(1)?;
             let class = classes.get(&class).cloned().unwrap_or_default();
-            Ok(ProcessExit {
+            Ok(SeriesExit {
                 time: row.get(0)?,
                 class: String::from_utf8_lossy(&class).into_owned(),
                 status: row.get(2)?,
@@ -212,7 +210,7 @@ impl Reader {
                 restart_ns: row.get::<_, Option<i64>>(4)?.map(i64::unsigned_abs),
             })
         })?;
-        let mut deaths: Vec<ProcessExit> = rows.collect::<rusqlite::Result<_>>()?;
+        let mut deaths: Vec<SeriesExit> = rows.collect::<rusqlite::Result<_>>()?;
         deaths.reverse();
         let count = self.db.query_row(
             "SELECT count(*) FROM incident WHERE story = ?1 AND time BETWEEN ?2 AND ?3",
@@ -235,11 +233,11 @@ impl Reader {
         )?;
         let rows = statement.query_map([since, until, limit], |row| {
             Ok(Gap {
-                host: row.get(0)?,
-                boot_id: row.get(1)?,
-                since: row.get(2)?,
-                until: row.get(3)?,
-                why: row.get(4)?,
+                host: row.get::<_, String>(0)?.into(),
+                boot_id: row.get::<_, String>(1)?.into(),
+                since: Time(row.get(2)?),
+                until: Time(row.get(3)?),
+                reason: GapReason::from(Label::from(row.get::<_, String>(4)?)),
                 lost: row.get::<_, Option<i64>>(5)?.map(i64::unsigned_abs),
             })
         })?;
@@ -257,8 +255,6 @@ impl Reader {
         )?;
         let rows = statement.query_map([], |row| {
             Ok(Run {
-                schema: SCHEMA,
-                kind: "run".into(),
                 host: row.get::<_, String>(0)?.into(),
                 boot_id: row.get::<_, String>(1)?.into(),
                 pid: row.get(2)?,

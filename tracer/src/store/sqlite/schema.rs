@@ -49,7 +49,7 @@ CREATE TABLE incident(
     -- ShrinkKind many this stands for; ns from the end to the restart.
     times INTEGER NOT NULL,
     restart_ns INTEGER,
-    -- What belongs to one restart loop has the same number (explain::story).
+    -- What belongs to one restart loop has the same number (contract::series).
     story INTEGER NOT NULL,
     body BLOB NOT NULL
 );

@@ -2,9 +2,8 @@
 use std::{collections::HashMap, path::Path, time::Duration};
 
 use crate::{
-    contract::{self, Incident, Run, SCHEMA, Time},
+    contract::{Gap, Incident, Run, series::series_key},
     error::Failure,
-    explain::story,
     select::query::Kind,
     store::{
         sqlite::{
@@ -32,60 +31,6 @@ pub enum Entry {
     Gap(Gap),
     /// Of a recorder elsewhere.
     Run(Run),
-}
-
-/// A time when nobody was watching, or when what was seen was lost. Ns since the epoch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gap {
-    pub host: String,
-    pub boot_id: String,
-    pub since: i64,
-    pub until: i64,
-    pub why: String,
-    /// Events or incidents lost, where they could be counted.
-    pub lost: Option<u64>,
-}
-
-impl Gap {
-    /// Calls of a hook that its program was not run for, because it was running already: most would
-    /// not have been worth an event.
-    pub fn calls(hook: &str) -> String {
-        format!("calls of {hook}, few of which matter")
-    }
-
-    /// Whether it may hide something of a story: any time when nobody was watching; of calls that
-    /// nobody looked at, those that tell of ends and, if none was seen, of restarts.
-    pub fn concerns(&self, restarted: bool) -> bool {
-        let hook = |name: &str| self.why.starts_with("calls of ") && self.why.contains(name);
-        let restart = hook("sched_process_exec") || hook("sched_process_fork");
-        let end = hook("taskstats_exit") || hook("sched_process_exit");
-        !self.why.starts_with("calls of ") || end || restart && !restarted
-    }
-
-    /// As the contract has it.
-    pub fn told(self) -> contract::Gap {
-        contract::Gap {
-            schema: SCHEMA,
-            kind: "gap".into(),
-            host: self.host.into(),
-            boot_id: self.boot_id.into(),
-            since: Time(self.since),
-            until: Time(self.until),
-            why: self.why.into(),
-            lost: self.lost,
-        }
-    }
-
-    pub fn of(told: &contract::Gap) -> Self {
-        Self {
-            host: told.host.to_string(),
-            boot_id: told.boot_id.to_string(),
-            since: told.since.0,
-            until: told.until.0,
-            why: told.why.to_string(),
-            lost: told.lost,
-        }
-    }
 }
 
 /// A history that is open for writing.
@@ -325,7 +270,7 @@ fn put_incident(
         incident.status(),
         incident.times() as i64,
         incident.restart.as_ref().map(|restart| restart.after_ns as i64),
-        story::key(incident) as i64,
+        series_key(incident) as i64,
         body::pack(incident),
     ])?;
     Ok(())
@@ -339,9 +284,9 @@ fn put_gap(db: &Transaction<'_>, gap: &Gap) -> rusqlite::Result<()> {
     .execute(params![
         boot,
         // The clock may have been set back meanwhile.
-        gap.since.min(gap.until),
-        gap.since.max(gap.until),
-        gap.why,
+        gap.since.min(gap.until).0,
+        gap.since.max(gap.until).0,
+        gap.reason.to_string(),
         gap.lost.map(|lost| lost as i64)
     ])?;
     Ok(())
@@ -363,7 +308,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        explain::samples::incident, model::cause::CauseKind, select::query::Query,
+        contract::samples::incident, model::cause::CauseKind, select::query::Query,
         store::sqlite::read::Reader,
     };
 
@@ -460,7 +405,7 @@ mod tests {
         last.time.0 -= DAY;
         put(&mut store, [nth(1), last.clone()]);
         let reader = Reader::open(&dir.0).expect("readable");
-        let key = story::key(&last);
+        let key = series_key(&last);
         assert_eq!(reader.last(&Query::default(), key).expect("readable"), Some(last.clone()));
         let (deaths, count) = reader.story(key, &Query::default(), 10).expect("readable");
         let times: Vec<i64> = deaths.iter().map(|death| death.time).collect();

@@ -1,0 +1,98 @@
+//! What did it, and how sure we are of it.
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    contract::{Label, Mapper, Named, Process, Time, Untrusted, Vocabulary},
+    model::cause::{CauseKind, Confidence},
+};
+
+/// What did it. The fields between `how` and `culprit` are of the shrink that removed the page.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cause {
+    /// Its name; docs/causes.md has them all.
+    pub class: Named<CauseKind>,
+    /// Proven: the act was seen. Likely: the state at the fault says so. Unknown: the summary has the
+    /// reason.
+    pub confidence: Named<Confidence>,
+    /// One sentence, of numbers and our own words only.
+    pub summary: Label,
+    /// The act that shrank the file.
+    pub how: Option<Label>,
+    /// Size of the file before the act, bytes.
+    pub old_size: Option<u64>,
+    /// Size of the file after it, bytes.
+    pub new_size: Option<u64>,
+    /// Of the act.
+    pub time: Option<Time>,
+    /// From the act to the fault, ns.
+    pub before_ns: Option<u64>,
+    /// What the culprit called the file: another name of a hard link, the other side of a bind mount or of
+    /// overlayfs.
+    pub path: Option<Untrusted>,
+    /// Whether anybody mapped the file at the act.
+    pub mapped: Option<bool>,
+    /// Who did it.
+    pub culprit: Option<Process>,
+    /// What /proc said is mapped at the signal's address, where no fault was seen.
+    pub mapping: Option<Untrusted>,
+    /// Id of the early warning, if there was one.
+    pub truncation: Option<Label>,
+    /// Other processes that mapped the file when it was shrunk.
+    pub at_risk: Option<Vec<Mapper>>,
+    /// Other shrinks of the file, latest first.
+    #[serde(default)]
+    pub others: Vec<Other>,
+    /// The memory cgroup whose limit was reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Memory>,
+}
+
+/// A memory cgroup at its limit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Its path, from the root of the hierarchy.
+    pub cgroup: Untrusted,
+    /// `memory.max`, bytes.
+    pub limit: u64,
+}
+
+/// A shrink that did not remove the page.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Other {
+    /// Who did it: tgid in the host's PID namespace.
+    pub pid: u32,
+    /// Its name.
+    pub comm: Untrusted,
+    /// The act.
+    pub how: Label,
+    /// Size before the act, bytes.
+    pub old_size: u64,
+    /// Size after it, bytes.
+    pub new_size: u64,
+    /// Of the act.
+    pub time: Time,
+}
+
+impl Vocabulary for CauseKind {
+    const FALLBACK: Self = Self::Unknown;
+
+    fn words() -> Vec<Self> {
+        Self::NAMED.into_iter().chain([Self::Unknown]).collect()
+    }
+
+    fn word(self) -> &'static str {
+        self.name()
+    }
+}
+
+impl Vocabulary for Confidence {
+    const FALLBACK: Self = Self::Unknown;
+
+    fn words() -> Vec<Self> {
+        vec![Self::Proven, Self::Likely, Self::Unknown]
+    }
+
+    fn word(self) -> &'static str {
+        self.name()
+    }
+}

@@ -1,0 +1,85 @@
+//! The fault and its file.
+use super::text;
+use crate::{
+    contract::{self, Hex, Mount},
+    correlate::incident::Incident,
+    model::{
+        fault::{Access, Handler, Mode},
+        host::Host,
+    },
+};
+
+pub(super) fn fault(incident: &Incident, host: &Host) -> Option<contract::Fault> {
+    let fault = incident.fault.as_ref()?;
+    let (address, exact) = incident.address().unwrap_or((fault.address, false));
+    Some(contract::Fault {
+        access: access(fault.access).map(Into::into),
+        mode: match fault.mode {
+            Mode::User => "user",
+            Mode::Kernel => "kernel",
+            Mode::Remote => "remote",
+        }
+        .into(),
+        address: Hex(address),
+        address_exact: exact,
+        ip: fault.ip.map(Hex),
+        file_offset: incident.file_offset(host.page_size),
+        pgoff: fault.pgoff,
+        mapping: fault.mapping().as_deref().map(text),
+        handler: handler(fault.handler).into(),
+        read_errno: fault.read_errno,
+        owner_pid: fault.owner_tgid,
+        count: incident.count,
+        threads: incident.threads.len() as u64,
+    })
+}
+
+fn handler(handler: Handler) -> &'static str {
+    match handler {
+        Handler::FilemapFault => "filemap_fault",
+        Handler::ShmemFault => "shmem_fault",
+        Handler::PageMkwrite => "do_page_mkwrite",
+        Handler::HugetlbFault => "hugetlb_fault",
+        Handler::SpecialMappingFault => "special_mapping_fault",
+        Handler::Userfault => "handle_userfault",
+        Handler::DaxIomapFault => "dax_iomap_fault",
+        Handler::Unattributed => "force_sig_fault",
+        Handler::Other(_) => "unknown",
+    }
+}
+
+/// The access as one word, if known.
+fn access(access: Access) -> Option<&'static str> {
+    match access {
+        Access::Read => Some("read"),
+        Access::Write => Some("write"),
+        Access::Exec => Some("exec"),
+        Access::Unknown => None,
+    }
+}
+
+pub(super) fn file(incident: &Incident, host: &Host) -> Option<contract::File> {
+    let (fault, file) = (incident.fault.as_ref()?, incident.file.as_ref()?);
+    let inode = &fault.inode;
+    Some(contract::File {
+        path: file.path.as_deref().map(text),
+        dev: inode.id.dev.to_string().into(),
+        inode: inode.id.ino,
+        generation: inode.id.generation,
+        fstype: file.fstype(inode.magic).as_deref().map(text),
+        size: inode.size,
+        nlink: inode.nlink,
+        deleted: file.deleted,
+        mount: file.mount.as_ref().map(|mount| Mount {
+            point: text(&mount.point),
+            source: mount.source.as_deref().map(text),
+        }),
+        mapping: contract::Mapping {
+            start: Hex(fault.vm_start),
+            end: Hex(fault.vm_end),
+            file_offset: fault.vm_pgoff.saturating_mul(host.page_size),
+        },
+        path_why: file.why.map(Into::into),
+        host_path: file.foreign.then(|| file.outside.as_deref().map(text)),
+    })
+}

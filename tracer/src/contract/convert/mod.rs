@@ -1,0 +1,206 @@
+//! From what the engine has to report to the contract.
+mod cause;
+mod file;
+mod process;
+
+use crate::{
+    contract::{
+        self, Blind, End, Hex, Loss, Missed, Record, Restart, ShrunkFile, Time, Truncation,
+        Untrusted, Watching,
+    },
+    correlate::{
+        incident::{self, Incident},
+        update::{Counts, Loss as Lost, Update},
+    },
+    model::{
+        host::Host,
+        observe::Coverage,
+        process::ExitScope,
+        shrink::{ShrinkKind, how},
+        signal::Disposition,
+        signal_name as signals,
+        time::ClockOffset,
+    },
+};
+use cause::{cause, stack};
+use file::{fault, file};
+use process::{ancestor, mappers, process as seen_process};
+
+/// What the engine reports, as it leaves the process.
+pub fn update_record(update: &Update, host: &Host) -> Record {
+    match update {
+        Update::Incident(incident) => reported_incident(incident, host, false).into(),
+        Update::Change(incident) => reported_incident(incident, host, true).into(),
+        Update::Truncation(truncation) => {
+            Record::Truncation(Box::new(reported_truncation(truncation, host)))
+        }
+        Update::Loss(lost) => Record::Loss(loss(lost, host)),
+        Update::Missed { time, hook, calls, .. } => Record::Missed(Missed {
+            time: at(host.clock, *time),
+            hook: hook.as_str().into(),
+            calls: *calls,
+        }),
+    }
+}
+
+/// What is watched.
+pub fn watching_record(host: &Host) -> Record {
+    let Coverage { hooks, uncovered } = &host.coverage;
+    let blind = uncovered.iter().map(|blind| Blind {
+        hook: blind.hook.as_str().into(),
+        reason: blind.reason.as_str().into(),
+        causes: blind.causes.as_str().into(),
+    });
+    Record::Watching(Watching {
+        time: at(host.clock, host.since),
+        host: host.name.as_str().into(),
+        boot_id: host.boot_id.as_str().into(),
+        kernel: host.release.as_str().into(),
+        hooks: hooks.iter().map(|hook| hook.hook.as_str().into()).collect(),
+        blind: blind.collect(),
+    })
+}
+
+/// The end of a watch, at `now` (ns since boot).
+pub fn end_record(counts: &Counts, host: &Host, now: u64, reason: &str) -> Record {
+    Record::End(End {
+        time: at(host.clock, now),
+        reason: reason.into(),
+        watched_ns: now.saturating_sub(host.since),
+        incidents: counts.incidents,
+        explained: counts.explained,
+        events: counts.events,
+        lost: counts.lost,
+        missed: counts.missed,
+        truncations: counts.truncations,
+        not_warned: counts.not_warned,
+        only_bus_errors: host.deaths == ExitScope::default(),
+    })
+}
+
+fn loss(lost: &Lost, host: &Host) -> Loss {
+    Loss {
+        time: at(host.clock, lost.to),
+        from: at(host.clock, lost.from),
+        cpu: lost.cpu,
+        ring: ring(lost.ring).into(),
+        lost: lost.count,
+    }
+}
+
+/// An incident as the contract has it. Its times are those of the wall clock as it was reported first.
+pub fn reported_incident(incident: &Incident, host: &Host, updated: bool) -> contract::Incident {
+    let clock = incident.clock;
+    let victim = contract::Process {
+        thread_comm: Some(text(&incident.victim.task.thread_comm)),
+        tid: Some(incident.victim.task.tid),
+        ..seen_process(&incident.victim, incident.victim_process.as_ref(), clock)
+    };
+    contract::Incident {
+        updated,
+        id: incident.id.as_str().into(),
+        number: incident.number,
+        time: at(clock, incident.first),
+        last: at(clock, incident.last),
+        boot_ns: incident.first,
+        host: host.name.as_str().into(),
+        boot_id: host.boot_id.as_str().into(),
+        victim,
+        fault: fault(incident, host),
+        file: file(incident, host),
+        cause: cause(incident),
+        signal: signal(incident),
+        outcome: incident.outcome.into(),
+        exit: incident.exit.map(|exit| {
+            let signal = exit.code & 0x7f;
+            contract::Exit {
+                signal: (signal != 0).then_some(signal),
+                code: (signal == 0).then_some(exit.code >> 8 & 0xff),
+                core: exit.code & 0x80 != 0,
+                time: at(clock, exit.time),
+            }
+        }),
+        restart: restart(incident),
+        stack: stack(incident),
+        advice: incident.cause.advice.into(),
+        complete: incident.lost == 0,
+        lost: incident.lost,
+        count: (incident.fault.is_none() && incident.count > 1).then_some(incident.count),
+        oom_kills: incident.oom_kills,
+    }
+}
+
+/// A warning as the contract has it.
+fn reported_truncation(truncation: &incident::Truncation, host: &Host) -> Truncation {
+    let shrink = &truncation.shrink;
+    let inode = &shrink.inode;
+    let culprit = (shrink.how != ShrinkKind::Remote)
+        .then(|| seen_process(&shrink.actor, truncation.process.as_ref(), host.clock));
+    Truncation {
+        id: truncation.id.as_str().into(),
+        time: at(host.clock, shrink.begin),
+        host: host.name.as_str().into(),
+        boot_id: host.boot_id.as_str().into(),
+        file: ShrunkFile {
+            path: truncation.path.as_deref().map(text),
+            dev: inode.id.dev.to_string().into(),
+            inode: inode.id.ino,
+            generation: inode.id.generation,
+        },
+        how: how(shrink.how).into(),
+        old_size: inode.size,
+        new_size: shrink.new_size,
+        culprit,
+        at_risk: mappers(truncation, None, host.clock),
+        at_risk_why: truncation.why.as_deref().map(Into::into),
+    }
+}
+
+fn signal(incident: &Incident) -> Option<contract::Signal> {
+    let signal = incident.signal.as_ref()?;
+    let disposition = |disposition| match disposition {
+        Disposition::Default => "default",
+        Disposition::Ignore => "ignored",
+        Disposition::Handler => "handler",
+    };
+    Some(contract::Signal {
+        number: signal.number,
+        name: signals::name(signal.number).into(),
+        code: signal.code,
+        code_name: signals::code_name(signal.number, signal.code).map(Into::into),
+        address: (signal.code > 0 && signal.code != 0x80).then_some(Hex(signal.address)),
+        disposition: incident.disposition.map(|told| disposition(told).into()),
+    })
+}
+
+fn restart(incident: &Incident) -> Option<Restart> {
+    let restart = incident.restart.as_ref()?;
+    let ended = incident.exit.map_or(incident.last, |exit| exit.time);
+    let start = restart.id.start;
+    Some(Restart {
+        pid: restart.id.tgid,
+        start_time: (start != 0).then(|| at(incident.clock, start)),
+        time: at(incident.clock, restart.time),
+        after_ns: restart.time.saturating_sub(ended),
+        by: restart.by.as_ref().map(ancestor),
+        forked: restart.forked,
+        same_arguments: restart.same_arguments,
+    })
+}
+
+fn ring(ring: u16) -> &'static str {
+    match ring {
+        tracer_common::event::ring::DECISIVE => "decisive",
+        _ => "chatty",
+    }
+}
+
+/// Bytes of unknown origin.
+pub(super) fn text(bytes: &[u8]) -> Untrusted {
+    Untrusted(bytes.to_vec())
+}
+
+/// `ns` since boot as a time of day.
+pub(super) fn at(clock: ClockOffset, ns: u64) -> Time {
+    Time(clock.realtime(ns))
+}

@@ -1,0 +1,74 @@
+//! Processes: what the kernel told, and what /proc added.
+use super::{at, text};
+use crate::{
+    contract::{self, Container},
+    correlate::incident::Truncation,
+    model::{
+        cgroup::{container, unit},
+        fact::{Mapper, Process},
+        task::{Actor, Ancestor, Task, ancestors, cmdline},
+        time::ClockOffset,
+    },
+};
+
+/// What every process is shown with.
+pub(super) fn process(
+    actor: &Actor,
+    process: Option<&Process>,
+    clock: ClockOffset,
+) -> contract::Process {
+    let Task { id, uid, ns_tgid, kthread, comm, cgroup, .. } = &actor.task;
+    let parents = ancestors(actor, process);
+    let args = cmdline(actor, process);
+    let why = || {
+        if *kthread {
+            "a kernel thread has none"
+        } else if process.is_some_and(|process| process.late) {
+            "not resident in its memory, and /proc did not answer in time"
+        } else {
+            "not readable in the kernel (lockdown), and the process was gone before /proc was read"
+        }
+    };
+    let path = process.and_then(|process| process.cgroup.as_deref());
+    contract::Process {
+        pid: id.tgid,
+        ns_pid: *ns_tgid,
+        ppid: parents.first().map(|parent| parent.id.tgid),
+        start_time: (id.start != 0).then(|| at(clock, id.start)),
+        comm: text(comm),
+        exe: process.and_then(|process| process.exe.as_deref()).map(text),
+        cmdline: args.map(|args| args.iter().map(|arg| text(arg)).collect()),
+        cmdline_why: args.is_none().then(|| why().into()),
+        uid: *uid,
+        cgroup: path.map(text),
+        container: path.and_then(container).map(|inside| Container {
+            id: inside.id.into(),
+            runtime: inside.runtime.map(Into::into),
+        }),
+        unit: path.and_then(unit).map(text),
+        cgroup_id: *cgroup,
+        ancestors: parents.iter().map(ancestor).collect(),
+        thread_comm: None,
+        tid: None,
+    }
+}
+
+pub(super) fn ancestor(ancestor: &Ancestor) -> contract::Ancestor {
+    contract::Ancestor { pid: ancestor.id.tgid, comm: text(&ancestor.comm) }
+}
+
+/// Who maps a file, without the one process that is told of anyway.
+pub(super) fn mappers(
+    truncation: &Truncation,
+    but: Option<u32>,
+    clock: ClockOffset,
+) -> Vec<contract::Mapper> {
+    let others = truncation.at_risk.iter().filter(|mapper| Some(mapper.id.tgid) != but);
+    others
+        .map(|Mapper { id, comm }| contract::Mapper {
+            pid: id.tgid,
+            start_time: at(clock, id.start),
+            comm: text(comm),
+        })
+        .collect()
+}

@@ -1,0 +1,22 @@
+//! Recorded incidents, counted.
+use serde::{Deserialize, Serialize};
+
+use crate::contract::{Label, Time, Untrusted};
+
+/// `whybus stats`: how many incidents have something in common.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Count {
+    /// What they have in common.
+    pub by: Label,
+    /// What it is: the name of a cause, a file …, or the start of a span of time.
+    pub name: Untrusted,
+    /// How many.
+    pub incidents: u64,
+    /// Of the first of them.
+    pub first: Time,
+    /// Of the last.
+    pub last: Time,
+    /// How long the span of time is, ns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span_ns: Option<u64>,
+}

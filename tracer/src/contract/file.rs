@@ -1,0 +1,73 @@
+//! The file that was touched, and where its victim mapped it.
+use serde::{Deserialize, Serialize};
+
+use crate::contract::{Hex, Label, Untrusted};
+
+/// The file that was touched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct File {
+    /// As the victim's mount namespace has it. OpenTelemetry: `file.path`.
+    pub path: Option<Untrusted>,
+    /// Device of its file system (`s_dev`), `major:minor`.
+    pub dev: Label,
+    /// Number of its inode. OpenTelemetry: `file.inode`.
+    pub inode: u64,
+    /// `i_generation`: tells uses of one inode number apart.
+    pub generation: u32,
+    /// Type of its file system.
+    pub fstype: Option<Untrusted>,
+    /// `i_size` at the fault, bytes. OpenTelemetry: `file.size`.
+    pub size: u64,
+    /// Names it has (`i_nlink`).
+    pub nlink: u32,
+    /// The name it was opened by was gone.
+    pub deleted: bool,
+    /// Where its file system is mounted, as the victim sees it.
+    pub mount: Option<Mount>,
+    /// The victim's mapping that was touched.
+    pub mapping: Mapping,
+    /// What is missing about the path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_why: Option<Label>,
+    /// As whybus' own mount namespace has it, where that is another one; null: it is not mounted there.
+    #[serde(default, with = "present", skip_serializing_if = "Option::is_none")]
+    pub host_path: Option<Option<Untrusted>>,
+}
+
+/// Null is told apart from absence.
+mod present {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<T: Serialize, S: Serializer>(
+        value: &Option<Option<T>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        value.as_ref().and_then(Option::as_ref).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Option<T>>, D::Error> {
+        Option::deserialize(deserializer).map(Some)
+    }
+}
+
+/// A mount.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mount {
+    /// Where.
+    pub point: Untrusted,
+    /// What: a device, an export.
+    pub source: Option<Untrusted>,
+}
+
+/// A mapping of a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mapping {
+    /// First address (`vm_start`).
+    pub start: Hex,
+    /// Address behind the last (`vm_end`).
+    pub end: Hex,
+    /// What is mapped at `start`, bytes from the start of the file.
+    pub file_offset: u64,
+}

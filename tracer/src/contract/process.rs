@@ -1,0 +1,77 @@
+//! Processes, as they were at the act.
+use serde::{Deserialize, Serialize};
+
+use crate::contract::{Label, Time, Untrusted};
+
+/// A process, as it was at the act.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Process {
+    /// tgid in the host's PID namespace. OpenTelemetry: `process.pid`.
+    pub pid: u32,
+    /// tgid in its own PID namespace. OpenTelemetry: `process.vpid`.
+    pub ns_pid: Option<u32>,
+    /// tgid of its parent in the host's PID namespace. OpenTelemetry: `process.parent_pid`.
+    pub ppid: Option<u32>,
+    /// Start of the process (`group_leader->start_boottime`); with pid its identity. OpenTelemetry:
+    /// `process.creation.time`.
+    pub start_time: Option<Time>,
+    /// Name of the process (`comm` of its thread group leader, up to 15 bytes).
+    pub comm: Untrusted,
+    /// Its program (/proc/PID/exe). OpenTelemetry: `process.executable.path`.
+    pub exe: Option<Untrusted>,
+    /// Its arguments, as they stood in its memory. OpenTelemetry: `process.command_args`.
+    pub cmdline: Option<Vec<Untrusted>>,
+    /// Why there are no arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cmdline_why: Option<Label>,
+    /// Its effective user id. OpenTelemetry: `process.user.id`.
+    pub uid: u32,
+    /// Path of its v2 cgroup, from the root of the hierarchy. OpenTelemetry:
+    /// `process.linux.cgroup`.
+    pub cgroup: Option<Untrusted>,
+    /// The container it is in, by the cgroup.
+    pub container: Option<Container>,
+    /// The systemd unit it is in, by the cgroup.
+    pub unit: Option<Untrusted>,
+    /// Inode number of the v2 cgroup's directory.
+    pub cgroup_id: Option<u64>,
+    /// Parents, nearest first, at most 8.
+    #[serde(default)]
+    pub ancestors: Vec<Ancestor>,
+    /// Name of the thread (`comm`); of victims only. OpenTelemetry: `thread.name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread_comm: Option<Untrusted>,
+    /// The thread, in the host's PID namespace; of victims only. OpenTelemetry: `thread.id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tid: Option<u32>,
+}
+
+/// A container, as its runtime names it in the cgroup path.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Container {
+    /// 64 hex digits, as a rule. OpenTelemetry: `container.id`.
+    pub id: Label,
+    /// `docker`, `containerd`, `podman` or `cri-o`; null where the path does not tell. OpenTelemetry:
+    /// `container.runtime.name`.
+    pub runtime: Option<Label>,
+}
+
+/// A parent, or a parent's parent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ancestor {
+    /// tgid in the host's PID namespace.
+    pub pid: u32,
+    /// Its name.
+    pub comm: Untrusted,
+}
+
+/// A process that maps a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mapper {
+    /// tgid in the host's PID namespace.
+    pub pid: u32,
+    /// Its start by /proc/PID/stat, to 10 ms.
+    pub start_time: Time,
+    /// Its name.
+    pub comm: Untrusted,
+}

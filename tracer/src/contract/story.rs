@@ -1,0 +1,84 @@
+//! The story of one series of deaths.
+use serde::{Deserialize, Serialize};
+
+use crate::contract::{
+    Gap, Incident, Label, Time,
+    record::{whole, whole_gaps},
+};
+
+/// `whybus why`: one restart loop, and the last of its deaths that was asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Story {
+    /// Incidents in it.
+    pub incidents: u64,
+    /// Ends of processes they stand for.
+    pub deaths: u64,
+    /// Of the first that was looked at.
+    pub first: Time,
+    /// Of the last.
+    pub last: Time,
+    /// More happened than was looked at for restarts and causes.
+    pub partial: bool,
+    /// How long after its end the program was started again; null where that was never seen.
+    pub restarts: Option<RestartSpread>,
+    /// How often each cause, the most frequent first.
+    pub causes: Vec<CauseCount>,
+    /// The incident that is told in full.
+    #[serde(with = "whole")]
+    pub incident: Incident,
+    /// What happened in it, oldest first.
+    pub timeline: Vec<Step>,
+    /// What it was not.
+    pub ruled_out: Vec<RuledOut>,
+    /// When nobody was watching near it, or what was seen was lost.
+    #[serde(with = "whole_gaps")]
+    pub gaps: Vec<Gap>,
+    /// What to do against it, one sentence.
+    pub advice: Label,
+}
+
+/// Delays from end to restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestartSpread {
+    /// Restarts that were seen.
+    pub count: u64,
+    /// The shortest delay, ns.
+    pub min_ns: u64,
+    /// The one in the middle, ns.
+    pub median_ns: u64,
+    /// The longest, ns.
+    pub max_ns: u64,
+}
+
+/// How often a cause ended in a status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CauseCount {
+    /// Its name.
+    pub class: Label,
+    /// As a shell has it: the status, or 128 and the signal; null where no end was seen.
+    pub status: Option<u32>,
+    /// Incidents.
+    pub count: u64,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Of the act.
+    pub time: Time,
+    /// From the step before, ns.
+    pub after_ns: u64,
+    /// What kind of thing.
+    pub what: Label,
+    /// A sentence; names are escaped.
+    pub text: Label,
+}
+
+/// A theory that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuledOut {
+    /// The theory.
+    pub theory: Label,
+    /// The evidence against it.
+    pub because: Label,
+}

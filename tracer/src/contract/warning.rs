@@ -1,0 +1,44 @@
+//! The early warning.
+use serde::{Deserialize, Serialize};
+
+use crate::contract::{Label, Mapper, Process, Time, Untrusted};
+
+/// A mapped file was shrunk: told before anybody has crashed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Truncation {
+    /// Unique across hosts and boots (a UUID of version 7).
+    pub id: Label,
+    /// Of the act.
+    pub time: Time,
+    /// Host name. OpenTelemetry: `host.name`.
+    pub host: Label,
+    /// /proc/sys/kernel/random/boot_id.
+    pub boot_id: Label,
+    /// The file.
+    pub file: ShrunkFile,
+    /// The act.
+    pub how: Label,
+    /// Size before the act, bytes.
+    pub old_size: u64,
+    /// Size after it, bytes.
+    pub new_size: u64,
+    /// Who did it; null where it was done on another machine, or by a server in user space.
+    pub culprit: Option<Process>,
+    /// Processes that mapped what was cut off.
+    pub at_risk: Vec<Mapper>,
+    /// Why the list may be incomplete.
+    pub at_risk_why: Option<Label>,
+}
+
+/// The file of a warning.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShrunkFile {
+    /// As one of those who map it sees it, or whoever shrank it. OpenTelemetry: `file.path`.
+    pub path: Option<Untrusted>,
+    /// Device of its file system (`s_dev`), `major:minor`.
+    pub dev: Label,
+    /// Number of its inode. OpenTelemetry: `file.inode`.
+    pub inode: u64,
+    /// `i_generation`: tells uses of one inode number apart.
+    pub generation: u32,
+}

@@ -1,0 +1,87 @@
+//! What is told of the watch itself.
+use serde::{Deserialize, Serialize};
+
+use crate::contract::{Label, Time};
+
+/// Watching is complete, or what is watched has changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Watching {
+    /// Since when watching is complete.
+    pub time: Time,
+    /// Host name. OpenTelemetry: `host.name`.
+    pub host: Label,
+    /// /proc/sys/kernel/random/boot_id.
+    pub boot_id: Label,
+    /// Release of the kernel (`uname -r`). OpenTelemetry: `os.version`.
+    pub kernel: Label,
+    /// What is attached, each as form and function: `fexit filemap_fault`.
+    pub hooks: Vec<Label>,
+    /// What could not be attached.
+    pub blind: Vec<Blind>,
+}
+
+/// A hook that is not there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Blind {
+    /// Form and function.
+    pub hook: Label,
+    /// Why it is not there.
+    pub reason: Label,
+    /// What is not known without it.
+    pub causes: Label,
+}
+
+/// Events are missing from a CPU's numbering.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Loss {
+    /// The events lie before this time.
+    pub time: Time,
+    /// The events lie after this time.
+    pub from: Time,
+    /// The CPU.
+    pub cpu: u32,
+    /// The ring they did not fit into.
+    pub ring: Label,
+    /// How many.
+    pub lost: u64,
+}
+
+/// The kernel did not run a program of ours, because it was running already on that CPU
+/// (`recursion_misses` of bpf_prog_info); most such calls would not have been worth an event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Missed {
+    /// When that was learnt.
+    pub time: Time,
+    /// Form and function.
+    pub hook: Label,
+    /// Calls since it was told last.
+    pub calls: u64,
+}
+
+/// There will be no more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct End {
+    /// Of the end of the watch, or of the last record of a stream.
+    pub time: Time,
+    /// What ended it.
+    pub reason: Label,
+    /// From when watching was complete, ns.
+    pub watched_ns: u64,
+    /// Incidents, filters aside.
+    pub incidents: u64,
+    /// Incidents whose cause is not `unknown`.
+    pub explained: u64,
+    /// Events of the kernel that were read.
+    pub events: u64,
+    /// Events that are missing.
+    pub lost: u64,
+    /// Calls of hooks that nobody looked at: see `missed`.
+    pub missed: u64,
+    /// Shrinks of mapped files of which somebody was warned.
+    pub truncations: u64,
+    /// Shrinks of mapped files of which nobody was warned, because there were too many at once.
+    pub not_warned: u64,
+    /// Nothing but bus errors was asked for: what people read calls them so. Not written.
+    #[serde(skip)]
+    pub only_bus_errors: bool,
+}

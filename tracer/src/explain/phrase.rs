@@ -1,0 +1,139 @@
+//! What is said of an incident in a few words: text of the contract's values, names escaped. Pure.
+use crate::{
+    contract::{Ancestor, Exit, Incident, Mapper, Process, Restart},
+    model::{
+        cause::{CauseKind, Confidence, Outcome},
+        signal_name as signals,
+    },
+    text::{
+        escape::{command, escape},
+        format::duration,
+    },
+};
+
+/// `name[pid]`
+pub fn who(process: &Process) -> String {
+    format!("{}[{}]", escape(&process.comm.0), process.pid)
+}
+
+/// `name[pid]`
+pub fn who_else(ancestor: &Ancestor) -> String {
+    format!("{}[{}]", escape(&ancestor.comm.0), ancestor.pid)
+}
+
+/// What a process was started as.
+pub fn arguments(process: &Process) -> String {
+    let Some(args) = &process.cmdline else { return "(command line unknown)".to_owned() };
+    let args: Vec<Vec<u8>> = args.iter().map(|arg| arg.0.clone()).collect();
+    command(&args)
+}
+
+/// `cron[1] → update.sh[5670] → cp[5678]   uid 0`
+pub fn lineage(process: &Process) -> String {
+    let parents = process.ancestors.iter().rev();
+    let mut chain: Vec<String> = parents.map(who_else).collect();
+    chain.push(who(process));
+    let cgroup = process.cgroup.as_ref().filter(|path| path.0 != b"/");
+    let cgroup = cgroup.map_or_else(String::new, |path| format!("   cgroup {}", escape(&path.0)));
+    format!("{}   uid {}{cgroup}", chain.join(" → "), process.uid)
+}
+
+/// What happened to the victim, in a few words.
+pub fn headline(incident: &Incident) -> String {
+    let name = incident.signal_name();
+    let exit = incident.exit.as_ref();
+    let ended = |exit: &Exit| match exit.signal {
+        Some(signal) => format!("by {}", signals::name(signal as i32)),
+        None => format!("with status {}", exit.code.unwrap_or(0)),
+    };
+    match incident.outcome.known() {
+        Outcome::Efault => {
+            let fault = incident.fault.as_ref();
+            if fault.is_none_or(|fault| fault.mode != "remote") {
+                return "got EFAULT from a system call, no signal".to_owned();
+            }
+            let owner = fault.and_then(|fault| fault.owner_pid);
+            let owner = owner.map_or_else(String::new, |tgid| format!(" of process {tgid}"));
+            format!("failed to read the memory{owner} (EFAULT, no signal)")
+        }
+        Outcome::Killed => {
+            let core = exit.is_some_and(|exit| exit.core);
+            // Of a signal that nobody saw only the end tells.
+            let number = exit.and_then(|exit| exit.signal).filter(|_| incident.signal.is_none());
+            let name = match number {
+                Some(number) if incident.fault.is_none() => signals::name(number as i32),
+                _ => name.to_owned(),
+            };
+            format!("{name}, killed{}", if core { " (core dumped)" } else { "" })
+        }
+        Outcome::Exited if incident.cause.class.known() == CauseKind::Exited => {
+            exit.map_or_else(|| "ended".to_owned(), |exit| format!("exited {}", ended(exit)))
+        }
+        Outcome::Exited => {
+            let how = exit.map_or_else(String::new, |exit| format!(" {}", ended(exit)));
+            format!("{name}, its handler ended it{how}")
+        }
+        Outcome::Survived => match exit {
+            None => format!("{name}, handled, lives on"),
+            Some(exit) => format!("{name}, handled; ended later {}", ended(exit)),
+        },
+        Outcome::Pending => format!("{name}, outcome not seen"),
+    }
+}
+
+/// The cause and how sure we are of it.
+pub fn because(incident: &Incident) -> String {
+    let certainty = match incident.cause.confidence.known() {
+        Confidence::Proven => "",
+        Confidence::Likely => " (likely)",
+        Confidence::Unknown => " (not determined)",
+    };
+    format!("{}{certainty}", incident.cause.summary)
+}
+
+/// `as pid 1301, 1.2 s later, by supervisor[7]`
+pub fn restarted(restart: &Restart) -> String {
+    let by = restart.by.as_ref().map_or_else(String::new, |by| format!(", by {}", who_else(by)));
+    let how = if restart.forked { ", forked" } else { "" };
+    let other = match restart.same_arguments {
+        Some(false) => ", with other arguments",
+        _ => "",
+    };
+    format!("as pid {}, {} later{by}{how}{other}", restart.pid, duration(restart.after_ns))
+}
+
+/// The function and library it failed in.
+pub fn place(incident: &Incident) -> Option<String> {
+    let frame = incident.stack.as_ref()?.user.first()?;
+    let module = frame.module.as_ref().map(|module| escape(&module.0));
+    let at = frame.module_offset.map_or_else(String::new, |offset| format!("+{offset:#x}"));
+    let Some(symbol) = &frame.symbol else {
+        let module = module.map_or_else(|| "in no file".to_owned(), |m| format!("in {m}{at}"));
+        return Some(format!("instruction {:#x}, {module}", frame.ip.0));
+    };
+    let offset = frame.symbol_offset.filter(|offset| *offset != 0);
+    let offset = offset.map_or_else(String::new, |offset| format!("+{offset:#x}"));
+    let module = module.map_or_else(String::new, |module| format!(" in {module}"));
+    Some(format!("{}{offset}{module}", escape(&symbol.0)))
+}
+
+/// `geo-api[1240], nginx[980] and 7 more`
+pub fn mapped_by(mappers: &[Mapper]) -> String {
+    const SHOWN: usize = 12;
+    let shown: Vec<String> = mappers
+        .iter()
+        .take(SHOWN)
+        .map(|Mapper { pid, comm, .. }| format!("{}[{pid}]", escape(&comm.0)))
+        .collect();
+    match mappers.len().saturating_sub(SHOWN) {
+        0 if shown.is_empty() => "nobody was found".to_owned(),
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// As much of an id as tells incidents apart: its time, and the end of its hash.
+pub fn short_id(id: &str) -> String {
+    let digits: String = id.chars().filter(char::is_ascii_hexdigit).collect();
+    digits.get(20..).unwrap_or(&digits).to_owned()
+}
