@@ -2,7 +2,7 @@
 //!
 //! CPUs deliver in no common order, so events wait [`SETTLE`] to be put in order, and an incident
 //! stays open for [`HOLD`] before it is told. Everything held is bounded.
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
     correlate::{
@@ -10,6 +10,7 @@ use crate::{
         crash_loop::CrashLoops,
         exits::{CONSEQUENCE, blamed},
         incident::{File, Incident, Restart, Truncation},
+        loss::LossTracker,
         restart::RestartMatcher,
         rules::{Evidence, judge, unknown},
         update::{Counts, Loss, Update},
@@ -49,7 +50,6 @@ const PROCESSES: usize = 2_048;
 const VIEWS: usize = 64;
 const TRUNCATIONS: usize = 256;
 const THREADS: usize = 64;
-const LOSSES: usize = 256;
 /// Processes that were sent signals, and signals kept of each.
 const TARGETS: usize = 1_024;
 const SENT: usize = 4;
@@ -111,11 +111,7 @@ pub struct Engine {
     processes: BoundedMap<ProcessId, Process>,
     views: BoundedMap<ProcessId, View>,
     mounts: Vec<Mount>,
-    /// How often the program of each was not run, and when that was learnt last.
-    missed: HashMap<Observe, (u64, u64)>,
-    /// Last number and time seen of each (cpu, ring).
-    numbered: HashMap<(u32, u16), (u64, u64)>,
-    losses: VecDeque<Loss>,
+    loss: LossTracker,
     counts: Counts,
     updates: Vec<Update>,
 }
@@ -123,6 +119,7 @@ pub struct Engine {
 impl Engine {
     pub fn new(host: Host) -> Self {
         let restarts = RestartMatcher::new(host.coverage.sees(Observe::Exec));
+        let loss = LossTracker::new(host.since);
         Self {
             host,
             waiting: BTreeMap::new(),
@@ -137,9 +134,7 @@ impl Engine {
             processes: BoundedMap::new(PROCESSES),
             views: BoundedMap::new(VIEWS),
             mounts: Vec::new(),
-            missed: HashMap::new(),
-            numbered: HashMap::new(),
-            losses: VecDeque::new(),
+            loss,
             counts: Counts::default(),
             updates: Vec::new(),
         }
@@ -172,14 +167,20 @@ impl Engine {
     /// Takes one event in: those of one CPU and ring in the order of their numbers, as the ring
     /// buffer gives them, otherwise in any order.
     pub fn push(&mut self, stamp: Stamp, event: Event) {
-        let numbered = match event {
-            // A CPU has numbered so far: the next one would be …
+        let loss = match event {
             Event::Account { cpu, ring, seq } => {
-                Stamp { cpu, ring, seq: seq + 1, time: stamp.time }
+                self.loss.checkpoint(Stamp { cpu, ring, seq, time: stamp.time })
             }
-            _ => stamp,
+            // What user space learnt.
+            _ if stamp.seq == 0 => None,
+            _ => {
+                self.counts.events += 1;
+                self.loss.event(stamp)
+            }
         };
-        self.account(numbered, matches!(event, Event::Account { .. }));
+        if let Some(loss) = loss {
+            self.lost(loss);
+        }
         self.arrivals += 1;
         let key = (stamp.time, stamp.cpu, stamp.ring, stamp.seq, self.arrivals);
         self.waiting.insert(key, event);
@@ -283,44 +284,23 @@ impl Engine {
                 }
             }
             Event::Missed { observe, hook, count } => {
-                self.missed(stamp.time, observe, hook, count);
+                let time = stamp.time;
+                if let Some(calls) = self.loss.recursion_misses(observe, count, time) {
+                    self.counts.missed += calls;
+                    self.updates.push(Update::Missed { time, observe, hook, calls });
+                }
             }
             Event::Burst(storm) => self.storm(stamp.time, storm),
             Event::Account { .. } => {}
         }
     }
 
-    /// Notices what is missing from a CPU's numbering before `stamp`, which itself is there
-    /// unless it is only the `next` to come. Notes of user space carry number 0.
-    fn account(&mut self, stamp: Stamp, next: bool) {
-        if stamp.seq == 0 {
-            return;
+    fn lost(&mut self, loss: Loss) {
+        self.counts.lost += loss.count;
+        for open in &mut self.open {
+            open.changed = true;
         }
-        self.counts.events += u64::from(!next);
-        let last = self.numbered.entry((stamp.cpu, stamp.ring)).or_insert((0, self.host.since));
-        let missing = stamp.seq.saturating_sub(last.0 + 1);
-        let from = last.1;
-        let seen = stamp.seq - u64::from(next);
-        if next {
-            // What it tells was so when it was looked at, some time before: the last event known to be
-            // there is still where the search for the next loss begins.
-            last.0 = last.0.max(seen);
-        } else if seen > last.0 {
-            *last = (seen, stamp.time);
-        }
-        if missing != 0 {
-            let Stamp { cpu, ring, time, .. } = stamp;
-            let loss = Loss { cpu, ring, count: missing, from, to: time };
-            self.counts.lost += missing;
-            if self.losses.len() == LOSSES {
-                self.losses.pop_front();
-            }
-            self.losses.push_back(loss);
-            for open in &mut self.open {
-                open.changed = true;
-            }
-            self.updates.push(Update::Loss(loss));
-        }
+        self.updates.push(Update::Loss(loss));
     }
 
     fn fault(&mut self, time: u64, fault: Fault) {
@@ -364,16 +344,6 @@ impl Engine {
         incident.id = id(&self.host, time, task, fault.inode.id.ino);
         incident.fault = Some(fault);
         self.add(incident);
-    }
-
-    fn missed(&mut self, time: u64, observe: Observe, hook: String, count: u64) {
-        let (before, _) = self.missed.get(&observe).copied().unwrap_or_default();
-        let calls = count.saturating_sub(before);
-        if calls != 0 {
-            self.missed.insert(observe, (count, time));
-            self.counts.missed += calls;
-            self.updates.push(Update::Missed { time, observe, hook, calls });
-        }
     }
 
     fn storm(&mut self, time: u64, storm: Burst) {
@@ -742,13 +712,7 @@ impl Engine {
 
     /// Names the cause and tells the incident for the first time.
     fn judge(&mut self, open: &mut Open) {
-        let Self { host, shrinks, losses, counts, processes, mounts, stale, missed, .. } = self;
-        let decides = |observe: &Observe| {
-            matches!(observe, Observe::Shrink | Observe::ShrinkResult | Observe::ForcedSignal)
-        };
-        let unseen =
-            missed.iter().filter(|(observe, _)| decides(observe)).map(|(_, (_, time))| *time);
-        let lost = losses.iter().map(|loss| loss.to).chain(unseen).max().unwrap_or(0);
+        let Self { host, shrinks, loss, counts, processes, mounts, stale, .. } = self;
         let incident = &mut open.incident;
         let fault = incident.fault.as_ref();
         incident.file = fault.filter(|fault| fault.inode.ptr != 0).map(|fault| {
@@ -783,7 +747,7 @@ impl Engine {
             mapped: open.mapped.as_ref(),
             stale: stale.is_some(),
             host,
-            lost,
+            lost: loss.until(),
         };
         incident.cause = judge(&evidence);
         incident.mapped = open.mapped.as_ref().map(|mapped| mapped.path.clone());
@@ -837,8 +801,7 @@ impl Engine {
             None => incident.first,
         };
         let to = incident.last.saturating_add(HOLD);
-        let concerns = |loss: &&Loss| loss.from <= to && loss.to >= from;
-        incident.lost = self.losses.iter().filter(concerns).map(|loss| loss.count).sum();
+        incident.lost = self.loss.lost_between(from, to);
     }
 }
 

@@ -4,6 +4,7 @@ mod crash_loop;
 pub mod engine;
 pub mod exits;
 pub mod incident;
+mod loss;
 #[cfg(test)]
 mod replayed;
 mod restart;

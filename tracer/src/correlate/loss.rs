@@ -1,0 +1,163 @@
+//! What was not seen: numbers missing from a CPU's numbering, and calls of hooks whose program was
+//! running already.
+use std::collections::{HashMap, VecDeque};
+
+use crate::{
+    correlate::update::Loss,
+    model::{input::Stamp, observe::Observe},
+};
+
+/// Losses whose times are remembered.
+const LOSSES: usize = 256;
+/// Rings whose numbering is followed: those of 8,192 CPUs, which is what kernels are built for at most.
+const RINGS: usize = 16_384;
+
+/// Follows the numbering of each CPU's events and says what is missing from it.
+pub struct LossTracker {
+    /// Ns since boot; what is missing before the first event of a ring was lost after this.
+    since: u64,
+    /// Last number and time seen of each (cpu, ring).
+    last: HashMap<(u32, u16), (u64, u64)>,
+    losses: VecDeque<Loss>,
+    /// How often the program of each was not run, and when that was learnt last.
+    missed: HashMap<Observe, (u64, u64)>,
+}
+
+impl LossTracker {
+    /// A tracker of what is lost after `since`, when watching was complete.
+    pub fn new(since: u64) -> Self {
+        let (losses, missed) = (VecDeque::new(), HashMap::new());
+        Self { since, last: HashMap::new(), losses, missed }
+    }
+
+    /// Takes note of an event of a probe; gives what is missing before it.
+    pub fn event(&mut self, stamp: Stamp) -> Option<Loss> {
+        self.follow(stamp, |last| {
+            if stamp.seq > last.0 {
+                *last = (stamp.seq, stamp.time);
+            }
+        })
+    }
+
+    /// Takes note that a ring's CPU had numbered `stamp.seq` events when it was looked at; gives what
+    /// is missing of them.
+    pub fn checkpoint(&mut self, stamp: Stamp) -> Option<Loss> {
+        // It was so some time before it was told: the last event known to be there is still where the
+        // search for the next loss begins.
+        let next = Stamp { seq: stamp.seq.saturating_add(1), ..stamp };
+        self.follow(next, |last| last.0 = last.0.max(stamp.seq))
+    }
+
+    /// What is missing between the last event of a ring and `next`.
+    fn follow(&mut self, next: Stamp, seen: impl FnOnce(&mut (u64, u64))) -> Option<Loss> {
+        let ring = (next.cpu, next.ring);
+        if self.last.len() == RINGS && !self.last.contains_key(&ring) {
+            return None;
+        }
+        let last = self.last.entry(ring).or_insert((0, self.since));
+        let count = next.seq.saturating_sub(last.0.saturating_add(1));
+        let from = last.1;
+        seen(last);
+        if count == 0 {
+            return None;
+        }
+        let Stamp { cpu, ring, time, .. } = next;
+        let loss = Loss { cpu, ring, count, from, to: time };
+        if self.losses.len() == LOSSES {
+            self.losses.pop_front();
+        }
+        self.losses.push_back(loss);
+        Some(loss)
+    }
+
+    /// Takes note that the program which observes something was not run `count` times so far, as was
+    /// learnt at `time`; gives how many times of these are new.
+    pub fn recursion_misses(&mut self, observe: Observe, count: u64, time: u64) -> Option<u64> {
+        let (before, _) = self.missed.get(&observe).copied().unwrap_or_default();
+        let calls = count.checked_sub(before).filter(|calls| *calls != 0)?;
+        self.missed.insert(observe, (count, time));
+        Some(calls)
+    }
+
+    /// Until when something was lost on which an answer may rest, ns since boot; 0 if nothing was.
+    pub fn until(&self) -> u64 {
+        let decides = |observe: &Observe| {
+            matches!(observe, Observe::Shrink | Observe::ShrinkResult | Observe::ForcedSignal)
+        };
+        let missed = self.missed.iter().filter(|(observe, _)| decides(observe));
+        let missed = missed.map(|(_, (_, time))| *time);
+        self.losses.iter().map(|loss| loss.to).chain(missed).max().unwrap_or(0)
+    }
+
+    /// How many events were lost that may lie between two times, ns since boot.
+    pub fn lost_between(&self, from: u64, to: u64) -> u64 {
+        let between = |loss: &&Loss| loss.from <= to && loss.to >= from;
+        self.losses.iter().filter(between).map(|loss| loss.count).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(cpu: u32, seq: u64, time: u64) -> Stamp {
+        Stamp { cpu, ring: 0, seq, time }
+    }
+
+    #[test]
+    fn a_hole_lies_between_its_neighbours() {
+        let mut tracker = LossTracker::new(5);
+        assert_eq!(tracker.event(stamp(0, 1, 10)), None);
+        assert_eq!(tracker.event(stamp(1, 1, 11)), None);
+        let loss = Loss { cpu: 0, ring: 0, count: 2, from: 10, to: 20 };
+        assert_eq!(tracker.event(stamp(0, 4, 20)), Some(loss));
+        assert_eq!(tracker.event(stamp(0, 5, 30)), None);
+        assert_eq!(tracker.until(), 20);
+        let lost = [(0, 9), (0, 10), (12, 15), (20, 40), (21, 40)];
+        assert_eq!(lost.map(|(from, to)| tracker.lost_between(from, to)), [0, 2, 2, 2, 0]);
+    }
+
+    #[test]
+    fn what_is_missing_before_the_first_event_was_lost_since_the_watch_began() {
+        let mut tracker = LossTracker::new(5);
+        let loss = tracker.event(stamp(0, 3, 20)).expect("a loss");
+        assert_eq!((loss.count, loss.from, loss.to), (2, 5, 20));
+    }
+
+    #[test]
+    fn a_checkpoint_tells_what_no_later_event_does() {
+        let mut tracker = LossTracker::new(5);
+        assert_eq!(tracker.event(stamp(0, 1, 10)), None);
+        assert_eq!(tracker.checkpoint(stamp(0, 1, 15)), None);
+        let loss = tracker.checkpoint(stamp(0, 3, 20)).expect("a loss");
+        assert_eq!((loss.count, loss.from, loss.to), (2, 10, 20));
+        // Told once; and the next hole still begins at the last event.
+        assert_eq!(tracker.checkpoint(stamp(0, 3, 25)), None);
+        let loss = tracker.event(stamp(0, 5, 30)).expect("a loss");
+        assert_eq!((loss.count, loss.from, loss.to), (1, 10, 30));
+    }
+
+    #[test]
+    fn only_the_newest_misses_count() {
+        let mut tracker = LossTracker::new(5);
+        assert_eq!(tracker.recursion_misses(Observe::Exec, 0, 10), None);
+        assert_eq!(tracker.recursion_misses(Observe::Exec, 3, 11), Some(3));
+        assert_eq!(tracker.recursion_misses(Observe::Exec, 3, 12), None);
+        assert_eq!(tracker.recursion_misses(Observe::Exec, 5, 13), Some(2));
+        assert_eq!(tracker.until(), 0, "nothing rests on it");
+        assert_eq!(tracker.recursion_misses(Observe::Shrink, 1, 14), Some(1));
+        assert_eq!(tracker.until(), 14);
+    }
+
+    #[test]
+    fn numbers_from_a_damaged_stream_end_somewhere() {
+        let mut tracker = LossTracker::new(0);
+        assert_eq!(tracker.checkpoint(stamp(0, u64::MAX, 1)).map(|l| l.count), Some(u64::MAX - 1));
+        assert_eq!(tracker.event(stamp(0, u64::MAX, 2)), None);
+        for cpu in 0..20_000 {
+            tracker.event(stamp(cpu, 2, 3));
+        }
+        assert_eq!(tracker.last.len(), RINGS);
+        assert_eq!(tracker.losses.len(), LOSSES);
+    }
+}
