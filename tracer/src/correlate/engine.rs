@@ -1,8 +1,8 @@
 //! The engine: events in, incidents out. Pure: time is an argument, nothing is read or printed.
 //!
-//! CPUs deliver in no common order, so events wait [`SETTLE`] to be put in order, and an incident
-//! stays open for [`HOLD`] before it is told. Everything held is bounded.
-use std::collections::{BTreeMap, VecDeque};
+//! CPUs deliver in no common order, so events wait [`REORDER_WINDOW`] to be put in order, and an
+//! incident stays open for [`REPORT_DELAY`] before it is told. Everything held is bounded.
+use std::collections::VecDeque;
 
 use crate::{
     correlate::{
@@ -11,6 +11,7 @@ use crate::{
         exits::{CONSEQUENCE, blamed},
         incident::{File, Incident, Restart, Truncation},
         loss::LossTracker,
+        reorder::{REORDER_WINDOW, Reorder},
         restart::RestartMatcher,
         rules::{Evidence, judge, unknown},
         update::{Counts, Loss, Update},
@@ -33,16 +34,13 @@ use crate::{
 use tracer_common::event::STORM_FIRST;
 
 const MS: u64 = 1_000_000;
-/// How long an event waits for older ones of other CPUs.
-const SETTLE: u64 = 30 * MS;
 /// How long an incident waits for what belongs to it before it is told.
-pub const HOLD: u64 = 250 * MS;
+pub const REPORT_DELAY: u64 = 250 * MS;
 /// How long an incident takes in further faults of the same kind after the last.
-const OPEN: u64 = 5_000 * MS;
+const MERGE_WINDOW: u64 = 5_000 * MS;
 /// How long a process may take to die: it dumps core first.
-const DYING: u64 = 600_000 * MS;
+const EXIT_TIMEOUT: u64 = 600_000 * MS;
 
-const WAITING: usize = 65_536;
 const INCIDENTS: usize = 4_096;
 const INODES: usize = 1_024;
 const SHRINKS: usize = 8;
@@ -96,9 +94,7 @@ impl Open {
 /// See the module.
 pub struct Engine {
     host: Host,
-    /// Ordered by time; the rest of the key keeps one CPU's order.
-    waiting: BTreeMap<(u64, u32, u16, u64, u64), Event>,
-    arrivals: u64,
+    order: Reorder<Event>,
     open: VecDeque<Open>,
     shrinks: BoundedMap<u64, VecDeque<Shrink>>,
     truncations: VecDeque<Truncation>,
@@ -122,8 +118,7 @@ impl Engine {
         let loss = LossTracker::new(host.since);
         Self {
             host,
-            waiting: BTreeMap::new(),
-            arrivals: 0,
+            order: Reorder::default(),
             open: VecDeque::new(),
             shrinks: BoundedMap::new(INODES),
             truncations: VecDeque::new(),
@@ -156,7 +151,7 @@ impl Engine {
     /// Whether nothing becomes due without another event.
     pub fn idle(&self) -> bool {
         let waits = |open: &Open| open.told && !open.changed && open.dying();
-        self.waiting.is_empty() && self.open.iter().all(waits) && self.restarts.settled()
+        self.order.is_empty() && self.open.iter().all(waits) && self.restarts.settled()
     }
 
     /// Faults that loop, whose counts are to be read.
@@ -181,28 +176,17 @@ impl Engine {
         if let Some(loss) = loss {
             self.lost(loss);
         }
-        self.arrivals += 1;
-        let key = (stamp.time, stamp.cpu, stamp.ring, stamp.seq, self.arrivals);
-        self.waiting.insert(key, event);
-        if self.waiting.len() > WAITING
-            && let Some(((time, cpu, ring, seq, _), event)) = self.waiting.pop_first()
-        {
-            self.take(Stamp { cpu, ring, seq, time }, event);
+        if let Some((stamp, event)) = self.order.push(stamp, event) {
+            self.take(stamp, event);
         }
     }
 
     /// Moves time forward to `now` and returns what has become due. In how many steps does not matter:
     /// what is due before an event is told without it.
     pub fn advance(&mut self, now: u64) -> Vec<Update> {
-        while let Some((key, event)) = self.waiting.pop_first() {
-            let (time, cpu, ring, seq, _) = key;
-            let settled = time.saturating_add(SETTLE);
-            if settled > now {
-                self.waiting.insert(key, event);
-                break;
-            }
-            self.tell(settled);
-            self.take(Stamp { cpu, ring, seq, time }, event);
+        while let Some((stamp, event)) = self.order.due(now) {
+            self.tell(stamp.time.saturating_add(REORDER_WINDOW));
+            self.take(stamp, event);
         }
         self.tell(now);
         std::mem::take(&mut self.updates)
@@ -320,7 +304,7 @@ impl Engine {
                 && first.inode.id == fault.inode.id
                 && (fault.inode.ptr != 0 || first.handler == fault.handler)
                 && (first.mode == Mode::User) == (fault.mode == Mode::User)
-                && time.saturating_sub(incident.last) <= OPEN
+                && time.saturating_sub(incident.last) <= MERGE_WINDOW
                 // A shrink in between is another cause.
                 && newer.is_none_or(|begin| begin <= incident.first || begin > time)
         });
@@ -674,18 +658,18 @@ impl Engine {
             // A death is told as it ends, which may be some time after its signal.
             let ended = open.incident.fault.is_none() && open.incident.death.is_some();
             let from = if ended { open.incident.last } else { open.incident.first };
-            let due = from.saturating_add(HOLD + SETTLE) <= now;
+            let due = from.saturating_add(REPORT_DELAY + REORDER_WINDOW) <= now;
             if !open.told && due {
                 self.judge(open);
             }
             // A little longer, for counts that are read only now.
             let exit = open.incident.exit.map_or(open.incident.last, |exit| exit.time);
-            let done = open.done && exit.saturating_add(HOLD) <= now;
+            let done = open.done && exit.saturating_add(REPORT_DELAY) <= now;
             if open.told && open.changed && done {
                 self.update(open);
             }
-            let wait = if open.dying() { DYING } else { OPEN };
-            let over = open.incident.last.saturating_add(wait + SETTLE) <= now;
+            let wait = if open.dying() { EXIT_TIMEOUT } else { MERGE_WINDOW };
+            let over = open.incident.last.saturating_add(wait + REORDER_WINDOW) <= now;
             if over && open.told && open.changed {
                 self.update(open);
             }
@@ -800,7 +784,7 @@ impl Engine {
             None if rests_on_absence => incident.victim.task.id.start,
             None => incident.first,
         };
-        let to = incident.last.saturating_add(HOLD);
+        let to = incident.last.saturating_add(REPORT_DELAY);
         incident.lost = self.loss.lost_between(from, to);
     }
 }

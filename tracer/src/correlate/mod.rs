@@ -5,6 +5,7 @@ pub mod engine;
 pub mod exits;
 pub mod incident;
 mod loss;
+mod reorder;
 #[cfg(test)]
 mod replayed;
 mod restart;

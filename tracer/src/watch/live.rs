@@ -17,7 +17,7 @@ use tracer_common::{event, globals::RingState};
 use crate::{
     cli::Filter,
     correlate::{
-        engine::{Engine, HOLD},
+        engine::{Engine, REPORT_DELAY},
         incident::Incident,
         update::Update,
     },
@@ -367,7 +367,7 @@ impl<'a> Watch<'a> {
     fn stop(mut self, ended: Result<Ended>) -> Result<ExitCode> {
         let ended = ended?;
         // What belongs to the last fault may still be on its way.
-        let patience = std::time::Instant::now() + Duration::from_nanos(HOLD);
+        let patience = std::time::Instant::now() + Duration::from_nanos(REPORT_DELAY);
         while !self.sink.engine.idle() && std::time::Instant::now() < patience {
             std::thread::sleep(Duration::from_millis(10));
             while self.drain()? {}
