@@ -17,6 +17,8 @@ pub mod scan;
 pub mod select;
 pub mod sink;
 pub mod store;
+#[cfg(test)]
+pub mod testing;
 pub mod text;
 pub mod watch;
 pub mod wire;

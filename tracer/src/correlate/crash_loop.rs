@@ -84,8 +84,8 @@ fn hash(bytes: &[u8]) -> u64 {
 mod tests {
     use super::*;
     use crate::{
-        correlate::rules::samples::{STARTED, death},
         model::task::Ancestor,
+        testing::{STARTED, death},
     };
 
     const MS: u64 = 1_000_000;

@@ -50,7 +50,7 @@ fn signal(death: &ProcessExit, raised: SelfSignal) -> Signal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::correlate::rules::samples::{death, raised, signal as sent};
+    use crate::testing::{death, raised, signal as sent};
 
     fn number(death: &ProcessExit, sent: &[(u64, Signal)]) -> Option<i32> {
         blamed(death, sent).map(|(_, signal)| signal.number)

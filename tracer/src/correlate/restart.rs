@@ -195,7 +195,7 @@ fn restart(ended: &Ended, time: u64, start: &ProcessStart) -> Restart {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{correlate::rules::samples::death, model::file::Dev};
+    use crate::{model::file::Dev, testing::death};
 
     const S: u64 = 1_000_000_000;
     const EXE: InodeId = InodeId { dev: Dev { major: 8, minor: 1 }, ino: 9, generation: 1 };

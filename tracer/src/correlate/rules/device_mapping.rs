@@ -42,7 +42,7 @@ fn is_driver(fault: &Fault) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::correlate::rules::{samples::*, *};
+    use crate::{correlate::rules::*, testing::*};
 
     #[test]
     fn a_device_has_no_end() {

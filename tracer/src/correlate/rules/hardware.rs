@@ -47,7 +47,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use crate::correlate::rules::{samples::*, *};
+    use crate::{correlate::rules::*, testing::*};
 
     #[test]
     fn the_code_names_the_class() {

@@ -41,7 +41,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 #[cfg(test)]
 mod tests {
     use super::UNDER_WAY;
-    use crate::correlate::rules::{samples::*, *};
+    use crate::{correlate::rules::*, testing::*};
 
     #[test]
     fn an_inode_older_than_the_process_proves_it() {

@@ -36,7 +36,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use crate::correlate::rules::{samples::*, *};
+    use crate::{correlate::rules::*, testing::*};
 
     #[test]
     fn a_full_file_system_proves_it() {

@@ -57,8 +57,9 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 #[cfg(test)]
 mod tests {
     use crate::{
-        correlate::rules::{samples::*, *},
+        correlate::rules::*,
         model::observe::{AttachedHook, Coverage, Observe},
+        testing::*,
     };
 
     fn hooked(hook: &str, observe: Observe) -> Host {

@@ -33,8 +33,8 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use crate::correlate::rules::{samples::*, *};
     use crate::model::fault::Shm;
+    use crate::{correlate::rules::*, testing::*};
 
     #[test]
     fn a_full_tmpfs_proves_it() {

@@ -18,7 +18,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use crate::correlate::rules::{samples::*, *};
+    use crate::{correlate::rules::*, testing::*};
 
     #[test]
     fn the_handler_proves_it() {

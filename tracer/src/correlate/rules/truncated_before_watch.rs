@@ -31,7 +31,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use crate::correlate::rules::{samples::*, *};
+    use crate::{correlate::rules::*, testing::*};
 
     #[test]
     fn a_change_between_start_and_watch_is_the_likely_one() {

@@ -83,7 +83,7 @@ pub fn because(reason: impl Into<String>) -> Verdict {
 
 #[cfg(test)]
 mod tests {
-    use crate::correlate::rules::{samples::*, *};
+    use crate::{correlate::rules::*, testing::*};
 
     #[test]
     fn every_unknown_names_its_reason() {

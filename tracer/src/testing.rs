@@ -1,0 +1,169 @@
+//! Values for unit tests: process 1, started at STARTED, watched since SINCE, on ext4.
+use std::sync::LazyLock;
+
+use crate::{
+    correlate::rules::Evidence,
+    model::{
+        fact::Space,
+        fault::{Access, Fault, Handler, Mode},
+        file::{Dev, Inode, InodeId, Path},
+        host::Host,
+        observe::Coverage,
+        process::{Exit, ExitScope, ProcessExit, SelfSignal},
+        shrink::{Shrink, ShrinkKind},
+        signal::Signal,
+        task::{Actor, ProcessId, Task},
+        time::ClockOffset,
+    },
+};
+
+pub const VICTIM: u32 = 1;
+pub const STARTED: u64 = 1_000_000_000;
+pub const SINCE: u64 = 5_000_000_000;
+pub const WALL: i64 = 1_000_000;
+
+static HOST: LazyLock<Host> = LazyLock::new(host);
+
+/// Watches nothing but bus errors, with no hook attached.
+pub fn host() -> Host {
+    Host {
+        name: "host".into(),
+        boot_id: "boot".into(),
+        release: "6.1".into(),
+        since: SINCE,
+        clock: ClockOffset(WALL),
+        page_size: 4096,
+        pid: 99,
+        mnt_ns: None,
+        deaths: ExitScope::default(),
+        coverage: Coverage::default(),
+    }
+}
+
+/// A process of one thread, that the kernel told all of.
+pub fn actor(tgid: u32) -> Actor {
+    let task = Task {
+        id: ProcessId { tgid, start: STARTED },
+        tid: tgid,
+        uid: 0,
+        ns_tgid: None,
+        cgroup: None,
+        kthread: false,
+        ending: false,
+        comm: b"x".to_vec(),
+        thread_comm: b"x".to_vec(),
+    };
+    Actor { task, ancestors: Vec::new(), cmdline: None, cmdline_cut: false, partial: false }
+}
+
+/// On ext4, unchanged since before the process started.
+fn inode(size: u64) -> Inode {
+    let id = InodeId { dev: Dev { major: 8, minor: 1 }, ino: 12, generation: 1 };
+    Inode {
+        id,
+        ptr: 7,
+        magic: 0xef53,
+        size,
+        ctime: WALL,
+        nlink: 1,
+        mode: 0o100_644,
+        uid: 0,
+        gid: 0,
+    }
+}
+
+pub fn fault(pgoff: u64, size: u64) -> Fault {
+    Fault {
+        actor: actor(VICTIM),
+        inode: inode(size),
+        path: Path::default(),
+        address: 0,
+        address_exact: true,
+        pgoff,
+        vm_start: 0,
+        vm_end: 0x10_0000,
+        vm_pgoff: 0,
+        vm_flags: 0,
+        ip: None,
+        access: Access::Read,
+        mode: Mode::User,
+        handler: Handler::FilemapFault,
+        owner_tgid: Some(VICTIM),
+        nth: 1,
+        read_errno: None,
+        poisoned: false,
+        shm: None,
+        mnt_ns: None,
+        below_mount: None,
+        source: None,
+    }
+}
+
+pub fn space(free: u64) -> Space {
+    Space { dev: Dev { major: 8, minor: 1 }, total: 1 << 24, free, free_inodes: 100, errno: None }
+}
+
+pub fn shrink(tgid: u32, begin: u64, old: u64, new_size: u64) -> Shrink {
+    Shrink {
+        actor: actor(tgid),
+        inode: inode(old),
+        path: Path::default(),
+        new_size,
+        begin,
+        end: None,
+        ret: None,
+        how: ShrinkKind::Ftruncate,
+        mapped: true,
+        replayed: false,
+        outer: None,
+    }
+}
+
+pub fn signal(code: i32) -> Signal {
+    let (target, sender) = (actor(VICTIM).task, actor(2));
+    Signal { target, sender, number: 7, code, address: 0, result: 0, forced: false }
+}
+
+/// The end of the victim, `code` as wait(2) gives it.
+pub fn death(time: u64, code: u32) -> ProcessExit {
+    let actor = actor(VICTIM);
+    let exit = Exit { id: actor.task.id, time, code };
+    let (exe, fault, own, module) = (None, None, None, None);
+    ProcessExit { exit, actor, exe, fault, own, module, oom: false }
+}
+
+pub fn raised(time: u64, signal: i32, code: i32) -> SelfSignal {
+    SelfSignal { time, address: 0, ip: None, signal, code, tid: VICTIM }
+}
+
+pub fn of_death<'a>(death: &'a ProcessExit, signal: Option<&'a Signal>) -> Evidence<'a> {
+    Evidence { death: Some(death), signal, ..nothing() }
+}
+
+pub fn evidence<'a>(fault: &'a Fault, shrinks: &'a [Shrink]) -> Evidence<'a> {
+    Evidence { fault: Some(fault), shrinks, ..nothing() }
+}
+
+pub fn without_fault(signal: &Signal) -> Evidence<'_> {
+    Evidence { signal: Some(signal), ..nothing() }
+}
+
+fn nothing<'a>() -> Evidence<'a> {
+    Evidence {
+        victim: ProcessId { tgid: VICTIM, start: STARTED },
+        fault: None,
+        signal: None,
+        death: None,
+        memory: None,
+        shrinks: &[],
+        time: 10_000_000_000,
+        space: None,
+        quota: None,
+        huge_pages: None,
+        huge_limit: None,
+        mapped: None,
+        stale: false,
+        host: &HOST,
+        lost: 0,
+    }
+}
