@@ -9,6 +9,7 @@ use crate::{
         bounded::BoundedMap,
         crash_loop::CrashLoops,
         exits::{CONSEQUENCE, blamed},
+        id::stable_id,
         incident::{File, Incident, Restart, Truncation},
         loss::LossTracker,
         reorder::{REORDER_WINDOW, Reorder},
@@ -28,7 +29,7 @@ use crate::{
         shrink::{Shrink, ShrinkEnd, Stale},
         signal::{Deliver, Disposition, Signal},
         signal_name::SIGBUS,
-        task::{Actor, ProcessId, Task},
+        task::{Actor, ProcessId},
     },
 };
 use tracer_common::event::STORM_FIRST;
@@ -325,7 +326,7 @@ impl Engine {
         let outcome = if fault.mode == Mode::User { Outcome::Pending } else { Outcome::Efault };
         let mut incident = self.incident(time, fault.actor.clone());
         incident.outcome = outcome;
-        incident.id = id(&self.host, time, task, fault.inode.id.ino);
+        incident.id = stable_id(&self.host, time, task, fault.inode.id.ino);
         incident.fault = Some(fault);
         self.add(incident);
     }
@@ -374,7 +375,7 @@ impl Engine {
         let shrink = shrink.clone();
         let (walked, _) = name(&shrink.path, &on(shrink.inode.id.dev, &self.mounts));
         let truncation = Truncation {
-            id: id(&self.host, begin, &shrink.actor.task, shrink.inode.id.ino),
+            id: stable_id(&self.host, begin, &shrink.actor.task, shrink.inode.id.ino),
             path: walked.or(path),
             process: self.processes.get(&shrink.actor.task.id).cloned(),
             at_risk: processes,
@@ -461,7 +462,7 @@ impl Engine {
             partial: true,
         };
         let mut incident = self.incident(time, actor);
-        incident.id = id(&self.host, time, &signal.target, signal.address);
+        incident.id = stable_id(&self.host, time, &signal.target, signal.address);
         if signal.result == 1 {
             incident.outcome = Outcome::Survived;
         }
@@ -803,32 +804,5 @@ fn ended_itself(code: u32) -> bool {
 
 /// The id of an end, which may be told later.
 fn id_of(host: &Host, time: u64, death: &ProcessExit) -> String {
-    id(host, time, &death.actor.task, u64::from(death.exit.code))
-}
-
-/// A UUID of version 7 (RFC 9562) that a replay of the same events gives again: the time, then
-/// a hash (FNV-1a) of boot and victim instead of random bits.
-fn id(host: &Host, time: u64, task: &Task, salt: u64) -> String {
-    let mut hash = [0xcbf2_9ce4_8422_2325_u64, 0x8422_2325_cbf2_9ce4];
-    let mut feed = |bytes: &[u8]| {
-        for byte in bytes {
-            for (i, lane) in hash.iter_mut().enumerate() {
-                *lane = (*lane ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3 + 2 * i as u64);
-            }
-        }
-    };
-    feed(host.boot_id.as_bytes());
-    for number in [time, u64::from(task.tid), task.id.start, salt] {
-        feed(&number.to_le_bytes());
-    }
-    let wall = host.clock.realtime(time);
-    let ms = u64::try_from(wall).unwrap_or(0) / MS;
-    format!(
-        "{:08x}-{:04x}-7{:03x}-{:04x}-{:012x}",
-        ms >> 16 & 0xffff_ffff,
-        ms & 0xffff,
-        hash[0] & 0xfff,
-        hash[0] >> 48 & 0x3fff | 0x8000,
-        hash[1] & 0xffff_ffff_ffff,
-    )
+    stable_id(host, time, &death.actor.task, u64::from(death.exit.code))
 }

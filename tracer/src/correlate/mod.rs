@@ -3,6 +3,7 @@ mod bounded;
 mod crash_loop;
 pub mod engine;
 pub mod exits;
+mod id;
 pub mod incident;
 mod loss;
 mod reorder;
