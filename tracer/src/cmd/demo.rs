@@ -1,10 +1,19 @@
 //! `whybus demo`: one harmless bus error, in a file of our own, and the answer to it.
-use std::{env, fs, path::Path, process::ExitCode, ptr, slice};
+use std::{env, ffi::OsString, fs, path::Path, process::ExitCode, ptr, slice};
 
 use anyhow::{Context as _, Result, ensure};
-use clap::Parser as _;
+use rustix::{
+    mm::{MapFlags, ProtFlags, mmap},
+    process::{Resource, Rlimit, setrlimit},
+};
 
-use crate::cli::{Cli, Verb};
+use crate::{
+    model::process::ExitScope,
+    render::Format,
+    select::selection::Selection,
+    sink::stdout::StdoutSink,
+    watch::live::{WatchOptions, watch},
+};
 
 /// A reader of a mapped file, and a script that copies over it.
 const SCRIPT: &str = r#"
@@ -18,18 +27,25 @@ wait $victim
 "#;
 
 /// # Errors
-/// As [`super::trace::run`], or where the temporary directory cannot be used.
+/// As [`watch`], or where the temporary directory cannot be used.
 pub fn run() -> Result<ExitCode> {
     let dir = env::temp_dir().join(format!("whybus-demo-{}", std::process::id()));
     fs::create_dir(&dir).with_context(|| format!("creating {}", dir.display()))?;
     let own = env::current_exe().context("finding our own program")?;
-    let command = ["whybus", "trace", "--", "sh", "-c", SCRIPT].map(Into::into);
-    let words = command.into_iter().chain([own.into_os_string(), dir.clone().into_os_string()]);
+    let command: Vec<OsString> =
+        vec!["sh".into(), "-c".into(), SCRIPT.into(), own.into(), dir.clone().into()];
     eprintln!("a process maps {0}/live.db and reads it; then cp overwrites it:\n", dir.display());
-    let watched = match Cli::try_parse_from(words)?.verb {
-        Verb::Trace(args) => super::trace::run(&args),
-        _ => unreachable!("the words above are `trace`"),
+    let options = WatchOptions {
+        selection: Selection::default(),
+        deaths: ExitScope::default(),
+        restarts: false,
+        duration: None,
+        count: None,
+        save: None,
+        fail_every: 0,
+        command: &command,
     };
+    let watched = watch(&options, &mut StdoutSink::new(Format::Human, false));
     let _ = fs::remove_dir_all(&dir);
     watched
 }
@@ -40,23 +56,13 @@ pub fn run() -> Result<ExitCode> {
 /// Where the file cannot be mapped.
 pub fn victim(file: &Path) -> Result<ExitCode> {
     // The bus error is the point; a core file is not.
-    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: a valid resource and limit.
-    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     let data = fs::File::open(file)?;
     let len = usize::try_from(data.metadata()?.len())?;
     ensure!(len > 0, "{} is empty", file.display());
     // SAFETY: a new mapping of a file we hold open.
-    let map = unsafe {
-        let fd = std::os::fd::AsRawFd::as_raw_fd(&data);
-        libc::mmap(ptr::null_mut(), len, libc::PROT_READ, libc::MAP_SHARED, fd, 0)
-    };
-    ensure!(
-        map != libc::MAP_FAILED,
-        "mapping {}: {}",
-        file.display(),
-        std::io::Error::last_os_error()
-    );
+    let map = unsafe { mmap(ptr::null_mut(), len, ProtFlags::READ, MapFlags::SHARED, &data, 0) }
+        .with_context(|| format!("mapping {}", file.display()))?;
     // SAFETY: mapped above; that the file may shrink under it is what this shows.
     let bytes = unsafe { slice::from_raw_parts(map.cast::<u8>(), len) };
     fs::write(file.with_extension("db.mapped"), "")?;

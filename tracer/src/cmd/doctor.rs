@@ -5,14 +5,14 @@ use anyhow::Result;
 use tracer_common::globals::task;
 
 use crate::{
-    cli::{Doctor, Format},
+    cli::Doctor,
     contract::{self, Blind, Label, Record},
     model::{cause::CauseKind, observe::Observe, process::ExitScope},
     probe::{
         kernel as facts,
         plan::{Hook, Missing, Probe},
     },
-    render::json,
+    render::{Format, json},
     sink::stdout::put,
     text::escape::escape,
     watch::live as pipeline,

@@ -4,16 +4,16 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::{
-    cli::Export, contract::Record, error::Failure, render::json, select::query::Query,
-    sink::stdout::put, store::sqlite::read::Reader,
+    cli::Export, contract::Record, error::Failure, render::json, sink::stdout::put,
+    store::sqlite::read::Reader,
 };
 
 /// # Errors
 /// Where there is no history to read, or nobody reads.
 pub fn run(args: &Export) -> Result<ExitCode> {
-    let query = Query::of(&args.select).map_err(Failure::usage)?;
+    let selection = args.select.selection().map_err(Failure::usage)?;
     let reader = Reader::open(&args.state.state_dir)?;
-    let (since, until) = (query.since.unwrap_or(i64::MIN), query.until.unwrap_or(i64::MAX));
+    let (since, until) = (selection.since.unwrap_or(i64::MIN), selection.until.unwrap_or(i64::MAX));
     for run in reader.runs()? {
         put(&json(&Record::Run(run)))?;
     }
@@ -21,7 +21,7 @@ pub fn run(args: &Export) -> Result<ExitCode> {
         put(&json(&Record::Gap(gap)))?;
     }
     let mut any = false;
-    reader.each(&query, |incident| {
+    reader.each(&selection, |incident| {
         any = true;
         put(&json(&incident.into()))
     })?;

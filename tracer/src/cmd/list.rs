@@ -4,14 +4,15 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::{
-    cli::{Format, List},
+    cli::List,
     contract::Incident,
     error::Failure,
+    render::Format,
     render::{
         human::{self, Style},
         json, oneline,
     },
-    select::query::Query,
+    select::selection::Selection,
     sink::stdout::{put, style},
     store::sqlite::read::Reader,
 };
@@ -19,12 +20,12 @@ use crate::{
 /// # Errors
 /// Where there is no history to read.
 pub fn run(args: &List) -> Result<ExitCode> {
-    let query = Query::of(&args.select).map_err(Failure::usage)?;
+    let selection = args.select.selection().map_err(Failure::usage)?;
     let reader = Reader::open(&args.state.state_dir)?;
     let limit = if args.limit == 0 { 0 } else { args.limit + 1 };
-    let mut found = reader.select(&query, limit)?;
+    let mut found = reader.select(&selection, limit)?;
     if found.is_empty() {
-        eprintln!("{}", nothing(&reader, &query)?);
+        eprintln!("{}", nothing(&reader, &selection)?);
         return Ok(ExitCode::FAILURE);
     }
     let more = args.limit != 0 && found.len() > args.limit;
@@ -52,19 +53,21 @@ pub fn shown(incident: &Incident, format: Format, style: &Style) -> Vec<u8> {
 }
 
 /// What to say where nothing matches: whether anybody was watching at all.
-pub fn nothing(reader: &Reader, query: &Query) -> Result<String> {
+pub fn nothing(reader: &Reader, selection: &Selection) -> Result<String> {
     let mut text = match reader.any()? {
         false => "nothing is recorded yet".to_owned(),
         true => "none of the recorded incidents matches".to_owned(),
     };
     let style = Style { history: true, ..style(false) };
-    if query.since.is_some() || query.until.is_some() {
-        let (since, until) = (query.since.unwrap_or(i64::MIN), query.until.unwrap_or(i64::MAX));
+    if selection.since.is_some() || selection.until.is_some() {
+        let (since, until) =
+            (selection.since.unwrap_or(i64::MIN), selection.until.unwrap_or(i64::MAX));
         for gap in reader.gaps(since, until, 3)? {
             text.push_str(&format!("\n{}", human::gap(&gap, &style)));
         }
     }
-    if let Some(began) = reader.began()?.filter(|began| query.until.is_some_and(|u| u < *began)) {
+    if let Some(began) = reader.began()?.filter(|began| selection.until.is_some_and(|u| u < *began))
+    {
         let began = style.time(crate::contract::Time(began));
         text.push_str(&format!("\nrecording began only at {began}"));
     }

@@ -10,7 +10,7 @@ use crate::{
         process::{ExitFilter, ExitScope},
         signal_name::{RECORDED, mask},
     },
-    sink::history::HistorySink,
+    sink::{history::HistorySink, history_writer::HistoryOptions, stdout::StdoutSink},
     watch::{live as pipeline, live::WatchOptions},
 };
 
@@ -21,8 +21,8 @@ pub fn run(args: &Record) -> Result<ExitCode> {
     memory::small_pages();
     let default = ExitScope { signals: mask(&RECORDED), exits: ExitFilter::Lasting };
     let wanted = WatchOptions {
-        filter: &args.filter,
-        deaths: args.deaths.wanted(default),
+        selection: args.filter.selection(),
+        deaths: args.deaths.exit_scope(default),
         restarts: true,
         duration: None,
         count: None,
@@ -30,5 +30,12 @@ pub fn run(args: &Record) -> Result<ExitCode> {
         fail_every: 0,
         command: &[],
     };
-    pipeline::watch(&wanted, &mut HistorySink::start(args)?)
+    let history = HistoryOptions {
+        state_dir: args.state.state_dir.clone(),
+        group: args.group.clone(),
+        keep: args.keep,
+        keep_size: args.keep_size,
+    };
+    let print = args.print.map(|format| StdoutSink::new(format, false));
+    pipeline::watch(&wanted, &mut HistorySink::start(history, print, args.journal)?)
 }

@@ -24,12 +24,13 @@ pub fn run(args: &Replay) -> Result<ExitCode> {
         .map_err(|error| Failure::usage(format!("cannot read {name}: {error}")))?;
     let (host, records) = stream::open(BufReader::new(file))
         .map_err(|error| Failure::usage(format!("{name}: {error:#}")))?;
-    let mut writer = StdoutSink::new(&args.output);
+    let mut writer = StdoutSink::new(args.output.output, args.output.utc);
     writer.watching(&host)?;
+    let selection = args.filter.selection();
     let mut engine = Engine::new(host.clone());
     let tell = |writer: &mut StdoutSink, updates: Vec<Update>| -> Result<()> {
         for update in updates {
-            if args.filter.passes(&update) {
+            if selection.passes(&update) {
                 writer.update(&update, &host)?;
             }
         }

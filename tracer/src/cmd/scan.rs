@@ -8,10 +8,10 @@ use std::{
 use anyhow::Result;
 
 use crate::{
-    cli::{Format, Scan as Args},
+    cli::Scan as Args,
     contract::{self, FoundFile, FoundMapping, FoundProcess, Hex, Record},
     host::memory::page_size,
-    render::json,
+    render::{Format, json},
     scan::{
         finding::Finding,
         walk::{Found, Scan, scan},

@@ -4,13 +4,13 @@ use std::{collections::HashMap, process::ExitCode};
 use anyhow::Result;
 
 use crate::{
-    cli::{Format, Stats},
+    cli::Stats,
     cmd::list,
     contract::{Count, Record, Time, Untrusted},
     error::Failure,
     model::cgroup::{container, unit},
-    render::{human::Style, json},
-    select::query::{Column, Query},
+    render::{Format, human::Style, json},
+    select::field::Column,
     sink::stdout::{put, style},
     store::sqlite::read::{Counted, Reader},
     text::{escape::escape, format::rfc3339},
@@ -46,13 +46,13 @@ const BAR: u64 = 40;
 /// # Errors
 /// Where there is no history to read.
 pub fn run(args: &Stats) -> Result<ExitCode> {
-    let query = Query::of(&args.select).map_err(Failure::usage)?;
+    let selection = args.select.selection().map_err(Failure::usage)?;
     let reader = Reader::open(&args.state.state_dir)?;
-    let whole = reader.over_time(&query, i64::MAX)?;
+    let whole = reader.over_time(&selection, i64::MAX)?;
     let (Some(first), Some(last)) =
         (whole.iter().map(|row| row.first).min(), whole.iter().map(|row| row.last).max())
     else {
-        eprintln!("{}", list::nothing(&reader, &query)?);
+        eprintln!("{}", list::nothing(&reader, &selection)?);
         return Ok(ExitCode::FAILURE);
     };
     let (seconds, span) = SPANS
@@ -62,13 +62,13 @@ pub fn run(args: &Stats) -> Result<ExitCode> {
     let width = seconds * SECOND;
     let mut tables = Vec::new();
     for (name, column, part) in TABLES {
-        let mut rows = by_part(reader.count(&query, column)?, part);
+        let mut rows = by_part(reader.count(&selection, column)?, part);
         rows.truncate(args.limit);
         if !rows.is_empty() {
             tables.push((name, rows));
         }
     }
-    let mut times = reader.over_time(&query, width)?;
+    let mut times = reader.over_time(&selection, width)?;
     for row in &mut times {
         row.first = row.first.saturating_sub(row.first.rem_euclid(width));
     }

@@ -13,9 +13,9 @@ use crate::{
 /// # Errors
 /// As [`pipeline::watch`].
 pub fn run(args: &Trace) -> Result<ExitCode> {
-    let deaths = args.deaths.wanted(ExitScope::default());
+    let deaths = args.deaths.exit_scope(ExitScope::default());
     let wanted = WatchOptions {
-        filter: &args.filter,
+        selection: args.filter.selection(),
         restarts: deaths.signals != 0 || deaths.exits != ExitFilter::None,
         deaths,
         duration: args.duration,
@@ -24,5 +24,5 @@ pub fn run(args: &Trace) -> Result<ExitCode> {
         fail_every: args.fail_every,
         command: &args.command,
     };
-    pipeline::watch(&wanted, &mut StdoutSink::new(&args.output))
+    pipeline::watch(&wanted, &mut StdoutSink::new(args.output.output, args.output.utc))
 }

@@ -4,15 +4,18 @@ use std::{collections::BTreeSet, process::ExitCode};
 use anyhow::Result;
 
 use crate::{
-    cli::{Format, Why},
+    cli::Why,
     cmd::list,
     contract::{Gap, Incident, Record, Story, series::series_key},
     error::Failure,
     explain::story::{story as story_of, summary},
     host::clock,
     model::cgroup::unit,
-    render::{human::Style, json, story},
-    select::query::{Kind, Query, selectors},
+    render::{Format, human::Style, json, story},
+    select::{
+        field::NameKind,
+        selection::{Selection, readings},
+    },
     sink::stdout::{put, style},
     store::{lock::running_recorder, sqlite::read::Reader},
 };
@@ -31,10 +34,10 @@ const NEAREST: usize = 5;
 /// # Errors
 /// Where there is no history to read.
 pub fn run(args: &Why) -> Result<ExitCode> {
-    let query = Query::of(&args.select).map_err(Failure::usage)?;
+    let selection = args.select.selection().map_err(Failure::usage)?;
     let reader = Reader::open(&args.state.state_dir)?;
-    let Some((query, keys)) = selected(&reader, &query, args.selector.as_deref())? else {
-        let mut text = list::nothing(&reader, &query)?;
+    let Some((selection, keys)) = selected(&reader, &selection, args.selector.as_deref())? else {
+        let mut text = list::nothing(&reader, &selection)?;
         if let Some(selector) = &args.selector {
             text = format!("nothing is recorded of `{selector}`; {text}");
             let near = nearest(&reader, selector)?;
@@ -48,8 +51,8 @@ pub fn run(args: &Why) -> Result<ExitCode> {
     let style = Style { history: true, ..style(args.output.utc) };
     let beat = running_recorder(&args.state.state_dir);
     for (i, key) in keys.iter().take(STORIES).enumerate() {
-        let Some(focus) = reader.last(&query, *key)? else { continue };
-        let told = tell(&reader, &query, *key, focus)?;
+        let Some(focus) = reader.last(&selection, *key)? else { continue };
+        let told = tell(&reader, &selection, *key, focus)?;
         let bytes = match args.output.output {
             Format::Json => json(&Record::Story(Box::new(told))),
             Format::Oneline => story::oneline(&told, &style),
@@ -78,38 +81,38 @@ pub fn run(args: &Why) -> Result<ExitCode> {
 /// The first reading of the selector that anything matches, and its stories, newest first.
 fn selected(
     reader: &Reader,
-    query: &Query,
+    selection: &Selection,
     selector: Option<&str>,
-) -> Result<Option<(Query, Vec<u64>)>> {
+) -> Result<Option<(Selection, Vec<u64>)>> {
     let Some(selector) = selector else {
-        let keys = reader.stories(query)?;
-        return Ok((!keys.is_empty()).then(|| (query.clone(), keys)));
+        let keys = reader.stories(selection)?;
+        return Ok((!keys.is_empty()).then(|| (selection.clone(), keys)));
     };
-    for condition in selectors(selector) {
-        let query = query.and(condition);
-        let keys = reader.stories(&query)?;
+    for term in readings(selector) {
+        let selection = selection.clone().with(term);
+        let keys = reader.stories(&selection)?;
         if !keys.is_empty() {
-            return Ok(Some((query, keys)));
+            return Ok(Some((selection, keys)));
         }
     }
     let found = reader.by_id(selector)?;
     let Some(incident) = found.first() else { return Ok(None) };
     let keys: BTreeSet<u64> = found.iter().map(series_key).collect();
     // That very incident, not the newest of its story.
-    let mut query = query.clone();
-    (query.since, query.until) = match found.as_slice() {
+    let mut selection = selection.clone();
+    (selection.since, selection.until) = match found.as_slice() {
         [_] => (None, Some(incident.time.0)),
-        _ => (query.since, query.until),
+        _ => (selection.since, selection.until),
     };
-    Ok(Some((query, keys.into_iter().collect())))
+    Ok(Some((selection, keys.into_iter().collect())))
 }
 
-fn tell(reader: &Reader, query: &Query, key: u64, focus: Incident) -> Result<Story> {
-    let (deaths, incidents) = reader.story(key, query, LOOKED_AT)?;
+fn tell(reader: &Reader, selection: &Selection, key: u64, focus: Incident) -> Result<Story> {
+    let (deaths, incidents) = reader.story(key, selection, LOOKED_AT)?;
     let summary = summary(&deaths, incidents);
     let now = clock::boot_to_realtime().realtime(clock::boot_time());
-    let since = query.since.unwrap_or(summary.first.saturating_sub(NEAR));
-    let until = query.until.unwrap_or(summary.last.saturating_add(NEAR).min(now));
+    let since = selection.since.unwrap_or(summary.first.saturating_sub(NEAR));
+    let until = selection.until.unwrap_or(summary.last.saturating_add(NEAR).min(now));
     let restarted = focus.restart.is_some();
     let ours = |gap: &Gap| focus.host == *gap.host && gap.concerns(restarted);
     let gaps: Vec<Gap> = reader.gaps(since, until, GAPS)?.into_iter().filter(ours).collect();
@@ -119,11 +122,11 @@ fn tell(reader: &Reader, query: &Query, key: u64, focus: Incident) -> Result<Sto
 /// Names in the history that look like `selector`.
 fn nearest(reader: &Reader, selector: &str) -> Result<Vec<String>> {
     let mut near = Vec::new();
-    for kind in [Kind::Comm, Kind::Cgroup, Kind::Path] {
+    for kind in [NameKind::Comm, NameKind::Cgroup, NameKind::Path] {
         for name in reader.names(kind)?.into_values() {
             let name = match (kind, unit(&name)) {
-                (Kind::Cgroup, None) => continue,
-                (Kind::Cgroup, Some(unit)) => unit.to_vec(),
+                (NameKind::Cgroup, None) => continue,
+                (NameKind::Cgroup, Some(unit)) => unit.to_vec(),
                 _ => name,
             };
             let text = String::from_utf8_lossy(&name).into_owned();

@@ -5,3 +5,11 @@ pub mod oneline;
 pub mod story;
 
 pub use json::json;
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Human,
+    Oneline,
+    Json,
+}

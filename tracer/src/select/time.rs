@@ -4,13 +4,14 @@ use jiff::{
     civil::{Date, DateTime, Time},
 };
 
-use crate::cli::duration;
+use crate::text::parse::duration;
 
+/// The time now, in this host's zone.
 pub fn now() -> Zoned {
     Zoned::now()
 }
 
-/// Ns since the epoch of `10m ago`, `2h`, `today`, `yesterday`, `10:03`, `2026-11-21`, `2026-11-21
+/// Ns since the epoch of `10m ago`, `2h`, `1h30m ago`, `today`, `yesterday`, `10:03`, `2026-11-21`, `2026-11-21
 /// 10:03`, or RFC 3339; local unless the last says otherwise.
 ///
 /// # Errors
@@ -59,6 +60,11 @@ mod tests {
             ("now", "2026-11-21T11:00:00"),
             ("10m ago", "2026-11-21T10:50:00"),
             ("2h", "2026-11-21T09:00:00"),
+            ("2h ago", "2026-11-21T09:00:00"),
+            ("1h30m", "2026-11-21T09:30:00"),
+            ("1h30m ago", "2026-11-21T09:30:00"),
+            ("2 hours ago", "2026-11-21T09:00:00"),
+            ("1 day 2 hours ago", "2026-11-20T09:00:00"),
             ("-1d", "2026-11-20T11:00:00"),
             ("today", "2026-11-20T23:00:00"),
             ("yesterday", "2026-11-19T23:00:00"),
@@ -73,7 +79,7 @@ mod tests {
             let told = parse(text, &now).map(rfc3339);
             assert_eq!(told, Ok(format!("{utc}.000000000Z")), "{text}");
         }
-        for bad in ["", "x", "10 parsecs ago", "25:00", "2026-13-01", "7", "ago"] {
+        for bad in ["", "x", "10 parsecs ago", "25:00", "2026-13-01", "7", "ago", "2mo ago"] {
             assert!(parse(bad, &now).is_err(), "{bad}");
         }
     }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::mpsc::{self, SyncSender},
     thread::{self, JoinHandle},
 };
@@ -11,16 +12,16 @@ use anyhow::Result;
 use sd_notify::NotifyState;
 
 use crate::{
-    cli::{Format, Record as Args},
     contract::{
         Gap, GapReason, Incident, Record, Time,
         convert::{end_record, update_record, watching_record},
     },
     correlate::update::{Counts, Update},
     model::{host::Host, observe::Observe},
+    render::Format,
     sink::{
         Sink,
-        history_writer::{HistoryWriter, Message, disk, now},
+        history_writer::{HistoryOptions, HistoryWriter, Message, disk, now},
         journal::Journal,
         stdout::StdoutSink,
     },
@@ -35,8 +36,9 @@ const TICK: i64 = 1_000_000_000;
 const MISSED: i64 = 3_600_000_000_000;
 
 /// See the module.
-pub struct HistorySink<'a> {
-    args: &'a Args,
+pub struct HistorySink {
+    /// The file, for people.
+    history: PathBuf,
     sender: Option<SyncSender<Message>>,
     keeper: Option<JoinHandle<()>>,
     /// Entries that found no room on their way.
@@ -53,14 +55,19 @@ pub struct HistorySink<'a> {
     watchdog: bool,
 }
 
-impl<'a> HistorySink<'a> {
-    /// Takes the state directory.
+impl HistorySink {
+    /// Takes the state directory; incidents are also printed, or sent to the journal.
     ///
     /// # Errors
     /// Where it is not fit to write to: somebody else's, taken, of a newer version. A disk that is
     /// full or read-only is none: it may recover.
-    pub fn start(args: &'a Args) -> Result<Self> {
-        let mut home = HistoryWriter::new(args);
+    pub fn start(
+        options: HistoryOptions,
+        print: Option<StdoutSink>,
+        journal: bool,
+    ) -> Result<Self> {
+        let history = dir::history(&options.state_dir);
+        let mut home = HistoryWriter::new(options);
         let mut writable = true;
         if let Err(error) = home.open() {
             if !disk(&error) {
@@ -69,20 +76,20 @@ impl<'a> HistorySink<'a> {
             home.failed(&error);
             writable = false;
         }
-        let journal = if args.journal { Some(Journal::open()?) } else { None };
+        let journal = if journal { Some(Journal::open()?) } else { None };
         let (sender, receiver) = mpsc::sync_channel(QUEUE);
         let keeper = thread::Builder::new()
             .name("whybus-keep".to_owned())
             .spawn(move || home.keep(&receiver))?;
         Ok(Self {
-            args,
+            history,
             sender: Some(sender),
             keeper: Some(keeper),
             overflowed: 0,
             missed: BTreeMap::new(),
             noted: now(),
             writable,
-            writer: args.print.map(StdoutSink::of),
+            writer: print,
             journal,
             begun: false,
             watchdog: sd_notify::watchdog_enabled().is_some(),
@@ -126,9 +133,9 @@ fn gap(host: &Host, since: Time, until: Time, reason: GapReason, lost: u64) -> G
     }
 }
 
-impl Sink for HistorySink<'_> {
+impl Sink for HistorySink {
     fn watching(&mut self, host: &Host) -> Result<()> {
-        let beside = StdoutSink::of(Format::Oneline);
+        let beside = StdoutSink::new(Format::Oneline, false);
         self.writer.as_ref().unwrap_or(&beside).print(&watching_record(host))?;
         if std::mem::replace(&mut self.begun, true) {
             return Ok(());
@@ -136,7 +143,7 @@ impl Sink for HistorySink<'_> {
         let since = host.clock.realtime(host.since);
         let (host, boot_id) = (host.name.clone(), host.boot_id.clone());
         self.send(Message::Begin { host, boot_id, since });
-        let history = dir::history(&self.args.state.state_dir);
+        let history = &self.history;
         match self.writable {
             true => eprintln!("recording to {}", history.display()),
             false => {
@@ -182,7 +189,7 @@ impl Sink for HistorySink<'_> {
         if self.overflowed != 0 {
             eprintln!("whybus: {} records were lost on their way to the disk", self.overflowed);
         }
-        StdoutSink::of(Format::Oneline).print(&end_record(counts, host, now, reason))
+        StdoutSink::new(Format::Oneline, false).print(&end_record(counts, host, now, reason))
     }
 
     fn tick(&mut self, now: u64, host: &Host) {

@@ -10,7 +10,6 @@ use std::{
 use anyhow::Result;
 
 use crate::{
-    cli::Record,
     contract::{Gap, GapReason, Time},
     error as failure,
     error::Failure,
@@ -49,12 +48,21 @@ pub enum Message {
     End(i64),
 }
 
+/// Which history is written, and how much of it stays.
+#[derive(Debug, Clone)]
+pub struct HistoryOptions {
+    pub state_dir: PathBuf,
+    /// Who may read it; who reads logs, if not given.
+    pub group: Option<String>,
+    /// Older incidents are forgotten.
+    pub keep: Duration,
+    /// The oldest are forgotten while the history takes more. Bytes.
+    pub keep_size: u64,
+}
+
 /// The state directory, as far as it can be had.
 pub struct HistoryWriter {
-    dir: PathBuf,
-    group: Option<String>,
-    keep: Duration,
-    keep_size: u64,
+    options: HistoryOptions,
     lock: Option<RecorderLock>,
     store: Option<Store>,
     begun: Option<Begun>,
@@ -79,12 +87,10 @@ struct Begun {
 }
 
 impl HistoryWriter {
-    pub fn new(args: &Record) -> Self {
+    /// Nothing is opened yet.
+    pub fn new(options: HistoryOptions) -> Self {
         Self {
-            dir: args.state.state_dir.clone(),
-            group: args.group.clone(),
-            keep: args.keep,
-            keep_size: args.keep_size,
+            options,
             lock: None,
             store: None,
             begun: None,
@@ -101,17 +107,17 @@ impl HistoryWriter {
     /// Where it is not fit to write to, or the disk does not take it ([`disk`]).
     pub fn open(&mut self) -> Result<()> {
         if self.lock.is_none() {
-            dir::prepare(&self.dir, self.group.as_deref())?;
-            self.lock = Some(RecorderLock::acquire(&self.dir)?);
+            dir::prepare(&self.options.state_dir, self.options.group.as_deref())?;
+            self.lock = Some(RecorderLock::acquire(&self.options.state_dir)?);
         }
         if self.store.is_none() {
             // After one that did not end as it was told to, all of the history is looked at.
             let before = self.lock.as_ref().and_then(|lock| lock.previous.as_ref());
             let check = before.is_none_or(|beat| !beat.stopped);
-            let (store, aside) = Store::open(&self.dir, check)
-                .map_err(|error| explain(error, &dir::history(&self.dir)))?;
+            let (store, aside) = Store::open(&self.options.state_dir, check)
+                .map_err(|error| explain(error, &dir::history(&self.options.state_dir)))?;
             if let Some(aside) = aside {
-                eprintln!("{}", damaged(&dir::history(&self.dir), &aside));
+                eprintln!("{}", damaged(&dir::history(&self.options.state_dir), &aside));
             }
             self.store = Some(store);
         }
@@ -235,7 +241,7 @@ impl HistoryWriter {
         eprintln!(
             "whybus: cannot write to {}: {text}; watching goes on, the last {WAITING} incidents are \
              kept in memory, and writing is tried again every {} s",
-            self.dir.display(),
+            self.options.state_dir.display(),
             AGAIN.as_secs()
         );
     }
@@ -244,7 +250,10 @@ impl HistoryWriter {
     fn recovered(&mut self) {
         let Some((since, _)) = self.failing.take() else { return };
         let lost = std::mem::take(&mut self.dropped);
-        eprintln!("whybus: {} is written to again; {lost} incidents were lost", self.dir.display());
+        eprintln!(
+            "whybus: {} is written to again; {lost} incidents were lost",
+            self.options.state_dir.display()
+        );
         if let Some(begun) = self.begun.as_ref().filter(|_| lost != 0) {
             let gap = Gap {
                 host: begun.host.as_str().into(),
@@ -264,8 +273,9 @@ impl HistoryWriter {
             return;
         }
         let Some(store) = &mut self.store else { return };
-        let oldest = now().saturating_sub(i64::try_from(self.keep.as_nanos()).unwrap_or(i64::MAX));
-        match store.retain(oldest, self.keep_size) {
+        let oldest =
+            now().saturating_sub(i64::try_from(self.options.keep.as_nanos()).unwrap_or(i64::MAX));
+        match store.retain(oldest, self.options.keep_size) {
             // The rest when there is nothing better to do.
             Ok(true) => {}
             Ok(false) => self.retained = Some(Instant::now()),
@@ -283,7 +293,7 @@ impl HistoryWriter {
         if let Some(store) = &mut self.store
             && let Err(error) = store.end(until)
         {
-            eprintln!("whybus: writing to {}: {error}", self.dir.display());
+            eprintln!("whybus: writing to {}: {error}", self.options.state_dir.display());
         }
         self.beat(until, true);
     }

@@ -1,6 +1,6 @@
 //! Where everything goes that is told.
 pub mod history;
-mod history_writer;
+pub mod history_writer;
 pub mod journal;
 pub mod stdout;
 

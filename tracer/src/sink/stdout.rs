@@ -8,7 +8,6 @@ use anyhow::Result;
 use jiff::tz::TimeZone;
 
 use crate::{
-    cli::{Format, Output},
     contract::{
         Record,
         convert::{end_record, update_record, watching_record},
@@ -16,6 +15,7 @@ use crate::{
     correlate::update::{Counts, Update},
     model::host::Host,
     render::{
+        Format,
         human::{self, Style},
         json, oneline,
     },
@@ -29,13 +29,9 @@ pub struct StdoutSink {
 }
 
 impl StdoutSink {
-    pub fn new(output: &Output) -> Self {
-        Self { format: output.output, style: style(output.utc) }
-    }
-
-    /// In local time.
-    pub fn of(format: Format) -> Self {
-        Self { format, style: style(false) }
+    /// Standard output in that format, times in UTC or local.
+    pub fn new(format: Format, utc: bool) -> Self {
+        Self { format, style: style(utc) }
     }
 }
 

@@ -11,8 +11,6 @@ use rustix::fs::OFlags;
 
 use crate::error::Failure;
 
-/// Where the history is unless told otherwise.
-pub const STATE_DIR: &str = "/var/lib/whybus";
 /// The group that may read it unless told otherwise: who reads logs on Debian and its kin.
 const GROUP: &str = "adm";
 /// Its owner writes, its group reads.

@@ -1,3 +1,4 @@
 //! Text from untrusted bytes, and numbers for people.
 pub mod escape;
 pub mod format;
+pub mod parse;

@@ -15,7 +15,6 @@ use tokio::{
 use tracer_common::{event, globals::RingState};
 
 use crate::{
-    cli::Filter,
     correlate::{
         engine::{Engine, REPORT_DELAY},
         incident::Incident,
@@ -51,6 +50,7 @@ use crate::{
         plan::{self, Missing, Probe},
         ring::Reader,
     },
+    select::selection::Selection,
     sink::Sink,
     wire::{decode::decode, stream},
 };
@@ -69,7 +69,7 @@ const STEP: u64 = 10_000_000;
 
 /// What is watched for, and how long.
 pub struct WatchOptions<'a> {
-    pub filter: &'a Filter,
+    pub selection: Selection,
     pub deaths: ExitScope,
     /// Whether it matters who is started again.
     pub restarts: bool,
@@ -440,7 +440,7 @@ impl Downstream<'_> {
                 if shrink.mapped && self.mounted.elapsed() > ACCOUNTS {
                     self.mounts(stamp.time)?;
                 }
-                let warns = shrink.mapped && !self.wanted.filter.no_warnings;
+                let warns = shrink.mapped && !self.wanted.selection.without_warnings;
                 if warns && !self.lookout.ask(shrink) {
                     self.engine.not_warned();
                 }
@@ -550,7 +550,7 @@ impl Downstream<'_> {
                 Update::Truncation(_) => self.root.is_none(),
                 Update::Loss(_) | Update::Missed { .. } => true,
             };
-            if ours && self.wanted.filter.passes(update) {
+            if ours && self.wanted.selection.passes(update) {
                 self.told += u64::from(matches!(update, Update::Incident(_)));
                 self.outlet.update(update, self.engine.host())?;
             }

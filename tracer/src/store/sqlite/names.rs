@@ -3,7 +3,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, Result, Transaction, params};
 
-use crate::select::query::{Kind, Pattern};
+use crate::select::{field::NameKind, pattern::Pattern};
 
 /// Columns that hold names.
 const COLUMNS: [&str; 5] = ["comm", "cgroup", "path", "by_comm", "class"];
@@ -11,7 +11,7 @@ const COLUMNS: [&str; 5] = ["comm", "cgroup", "path", "by_comm", "class"];
 pub type Names = HashMap<(i64, Vec<u8>), i64>;
 
 /// The number of a name, which is made if there is none.
-pub fn number(db: &Transaction<'_>, names: &mut Names, kind: Kind, text: &[u8]) -> Result<i64> {
+pub fn number(db: &Transaction<'_>, names: &mut Names, kind: NameKind, text: &[u8]) -> Result<i64> {
     let key = (kind as i64, text.to_vec());
     if let Some(id) = names.get(&key) {
         return Ok(*id);
@@ -54,20 +54,26 @@ pub fn drop_unused(db: &Transaction<'_>, names: &[i64]) -> Result<()> {
     names.iter().try_for_each(|name| statement.execute([name]).map(drop))
 }
 
-/// The numbers of the names that match.
-pub fn matching(db: &Connection, kind: Kind, pattern: &Pattern) -> Result<Vec<i64>> {
-    if let Some(text) = pattern.exact() {
+/// The numbers of the names that match one of the patterns.
+pub fn matching(db: &Connection, kind: NameKind, patterns: &[Pattern]) -> Result<Vec<i64>> {
+    let exact: Option<Vec<&str>> = patterns.iter().map(Pattern::only_name).collect();
+    let mut found = Vec::new();
+    if let Some(texts) = exact {
         let mut statement =
             db.prepare_cached("SELECT id FROM name WHERE kind = ?1 AND text = ?2")?;
-        let rows = statement.query_map(params![kind as i64, text.as_bytes()], |row| row.get(0))?;
-        return rows.collect();
+        for text in texts {
+            let mut rows = statement.query(params![kind as i64, text.as_bytes()])?;
+            while let Some(row) = rows.next()? {
+                found.push(row.get(0)?);
+            }
+        }
+        return Ok(found);
     }
     let mut statement = db.prepare_cached("SELECT id, text FROM name WHERE kind = ?1")?;
     let mut rows = statement.query([kind as i64])?;
-    let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let text = row.get_ref(1)?.as_blob().unwrap_or_default();
-        if pattern.matches(text) {
+        if patterns.iter().any(|pattern| pattern.matches(text)) {
             found.push(row.get(0)?);
         }
     }
@@ -75,7 +81,7 @@ pub fn matching(db: &Connection, kind: Kind, pattern: &Pattern) -> Result<Vec<i6
 }
 
 /// The names of one kind, by number.
-pub fn all(db: &Connection, kind: Kind) -> Result<HashMap<i64, Vec<u8>>> {
+pub fn all(db: &Connection, kind: NameKind) -> Result<HashMap<i64, Vec<u8>>> {
     let mut statement = db.prepare_cached("SELECT id, text FROM name WHERE kind = ?1")?;
     let rows = statement.query_map([kind as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
     rows.collect()

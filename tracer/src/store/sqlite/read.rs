@@ -7,7 +7,10 @@ use rusqlite::{Connection, ErrorCode, Row, params, params_from_iter, types::Valu
 use crate::{
     contract::{Gap, GapReason, Incident, Label, Run, Time, series::SeriesExit},
     error::Failure,
-    select::query::{Column, Condition, Kind, Query},
+    select::{
+        field::{Column, NameKind},
+        selection::Selection,
+    },
     store::{
         sqlite::{
             body, connect,
@@ -86,8 +89,8 @@ impl Reader {
     ///
     /// # Errors
     /// Where SQLite cannot read.
-    pub fn select(&self, query: &Query, limit: usize) -> Result<Vec<Incident>> {
-        let Some(search) = Search::prepare(&self.db, query)? else { return Ok(Vec::new()) };
+    pub fn select(&self, selection: &Selection, limit: usize) -> Result<Vec<Incident>> {
+        let Some(search) = Search::prepare(&self.db, selection)? else { return Ok(Vec::new()) };
         let limit = if limit == 0 { i64::MAX } else { limit as i64 };
         let rows = search.newest(limit)?;
         rows.iter().map(|seq| self.body(*seq)).filter_map(Result::transpose).collect()
@@ -97,8 +100,12 @@ impl Reader {
     ///
     /// # Errors
     /// Where SQLite cannot read, or `take` fails.
-    pub fn each(&self, query: &Query, mut take: impl FnMut(Incident) -> Result<()>) -> Result<()> {
-        let Some(search) = Search::prepare(&self.db, query)? else { return Ok(()) };
+    pub fn each(
+        &self,
+        selection: &Selection,
+        mut take: impl FnMut(Incident) -> Result<()>,
+    ) -> Result<()> {
+        let Some(search) = Search::prepare(&self.db, selection)? else { return Ok(()) };
         let (condition, values) = search.sql();
         let sql = format!("SELECT body FROM incident WHERE {condition} ORDER BY time, seq");
         let mut statement = self.db.prepare(&sql)?;
@@ -152,10 +159,10 @@ impl Reader {
     ///
     /// # Errors
     /// Where SQLite cannot read.
-    pub fn stories(&self, query: &Query) -> Result<Vec<u64>> {
+    pub fn stories(&self, selection: &Selection) -> Result<Vec<u64>> {
         /// Incidents looked at for their stories.
         const LOOKED_AT: i64 = 2_000;
-        let Some(search) = Search::prepare(&self.db, query)? else { return Ok(Vec::new()) };
+        let Some(search) = Search::prepare(&self.db, selection)? else { return Ok(Vec::new()) };
         let mut statement = self.db.prepare_cached("SELECT story FROM incident WHERE seq = ?1")?;
         let mut stories = Vec::new();
         for seq in search.newest(LOOKED_AT)? {
@@ -171,11 +178,11 @@ impl Reader {
     ///
     /// # Errors
     /// Where SQLite cannot read.
-    pub fn last(&self, query: &Query, key: u64) -> Result<Option<Incident>> {
+    pub fn last(&self, selection: &Selection, key: u64) -> Result<Option<Incident>> {
         /// Of more only the newest by the wall clock are looked at.
         const LOOKED_AT: i64 = 1_000;
-        let query = query.and(Condition::Number(Column::Story, key as i64));
-        let Some(search) = Search::prepare(&self.db, &query)? else { return Ok(None) };
+        let Some(search) = Search::prepare(&self.db, selection)? else { return Ok(None) };
+        let search = search.of_story(key);
         let mut statement =
             self.db.prepare_cached("SELECT boot_ns FROM incident WHERE seq = ?1")?;
         let mut last = None;
@@ -192,9 +199,15 @@ impl Reader {
     ///
     /// # Errors
     /// Where SQLite cannot read.
-    pub fn story(&self, key: u64, query: &Query, limit: usize) -> Result<(Vec<SeriesExit>, u64)> {
-        let (since, until) = (query.since.unwrap_or(i64::MIN), query.until.unwrap_or(i64::MAX));
-        let classes = self.names(Kind::CauseKind)?;
+    pub fn story(
+        &self,
+        key: u64,
+        selection: &Selection,
+        limit: usize,
+    ) -> Result<(Vec<SeriesExit>, u64)> {
+        let (since, until) =
+            (selection.since.unwrap_or(i64::MIN), selection.until.unwrap_or(i64::MAX));
+        let classes = self.names(NameKind::CauseKind)?;
         let mut statement = self.db.prepare_cached(
             "SELECT time, class, status, times, restart_ns FROM incident
              WHERE story = ?1 AND time BETWEEN ?2 AND ?3 ORDER BY boot_ns DESC LIMIT ?4",
@@ -277,10 +290,10 @@ impl Reader {
     ///
     /// # Errors
     /// Where SQLite cannot read.
-    pub fn count(&self, query: &Query, column: Column) -> Result<Vec<Counted>> {
-        let Some(search) = Search::prepare(&self.db, query)? else { return Ok(Vec::new()) };
+    pub fn count(&self, selection: &Selection, column: Column) -> Result<Vec<Counted>> {
+        let Some(search) = Search::prepare(&self.db, selection)? else { return Ok(Vec::new()) };
         let (condition, values) = search.sql();
-        let column = column.name();
+        let column = column.sql_name();
         let sql = format!(
             "SELECT (SELECT text FROM name WHERE id = {column}), count(*), min(time), max(time)
              FROM incident WHERE {condition} AND {column} IS NOT NULL
@@ -293,8 +306,8 @@ impl Reader {
     ///
     /// # Errors
     /// Where SQLite cannot read.
-    pub fn over_time(&self, query: &Query, width: i64) -> Result<Vec<Counted>> {
-        let Some(search) = Search::prepare(&self.db, query)? else { return Ok(Vec::new()) };
+    pub fn over_time(&self, selection: &Selection, width: i64) -> Result<Vec<Counted>> {
+        let Some(search) = Search::prepare(&self.db, selection)? else { return Ok(Vec::new()) };
         let (condition, values) = search.sql();
         let sql = format!(
             "SELECT NULL, count(*), min(time), max(time)
@@ -320,7 +333,7 @@ impl Reader {
     ///
     /// # Errors
     /// Where SQLite cannot read.
-    pub fn names(&self, kind: Kind) -> Result<HashMap<i64, Vec<u8>>> {
+    pub fn names(&self, kind: NameKind) -> Result<HashMap<i64, Vec<u8>>> {
         Ok(names::all(&self.db, kind)?)
     }
 

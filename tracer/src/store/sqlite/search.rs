@@ -1,10 +1,14 @@
-//! Which rows match a query, the newest first. SQLite takes one index a table and query; which of
+//! Which rows match a selection, the newest first. SQLite takes one index a table and query; which of
 //! several conditions that should be is decided here, by counting (docs/decisions/0008-search.md).
 use roaring::RoaringTreemap;
 use rusqlite::{Connection, Result, params, types::Value};
 
 use crate::{
-    select::query::{Column, Condition, Query},
+    select::{
+        field::Column,
+        pattern::Pattern,
+        selection::{Selection, Term, Values},
+    },
     store::sqlite::names,
 };
 
@@ -13,7 +17,7 @@ const LOOKED_UP: usize = 2_000;
 /// Rows of a condition that are counted, one step after the other, until one condition has fewer.
 const COUNTED: [u64; 3] = [1_000, 10_000, 100_000];
 
-/// A query whose names have been looked up.
+/// A selection whose names have been looked up.
 pub struct Search<'a> {
     db: &'a Connection,
     /// Ns since the epoch, both included.
@@ -30,6 +34,13 @@ struct OneOf {
 }
 
 impl OneOf {
+    /// Each value once: rows are read for one after the other.
+    fn new(column: Column, mut values: Vec<i64>) -> Self {
+        values.sort_unstable();
+        values.dedup();
+        Self { column: column.sql_name(), values }
+    }
+
     /// As SQL. With a plus in front SQLite does not look for an index.
     fn sql(&self, plus: &str) -> String {
         let list: Vec<String> = self.values.iter().map(i64::to_string).collect();
@@ -38,33 +49,34 @@ impl OneOf {
 }
 
 impl<'a> Search<'a> {
-    /// Looks up the names that a query asks for; `None` if nothing can match.
+    /// Looks up the names that a selection asks for; `None` if nothing can match.
     ///
     /// # Errors
     /// Where SQLite cannot read.
-    pub fn prepare(db: &'a Connection, query: &Query) -> Result<Option<Self>> {
+    pub fn prepare(db: &'a Connection, selection: &Selection) -> Result<Option<Self>> {
         let mut conditions = Vec::new();
-        for condition in &query.conditions {
-            let one = match condition {
-                Condition::Number(column, value) => {
-                    OneOf { column: column.name(), values: vec![*value] }
+        for Term { filter, values } in &selection.terms {
+            let column = filter.column;
+            let values = match (values, column.name_kind()) {
+                (Values::Numbers(numbers), _) => {
+                    numbers.iter().map(|number| i64::from(*number)).collect()
                 }
-                Condition::Host(host) => {
-                    let mut statement = db.prepare("SELECT id FROM boot WHERE host = ?1")?;
-                    let rows = statement.query_map([host], |row| row.get(0))?;
-                    OneOf { column: Column::Boot.name(), values: rows.collect::<Result<_>>()? }
-                }
-                Condition::Name(column, kind, pattern) => {
-                    OneOf { column: column.name(), values: names::matching(db, *kind, pattern)? }
-                }
+                (Values::Names(patterns), Some(kind)) => names::matching(db, kind, patterns)?,
+                (Values::Names(patterns), None) => boots_of(db, patterns)?,
             };
-            if one.values.is_empty() {
-                return Ok(None);
-            }
-            conditions.push(one);
+            conditions.push(OneOf::new(column, values));
         }
-        let (since, until) = (query.since.unwrap_or(i64::MIN), query.until.unwrap_or(i64::MAX));
-        Ok(Some(Self { db, since, until, conditions }))
+        let possible = conditions.iter().all(|one| !one.values.is_empty());
+        let since = selection.since.unwrap_or(i64::MIN);
+        let until = selection.until.unwrap_or(i64::MAX);
+        Ok(possible.then_some(Self { db, since, until, conditions }))
+    }
+
+    /// This, of one restart loop only.
+    #[must_use]
+    pub fn of_story(mut self, key: u64) -> Self {
+        self.conditions.push(OneOf::new(Column::Story, vec![key.cast_signed()]));
+        self
     }
 
     /// All conditions, as SQL. The plus leaves SQLite the index of what is grouped by.
@@ -215,5 +227,115 @@ impl<'a> Search<'a> {
             })?;
         }
         Ok(count)
+    }
+}
+
+/// The boots of the hosts that are asked for.
+fn boots_of(db: &Connection, patterns: &[Pattern]) -> Result<Vec<i64>> {
+    let mut statement = db.prepare_cached("SELECT id, host FROM boot")?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let host = row.get_ref(1)?.as_bytes().unwrap_or_default();
+        if patterns.iter().any(|pattern| pattern.matches(host)) {
+            found.push(row.get(0)?);
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        contract::{Incident, samples::incident},
+        model::cause::CauseKind,
+        select::{
+            facets::Facets,
+            field::{FILTERS, Field},
+        },
+        store::sqlite::{
+            read::Reader,
+            write::{Entry, Store},
+        },
+    };
+
+    /// Of several places, causes and culprits, none of them in step with another.
+    fn nth(n: u32) -> Incident {
+        let causes = [CauseKind::Truncated, CauseKind::Sent, CauseKind::OomKilled];
+        let mut incident = incident(causes[n as usize % 3], 7 + 2 * (n % 2));
+        incident.id = format!("019aa4d2-6f31-7abc-8def-{n:012x}").into();
+        incident.time.0 += i64::from(n) * 1_000;
+        incident.host = format!("node-{}", n % 2).into();
+        let victim = &mut incident.victim;
+        victim.pid = n % 11;
+        victim.uid = n % 4;
+        victim.comm.0 = format!("service-{}", n % 5).into_bytes();
+        victim.thread_comm = None;
+        let unit = format!("/system.slice/docker-{:032x}.scope", n % 7);
+        victim.cgroup = (n % 6 != 0).then(|| crate::contract::Untrusted(unit.into_bytes()));
+        if let Some(exit) = &mut incident.exit {
+            exit.signal = Some(6 + n % 3);
+        }
+        if let Some(path) = incident.file.as_mut().and_then(|file| file.path.as_mut()) {
+            path.0 = format!("/srv/{}/x", n % 3).into_bytes();
+        }
+        if let Some(culprit) = &mut incident.cause.culprit {
+            culprit.pid = n % 8;
+            culprit.comm.0 = format!("by-{}", n % 8).into_bytes();
+        }
+        incident
+    }
+
+    fn term(field: Field, n: u32) -> Term {
+        let text = |text: String| Term::of_names(field, &[text]);
+        match field {
+            Field::Pid | Field::Uid | Field::ByPid => Term::of_numbers(field, &[n % 4, 3]),
+            Field::Exit => Term::of_numbers(field, &[134 + n % 3]),
+            Field::Comm => text(format!("*-{}", n % 5)),
+            Field::Unit => text(format!("docker-*{}", n % 7)),
+            Field::Cgroup => text(format!("{}.sc", n % 7)),
+            Field::Container => text(format!("{:032x}", n % 7)),
+            Field::Path => text(format!("/srv/{}", n % 3)),
+            Field::ByComm => Term::of_names(field, &[format!("by-{}", n % 8), "by-3".to_owned()]),
+            Field::Class => text("*e*".to_owned()),
+            Field::Host => text(format!("node-{}", n % 2)),
+        }
+    }
+
+    /// One filter, and any two, by columns and by the predicate, with more rows than are looked up one
+    /// by one.
+    #[test]
+    fn columns_find_what_the_predicate_takes() {
+        let dir = std::env::temp_dir().join(format!("whybus-search-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        crate::store::state_dir::prepare(&dir, None).expect("a directory");
+        let (mut store, _) = Store::open(&dir, false).expect("a new one");
+        let all: Vec<Incident> = (0..9_000).map(nth).collect();
+        let entries = all.iter().map(|one| Ok(Entry::Incident(Box::new(one.clone()))));
+        store.put(entries).expect("room");
+        let reader = Reader::open(&dir).expect("readable");
+        let mut found_any = 0;
+        for (i, a) in FILTERS.iter().enumerate() {
+            for b in &FILTERS[i..] {
+                let selection = Selection {
+                    since: Some(all[10].time.0),
+                    ..Selection::default().with(term(a.field, 1)).with(term(b.field, 5))
+                };
+                let expected: Vec<&str> = all
+                    .iter()
+                    .rev()
+                    .filter(|one| selection.matches(&Facets::from(*one)))
+                    .take(50)
+                    .map(|one| &*one.id)
+                    .collect();
+                let found = reader.select(&selection, 50).expect("readable");
+                let found: Vec<&str> = found.iter().map(|one| &*one.id).collect();
+                assert_eq!(found, expected, "{a:?} {b:?}");
+                found_any += usize::from(!found.is_empty());
+            }
+        }
+        assert!(found_any > 50, "{found_any} of 78 find anything");
+        std::fs::remove_dir_all(&dir).expect("ours");
     }
 }

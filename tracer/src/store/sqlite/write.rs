@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::Path, time::Duration};
 use crate::{
     contract::{Gap, Incident, Run, series::series_key},
     error::Failure,
-    select::query::Kind,
+    select::field::NameKind,
     store::{
         sqlite::{
             body, connect,
@@ -235,17 +235,17 @@ fn put_incident(
     incident: &Incident,
 ) -> rusqlite::Result<()> {
     let boot = boot(db, &incident.boot_id, &incident.host)?;
-    let mut number = |kind: Kind, text: Option<&[u8]>| {
+    let mut number = |kind: NameKind, text: Option<&[u8]>| {
         text.map(|text| names::number(db, names, kind, text)).transpose()
     };
     let victim = &incident.victim;
     let culprit = incident.cause.culprit.as_ref();
     let path = incident.file.as_ref().and_then(|file| file.path.as_ref());
-    let comm = number(Kind::Comm, Some(&victim.comm.0))?;
-    let cgroup = number(Kind::Cgroup, victim.cgroup.as_ref().map(|text| &text.0[..]))?;
-    let path = number(Kind::Path, path.map(|text| &text.0[..]))?;
-    let by_comm = number(Kind::Comm, culprit.map(|culprit| &culprit.comm.0[..]))?;
-    let class = number(Kind::CauseKind, Some(incident.cause.class.name().as_bytes()))?;
+    let comm = number(NameKind::Comm, Some(&victim.comm.0))?;
+    let cgroup = number(NameKind::Cgroup, victim.cgroup.as_ref().map(|text| &text.0[..]))?;
+    let path = number(NameKind::Path, path.map(|text| &text.0[..]))?;
+    let by_comm = number(NameKind::Comm, culprit.map(|culprit| &culprit.comm.0[..]))?;
+    let class = number(NameKind::CauseKind, Some(incident.cause.class.name().as_bytes()))?;
     db.prepare_cached(
         "INSERT INTO incident(id, time, boot, boot_ns, pid, uid, comm, cgroup, path, by_pid, by_comm,
              class, status, times, restart_ns, story, body)
@@ -308,7 +308,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        contract::samples::incident, model::cause::CauseKind, select::query::Query,
+        contract::samples::incident, model::cause::CauseKind, select::selection::Selection,
         store::sqlite::read::Reader,
     };
 
@@ -362,13 +362,13 @@ mod tests {
         assert!(store.retain(oldest, u64::MAX).expect("room"));
         assert!(!store.retain(oldest, u64::MAX).expect("room"));
         let reader = Reader::open(&dir.0).expect("readable");
-        assert_eq!(reader.select(&Query::default(), 0).expect("readable").len(), 100);
-        let names = reader.names(Kind::Comm).expect("readable");
+        assert_eq!(reader.select(&Selection::default(), 0).expect("readable").len(), 100);
+        let names = reader.names(NameKind::Comm).expect("readable");
         assert!(names.values().all(|name| name != b"gone"), "{names:?}");
         // By size the oldest thousand at a time.
         put(&mut store, (3000..5000).map(nth));
         assert!(store.retain(i64::MIN, 1).expect("room"));
-        let left = reader.select(&Query::default(), 0).expect("readable");
+        let left = reader.select(&Selection::default(), 0).expect("readable");
         assert_eq!(left.len(), 1100);
         assert_eq!(left[0].victim.pid, nth(4999).victim.pid);
     }
@@ -381,7 +381,7 @@ mod tests {
         first.exit = None;
         put(&mut store, [first, nth(1)]);
         let reader = Reader::open(&dir.0).expect("readable");
-        assert_eq!(reader.select(&Query::default(), 0).expect("readable"), [nth(1)]);
+        assert_eq!(reader.select(&Selection::default(), 0).expect("readable"), [nth(1)]);
     }
 
     #[test]
@@ -394,7 +394,7 @@ mod tests {
         assert!(!reader.any().expect("readable"));
         // And names that were taken back are given again.
         put(&mut store, [nth(1)]);
-        assert_eq!(reader.select(&Query::default(), 0).expect("readable"), [nth(1)]);
+        assert_eq!(reader.select(&Selection::default(), 0).expect("readable"), [nth(1)]);
     }
 
     #[test]
@@ -406,8 +406,8 @@ mod tests {
         put(&mut store, [nth(1), last.clone()]);
         let reader = Reader::open(&dir.0).expect("readable");
         let key = series_key(&last);
-        assert_eq!(reader.last(&Query::default(), key).expect("readable"), Some(last.clone()));
-        let (deaths, count) = reader.story(key, &Query::default(), 10).expect("readable");
+        assert_eq!(reader.last(&Selection::default(), key).expect("readable"), Some(last.clone()));
+        let (deaths, count) = reader.story(key, &Selection::default(), 10).expect("readable");
         let times: Vec<i64> = deaths.iter().map(|death| death.time).collect();
         assert_eq!((times, count), (vec![nth(1).time.0, last.time.0], 2));
     }

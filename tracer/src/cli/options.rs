@@ -1,0 +1,113 @@
+//! Options that several verbs share.
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum, builder::PossibleValue};
+
+use crate::{
+    model::{
+        process::{ExitFilter, ExitScope},
+        signal_name as signals,
+    },
+    render::Format,
+};
+
+/// Where the history is unless told otherwise.
+pub const STATE_DIR: &str = "/var/lib/whybus";
+
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Human, Self::Oneline, Self::Json]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Self::Human => "human",
+            Self::Oneline => "oneline",
+            Self::Json => "json",
+        }))
+    }
+}
+
+/// How to print, and times of which zone.
+#[derive(Args)]
+pub struct Output {
+    /// How to print
+    #[arg(short, long, value_enum, default_value = "human")]
+    pub output: Format,
+    /// Print times in UTC instead of local time (JSON always is)
+    #[arg(long)]
+    pub utc: bool,
+}
+
+/// Which ends of processes are told, beside bus errors.
+#[derive(Args, Default)]
+#[command(next_help_heading = "Deaths")]
+pub struct Deaths {
+    /// Processes that these signals end: names, `all` of the usual ones, or `none` [default: none
+    /// beside bus errors for `trace`, all for `record`]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = signals_of)]
+    pub signals: Vec<Signals>,
+    /// Processes that end themselves with a status other than 0: `none`; `lasting`, which lived a
+    /// second, are the main process of a service or container, or fail again and again under the
+    /// same parent; or `all` [default: none for `trace`, lasting for `record`]
+    #[arg(long, value_name = "WHICH", value_parser = exits)]
+    pub exits: Option<ExitFilter>,
+}
+
+/// One item of `--signals`.
+#[derive(Clone)]
+pub struct Signals(Vec<i32>);
+
+impl Deaths {
+    /// What was asked for, or else `default`.
+    pub fn exit_scope(&self, default: ExitScope) -> ExitScope {
+        let named: Vec<i32> = self.signals.iter().flat_map(|item| item.0.clone()).collect();
+        let signals = if self.signals.is_empty() { default.signals } else { signals::mask(&named) };
+        ExitScope {
+            // Bus errors are told anyway, and as more than a death.
+            signals: signals & !signals::mask(&[signals::SIGBUS]),
+            exits: self.exits.unwrap_or(default.exits),
+        }
+    }
+}
+
+fn signals_of(text: &str) -> Result<Signals, String> {
+    Ok(Signals(match text {
+        "none" => Vec::new(),
+        "all" => signals::RECORDED.to_vec(),
+        name => vec![signals::parse(name)?],
+    }))
+}
+
+fn exits(text: &str) -> Result<ExitFilter, String> {
+    ExitFilter::parse(text).ok_or_else(|| "use none, lasting or all".to_owned())
+}
+
+/// Where the history is.
+#[derive(Args)]
+pub struct State {
+    /// The directory with the history
+    #[arg(long, value_name = "DIR", default_value = STATE_DIR)]
+    pub state_dir: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::{Cli, Verb};
+
+    #[test]
+    fn deaths_by_name() {
+        let none = ExitScope::default();
+        let of = |text: &str| Cli::try_parse_from(["whybus", "trace", "--signals", text]);
+        let mask = |text: &str| match of(text) {
+            Ok(Cli { verb: Verb::Trace(trace) }) => Some(trace.deaths.exit_scope(none).signals),
+            _ => None,
+        };
+        assert_eq!(mask("segv,SIGKILL"), Some(1 << 11 | 1 << 9));
+        assert_eq!(mask("none"), Some(0));
+        assert_eq!(mask("chld"), None);
+    }
+}

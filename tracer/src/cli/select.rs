@@ -1,0 +1,182 @@
+//! Filters as they are typed, and what they ask for.
+use clap::Args;
+
+use crate::{
+    model::signal_name as signals,
+    select::{field::Field, selection::Selection, time},
+};
+
+/// What can be asked of any incident, live, replayed or recorded. A filter that is given several times
+/// takes what any of its values matches.
+#[derive(Args, Default)]
+pub struct Common {
+    /// Victims with this process id
+    #[arg(short, long, value_name = "PID")]
+    pub pid: Vec<u32>,
+    /// Victims whose process name matches; live also those whose thread name does
+    #[arg(short, long, value_name = "PATTERN")]
+    pub comm: Vec<String>,
+    /// Victims of this user id
+    #[arg(short, long, value_name = "UID")]
+    pub uid: Vec<u32>,
+    /// Victims whose cgroup path matches, or contains, this
+    #[arg(long, value_name = "PATTERN")]
+    pub cgroup: Vec<String>,
+    /// Victims in the container whose id starts with this
+    #[arg(long, value_name = "ID")]
+    pub container: Vec<String>,
+    /// Faults on files whose path matches, or lies below, this
+    #[arg(long, value_name = "PATTERN")]
+    pub path: Vec<String>,
+    /// Culprits with this process id
+    #[arg(long, value_name = "PID")]
+    pub by_pid: Vec<u32>,
+    /// Culprits whose process name matches
+    #[arg(long, value_name = "PATTERN")]
+    pub by_comm: Vec<String>,
+}
+
+/// What is asked of incidents as they happen.
+#[derive(Args, Default)]
+#[command(next_help_heading = HEADING)]
+pub struct Filter {
+    #[command(flatten)]
+    pub common: Common,
+    /// Only bus errors: no warning when a mapped file is shrunk
+    #[arg(long)]
+    pub no_warnings: bool,
+}
+
+const HEADING: &str =
+    "Filters (all must match, of one given several times any; a pattern may use * and ?)";
+
+/// What is asked of a history.
+#[derive(Args, Default)]
+#[command(next_help_heading = HEADING)]
+pub struct Select {
+    /// Since then: `10m ago`, `1h30m`, `today`, `10:03`, `2026-11-21 10:03`, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Until then
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Victims that ended so: a status, or a signal as 135, -7 or SIGBUS
+    #[arg(long, value_name = "STATUS", allow_hyphen_values = true, value_parser = status)]
+    pub exit: Vec<u32>,
+    /// Victims of this systemd unit
+    #[arg(long, value_name = "PATTERN")]
+    pub unit: Vec<String>,
+    #[command(flatten)]
+    pub common: Common,
+    /// Causes of this class
+    #[arg(long, value_name = "CLASS")]
+    pub class: Vec<String>,
+    /// Incidents of this host (after an import)
+    #[arg(long, value_name = "HOST")]
+    pub host: Vec<String>,
+}
+
+impl Common {
+    fn selection(&self) -> Selection {
+        Selection::default()
+            .with_numbers(Field::Pid, &self.pid)
+            .with_numbers(Field::Uid, &self.uid)
+            .with_numbers(Field::ByPid, &self.by_pid)
+            .with_names(Field::Comm, &self.comm)
+            .with_names(Field::ByComm, &self.by_comm)
+            .with_names(Field::Cgroup, &self.cgroup)
+            .with_names(Field::Container, &self.container)
+            .with_names(Field::Path, &self.path)
+    }
+}
+
+impl Filter {
+    /// What is asked for.
+    pub fn selection(&self) -> Selection {
+        Selection { without_warnings: self.no_warnings, ..self.common.selection() }
+    }
+}
+
+impl Select {
+    /// What is asked for.
+    ///
+    /// # Errors
+    /// Where a time is none.
+    pub fn selection(&self) -> Result<Selection, String> {
+        let at = |text: &Option<String>| {
+            text.as_deref().map(|text| time::parse(text, &time::now())).transpose()
+        };
+        let selection = self
+            .common
+            .selection()
+            .with_numbers(Field::Exit, &self.exit)
+            .with_names(Field::Class, &self.class)
+            .with_names(Field::Unit, &self.unit)
+            .with_names(Field::Host, &self.host);
+        Ok(Selection { since: at(&self.since)?, until: at(&self.until)?, ..selection })
+    }
+}
+
+/// As a shell has it: a status, or 128 and the number of a signal.
+fn status(text: &str) -> Result<u32, String> {
+    if let Ok(number) = text.parse::<i32>() {
+        let status = if number < 0 { 128 - number } else { number };
+        return u32::try_from(status)
+            .ok()
+            .filter(|status| *status < 256)
+            .ok_or_else(|| format!("`{text}` is no exit status: 0 to 255, or -1 to -127"));
+    }
+    signals::parse(text).map(|signal| 128 + signal as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::*;
+    use crate::{
+        cli::{Cli, Verb},
+        select::field::FILTERS,
+    };
+
+    #[test]
+    fn statuses() {
+        for text in ["135", "-7", "SIGBUS", "bus"] {
+            assert_eq!(status(text), Ok(135), "{text}");
+        }
+        assert_eq!(status("1"), Ok(1));
+        for bad in ["256", "-200", "x"] {
+            assert!(status(bad).is_err(), "{bad}");
+        }
+    }
+
+    /// Each filter of the table can be given to `list`, twice, and becomes a term of its own.
+    #[test]
+    fn every_filter_of_the_table_has_a_flag() {
+        for filter in &FILTERS {
+            let (flag, value) = (format!("--{}", filter.flag), "7");
+            let words = ["whybus", "list", &flag, value, &flag, value];
+            let Ok(Cli { verb: Verb::List(list) }) = Cli::try_parse_from(words) else {
+                panic!("{words:?}");
+            };
+            let terms = list.select.selection().expect("no times").terms;
+            let fields: Vec<Field> = terms.iter().map(|term| term.filter.field).collect();
+            assert_eq!(fields, [filter.field]);
+        }
+    }
+
+    /// And what is asked of a watch can be asked of a history.
+    #[test]
+    fn a_live_filter_is_a_filter_of_the_history() {
+        let command = Cli::command();
+        let flags = |verb: &str| -> Vec<String> {
+            let verb = command.find_subcommand(verb).expect("a verb");
+            verb.get_arguments().filter_map(|arg| arg.get_long().map(str::to_owned)).collect()
+        };
+        let (live, recorded) = (flags("trace"), flags("list"));
+        for filter in FILTERS.iter().filter(|filter| live.iter().any(|flag| flag == filter.flag)) {
+            assert!(recorded.iter().any(|flag| flag == filter.flag), "{filter:?}");
+        }
+        assert!(live.iter().any(|flag| flag == "by-comm"), "{live:?}");
+    }
+}

@@ -1,0 +1,130 @@
+//! Names as people ask for them, compiled once. Pure.
+use wildmatch::WildMatch;
+
+use crate::model::cgroup;
+
+/// How the text of a filter is compared with a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Syntax {
+    /// As it is.
+    Exact,
+    /// With `*` and `?`.
+    Glob,
+    /// A pattern for it, or a part of it.
+    Contains,
+    /// The file itself, a pattern for it, or a directory above it.
+    Below,
+    /// A cgroup of the container whose id starts so.
+    Container,
+    /// A cgroup of the systemd unit, named with or without its ending.
+    Unit,
+}
+
+/// The text of a filter, ready to be compared with many names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pattern {
+    syntax: Syntax,
+    text: String,
+    glob: WildMatch,
+}
+
+impl Pattern {
+    /// Compiles `text`.
+    pub fn new(syntax: Syntax, text: &str) -> Self {
+        Self { syntax, text: text.to_owned(), glob: WildMatch::new(text) }
+    }
+
+    /// The only name that can match, where there is only one.
+    pub fn only_name(&self) -> Option<&str> {
+        match self.syntax {
+            Syntax::Exact => Some(&self.text),
+            Syntax::Glob if !self.text.contains(['*', '?']) => Some(&self.text),
+            _ => None,
+        }
+    }
+
+    /// Whether `name` is asked for. What is no UTF-8 in it is matched by a `?` or `*`.
+    pub fn matches(&self, name: &[u8]) -> bool {
+        match self.syntax {
+            Syntax::Exact => self.text.as_bytes() == name,
+            Syntax::Glob => self.glob(name),
+            Syntax::Contains => {
+                self.glob(name) || String::from_utf8_lossy(name).contains(&self.text)
+            }
+            Syntax::Below => {
+                let dir = self.text.strip_suffix('/').unwrap_or(&self.text).as_bytes();
+                let inside = name.strip_prefix(dir).is_some_and(|rest| rest.starts_with(b"/"));
+                inside || self.glob(name)
+            }
+            Syntax::Container => {
+                let container = cgroup::container(name);
+                !self.text.is_empty()
+                    && container.is_some_and(|container| container.id.starts_with(&self.text))
+            }
+            Syntax::Unit => {
+                let Some(unit) = cgroup::unit(name) else { return false };
+                let text = String::from_utf8_lossy(unit);
+                let bare = text.rsplit_once('.').map_or(&text[..], |(bare, _)| bare);
+                self.glob.matches(&text) || self.glob.matches(bare)
+            }
+        }
+    }
+
+    fn glob(&self, name: &[u8]) -> bool {
+        self.glob.matches(&String::from_utf8_lossy(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn below(path: &[u8], text: &str) -> bool {
+        Pattern::new(Syntax::Below, text).matches(path)
+    }
+
+    #[test]
+    fn directories_hold_their_files() {
+        assert!(below(b"/efs/geo/x", "/efs"));
+        assert!(below(b"/efs/geo/x", "/efs/geo/"));
+        assert!(below(b"/efs/geo/x", "/efs/*/x"));
+        assert!(!below(b"/efs2/x", "/efs"));
+    }
+
+    #[test]
+    fn containers_by_the_start_of_their_id() {
+        let id = "0123456789abcdef".repeat(4);
+        let path = format!("/system.slice/docker-{id}.scope");
+        let inside = |path: &str, id| Pattern::new(Syntax::Container, id).matches(path.as_bytes());
+        assert!(inside(&path, "0123456"));
+        assert!(!inside(&path, "123"));
+        assert!(!inside(&path, ""));
+        assert!(!inside("/user.slice/deadbeef", "dead"));
+    }
+
+    #[test]
+    fn units_with_and_without_their_ending() {
+        for text in ["geo", "geo.service", "g*"] {
+            let unit = Pattern::new(Syntax::Unit, text);
+            assert!(unit.matches(b"/system.slice/geo.service"), "{text}");
+            assert!(!unit.matches(b"/system.slice/xgeo2.service") && !unit.matches(b"/"), "{text}");
+        }
+    }
+
+    #[test]
+    fn one_name_is_looked_up_and_not_searched_for() {
+        assert_eq!(Pattern::new(Syntax::Glob, "geo").only_name(), Some("geo"));
+        assert_eq!(Pattern::new(Syntax::Glob, "geo*").only_name(), None);
+        assert_eq!(Pattern::new(Syntax::Exact, "geo*").only_name(), Some("geo*"));
+        assert_eq!(Pattern::new(Syntax::Contains, "geo").only_name(), None);
+    }
+
+    /// Brackets and braces stand for themselves, and a `?` for a letter, not for a byte.
+    #[test]
+    fn names_are_not_taken_for_patterns() {
+        let glob = |text, name: &[u8]| Pattern::new(Syntax::Glob, text).matches(name);
+        assert!(glob("[vvar]", b"[vvar]") && glob("{a,b}*", b"{a,b}c"));
+        assert!(glob("caf?", "café".as_bytes()) && !glob("caf??", "café".as_bytes()));
+        assert!(glob("a?b", b"a\xffb") && glob("/a/*", b"/a/b\nc/d"));
+    }
+}

@@ -1,0 +1,214 @@
+//! Which incidents are asked for. Pure.
+use crate::{
+    correlate::update::Update,
+    model::cgroup,
+    select::{
+        facets::Facets,
+        field::{Field, Filter, Reads},
+        pattern::{Pattern, Syntax},
+    },
+};
+
+/// Which incidents are asked for: all terms must hold.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Ns since the epoch, both included. What is told live has no such bounds.
+    pub since: Option<i64>,
+    pub until: Option<i64>,
+    pub terms: Vec<Term>,
+    /// No warning when a mapped file is shrunk.
+    pub without_warnings: bool,
+}
+
+/// One filter with what it was given: one of the values must match.
+#[derive(Debug, Clone)]
+pub struct Term {
+    pub filter: &'static Filter,
+    pub values: Values,
+}
+
+/// What a filter was given.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    Numbers(Vec<u32>),
+    Names(Vec<Pattern>),
+}
+
+impl Term {
+    /// A filter for any of some numbers.
+    pub fn of_numbers(field: Field, numbers: &[u32]) -> Self {
+        Self { filter: field.filter(), values: Values::Numbers(numbers.to_vec()) }
+    }
+
+    /// A filter for any of some names.
+    pub fn of_names(field: Field, texts: &[String]) -> Self {
+        let filter = field.filter();
+        let syntax = match filter.reads {
+            Reads::Names(_, syntax) => syntax,
+            Reads::Numbers(_) => Syntax::Exact,
+        };
+        let patterns = texts.iter().map(|text| Pattern::new(syntax, text)).collect();
+        Self { filter, values: Values::Names(patterns) }
+    }
+
+    /// Whether one of the values matches.
+    pub fn matches(&self, facets: &Facets<'_>) -> bool {
+        match (&self.filter.reads, &self.values) {
+            (Reads::Numbers(of), Values::Numbers(numbers)) => {
+                of(facets).iter().any(|number| numbers.contains(number))
+            }
+            (Reads::Names(of, _), Values::Names(patterns)) => {
+                of(facets).iter().any(|name| patterns.iter().any(|one| one.matches(name)))
+            }
+            (Reads::Numbers(_), Values::Names(_)) | (Reads::Names(..), Values::Numbers(_)) => false,
+        }
+    }
+}
+
+impl Selection {
+    /// Adds a filter that was given numbers; one that was given none asks for nothing.
+    #[must_use]
+    pub fn with_numbers(self, field: Field, numbers: &[u32]) -> Self {
+        if numbers.is_empty() { self } else { self.with(Term::of_numbers(field, numbers)) }
+    }
+
+    /// Adds a filter that was given names; one that was given none asks for nothing.
+    #[must_use]
+    pub fn with_names(self, field: Field, texts: &[String]) -> Self {
+        if texts.is_empty() { self } else { self.with(Term::of_names(field, texts)) }
+    }
+
+    /// This, and the term as well.
+    #[must_use]
+    pub fn with(mut self, term: Term) -> Self {
+        self.terms.push(term);
+        self
+    }
+
+    /// Whether everything that is asked for holds.
+    pub fn matches(&self, facets: &Facets<'_>) -> bool {
+        let in_time = facets.time.is_none_or(|time| {
+            self.since.is_none_or(|since| since <= time) && self.until.is_none_or(|u| time <= u)
+        });
+        in_time && self.terms.iter().all(|term| term.matches(facets))
+    }
+
+    /// Whether an update is about something that is asked for; losses always are.
+    pub fn passes(&self, update: &Update) -> bool {
+        match update {
+            Update::Incident(incident) | Update::Change(incident) => {
+                self.matches(&Facets::from(&**incident))
+            }
+            Update::Truncation(truncation) => {
+                !self.without_warnings && self.matches(&Facets::from(&**truncation))
+            }
+            Update::Loss(_) | Update::Missed { .. } => true,
+        }
+    }
+}
+
+/// What a selector of `whybus why` may be, most likely first.
+pub fn readings(selector: &str) -> Vec<Term> {
+    let name = |field, text: &str| Term::of_names(field, &[text.to_owned()]);
+    let mut found = Vec::new();
+    if let Ok(pid) = selector.parse::<u32>() {
+        found.push(Term::of_numbers(Field::Pid, &[pid]));
+    }
+    if selector.starts_with('/') {
+        found.push(name(Field::Path, selector));
+    }
+    // The kernel keeps 15 bytes of a name.
+    let cut: String = selector.chars().take(15).collect();
+    let long = selector.is_ascii() && selector.len() > 15;
+    found.push(name(Field::Comm, if long { &cut } else { selector }));
+    found.push(name(Field::Unit, selector));
+    if selector.len() >= cgroup::SHORT && selector.bytes().all(|b| b.is_ascii_hexdigit()) {
+        found.push(name(Field::Container, &selector.to_ascii_lowercase()));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::select::field::FILTERS;
+
+    /// One that every filter has something to read of.
+    fn facets() -> Facets<'static> {
+        Facets {
+            pids: vec![42],
+            comms: vec![b"geo-api", b"worker"],
+            uid: Some(1000),
+            cgroup: Some(
+                b"/system.slice/docker-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.scope",
+            ),
+            path: Some(b"/efs/geo/GeoIP2.mmdb"),
+            by_pid: Some(7),
+            by_comm: Some(b"cp"),
+            class: Some(b"truncated"),
+            status: Some(135),
+            host: Some(b"node-1"),
+            time: Some(1_000),
+        }
+    }
+
+    fn asks(field: Field, value: &str) -> Selection {
+        match value.parse() {
+            Ok(number) => Selection::default().with_numbers(field, &[number]),
+            Err(_) => Selection::default().with_names(field, &[value.to_owned()]),
+        }
+    }
+
+    #[test]
+    fn every_filter_takes_what_matches_and_nothing_else() {
+        let cases = [
+            (Field::Pid, "42", "43"),
+            (Field::Comm, "work*", "cp"),
+            (Field::Uid, "1000", "0"),
+            (Field::Unit, "docker-*", "geo"),
+            (Field::Cgroup, "system.slice", "user.slice"),
+            (Field::Container, "0123456789ab", "abcdef"),
+            (Field::Path, "/efs", "/ef"),
+            (Field::ByPid, "7", "42"),
+            (Field::ByComm, "c?", "geo-api"),
+            (Field::Class, "trunc*", "sent"),
+            (Field::Exit, "135", "7"),
+            (Field::Host, "node-1", "node-*"),
+        ];
+        assert_eq!(cases.len(), FILTERS.len());
+        for (field, good, bad) in cases {
+            assert!(asks(field, good).matches(&facets()), "{field:?} {good}");
+            assert!(!asks(field, bad).matches(&facets()), "{field:?} {bad}");
+            // What is not known is not what was asked for.
+            assert!(!asks(field, good).matches(&Facets::default()), "{field:?} of nothing");
+        }
+    }
+
+    #[test]
+    fn values_are_ored_and_filters_are_anded() {
+        let either = Selection::default().with_numbers(Field::Pid, &[1, 42]);
+        assert!(either.matches(&facets()));
+        assert!(!either.clone().with_numbers(Field::Uid, &[0]).matches(&facets()));
+        assert!(either.with_numbers(Field::Uid, &[]).matches(&facets()));
+        assert!(Selection::default().matches(&Facets::default()));
+    }
+
+    #[test]
+    fn both_bounds_of_a_time_belong_to_it() {
+        let between = |since, until| Selection { since, until, ..Selection::default() };
+        assert!(between(Some(1_000), Some(1_000)).matches(&facets()));
+        assert!(!between(Some(1_001), None).matches(&facets()));
+        assert!(!between(None, Some(999)).matches(&facets()));
+    }
+
+    #[test]
+    fn a_selector_is_taken_for_what_it_looks_like() {
+        let fields = |text: &str| -> Vec<Field> {
+            readings(text).into_iter().map(|term| term.filter.field).collect()
+        };
+        assert_eq!(fields("1234"), [Field::Pid, Field::Comm, Field::Unit]);
+        assert_eq!(fields("/efs/x"), [Field::Path, Field::Comm, Field::Unit]);
+        assert_eq!(fields("geo.service"), [Field::Comm, Field::Unit]);
+        assert_eq!(fields("0123456789ab"), [Field::Comm, Field::Unit, Field::Container]);
+    }
+}
