@@ -10,7 +10,7 @@ use crate::{
     model::{cause::CauseKind, observe::Observe, process::ExitScope},
     probe::{
         kernel as facts,
-        plan::{Hook, Missing, Probe},
+        plan::{Missing, Probe},
     },
     render::{Format, json},
     sink::stdout::put,
@@ -19,8 +19,8 @@ use crate::{
 };
 
 /// How many causes can be told with these hooks, and which cannot.
-fn causes(attached: &[&Probe]) -> (usize, Vec<&'static str>) {
-    let seen = |observe: &Observe| attached.iter().any(|probe| probe.observe == *observe);
+fn causes(attached: &[Probe]) -> (usize, Vec<&'static str>) {
+    let seen = |observe: &Observe| attached.iter().any(|probe| probe.row.observe == *observe);
     let (told, blind): (Vec<CauseKind>, Vec<CauseKind>) =
         CauseKind::NAMED.iter().partition(|class| class.observes().iter().any(seen));
     (told.len(), blind.into_iter().map(CauseKind::name).collect())
@@ -33,7 +33,8 @@ fn causes(attached: &[&Probe]) -> (usize, Vec<&'static str>) {
 pub fn run(args: &Doctor) -> Result<ExitCode> {
     let (facts, armed) = pipeline::arm(ExitScope::default(), true, 0)?;
     let lockdown = facts::lockdown();
-    let hooks: Vec<String> = armed.attached.iter().map(|probe| probe.hook.to_string()).collect();
+    let hooks: Vec<String> =
+        armed.attached.iter().map(|probe| probe.program.form.to_string()).collect();
     let (told, blind_for) = causes(&armed.attached);
     let reads = match facts.allowed.task() {
         task::TYPED => "typed loads",
@@ -46,11 +47,11 @@ pub fn run(args: &Doctor) -> Result<ExitCode> {
         "names up to 31 bytes (lockdown forbids bpf_probe_read_kernel)"
     };
     if args.output == Format::Json {
-        let label = |hook: &Hook| Label::from(hook.to_string());
+        let label = |probe: &Probe| Label::from(probe.program.form.to_string());
         let blind = |missing: &Missing| Blind {
-            hook: label(&missing.probe.hook),
+            hook: label(&missing.probe),
             reason: missing.reason.as_str().into(),
-            causes: missing.probe.blind.into(),
+            causes: missing.probe.row.blind.into(),
         };
         put(&json(&Record::Doctor(Box::new(contract::Doctor {
             kernel: facts.release.as_str().into(),
@@ -59,7 +60,7 @@ pub fn run(args: &Doctor) -> Result<ExitCode> {
             blind: armed.missing.iter().map(blind).collect(),
             culprit: reads.into(),
             paths: paths.into(),
-            pending: armed.pending.iter().map(|probe| label(&probe.hook)).collect(),
+            pending: armed.pending.iter().map(label).collect(),
             explained: told as u64,
             total: (told + blind_for.len()) as u64,
             unexplained: blind_for.into_iter().map(Label::from).collect(),
@@ -77,16 +78,16 @@ pub fn run(args: &Doctor) -> Result<ExitCode> {
     for missing in &armed.missing {
         out.push_str(&format!(
             "missing   {}: {}\n          blind for: {}\n",
-            missing.probe.hook,
+            missing.probe.program.form,
             escape(missing.reason.as_bytes()),
-            missing.probe.blind,
+            missing.probe.row.blind,
         ));
     }
     for probe in &armed.pending {
-        let module = probe.module.unwrap_or_default();
+        let module = probe.row.module.unwrap_or_default();
         out.push_str(&format!(
             "waiting   {}: attached once module {module} is there\n",
-            probe.hook
+            probe.program.form
         ));
     }
     out.push_str(&format!("explains  {told} of {} causes", told + blind_for.len()));

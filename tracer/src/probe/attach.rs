@@ -1,7 +1,6 @@
 //! Loads the object with this kernel's globals filled in and attaches what the plan names.
 use std::{
     collections::{HashMap, VecDeque},
-    os::fd::{AsFd as _, AsRawFd as _},
     sync::Mutex,
     thread,
 };
@@ -11,15 +10,16 @@ use aya::{
     Btf, Ebpf, EbpfLoader, Pod, VerifierLogLevel,
     programs::{BtfTracePoint, FEntry, FExit, Program, ProgramError, RawTracePoint},
 };
-use tracer_common::{LAYOUT, globals::Config};
+use tracer_common::globals::Config;
 
 use crate::{
     host::memory::trim,
-    model::process::{ExitFilter, ExitScope},
+    model::process::ExitScope,
     probe::{
-        kernel as facts,
-        kernel::{BTF, KernelInfo},
-        plan::{Hook, Missing, Plan, Probe},
+        config::config,
+        form::Form,
+        kernel::{self, BTF, KernelInfo},
+        plan::{Missing, Plan, Probe},
     },
 };
 
@@ -33,9 +33,9 @@ static OBJECT: &[u8] =
 /// Probes in the kernel; they go when this is dropped.
 pub struct Attached {
     pub ebpf: Ebpf,
-    pub attached: Vec<&'static Probe>,
+    pub attached: Vec<Probe>,
     /// Of modules that are not there yet.
-    pub pending: Vec<&'static Probe>,
+    pub pending: Vec<Probe>,
     pub missing: Vec<Missing>,
 }
 
@@ -44,14 +44,14 @@ impl Attached {
     ///
     /// # Errors
     /// Where the kernel's types cannot be read any more.
-    pub fn arrived(&mut self) -> Result<bool> {
-        let here = |probe: &&Probe| probe.module.is_none_or(facts::module);
+    pub fn attach_new_modules(&mut self) -> Result<bool> {
+        let here = |probe: &Probe| probe.row.module.is_none_or(kernel::module);
         let (due, pending): (Vec<_>, Vec<_>) = self.pending.drain(..).partition(here);
         self.pending = pending;
         if due.is_empty() {
             return Ok(false);
         }
-        let typed = due.iter().any(|probe| !matches!(probe.hook, Hook::RawTracepoint(_)));
+        let typed = due.iter().any(|probe| probe.program.form.is_typed());
         let btf = if typed { Some(types()?) } else { None };
         for probe in due {
             match attach_named(&mut self.ebpf, btf.as_ref(), probe) {
@@ -62,33 +62,6 @@ impl Attached {
         drop(btf);
         trim();
         Ok(true)
-    }
-
-    /// How often calls of each hook were not looked at, because its program was running already on that
-    /// CPU (`recursion_misses`; before 5.12 the kernel neither guards nor counts). Where a second program
-    /// stands in for one, only what both were not run for is missed: no more than either was.
-    pub fn misses(&self) -> Vec<(&'static Probe, u64)> {
-        let count = |program: &str| {
-            let fd = self.ebpf.program(program)?.fd().ok()?.as_fd().as_raw_fd();
-            let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
-            let line = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
-            line.trim().parse::<u64>().ok()
-        };
-        let mut seen: Vec<&str> = Vec::new();
-        let mut misses: Vec<(&'static Probe, u64)> = Vec::new();
-        for probe in &self.attached {
-            // One program may serve several hooks.
-            if seen.contains(&probe.program) || probe.backup {
-                continue;
-            }
-            seen.push(probe.program);
-            let second = self.attached.iter().find(|other| other.stands_in_for(probe));
-            let calls = count(probe.program).unwrap_or(0);
-            let second = second.and_then(|second| count(second.program)).unwrap_or(calls);
-            misses.push((*probe, calls.min(second)));
-        }
-        misses.retain(|(_, calls)| *calls != 0);
-        misses
     }
 }
 
@@ -102,23 +75,20 @@ struct Globals(#[allow(dead_code, reason = "read as bytes")] Config);
 // SAFETY: `repr(C)`, made of u32 only, no padding.
 unsafe impl Pod for Globals {}
 
-/// Loads and attaches, for the `deaths` asked for. Every n-th event is dropped on purpose if `fail_every` is not 0.
+/// Loads and attaches what `plan` names, for the `exits` asked for. Every n-th event is dropped on purpose
+/// if `fail_every` is not 0.
 ///
 /// # Errors
 /// Where the object is refused as a whole. A probe that will not load or attach ends in
 /// [`Attached::missing`] instead.
-pub fn arm(facts: &KernelInfo, plan: Plan, deaths: ExitScope, fail_every: u32) -> Result<Attached> {
+pub fn attach(
+    kernel: &KernelInfo,
+    plan: Plan,
+    exits: ExitScope,
+    fail_every: u32,
+) -> Result<Attached> {
     unlock_memory();
-    let config = Globals(Config {
-        layout: LAYOUT,
-        task: facts.allowed.task(),
-        read_kernel: u32::from(facts.allowed.read_kernel),
-        read_user: facts.allowed.read_user(),
-        fail_every,
-        signals: deaths.signals,
-        exits: u32::from(deaths.exits != ExitFilter::None),
-        offsets: facts.offsets,
-    });
+    let config = Globals(config(kernel, exits, fail_every));
     let mut ebpf = EbpfLoader::new()
         // No CO-RE relocations in the object: do not let aya parse the kernel's types for it.
         .btf(None)
@@ -129,7 +99,8 @@ pub fn arm(facts: &KernelInfo, plan: Plan, deaths: ExitScope, fail_every: u32) -
     let btf = types()?;
     let Plan { attach: wanted, pending, mut missing } = plan;
     let mut attached = Vec::new();
-    let (first, wanted): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|probe| probe.first());
+    let (first, wanted): (Vec<_>, Vec<_>) =
+        wanted.into_iter().partition(|probe| probe.row.goes_first());
     let mut results: Vec<_> = first
         .into_iter()
         .map(|probe| (probe, attach_named(&mut ebpf, Some(&btf), probe)))
@@ -148,18 +119,14 @@ pub fn arm(facts: &KernelInfo, plan: Plan, deaths: ExitScope, fail_every: u32) -
 
 /// Loads and attaches on every CPU there is: verifying takes most of the time, and is done for each
 /// program on its own. The results in the order of `wanted`.
-fn attach_all(
-    ebpf: &mut Ebpf,
-    btf: &Btf,
-    wanted: &[&'static Probe],
-) -> Vec<(&'static Probe, Result<()>)> {
+fn attach_all(ebpf: &mut Ebpf, btf: &Btf, wanted: &[Probe]) -> Vec<(Probe, Result<()>)> {
     let mut programs: HashMap<String, &mut Program> =
         ebpf.programs_mut().map(|(name, program)| (name.to_owned(), program)).collect();
     // One program may serve several hooks: whoever comes second waits for the first.
     let mut later = Vec::new();
     let mut work = VecDeque::new();
     for (i, probe) in wanted.iter().enumerate() {
-        match programs.remove(probe.program) {
+        match programs.remove(probe.program.name) {
             Some(program) => work.push_back((i, *probe, program)),
             None => later.push((i, *probe)),
         }
@@ -173,7 +140,7 @@ fn attach_all(
                 loop {
                     let next = work.lock().ok().and_then(|mut work| work.pop_front());
                     let Some((i, probe, program)) = next else { break };
-                    let result = attach(program, Some(btf), probe);
+                    let result = attach_program(program, Some(btf), probe);
                     if let Ok(mut done) = done.lock() {
                         done.push((i, probe, result));
                     }
@@ -189,17 +156,17 @@ fn attach_all(
     done.into_iter().map(|(_, probe, result)| (probe, result)).collect()
 }
 
-fn attach_named(ebpf: &mut Ebpf, btf: Option<&Btf>, probe: &Probe) -> Result<()> {
+fn attach_named(ebpf: &mut Ebpf, btf: Option<&Btf>, probe: Probe) -> Result<()> {
     let program = ebpf
-        .program_mut(probe.program)
-        .ok_or_else(|| anyhow!("the object has no program {}", probe.program))?;
-    attach(program, btf, probe)
+        .program_mut(probe.program.name)
+        .ok_or_else(|| anyhow!("the object has no program {}", probe.program.name))?;
+    attach_program(program, btf, probe)
 }
 
-fn attach(program: &mut Program, btf: Option<&Btf>, probe: &Probe) -> Result<()> {
+fn attach_program(program: &mut Program, btf: Option<&Btf>, probe: Probe) -> Result<()> {
     let btf = || btf.context("no types were read");
-    match probe.hook {
-        Hook::RawTracepoint(name) => {
+    match probe.program.form {
+        Form::RawTp(name) => {
             let program: &mut RawTracePoint = program.try_into()?;
             // One program may serve several.
             if program.fd().is_err() {
@@ -207,17 +174,17 @@ fn attach(program: &mut Program, btf: Option<&Btf>, probe: &Probe) -> Result<()>
             }
             program.attach(name)?;
         }
-        Hook::Fentry(function) => {
+        Form::Fentry(function) => {
             let program: &mut FEntry = program.try_into()?;
             program.load(function, btf()?)?;
             program.attach()?;
         }
-        Hook::Fexit(function) => {
+        Form::Fexit(function) => {
             let program: &mut FExit = program.try_into()?;
             program.load(function, btf()?)?;
             program.attach()?;
         }
-        Hook::Tracepoint(name) => {
+        Form::TpBtf(name) => {
             let program: &mut BtfTracePoint = program.try_into()?;
             program.load(name, btf()?)?;
             program.attach()?;

@@ -10,6 +10,12 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 const MAGIC: u16 = 0xeb9f;
 
+/// Anonymous structs and unions within one another, and members looked at in all, for one name.
+const DEEPEST: u32 = 8;
+const MEMBERS: u32 = 1 << 16;
+/// include/linux/kallsyms.h KSYM_NAME_LEN
+const LONGEST_NAME: usize = 512;
+
 mod kind {
     pub const PTR: u32 = 2;
     pub const ARRAY: u32 = 3;
@@ -39,6 +45,47 @@ pub struct Btf {
 pub struct Param {
     pub name: String,
     pub points_to: Option<String>,
+}
+
+/// Where the types of a kernel are looked up.
+pub trait Types {
+    /// Offset in bytes of the member `path` (dotted) of the struct `root`.
+    fn offset(&self, root: &str, path: &str) -> Option<u32>;
+
+    /// Parameters of the function `name`; `None` if the kernel has none of that name.
+    fn params(&self, name: &str) -> Option<Vec<Param>>;
+}
+
+impl Types for Btf {
+    fn offset(&self, root: &str, path: &str) -> Option<u32> {
+        let candidates = self.of_kind(root, kind::STRUCT);
+        candidates.into_iter().find_map(|id| {
+            let mut offset: u32 = 0;
+            let mut id = id;
+            let mut steps = MEMBERS;
+            for name in path.split('.') {
+                let (member, at) = self.member(id, name, 0, &mut steps)?;
+                offset = offset.checked_add(at)?;
+                id = member;
+            }
+            Some(offset / 8)
+        })
+    }
+
+    fn params(&self, name: &str) -> Option<Vec<Param>> {
+        let id = *self.of_kind(name, kind::FUNC).first()?;
+        let id = self.u32(self.at(id)? + 8).ok()?;
+        let proto = self.at(id).filter(|_| self.kind(id) == Some(kind::FUNC_PROTO))?;
+        let count = self.u32(proto + 4).ok()? & 0xffff;
+        (0..count as usize)
+            .map(|i| {
+                let at = proto + 12 + i * 8;
+                let name = self.text(self.u32(at).ok()?)?;
+                let points_to = self.pointee(self.u32(at + 4).ok()?);
+                Some(Param { name, points_to })
+            })
+            .collect()
+    }
 }
 
 impl Btf {
@@ -90,37 +137,8 @@ impl Btf {
             }
             at += 12 + extra;
         }
+        ensure!(at == end, "the last BTF record reaches past the end");
         Ok(btf)
-    }
-
-    /// Offset in bytes of the member `path` (dotted) of the struct `root`.
-    pub fn offset(&self, root: &str, path: &str) -> Option<u32> {
-        let candidates = self.of_kind(root, kind::STRUCT);
-        candidates.into_iter().find_map(|id| {
-            let mut offset = 0;
-            let mut id = id;
-            for name in path.split('.') {
-                let (member, at) = self.member(id, name, 0)?;
-                offset += at;
-                id = member;
-            }
-            Some(offset / 8)
-        })
-    }
-
-    /// Parameters of the function `name`; `None` if the kernel has none of that name.
-    pub fn params(&self, name: &str) -> Option<Vec<Param>> {
-        let id = *self.of_kind(name, kind::FUNC).first()?;
-        let proto = self.at(self.u32(self.at(id)? + 8).ok()?)?;
-        let count = self.u32(proto + 4).ok()? & 0xffff;
-        (0..count as usize)
-            .map(|i| {
-                let at = proto + 12 + i * 8;
-                let name = self.text(self.u32(at).ok()?)?;
-                let points_to = self.pointee(self.u32(at + 4).ok()?);
-                Some(Param { name, points_to })
-            })
-            .collect()
     }
 
     fn of_kind(&self, name: &str, wanted: u32) -> Vec<u32> {
@@ -129,14 +147,15 @@ impl Btf {
     }
 
     /// Type and offset in bits of a member, looked up through anonymous structs and unions.
-    fn member(&self, id: u32, wanted: &str, depth: u32) -> Option<(u32, u32)> {
+    fn member(&self, id: u32, wanted: &str, depth: u32, steps: &mut u32) -> Option<(u32, u32)> {
         let id = self.resolve(id)?;
         let at = self.at(id)?;
         let info = self.u32(at + 4).ok()?;
-        if !matches!(info >> 24 & 0x1f, kind::STRUCT | kind::UNION) || depth > 8 {
+        if !matches!(info >> 24 & 0x1f, kind::STRUCT | kind::UNION) || depth > DEEPEST {
             return None;
         }
         for i in 0..(info & 0xffff) as usize {
+            *steps = steps.checked_sub(1)?;
             let member = at + 12 + i * 12;
             let name = self.string(self.u32(member).ok()?).ok()?;
             let ty = self.u32(member + 4).ok()?;
@@ -147,9 +166,9 @@ impl Btf {
                 return Some((ty, offset));
             }
             if name.is_empty()
-                && let Some((ty, inner)) = self.member(ty, wanted, depth + 1)
+                && let Some((ty, inner)) = self.member(ty, wanted, depth + 1, steps)
             {
-                return Some((ty, offset + inner));
+                return Some((ty, offset.checked_add(inner)?));
             }
         }
         None
@@ -197,10 +216,186 @@ impl Btf {
     fn string(&self, offset: u32) -> Result<&[u8]> {
         let tail = self.data.get(self.strings + offset as usize..);
         let tail = tail.context("a BTF name reaches past the end")?;
+        let tail = &tail[..tail.len().min(LONGEST_NAME)];
         Ok(tail.split(|b| *b == 0).next().unwrap_or_default())
     }
 
     fn text(&self, offset: u32) -> Option<String> {
         Some(String::from_utf8_lossy(self.string(offset).ok()?).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// BTF made by hand.
+    #[derive(Default)]
+    struct Made {
+        types: Vec<u8>,
+        strings: Vec<u8>,
+        count: u32,
+    }
+
+    impl Made {
+        fn name(&mut self, name: &str) -> u32 {
+            if self.strings.is_empty() {
+                self.strings.push(0);
+            }
+            if name.is_empty() {
+                return 0;
+            }
+            let at = self.strings.len() as u32;
+            self.strings.extend_from_slice(name.as_bytes());
+            self.strings.push(0);
+            at
+        }
+
+        /// A type; its id. `third` is its size, or the type it refers to.
+        fn add(&mut self, kind: u32, name: &str, third: u32, flag: bool, rest: &[[u32; 3]]) -> u32 {
+            let name = self.name(name);
+            let info = kind << 24 | rest.len() as u32 | u32::from(flag) << 31;
+            let words = if kind == kind::FUNC_PROTO { 2 } else { 3 };
+            let extra = rest.iter().flat_map(|row| &row[..words]);
+            for word in [name, info, third].iter().chain(extra) {
+                self.types.extend_from_slice(&word.to_le_bytes());
+            }
+            self.count += 1;
+            self.count
+        }
+
+        fn of_struct(&mut self, name: &str, members: &[(&str, u32, u32)]) -> u32 {
+            let rows: Vec<_> =
+                members.iter().map(|(name, ty, at)| [self.name(name), *ty, *at]).collect();
+            self.add(kind::STRUCT, name, 64, false, &rows)
+        }
+
+        fn function(&mut self, name: &str, params: &[(&str, u32)]) -> u32 {
+            let rows: Vec<_> = params.iter().map(|(name, ty)| [self.name(name), *ty, 0]).collect();
+            let proto = self.add(kind::FUNC_PROTO, "", 0, false, &rows);
+            self.add(kind::FUNC, name, proto, false, &[])
+        }
+
+        fn bytes(&self) -> Vec<u8> {
+            let mut out = MAGIC.to_le_bytes().to_vec();
+            out.extend_from_slice(&[1, 0]);
+            let (types, strings) = (self.types.len() as u32, self.strings.len() as u32);
+            for word in [24, 0, types, types, strings] {
+                out.extend_from_slice(&word.to_le_bytes());
+            }
+            out.extend_from_slice(&self.types);
+            out.extend_from_slice(&self.strings);
+            out
+        }
+    }
+
+    const ASKED: [&str; 5] = ["outer", "flagged", "round", "hook", "no_proto"];
+
+    /// Anonymous members, an embedded struct, typedefs and qualifiers, two structs of one name.
+    fn sample() -> Vec<u8> {
+        let mut made = Made::default();
+        let inner = made.of_struct("inner", &[("a", 0, 0), ("b", 0, 32)]);
+        let anonymous = made.of_struct("", &[("x", 0, 0), ("y", 0, 64)]);
+        let qualified = made.add(kind::CONST, "", inner, false, &[]);
+        let typedef = made.add(kind::TYPEDEF, "inner_t", qualified, false, &[]);
+        made.of_struct("outer", &[("other", 0, 0)]);
+        made.of_struct("outer", &[("first", 0, 0), ("", anonymous, 64), ("in", typedef, 256)]);
+        let bits = made.name("bits");
+        made.add(kind::STRUCT, "flagged", 8, true, &[[bits, 0, 3 << 24 | 40]]);
+        let pointer = made.add(kind::PTR, "", typedef, false, &[]);
+        made.function("hook", &[("task", pointer), ("flags", 0)]);
+        made.add(kind::FUNC, "no_proto", inner, false, &[]);
+        made.bytes()
+    }
+
+    fn parsed(data: Vec<u8>) -> Btf {
+        Btf::parse(data, &ASKED).unwrap()
+    }
+
+    #[test]
+    fn a_member_is_found_through_anonymous_and_embedded_structs() {
+        let btf = parsed(sample());
+        assert_eq!(btf.offset("outer", "first"), Some(0));
+        assert_eq!(btf.offset("outer", "y"), Some(16));
+        assert_eq!(btf.offset("outer", "in.b"), Some(36));
+        assert_eq!(btf.offset("outer", "other"), Some(0));
+        assert_eq!(btf.offset("outer", "in.c"), None);
+        assert_eq!(btf.offset("outer", "first.b"), None);
+        // The upper byte is the width of a bit field.
+        assert_eq!(btf.offset("flagged", "bits"), Some(5));
+        // Not asked for as it was opened.
+        assert_eq!(btf.offset("inner", "a"), None);
+    }
+
+    #[test]
+    fn a_prototype_names_what_its_pointers_lead_to() {
+        let btf = parsed(sample());
+        let task = Param { name: "task".into(), points_to: Some("inner".into()) };
+        let flags = Param { name: "flags".into(), points_to: None };
+        assert_eq!(btf.params("hook"), Some(vec![task, flags]));
+        assert_eq!(btf.params("outer"), None);
+        assert_eq!(btf.params("no_proto"), None);
+    }
+
+    fn ask_everything(btf: &Btf) {
+        for name in ASKED {
+            let _ = btf.params(name);
+            for path in ["first", "y", "in.b", "bits", "round.round", "absent"] {
+                let _ = btf.offset(name, path);
+            }
+        }
+    }
+
+    #[test]
+    fn btf_that_is_cut_short_anywhere_is_an_error() {
+        let whole = sample();
+        for length in 0..whole.len() {
+            assert!(Btf::parse(whole[..length].to_vec(), &ASKED).is_err(), "{length} bytes");
+        }
+        ask_everything(&parsed(whole));
+    }
+
+    #[test]
+    fn no_byte_that_is_wrong_makes_it_panic() {
+        let whole = sample();
+        for at in 0..whole.len() {
+            for value in [0, 1, 0x7f, 0x80, 0xff] {
+                let mut damaged = whole.clone();
+                damaged[at] = value;
+                if let Ok(btf) = Btf::parse(damaged, &ASKED) {
+                    ask_everything(&btf);
+                }
+            }
+        }
+    }
+
+    /// Each anonymous member leads back to the struct itself: 1000^8 ways.
+    #[test]
+    fn structs_within_themselves_come_to_an_end() {
+        let mut made = Made::default();
+        let members = vec![("", 1, u32::MAX); 1_000];
+        made.of_struct("round", &members);
+        let started = std::time::Instant::now();
+        let btf = parsed(made.bytes());
+        assert_eq!(btf.offset("round", "absent"), None);
+        assert!(started.elapsed().as_secs() < 5, "took {:?}", started.elapsed());
+
+        let mut made = Made::default();
+        made.add(kind::TYPEDEF, "", 1, false, &[]);
+        made.of_struct("round", &[("round", 1, 0)]);
+        assert_eq!(parsed(made.bytes()).offset("round", "round.round"), None);
+    }
+
+    #[test]
+    fn a_name_without_an_end_is_cut() {
+        let mut made = Made::default();
+        made.add(kind::FUNC, "hook", 2, false, &[]);
+        let last = made.name("p");
+        made.add(kind::FUNC_PROTO, "", 0, false, &[[last, 0, 0]]);
+        made.strings.pop();
+        let mut bytes = made.bytes();
+        bytes.extend_from_slice(&[b'a'; 4_096]);
+        let params = parsed(bytes).params("hook").unwrap();
+        assert_eq!(params[0].name.len(), LONGEST_NAME);
     }
 }

@@ -9,7 +9,7 @@ use aya::{
 use tracer_common::globals::{Offsets, read_user, task};
 
 use crate::probe::{
-    btf::{Btf, Param},
+    btf::{Btf, Param, Types},
     offsets,
 };
 
@@ -74,6 +74,18 @@ impl Allowed {
     }
 }
 
+/// What is learnt of a kernel elsewhere than in its types.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// `uname -r`.
+    pub release: String,
+    /// Modules that probes wait for, those that are loaded or built in.
+    pub modules: Vec<&'static str>,
+    pub allowed: Allowed,
+    pub preempts: bool,
+    pub ftrace: bool,
+}
+
 impl KernelInfo {
     /// Reads this kernel's BTF, also for the functions named in `hooks`, and looks which of `modules`
     /// are there.
@@ -82,19 +94,13 @@ impl KernelInfo {
     /// Where the kernel publishes none, or it cannot be read.
     pub fn gather(hooks: &[&'static str], modules: &[&'static str]) -> Result<Self> {
         let data = fs::read(BTF).map_err(|error| no_btf(&error))?;
-        let mut wanted: Vec<&str> = offsets::wanted().collect();
-        wanted.extend(hooks);
-        let btf = Btf::parse(data, &wanted).with_context(|| format!("reading {BTF}"))?;
-        let (offsets, missing_fields) = offsets::resolve(&btf);
-        let functions = hooks.iter().filter_map(|name| Some((*name, btf.params(name)?))).collect();
-        Ok(Self {
+        let mut asked: Vec<&str> = offsets::wanted().collect();
+        asked.extend(hooks);
+        let btf = Btf::parse(data, &asked).with_context(|| format!("reading {BTF}"))?;
+        let setting = Setting {
             release: release(),
-            preempts: fs::read_to_string("/proc/version")
-                .is_ok_and(|version| version.contains("PREEMPT")),
+            preempts: fs::read_to_string("/proc/version").is_ok_and(|version| preempts(&version)),
             ftrace: fs::read_to_string(FTRACE).map_or(true, |text| text.trim() != "0"),
-            offsets,
-            missing_fields,
-            functions,
             modules: modules.iter().copied().filter(|name| module(name)).collect(),
             allowed: Allowed {
                 read_kernel: helper(BpfHelper::BPF_FUNC_probe_read_kernel),
@@ -102,8 +108,24 @@ impl KernelInfo {
                 snprintf: helper(BpfHelper::BPF_FUNC_snprintf),
                 find_vma: helper(BpfHelper::BPF_FUNC_find_vma),
             },
-        })
+        };
+        Ok(Self::of(&btf, hooks, setting))
     }
+
+    /// What `types` say of the fields that probes read and of the functions named in `hooks`. Pure.
+    pub fn of(types: &impl Types, hooks: &[&'static str], setting: Setting) -> Self {
+        let Setting { release, modules, allowed, preempts, ftrace } = setting;
+        let (offsets, missing_fields) = offsets::resolve(types);
+        let functions = hooks.iter().filter_map(|name| Some((*name, types.params(name)?)));
+        let functions = functions.collect();
+        Self { release, offsets, missing_fields, functions, modules, allowed, preempts, ftrace }
+    }
+}
+
+/// Whether a kernel of this `/proc/version` may preempt a program (init/version-timestamp.c:
+/// `SMP PREEMPT_DYNAMIC`).
+pub fn preempts(version: &str) -> bool {
+    version.contains("PREEMPT")
 }
 
 fn helper(helper: BpfHelper) -> bool {

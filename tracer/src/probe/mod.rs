@@ -1,7 +1,11 @@
-//! From this kernel's facts to attached probes: facts → plan → globals → load → reader.
+//! From this kernel's facts to attached probes: facts → plan → globals → load → rings and counters.
 pub mod attach;
 pub mod btf;
+pub mod config;
+pub mod counters;
+pub mod form;
 pub mod kernel;
 pub mod offsets;
 pub mod plan;
 pub mod ring;
+pub mod table;

@@ -1,15 +1,15 @@
 //! Finds every field of `tracer_common::globals::Offsets` in a kernel's BTF. Pure.
 use tracer_common::globals::{ABSENT, Offsets};
 
-use crate::probe::btf::Btf;
+use crate::probe::btf::Types;
 
 /// The offsets of this kernel, and the fields it lacks that no tracing works without.
-pub fn resolve(btf: &Btf) -> (Offsets, Vec<String>) {
+pub fn resolve(types: &impl Types) -> (Offsets, Vec<String>) {
     let mut missing = Vec::new();
     let values: Vec<u32> = Offsets::FIELDS
         .iter()
         .map(|field| {
-            let found = field.paths.iter().find_map(|path| btf.offset(field.root, path));
+            let found = field.paths.iter().find_map(|path| types.offset(field.root, path));
             if found.is_none() && !field.optional {
                 missing.push(format!("{}.{}", field.root, field.paths[0]));
             }

@@ -46,9 +46,11 @@ use crate::{
     probe::{
         attach as load,
         attach::Attached,
+        counters::{Counters, recursion_misses},
         kernel::KernelInfo,
-        plan::{self, Missing, Probe},
-        ring::Reader,
+        plan::{self, Missing},
+        ring::RingReader,
+        table,
     },
     select::selection::Selection,
     sink::Sink,
@@ -98,7 +100,7 @@ pub fn watch(wanted: &WatchOptions<'_>, outlet: &mut dyn Sink) -> Result<ExitCod
 /// Where privilege is missing, or no fault and no signal could be seen.
 pub fn arm(deaths: ExitScope, restarts: bool, fail_every: u32) -> Result<(KernelInfo, Attached)> {
     privilege::check()?;
-    let facts = KernelInfo::gather(&plan::functions(), &plan::modules())
+    let facts = KernelInfo::gather(&table::functions(), &table::modules())
         .map_err(|error| Failure::unavailable(format!("{error:#}")))?;
     if !facts.missing_fields.is_empty() {
         return Err(Failure::unavailable(format!(
@@ -108,7 +110,7 @@ pub fn arm(deaths: ExitScope, restarts: bool, fail_every: u32) -> Result<(Kernel
             facts.missing_fields.join(", ")
         )));
     }
-    let armed = load::arm(&facts, plan::choose(&facts, restarts), deaths, fail_every)
+    let armed = load::attach(&facts, plan::choose(&facts, restarts), deaths, fail_every)
         .map_err(|error| Failure::unavailable(format!("{error:#}")))?;
     if armed.attached.is_empty() {
         let why: Vec<String> = armed.missing.iter().map(reason).collect();
@@ -122,7 +124,7 @@ pub fn arm(deaths: ExitScope, restarts: bool, fail_every: u32) -> Result<(Kernel
 }
 
 fn reason(missing: &Missing) -> String {
-    format!("{}: {}", missing.probe.hook, missing.reason)
+    format!("{}: {}", missing.probe.program.form, missing.reason)
 }
 
 /// Describes this host and what is attached.
@@ -147,19 +149,20 @@ pub fn host(facts: &KernelInfo, armed: &Attached, deaths: ExitScope) -> Host {
 /// What is attached, and what is not.
 fn coverage(armed: &Attached) -> Coverage {
     let uncovered = armed.missing.iter().map(|missing| Uncovered {
-        hook: missing.probe.hook.to_string(),
+        hook: missing.probe.program.form.to_string(),
         reason: missing.reason.clone(),
-        causes: missing.probe.blind.to_owned(),
+        causes: missing.probe.row.blind.to_owned(),
     });
-    let hooks = armed
-        .attached
-        .iter()
-        .map(|probe| AttachedHook { observe: Some(probe.observe), hook: probe.hook.to_string() });
+    let hooks = armed.attached.iter().map(|probe| AttachedHook {
+        observe: Some(probe.row.observe),
+        hook: probe.program.form.to_string(),
+    });
     Coverage { hooks: hooks.collect(), uncovered: uncovered.collect() }
 }
 
 struct Watch<'a> {
-    reader: Reader,
+    reader: RingReader,
+    counters: Counters,
     /// Holds the programs in the kernel.
     armed: Attached,
     sink: Downstream<'a>,
@@ -211,7 +214,8 @@ impl<'a> Watch<'a> {
             }
             None => None,
         };
-        let reader = Reader::new(&mut armed.ebpf)?;
+        let reader = RingReader::new(&mut armed.ebpf)?;
+        let counters = Counters::new(&mut armed.ebpf)?;
         let sink = Downstream {
             wanted,
             engine: Engine::new(host),
@@ -229,6 +233,7 @@ impl<'a> Watch<'a> {
         };
         Ok(Self {
             reader,
+            counters,
             armed,
             sink,
             child: None,
@@ -290,10 +295,10 @@ impl<'a> Watch<'a> {
 
     /// Tells the engine which programs the kernel did not run, because they were running already.
     fn missed(&mut self) -> Result<()> {
-        for (probe, count) in self.armed.misses() {
-            let Probe { observe, hook, .. } = *probe;
+        for (probe, count) in recursion_misses(&self.armed.ebpf, &self.armed.attached) {
+            let observe = probe.row.observe;
             if self.misses.insert(observe, count).unwrap_or(0) != count {
-                let hook = hook.to_string();
+                let hook = probe.program.form.to_string();
                 self.sink.note(Event::Missed { observe, hook, count }, boot_time())?;
             }
         }
@@ -318,7 +323,7 @@ impl<'a> Watch<'a> {
 
     /// Attaches what belongs to modules that were loaded since, and says so.
     fn modules(&mut self) -> Result<()> {
-        if self.armed.arrived()? {
+        if self.armed.attach_new_modules()? {
             self.sink.engine.rehook(coverage(&self.armed));
             self.sink.outlet.watching(self.sink.engine.host())?;
         }
@@ -343,7 +348,7 @@ impl<'a> Watch<'a> {
     /// Tells the engine how far each CPU had numbered the last time we looked, so that losses are
     /// known before an incident is told: what was numbered then is in the ring by now, or lost.
     fn account(&mut self) -> Result<()> {
-        let latest = self.reader.states();
+        let latest = self.counters.ring_states();
         while self.drain()? {}
         let then = std::mem::replace(&mut self.numbered, latest);
         for (cpu, ring, state) in then {
@@ -355,7 +360,7 @@ impl<'a> Watch<'a> {
         for key in self.sink.engine.storms() {
             let BurstKey { tgid, inode, handler } = key;
             let count =
-                self.reader.storm(event::StormKey { inode, tgid, handler: handler.number() });
+                self.counters.burst(event::StormKey { inode, tgid, handler: handler.number() });
             if let Some(count) = count {
                 self.sink.note(Event::Burst(Burst { key, count }), boot_time())?;
             }

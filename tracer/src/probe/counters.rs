@@ -1,0 +1,96 @@
+//! What the kernel counts beside the events: how far each ring was numbered, faults that loop, and
+//! calls that a program was not run for.
+use std::os::fd::{AsFd as _, AsRawFd as _};
+
+use anyhow::{Context as _, Result};
+use aya::{
+    Ebpf, Pod,
+    maps::{HashMap, MapData, PerCpuArray},
+};
+use tracer_common::{
+    event::{Storm, StormKey, ring},
+    globals::RingState,
+};
+
+use crate::probe::plan::Probe;
+
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct State(RingState);
+// SAFETY: `repr(C)`, two u64, no padding.
+unsafe impl Pod for State {}
+
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Key(StormKey);
+// SAFETY: `repr(C)`, a u64 and two u32, no padding.
+unsafe impl Pod for Key {}
+
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Count(Storm);
+// SAFETY: `repr(C)`, two u64, no padding.
+unsafe impl Pod for Count {}
+
+/// The maps that hold counts.
+pub struct Counters {
+    states: PerCpuArray<MapData, State>,
+    bursts: HashMap<MapData, Key, Count>,
+}
+
+impl Counters {
+    /// Takes the maps out of a loaded object.
+    ///
+    /// # Errors
+    /// Where one is missing.
+    pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
+        let states = ebpf.take_map("RINGS").context("the object has no map RINGS")?;
+        let bursts = ebpf.take_map("STORMS").context("the object has no map STORMS")?;
+        Ok(Self { states: PerCpuArray::try_from(states)?, bursts: HashMap::try_from(bursts)? })
+    }
+
+    /// How often the kernel has counted this fault.
+    pub fn burst(&self, key: StormKey) -> Option<u64> {
+        Some(self.bursts.get(&Key(key), 0).ok()?.0.count)
+    }
+
+    /// Events numbered and lost so far, by (cpu, ring).
+    pub fn ring_states(&self) -> Vec<(u32, u16, RingState)> {
+        let mut all = Vec::new();
+        for ring in 0..ring::COUNT as u16 {
+            if let Ok(values) = self.states.get(&u32::from(ring), 0) {
+                for (cpu, state) in values.iter().enumerate() {
+                    all.push((cpu as u32, ring, state.0));
+                }
+            }
+        }
+        all
+    }
+}
+
+/// How often calls of each hook were not looked at, because its program was running already on that
+/// CPU (`recursion_misses`; before 5.12 the kernel neither guards nor counts). Where a second program
+/// stands in for one, only what both were not run for is missed: no more than either was.
+pub fn recursion_misses(ebpf: &Ebpf, attached: &[Probe]) -> Vec<(Probe, u64)> {
+    let count = |program: &str| {
+        let fd = ebpf.program(program)?.fd().ok()?.as_fd().as_raw_fd();
+        let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
+        line.trim().parse::<u64>().ok()
+    };
+    let mut seen: Vec<&str> = Vec::new();
+    let mut misses = Vec::new();
+    for probe in attached {
+        // One program may serve several hooks.
+        if seen.contains(&probe.program.name) || probe.row.backup {
+            continue;
+        }
+        seen.push(probe.program.name);
+        let second = attached.iter().find(|other| other.row.stands_in_for(probe.row));
+        let calls = count(probe.program.name).unwrap_or(0);
+        let second = second.and_then(|second| count(second.program.name)).unwrap_or(calls);
+        misses.push((*probe, calls.min(second)));
+    }
+    misses.retain(|(_, calls)| *calls != 0);
+    misses
+}

@@ -1,0 +1,117 @@
+//! The forms a probe has: where a program attaches, and what it was written for.
+use crate::probe::{btf::Param, kernel::KernelInfo};
+
+/// Where a program attaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Fentry(&'static str),
+    Fexit(&'static str),
+    TpBtf(&'static str),
+    /// Of a module: its arguments have no types.
+    RawTp(&'static str),
+}
+
+impl Form {
+    /// The kernel function, where it is one.
+    pub fn function(self) -> Option<&'static str> {
+        match self {
+            Self::Fentry(function) | Self::Fexit(function) => Some(function),
+            Self::TpBtf(_) | Self::RawTp(_) => None,
+        }
+    }
+
+    /// Whether the kernel's types must be at hand to attach it.
+    pub fn is_typed(self) -> bool {
+        !matches!(self, Self::RawTp(_))
+    }
+}
+
+impl std::fmt::Display for Form {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Fentry(function) => write!(f, "fentry {function}"),
+            Self::Fexit(function) => write!(f, "fexit {function}"),
+            Self::TpBtf(tracepoint) => write!(f, "tp_btf {tracepoint}"),
+            Self::RawTp(tracepoint) => write!(f, "raw_tp {tracepoint}"),
+        }
+    }
+}
+
+/// One program of the object.
+#[derive(Debug)]
+pub struct Program {
+    /// Its name in the object.
+    pub name: &'static str,
+    pub form: Form,
+    pub needs: Needs,
+}
+
+/// What a program was written for.
+#[derive(Debug)]
+pub enum Needs {
+    /// Nothing beyond its hook.
+    Hook,
+    /// So many parameters, and at which index a pointer to which struct.
+    Prototype { params: usize, key: (usize, &'static str) },
+    /// Pointers to which structs stand first; what follows does not matter.
+    First(&'static [&'static str]),
+    /// As many parameters.
+    Count(usize),
+    /// `bpf_probe_read_kernel`.
+    ReadKernel,
+    /// `bpf_find_vma`, and as many parameters.
+    FindVma(usize),
+}
+
+impl Program {
+    /// Why it cannot run on `kernel`, if it cannot. A function of a module is no function of the
+    /// kernel's own BTF.
+    pub fn unfit(&self, kernel: &KernelInfo, module: Option<&str>) -> Option<String> {
+        let mut params: &[Param] = &[];
+        if let Some(function) = self.form.function() {
+            if !kernel.ftrace {
+                return Some(
+                    "kernel.ftrace_enabled is 0; sysctl kernel.ftrace_enabled=1".to_owned(),
+                );
+            }
+            match kernel.functions.iter().find(|(known, _)| *known == function) {
+                Some((_, known)) => params = known,
+                None if module.is_some() => {
+                    return Some(format!(
+                        "{function} is in a module here, whose functions are not hooked"
+                    ));
+                }
+                None => return Some(format!("this kernel has no function {function} in its BTF")),
+            }
+        }
+        let points_to =
+            |index: usize| params.get(index).and_then(|param| param.points_to.as_deref());
+        let fits = match self.needs {
+            Needs::Hook => true,
+            Needs::First(targets) => {
+                targets.iter().enumerate().all(|(index, target)| points_to(index) == Some(*target))
+            }
+            Needs::FindVma(_) if !kernel.allowed.find_vma => {
+                return Some("this kernel has no bpf_find_vma (before 5.17)".to_owned());
+            }
+            Needs::Count(count) | Needs::FindVma(count) => params.len() == count,
+            Needs::ReadKernel if kernel.allowed.read_kernel => true,
+            Needs::ReadKernel => return Some("lockdown forbids bpf_probe_read_kernel".to_owned()),
+            Needs::Prototype { params: count, key: (index, target) } => {
+                params.len() == count && points_to(index) == Some(target)
+            }
+        };
+        (!fits).then(|| foreign(self.form, params))
+    }
+}
+
+fn foreign(form: Form, params: &[Param]) -> String {
+    let got: Vec<String> = params
+        .iter()
+        .map(|param| match &param.points_to {
+            Some(target) => format!("struct {target} *{}", param.name),
+            None => param.name.clone(),
+        })
+        .collect();
+    format!("the prototype {form}({}) is not one we know", got.join(", "))
+}

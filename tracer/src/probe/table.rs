@@ -1,0 +1,478 @@
+//! The table of probes: one row for each thing to see, its programs in order of preference.
+use crate::{
+    model::observe::Observe,
+    probe::form::{Form, Needs, Program},
+};
+
+/// What there is to see, and the programs that see it.
+#[derive(Debug)]
+pub struct Row {
+    pub observe: Observe,
+    /// A second program on one hook, for the calls that the first was not run for because it was
+    /// running already on that CPU. A kernel that does not preempt needs none.
+    pub backup: bool,
+    /// Attached only once this module is there; without it there is nothing to see.
+    pub module: Option<&'static str>,
+    /// What is unknown without it.
+    pub blind: &'static str,
+    /// The first that fits a kernel is attached.
+    pub programs: &'static [Program],
+}
+
+impl Row {
+    /// Whether it must be attached before all others: of two programs in front of one function, the one
+    /// that was attached last runs first (kernel/bpf/trampoline.c bpf_trampoline_link_prog).
+    pub fn goes_first(&self) -> bool {
+        self.backup && self.observe == Observe::Shrink
+    }
+
+    /// Whether only who asks for restarts needs it.
+    pub fn only_for_restarts(&self) -> bool {
+        matches!(self.observe, Observe::Exec | Observe::Fork)
+    }
+
+    /// Whether it sees what `other` was not run for.
+    pub fn stands_in_for(&self, other: &Self) -> bool {
+        self.observe == other.observe && self.backup && !other.backup
+    }
+}
+
+const VM_FAULT: Needs = Needs::Prototype { params: 1, key: (0, "vm_fault") };
+const VM_FAULT_2: Needs = Needs::Prototype { params: 2, key: (0, "vm_fault") };
+const NOTIFY_CHANGE_0: Needs = Needs::Prototype { params: 3, key: (0, "dentry") };
+const NOTIFY_CHANGE_1: Needs = Needs::Prototype { params: 4, key: (1, "dentry") };
+const FORCE_SIG_FAULT: Needs = Needs::Count(3);
+const FALLOCATE: Needs = Needs::Prototype { params: 4, key: (0, "file") };
+const SEND_SIGNAL: Needs = Needs::Prototype { params: 5, key: (1, "kernel_siginfo") };
+const SHRINKS: &str = "truncated, truncated-by-self: who shrank a file";
+const DEVICES: &str = "device-mapping, and every fault whose handler is not hooked";
+const COLLAPSES: &str = "truncated by fallocate(FALLOC_FL_COLLAPSE_RANGE)";
+const FUSE: &str = "that a FUSE server shrank a file is likely only, never proven";
+const FUSE_OPEN: &str = "truncated by open(O_TRUNC) on FUSE (taken for shrunk-elsewhere)";
+const NFS: &str = "that an NFS file was shrunk elsewhere is likely only, never proven";
+const FUSE_INODE: Needs = Needs::First(&["inode", "file"]);
+const EXITS: &str = "how the victim ended (exit status, core dump)";
+const SIGNALS: &str = "sent, and every bus error that no file fault caused";
+
+/// Every probe, in the order in which they are attached and listed.
+pub const TABLE: &[Row] = &[
+    Row {
+        observe: Observe::FileFault,
+        backup: false,
+        module: None,
+        blind: "faults on ext4, xfs, btrfs, NFS and FUSE files",
+        programs: &[Program {
+            name: "filemap_fault",
+            form: Form::Fexit("filemap_fault"),
+            needs: VM_FAULT,
+        }],
+    },
+    Row {
+        observe: Observe::ShmemFault,
+        backup: false,
+        module: None,
+        blind: "faults on tmpfs, memfd and shared memory",
+        programs: &[Program {
+            name: "shmem_fault",
+            form: Form::Fexit("shmem_fault"),
+            needs: VM_FAULT,
+        }],
+    },
+    Row {
+        observe: Observe::PageMkwrite,
+        backup: false,
+        module: None,
+        blind: "no-space: writes to a hole of a full file system",
+        programs: &[
+            Program {
+                name: "page_mkwrite_1",
+                form: Form::Fexit("do_page_mkwrite"),
+                needs: VM_FAULT,
+            },
+            Program {
+                name: "page_mkwrite_2",
+                form: Form::Fexit("do_page_mkwrite"),
+                needs: VM_FAULT_2,
+            },
+        ],
+    },
+    Row {
+        observe: Observe::HugetlbFault,
+        backup: false,
+        module: None,
+        blind: "hugepages",
+        programs: &[Program {
+            name: "hugetlb_fault",
+            form: Form::Fexit("hugetlb_fault"),
+            needs: Needs::Prototype { params: 4, key: (1, "vm_area_struct") },
+        }],
+    },
+    Row {
+        observe: Observe::SpecialMappingFault,
+        backup: false,
+        module: None,
+        blind: "special-mapping: vdso, vvar",
+        programs: &[Program {
+            name: "special_mapping_fault",
+            form: Form::Fexit("special_mapping_fault"),
+            needs: VM_FAULT,
+        }],
+    },
+    Row {
+        observe: Observe::UserfaultFault,
+        backup: false,
+        module: None,
+        blind: "userfaultfd",
+        programs: &[Program {
+            name: "handle_userfault",
+            form: Form::Fexit("handle_userfault"),
+            needs: VM_FAULT_2,
+        }],
+    },
+    Row {
+        observe: Observe::ReadError,
+        backup: false,
+        module: None,
+        blind: "which errno a failed read returned (before 5.16)",
+        programs: &[Program {
+            name: "filemap_read_folio",
+            form: Form::Fexit("filemap_read_folio"),
+            needs: Needs::Prototype { params: 3, key: (0, "file") },
+        }],
+    },
+    Row {
+        observe: Observe::DaxFault,
+        backup: false,
+        module: Some("nd_pmem"),
+        blind: "faults on DAX files of system calls (those with a signal are seen as it is raised)",
+        programs: &[Program {
+            name: "dax_iomap_fault",
+            form: Form::Fexit("dax_iomap_fault"),
+            needs: Needs::Prototype { params: 5, key: (0, "vm_fault") },
+        }],
+    },
+    Row {
+        observe: Observe::ForcedSignal,
+        backup: false,
+        module: None,
+        blind: DEVICES,
+        programs: &[
+            Program {
+                name: "force_sig_fault",
+                form: Form::Fentry("force_sig_fault"),
+                needs: Needs::FindVma(3),
+            },
+            Program {
+                name: "force_sig_fault_cached",
+                form: Form::Fentry("force_sig_fault"),
+                needs: FORCE_SIG_FAULT,
+            },
+        ],
+    },
+    Row {
+        observe: Observe::Collapse,
+        backup: false,
+        module: None,
+        blind: COLLAPSES,
+        programs: &[Program {
+            name: "vfs_fallocate_enter",
+            form: Form::Fentry("vfs_fallocate"),
+            needs: FALLOCATE,
+        }],
+    },
+    Row {
+        observe: Observe::CollapseResult,
+        backup: false,
+        module: None,
+        blind: "whether a collapse succeeded",
+        programs: &[Program {
+            name: "vfs_fallocate_exit",
+            form: Form::Fexit("vfs_fallocate"),
+            needs: FALLOCATE,
+        }],
+    },
+    Row {
+        observe: Observe::FuseSize,
+        backup: false,
+        module: Some("fuse"),
+        blind: FUSE,
+        programs: &[Program {
+            name: "fuse_attributes_enter",
+            form: Form::Fentry("fuse_change_attributes"),
+            needs: Needs::First(&["inode", "fuse_attr"]),
+        }],
+    },
+    Row {
+        observe: Observe::FuseSizeResult,
+        backup: false,
+        module: Some("fuse"),
+        blind: FUSE,
+        programs: &[Program {
+            name: "fuse_attributes_exit",
+            form: Form::Fexit("fuse_change_attributes"),
+            needs: Needs::First(&["inode", "fuse_attr"]),
+        }],
+    },
+    Row {
+        observe: Observe::FuseOpen,
+        backup: false,
+        module: Some("fuse"),
+        blind: FUSE_OPEN,
+        programs: &[Program {
+            name: "fuse_open_enter",
+            form: Form::Fentry("fuse_open"),
+            needs: FUSE_INODE,
+        }],
+    },
+    Row {
+        observe: Observe::FuseOpenResult,
+        backup: false,
+        module: Some("fuse"),
+        blind: FUSE_OPEN,
+        programs: &[Program {
+            name: "fuse_open_exit",
+            form: Form::Fexit("fuse_open"),
+            needs: FUSE_INODE,
+        }],
+    },
+    Row {
+        observe: Observe::NfsSize,
+        backup: false,
+        module: Some("nfs"),
+        blind: NFS,
+        programs: &[Program {
+            name: "nfs_size",
+            form: Form::RawTp("nfs_size_update"),
+            needs: Needs::ReadKernel,
+        }],
+    },
+    Row {
+        observe: Observe::NfsSizeReply,
+        backup: false,
+        module: Some("nfs"),
+        blind: NFS,
+        programs: &[Program {
+            name: "nfs_size",
+            form: Form::RawTp("nfs_size_wcc"),
+            needs: Needs::ReadKernel,
+        }],
+    },
+    Row {
+        observe: Observe::NfsStale,
+        backup: false,
+        module: Some("nfs"),
+        blind: "stale-handle, where the kernel makes EIO of it",
+        programs: &[Program {
+            name: "nfs_stale",
+            form: Form::RawTp("nfs_set_inode_stale"),
+            needs: Needs::ReadKernel,
+        }],
+    },
+    Row {
+        observe: Observe::Shrink,
+        backup: true,
+        module: None,
+        blind: "shrinks that a preempted program was not run for",
+        programs: &[Program {
+            name: "notify_change_again",
+            form: Form::Fentry("notify_change"),
+            needs: Needs::Prototype { params: 4, key: (1, "dentry") },
+        }],
+    },
+    Row {
+        observe: Observe::Shrink,
+        backup: false,
+        module: None,
+        blind: SHRINKS,
+        programs: &[
+            Program {
+                name: "notify_change_enter_0",
+                form: Form::Fentry("notify_change"),
+                needs: NOTIFY_CHANGE_0,
+            },
+            Program {
+                name: "notify_change_enter_1",
+                form: Form::Fentry("notify_change"),
+                needs: NOTIFY_CHANGE_1,
+            },
+        ],
+    },
+    Row {
+        observe: Observe::ShrinkResult,
+        backup: false,
+        module: None,
+        blind: "whether a shrink succeeded",
+        programs: &[
+            Program {
+                name: "notify_change_exit_0",
+                form: Form::Fexit("notify_change"),
+                needs: NOTIFY_CHANGE_0,
+            },
+            Program {
+                name: "notify_change_exit_1",
+                form: Form::Fexit("notify_change"),
+                needs: NOTIFY_CHANGE_1,
+            },
+        ],
+    },
+    Row {
+        observe: Observe::SignalGenerated,
+        backup: false,
+        module: None,
+        blind: SIGNALS,
+        programs: &[
+            Program {
+                name: "signal_generate",
+                form: Form::TpBtf("signal_generate"),
+                needs: Needs::ReadKernel,
+            },
+            Program {
+                name: "send_signal",
+                form: Form::Fentry("__send_signal_locked"),
+                needs: SEND_SIGNAL,
+            },
+            Program {
+                name: "send_signal",
+                form: Form::Fentry("__send_signal"),
+                needs: SEND_SIGNAL,
+            },
+        ],
+    },
+    Row {
+        observe: Observe::SignalDelivered,
+        backup: false,
+        module: None,
+        blind: "whether a handler ran (outcomes exited and survived)",
+        programs: &[Program {
+            name: "signal_deliver",
+            form: Form::TpBtf("signal_deliver"),
+            needs: Needs::Hook,
+        }],
+    },
+    Row {
+        observe: Observe::Exit,
+        backup: false,
+        module: None,
+        blind: EXITS,
+        programs: &[
+            Program {
+                name: "taskstats_exit",
+                form: Form::Fentry("taskstats_exit"),
+                needs: Needs::FindVma(2),
+            },
+            Program {
+                name: "taskstats_exit_list",
+                form: Form::Fentry("taskstats_exit"),
+                needs: Needs::Count(2),
+            },
+            Program {
+                name: "sched_process_exit",
+                form: Form::TpBtf("sched_process_exit"),
+                needs: Needs::Hook,
+            },
+        ],
+    },
+    Row {
+        observe: Observe::Exit,
+        backup: true,
+        module: None,
+        blind: "ends that a preempted program was not run for",
+        programs: &[Program {
+            name: "sched_process_exit",
+            form: Form::TpBtf("sched_process_exit"),
+            needs: Needs::Hook,
+        }],
+    },
+    Row {
+        observe: Observe::Exec,
+        backup: false,
+        module: None,
+        blind: "as which process a victim was started again",
+        programs: &[Program {
+            name: "sched_process_exec",
+            form: Form::TpBtf("sched_process_exec"),
+            needs: Needs::Hook,
+        }],
+    },
+    Row {
+        observe: Observe::Fork,
+        backup: false,
+        module: None,
+        blind: "as which process a forked worker was replaced",
+        programs: &[Program {
+            name: "sched_process_fork",
+            form: Form::TpBtf("sched_process_fork"),
+            needs: Needs::Hook,
+        }],
+    },
+    Row {
+        observe: Observe::Exec,
+        backup: true,
+        module: None,
+        blind: "restarts that a preempted program was not run for",
+        programs: &[Program {
+            name: "sched_process_exec_again",
+            form: Form::TpBtf("sched_process_exec"),
+            needs: Needs::Hook,
+        }],
+    },
+    Row {
+        observe: Observe::Fork,
+        backup: true,
+        module: None,
+        blind: "forked workers that a preempted program was not run for",
+        programs: &[Program {
+            name: "sched_process_fork_again",
+            form: Form::TpBtf("sched_process_fork"),
+            needs: Needs::Hook,
+        }],
+    },
+];
+
+fn programs() -> impl Iterator<Item = &'static Program> {
+    TABLE.iter().flat_map(|row| row.programs)
+}
+
+/// The functions that any probe hooks.
+pub fn functions() -> Vec<&'static str> {
+    let mut names: Vec<_> = programs().filter_map(|program| program.form.function()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// The modules that any probe waits for.
+pub fn modules() -> Vec<&'static str> {
+    let mut names: Vec<_> = TABLE.iter().filter_map(|row| row.module).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::observe::observe_of_hook;
+
+    /// Streams of the past name hooks only, and must mean the same today.
+    #[test]
+    fn a_hook_of_an_old_stream_is_what_its_probe_sees() {
+        for row in TABLE {
+            for program in row.programs {
+                let hook = program.form.to_string();
+                assert_eq!(observe_of_hook(&hook), Some(row.observe), "{hook}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_thing_to_see_has_one_row_and_a_backup_stands_for_one() {
+        for observe in Observe::ALL {
+            let rows: Vec<_> = TABLE.iter().filter(|row| row.observe == *observe).collect();
+            let first = rows.iter().filter(|row| !row.backup).count();
+            assert_eq!(first, 1, "{observe:?}");
+            assert!(rows.len() <= 2, "{observe:?}");
+            assert!(rows.iter().all(|row| !row.programs.is_empty()), "{observe:?}");
+        }
+    }
+}
