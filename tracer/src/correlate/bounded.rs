@@ -1,50 +1,59 @@
 //! What is remembered, and no more of it than is bounded.
-use std::collections::{HashMap, VecDeque};
+use std::{collections::hash_map::RandomState, hash::Hash};
 
-/// A map of bounded size that forgets what was inserted first.
-pub struct BoundedMap<K, V> {
-    map: HashMap<K, V>,
-    order: VecDeque<K>,
-    most: usize,
+use lru::LruCache;
+
+/// A map of bounded size that forgets what was not used for longest, and counts what it forgot.
+pub struct BoundedMap<K: Hash + Eq, V> {
+    map: LruCache<K, V, RandomState>,
+    capacity: usize,
+    evicted: u64,
 }
 
-impl<K: std::hash::Hash + Eq + Copy, V> BoundedMap<K, V> {
-    pub fn new(most: usize) -> Self {
-        Self { map: HashMap::new(), order: VecDeque::new(), most }
+impl<K: Hash + Eq, V> BoundedMap<K, V> {
+    pub fn new(capacity: usize) -> Self {
+        // `LruCache::new` would reserve all of it at once.
+        Self { map: LruCache::unbounded_with_hasher(RandomState::new()), capacity, evicted: 0 }
     }
 
-    pub fn get(&self, key: &K) -> Option<&V> {
+    /// The value of a key, which counts as a use of it.
+    pub fn get(&mut self, key: &K) -> Option<&V> {
         self.map.get(key)
     }
 
+    /// The value of a key, which counts as a use of it.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         self.map.get_mut(key)
     }
 
-    pub fn insert(&mut self, key: K, value: V) {
-        self.make_room(key);
-        self.map.insert(key, value);
+    /// The value of a key, which counts for nothing.
+    pub fn peek(&self, key: &K) -> Option<&V> {
+        self.map.peek(key)
     }
 
+    pub fn insert(&mut self, key: K, value: V) {
+        self.make_room(&key);
+        self.map.put(key, value);
+    }
+
+    /// The value of a key, its default if it has none yet.
     pub fn entry(&mut self, key: K) -> &mut V
     where
         V: Default,
     {
-        self.make_room(key);
-        self.map.entry(key).or_default()
+        self.make_room(&key);
+        self.map.get_or_insert_mut(key, V::default)
     }
 
-    /// Forgets what came first, if there is no room for another key.
-    fn make_room(&mut self, key: K) {
-        if self.map.contains_key(&key) {
-            return;
+    /// How many keys were forgotten so far for want of room.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    fn make_room(&mut self, key: &K) {
+        if self.map.len() >= self.capacity && !self.map.contains(key) {
+            self.evicted += u64::from(self.map.pop_lru().is_some());
         }
-        if self.order.len() == self.most
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.map.remove(&oldest);
-        }
-        self.order.push_back(key);
     }
 }
 
@@ -52,13 +61,31 @@ impl<K: std::hash::Hash + Eq + Copy, V> BoundedMap<K, V> {
 mod tests {
     use super::*;
 
+    fn values(map: &BoundedMap<u32, u32>) -> [Option<u32>; 4] {
+        [1, 2, 3, 4].map(|key| map.peek(&key).copied())
+    }
+
     #[test]
-    fn what_came_first_goes_first() {
-        let mut recent = BoundedMap::new(2);
+    fn what_was_not_used_for_longest_goes_first() {
+        let mut map = BoundedMap::new(2);
         for key in 1..=3 {
-            recent.insert(key, key);
+            map.insert(key, key);
         }
-        recent.insert(3, 4);
-        assert_eq!([1, 2, 3].map(|key| recent.get(&key).copied()), [None, Some(2), Some(4)]);
+        map.insert(3, 4);
+        assert_eq!(values(&map), [None, Some(2), Some(4), None]);
+        assert_eq!(map.get(&2), Some(&2));
+        *map.entry(4) += 1;
+        assert_eq!(values(&map), [None, Some(2), None, Some(1)]);
+        assert_eq!(map.evicted(), 2);
+    }
+
+    #[test]
+    fn a_glance_is_no_use() {
+        let mut map = BoundedMap::new(2);
+        map.insert(1, 1);
+        map.insert(2, 2);
+        assert_eq!(map.peek(&1), Some(&1));
+        map.insert(3, 3);
+        assert_eq!(values(&map), [None, Some(2), Some(3), None]);
     }
 }

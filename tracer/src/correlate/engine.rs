@@ -295,7 +295,7 @@ impl Engine {
         if fault.mode != Mode::User && (task.id.tgid == self.host.pid || task.ending) {
             return;
         }
-        let newer = self.shrinks.get(&fault.inode.ptr).and_then(VecDeque::back);
+        let newer = self.shrinks.peek(&fault.inode.ptr).and_then(VecDeque::back);
         let newer = newer.map(|shrink| shrink.begin);
         let known = self.open.iter_mut().rev().find(|open| {
             let incident = &open.incident;
@@ -364,7 +364,7 @@ impl Engine {
     /// Somebody has looked who maps a file that was shrunk.
     fn warn(&mut self, mappers: Mappers) {
         let Mappers { inode, begin, processes, path, why } = mappers;
-        let list = self.shrinks.get(&inode);
+        let list = self.shrinks.peek(&inode);
         let shrink = list.and_then(|list| list.iter().find(|shrink| shrink.begin == begin));
         let Some(shrink) = shrink.filter(|shrink| shrink.ret.is_none_or(|ret| ret >= 0)) else {
             return;
@@ -377,7 +377,7 @@ impl Engine {
         let truncation = Truncation {
             id: stable_id(&self.host, begin, &shrink.actor.task, shrink.inode.id.ino),
             path: walked.or(path),
-            process: self.processes.get(&shrink.actor.task.id).cloned(),
+            process: self.processes.peek(&shrink.actor.task.id).cloned(),
             at_risk: processes,
             why,
             shrink,
@@ -540,7 +540,7 @@ impl Engine {
     /// A process ended for another reason than a bus error: tells it if that is asked for.
     fn died(&mut self, death: ProcessExit) {
         let target = death.exit.id;
-        let list = self.sent.get(&target.tgid);
+        let list = self.sent.peek(&target.tgid);
         let same = |(_, signal): &&(u64, Signal)| signal.target.id.same(target);
         let sent: Vec<_> = list.iter().flat_map(|list| list.iter()).filter(same).cloned().collect();
         let blamed = blamed(&death, &sent);
@@ -678,7 +678,7 @@ impl Engine {
         });
         self.open = open;
         let processes = &self.processes;
-        let cgroup = |id: ProcessId| processes.get(&id)?.cgroup.as_deref();
+        let cgroup = |id: ProcessId| processes.peek(&id)?.cgroup.as_deref();
         for (id, restart) in self.restarts.due(now, cgroup) {
             self.restarted(&id, restart);
         }
@@ -701,13 +701,13 @@ impl Engine {
         let incident = &mut open.incident;
         let fault = incident.fault.as_ref();
         incident.file = fault.filter(|fault| fault.inode.ptr != 0).map(|fault| {
-            let view = self.views.get(&incident.victim.task.id);
+            let view = self.views.peek(&incident.victim.task.id);
             File::of(fault, mounts, host.mnt_ns, view)
         });
         let of_fault = |stale: &&Stale| fault.is_some_and(|fault| fault.inode.id == stale.inode);
-        let stale = fault.and_then(|fault| stale.get(&fault.inode.ptr)).filter(of_fault);
+        let stale = fault.and_then(|fault| stale.peek(&fault.inode.ptr)).filter(of_fault);
         let of_inode: Vec<Shrink> = fault
-            .and_then(|fault| Some((fault, shrinks.get(&fault.inode.ptr)?)))
+            .and_then(|fault| Some((fault, shrinks.peek(&fault.inode.ptr)?)))
             .map(|(fault, list)| {
                 let concerns = |shrink: &&Shrink| {
                     shrink.inode.id == fault.inode.id
@@ -744,7 +744,7 @@ impl Engine {
             let (path, _) = name(&shrink.path, &on(shrink.inode.id.dev, mounts));
             path
         });
-        incident.culprit_process = culprit.and_then(|id| processes.get(&id).cloned());
+        incident.culprit_process = culprit.and_then(|id| processes.peek(&id).cloned());
         self.refresh(&mut open.incident);
         open.told = true;
         open.changed = false;
@@ -761,7 +761,7 @@ impl Engine {
 
     /// Fills in what may have been learnt since.
     fn refresh(&self, incident: &mut Incident) {
-        incident.victim_process = self.processes.get(&incident.victim.task.id).cloned();
+        incident.victim_process = self.processes.peek(&incident.victim.task.id).cloned();
         incident.truncation = incident.cause.shrink.as_ref().and_then(|shrink| {
             let same = |truncation: &&Truncation| {
                 truncation.shrink.begin == shrink.begin
