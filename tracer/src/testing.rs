@@ -12,7 +12,7 @@ use crate::{
         process::{Exit, ExitScope, ProcessExit, SelfSignal},
         shrink::{Shrink, ShrinkKind},
         signal::Signal,
-        task::{Actor, ProcessId, Task},
+        task::{Actor, Ancestor, ProcessId, Task},
         time::ClockOffset,
     },
 };
@@ -125,11 +125,16 @@ pub fn signal(code: i32) -> Signal {
 }
 
 /// The end of the victim, `code` as wait(2) gives it.
-pub fn death(time: u64, code: u32) -> ProcessExit {
+pub fn exit(time: u64, code: u32) -> ProcessExit {
     let actor = actor(VICTIM);
     let exit = Exit { id: actor.task.id, time, code };
     let (exe, fault, own, module) = (None, None, None, None);
     ProcessExit { exit, actor, exe, fault, own, module, oom: false }
+}
+
+/// The ancestors of a child of `parent`, a shell.
+pub fn child_of(parent: u32) -> Vec<Ancestor> {
+    vec![Ancestor { id: ProcessId { tgid: parent, start: 5 }, comm: b"sh".to_vec() }]
 }
 
 pub fn raised(time: u64, signal: i32, code: i32) -> SelfSignal {

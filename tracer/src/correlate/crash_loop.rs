@@ -42,7 +42,7 @@ impl Default for CrashLoops {
 impl CrashLoops {
     /// Takes in an exit with a status other than 0; gives what is to be told, each with how many
     /// exits it stands for.
-    pub fn ended(&mut self, death: ProcessExit) -> Vec<(ProcessExit, u64)> {
+    pub fn failed(&mut self, death: ProcessExit) -> Vec<(ProcessExit, u64)> {
         let task = &death.actor.task;
         let lived = death.exit.time.saturating_sub(task.id.start);
         let parent = death.actor.ancestors.first().map(|parent| parent.id);
@@ -71,6 +71,11 @@ impl CrashLoops {
         let kept = std::mem::take(&mut failing.kept);
         kept.into_iter().map(|death| (death, 1)).chain([(death, count)]).collect()
     }
+
+    /// How many loops were forgotten because there were too many.
+    pub fn evicted(&self) -> u64 {
+        self.loops.evicted()
+    }
 }
 
 /// FNV-1a: keys are small, and compared in full afterwards.
@@ -83,22 +88,18 @@ fn hash(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        model::task::Ancestor,
-        testing::{STARTED, death},
-    };
+    use crate::testing::{STARTED, child_of, exit};
 
     const MS: u64 = 1_000_000;
 
     fn child(lived: u64, parent: u32) -> ProcessExit {
-        let mut death = death(STARTED + lived, 1 << 8);
-        let id = ProcessId { tgid: parent, start: 5 };
-        death.actor.ancestors = vec![Ancestor { id, comm: b"sh".to_vec() }];
+        let mut death = exit(STARTED + lived, 1 << 8);
+        death.actor.ancestors = child_of(parent);
         death
     }
 
     fn told(failing: &mut CrashLoops, death: ProcessExit) -> Vec<u64> {
-        failing.ended(death).into_iter().map(|(_, count)| count).collect()
+        failing.failed(death).into_iter().map(|(_, count)| count).collect()
     }
 
     #[test]

@@ -1,17 +1,118 @@
-//! How a process ended, beside bus errors: which signal its end is to be blamed on. Pure.
-use crate::model::{
-    process::{ProcessExit, SelfSignal},
-    signal::Signal,
-    signal_name::SIGKILL,
-    task::{Actor, Task},
+//! Which ends of processes are incidents, beside bus errors, and which signal ended them.
+use std::collections::VecDeque;
+
+use crate::{
+    correlate::{bounded::BoundedMap, crash_loop::CrashLoops},
+    model::{
+        process::{ExitFilter, ExitScope, ProcessExit, SelfSignal},
+        signal::Signal,
+        signal_name::SIGKILL,
+        task::{Actor, Task},
+    },
 };
 
 /// A process that ends this soon after its handler took a fault was ended by it. Ns.
 pub const CONSEQUENCE: u64 = 2_000_000_000;
+/// Processes that were sent signals, and signals remembered of each.
+const TARGETS: usize = 1_024;
+const SENT: usize = 4;
 
-/// The signal a death is to be blamed on, and when it was generated. Of what others `sent` the
-/// latest counts; a handler's own abort(3) is only how it gave up.
-pub fn blamed(death: &ProcessExit, sent: &[(u64, Signal)]) -> Option<(u64, Signal)> {
+/// An end that is an incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportedExit {
+    pub exit: ProcessExit,
+    /// The signal that ended it and when it was generated, ns since boot; `None` where nobody was
+    /// seen sending one.
+    pub signal: Option<(u64, Signal)>,
+    /// How many exits it stands for.
+    pub count: u64,
+}
+
+/// What an end is, by what is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExitKind {
+    /// A signal ended it, of a kind that is asked for.
+    Signal(Box<ReportedExit>),
+    /// It exited with a status other than 0; whether that is reported depends on what comes.
+    Failure(Box<ProcessExit>),
+    Unasked,
+}
+
+/// Decides which ends are incidents.
+pub struct ExitPolicy {
+    scope: ExitScope,
+    /// By tgid: signals other than SIGBUS that others sent it, with their times.
+    sent: BoundedMap<u32, VecDeque<(u64, Signal)>>,
+    loops: CrashLoops,
+}
+
+impl ExitPolicy {
+    pub fn new(scope: ExitScope) -> Self {
+        Self { scope, sent: BoundedMap::new(TARGETS), loops: CrashLoops::default() }
+    }
+
+    /// Takes note of a signal other than SIGBUS: it matters once its target ends.
+    pub fn signal_sent(&mut self, time: u64, signal: Signal) {
+        let list = self.sent.entry(signal.target.id.tgid);
+        if list.len() == SENT {
+            list.pop_front();
+        }
+        list.push_back((time, signal));
+    }
+
+    /// What the end of a process is that had no bus error.
+    pub fn classify(&self, exit: ProcessExit) -> ExitKind {
+        let code = exit.exit.code;
+        let signal = self.terminating_signal(&exit);
+        let by_code = code & 0x7f;
+        if by_code != 0 || signal.is_some() {
+            let number = signal.as_ref().map_or(by_code, |(_, signal)| signal.number as u32);
+            let asked = code != 0 && self.scope.signals >> (number & 31) & 1 != 0;
+            return match asked {
+                true => ExitKind::Signal(Box::new(ReportedExit { exit, signal, count: 1 })),
+                false => ExitKind::Unasked,
+            };
+        }
+        if code == 0 || self.scope.exits == ExitFilter::None {
+            return ExitKind::Unasked;
+        }
+        ExitKind::Failure(Box::new(exit))
+    }
+
+    /// A process failed; gives what is to be reported, earlier ones of a crash loop among it.
+    pub fn failed(&mut self, exit: ProcessExit) -> Vec<ReportedExit> {
+        let due = match self.scope.exits {
+            ExitFilter::None => Vec::new(),
+            ExitFilter::All => vec![(exit, 1)],
+            ExitFilter::Lasting => self.loops.failed(exit),
+        };
+        due.into_iter().map(|(exit, count)| ReportedExit { exit, signal: None, count }).collect()
+    }
+
+    /// How many targets of signals and crash loops were forgotten because there were too many.
+    pub fn evicted(&self) -> u64 {
+        self.sent.evicted() + self.loops.evicted()
+    }
+
+    fn terminating_signal(&self, exit: &ProcessExit) -> Option<(u64, Signal)> {
+        let target = exit.exit.id;
+        let list = self.sent.peek(&target.tgid);
+        let same = |(_, signal): &&(u64, Signal)| signal.target.id.same(target);
+        let sent: Vec<_> = list.into_iter().flatten().filter(same).cloned().collect();
+        terminating_signal(exit, &sent)
+    }
+}
+
+/// Whether a process ended of its own doing: a status other than success, or a signal that one
+/// raises oneself, as abort(3) does. Not one that others send to end it.
+pub fn ended_itself(code: u32) -> bool {
+    const SENT: [u32; 5] = [1, 2, 3, 9, 15];
+    code != 0 && !SENT.contains(&(code & 0x7f))
+}
+
+/// The signal that ended a process, and when it was generated. Of what others `sent` the latest
+/// counts; a handler's own abort(3) is only how it gave up.
+fn terminating_signal(death: &ProcessExit, sent: &[(u64, Signal)]) -> Option<(u64, Signal)> {
     let number = (death.exit.code & 0x7f) as i32;
     let soon = |raised: &SelfSignal| death.exit.time.saturating_sub(raised.time) <= CONSEQUENCE;
     let of = |raised: SelfSignal| (raised.time, signal(death, raised));
@@ -22,14 +123,14 @@ pub fn blamed(death: &ProcessExit, sent: &[(u64, Signal)]) -> Option<(u64, Signa
     let own = death.own.filter(|raised| raised.signal == number).map(of);
     let others = sent.iter().filter(|(_, signal)| signal.number == number).cloned();
     let latest = others.chain(fault).chain(own.clone()).max_by_key(|(time, _)| *time);
-    let gave_up = |raised: &SelfSignal| {
+    let given_up = |raised: &SelfSignal| {
         let at = own.as_ref().map_or(0, |(time, _)| *time);
         own == latest
             && raised.time <= at
             && at - raised.time <= CONSEQUENCE
             && raised.signal != SIGKILL
     };
-    death.fault.filter(gave_up).map(of).or(latest)
+    death.fault.filter(given_up).map(of).or(latest)
 }
 
 /// In the form of a signal that was told: the process is its own sender.
@@ -50,21 +151,24 @@ fn signal(death: &ProcessExit, raised: SelfSignal) -> Signal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{death, raised, signal as sent};
+    use crate::{
+        model::{signal_name::mask, task::ProcessId},
+        testing::{STARTED, VICTIM, exit, raised, signal as sent},
+    };
 
-    fn number(death: &ProcessExit, sent: &[(u64, Signal)]) -> Option<i32> {
-        blamed(death, sent).map(|(_, signal)| signal.number)
+    fn number(exit: &ProcessExit, sent: &[(u64, Signal)]) -> Option<i32> {
+        terminating_signal(exit, sent).map(|(_, signal)| signal.number)
     }
 
     #[test]
     fn a_handler_that_gives_up_does_not_hide_its_fault() {
         let at = 10 * CONSEQUENCE;
         // The Go runtime: SIGSEGV, then exit(2).
-        let go = ProcessExit { fault: Some(raised(at - 5, 11, 1)), ..death(at, 2 << 8) };
+        let go = ProcessExit { fault: Some(raised(at - 5, 11, 1)), ..exit(at, 2 << 8) };
         assert_eq!(number(&go, &[]), Some(11));
         // A handler that calls abort(3).
         let fault = Some(raised(at - 9, 11, 1));
-        let abort = ProcessExit { fault, own: Some(raised(at - 5, 6, -6)), ..death(at, 6) };
+        let abort = ProcessExit { fault, own: Some(raised(at - 5, 6, -6)), ..exit(at, 6) };
         assert_eq!(number(&abort, &[]), Some(11));
     }
 
@@ -72,8 +176,8 @@ mod tests {
     fn what_was_handled_long_ago_is_over() {
         let at = 10 * CONSEQUENCE;
         let old = Some(raised(at - 2 * CONSEQUENCE, 11, 1));
-        assert_eq!(number(&ProcessExit { fault: old, ..death(at, 1 << 8) }, &[]), None);
-        let abort = ProcessExit { fault: old, own: Some(raised(at - 5, 6, -6)), ..death(at, 6) };
+        assert_eq!(number(&ProcessExit { fault: old, ..exit(at, 1 << 8) }, &[]), None);
+        let abort = ProcessExit { fault: old, own: Some(raised(at - 5, 6, -6)), ..exit(at, 6) };
         assert_eq!(number(&abort, &[]), Some(6));
     }
 
@@ -82,8 +186,67 @@ mod tests {
         let at = 10 * CONSEQUENCE;
         let mut kill = sent(0);
         kill.number = 11;
-        let old = ProcessExit { fault: Some(raised(at - 9, 11, 1)), ..death(at, 11) };
-        assert_eq!(blamed(&old, &[(at - 5, kill)]).map(|(_, s)| s.code), Some(0));
-        assert_eq!(blamed(&old, &[]).map(|(_, s)| s.code), Some(1));
+        let old = ProcessExit { fault: Some(raised(at - 9, 11, 1)), ..exit(at, 11) };
+        let code = |sent: &[_]| terminating_signal(&old, sent).map(|(_, signal)| signal.code);
+        assert_eq!(code(&[(at - 5, kill)]), Some(0));
+        assert_eq!(code(&[]), Some(1));
+    }
+
+    fn policy(signals: &[i32], exits: ExitFilter) -> ExitPolicy {
+        ExitPolicy::new(ExitScope { signals: mask(signals), exits })
+    }
+
+    #[test]
+    fn only_what_is_asked_for_is_an_incident() {
+        let is = |policy: &ExitPolicy, code| match policy.classify(exit(9, code)) {
+            ExitKind::Signal(_) => "signal",
+            ExitKind::Failure(_) => "failure",
+            ExitKind::Unasked => "unasked",
+        };
+        let kinds = |policy: &ExitPolicy| [0, 1 << 8, 9, 11].map(|code| is(policy, code));
+        let none = policy(&[], ExitFilter::None);
+        assert_eq!(kinds(&none), ["unasked"; 4]);
+        let killed = policy(&[9], ExitFilter::None);
+        assert_eq!(kinds(&killed), ["unasked", "unasked", "signal", "unasked"]);
+        let all = policy(&[9, 11], ExitFilter::All);
+        assert_eq!(kinds(&all), ["unasked", "failure", "signal", "signal"]);
+    }
+
+    #[test]
+    fn a_signal_counts_for_the_process_it_was_sent_to_only() {
+        let mut policy = policy(&[9], ExitFilter::None);
+        let kill = |start| {
+            let mut signal = Signal { number: 9, ..sent(0) };
+            signal.target.id = ProcessId { tgid: VICTIM, start };
+            signal
+        };
+        // An earlier process of the same pid.
+        policy.signal_sent(5, kill(STARTED - 1));
+        let sender = |policy: &ExitPolicy| match policy.classify(exit(9, 9)) {
+            ExitKind::Signal(reported) => reported.signal.map(|(time, _)| time),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(sender(&policy), None);
+        policy.signal_sent(6, kill(STARTED));
+        assert_eq!(sender(&policy), Some(6));
+        for time in 10..10 + SENT as u64 {
+            policy.signal_sent(time, kill(STARTED - 1));
+        }
+        assert_eq!(sender(&policy), None, "only the last few are remembered");
+    }
+
+    #[test]
+    fn every_failure_counts_where_all_are_asked_for() {
+        let mut all = policy(&[], ExitFilter::All);
+        assert_eq!(all.failed(exit(9, 1 << 8)).len(), 1);
+        let mut lasting = policy(&[], ExitFilter::Lasting);
+        let mut helper = exit(STARTED + 1, 1 << 8);
+        helper.actor.ancestors = crate::testing::child_of(50);
+        assert_eq!(lasting.failed(helper), []);
+    }
+
+    #[test]
+    fn who_is_killed_did_not_end_itself() {
+        assert_eq!([0, 1 << 8, 6, 9, 15].map(ended_itself), [false, true, true, false, false]);
     }
 }

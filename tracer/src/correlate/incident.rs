@@ -3,7 +3,7 @@ use crate::{
     correlate::rules::Verdict,
     model::{
         Bytes,
-        cause::{CauseKind, Outcome},
+        cause::{CauseKind, Confidence, Outcome},
         fact::{Mapper, MemoryLimit, Process, Symbol, View},
         fault::Fault,
         file::{Mount, Path, below, name, on},
@@ -75,6 +75,38 @@ pub struct Restart {
 }
 
 impl Incident {
+    /// One that begins at `time`, ns since boot, of which nothing else is known yet.
+    pub fn new(id: String, time: u64, victim: Actor, clock: ClockOffset) -> Self {
+        Self {
+            number: 0,
+            id,
+            first: time,
+            last: time,
+            count: 1,
+            threads: vec![victim.task.tid],
+            victim,
+            victim_process: None,
+            fault: None,
+            file: None,
+            signal: None,
+            disposition: None,
+            outcome: Outcome::Pending,
+            exit: None,
+            death: None,
+            symbol: None,
+            memory: None,
+            oom_kills: None,
+            restart: None,
+            clock,
+            cause: Verdict::new(CauseKind::Unknown, Confidence::Unknown, "not judged yet", ""),
+            culprit_process: None,
+            truncation: None,
+            culprit_path: None,
+            mapped: None,
+            lost: 0,
+        }
+    }
+
     /// Who did it, as far as that is anybody on this host; of an OOM kill, who asked for memory.
     pub fn culprit(&self) -> Option<&Actor> {
         let sent = matches!(self.cause.class, CauseKind::Sent | CauseKind::OomKilled);

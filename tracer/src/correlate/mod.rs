@@ -2,13 +2,19 @@
 mod bounded;
 mod crash_loop;
 pub mod engine;
-pub mod exits;
+mod exits;
+mod facts;
 mod id;
 pub mod incident;
 mod loss;
+mod open;
 mod reorder;
 #[cfg(test)]
 mod replayed;
+mod report;
 mod restart;
 pub mod rules;
+mod shrinks;
 pub mod update;
+
+pub use open::REPORT_DELAY;

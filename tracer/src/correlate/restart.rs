@@ -31,22 +31,28 @@ struct Ended {
     time: u64,
     actor: Actor,
     exe: Option<InodeId>,
-    /// As it was told last; `None` before.
-    told: Option<Box<Incident>>,
+    /// As it was reported last; `None` before.
+    reported: Option<Box<Incident>>,
     restart: Option<Restart>,
 }
 
-/// See the module.
+/// Remembers ends and finds who took the place of who ended.
 pub struct RestartMatcher {
-    /// Whether starts are told at all.
+    /// Whether starts are seen at all.
     watched: bool,
     ended: VecDeque<Ended>,
     starts: VecDeque<(u64, ProcessStart)>,
+    evicted: u64,
 }
 
 impl RestartMatcher {
     pub fn new(watched: bool) -> Self {
-        Self { watched, ended: VecDeque::new(), starts: VecDeque::new() }
+        Self { watched, ended: VecDeque::new(), starts: VecDeque::new(), evicted: 0 }
+    }
+
+    /// How many ends and starts were forgotten because there were too many.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
     }
 
     /// Whether nothing waits to be looked at.
@@ -61,33 +67,35 @@ impl RestartMatcher {
         }
         if self.ended.len() == ENDED {
             self.ended.pop_front();
+            self.evicted += 1;
         }
         self.ended.push_back(Ended {
             id: id.to_owned(),
             time: death.exit.time,
             actor: death.actor.clone(),
             exe: death.exe,
-            told: None,
+            reported: None,
             restart: None,
         });
     }
 
-    /// An incident was told: what is learnt later will be told of it as it was then.
-    pub fn tell(&mut self, incident: &Incident) {
+    /// Takes note of an incident as it was reported: what is learnt later is reported of it as it was
+    /// then.
+    pub fn reported(&mut self, incident: &Incident) {
         let waits = |ended: &&mut Ended| ended.id == incident.id && ended.restart.is_none();
         if let Some(ended) = self.ended.iter_mut().rev().find(waits) {
-            ended.told = Some(Box::new(incident.clone()));
+            ended.reported = Some(Box::new(incident.clone()));
         }
     }
 
-    /// The restart of an incident's victim, if it was seen before the incident is told.
+    /// The restart of an incident's victim, if it was seen before the incident is reported.
     pub fn of(&self, id: &str) -> Option<Restart> {
         self.ended.iter().rev().find(|ended| ended.id == id)?.restart.clone()
     }
 
-    /// The incident as it was told last.
-    pub fn told(&mut self, id: &str) -> Option<Box<Incident>> {
-        self.ended.iter_mut().rev().find(|ended| ended.id == id)?.told.take()
+    /// The incident as it was reported last.
+    pub fn last_report(&mut self, id: &str) -> Option<Box<Incident>> {
+        self.ended.iter_mut().rev().find(|ended| ended.id == id)?.reported.take()
     }
 
     /// A process runs a program, or was forked.
@@ -97,6 +105,7 @@ impl RestartMatcher {
         self.starts.retain(|(_, earlier)| !earlier.forked || earlier.actor.task.id != id);
         if self.starts.len() == STARTS {
             self.starts.pop_front();
+            self.evicted += 1;
         }
         self.starts.push_back((time, start));
     }
@@ -195,13 +204,13 @@ fn restart(ended: &Ended, time: u64, start: &ProcessStart) -> Restart {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::file::Dev, testing::death};
+    use crate::{model::file::Dev, testing::exit};
 
     const S: u64 = 1_000_000_000;
     const EXE: InodeId = InodeId { dev: Dev { major: 8, minor: 1 }, ino: 9, generation: 1 };
 
     fn actor(tgid: u32, parent: u32, args: &[&str]) -> Actor {
-        let mut actor = death(0, 0).actor;
+        let mut actor = exit(0, 0).actor;
         actor.task.id = ProcessId { tgid, start: u64::from(tgid) };
         let id = ProcessId { tgid: parent, start: 7 };
         actor.ancestors = vec![Ancestor { id, comm: b"sv".to_vec() }];
@@ -210,7 +219,7 @@ mod tests {
     }
 
     fn ended(restarts: &mut RestartMatcher, id: &str, actor: Actor, time: u64) {
-        let death = ProcessExit { actor, exe: Some(EXE), ..death(time, 7) };
+        let death = ProcessExit { actor, exe: Some(EXE), ..exit(time, 7) };
         restarts.ended(id, &death);
     }
 

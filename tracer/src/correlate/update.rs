@@ -49,4 +49,21 @@ pub struct Counts {
     pub missed: u64,
     /// Shrinks of mapped files of which nobody was warned, because there were too many at once.
     pub not_warned: u64,
+    /// What was forgotten for want of room.
+    pub evicted: Evicted,
+}
+
+/// How much was forgotten because there was too much of it: answers that needed it lack it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Evicted {
+    /// Processes and mount namespaces that were looked up.
+    pub facts: u64,
+    /// Inodes with their shrinks.
+    pub inodes: u64,
+    /// Processes that were sent signals, and crash loops.
+    pub exits: u64,
+    /// Ends and starts that may have been a restart.
+    pub restarts: u64,
+    /// Incidents that were reported early.
+    pub incidents: u64,
 }

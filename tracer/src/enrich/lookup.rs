@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// How long /proc and the file systems have to answer: well within `engine::REPORT_DELAY`, or the answer
+/// How long /proc and the file systems have to answer: well within `correlate::REPORT_DELAY`, or the answer
 /// would come after its incident was told.
 pub const DEADLINE: Duration = Duration::from_millis(100);
 

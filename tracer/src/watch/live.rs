@@ -15,11 +15,7 @@ use tokio::{
 use tracer_common::{event, globals::RingState};
 
 use crate::{
-    correlate::{
-        engine::{Engine, REPORT_DELAY},
-        incident::Incident,
-        update::Update,
-    },
+    correlate::{REPORT_DELAY, engine::Engine, incident::Incident, update::Update},
     enrich::{
         deadline::{DeadlineExecutor, Target},
         lookup as facts,

@@ -24,7 +24,7 @@ mod tests {
 
     #[test]
     fn only_its_own_abort_is_one() {
-        let death = death(9, 6);
+        let death = exit(9, 6);
         let mut signal = Signal { number: 6, ..signal(-6) };
         assert_eq!(judge(&of_death(&death, Some(&signal))).class, CauseKind::Sent);
         signal.sender = death.actor.clone();

@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn a_fault_of_its_own_is_no_kill() {
-        let death = death(9, 11);
+        let death = exit(9, 11);
         let signal = Signal { number: 11, forced: true, ..signal(1) };
         let verdict = judge(&of_death(&death, Some(&signal)));
         assert_eq!((verdict.class, verdict.confidence), (CauseKind::Signal, Confidence::Proven));

@@ -28,7 +28,7 @@ mod tests {
 
     #[test]
     fn a_status_is_no_signal() {
-        let verdict = judge(&of_death(&death(3_000_000_000, 1 << 8), None));
+        let verdict = judge(&of_death(&exit(3_000_000_000, 1 << 8), None));
         assert_eq!(verdict.class, CauseKind::Exited);
         assert_eq!(verdict.summary, "it called exit(1) by itself, 2.0 s after its start");
     }

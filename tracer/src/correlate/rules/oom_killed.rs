@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn only_who_died_of_it_was_killed_by_it() {
-        let mut death = death(9, 9);
+        let mut death = exit(9, 9);
         assert_ne!(judge(&of_death(&death, None)).class, CauseKind::OomKilled);
         death.oom = true;
         assert_eq!(judge(&of_death(&death, None)).class, CauseKind::OomKilled);

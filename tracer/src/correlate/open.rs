@@ -1,0 +1,581 @@
+//! Incidents that are not finished: what each takes in, and when it is due.
+use std::{collections::VecDeque, ops::ControlFlow};
+
+use tracer_common::event::STORM_FIRST;
+
+use crate::{
+    correlate::{
+        exits::{CONSEQUENCE, ReportedExit, ended_itself},
+        incident::{Incident, Restart},
+        reorder::REORDER_WINDOW,
+    },
+    model::{
+        cause::Outcome,
+        fact::{HugeLimit, HugePages, Mapped, Quota, Space},
+        fault::{Burst, BurstKey, Fault, Mode},
+        input::Event,
+        process::{Exit, ProcessExit},
+        signal::{Deliver, Disposition, Signal},
+        task::{Actor, ProcessId},
+        time::ClockOffset,
+    },
+};
+
+const MS: u64 = 1_000_000;
+/// How long an incident waits for what belongs to it before it is reported. Ns.
+pub const REPORT_DELAY: u64 = 250 * MS;
+/// How long an incident takes in further faults of the same kind after the last. Ns.
+const MERGE_WINDOW: u64 = 5_000 * MS;
+/// How long a process may take to die: it dumps core first. Ns.
+const EXIT_TIMEOUT: u64 = 600_000 * MS;
+/// Incidents that are open at a time.
+const INCIDENTS: usize = 4_096;
+/// Threads named of each.
+const THREADS: usize = 64;
+
+/// What was looked up first after an incident's fault.
+#[derive(Debug, Clone, Default)]
+pub struct Lookups {
+    pub space: Option<Space>,
+    pub quota: Option<Quota>,
+    pub huge_pages: Option<HugePages>,
+    pub huge_limit: Option<HugeLimit>,
+    pub mapped: Option<Mapped>,
+}
+
+/// An incident that is not finished.
+pub struct OpenIncident {
+    pub incident: Incident,
+    pub lookups: Lookups,
+    reported: bool,
+    /// Something worth an update happened since it was reported.
+    changed: bool,
+    /// Its victim ended, or nothing more can come of it.
+    done: bool,
+    /// Faults of it that were sent; the kernel only counts the rest of a burst.
+    faults: u64,
+}
+
+impl OpenIncident {
+    /// One that begins with a fault.
+    pub fn of_fault(id: String, time: u64, fault: Fault, clock: ClockOffset) -> Self {
+        let mut incident = Incident::new(id, time, fault.actor.clone(), clock);
+        if fault.mode != Mode::User {
+            incident.outcome = Outcome::Efault;
+        }
+        incident.fault = Some(fault);
+        Self::of(incident)
+    }
+
+    /// One that begins with a signal, whose fault nobody saw or that somebody sent.
+    pub fn of_signal(id: String, time: u64, signal: Signal, clock: ClockOffset) -> Self {
+        let victim = Actor {
+            task: signal.target.clone(),
+            ancestors: Vec::new(),
+            cmdline: None,
+            cmdline_cut: false,
+            partial: true,
+        };
+        let mut incident = Incident::new(id, time, victim, clock);
+        if signal.result == 1 {
+            incident.outcome = Outcome::Survived;
+        }
+        incident.signal = Some(signal);
+        Self::of(incident)
+    }
+
+    /// One that is all about how its victim ended.
+    pub fn of_exit(id: String, reported: ReportedExit, clock: ClockOffset) -> Self {
+        let ReportedExit { exit: ended, signal, count } = reported;
+        let exit = ended.exit;
+        let (time, signal) = signal.map_or((exit.time, None), |(time, s)| (time, Some(s)));
+        let mut incident = Incident::new(id, time, ended.actor.clone(), clock);
+        incident.last = exit.time;
+        incident.count = count;
+        incident.outcome = if exit.code & 0x7f == 0 { Outcome::Exited } else { Outcome::Killed };
+        if let Some(signal) = &signal {
+            incident.victim.task.tid = signal.target.tid;
+            incident.threads = vec![signal.target.tid];
+            // A handler took the signal and gave up in its own way.
+            let handled = signal.number as u32 != exit.code & 0x7f;
+            incident.disposition = Some(match handled {
+                true => Disposition::Handler,
+                false => Disposition::Default,
+            });
+            if handled {
+                incident.outcome = Outcome::Exited;
+            }
+        }
+        (incident.exit, incident.signal, incident.death) = (Some(exit), signal, Some(ended));
+        Self { done: true, ..Self::of(incident) }
+    }
+
+    fn of(incident: Incident) -> Self {
+        Self {
+            incident,
+            lookups: Lookups::default(),
+            reported: false,
+            changed: false,
+            done: false,
+            faults: 1,
+        }
+    }
+
+    fn concerns(&self, victim: ProcessId) -> bool {
+        self.incident.victim.task.id.same(victim)
+    }
+
+    /// Whether its victim is on its way out, and nothing but its end is missing.
+    fn dying(&self) -> bool {
+        self.incident.outcome == Outcome::Killed && !self.done
+    }
+
+    /// Whether a fault is one more of the same. `newest_shrink` is when the last known shrink of its
+    /// inode began.
+    pub fn takes_fault(&self, time: u64, fault: &Fault, newest_shrink: Option<u64>) -> bool {
+        let incident = &self.incident;
+        let Some(first) = &incident.fault else { return false };
+        !self.done
+            && self.concerns(fault.actor.task.id)
+            && first.inode.id == fault.inode.id
+            && (fault.inode.ptr != 0 || first.handler == fault.handler)
+            && (first.mode == Mode::User) == (fault.mode == Mode::User)
+            && time.saturating_sub(incident.last) <= MERGE_WINDOW
+            // A shrink in between is another cause.
+            && newest_shrink.is_none_or(|begin| begin <= incident.first || begin > time)
+    }
+
+    /// Takes in one more fault of the same kind.
+    pub fn fault(&mut self, time: u64, fault: &Fault) {
+        let incident = &mut self.incident;
+        self.faults += 1;
+        let first = incident.fault.as_ref().map_or(fault.nth, |first| first.nth);
+        // In a loop the kernel sends only some, but counts all.
+        let counted = fault.nth.saturating_sub(first).saturating_add(1);
+        incident.count = incident.count.max(self.faults).max(counted);
+        incident.last = incident.last.max(time);
+        let tid = fault.actor.task.tid;
+        if !incident.threads.contains(&tid) && incident.threads.len() < THREADS {
+            incident.threads.push(tid);
+        }
+        self.changed = true;
+    }
+
+    /// What the kernel counts its faults under, if they loop.
+    pub fn burst_key(&self) -> Option<BurstKey> {
+        let fault = self.incident.fault.as_ref()?;
+        (self.faults >= STORM_FIRST).then(|| fault.storm())
+    }
+
+    /// Takes in how often the kernel has counted its fault, as read at `time`.
+    pub fn burst(&mut self, time: u64, burst: &Burst) {
+        let first = self.incident.fault.as_ref().map_or(0, |fault| fault.nth);
+        let counted = burst.count.saturating_sub(first).saturating_add(1);
+        if counted > self.incident.count {
+            self.incident.count = counted;
+            self.changed = true;
+            if !self.done {
+                self.incident.last = self.incident.last.max(time);
+            }
+        }
+    }
+
+    /// Whether a SIGBUS is what became of its fault, or one more of the same.
+    pub fn takes_signal(&self, time: u64, signal: &Signal, page_size: u64) -> bool {
+        let incident = &self.incident;
+        if self.done || !self.concerns(signal.target.id) {
+            return false;
+        }
+        let page = !(page_size - 1);
+        match (&incident.fault, signal.code > 0) {
+            // The same thread, the same page, nothing in between (arch/x86/mm/fault.c do_sigbus).
+            (Some(first), true) => {
+                first.mode == Mode::User
+                    && incident.threads.contains(&signal.target.tid)
+                    && (incident.count > 1 || first.address & page == signal.address & page)
+            }
+            // A handler that raises the signal again to die of it.
+            (Some(_), false) => {
+                signal.sender.task.id.same(signal.target.id)
+                    && incident.disposition == Some(Disposition::Handler)
+                    && time.saturating_sub(incident.last) <= CONSEQUENCE
+            }
+            (None, _) => incident.signal.as_ref().is_some_and(|first| {
+                first.code == signal.code
+                    && first.sender.task.id == signal.sender.task.id
+                    && first.address & page == signal.address & page
+            }),
+        }
+    }
+
+    /// Takes in a SIGBUS that belongs to it.
+    pub fn signal(&mut self, time: u64, signal: Signal) {
+        let incident = &mut self.incident;
+        if incident.fault.is_none() {
+            incident.count += 1;
+            incident.last = time;
+            self.changed = true;
+        }
+        incident.signal.get_or_insert(signal);
+    }
+
+    /// Whether a SIGBUS that reaches `target` is its own.
+    pub fn takes_delivery(&self, target: ProcessId) -> bool {
+        !self.done && self.concerns(target) && self.incident.outcome != Outcome::Efault
+    }
+
+    /// Takes in what the victim does with its signal.
+    pub fn delivery(&mut self, time: u64, delivery: &Deliver) {
+        let incident = &mut self.incident;
+        incident.disposition = Some(delivery.disposition);
+        // Whom a signal was sent to is known by name only where it arrives.
+        if incident.fault.is_none() && incident.victim.partial {
+            let known = incident.victim.task.id;
+            incident.victim = delivery.target.clone();
+            // 5.10 locked down does not tell the receiver its own start.
+            incident.victim.task.id.start = known.start.max(delivery.target.task.id.start);
+        }
+        let outcome = match delivery.disposition {
+            // force_sig_fault() resets an ignored or blocked signal to the default
+            // (kernel/signal.c force_sig_info_to_task).
+            Disposition::Default => Outcome::Killed,
+            Disposition::Ignore | Disposition::Handler => Outcome::Survived,
+        };
+        if incident.outcome != outcome {
+            incident.outcome = outcome;
+            self.changed = true;
+        }
+        incident.last = incident.last.max(time);
+    }
+
+    /// Whether an end is its victim's.
+    pub fn takes_exit(&self, exit: &Exit) -> bool {
+        !self.done
+            && self.concerns(exit.id)
+            && exit.time >= self.incident.first
+            && self.incident.outcome != Outcome::Efault
+    }
+
+    /// Takes in its victim's end; whether the bus error led to it.
+    pub fn exit(&mut self, ended: &ProcessExit) -> bool {
+        let (incident, exit) = (&mut self.incident, ended.exit);
+        // A handler that gives up ends its process soon, and not with success.
+        let soon = exit.time.saturating_sub(incident.last) <= CONSEQUENCE;
+        if exit.code & 0x7f == 7 || incident.outcome == Outcome::Killed {
+            incident.outcome = Outcome::Killed;
+        } else if soon && ended_itself(exit.code) {
+            incident.outcome = Outcome::Exited;
+        }
+        if soon || incident.outcome == Outcome::Killed {
+            incident.exit = Some(exit);
+            self.changed = true;
+        }
+        let led = matches!(incident.outcome, Outcome::Killed | Outcome::Exited);
+        if led {
+            incident.death = Some(ended.clone());
+        }
+        self.done = true;
+        led
+    }
+
+    /// Takes in what was looked up, if it is about this one. `Break` if it is about no other.
+    fn fact(&mut self, fact: &Event) -> ControlFlow<()> {
+        let (incident, lookups) = (&mut self.incident, &mut self.lookups);
+        let of = |victim: ProcessId| incident.victim.task.id.same(victim);
+        match fact {
+            Event::Space(space) => {
+                if incident.fault.as_ref().is_some_and(|fault| fault.inode.id.dev == space.dev) {
+                    lookups.space.get_or_insert(*space);
+                }
+            }
+            Event::Quota(quota) if of(quota.victim) => {
+                lookups.quota.get_or_insert(*quota);
+            }
+            Event::HugePages(pages) => {
+                lookups.huge_pages.get_or_insert(*pages);
+            }
+            Event::HugeLimit(limit) if of(limit.victim) => {
+                lookups.huge_limit.get_or_insert_with(|| limit.clone());
+            }
+            Event::OomKills { victim, count } if of(*victim) => {
+                incident.oom_kills.get_or_insert(*count);
+            }
+            Event::Mapped(mapped) if of(mapped.victim) && incident.fault.is_none() => {
+                let address = incident.signal.as_ref().map(|signal| signal.address);
+                if address == Some(mapped.address) {
+                    lookups.mapped = Some(mapped.clone());
+                    return ControlFlow::Break(());
+                }
+            }
+            Event::Symbol(symbol) if of(symbol.victim) => {
+                incident.symbol = Some(symbol.clone());
+                return ControlFlow::Break(());
+            }
+            Event::MemoryLimit(limit) if of(limit.victim) => {
+                incident.memory = Some(limit.clone());
+                return ControlFlow::Break(());
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Whether it is to be reported at `now` for the first time.
+    pub fn report_due(&self, now: u64) -> bool {
+        let incident = &self.incident;
+        // What is about an end is reported as it ends, which may be some time after its signal.
+        let ended = incident.fault.is_none() && incident.death.is_some();
+        let from = if ended { incident.last } else { incident.first };
+        !self.reported && from.saturating_add(REPORT_DELAY + REORDER_WINDOW) <= now
+    }
+
+    /// Whether nothing more is waited for at `now`, and all was reported that was to be.
+    pub fn over(&self, now: u64) -> bool {
+        let incident = &self.incident;
+        // A little longer, for counts that are read only now.
+        let exit = incident.exit.map_or(incident.last, |exit| exit.time);
+        let done = self.done && exit.saturating_add(REPORT_DELAY) <= now;
+        let wait = if self.dying() { EXIT_TIMEOUT } else { MERGE_WINDOW };
+        let late = incident.last.saturating_add(wait + REORDER_WINDOW) <= now;
+        self.reported && (done || late)
+    }
+
+    /// Whether more is known than was reported.
+    pub fn update_due(&self) -> bool {
+        self.reported && self.changed
+    }
+
+    /// Takes note that all that is known was reported.
+    pub fn mark_reported(&mut self) {
+        (self.reported, self.changed) = (true, false);
+    }
+
+    pub fn is_reported(&self) -> bool {
+        self.reported
+    }
+
+    /// Whether nothing becomes due without another event.
+    fn idle(&self) -> bool {
+        self.reported && !self.changed && self.dying()
+    }
+}
+
+/// All incidents that are open, in the order in which they began.
+#[derive(Default)]
+pub struct OpenIncidents {
+    list: VecDeque<OpenIncident>,
+    evicted: u64,
+}
+
+impl OpenIncidents {
+    /// Opens an incident; gives the oldest, if there are too many.
+    pub fn add(&mut self, open: OpenIncident) -> Option<OpenIncident> {
+        let full = self.list.len() >= INCIDENTS;
+        let oldest = full.then(|| self.list.pop_front()).flatten();
+        self.evicted += u64::from(oldest.is_some());
+        self.list.push_back(open);
+        oldest
+    }
+
+    /// The latest that `takes` something.
+    pub fn latest(&mut self, takes: impl Fn(&OpenIncident) -> bool) -> Option<&mut OpenIncident> {
+        self.list.iter_mut().rev().find(|open| takes(open))
+    }
+
+    /// Those whose victim an end is.
+    pub fn ended(&mut self, exit: Exit) -> impl Iterator<Item = &mut OpenIncident> {
+        self.list.iter_mut().filter(move |open| open.takes_exit(&exit))
+    }
+
+    /// Hands what was looked up to those it is about.
+    pub fn fact(&mut self, fact: &Event) {
+        // The latest first: some answers are about one incident only.
+        let _ = self.list.iter_mut().rev().try_for_each(|open| open.fact(fact));
+    }
+
+    /// Takes note that events were lost, which may concern any of them.
+    pub fn lost(&mut self) {
+        for open in &mut self.list {
+            open.changed = true;
+        }
+    }
+
+    /// Takes note that a victim was started again; whether its incident is still open.
+    pub fn restarted(&mut self, id: &str, restart: &Restart) -> bool {
+        let open = self.list.iter_mut().find(|open| open.incident.id == id);
+        let known = open.map(|open| {
+            open.incident.restart = Some(restart.clone());
+            open.changed = true;
+        });
+        known.is_some()
+    }
+
+    /// Looks at each in turn and forgets those for which `keep` is false.
+    pub fn retain(&mut self, keep: impl FnMut(&mut OpenIncident) -> bool) {
+        self.list.retain_mut(keep);
+    }
+
+    /// Faults that loop, whose counts are to be read.
+    pub fn bursts(&self) -> Vec<BurstKey> {
+        self.list.iter().filter_map(OpenIncident::burst_key).collect()
+    }
+
+    /// Whether nothing becomes due without another event.
+    pub fn idle(&self) -> bool {
+        self.list.iter().all(OpenIncident::idle)
+    }
+
+    /// How many were closed early because there were too many.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{
+            fact::{Space, Symbol},
+            fault::Handler,
+        },
+        testing::{STARTED, VICTIM, exit, fault, signal, space},
+    };
+
+    const S: u64 = 1_000 * MS;
+    const AT: u64 = 10 * S;
+
+    fn open() -> OpenIncident {
+        OpenIncident::of_fault("a".into(), AT, fault(1, 0), ClockOffset(0))
+    }
+
+    fn delivery(disposition: Disposition) -> Deliver {
+        Deliver { target: fault(1, 0).actor, disposition }
+    }
+
+    #[test]
+    fn a_loop_is_one_incident() {
+        let mut open = open();
+        let again = Fault { nth: 40, ..fault(2, 0) };
+        assert!(open.takes_fault(AT + MERGE_WINDOW, &again, None));
+        open.fault(AT + S, &again);
+        assert_eq!((open.incident.count, open.incident.last), (40, AT + S));
+        assert!(!open.takes_fault(AT + S + MERGE_WINDOW + 1, &again, None));
+    }
+
+    #[test]
+    fn another_cause_is_another_incident() {
+        let open = open();
+        let takes = |fault: &Fault, newest| open.takes_fault(AT + S, fault, newest);
+        assert!(takes(&fault(1, 0), Some(AT)));
+        assert!(!takes(&fault(1, 0), Some(AT + 1)), "a shrink in between");
+        assert!(takes(&fault(1, 0), Some(AT + 2 * S)), "a shrink that comes later");
+        let mut other = fault(1, 0);
+        other.inode.id.ino += 1;
+        assert!(!takes(&other, None), "another file");
+        let mut other = fault(1, 0);
+        other.actor.task.id.start += 1;
+        assert!(!takes(&other, None), "another process of that pid");
+        assert!(!takes(&Fault { mode: Mode::Kernel, ..fault(1, 0) }, None), "another end");
+        assert!(takes(&Fault { handler: Handler::PageMkwrite, ..fault(1, 0) }, None));
+    }
+
+    #[test]
+    fn the_signal_of_a_fault_belongs_to_it() {
+        let mut open = open();
+        assert!(open.takes_signal(AT, &signal(2), 4_096));
+        let elsewhere = Signal { address: 8_192, ..signal(2) };
+        assert!(!open.takes_signal(AT, &elsewhere, 4_096), "another page");
+        assert!(!open.takes_signal(AT, &signal(0), 4_096), "sent by somebody else");
+        open.delivery(AT, &delivery(Disposition::Handler));
+        let mut own = signal(-6);
+        own.sender = fault(1, 0).actor;
+        assert!(open.takes_signal(AT + CONSEQUENCE, &own, 4_096), "raised again to die of it");
+        assert!(!open.takes_signal(AT + CONSEQUENCE + 1, &own, 4_096));
+    }
+
+    #[test]
+    fn a_failed_system_call_gets_no_signal() {
+        let kernel = Fault { mode: Mode::Kernel, ..fault(1, 0) };
+        let open = OpenIncident::of_fault("a".into(), AT, kernel, ClockOffset(0));
+        assert_eq!(open.incident.outcome, Outcome::Efault);
+        assert!(!open.takes_signal(AT, &signal(2), 4_096));
+        assert!(!open.takes_delivery(open.incident.victim.task.id));
+        assert!(!open.takes_exit(&exit(AT + 1, 7).exit));
+    }
+
+    #[test]
+    fn what_became_of_the_victim() {
+        let ended = |disposition, after, code| {
+            let mut open = open();
+            open.delivery(AT, &delivery(disposition));
+            let led = open.exit(&exit(AT + after, code));
+            (open.incident.outcome, led, open.incident.exit.is_some())
+        };
+        use Disposition::{Default, Handler};
+        assert_eq!(ended(Default, 60 * S, 7), (Outcome::Killed, true, true), "a slow core dump");
+        assert_eq!(ended(Handler, S, 2 << 8), (Outcome::Exited, true, true), "it gave up");
+        assert_eq!(ended(Handler, S, 0), (Outcome::Survived, false, true), "it went well");
+        assert_eq!(ended(Handler, S, 15), (Outcome::Survived, false, true), "it was stopped");
+        assert_eq!(ended(Handler, 60 * S, 2 << 8), (Outcome::Survived, false, false), "later");
+    }
+
+    #[test]
+    fn whom_a_signal_reached_is_known_where_it_arrives() {
+        let mut open = OpenIncident::of_signal("a".into(), AT, signal(0), ClockOffset(0));
+        let mut arrived = delivery(Disposition::Default);
+        arrived.target.task.comm = b"whole".to_vec();
+        arrived.target.task.id.start = 0;
+        open.delivery(AT, &arrived);
+        assert_eq!(open.incident.victim.task.comm, b"whole");
+        assert_eq!(open.incident.victim.task.id.start, STARTED);
+    }
+
+    #[test]
+    fn an_incident_waits_for_what_belongs_to_it_and_no_longer() {
+        let mut open = open();
+        let due = AT + REPORT_DELAY + REORDER_WINDOW;
+        assert_eq!((open.report_due(due - 1), open.report_due(due)), (false, true));
+        open.mark_reported();
+        assert!(!open.report_due(due) && !open.update_due());
+        let late = AT + MERGE_WINDOW + REORDER_WINDOW;
+        assert_eq!((open.over(late - 1), open.over(late)), (false, true));
+        open.delivery(AT, &delivery(Disposition::Default));
+        assert!(open.update_due());
+        assert!(!open.over(late), "its victim dumps core");
+        open.exit(&exit(AT + S, 7));
+        let after = AT + S + REPORT_DELAY;
+        assert_eq!((open.over(after - 1), open.over(after)), (false, true));
+    }
+
+    #[test]
+    fn a_fact_goes_to_those_it_is_about() {
+        let mut open = OpenIncidents::default();
+        for _ in 0..2 {
+            open.add(self::open());
+        }
+        let mut other = fault(1, 0);
+        other.actor.task.id.tgid = VICTIM + 1;
+        open.add(OpenIncident::of_fault("b".into(), AT, other, ClockOffset(0)));
+        let victim = fault(1, 0).actor.task.id;
+        open.fact(&Event::Symbol(Symbol { victim, name: b"f".to_vec(), offset: 0 }));
+        open.fact(&Event::Space(space(0)));
+        open.fact(&Event::Space(Space { free: 9, ..space(0) }));
+        let known = |open: &OpenIncident| {
+            (open.incident.symbol.is_some(), open.lookups.space.map(|space| space.free))
+        };
+        let known: Vec<_> = open.list.iter().map(known).collect();
+        // The function of the latest of its victim; the room first seen, for all of that device.
+        assert_eq!(known, [(false, Some(0)), (true, Some(0)), (false, Some(0))]);
+    }
+
+    #[test]
+    fn the_oldest_is_closed_when_too_many_are_open() {
+        let mut open = OpenIncidents::default();
+        for _ in 0..INCIDENTS {
+            assert!(open.add(self::open()).is_none());
+        }
+        assert!(open.add(self::open()).is_some());
+        assert_eq!((open.list.len(), open.evicted()), (INCIDENTS, 1));
+    }
+}

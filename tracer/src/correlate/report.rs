@@ -1,0 +1,127 @@
+//! From an open incident to its answer: gathers what the engine's parts know of it and reports it.
+use crate::{
+    correlate::{
+        facts::FactCache,
+        incident::{File, Incident},
+        loss::LossTracker,
+        open::{OpenIncident, REPORT_DELAY},
+        restart::RestartMatcher,
+        rules::{self, Evidence},
+        shrinks::ShrinkLog,
+        update::{Counts, Update},
+    },
+    model::{
+        cause::CauseKind,
+        file::{name, on},
+        host::Host,
+        signal_name::SIGBUS,
+    },
+};
+
+/// All parts but the open incidents, as the report of one of these needs them.
+pub struct Reporter<'a> {
+    pub host: &'a Host,
+    pub loss: &'a LossTracker,
+    pub shrinks: &'a ShrinkLog,
+    pub facts: &'a mut FactCache,
+    pub restarts: &'a mut RestartMatcher,
+    pub counts: &'a mut Counts,
+    pub updates: &'a mut Vec<Update>,
+}
+
+impl Reporter<'_> {
+    /// Reports an incident for the first time, or what is new of it since.
+    pub fn report(&mut self, open: &mut OpenIncident) {
+        let first = !open.is_reported();
+        if !first && !open.update_due() {
+            return;
+        }
+        if first {
+            self.judge(open);
+            self.counts.incidents += 1;
+            self.counts.explained += u64::from(open.incident.cause.class != CauseKind::Unknown);
+            open.incident.number = self.counts.incidents;
+        }
+        self.refresh(&mut open.incident);
+        open.mark_reported();
+        self.restarts.reported(&open.incident);
+        let incident = Box::new(open.incident.clone());
+        self.updates.push(if first {
+            Update::Incident(incident)
+        } else {
+            Update::Change(incident)
+        });
+    }
+
+    /// Names the cause of an incident, who did it, and which file it is about.
+    fn judge(&mut self, open: &mut OpenIncident) {
+        let Self { host, loss, shrinks, facts, .. } = self;
+        let (incident, lookups) = (&mut open.incident, &open.lookups);
+        let (fault, time) = (incident.fault.as_ref(), incident.first);
+        let of_fault = fault.map(|fault| shrinks.before(fault, time)).unwrap_or_default();
+        let evidence = Evidence {
+            victim: incident.victim.task.id,
+            fault,
+            signal: incident.signal.as_ref(),
+            death: incident.death.as_ref().filter(|_| fault.is_none() && is_end(incident)),
+            memory: incident.memory.as_ref(),
+            shrinks: &of_fault,
+            time,
+            space: lookups.space,
+            quota: lookups.quota,
+            huge_pages: lookups.huge_pages,
+            huge_limit: lookups.huge_limit.as_ref(),
+            mapped: lookups.mapped.as_ref(),
+            stale: fault.is_some_and(|fault| shrinks.is_stale(fault)),
+            host,
+            lost: loss.until(),
+        };
+        let cause = rules::judge(&evidence);
+        incident.file = fault.filter(|fault| fault.inode.ptr != 0).map(|fault| {
+            let view = facts.view(incident.victim.task.id);
+            File::of(fault, facts.mounts(), host.mnt_ns, view)
+        });
+        incident.cause = cause;
+        incident.mapped = lookups.mapped.as_ref().map(|mapped| mapped.path.clone());
+        incident.culprit_path = incident.cause.shrink.as_ref().and_then(|shrink| {
+            let (path, _) = name(&shrink.path, &on(shrink.inode.id.dev, facts.mounts()));
+            path
+        });
+        let culprit = incident.culprit().map(|culprit| culprit.task.id);
+        incident.culprit_process = culprit.and_then(|id| facts.process(id).cloned());
+    }
+
+    /// Fills in what may have been learnt of an incident since it was judged.
+    fn refresh(&mut self, incident: &mut Incident) {
+        let shrink = incident.cause.shrink.as_ref();
+        incident.victim_process = self.facts.process(incident.victim.task.id).cloned();
+        incident.truncation = shrink.and_then(|shrink| self.shrinks.warning_of(shrink)).cloned();
+        // What was lost concerns an incident if it lies between its cause and its end; for an
+        // answer that rests on nothing having happened, anything lost in the victim's life does.
+        let from = match shrink {
+            Some(shrink) => shrink.begin,
+            None if rests_on_absence(incident) => incident.victim.task.id.start,
+            None => incident.first,
+        };
+        let to = incident.last.saturating_add(REPORT_DELAY);
+        incident.lost = self.loss.lost_between(from, to);
+    }
+}
+
+/// Whether an incident is about how its victim ended, not about a SIGBUS.
+fn is_end(incident: &Incident) -> bool {
+    incident.signal.as_ref().is_none_or(|signal| signal.number != SIGBUS)
+}
+
+/// Whether an answer without an act rests on nothing else having happened.
+fn rests_on_absence(incident: &Incident) -> bool {
+    let by_others = incident
+        .signal
+        .as_ref()
+        .is_some_and(|signal| signal.code <= 0 && !signal.sender.task.id.same(signal.target.id));
+    match incident.cause.class {
+        // That no fault was seen before: a handler may raise its signal again.
+        CauseKind::Sent | CauseKind::Unknown => !by_others,
+        _ => incident.fault.is_some(),
+    }
+}

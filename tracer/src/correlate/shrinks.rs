@@ -1,0 +1,205 @@
+//! Files that lost their end: the last shrinks of each inode, and whom they were announced to.
+use std::collections::VecDeque;
+
+use crate::{
+    correlate::{bounded::BoundedMap, incident::Truncation},
+    model::{
+        fault::Fault,
+        shrink::{Shrink, ShrinkEnd, Stale},
+    },
+};
+
+/// Inodes whose shrinks are remembered.
+const INODES: usize = 1_024;
+/// Shrinks remembered of each.
+const SHRINKS: usize = 8;
+/// Warnings remembered, for incidents to come.
+const WARNINGS: usize = 256;
+
+/// What is remembered of files that lost their end.
+pub struct ShrinkLog {
+    /// By `Inode::ptr`, in the order in which they began.
+    shrinks: BoundedMap<u64, VecDeque<Shrink>>,
+    /// By `Inode::ptr`: the server said that it does not know the inode.
+    stale: BoundedMap<u64, Stale>,
+    warnings: VecDeque<Truncation>,
+}
+
+impl Default for ShrinkLog {
+    fn default() -> Self {
+        let (shrinks, stale) = (BoundedMap::new(INODES), BoundedMap::new(INODES));
+        Self { shrinks, stale, warnings: VecDeque::new() }
+    }
+}
+
+impl ShrinkLog {
+    /// Takes note of a shrink. One is sent again with the fault that needs it, and may have been
+    /// sent before.
+    pub fn begin(&mut self, shrink: Shrink) {
+        let list = self.shrinks.entry(shrink.inode.ptr);
+        if let Some(known) = list.iter_mut().find(|known| known.begin == shrink.begin) {
+            known.end = known.end.or(shrink.end);
+            known.ret = known.ret.or(shrink.ret);
+            return;
+        }
+        if list.len() == SHRINKS {
+            list.pop_front();
+        }
+        list.push_back(shrink);
+        list.make_contiguous().sort_by_key(|shrink| shrink.begin);
+    }
+
+    /// Takes note that the call which announced a shrink returned.
+    pub fn end(&mut self, end: ShrinkEnd) {
+        if let Some(list) = self.shrinks.get_mut(&end.inode)
+            && let Some(shrink) = list.iter_mut().find(|shrink| shrink.begin == end.begin)
+        {
+            shrink.end = Some(end.time);
+            shrink.ret = Some(end.ret);
+        }
+    }
+
+    /// Takes note that a server does not know an inode any more.
+    pub fn forgotten_by_server(&mut self, stale: Stale) {
+        self.stale.insert(stale.ptr, stale);
+    }
+
+    /// When the last known shrink of an inode began, ns since boot.
+    pub fn latest(&mut self, inode_ptr: u64) -> Option<u64> {
+        self.shrinks.get(&inode_ptr)?.back().map(|shrink| shrink.begin)
+    }
+
+    /// A shrink by its identity, unless it was refused.
+    pub fn find(&self, inode_ptr: u64, begin: u64) -> Option<&Shrink> {
+        let list = self.shrinks.peek(&inode_ptr)?;
+        list.iter().find(|shrink| shrink.begin == begin && done(shrink))
+    }
+
+    /// Shrinks of the inode of `fault` that began until `time` and were not refused, oldest first.
+    pub fn before(&self, fault: &Fault, time: u64) -> Vec<Shrink> {
+        let list = self.shrinks.peek(&fault.inode.ptr);
+        let concerns = |shrink: &&Shrink| {
+            // The address is used again for other inodes.
+            shrink.inode.id == fault.inode.id && shrink.begin <= time && done(shrink)
+        };
+        list.into_iter().flatten().filter(concerns).cloned().collect()
+    }
+
+    /// Whether a server has said that it does not know the inode of `fault`.
+    pub fn is_stale(&self, fault: &Fault) -> bool {
+        let stale = self.stale.peek(&fault.inode.ptr);
+        stale.is_some_and(|stale| stale.inode == fault.inode.id)
+    }
+
+    /// Takes note of a warning that was given.
+    pub fn warned(&mut self, warning: Truncation) {
+        if self.warnings.len() == WARNINGS {
+            self.warnings.pop_front();
+        }
+        self.warnings.push_back(warning);
+    }
+
+    /// The warning that was given of a shrink.
+    pub fn warning_of(&self, shrink: &Shrink) -> Option<&Truncation> {
+        self.warnings.iter().rev().find(|warning| {
+            warning.shrink.begin == shrink.begin && warning.shrink.inode.ptr == shrink.inode.ptr
+        })
+    }
+
+    /// How many inodes were forgotten because there were too many.
+    pub fn evicted(&self) -> u64 {
+        self.shrinks.evicted() + self.stale.evicted()
+    }
+}
+
+/// Whether a shrink was done or is under way, not refused.
+fn done(shrink: &Shrink) -> bool {
+    shrink.ret.is_none_or(|ret| ret >= 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{fault, shrink};
+
+    fn begins(log: &ShrinkLog, time: u64) -> Vec<u64> {
+        log.before(&fault(1, 0), time).iter().map(|shrink| shrink.begin).collect()
+    }
+
+    #[test]
+    fn shrinks_are_told_in_the_order_they_began() {
+        let mut log = ShrinkLog::default();
+        for begin in [30, 10, 20] {
+            log.begin(shrink(2, begin, 8_192, 0));
+        }
+        assert_eq!(begins(&log, 100), [10, 20, 30]);
+        assert_eq!(begins(&log, 20), [10, 20]);
+        assert_eq!(log.latest(7), Some(30));
+        assert_eq!(log.latest(8), None);
+    }
+
+    #[test]
+    fn a_refused_one_is_none() {
+        let mut log = ShrinkLog::default();
+        log.begin(shrink(2, 10, 8_192, 0));
+        let end = ShrinkEnd { inode: 7, begin: 10, time: 11, ret: -1 };
+        log.end(end);
+        assert!(begins(&log, 100).is_empty());
+        assert!(log.find(7, 10).is_none());
+        log.end(ShrinkEnd { ret: 0, ..end });
+        assert_eq!(begins(&log, 100), [10]);
+        assert_eq!(log.find(7, 10).and_then(|shrink| shrink.end), Some(11));
+    }
+
+    #[test]
+    fn one_that_is_sent_again_is_the_same() {
+        let mut log = ShrinkLog::default();
+        log.begin(shrink(2, 10, 8_192, 0));
+        log.begin(Shrink { end: Some(12), ret: Some(0), ..shrink(2, 10, 8_192, 0) });
+        assert_eq!(begins(&log, 100), [10]);
+        assert_eq!(log.find(7, 10).and_then(|shrink| shrink.end), Some(12));
+    }
+
+    #[test]
+    fn an_address_that_is_used_again_is_another_inode() {
+        let mut log = ShrinkLog::default();
+        log.begin(shrink(2, 10, 8_192, 0));
+        let mut other = fault(1, 0);
+        log.forgotten_by_server(Stale { ptr: other.inode.ptr, inode: other.inode.id });
+        assert!(log.is_stale(&other));
+        other.inode.id.generation += 1;
+        assert_eq!(log.before(&other, 100), []);
+        assert!(!log.is_stale(&other));
+    }
+
+    #[test]
+    fn an_inode_shrunk_again_and_again_is_not_forgotten() {
+        let mut log = ShrinkLog::default();
+        for begin in 0..2 * INODES as u64 {
+            log.begin(shrink(2, begin, 8_192, 0));
+            let mut other = shrink(2, begin, 8_192, 0);
+            other.inode.ptr = 1_000 + begin;
+            log.begin(other);
+        }
+        assert_eq!(begins(&log, u64::MAX).len(), SHRINKS);
+        assert_eq!(log.evicted(), INODES as u64 + 1);
+    }
+
+    #[test]
+    fn a_warning_is_found_by_its_shrink() {
+        let mut log = ShrinkLog::default();
+        let warning = |begin| Truncation {
+            id: format!("{begin}"),
+            shrink: shrink(2, begin, 8_192, 0),
+            path: None,
+            process: None,
+            at_risk: Vec::new(),
+            why: None,
+        };
+        for begin in 0..=WARNINGS as u64 {
+            log.warned(warning(begin));
+        }
+        let found = |begin| log.warning_of(&shrink(2, begin, 8_192, 0)).map(|w| w.id.as_str());
+        assert_eq!([0, 1, 256, 300].map(found), [None, Some("1"), Some("256"), None]);
+    }
+}
