@@ -15,7 +15,7 @@ use crate::{
     render::{Format, json},
     sink::stdout::put,
     text::escape::escape,
-    watch::live as pipeline,
+    watch::arm::arm,
 };
 
 /// How many causes can be told with these hooks, and which cannot.
@@ -29,9 +29,9 @@ fn causes(attached: &[Probe]) -> (usize, Vec<&'static str>) {
 /// Attaches everything for a moment and says how that went.
 ///
 /// # Errors
-/// As [`pipeline::arm`].
+/// As [`arm`].
 pub fn run(args: &Doctor) -> Result<ExitCode> {
-    let (facts, armed) = pipeline::arm(ExitScope::default(), true, 0)?;
+    let (facts, armed) = arm(ExitScope::default(), true, 0)?;
     let lockdown = facts::lockdown();
     let hooks: Vec<String> =
         armed.attached.iter().map(|probe| probe.program.form.to_string()).collect();

@@ -11,11 +11,11 @@ use crate::{
         signal_name::{RECORDED, mask},
     },
     sink::{history::HistorySink, history_writer::HistoryOptions, stdout::StdoutSink},
-    watch::{live as pipeline, live::WatchOptions},
+    watch::live::{WatchOptions, watch},
 };
 
 /// # Errors
-/// Where the state directory is not fit, or as [`pipeline::watch`].
+/// Where the state directory is not fit, or as [`watch`].
 pub fn run(args: &Record) -> Result<ExitCode> {
     privilege::check()?;
     memory::small_pages();
@@ -37,5 +37,5 @@ pub fn run(args: &Record) -> Result<ExitCode> {
         keep_size: args.keep_size,
     };
     let print = args.print.map(|format| StdoutSink::new(format, false));
-    pipeline::watch(&wanted, &mut HistorySink::start(history, print, args.journal)?)
+    watch(&wanted, &mut HistorySink::start(history, print, args.journal)?)
 }

@@ -7,11 +7,11 @@ use crate::{
     cli::Trace,
     model::process::{ExitFilter, ExitScope},
     sink::stdout::StdoutSink,
-    watch::{live as pipeline, live::WatchOptions},
+    watch::live::{WatchOptions, watch},
 };
 
 /// # Errors
-/// As [`pipeline::watch`].
+/// As [`watch`].
 pub fn run(args: &Trace) -> Result<ExitCode> {
     let deaths = args.deaths.exit_scope(ExitScope::default());
     let wanted = WatchOptions {
@@ -24,5 +24,5 @@ pub fn run(args: &Trace) -> Result<ExitCode> {
         fail_every: args.fail_every,
         command: &args.command,
     };
-    pipeline::watch(&wanted, &mut StdoutSink::new(args.output.output, args.output.utc))
+    watch(&wanted, &mut StdoutSink::new(args.output.output, args.output.utc))
 }

@@ -11,6 +11,7 @@ use crate::{
         incident::{Restart, Truncation},
         loss::LossTracker,
         open::{OpenIncident, OpenIncidents},
+        questions::OpenQuestions,
         reorder::{REORDER_WINDOW, Reorder},
         report::Reporter,
         restart::RestartMatcher,
@@ -18,12 +19,12 @@ use crate::{
         update::{Counts, Evicted, Loss, Update},
     },
     model::{
-        fact::Mappers,
+        fact::{Fact, Mappers},
         fault::{BurstKey, Fault, Mode},
         file::{name, on},
         host::Host,
-        input::{Event, Stamp},
-        observe::{Coverage, Observe},
+        input::{Input, KernelEvent, Stamp, WatchNote},
+        observe::Observe,
         process::ProcessExit,
         signal::Signal,
         signal_name::SIGBUS,
@@ -33,13 +34,14 @@ use crate::{
 /// Its parts, none of which knows another.
 pub struct Engine {
     host: Host,
-    order: Reorder<Event>,
+    order: Reorder<Input>,
     loss: LossTracker,
     shrinks: ShrinkLog,
     facts: FactCache,
     open: OpenIncidents,
     exits: ExitPolicy,
     restarts: RestartMatcher,
+    questions: OpenQuestions,
     counts: Counts,
     updates: Vec<Update>,
 }
@@ -54,6 +56,7 @@ impl Engine {
             open: OpenIncidents::default(),
             exits: ExitPolicy::new(host.deaths),
             restarts: RestartMatcher::new(host.coverage.sees(Observe::Exec)),
+            questions: OpenQuestions::default(),
             counts: Counts::default(),
             updates: Vec::new(),
             host,
@@ -62,16 +65,6 @@ impl Engine {
 
     pub fn host(&self) -> &Host {
         &self.host
-    }
-
-    /// Takes note that what is hooked has changed.
-    pub fn rehook(&mut self, coverage: Coverage) {
-        self.host.coverage = coverage;
-    }
-
-    /// Counts a shrink of a mapped file of which nobody will be warned.
-    pub fn not_warned(&mut self) {
-        self.counts.not_warned += 1;
     }
 
     pub fn counts(&self) -> Counts {
@@ -95,34 +88,39 @@ impl Engine {
         self.open.bursts()
     }
 
-    /// Takes one event in: those of one CPU and ring in the order of their numbers, as the ring
+    /// Whether time has anything to decide: without, it need not be moved.
+    pub fn holds_anything(&self) -> bool {
+        !(self.order.is_empty() && self.open.is_empty() && self.restarts.is_empty())
+    }
+
+    /// Takes one input in: events of one CPU and ring in the order of their numbers, as the ring
     /// buffer gives them, otherwise in any order.
-    pub fn push(&mut self, stamp: Stamp, event: Event) {
-        let loss = match event {
-            Event::Account { cpu, ring, seq } => {
-                self.loss.checkpoint(Stamp { cpu, ring, seq, time: stamp.time })
-            }
-            // What user space learnt.
-            _ if stamp.seq == 0 => None,
-            _ => {
+    pub fn push(&mut self, stamp: Stamp, input: Input) {
+        let loss = match &input {
+            Input::Kernel(_) => {
                 self.counts.events += 1;
                 self.loss.event(stamp)
             }
+            Input::Watch(WatchNote::SeqCheckpoint { cpu, ring, seq }) => {
+                let stamp = Stamp { cpu: *cpu, ring: *ring, seq: *seq, time: stamp.time };
+                self.loss.checkpoint(stamp)
+            }
+            Input::Fact(_) | Input::Watch(_) => None,
         };
         if let Some(loss) = loss {
             self.lost(loss);
         }
-        if let Some((stamp, event)) = self.order.push(stamp, event) {
-            self.take(stamp, event);
+        if let Some((stamp, input)) = self.order.push(stamp, input) {
+            self.take(stamp.time, input);
         }
     }
 
     /// Moves time forward to `now` and returns what has become due. In how many steps does not matter:
     /// what is due before an event is reported without it.
     pub fn advance(&mut self, now: u64) -> Vec<Update> {
-        while let Some((stamp, event)) = self.order.due(now) {
+        while let Some((stamp, input)) = self.order.due(now) {
             self.report_due(stamp.time.saturating_add(REORDER_WINDOW));
-            self.take(stamp, event);
+            self.take(stamp.time, input);
         }
         self.report_due(now);
         std::mem::take(&mut self.updates)
@@ -130,52 +128,81 @@ impl Engine {
 
     /// Reports everything that is still open: there will be no further event.
     pub fn finish(&mut self) -> Vec<Update> {
-        self.advance(u64::MAX)
+        // First with all answers that are there, and only then without those that are not.
+        let mut updates = self.advance(u64::MAX);
+        self.questions.give_up();
+        updates.extend(self.advance(u64::MAX));
+        updates
     }
 
-    fn take(&mut self, stamp: Stamp, event: Event) {
-        let time = stamp.time;
+    fn take(&mut self, time: u64, input: Input) {
+        match input {
+            Input::Kernel(event) => self.kernel(time, event),
+            Input::Fact(fact) => self.fact(fact),
+            Input::Watch(note) => self.note(time, note),
+        }
+    }
+
+    fn kernel(&mut self, time: u64, event: KernelEvent) {
         match event {
-            Event::Fault(fault) => self.fault(time, *fault),
-            Event::Shrink(shrink) => self.shrinks.begin(*shrink),
-            Event::ShrinkEnd(end) => self.shrinks.end(end),
-            Event::Stale(stale) => self.shrinks.forgotten_by_server(stale),
-            Event::Signal(signal) if signal.number == SIGBUS => self.signal(time, *signal),
-            Event::Signal(signal) => self.exits.signal_sent(time, *signal),
-            Event::Deliver(delivery) => {
+            KernelEvent::Fault(fault) => self.fault(time, *fault),
+            KernelEvent::Shrink(shrink) => self.shrinks.begin(*shrink),
+            KernelEvent::ShrinkEnd(end) => self.shrinks.end(end),
+            KernelEvent::Stale(stale) => self.shrinks.forgotten_by_server(stale),
+            KernelEvent::Signal(signal) if signal.number == SIGBUS => self.signal(time, *signal),
+            KernelEvent::Signal(signal) => self.exits.signal_sent(time, *signal),
+            KernelEvent::Deliver(delivery) => {
                 let target = delivery.target.task.id;
                 if let Some(open) = self.open.latest(|open| open.takes_delivery(target)) {
                     open.delivery(time, &delivery);
                 }
             }
-            Event::ProcessExit(exit) => self.exit(*exit),
-            Event::ProcessStart(start) => self.restarts.start(time, *start),
-            Event::Process(process) => self.facts.process_seen(*process),
-            Event::View(view) => self.facts.view_seen(view),
-            Event::Mounts(mounts) => self.facts.mounts_seen(mounts),
-            Event::Mappers(mappers) => self.warn(mappers),
-            Event::Space(_)
-            | Event::Quota(_)
-            | Event::HugePages(_)
-            | Event::HugeLimit(_)
-            | Event::MemoryLimit(_)
-            | Event::OomKills { .. }
-            | Event::Mapped(_)
-            | Event::Symbol(_) => self.open.fact(&event),
-            Event::Clock(clock) => self.host.clock = clock,
-            Event::Missed { observe, hook, count } => {
+            KernelEvent::ProcessExit(exit) => self.exit(*exit),
+            KernelEvent::ProcessStart(start) => self.restarts.start(time, *start),
+        }
+    }
+
+    fn fact(&mut self, fact: Fact) {
+        match fact {
+            Fact::Process(process) => self.facts.process_seen(*process),
+            Fact::View(view) => self.facts.view_seen(view),
+            Fact::Mounts(mounts) => self.facts.mounts_seen(mounts),
+            Fact::Mappers(mappers) => self.warn(mappers),
+            Fact::Space(_)
+            | Fact::Quota(_)
+            | Fact::HugePages(_)
+            | Fact::HugeLimit(_)
+            | Fact::MemoryLimit(_)
+            | Fact::OomKills { .. }
+            | Fact::Mapped(_)
+            | Fact::Symbol(_) => self.open.fact(&fact),
+        }
+    }
+
+    fn note(&mut self, time: u64, note: WatchNote) {
+        match note {
+            WatchNote::Clock(clock) => self.host.clock = clock,
+            WatchNote::Coverage(coverage) => self.host.coverage = coverage,
+            WatchNote::RecursionMiss { observe, hook, count } => {
                 if let Some(calls) = self.loss.recursion_misses(observe, count, time) {
                     self.counts.missed += calls;
                     self.updates.push(Update::Missed { time, observe, hook, calls });
                 }
             }
-            Event::Burst(burst) => {
+            WatchNote::Burst(burst) => {
                 let same = |open: &OpenIncident| open.burst_key() == Some(burst.key);
                 if let Some(open) = self.open.latest(same) {
                     open.burst(time, &burst);
                 }
             }
-            Event::Account { .. } => {}
+            WatchNote::NotWarned => self.counts.not_warned += 1,
+            WatchNote::Asked(id) => self.questions.asked(id),
+            WatchNote::Answered(id) => self.questions.answered(id),
+            // The first is for the loss tracker alone, the others are for the driver.
+            WatchNote::SeqCheckpoint { .. }
+            | WatchNote::Command { .. }
+            | WatchNote::Advanced
+            | WatchNote::Ended { .. } => {}
         }
     }
 
@@ -287,7 +314,7 @@ impl Engine {
     fn report_due(&mut self, now: u64) {
         let (open, mut reporter) = self.reporter();
         open.retain(|open| {
-            if open.report_due(now) {
+            if open.report_due(now) && !reporter.awaits_answers(open) {
                 reporter.report(open);
             }
             let over = open.over(now);
@@ -314,8 +341,9 @@ impl Engine {
     }
 
     fn reporter(&mut self) -> (&mut OpenIncidents, Reporter<'_>) {
-        let Self { host, loss, shrinks, facts, open, restarts, counts, updates, .. } = self;
-        (open, Reporter { host, loss, shrinks, facts, restarts, counts, updates })
+        let Self { host, loss, shrinks, facts, open, restarts, questions, counts, updates, .. } =
+            self;
+        (open, Reporter { host, loss, shrinks, facts, restarts, questions, counts, updates })
     }
 }
 
@@ -340,10 +368,13 @@ mod tests {
             fault.actor.task.id = ProcessId { tgid: 1_000 + tgid, start: 1 };
             let target = fault.actor.clone();
             let stamp = |seq| Stamp { cpu: 0, ring: 0, seq, time };
-            engine.push(stamp(2 * u64::from(tgid) + 1), Event::Fault(Box::new(fault)));
+            engine.push(stamp(2 * u64::from(tgid) + 1), KernelEvent::Fault(Box::new(fault)).into());
             // Its victim dumps core: it stays open.
             let delivery = Deliver { target, disposition: Disposition::Default };
-            engine.push(stamp(2 * u64::from(tgid) + 2), Event::Deliver(Box::new(delivery)));
+            engine.push(
+                stamp(2 * u64::from(tgid) + 2),
+                KernelEvent::Deliver(Box::new(delivery)).into(),
+            );
             updates.extend(engine.advance(time));
         }
         updates.extend(engine.finish());

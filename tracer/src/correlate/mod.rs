@@ -8,6 +8,7 @@ mod id;
 pub mod incident;
 mod loss;
 mod open;
+mod questions;
 mod reorder;
 #[cfg(test)]
 mod replayed;

@@ -11,9 +11,8 @@ use crate::{
     },
     model::{
         cause::Outcome,
-        fact::{HugeLimit, HugePages, Mapped, Quota, Space},
+        fact::{Fact, HugeLimit, HugePages, Mapped, Quota, Space},
         fault::{Burst, BurstKey, Fault, Mode},
-        input::Event,
         process::{Exit, ProcessExit},
         signal::{Deliver, Disposition, Signal},
         task::{Actor, ProcessId},
@@ -279,39 +278,39 @@ impl OpenIncident {
     }
 
     /// Takes in what was looked up, if it is about this one. `Break` if it is about no other.
-    fn fact(&mut self, fact: &Event) -> ControlFlow<()> {
+    fn fact(&mut self, fact: &Fact) -> ControlFlow<()> {
         let (incident, lookups) = (&mut self.incident, &mut self.lookups);
         let of = |victim: ProcessId| incident.victim.task.id.same(victim);
         match fact {
-            Event::Space(space) => {
+            Fact::Space(space) => {
                 if incident.fault.as_ref().is_some_and(|fault| fault.inode.id.dev == space.dev) {
                     lookups.space.get_or_insert(*space);
                 }
             }
-            Event::Quota(quota) if of(quota.victim) => {
+            Fact::Quota(quota) if of(quota.victim) => {
                 lookups.quota.get_or_insert(*quota);
             }
-            Event::HugePages(pages) => {
+            Fact::HugePages(pages) => {
                 lookups.huge_pages.get_or_insert(*pages);
             }
-            Event::HugeLimit(limit) if of(limit.victim) => {
+            Fact::HugeLimit(limit) if of(limit.victim) => {
                 lookups.huge_limit.get_or_insert_with(|| limit.clone());
             }
-            Event::OomKills { victim, count } if of(*victim) => {
+            Fact::OomKills { victim, count } if of(*victim) => {
                 incident.oom_kills.get_or_insert(*count);
             }
-            Event::Mapped(mapped) if of(mapped.victim) && incident.fault.is_none() => {
+            Fact::Mapped(mapped) if of(mapped.victim) && incident.fault.is_none() => {
                 let address = incident.signal.as_ref().map(|signal| signal.address);
                 if address == Some(mapped.address) {
                     lookups.mapped = Some(mapped.clone());
                     return ControlFlow::Break(());
                 }
             }
-            Event::Symbol(symbol) if of(symbol.victim) => {
+            Fact::Symbol(symbol) if of(symbol.victim) => {
                 incident.symbol = Some(symbol.clone());
                 return ControlFlow::Break(());
             }
-            Event::MemoryLimit(limit) if of(limit.victim) => {
+            Fact::MemoryLimit(limit) if of(limit.victim) => {
                 incident.memory = Some(limit.clone());
                 return ControlFlow::Break(());
             }
@@ -388,7 +387,7 @@ impl OpenIncidents {
     }
 
     /// Hands what was looked up to those it is about.
-    pub fn fact(&mut self, fact: &Event) {
+    pub fn fact(&mut self, fact: &Fact) {
         // The latest first: some answers are about one incident only.
         let _ = self.list.iter_mut().rev().try_for_each(|open| open.fact(fact));
     }
@@ -418,6 +417,10 @@ impl OpenIncidents {
     /// Faults that loop, whose counts are to be read.
     pub fn bursts(&self) -> Vec<BurstKey> {
         self.list.iter().filter_map(OpenIncident::burst_key).collect()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
     }
 
     /// Whether nothing becomes due without another event.
@@ -558,9 +561,9 @@ mod tests {
         other.actor.task.id.tgid = VICTIM + 1;
         open.add(OpenIncident::of_fault("b".into(), AT, other, ClockOffset(0)));
         let victim = fault(1, 0).actor.task.id;
-        open.fact(&Event::Symbol(Symbol { victim, name: b"f".to_vec(), offset: 0 }));
-        open.fact(&Event::Space(space(0)));
-        open.fact(&Event::Space(Space { free: 9, ..space(0) }));
+        open.fact(&Fact::Symbol(Symbol { victim, name: b"f".to_vec(), offset: 0 }));
+        open.fact(&Fact::Space(space(0)));
+        open.fact(&Fact::Space(Space { free: 9, ..space(0) }));
         let known = |open: &OpenIncident| {
             (open.incident.symbol.is_some(), open.lookups.space.map(|space| space.free))
         };

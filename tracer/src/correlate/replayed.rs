@@ -9,7 +9,7 @@ use crate::{
     },
     model::{
         host::Host,
-        input::{Event, Stamp},
+        input::{Input, KernelEvent, Stamp, WatchNote},
     },
     wire::stream,
 };
@@ -19,12 +19,15 @@ const STREAM: &[u8] = include_bytes!("../../tests/streams/newest.stream");
 const DEATHS: &[u8] = include_bytes!("../../tests/streams/deaths.stream");
 const MS: u64 = 1_000_000;
 
-type Events = Vec<(Stamp, Event)>;
+type Events = Vec<(Stamp, Input)>;
 
 fn recorded(stream: &'static [u8]) -> (Host, Events) {
     let (host, records) = stream::open(stream).expect("a stream");
     let events = records.map(|record| record.expect("a record"));
-    (host, events.filter_map(|(stamp, event)| Some((stamp, event?))).collect())
+    let events = events.filter_map(|(stamp, event)| Some((stamp, event?)));
+    // When time moves on is what the tests below decide.
+    let advanced = |input: &Input| matches!(input, Input::Watch(WatchNote::Advanced));
+    (host, events.filter(|(_, input)| !advanced(input)).collect())
 }
 
 /// What the engine says of each victim in the end, in the order of their faults.
@@ -42,7 +45,7 @@ fn told(updates: Vec<Update>) -> Vec<Incident> {
 }
 
 /// Hands the events over at the given times.
-fn run(host: &Host, arrivals: Vec<(u64, Stamp, Event)>) -> (Vec<Incident>, Counts) {
+fn run(host: &Host, arrivals: Vec<(u64, Stamp, Input)>) -> (Vec<Incident>, Counts) {
     let mut engine = Engine::new(host.clone());
     let mut updates = Vec::new();
     for (now, stamp, event) in arrivals {
@@ -64,16 +67,16 @@ impl Dice {
 }
 
 /// Every event late by up to 25 ms, those of one CPU and ring in their order.
-fn late(events: &Events, dice: &mut Dice) -> Vec<(u64, Stamp, Event)> {
+fn late(events: &Events, dice: &mut Dice) -> Vec<(u64, Stamp, Input)> {
     let mut latest = BTreeMap::new();
-    let mut arrivals: Vec<(u64, Stamp, Event)> = events
+    let mut arrivals: Vec<(u64, Stamp, Input)> = events
         .iter()
         .map(|(stamp, event)| {
             let floor = latest.entry((stamp.cpu, stamp.ring)).or_insert(0_u64);
             let mut at = (stamp.time + dice.below(25 * MS)).max(*floor);
             match event {
                 // An account is of what has arrived.
-                Event::Account { .. } => at = stamp.time + 25 * MS,
+                Input::Watch(WatchNote::SeqCheckpoint { .. }) => at = stamp.time + 25 * MS,
                 _ if stamp.seq != 0 => *floor = at,
                 _ => {}
             }
@@ -136,17 +139,19 @@ fn how_often_we_look_does_not_matter() {
 #[test]
 fn a_core_dump_may_take_minutes() {
     let (host, mut events) = recorded(DEATHS);
-    let bus =
-        |event: &Event| matches!(event, Event::ProcessExit(death) if death.exit.code & 0x7f == 7);
+    let bus = |input: &Input| match input {
+        Input::Kernel(KernelEvent::ProcessExit(death)) => death.exit.code & 0x7f == 7,
+        _ => false,
+    };
     let (ended, _) = events.iter().find(|(_, event)| bus(event)).expect("a bus error");
     let time = ended.time;
     for (stamp, event) in &mut events {
         if stamp.time >= time {
             stamp.time += 120_000 * MS;
             match event {
-                Event::ProcessExit(death) => death.exit.time += 120_000 * MS,
-                Event::Shrink(shrink) => shrink.begin += 120_000 * MS,
-                Event::ShrinkEnd(end) => {
+                Input::Kernel(KernelEvent::ProcessExit(death)) => death.exit.time += 120_000 * MS,
+                Input::Kernel(KernelEvent::Shrink(shrink)) => shrink.begin += 120_000 * MS,
+                Input::Kernel(KernelEvent::ShrinkEnd(end)) => {
                     (end.begin, end.time) = (end.begin + 120_000 * MS, end.time + 120_000 * MS)
                 }
                 _ => {}

@@ -5,6 +5,7 @@ use crate::{
         incident::{File, Incident},
         loss::LossTracker,
         open::{OpenIncident, REPORT_DELAY},
+        questions::OpenQuestions,
         restart::RestartMatcher,
         rules::{self, Evidence},
         shrinks::ShrinkLog,
@@ -25,6 +26,7 @@ pub struct Reporter<'a> {
     pub shrinks: &'a ShrinkLog,
     pub facts: &'a mut FactCache,
     pub restarts: &'a mut RestartMatcher,
+    pub questions: &'a OpenQuestions,
     pub counts: &'a mut Counts,
     pub updates: &'a mut Vec<Update>,
 }
@@ -51,6 +53,16 @@ impl Reporter<'_> {
         } else {
             Update::Change(incident)
         });
+    }
+
+    /// Whether something was asked that the answer may rest on: about the victim, whoever sent the signal,
+    /// or whoever may have shrunk the file.
+    pub fn awaits_answers(&self, open: &OpenIncident) -> bool {
+        let incident = &open.incident;
+        let sender = incident.signal.iter().map(|signal| signal.sender.task.id);
+        let shrinks = incident.fault.iter().flat_map(|fault| self.shrinks.actors(fault));
+        let mut about = std::iter::once(incident.victim.task.id).chain(sender).chain(shrinks);
+        about.any(|id| self.questions.is_open(id))
     }
 
     /// Names the cause of an incident, who did it, and which file it is about.

@@ -60,6 +60,11 @@ impl RestartMatcher {
         self.starts.is_empty()
     }
 
+    /// Whether nobody waits to be started again, and no start to be looked at.
+    pub fn is_empty(&self) -> bool {
+        self.starts.is_empty() && self.ended.is_empty()
+    }
+
     /// The victim of incident `id` ended.
     pub fn ended(&mut self, id: &str, death: &ProcessExit) {
         if !self.watched {

@@ -6,6 +6,7 @@ use crate::{
     model::{
         fault::Fault,
         shrink::{Shrink, ShrinkEnd, Stale},
+        task::ProcessId,
     },
 };
 
@@ -73,6 +74,12 @@ impl ShrinkLog {
     pub fn find(&self, inode_ptr: u64, begin: u64) -> Option<&Shrink> {
         let list = self.shrinks.peek(&inode_ptr)?;
         list.iter().find(|shrink| shrink.begin == begin && done(shrink))
+    }
+
+    /// Who shrank the inode of `fault`, as far as that is remembered.
+    pub fn actors(&self, fault: &Fault) -> impl Iterator<Item = ProcessId> {
+        let list = self.shrinks.peek(&fault.inode.ptr);
+        list.into_iter().flatten().map(|shrink| shrink.actor.task.id)
     }
 
     /// Shrinks of the inode of `fault` that began until `time` and were not refused, oldest first.

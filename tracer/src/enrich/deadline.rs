@@ -1,24 +1,30 @@
-//! Asks what may hang, and waits only so long. A process can put its arguments on a FUSE mapping
-//! whose server never answers, and a mount can be dead: whoever asks sleeps in the kernel.
+//! Asks what may hang without waiting for it. A process can put its arguments on a FUSE mapping whose
+//! server never answers, and a mount can be dead: whoever asks sleeps in the kernel. So threads ask, and
+//! who does not answer in time is answered for.
 use std::{
-    collections::HashSet,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, AtomicUsize, Ordering},
-        mpsc::{self, SyncSender},
-    },
+    collections::{HashMap, HashSet, VecDeque},
+    sync::mpsc::{self, SyncSender},
     thread,
     time::Duration,
 };
 
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    time::{Instant, sleep_until},
+};
+
 use crate::model::{file::Dev, task::ProcessId};
 
-/// Threads that hang before nobody is asked any more.
-const HANGING: usize = 8;
-/// Subjects remembered to hang whoever asks about them.
-const KNOWN: usize = 1024;
-
-type Question = Box<dyn FnOnce() + Send>;
+/// How long an answer may take, from the moment it was asked for: well within `engine::REPORT_DELAY`.
+pub const DEADLINE: Duration = Duration::from_millis(100);
+/// Who has been asked for longer than this holds up nobody: another thread asks what waits behind it.
+const SLOW: Duration = Duration::from_millis(5);
+/// Threads at most. If all of them hang, nobody is asked any more.
+const THREADS: usize = 8;
+/// Questions that wait for a thread at most.
+const QUEUE: usize = 4_096;
+/// Targets remembered to hang whoever asks about them.
+const HUNG: usize = 1_024;
 
 /// What is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,101 +33,266 @@ pub enum Target {
     FileSystem(Dev),
 }
 
-/// A thread that asks, replaced when it hangs.
-#[derive(Default)]
-pub struct DeadlineExecutor {
-    worker: Option<SyncSender<Question>>,
-    /// Threads that are hanging now.
-    hanging: Arc<AtomicUsize>,
-    /// What made one hang: not asked about again.
-    known: HashSet<Target>,
+type Ask<T> = Box<dyn FnOnce() -> T + Send>;
+
+struct Question<T> {
+    target: Target,
+    deadline: Instant,
+    ask: Ask<T>,
+    /// Given instead of an answer.
+    otherwise: T,
 }
 
-/// Of one question: who of the two is done with it first.
-const OPEN: u8 = 0;
-const ANSWERED: u8 = 1;
-const GIVEN_UP: u8 = 2;
+/// A question that a thread is asking.
+struct Running<T> {
+    target: Target,
+    since: Instant,
+    deadline: Instant,
+    otherwise: T,
+    worker: Worker<T>,
+}
 
-impl DeadlineExecutor {
-    /// What `ask` gives within `deadline`.
-    pub fn within<T: Send + 'static>(
-        &mut self,
-        about: Target,
-        deadline: Duration,
-        ask: impl FnOnce() -> T + Send + 'static,
-    ) -> Option<T> {
-        if self.known.contains(&about) {
-            return None;
+/// The way to a thread, which ends when this is dropped.
+type Worker<T> = SyncSender<(u64, Ask<T>)>;
+
+/// Threads that ask.
+pub struct DeadlineExecutor<T> {
+    waiting: VecDeque<Question<T>>,
+    running: HashMap<u64, Running<T>>,
+    /// What can be given at once.
+    ready: VecDeque<T>,
+    idle: Option<Worker<T>>,
+    /// Jobs given up on, whose threads still hang.
+    hanging: HashMap<u64, Worker<T>>,
+    hung: HashSet<Target>,
+    jobs: u64,
+    /// Jobs that are done.
+    done: UnboundedReceiver<(u64, T)>,
+    report: UnboundedSender<(u64, T)>,
+}
+
+impl<T: Send + 'static> Default for DeadlineExecutor<T> {
+    fn default() -> Self {
+        let (report, done) = unbounded_channel();
+        Self {
+            waiting: VecDeque::new(),
+            running: HashMap::new(),
+            ready: VecDeque::new(),
+            idle: None,
+            hanging: HashMap::new(),
+            hung: HashSet::new(),
+            jobs: 0,
+            done,
+            report,
         }
-        let (answer, wait) = mpsc::sync_channel(1);
-        let state = Arc::new(AtomicU8::new(OPEN));
-        let (theirs, hanging) = (Arc::clone(&state), Arc::clone(&self.hanging));
-        let question: Question = Box::new(move || {
-            let _ = answer.send(ask());
-            if theirs.swap(ANSWERED, Ordering::AcqRel) == GIVEN_UP {
-                hanging.fetch_sub(1, Ordering::AcqRel);
-            }
-        });
-        let worker = match self.worker.take() {
-            Some(worker) => worker,
-            None if self.hanging.load(Ordering::Acquire) >= HANGING => return None,
-            None => spawn()?,
-        };
-        worker.send(question).ok()?;
-        let answer = wait.recv_timeout(deadline).ok();
-        if answer.is_some() {
-            self.worker = Some(worker);
-            return answer;
-        }
-        self.hanging.fetch_add(1, Ordering::AcqRel);
-        if state.swap(GIVEN_UP, Ordering::AcqRel) == ANSWERED {
-            self.hanging.fetch_sub(1, Ordering::AcqRel);
-        }
-        if self.known.len() == KNOWN {
-            self.known.clear();
-        }
-        self.known.insert(about);
-        None
     }
 }
 
-fn spawn() -> Option<SyncSender<Question>> {
-    let (sender, questions) = mpsc::sync_channel::<Question>(1);
-    let asking = move || questions.into_iter().for_each(|question| question());
-    thread::Builder::new().name("whybus-ask".to_owned()).spawn(asking).ok()?;
-    Some(sender)
+impl<T: Send + 'static> DeadlineExecutor<T> {
+    /// Asks; the answer, or `otherwise` if there is none within [`DEADLINE`], comes by [`Self::next`].
+    /// A target that made a thread hang is not asked about again.
+    pub fn request(
+        &mut self,
+        target: Target,
+        ask: impl FnOnce() -> T + Send + 'static,
+        otherwise: T,
+    ) {
+        let full = self.waiting.len() == QUEUE || self.hanging.len() == THREADS;
+        if full || self.hung.contains(&target) {
+            self.ready.push_back(otherwise);
+            return;
+        }
+        let deadline = Instant::now() + DEADLINE;
+        self.waiting.push_back(Question { target, deadline, ask: Box::new(ask), otherwise });
+        self.dispatch();
+    }
+
+    /// Whether any answer is still to come.
+    pub fn is_busy(&self) -> bool {
+        !(self.waiting.is_empty() && self.running.is_empty() && self.ready.is_empty())
+    }
+
+    /// The next answer, in whatever order; never ends. May be dropped and called again.
+    pub async fn next(&mut self) -> T {
+        loop {
+            if let Some(answer) = self.ready.pop_front() {
+                return answer;
+            }
+            let check = wake(self.next_check());
+            tokio::select! {
+                done = self.done.recv() => if let Some((job, answer)) = done {
+                    self.finished(job, answer);
+                },
+                () = check => self.expire(Instant::now()),
+            }
+            self.dispatch();
+        }
+    }
+
+    /// When to look again, even if nobody answers.
+    fn next_check(&self) -> Option<Instant> {
+        let deadlines = self.running.values().map(|running| running.deadline);
+        let deadlines = deadlines.chain(self.waiting.iter().map(|question| question.deadline));
+        let slow = self.running.values().map(|running| running.since + SLOW);
+        let now = Instant::now();
+        let slow = slow.filter(|at| !self.waiting.is_empty() && *at > now);
+        deadlines.chain(slow).min()
+    }
+
+    fn finished(&mut self, job: u64, answer: T) {
+        let worker = match self.running.remove(&job) {
+            Some(running) => {
+                self.ready.push_back(answer);
+                Some(running.worker)
+            }
+            None => self.hanging.remove(&job),
+        };
+        // One thread waits for what comes next; the others end with their sender.
+        if self.idle.is_none() {
+            self.idle = worker;
+        }
+    }
+
+    /// Answers for whoever did not answer in time.
+    fn expire(&mut self, now: Instant) {
+        let late = self.running.extract_if(|_, running| running.deadline <= now);
+        for (job, Running { target, otherwise, worker, .. }) in late {
+            self.hanging.insert(job, worker);
+            if self.hung.len() == HUNG {
+                self.hung.clear();
+            }
+            self.hung.insert(target);
+            self.ready.push_back(otherwise);
+        }
+        while let Some(question) = self.waiting.pop_front_if(|first| first.deadline <= now) {
+            self.ready.push_back(question.otherwise);
+        }
+    }
+
+    /// Hands questions to threads: to the one that is idle, or, where all others take long, to a new one.
+    fn dispatch(&mut self) {
+        let now = Instant::now();
+        while let Some(question) = self.waiting.pop_front() {
+            if self.hung.contains(&question.target) {
+                self.ready.push_back(question.otherwise);
+                continue;
+            }
+            let slow = self.running.values().all(|running| running.since + SLOW <= now);
+            let room = self.running.len() + self.hanging.len() < THREADS;
+            let worker = match self.idle.take() {
+                Some(worker) => Some(worker),
+                None if slow && room => self.spawn(),
+                None => None,
+            };
+            let Some(worker) = worker else {
+                self.waiting.push_front(question);
+                return;
+            };
+            let Question { target, deadline, ask, otherwise } = question;
+            self.jobs += 1;
+            if worker.send((self.jobs, ask)).is_err() {
+                self.ready.push_back(otherwise);
+                continue;
+            }
+            let running = Running { target, since: now, deadline, otherwise, worker };
+            self.running.insert(self.jobs, running);
+        }
+    }
+
+    fn spawn(&self) -> Option<Worker<T>> {
+        let (worker, jobs) = mpsc::sync_channel::<(u64, Ask<T>)>(1);
+        let report = self.report.clone();
+        let work = move || {
+            for (job, ask) in jobs {
+                if report.send((job, ask())).is_err() {
+                    return;
+                }
+            }
+        };
+        thread::Builder::new().name("whybus-ask".to_owned()).spawn(work).ok()?;
+        Some(worker)
+    }
+}
+
+async fn wake(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(60);
-
     fn process(tgid: u32) -> Target {
         Target::Process(ProcessId { tgid, start: 0 })
     }
 
-    #[test]
-    fn who_hangs_is_left_alone_and_others_are_asked() {
-        let mut patience = DeadlineExecutor::default();
-        assert_eq!(patience.within(process(1), LONG, || 1), Some(1));
-        let (hold, hanging) = mpsc::channel::<()>();
-        let hang = move || hanging.recv().is_ok();
-        assert_eq!(patience.within(process(2), Duration::from_millis(10), hang), None);
-        assert_eq!(patience.within(process(2), LONG, || 2), None);
-        assert_eq!(patience.within(process(3), LONG, || 3), Some(3));
-        assert_eq!(patience.hanging.load(Ordering::Acquire), 1);
-        drop(hold);
-        while patience.hanging.load(Ordering::Acquire) != 0 {
-            thread::yield_now();
-        }
+    fn run<T>(test: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        runtime.expect("a runtime").block_on(test)
     }
 
     #[test]
-    fn too_many_that_hang_are_enough() {
-        let mut patience = DeadlineExecutor::default();
-        patience.hanging.store(HANGING, Ordering::Release);
-        assert_eq!(patience.within(process(1), LONG, || 1), None);
+    fn who_hangs_holds_up_nobody_and_is_not_asked_again() {
+        run(async {
+            let mut executor = DeadlineExecutor::default();
+            let (hold, hanging) = mpsc::channel::<()>();
+            let started = Instant::now();
+            executor.request(process(1), move || hanging.recv().map_or(-1, |()| -1), 1);
+            executor.request(process(2), || 20, 2);
+            executor.request(process(3), || 30, 3);
+            let mut others = [executor.next().await, executor.next().await];
+            others.sort_unstable();
+            assert_eq!(others, [20, 30]);
+            assert!(started.elapsed() < DEADLINE, "{:?}", started.elapsed());
+            assert_eq!(executor.next().await, 1);
+            executor.request(process(1), || 10, 11);
+            assert_eq!(executor.next().await, 11);
+            assert_eq!(executor.hanging.len(), 1);
+            assert!(!executor.is_busy());
+            drop(hold);
+            while !executor.hanging.is_empty() {
+                executor.request(process(4), || 40, 4);
+                executor.next().await;
+            }
+        });
+    }
+
+    #[test]
+    fn when_all_threads_hang_nobody_is_asked() {
+        run(async {
+            let mut executor = DeadlineExecutor::default();
+            let (hold, gate) = mpsc::channel::<()>();
+            let gate = std::sync::Arc::new(std::sync::Mutex::new(gate));
+            for tgid in 0..THREADS as u32 {
+                let gate = std::sync::Arc::clone(&gate);
+                let hang = move || gate.lock().map_or(0, |gate| gate.recv().map_or(0, |()| 0));
+                executor.request(process(tgid), hang, 1);
+            }
+            for _ in 0..THREADS {
+                assert_eq!(executor.next().await, 1);
+            }
+            // As many as were started, none more.
+            let hanging = executor.hanging.len();
+            assert!(hanging <= THREADS, "{hanging}");
+            executor.request(process(99), || 990, 99);
+            let answer = executor.next().await;
+            assert_eq!(answer == 99, hanging == THREADS);
+            drop(hold);
+        });
+    }
+
+    #[test]
+    fn a_thread_is_used_again() {
+        run(async {
+            let mut executor = DeadlineExecutor::default();
+            let ask = || thread::current().id();
+            executor.request(process(1), ask, thread::current().id());
+            let first = executor.next().await;
+            executor.request(process(2), ask, thread::current().id());
+            assert_eq!(executor.next().await, first);
+        });
     }
 }

@@ -1,22 +1,17 @@
-//! What is asked about one event of the kernel, all of it within [`DEADLINE`].
-use std::{fs, sync::Arc, time::Duration};
+//! What is asked about one event of the kernel, all of it within a deadline.
+use std::{fs, sync::Arc};
 
 use crate::{
     enrich::{process, view},
     host::{cgroup, fs as space, proc::maps::parse},
     model::{
-        fact::{Mapped, Process, Space, View},
+        fact::{Fact, Mapped, Process, Space, View},
         fault::{Fault, Handler},
         file::Mount,
-        input::Event,
         process::ProcessExit,
         task::{ProcessId, Task},
     },
 };
-
-/// How long /proc and the file systems have to answer: well within `correlate::REPORT_DELAY`, or the answer
-/// would come after its incident was told.
-pub const DEADLINE: Duration = Duration::from_millis(100);
 
 /// include/uapi/linux/magic.h
 const FUSE_SUPER_MAGIC: u64 = 0x6573_5546;
@@ -31,21 +26,21 @@ pub struct Here {
 }
 
 /// What /proc tells of a task's process, its command line if that is `wanted`.
-pub fn of_process(task: &Task, wanted: bool, mounts: &[Mount]) -> Vec<Event> {
+pub fn of_process(task: &Task, wanted: bool, mounts: &[Mount]) -> Vec<Fact> {
     process::read(task, wanted, mounts)
-        .map(|process| Event::Process(Box::new(process)))
+        .map(|process| Fact::Process(Box::new(process)))
         .into_iter()
         .collect()
 }
 
 /// What is left to say of a process that /proc did not tell of in time.
-pub fn late(id: ProcessId) -> Event {
-    Event::Process(Box::new(Process::late(id)))
+pub fn late(id: ProcessId) -> Fact {
+    Fact::Process(Box::new(Process::late(id)))
 }
 
 /// How the victim of a fault sees its file, and the room there is where the fault may be for lack
 /// of it.
-pub fn of_fault(fault: &Fault, here: &Here) -> Vec<Event> {
+pub fn of_fault(fault: &Fault, here: &Here) -> Vec<Fact> {
     let Here { own, mounts, .. } = here;
     let mut events = Vec::new();
     let view = view::read(fault, *own);
@@ -58,31 +53,31 @@ pub fn of_fault(fault: &Fault, here: &Here) -> Vec<Event> {
         let limit = pages
             .zip(cgroup)
             .and_then(|(pages, cgroup)| space::huge_limit(id, mounts, &cgroup, pages.size));
-        events.extend(pages.map(Event::HugePages));
-        events.extend(limit.map(Event::HugeLimit));
+        events.extend(pages.map(Fact::HugePages));
+        events.extend(limit.map(Fact::HugeLimit));
     }
-    events.extend(view.map(Event::View));
+    events.extend(view.map(Fact::View));
     events
 }
 
 /// OOM kills so far, and, if the end was one, the limit that was reached.
-pub fn of_death(death: &ProcessExit, mounts: &[Mount]) -> Vec<Event> {
+pub fn of_death(death: &ProcessExit, mounts: &[Mount]) -> Vec<Fact> {
     let victim = death.exit.id;
-    let count = space::oom_kills().map(|count| Event::OomKills { victim, count });
+    let count = space::oom_kills().map(|count| Fact::OomKills { victim, count });
     let id = death.actor.task.cgroup.filter(|_| death.oom);
     let limit = id
         .and_then(|id| cgroup::path(id, mounts))
         .and_then(|path| space::memory_limit(victim, mounts, &path))
-        .map(Event::MemoryLimit);
+        .map(Fact::MemoryLimit);
     count.into_iter().chain(limit).collect()
 }
 
 /// What is left to say of a fault whose file system did not answer in time.
-pub fn unanswered(fault: &Fault) -> Option<Event> {
+pub fn unanswered(fault: &Fault) -> Option<Fact> {
     let (total, free, free_inodes) = (0, 0, 0);
     let errno = Some(libc::ETIMEDOUT);
     let dev = fault.inode.id.dev;
-    wants_room(fault).then_some(Event::Space(Space { dev, total, free, free_inodes, errno }))
+    wants_room(fault).then_some(Fact::Space(Space { dev, total, free, free_inodes, errno }))
 }
 
 fn wants_room(fault: &Fault) -> bool {
@@ -95,17 +90,17 @@ fn wants_room(fault: &Fault) -> bool {
 }
 
 /// The file mapped at `address` in a process that got a signal and no fault was told of.
-pub fn mapped(victim: ProcessId, address: u64) -> Vec<Event> {
+pub fn mapped(victim: ProcessId, address: u64) -> Vec<Fact> {
     let text = fs::read(format!("/proc/{}/maps", victim.tgid)).unwrap_or_default();
     let found = parse(&text).find(|mapping| (mapping.start..mapping.end).contains(&address));
     found
-        .map(|mapping| Event::Mapped(Mapped { victim, address, path: mapping.path }))
+        .map(|mapping| Fact::Mapped(Mapped { victim, address, path: mapping.path }))
         .into_iter()
         .collect()
 }
 
 /// Room and quota of the fault's file system, through whichever namespace has it mounted.
-fn room(fault: &Fault, view: Option<&View>, here: &Here) -> Vec<Event> {
+fn room(fault: &Fault, view: Option<&View>, here: &Here) -> Vec<Fact> {
     let dev = fault.inode.id.dev;
     let ours = here.mounts.iter().find(|mount| mount.dev == dev).cloned();
     let theirs = view.and_then(|view| Some((view.via, view.mounts.first()?.clone())));
@@ -118,10 +113,10 @@ fn room(fault: &Fault, view: Option<&View>, here: &Here) -> Vec<Event> {
         }
         (None, None) => return Vec::new(),
     };
-    let space = space::read(&fault.inode, &point).map(Event::Space);
+    let space = space::read(&fault.inode, &point).map(Fact::Space);
     let quota = (fault.handler == Handler::PageMkwrite)
         .then(|| space::quota(fault, &mount, here.page_size))
         .flatten()
-        .map(Event::Quota);
+        .map(Fact::Quota);
     space.into_iter().chain(quota).collect()
 }

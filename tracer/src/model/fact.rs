@@ -1,16 +1,47 @@
 //! What user space looked up after an event: /proc, statfs(2), quotactl(2), symbol tables.
-use crate::model::{
-    Bytes,
-    file::{Dev, Mount},
-    task::{Ancestor, ProcessId},
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    model::{
+        Bytes,
+        file::{Dev, Mount},
+        task::{Ancestor, ProcessId},
+    },
+    text::base64,
 };
 
+/// One thing that was looked up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    Process(Box<Process>),
+    Symbol(Symbol),
+    MemoryLimit(MemoryLimit),
+    /// OOM kills since boot (`oom_kill` of /proc/vmstat), counted after a process ended.
+    OomKills {
+        victim: ProcessId,
+        count: u64,
+    },
+    /// The mounts of our own namespace (/proc/self/mountinfo), where they have changed.
+    Mounts(Vec<Mount>),
+    Space(Space),
+    HugePages(HugePages),
+    Quota(Quota),
+    HugeLimit(HugeLimit),
+    View(View),
+    Mapped(Mapped),
+    Mappers(Mappers),
+}
+
 /// What /proc told of a process, read at once because it may be gone a moment later.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     pub id: ProcessId,
+    #[serde(with = "base64")]
     pub exe: Option<Bytes>,
+    #[serde(with = "base64")]
     pub cgroup: Option<Bytes>,
+    #[serde(with = "base64")]
     pub cmdline: Option<Vec<Bytes>>,
     /// Nearest first.
     pub ancestors: Vec<Ancestor>,
@@ -33,25 +64,27 @@ impl Process {
 }
 
 /// What the function at an instruction is called.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Symbol {
     pub victim: ProcessId,
+    #[serde(with = "base64")]
     pub name: Bytes,
     /// Bytes from its start.
     pub offset: u64,
 }
 
 /// A memory cgroup that is at its limit, read at once after the OOM killer acted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryLimit {
     pub victim: ProcessId,
+    #[serde(with = "base64")]
     pub cgroup: Bytes,
     /// Bytes (`memory.max`).
     pub limit: u64,
 }
 
 /// How much room a file system had, read at once after a fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Space {
     pub dev: Dev,
     /// Bytes.
@@ -65,7 +98,7 @@ pub struct Space {
 }
 
 /// The pool of huge pages of the default size, read at once after a fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HugePages {
     pub total: u64,
     pub free: u64,
@@ -76,7 +109,7 @@ pub struct HugePages {
 }
 
 /// A quota of the file system that is used up, read at once after a fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quota {
     /// Whose fault it was asked for.
     pub victim: ProcessId,
@@ -91,10 +124,11 @@ pub struct Quota {
 }
 
 /// The cgroup's limit on huge pages that is used up, read at once after a fault.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HugeLimit {
     /// Whose fault it was asked for.
     pub victim: ProcessId,
+    #[serde(with = "base64")]
     pub cgroup: Bytes,
     /// Bytes.
     pub used: u64,
@@ -103,15 +137,16 @@ pub struct HugeLimit {
 }
 
 /// What /proc said lies at the address of a signal whose fault nobody told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mapped {
     pub victim: ProcessId,
     pub address: u64,
+    #[serde(with = "base64")]
     pub path: Bytes,
 }
 
 /// How the victim's mount namespace sees the file system of its file, where that is not ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
     pub victim: ProcessId,
     /// The process it was read from: the victim or an ancestor in the same namespace.
@@ -120,7 +155,7 @@ pub struct View {
 }
 
 /// Who maps a file that is being shrunk.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mappers {
     /// `Shrink::inode.ptr`.
     pub inode: u64,
@@ -128,14 +163,16 @@ pub struct Mappers {
     pub begin: u64,
     pub processes: Vec<Mapper>,
     /// What the file is called in the first of them.
+    #[serde(with = "base64")]
     pub path: Option<Bytes>,
     /// Why the list may be incomplete.
     pub why: Option<String>,
 }
 
 /// A process that maps a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mapper {
     pub id: ProcessId,
+    #[serde(with = "base64")]
     pub comm: Bytes,
 }

@@ -1,4 +1,6 @@
 //! Page faults that end in SIGBUS.
+use serde::{Deserialize, Serialize};
+
 use tracer_common::event::handler;
 
 use crate::model::{
@@ -29,7 +31,8 @@ pub enum Mode {
 }
 
 /// The handler that returned VM_FAULT_SIGBUS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "u32", into = "u32")]
 pub enum Handler {
     FilemapFault,
     ShmemFault,
@@ -57,6 +60,12 @@ impl Handler {
             Self::Unattributed => handler::UNSEEN,
             Self::Other(number) => number,
         }
+    }
+}
+
+impl From<Handler> for u32 {
+    fn from(handler: Handler) -> Self {
+        handler.number()
     }
 }
 
@@ -139,7 +148,7 @@ impl Fault {
 }
 
 /// What the kernel counts together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BurstKey {
     pub tgid: u32,
     /// Address of the `struct inode`; 0 without a file.
@@ -148,7 +157,7 @@ pub struct BurstKey {
 }
 
 /// How often the kernel has counted a fault that loops.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Burst {
     pub key: BurstKey,
     pub count: u64,

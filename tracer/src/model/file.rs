@@ -1,5 +1,7 @@
 //! Inodes, mounts, and what a file is called. Paths are bytes.
-use crate::model::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{model::Bytes, text::base64};
 
 /// Identity of an inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -10,7 +12,7 @@ pub struct InodeId {
 }
 
 /// A device number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Dev {
     pub major: u32,
     pub minor: u32,
@@ -65,13 +67,17 @@ pub struct Path {
 }
 
 /// One mount of the tracer's mount namespace.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
     pub dev: Dev,
     /// The directory of the file system that is mounted.
+    #[serde(with = "base64")]
     pub root: Bytes,
+    #[serde(with = "base64")]
     pub point: Bytes,
+    #[serde(with = "base64")]
     pub fstype: Bytes,
+    #[serde(with = "base64")]
     pub source: Bytes,
 }
 

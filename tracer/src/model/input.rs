@@ -1,11 +1,11 @@
-//! Everything the engine is told.
+//! Everything the engine is told: by probes, by look-ups, and by the watch itself. A saved stream holds
+//! all of it, so that a replay tells what was told live.
+use serde::{Deserialize, Serialize};
+
 use crate::model::{
-    fact::{
-        HugeLimit, HugePages, Mapped, Mappers, MemoryLimit, Process, Quota, Space, Symbol, View,
-    },
+    fact::Fact,
     fault::{Burst, Fault},
-    file::Mount,
-    observe::Observe,
+    observe::{Coverage, Observe, observe_word},
     process::{ProcessExit, ProcessStart},
     shrink::{Shrink, ShrinkEnd, Stale},
     signal::{Deliver, Signal},
@@ -18,13 +18,33 @@ use crate::model::{
 pub struct Stamp {
     pub cpu: u32,
     pub ring: u16,
+    /// Counts from 1 per CPU and ring; 0 for what no probe numbered.
     pub seq: u64,
+    /// ns since boot (CLOCK_BOOTTIME).
     pub time: u64,
 }
 
-/// Everything the engine is told.
+impl Stamp {
+    /// Of what user space found out, at `time`.
+    pub fn unnumbered(time: u64) -> Self {
+        Self { cpu: 0, ring: 0, seq: 0, time }
+    }
+}
+
+/// One input of the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub enum Input {
+    /// A probe saw it.
+    Kernel(KernelEvent),
+    /// User space looked it up; it belongs to an event of a probe, whose time it has, and 1 ns.
+    Fact(Fact),
+    /// The watch learnt it by itself.
+    Watch(WatchNote),
+}
+
+/// What a probe saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KernelEvent {
     Fault(Box<Fault>),
     Shrink(Box<Shrink>),
     ShrinkEnd(ShrinkEnd),
@@ -32,55 +52,58 @@ pub enum Event {
     Deliver(Box<Deliver>),
     ProcessExit(Box<ProcessExit>),
     ProcessStart(Box<ProcessStart>),
-    Process(Box<Process>),
-    Symbol(Symbol),
-    MemoryLimit(MemoryLimit),
-    /// OOM kills since boot (`oom_kill` of /proc/vmstat), counted after a process ended.
-    OomKills {
-        victim: ProcessId,
-        count: u64,
-    },
-    /// The wall clock was set: CLOCK_REALTIME − CLOCK_BOOTTIME, ns.
-    Clock(ClockOffset),
-    Mounts(Vec<Mount>),
-    Space(Space),
-    HugePages(HugePages),
-    Quota(Quota),
-    HugeLimit(HugeLimit),
-    View(View),
-    Mapped(Mapped),
-    Mappers(Mappers),
     Stale(Stale),
+}
+
+/// What the watch itself learns while it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WatchNote {
+    /// The wall clock was set, or has drifted.
+    Clock(ClockOffset),
+    /// How often the kernel has counted a fault that loops.
     Burst(Burst),
     /// How often a hook's program has not been run, because it was running already on that CPU
     /// (kernel/bpf/trampoline.c __bpf_prog_enter_recur).
-    Missed {
+    RecursionMiss {
+        #[serde(with = "observe_word")]
         observe: Observe,
         /// For people.
         hook: String,
         count: u64,
     },
-    /// Final account of one ring of one CPU: events numbered so far.
-    Account {
-        cpu: u32,
-        ring: u16,
-        seq: u64,
-    },
+    /// One CPU has numbered its events of one ring so far.
+    SeqCheckpoint { cpu: u32, ring: u16, seq: u64 },
+    /// A module came or a program was attached: what is watched from now on.
+    Coverage(Coverage),
+    /// A mapped file was shrunk and nobody will be warned: too many at once.
+    NotWarned,
+    /// Something was asked about a process: what concerns it waits for the answer.
+    Asked(ProcessId),
+    /// One such answer is there, or there will be none.
+    Answered(ProcessId),
+    /// Only this process and its descendants are watched (`trace -- CMD`).
+    Command { tgid: u32 },
+    /// Time moved on to that of this note: everything due by then was told.
+    Advanced,
+    /// The watch ended: why, in words.
+    Ended { reason: String },
 }
 
-impl Event {
-    /// Whether a probe told it; what user space found out itself belongs to an event of a probe.
-    pub fn of_kernel(&self) -> bool {
-        matches!(
-            self,
-            Self::Fault(_)
-                | Self::Shrink(_)
-                | Self::ShrinkEnd(_)
-                | Self::Signal(_)
-                | Self::Deliver(_)
-                | Self::ProcessExit(_)
-                | Self::ProcessStart(_)
-                | Self::Stale(_)
-        )
+impl From<Fact> for Input {
+    fn from(fact: Fact) -> Self {
+        Self::Fact(fact)
+    }
+}
+
+impl From<WatchNote> for Input {
+    fn from(note: WatchNote) -> Self {
+        Self::Watch(note)
+    }
+}
+
+impl From<KernelEvent> for Input {
+    fn from(event: KernelEvent) -> Self {
+        Self::Kernel(event)
     }
 }

@@ -1,8 +1,9 @@
 //! What is watched, by what there is to see.
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub use tracer_common::observe::Observe;
 
 /// What the attached probes see, and what nobody sees.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
     pub hooks: Vec<AttachedHook>,
     /// What could not be attached, and what is unknown without each.
@@ -17,9 +18,10 @@ impl Coverage {
 }
 
 /// A probe that is attached.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttachedHook {
     /// `None` in the stream of a whybus that had a probe we do not know.
+    #[serde(with = "observe_word_if_known")]
     pub observe: Option<Observe>,
     /// How and where, for people: `fexit filemap_fault`. Nothing is decided by it.
     pub hook: String,
@@ -33,7 +35,7 @@ impl AttachedHook {
 }
 
 /// A hook that is not there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Uncovered {
     pub hook: String,
     pub reason: String,
@@ -73,6 +75,44 @@ pub fn observe_of_hook(hook: &str) -> Option<Observe> {
         "tp_btf sched_process_fork" => Observe::Fork,
         _ => return None,
     })
+}
+
+/// An [`Observe`] by its word, for serde.
+pub mod observe_word {
+    use super::*;
+
+    /// # Errors
+    /// Where the serializer fails.
+    pub fn serialize<S: Serializer>(observe: &Observe, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(observe.word())
+    }
+
+    /// # Errors
+    /// Where it is a word we do not know.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Observe, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        let unknown = || de::Error::custom(format!("nothing is called `{word}` that a probe sees"));
+        Observe::from_word(&word).ok_or_else(unknown)
+    }
+}
+
+/// An [`Observe`] by its word, a later version's being none that we know.
+mod observe_word_if_known {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(
+        observe: &Option<Observe>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        observe.map(Observe::word).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Observe>, D::Error> {
+        let word = Option::<String>::deserialize(deserializer)?;
+        Ok(word.and_then(|word| Observe::from_word(&word)))
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,13 @@
 //! Processes and threads as they are named.
-use crate::model::{Bytes, fact::Process};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    model::{Bytes, fact::Process},
+    text::base64,
+};
 
 /// Identity of a process: a pid alone is reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ProcessId {
     pub tgid: u32,
     /// `group_leader->start_boottime`; 0 where the kernel would not tell.
@@ -38,9 +43,10 @@ pub struct Task {
 }
 
 /// A process named by its child.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ancestor {
     pub id: ProcessId,
+    #[serde(with = "base64")]
     pub comm: Bytes,
 }
 

@@ -1,4 +1,5 @@
 //! Text from untrusted bytes, and numbers for people.
+pub mod base64;
 pub mod escape;
 pub mod format;
 pub mod parse;

@@ -1,2 +1,7 @@
-//! A watch: what is read goes through one driver to the sinks.
+//! A watch: live or replayed, the same inputs go through the same driver to the sinks.
+pub mod arm;
+mod child;
+mod driver;
 pub mod live;
+pub mod replay;
+mod save;

@@ -7,7 +7,7 @@ use crate::model::{
     Bytes,
     fault::{Access, Fault, Handler, Mode, Shm},
     file::{Dev, Inode, InodeId, Path},
-    input::{Event, Stamp},
+    input::{KernelEvent, Stamp},
     process::{Exit, Module, ProcessExit, ProcessStart, SelfSignal},
     shrink::{Shrink, ShrinkEnd, ShrinkKind, Stale},
     signal::{Deliver, Disposition, Signal},
@@ -34,7 +34,7 @@ const PF_ENDING: u32 = 0x404;
 ///
 /// # Errors
 /// Where the bytes are shorter than their kind needs or their lengths contradict each other.
-pub fn decode(mut bytes: &[u8]) -> Result<(Stamp, Option<Event>)> {
+pub fn decode(mut bytes: &[u8]) -> Result<(Stamp, Option<KernelEvent>)> {
     ensure!(
         bytes.len() >= size_of::<wire::Header>(),
         "an event of {} bytes is shorter than its header",
@@ -64,22 +64,31 @@ pub fn decode(mut bytes: &[u8]) -> Result<(Stamp, Option<Event>)> {
     };
     ensure!(total >= fixed, "an event of kind {kind} has {total} bytes instead of {fixed}");
     let event = match kind {
-        wire::kind::FAULT => Event::Fault(Box::new(fault(b)?)),
-        wire::kind::SHRINK => Event::Shrink(Box::new(shrink(b)?)),
+        wire::kind::FAULT => KernelEvent::Fault(Box::new(fault(b)?)),
+        wire::kind::SHRINK => KernelEvent::Shrink(Box::new(shrink(b)?)),
         wire::kind::SHRINK_END => {
             let (inode, begin) = (b.get_u64_le(), b.get_u64_le());
-            Event::ShrinkEnd(ShrinkEnd { inode, begin, time: stamp.time, ret: b.get_i32_le() })
+            KernelEvent::ShrinkEnd(ShrinkEnd {
+                inode,
+                begin,
+                time: stamp.time,
+                ret: b.get_i32_le(),
+            })
         }
-        wire::kind::SIGNAL => Event::Signal(Box::new(signal(b))),
-        wire::kind::DELIVER => Event::Deliver(Box::new(deliver(b)?)),
-        wire::kind::EXIT => Event::ProcessExit(Box::new(death(b, stamp.time)?)),
+        wire::kind::SIGNAL => KernelEvent::Signal(Box::new(signal(b))),
+        wire::kind::DELIVER => KernelEvent::Deliver(Box::new(deliver(b)?)),
+        wire::kind::EXIT => KernelEvent::ProcessExit(Box::new(death(b, stamp.time)?)),
         wire::kind::START => {
             let (actor, exe) = (actor(b), file_id(b));
-            Event::ProcessStart(Box::new(ProcessStart { actor, exe, forked: b.get_u32_le() != 0 }))
+            KernelEvent::ProcessStart(Box::new(ProcessStart {
+                actor,
+                exe,
+                forked: b.get_u32_le() != 0,
+            }))
         }
         wire::kind::STALE => {
             let inode = inode(b);
-            Event::Stale(Stale { ptr: inode.ptr, inode: inode.id })
+            KernelEvent::Stale(Stale { ptr: inode.ptr, inode: inode.id })
         }
         other => bail!("kind {other} has a length but no decoder"),
     };

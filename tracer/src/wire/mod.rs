@@ -1,3 +1,4 @@
 //! Bytes: events as the ring buffers give them, and the saved stream.
 pub mod decode;
 pub mod stream;
+mod stream_v1;

@@ -1,11 +1,10 @@
 //! The saved form of a watch: one line of magic, one line about the host, then records.
 //!
-//! A record is its length (u32, little-endian) and the event as the ring buffer gave it, or as
-//! user space noted it (kinds from `kind::USER`: a header, then JSON). `docs/stream.md`.
+//! A record is its length (u32, little-endian) and the event as the ring buffer gave it, or a header and
+//! JSON: a fact that was looked up, or a note of the watch. `docs/stream.md`.
 use std::io::{BufRead, Read as _};
 
-use anyhow::{Context as _, Result, ensure};
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use anyhow::{Context as _, Result, bail, ensure};
 use bytes::{Buf, BufMut};
 use serde_json::{Value, json};
 use tracer_common::{
@@ -15,45 +14,27 @@ use tracer_common::{
 
 use crate::{
     model::{
-        Bytes,
-        fact::{
-            HugeLimit, HugePages, Mapped, Mapper, Mappers, MemoryLimit, Process, Quota, Space,
-            Symbol, View,
-        },
-        fault::{Burst, BurstKey, Handler},
-        file::{Dev, Mount},
         host::Host,
-        input::{Event, Stamp},
+        input::{Input, Stamp, WatchNote},
         observe::{AttachedHook, Coverage, Observe, Uncovered},
         process::{ExitFilter, ExitScope},
-        task::{Ancestor, ProcessId},
         time::ClockOffset,
     },
-    wire::decode::decode,
+    wire::{decode::decode, stream_v1},
 };
 
-const MAGIC: &[u8] = b"whybus-events 1\n";
+const MAGIC: &[u8] = b"whybus-events 2\n";
+/// Streams before the watch's own notes were all in them.
+const MAGIC_V1: &[u8] = b"whybus-events 1\n";
 /// No event is longer; a length beyond it means a torn or foreign file.
 const LONGEST: u32 = 4 << 20;
 /// Nor is the line about the host.
 const HOST_LINE: u64 = 64 << 10;
 
-const PROCESS: u16 = kind::USER;
-const MOUNTS: u16 = kind::USER + 1;
-const ACCOUNT: u16 = kind::USER + 2;
-const SPACE: u16 = kind::USER + 3;
-const HUGE_PAGES: u16 = kind::USER + 4;
-const STORM: u16 = kind::USER + 5;
-const QUOTA: u16 = kind::USER + 6;
-const HUGE_LIMIT: u16 = kind::USER + 7;
-const VIEW: u16 = kind::USER + 8;
-const MAPPERS: u16 = kind::USER + 9;
-const MISSED: u16 = kind::USER + 10;
-const MAPPED: u16 = kind::USER + 11;
-const SYMBOL: u16 = kind::USER + 12;
-const MEMORY_LIMIT: u16 = kind::USER + 13;
-const OOM_KILLS: u16 = kind::USER + 14;
-const WALL: u16 = kind::USER + 15;
+/// A [`Fact`](crate::model::fact::Fact) as JSON.
+const FACT: u16 = kind::USER + 64;
+/// A [`WatchNote`] as JSON.
+const NOTE: u16 = kind::USER + 65;
 
 /// The start of a saved stream.
 pub fn head(host: &Host) -> Vec<u8> {
@@ -86,70 +67,31 @@ pub fn record(event: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What user space found out itself, in the form of an event; `None` for the kernel's kinds.
-pub fn note(event: &Event, time: u64) -> Option<Vec<u8>> {
-    let (kind, body) = match event {
-        Event::Process(process) => (PROCESS, process_json(process)),
-        Event::Mounts(mounts) => (MOUNTS, mounts.iter().map(mount_json).collect()),
-        Event::Account { cpu, ring, seq } => {
-            (ACCOUNT, json!({"cpu": cpu, "ring": ring, "seq": seq}))
-        }
-        Event::Space(Space { dev, total, free, free_inodes, errno }) => {
-            (SPACE, json!([dev.major, dev.minor, total, free, free_inodes, errno]))
-        }
-        Event::Quota(Quota { victim, kind, id, used, limit }) => {
-            (QUOTA, json!([id_json(*victim), kind, id, used, limit]))
-        }
-        Event::HugeLimit(HugeLimit { victim, cgroup, used, limit }) => {
-            (HUGE_LIMIT, json!([id_json(*victim), encode(cgroup), used, limit]))
-        }
-        Event::View(View { victim, via, mounts }) => {
-            let mounts: Vec<Value> = mounts.iter().map(mount_json).collect();
-            (VIEW, json!({"victim": id_json(*victim), "via": via, "mounts": mounts}))
-        }
-        Event::Mapped(Mapped { victim, address, path }) => {
-            (MAPPED, json!([id_json(*victim), address, encode(path)]))
-        }
-        Event::Mappers(mappers) => (MAPPERS, mappers_json(mappers)),
-        Event::Symbol(Symbol { victim, name, offset }) => {
-            (SYMBOL, json!([id_json(*victim), encode(name), offset]))
-        }
-        Event::MemoryLimit(MemoryLimit { victim, cgroup, limit }) => {
-            (MEMORY_LIMIT, json!([id_json(*victim), encode(cgroup), limit]))
-        }
-        Event::OomKills { victim, count } => (OOM_KILLS, json!([id_json(*victim), count])),
-        Event::Clock(clock) => (WALL, json!([clock.0])),
-        Event::Missed { observe, hook, count } => (MISSED, json!([hook, count, observe.word()])),
-        Event::HugePages(HugePages { total, free, reserved, size }) => {
-            (HUGE_PAGES, json!([total, free, reserved, size]))
-        }
-        Event::Burst(Burst { key, count }) => {
-            (STORM, json!([key.tgid, key.inode, key.handler.number(), count]))
-        }
-        Event::Fault(_)
-        | Event::Shrink(_)
-        | Event::ShrinkEnd(_)
-        | Event::Signal(_)
-        | Event::Deliver(_)
-        | Event::ProcessExit(_)
-        | Event::ProcessStart(_)
-        | Event::Stale(_) => return None,
+/// What user space found out itself, as a record; `None` for what a probe saw.
+///
+/// # Errors
+/// Where it has no JSON, which cannot be.
+pub fn unnumbered_record(input: &Input, time: u64) -> Result<Option<Vec<u8>>> {
+    let (kind, body) = match input {
+        Input::Kernel(_) => return Ok(None),
+        Input::Fact(fact) => (FACT, serde_json::to_vec(fact)?),
+        Input::Watch(note) => (NOTE, serde_json::to_vec(note)?),
     };
-    let body = body.to_string();
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(size_of::<Header>() + body.len());
     out.put_u16_le(kind);
     out.put_u16_le(0);
     out.put_u32_le((size_of::<Header>() + body.len()) as u32);
     out.put_u64_le(0);
     out.put_u64_le(0);
     out.put_u64_le(time);
-    out.extend_from_slice(body.as_bytes());
-    Some(out)
+    out.extend_from_slice(&body);
+    Ok(Some(record(&out)))
 }
 
 /// Reads a saved stream record by record.
 pub struct Records<R> {
     source: R,
+    version: u8,
     /// Bytes read so far.
     at: u64,
     failed: bool,
@@ -162,17 +104,20 @@ pub struct Records<R> {
 pub fn open<R: BufRead>(mut source: R) -> Result<(Host, Records<R>)> {
     let mut magic = Vec::new();
     (&mut source).take(MAGIC.len() as u64).read_to_end(&mut magic)?;
-    ensure!(
-        magic == MAGIC,
-        "not a whybus event stream: it does not start with `whybus-events 1`, as files made by \
-         `whybus trace --save FILE` do"
-    );
+    let version = match &magic[..] {
+        MAGIC => 2,
+        MAGIC_V1 => 1,
+        _ => bail!(
+            "not a whybus event stream: it does not start with `whybus-events 2`, as files made by \
+             `whybus trace --save FILE` do"
+        ),
+    };
     let mut line = Vec::new();
     (&mut source).take(HOST_LINE).read_until(b'\n', &mut line)?;
     ensure!(line.ends_with(b"\n"), "at byte {}: the host line is cut short", MAGIC.len());
     let at = (MAGIC.len() + line.len()) as u64;
     let host = parse_host(&line).with_context(|| format!("at byte {}", MAGIC.len()))?;
-    Ok((host, Records { source, at, failed: false }))
+    Ok((host, Records { source, version, at, failed: false }))
 }
 
 fn parse_host(line: &[u8]) -> Result<Host> {
@@ -218,7 +163,7 @@ fn parse_host(line: &[u8]) -> Result<Host> {
 }
 
 /// A hook by its name, and by the word for what it sees, which older streams do not have.
-fn parse_hook(hook: String, word: &Value) -> AttachedHook {
+pub(super) fn parse_hook(hook: String, word: &Value) -> AttachedHook {
     match word.as_str() {
         Some(word) => AttachedHook { observe: Observe::from_word(word), hook },
         None => AttachedHook::of_text(hook),
@@ -226,9 +171,9 @@ fn parse_hook(hook: String, word: &Value) -> AttachedHook {
 }
 
 impl<R: BufRead> Iterator for Records<R> {
-    type Item = Result<(Stamp, Option<Event>)>;
+    type Item = Result<(Stamp, Option<Input>)>;
 
-    /// The next event; after an error there is none.
+    /// The next input, `None` for a kind this build does not know; after an error there is none.
     fn next(&mut self) -> Option<Self::Item> {
         if self.failed {
             return None;
@@ -241,7 +186,12 @@ impl<R: BufRead> Iterator for Records<R> {
 }
 
 impl<R: BufRead> Records<R> {
-    fn step(&mut self) -> Result<Option<(Stamp, Option<Event>)>> {
+    /// Whether the stream says when time moved on ([`WatchNote::Advanced`]): since version 2.
+    pub fn has_advances(&self) -> bool {
+        self.version >= 2
+    }
+
+    fn step(&mut self) -> Result<Option<(Stamp, Option<Input>)>> {
         let mut length = Vec::new();
         (&mut self.source).take(4).read_to_end(&mut length)?;
         if length.is_empty() {
@@ -259,209 +209,46 @@ impl<R: BufRead> Records<R> {
         );
         self.at += 4 + u64::from(length);
         let (stamp, event) = decode(&bytes)?;
-        match event {
-            Some(event) => Ok(Some((stamp, Some(event)))),
-            None => Ok(Some((stamp, parse_note(&bytes)?))),
-        }
+        let input = match event {
+            Some(event) => Some(Input::Kernel(event)),
+            None => parse_unnumbered(&bytes, self.version)?,
+        };
+        Ok(Some((stamp, input)))
     }
 }
 
-fn parse_note(bytes: &[u8]) -> Result<Option<Event>> {
+fn parse_unnumbered(bytes: &[u8], version: u8) -> Result<Option<Input>> {
     let kind = u16::from_le_bytes([bytes[0], bytes[1]]);
-    if !(PROCESS..=WALL).contains(&kind) {
-        return Ok(None);
-    }
-    let body: Value = serde_json::from_slice(&bytes[size_of::<Header>()..])
-        .with_context(|| format!("a note of kind {kind} is no JSON"))?;
+    let body = &bytes[size_of::<Header>()..];
     Ok(match kind {
-        PROCESS => Some(Event::Process(Box::new(parse_process(&body)))),
-        MOUNTS => Some(Event::Mounts(list(&body).iter().map(parse_mount).collect())),
-        SPACE => Some(Event::Space(Space {
-            dev: parse_dev(&body),
-            total: number(&body[2]),
-            free: number(&body[3]),
-            free_inodes: number(&body[4]),
-            errno: body[5].as_i64().and_then(|errno| i32::try_from(errno).ok()),
-        })),
-        QUOTA => Some(Event::Quota(Quota {
-            victim: parse_id(&body[0]),
-            kind: number(&body[1]) as u32,
-            id: number(&body[2]) as u32,
-            used: number(&body[3]),
-            limit: number(&body[4]),
-        })),
-        HUGE_LIMIT => Some(Event::HugeLimit(HugeLimit {
-            victim: parse_id(&body[0]),
-            cgroup: parse_bytes(&body[1]).unwrap_or_default(),
-            used: number(&body[2]),
-            limit: number(&body[3]),
-        })),
-        VIEW => Some(Event::View(View {
-            victim: parse_id(&body["victim"]),
-            via: number(&body["via"]) as u32,
-            mounts: list(&body["mounts"]).iter().map(parse_mount).collect(),
-        })),
-        MAPPED => Some(Event::Mapped(Mapped {
-            victim: parse_id(&body[0]),
-            address: number(&body[1]),
-            path: parse_bytes(&body[2]).unwrap_or_default(),
-        })),
-        SYMBOL => Some(Event::Symbol(Symbol {
-            victim: parse_id(&body[0]),
-            name: parse_bytes(&body[1]).unwrap_or_default(),
-            offset: number(&body[2]),
-        })),
-        MEMORY_LIMIT => Some(Event::MemoryLimit(MemoryLimit {
-            victim: parse_id(&body[0]),
-            cgroup: parse_bytes(&body[1]).unwrap_or_default(),
-            limit: number(&body[2]),
-        })),
-        OOM_KILLS => Some(Event::OomKills { victim: parse_id(&body[0]), count: number(&body[1]) }),
-        WALL => Some(Event::Clock(ClockOffset(body[0].as_i64().unwrap_or(0)))),
-        MAPPERS => Some(Event::Mappers(parse_mappers(&body))),
-        MISSED => {
-            let AttachedHook { observe, hook } =
-                parse_hook(body[0].as_str().unwrap_or_default().to_owned(), &body[2]);
-            let count = number(&body[1]);
-            observe.map(|observe| Event::Missed { observe, hook, count })
+        FACT => {
+            Some(Input::Fact(serde_json::from_slice(body).context("a fact that was looked up")?))
         }
-        HUGE_PAGES => Some(Event::HugePages(HugePages {
-            total: number(&body[0]),
-            free: number(&body[1]),
-            reserved: number(&body[2]),
-            size: number(&body[3]),
-        })),
-        STORM => Some(Event::Burst(Burst {
-            key: BurstKey {
-                tgid: number(&body[0]) as u32,
-                inode: number(&body[1]),
-                handler: Handler::from(number(&body[2]) as u32),
-            },
-            count: number(&body[3]),
-        })),
-        _ => Some(Event::Account {
-            cpu: number(&body["cpu"]) as u32,
-            ring: number(&body["ring"]) as u16,
-            seq: number(&body["seq"]),
-        }),
+        NOTE => Some(Input::Watch(
+            serde_json::from_slice::<WatchNote>(body).context("a note of the watch")?,
+        )),
+        _ if version == 1 => stream_v1::parse_note(bytes)?,
+        _ => None,
     })
-}
-
-fn encode(bytes: &[u8]) -> Value {
-    BASE64_STANDARD.encode(bytes).into()
-}
-
-fn parse_bytes(value: &Value) -> Option<Bytes> {
-    BASE64_STANDARD.decode(value.as_str()?).ok()
 }
 
 fn list(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-/// The first two of a list.
-fn parse_dev(body: &Value) -> Dev {
-    Dev { major: number(&body[0]) as u32, minor: number(&body[1]) as u32 }
-}
-
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or(0)
-}
-
-fn id_json(id: ProcessId) -> Value {
-    json!([id.tgid, id.start])
-}
-
-fn parse_id(value: &Value) -> ProcessId {
-    ProcessId { tgid: number(&value[0]) as u32, start: number(&value[1]) }
-}
-
-fn process_json(process: &Process) -> Value {
-    let ancestors: Vec<Value> = process
-        .ancestors
-        .iter()
-        .map(|ancestor| json!({"id": id_json(ancestor.id), "comm": encode(&ancestor.comm)}))
-        .collect();
-    let cmdline = process.cmdline.as_ref();
-    json!({
-        "id": id_json(process.id),
-        "exe": process.exe.as_deref().map(encode),
-        "cgroup": process.cgroup.as_deref().map(encode),
-        "cmdline": cmdline.map(|args| args.iter().map(|arg| encode(arg)).collect::<Vec<_>>()),
-        "ancestors": ancestors,
-        "late": process.late,
-    })
-}
-
-fn parse_process(body: &Value) -> Process {
-    let ancestors = list(&body["ancestors"]);
-    let cmdline = body["cmdline"].as_array();
-    Process {
-        id: parse_id(&body["id"]),
-        exe: parse_bytes(&body["exe"]),
-        cgroup: parse_bytes(&body["cgroup"]),
-        cmdline: cmdline.map(|args| args.iter().filter_map(parse_bytes).collect()),
-        ancestors: ancestors
-            .iter()
-            .map(|ancestor| Ancestor {
-                id: parse_id(&ancestor["id"]),
-                comm: parse_bytes(&ancestor["comm"]).unwrap_or_default(),
-            })
-            .collect(),
-        late: body["late"] == true,
-    }
-}
-
-fn mappers_json(mappers: &Mappers) -> Value {
-    let processes: Vec<Value> = mappers
-        .processes
-        .iter()
-        .map(|mapper| json!({"id": id_json(mapper.id), "comm": encode(&mapper.comm)}))
-        .collect();
-    json!({
-        "inode": mappers.inode, "begin": mappers.begin, "processes": processes,
-        "path": mappers.path.as_deref().map(encode), "why": mappers.why,
-    })
-}
-
-fn parse_mappers(body: &Value) -> Mappers {
-    let processes = list(&body["processes"]).iter().map(|mapper| Mapper {
-        id: parse_id(&mapper["id"]),
-        comm: parse_bytes(&mapper["comm"]).unwrap_or_default(),
-    });
-    Mappers {
-        inode: number(&body["inode"]),
-        begin: number(&body["begin"]),
-        processes: processes.collect(),
-        path: parse_bytes(&body["path"]),
-        why: body["why"].as_str().map(str::to_owned),
-    }
-}
-
-fn mount_json(mount: &Mount) -> Value {
-    json!({
-        "dev": [mount.dev.major, mount.dev.minor],
-        "root": encode(&mount.root),
-        "point": encode(&mount.point),
-        "fstype": encode(&mount.fstype),
-        "source": encode(&mount.source),
-    })
-}
-
-fn parse_mount(body: &Value) -> Mount {
-    let text = |key: &str| parse_bytes(&body[key]).unwrap_or_default();
-    Mount {
-        dev: Dev { major: number(&body["dev"][0]) as u32, minor: number(&body["dev"][1]) as u32 },
-        root: text("root"),
-        point: text("point"),
-        fstype: text("fstype"),
-        source: text("source"),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{
+        fact::{Fact, Process, View},
+        fault::{Burst, BurstKey, Handler},
+        file::{Dev, Mount},
+        task::{Ancestor, ProcessId},
+    };
 
     fn host(line: &str) -> Host {
         parse_host(line.as_bytes()).unwrap()
@@ -479,13 +266,12 @@ mod tests {
         let hooks: Vec<&str> = old.coverage.hooks.iter().map(|hook| hook.hook.as_str()).collect();
         assert_eq!(hooks, ["fentry force_sig_fault", "fentry of_tomorrow"]);
 
-        let body = br#"["fentry notify_change",7]"#;
-        let observe = Observe::Shrink;
-        let hook = "fentry notify_change".to_owned();
-        let note = note(&Event::Missed { observe, hook, count: 7 }, 9).unwrap();
-        let mut old = note[..size_of::<Header>()].to_vec();
-        old.extend_from_slice(body);
-        assert_eq!(parse_note(&old).unwrap(), parse_note(&note).unwrap());
+        let mut old = vec![0; size_of::<Header>()];
+        old[..2].copy_from_slice(&(kind::USER + 10).to_le_bytes());
+        old.extend_from_slice(br#"["fentry notify_change",7]"#);
+        let (observe, hook) = (Observe::Shrink, "fentry notify_change".to_owned());
+        let miss = WatchNote::RecursionMiss { observe, hook, count: 7 };
+        assert_eq!(parse_unnumbered(&old, 1).unwrap(), Some(Input::Watch(miss)));
     }
 
     #[test]
@@ -497,5 +283,75 @@ mod tests {
         let head = head(&told);
         let (read, _) = open(head.as_slice()).unwrap();
         assert_eq!(read, told);
+    }
+
+    fn example_notes() -> Vec<Input> {
+        let id = ProcessId { tgid: 7, start: 8 };
+        let bytes = || b"a\xff\"".to_vec();
+        let process = Process {
+            id,
+            exe: Some(bytes()),
+            cgroup: None,
+            cmdline: Some(vec![bytes(), Vec::new()]),
+            ancestors: vec![Ancestor { id, comm: bytes() }],
+            late: true,
+        };
+        let mount = Mount {
+            dev: Dev { major: 1, minor: 2 },
+            root: bytes(),
+            point: bytes(),
+            fstype: bytes(),
+            source: bytes(),
+        };
+        let key = BurstKey { tgid: 1, inode: 2, handler: Handler::Unattributed };
+        let coverage = Coverage {
+            hooks: vec![AttachedHook { observe: Some(Observe::Shrink), hook: "x".into() }],
+            uncovered: Vec::new(),
+        };
+        vec![
+            Fact::Process(Box::new(process)).into(),
+            Fact::Mounts(vec![mount.clone()]).into(),
+            Fact::View(View { victim: id, via: 3, mounts: vec![mount] }).into(),
+            WatchNote::Clock(ClockOffset(-5)).into(),
+            WatchNote::Burst(Burst { key, count: u64::MAX }).into(),
+            WatchNote::Coverage(coverage).into(),
+            WatchNote::Asked(id).into(),
+            WatchNote::Command { tgid: 9 }.into(),
+            WatchNote::Advanced.into(),
+            WatchNote::Ended { reason: "so".into() }.into(),
+        ]
+    }
+
+    #[test]
+    fn what_user_space_found_out_comes_back_as_it_was() {
+        let host = host(&format!(r#"{{"layout":{LAYOUT},"since":1,"wall":2,"page_size":4096}}"#));
+        let mut stream = head(&host);
+        for (i, input) in example_notes().iter().enumerate() {
+            stream.extend(unnumbered_record(input, i as u64).unwrap().unwrap());
+        }
+        let (_, records) = open(stream.as_slice()).unwrap();
+        assert!(records.has_advances());
+        let read: Vec<_> = records.map(|record| record.unwrap()).collect();
+        let expected = example_notes().into_iter().enumerate();
+        let expected = expected.map(|(i, input)| (Stamp::unnumbered(i as u64), Some(input)));
+        assert_eq!(read, expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_fact_that_lacks_a_field_is_damage_and_its_place_is_told() {
+        let host = host(&format!(r#"{{"layout":{LAYOUT},"since":1,"wall":2,"page_size":4096}}"#));
+        let mut stream = head(&host);
+        let at = stream.len();
+        let mut bytes = unnumbered_record(&example_notes()[0], 3).unwrap().unwrap();
+        let cut = bytes.len() - 12;
+        bytes.truncate(cut);
+        bytes.push(b'}');
+        let len = (bytes.len() - 4) as u32;
+        bytes[..4].copy_from_slice(&len.to_le_bytes());
+        bytes[8..12].copy_from_slice(&len.to_le_bytes());
+        stream.extend(bytes);
+        let (_, mut records) = open(stream.as_slice()).unwrap();
+        let error = format!("{:#}", records.next().unwrap().unwrap_err());
+        assert!(error.starts_with(&format!("at byte {at}")), "{error}");
     }
 }

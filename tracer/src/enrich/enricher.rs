@@ -1,0 +1,233 @@
+//! Which questions an event of the kernel asks of /proc and the file systems, and their answers.
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    enrich::{
+        deadline::{DeadlineExecutor, Target},
+        lookup::{self, Here},
+        mappers::MapperScanner,
+        symbolize,
+    },
+    host::proc::mountinfo,
+    model::{
+        fact::Fact,
+        fault::Fault,
+        file::Mount,
+        host::Host,
+        input::{Input, KernelEvent, WatchNote},
+        process::{ExitScope, ProcessExit},
+        signal::Signal,
+        task::{ProcessId, Task},
+    },
+};
+
+/// include/uapi/asm-generic/siginfo.h
+const BUS_ADRERR: i32 = 2;
+/// Shrinks may be many: for their sake mounts are read no more often than this.
+const MOUNTS: Duration = Duration::from_secs(1);
+
+/// What is learnt of one event.
+struct Answer {
+    /// The event's time, ns since boot.
+    time: u64,
+    about: ProcessId,
+    facts: Vec<Fact>,
+}
+
+/// Asks questions, and hands on what is answered.
+pub struct Enricher {
+    executor: DeadlineExecutor<Answer>,
+    scanner: MapperScanner,
+    mounts: MountTable,
+    /// The mounts that were told last.
+    told: Arc<Vec<Mount>>,
+    mounts_read: Instant,
+    /// Thread and page of the fault that was told last.
+    faulted: Option<(u32, u64)>,
+    exits: ExitScope,
+    warn: bool,
+    mnt_ns: Option<u32>,
+    page_size: u64,
+}
+
+impl Enricher {
+    /// Starts without a question; `warn` says whether anybody wants to know who maps what is shrunk.
+    pub fn new(host: &Host, warn: bool) -> Self {
+        Self {
+            executor: DeadlineExecutor::default(),
+            scanner: MapperScanner::start(),
+            mounts: MountTable::default(),
+            told: Arc::default(),
+            mounts_read: Instant::now(),
+            faulted: None,
+            exits: host.deaths,
+            warn,
+            mnt_ns: host.mnt_ns,
+            page_size: host.page_size,
+        }
+    }
+
+    /// The mounts as they are now, where that has not been told yet.
+    pub fn mounts(&mut self) -> Option<Fact> {
+        let mounts = self.mounts.current();
+        if Arc::ptr_eq(&mounts, &self.told) {
+            return None;
+        }
+        self.told = Arc::clone(&mounts);
+        Some(Fact::Mounts(mounts.to_vec()))
+    }
+
+    /// Reads the mounts at once.
+    pub fn read_mounts(&mut self) {
+        self.mounts.refresh();
+    }
+
+    /// Asks what there is to ask about an event: at once, because the process may be gone a moment later.
+    /// Gives what the engine has to know of that.
+    pub fn on_event(&mut self, time: u64, event: &KernelEvent) -> Vec<WatchNote> {
+        match event {
+            KernelEvent::Fault(fault) => {
+                let page = !(self.page_size - 1);
+                self.faulted = Some((fault.actor.task.tid, fault.address & page));
+                let process =
+                    self.process(&fault.actor.task, fault.actor.lacks_cmdline(), true, time);
+                vec![process, self.fault(fault, time)]
+            }
+            KernelEvent::Shrink(shrink) if !shrink.replayed => {
+                let refresh = shrink.mapped && self.mounts_read.elapsed() > MOUNTS;
+                let actor = &shrink.actor;
+                let mut notes =
+                    vec![self.process(&actor.task, actor.lacks_cmdline(), refresh, time)];
+                if shrink.mapped && self.warn && !self.scanner.ask(shrink) {
+                    notes.push(WatchNote::NotWarned);
+                }
+                notes
+            }
+            KernelEvent::Signal(signal) => self.signal(signal, time),
+            KernelEvent::ProcessExit(exit) => self.exit(exit, time),
+            KernelEvent::ProcessStart(start) => {
+                vec![self.process(&start.actor.task, false, false, time)]
+            }
+            KernelEvent::Shrink(_)
+            | KernelEvent::ShrinkEnd(_)
+            | KernelEvent::Deliver(_)
+            | KernelEvent::Stale(_) => Vec::new(),
+        }
+    }
+
+    /// Whether an answer is still to come.
+    pub fn is_busy(&self) -> bool {
+        self.executor.is_busy()
+    }
+
+    /// What was learnt next, and the time it belongs to, if it belongs to an event; never ends.
+    pub async fn next(&mut self) -> (Option<u64>, Vec<Input>) {
+        tokio::select! {
+            answer = self.executor.next() => {
+                let mounts = self.mounts();
+                let facts = mounts.into_iter().chain(answer.facts).map(Input::Fact);
+                let answered = Input::Watch(WatchNote::Answered(answer.about));
+                (Some(answer.time), facts.chain([answered]).collect())
+            }
+            mappers = self.scanner.next() => (None, vec![Fact::Mappers(mappers).into()]),
+        }
+    }
+
+    fn signal(&mut self, signal: &Signal, time: u64) -> Vec<WatchNote> {
+        let page = !(self.page_size - 1);
+        let id = signal.target.id;
+        if signal.forced
+            && signal.code == BUS_ADRERR
+            // Its fault comes before it, by the same CPU, unless nobody saw it.
+            && self.faulted != Some((signal.target.tid, signal.address & page))
+        {
+            let process = self.process(&signal.target, true, false, time);
+            let address = signal.address;
+            let ask = move || lookup::mapped(id, address);
+            return vec![process, self.ask(Target::Process(id), id, time, ask, Vec::new())];
+        }
+        if signal.code > 0 {
+            return Vec::new();
+        }
+        let mut notes = vec![self.process(&signal.target, true, false, time)];
+        let sender = &signal.sender;
+        if sender.task.id != id {
+            notes.push(self.process(&sender.task, sender.lacks_cmdline(), false, time));
+        }
+        notes
+    }
+
+    /// What is left to ask once a process has ended: its cgroup outlives it, and so does its file.
+    fn exit(&mut self, exit: &ProcessExit, time: u64) -> Vec<WatchNote> {
+        if self.exits == ExitScope::default() {
+            return Vec::new();
+        }
+        let process = self.process(&exit.actor.task, exit.actor.lacks_cmdline(), false, time);
+        let (asked, mounts, id) = (exit.clone(), self.mounts.clone(), exit.exit.id);
+        let ask = move || {
+            let symbol = symbolize::of_death(&asked).map(Fact::Symbol);
+            symbol.into_iter().chain(lookup::of_death(&asked, &mounts.current())).collect()
+        };
+        vec![process, self.ask(Target::Process(id), id, time, ask, Vec::new())]
+    }
+
+    /// Asks /proc about a process, for its command line if that is `wanted`.
+    fn process(&mut self, task: &Task, wanted: bool, refresh: bool, time: u64) -> WatchNote {
+        if refresh {
+            self.mounts_read = Instant::now();
+        }
+        let (task, mounts, id) = (task.clone(), self.mounts.clone(), task.id);
+        let ask = move || {
+            let mounts = if refresh { mounts.refresh() } else { mounts.current() };
+            lookup::of_process(&task, wanted, &mounts)
+        };
+        self.ask(Target::Process(id), id, time, ask, vec![lookup::late(id)])
+    }
+
+    fn fault(&mut self, fault: &Fault, time: u64) -> WatchNote {
+        let Self { mnt_ns: own, page_size, .. } = *self;
+        let (asked, mounts) = (fault.clone(), self.mounts.clone());
+        let ask = move || {
+            // A device number alone is reused: who mounts what is read again for each fault.
+            let here = Here { own, page_size, mounts: mounts.refresh() };
+            lookup::of_fault(&asked, &here)
+        };
+        let (target, id) = (Target::FileSystem(fault.inode.id.dev), fault.actor.task.id);
+        self.ask(target, id, time, ask, lookup::unanswered(fault).into_iter().collect())
+    }
+
+    fn ask(
+        &mut self,
+        target: Target,
+        about: ProcessId,
+        time: u64,
+        ask: impl FnOnce() -> Vec<Fact> + Send + 'static,
+        otherwise: Vec<Fact>,
+    ) -> WatchNote {
+        let ask = move || Answer { time, about, facts: ask() };
+        self.executor.request(target, ask, Answer { time, about, facts: otherwise });
+        WatchNote::Asked(about)
+    }
+}
+
+/// The mounts of our own namespace as they were read last, by whichever thread.
+#[derive(Clone, Default)]
+struct MountTable(Arc<Mutex<Arc<Vec<Mount>>>>);
+
+impl MountTable {
+    fn current(&self) -> Arc<Vec<Mount>> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn refresh(&self) -> Arc<Vec<Mount>> {
+        let mounts = mountinfo::read();
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if **known != mounts {
+            *known = Arc::new(mounts);
+        }
+        Arc::clone(&known)
+    }
+}

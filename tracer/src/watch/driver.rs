@@ -1,0 +1,126 @@
+//! The one way through a watch, live or replayed: inputs in, what they tell out to the sink.
+use anyhow::Result;
+
+use crate::{
+    correlate::{engine::Engine, incident::Incident, update::Update},
+    model::{
+        fault::BurstKey,
+        host::Host,
+        input::{Input, Stamp, WatchNote},
+        task::Actor,
+    },
+    select::selection::Selection,
+    sink::Sink,
+};
+
+/// Engine, selection and sink.
+pub struct Driver<'a> {
+    engine: Engine,
+    selection: &'a Selection,
+    sink: &'a mut dyn Sink,
+    /// The command of `trace -- CMD`: only it and its descendants are reported.
+    command: Option<u32>,
+    /// Incidents that passed the selection.
+    reported: u64,
+}
+
+impl<'a> Driver<'a> {
+    /// Begins, and says what is watched.
+    ///
+    /// # Errors
+    /// Where the sink takes nothing.
+    pub fn start(host: Host, selection: &'a Selection, sink: &'a mut dyn Sink) -> Result<Self> {
+        sink.watching(&host)?;
+        Ok(Self { engine: Engine::new(host), selection, sink, command: None, reported: 0 })
+    }
+
+    pub fn host(&self) -> &Host {
+        self.engine.host()
+    }
+
+    /// Incidents reported so far.
+    pub fn reported(&self) -> u64 {
+        self.reported
+    }
+
+    /// Whether nothing becomes due without another input.
+    pub fn is_idle(&self) -> bool {
+        self.engine.idle()
+    }
+
+    /// Whether time has anything to decide.
+    pub fn holds_anything(&self) -> bool {
+        self.engine.holds_anything()
+    }
+
+    /// Faults that loop, whose counts are to be read.
+    pub fn bursts(&self) -> Vec<BurstKey> {
+        self.engine.storms()
+    }
+
+    /// Takes one input in.
+    ///
+    /// # Errors
+    /// Where the sink takes nothing more.
+    pub fn push(&mut self, stamp: Stamp, input: Input) -> Result<()> {
+        match &input {
+            Input::Watch(WatchNote::Command { tgid }) => self.command = Some(*tgid),
+            Input::Watch(WatchNote::Coverage(coverage)) => {
+                let host = Host { coverage: coverage.clone(), ..self.engine.host().clone() };
+                self.sink.watching(&host)?;
+            }
+            _ => {}
+        }
+        self.engine.push(stamp, input);
+        Ok(())
+    }
+
+    /// Moves time on to `now` (ns since boot) and reports what has become due.
+    ///
+    /// # Errors
+    /// Where the sink takes nothing more.
+    pub fn advance(&mut self, now: u64) -> Result<()> {
+        let updates = self.engine.advance(now);
+        self.report(&updates)
+    }
+
+    /// Reports all that is open, and the end.
+    ///
+    /// # Errors
+    /// Where the sink takes nothing more.
+    pub fn end(&mut self, now: u64, reason: &str) -> Result<()> {
+        let updates = self.engine.finish();
+        self.report(&updates)?;
+        self.sink.end(&self.engine.counts(), self.engine.host(), now, reason)
+    }
+
+    /// A second or so has passed.
+    pub fn tick(&mut self, now: u64) {
+        self.sink.tick(now, self.engine.host());
+    }
+
+    fn report(&mut self, updates: &[Update]) -> Result<()> {
+        for update in updates {
+            let ours = match update {
+                Update::Incident(incident) | Update::Change(incident) => self.is_ours(incident),
+                Update::Truncation(_) => self.command.is_none(),
+                Update::Loss(_) | Update::Missed { .. } => true,
+            };
+            if ours && self.selection.passes(update) {
+                self.reported += u64::from(matches!(update, Update::Incident(_)));
+                self.sink.update(update, self.engine.host())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the victim is the traced command or descends from it.
+    fn is_ours(&self, incident: &Incident) -> bool {
+        let Some(root) = self.command else { return true };
+        let Actor { task, ancestors, .. } = &incident.victim;
+        let process = incident.victim_process.as_ref();
+        let by_proc = process.map(|process| process.ancestors.as_slice()).unwrap_or_default();
+        task.id.tgid == root
+            || ancestors.iter().chain(by_proc).any(|ancestor| ancestor.id.tgid == root)
+    }
+}
