@@ -15,7 +15,7 @@ use common::{text, values, whybus};
 const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/streams/newest.json");
 
 /// A state directory that is not there yet, gone in the end.
-struct Dir(PathBuf, #[allow(dead_code, reason = "removes the directory")] TempDir);
+struct Dir(PathBuf, TempDir);
 
 impl Dir {
     fn new() -> Self {
@@ -66,14 +66,73 @@ fn what_comes_out_is_what_went_in() {
     assert_eq!(listed(&dir.0, &[]).len(), recorded().len());
 }
 
+/// What a whybus of schema 1 wrote: streams of the guests and, at the end, gaps and runs.
+const SCHEMA_1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/schema1.json");
+
+#[test]
+fn what_version_1_wrote_is_read() {
+    let dir = Dir::new();
+    let out = run(&dir.0, &["import", SCHEMA_1]);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    assert!(!text(&out.stderr).contains("none of ours"), "{}", text(&out.stderr));
+    let old = fs::read_to_string(SCHEMA_1).expect("recorded");
+    let old: Vec<Value> =
+        old.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let new = values(&run(&dir.0, &["export"]));
+    assert!(new.iter().all(|line| line["schema"] == 2));
+    let of = |lines: &[Value], kind: &str| -> Vec<Value> {
+        let mut lines: Vec<Value> =
+            lines.iter().filter(|line| line["kind"] == kind).cloned().collect();
+        lines.iter_mut().for_each(|line| line["schema"] = Value::Null);
+        lines.sort_by_key(Value::to_string);
+        lines
+    };
+    for kind in ["gap", "run"] {
+        assert_eq!(of(&new, kind), of(&old, kind));
+    }
+    // A name that is no UTF-8 stood in an object with its bytes, and has them beside it now.
+    let hostile: Vec<&Value> =
+        old.iter().filter(|line| line["file"]["path"]["bytes"].is_string()).collect();
+    let incidents: Vec<&Value> =
+        hostile.into_iter().filter(|line| line["kind"] == "incident").collect();
+    assert!(!incidents.is_empty());
+    for old in incidents {
+        let new = new.iter().find(|line| line["id"] == old["id"]).expect("exported");
+        assert_eq!(new["file"]["path"], old["file"]["path"]["text"]);
+        assert_eq!(new["file"]["path_bytes"], old["file"]["path"]["bytes"]);
+        for (i, arg) in old["victim"]["cmdline"].as_array().expect("arguments").iter().enumerate() {
+            let text = if arg.is_string() { arg } else { &arg["text"] };
+            assert_eq!(new["victim"]["cmdline"][i], *text);
+            assert_eq!(new["victim"]["cmdline_bytes"][i], arg["bytes"]);
+        }
+    }
+    // And what is written now is read again, to the byte.
+    let again = Dir::new();
+    let file = dir.0.join("export.json");
+    let exported = run(&dir.0, &["export"]).stdout;
+    fs::write(&file, &exported).expect("room");
+    assert!(run(&again.0, &["import", file.to_str().expect("UTF-8")]).status.success());
+    assert_eq!(text(&run(&again.0, &["export"]).stdout), text(&exported));
+}
+
+/// A cause that only a later version knows.
+#[test]
+fn a_cause_of_a_later_version_keeps_its_name() {
+    let (dir, line) = (Dir::new(), recorded().into_values().next().expect("one"));
+    let mut line = line;
+    line["cause"]["class"] = "eaten-by-mice".into();
+    let file = dir.1.path().join("later.json");
+    fs::write(&file, format!("{line}\n")).expect("room");
+    assert!(run(&dir.0, &["import", file.to_str().expect("UTF-8")]).status.success());
+    assert_eq!(values(&run(&dir.0, &["export"]))[0]["cause"]["class"], "eaten-by-mice");
+    assert_eq!(listed(&dir.0, &["--class", "eaten-by-mice"]).len(), 1);
+    assert!(text(&run(&dir.0, &["list", "-o", "oneline"]).stdout).contains("eaten-by-mice"));
+}
+
 #[test]
 fn every_filter_finds_what_it_says() {
     let dir = Dir::filled();
-    // Names that are no UTF-8 have a readable form.
-    let path = |value: &Value| {
-        let path = &value["file"]["path"];
-        path.as_str().or_else(|| path["text"].as_str()).unwrap_or_default().to_owned()
-    };
+    let path = |value: &Value| value["file"]["path"].as_str().unwrap_or_default().to_owned();
     type Holds<'a> = Box<dyn Fn(&Value) -> bool + 'a>;
     let all = recorded();
     let some = all.values().find(|value| value["cause"]["culprit"].is_object()).expect("one");

@@ -3,11 +3,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::{contract::schema::SCHEMA, sink::stdout::put};
+use crate::{contract::schema::JSON_SCHEMA, sink::stdout::put};
 
 /// # Errors
 /// Where nobody reads.
 pub fn run() -> Result<ExitCode> {
-    put(SCHEMA.as_bytes())?;
+    put(JSON_SCHEMA.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@ use crate::{
 
 /// What did it. The fields between `how` and `culprit` are of the shrink that removed the page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Cause {
     /// Its name; docs/causes.md has them all.
     pub class: Named<CauseKind>,
@@ -17,6 +18,7 @@ pub struct Cause {
     /// One sentence, of numbers and our own words only.
     pub summary: Label,
     /// The act that shrank the file.
+    #[cfg_attr(test, schemars(extend("x-words" = ["truncate", "ftruncate", "open(O_TRUNC)", "fallocate(FALLOC_FL_COLLAPSE_RANGE)", "an attribute update", "an unknown call"])))]
     pub how: Option<Label>,
     /// Size of the file before the act, bytes.
     pub old_size: Option<u64>,
@@ -36,6 +38,7 @@ pub struct Cause {
     /// What /proc said is mapped at the signal's address, where no fault was seen.
     pub mapping: Option<Untrusted>,
     /// Id of the early warning, if there was one.
+    #[cfg_attr(test, schemars(extend("format" = "uuid")))]
     pub truncation: Option<Label>,
     /// Other processes that mapped the file when it was shrunk.
     pub at_risk: Option<Vec<Mapper>>,
@@ -49,6 +52,7 @@ pub struct Cause {
 
 /// A memory cgroup at its limit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Memory {
     /// Its path, from the root of the hierarchy.
     pub cgroup: Untrusted,
@@ -58,12 +62,14 @@ pub struct Memory {
 
 /// A shrink that did not remove the page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Other {
     /// Who did it: tgid in the host's PID namespace.
     pub pid: u32,
     /// Its name.
     pub comm: Untrusted,
     /// The act.
+    #[cfg_attr(test, schemars(extend("x-words" = ["truncate", "ftruncate", "open(O_TRUNC)", "fallocate(FALLOC_FL_COLLAPSE_RANGE)", "an attribute update", "an unknown call"])))]
     pub how: Label,
     /// Size before the act, bytes.
     pub old_size: u64,

@@ -5,8 +5,10 @@ use crate::contract::{Label, Time, Untrusted};
 
 /// `whybus stats`: how many incidents have something in common.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Count {
     /// What they have in common.
+    #[cfg_attr(test, schemars(extend("x-words" = ["cause", "file", "culprit", "victim", "unit", "container", "time"])))]
     pub by: Label,
     /// What it is: the name of a cause, a file …, or the start of a span of time.
     pub name: Untrusted,

@@ -5,8 +5,9 @@ use crate::contract::{Blind, Label};
 
 /// `whybus doctor`: what would attach here, and what is not known for want of the rest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Doctor {
-    /// Release of the kernel (`uname -r`). OpenTelemetry: `os.version`.
+    /// Release of the kernel (`uname -r`).
     pub kernel: Label,
     /// Its lockdown mode; null where securityfs does not tell.
     pub lockdown: Option<Label>,

@@ -5,10 +5,12 @@ use crate::contract::{Hex, Label, Untrusted};
 
 /// The file that was touched.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct File {
     /// As the victim's mount namespace has it. OpenTelemetry: `file.path`.
     pub path: Option<Untrusted>,
     /// Device of its file system (`s_dev`), `major:minor`.
+    #[cfg_attr(test, schemars(extend("pattern" = "^[0-9]+:[0-9]+$")))]
     pub dev: Label,
     /// Number of its inode. OpenTelemetry: `file.inode`.
     pub inode: u64,
@@ -31,6 +33,7 @@ pub struct File {
     pub path_why: Option<Label>,
     /// As whybus' own mount namespace has it, where that is another one; null: it is not mounted there.
     #[serde(default, with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<Untrusted>"))]
     pub host_path: Option<Option<Untrusted>>,
 }
 
@@ -54,6 +57,7 @@ mod present {
 
 /// A mount.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Mount {
     /// Where.
     pub point: Untrusted,
@@ -63,6 +67,7 @@ pub struct Mount {
 
 /// A mapping of a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Mapping {
     /// First address (`vm_start`).
     pub start: Hex,

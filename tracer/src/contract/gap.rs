@@ -10,6 +10,7 @@ use crate::{
 
 /// A time when nobody was watching, or when what was seen was lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Gap {
     /// Host name. OpenTelemetry: `host.name`.
     pub host: Label,

@@ -11,11 +11,13 @@ use crate::{
 /// A bus error, or another way of dying that was asked for: one victim, one file or address, one
 /// cause.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Incident {
     /// Whether it was reported before, and this is what is known now: its kind is `update` then.
     #[serde(default, rename = "kind", skip_serializing, deserialize_with = "is_update")]
     pub updated: bool,
     /// Unique across hosts and boots (a UUID of version 7), the same in every update.
+    #[cfg_attr(test, schemars(extend("format" = "uuid")))]
     pub id: Label,
     /// Counts from 1 within a watch.
     pub number: u64,
@@ -69,11 +71,14 @@ fn is_update<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Erro
 
 /// A page fault that ended in SIGBUS.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Fault {
     /// How the page was touched; null: looked up only as the signal was raised.
+    #[cfg_attr(test, schemars(extend("x-words" = ["read", "write", "exec"])))]
     pub access: Option<Label>,
     /// By an instruction of the victim, by a system call of it, or by a system call on another process'
     /// memory.
+    #[cfg_attr(test, schemars(extend("x-words" = ["user", "kernel", "remote"])))]
     pub mode: Label,
     /// What was touched, an address of the process whose memory it is.
     pub address: Hex,
@@ -88,6 +93,7 @@ pub struct Fault {
     /// Name of a mapping without a file: `[vvar]` and the like.
     pub mapping: Option<Untrusted>,
     /// The kernel function that refused the page (it returned VM_FAULT_SIGBUS).
+    #[cfg_attr(test, schemars(extend("x-words" = ["filemap_fault", "shmem_fault", "do_page_mkwrite", "hugetlb_fault", "special_mapping_fault", "handle_userfault", "dax_iomap_fault", "force_sig_fault", "unknown"])))]
     pub handler: Label,
     /// What reading the page from its file system returned, a positive errno.
     pub read_errno: Option<i32>,
@@ -101,6 +107,7 @@ pub struct Fault {
 
 /// A signal, as it was sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Signal {
     /// `si_signo`.
     pub number: i32,
@@ -113,11 +120,13 @@ pub struct Signal {
     /// `si_addr`; null where a process sent it.
     pub address: Option<Hex>,
     /// What the process had set for it, as it was delivered.
+    #[cfg_attr(test, schemars(extend("x-words" = ["default", "ignored", "handler"])))]
     pub disposition: Option<Label>,
 }
 
 /// How a process ended, as wait(2) tells it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Exit {
     /// Number of the signal that ended it; null where it exited.
     pub signal: Option<u32>,
@@ -131,6 +140,7 @@ pub struct Exit {
 
 /// The process that took the victim's place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Restart {
     /// Its pid in the host's namespace.
     pub pid: u32,

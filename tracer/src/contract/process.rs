@@ -5,6 +5,7 @@ use crate::contract::{Label, Time, Untrusted};
 
 /// A process, as it was at the act.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Process {
     /// tgid in the host's PID namespace. OpenTelemetry: `process.pid`.
     pub pid: u32,
@@ -24,7 +25,7 @@ pub struct Process {
     /// Why there are no arguments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cmdline_why: Option<Label>,
-    /// Its effective user id. OpenTelemetry: `process.user.id`.
+    /// Its real user id. OpenTelemetry: `process.real_user.id`.
     pub uid: u32,
     /// Path of its v2 cgroup, from the root of the hierarchy. OpenTelemetry:
     /// `process.linux.cgroup`.
@@ -41,13 +42,14 @@ pub struct Process {
     /// Name of the thread (`comm`); of victims only. OpenTelemetry: `thread.name`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thread_comm: Option<Untrusted>,
-    /// The thread, in the host's PID namespace; of victims only. OpenTelemetry: `thread.id`.
+    /// The thread, in the host's PID namespace; of victims only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tid: Option<u32>,
 }
 
 /// A container, as its runtime names it in the cgroup path.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Container {
     /// 64 hex digits, as a rule. OpenTelemetry: `container.id`.
     pub id: Label,
@@ -58,6 +60,7 @@ pub struct Container {
 
 /// A parent, or a parent's parent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Ancestor {
     /// tgid in the host's PID namespace.
     pub pid: u32,
@@ -67,6 +70,7 @@ pub struct Ancestor {
 
 /// A process that maps a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Mapper {
     /// tgid in the host's PID namespace.
     pub pid: u32,

@@ -7,7 +7,7 @@ use crate::contract::{
 };
 
 /// The version of the contract, as each line names it. Lines of every version up to this can be read.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// One line of JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

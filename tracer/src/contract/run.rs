@@ -5,6 +5,7 @@ use crate::contract::{Label, Time};
 
 /// A run of a recorder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Run {
     /// Host name. OpenTelemetry: `host.name`.
     pub host: Label,

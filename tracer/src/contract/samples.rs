@@ -1,8 +1,17 @@
-//! An incident as a history has it: victim 10, child of sv[5].
+//! What tests are made of: an incident, and one of every kind with every fact and hostile names.
 use serde_json::json;
 
-use crate::{contract::Incident, model::cause::CauseKind};
+use crate::{
+    contract::{
+        Ancestor, Blind, Cause, CauseCount, Container, Count, Doctor, End, Fault, File, Finding,
+        FoundFile, FoundMapping, FoundProcess, Frame, Gap, GapReason, Hex, Incident, Label, Loss,
+        Mapper, Mapping, Memory, Missed, Mount, Other, Process, Record, Restart, RestartSpread,
+        RuledOut, Run, Scan, ShrunkFile, Stack, Step, Story, Time, Truncation, Untrusted, Watching,
+    },
+    model::cause::CauseKind,
+};
 
+/// An incident as a history of version 1 has it: victim 10, child of sv[5].
 pub fn incident(class: CauseKind, signal: u32) -> Incident {
     let process = |pid: u32, comm: &str| {
         json!({
@@ -30,4 +39,258 @@ pub fn incident(class: CauseKind, signal: u32) -> Incident {
         "advice": "be careful", "complete": true, "lost": 0,
     });
     serde_json::from_value(json).expect("the contract")
+}
+
+/// Bytes that are no UTF-8, with something that acts on a terminal.
+pub fn hostile() -> Untrusted {
+    Untrusted(b"a\x1b[2J\n\xff\xfe{\"text\":".to_vec())
+}
+
+fn plain(text: &str) -> Untrusted {
+    Untrusted(text.as_bytes().to_vec())
+}
+
+fn process(pid: u32) -> Process {
+    Process {
+        pid,
+        ns_pid: Some(7),
+        ppid: Some(5),
+        start_time: Some(Time(1_000)),
+        comm: hostile(),
+        exe: Some(hostile()),
+        cmdline: Some(vec![plain("cp"), hostile(), plain("")]),
+        cmdline_why: None,
+        uid: 1000,
+        cgroup: Some(hostile()),
+        container: Some(Container { id: "0123".into(), runtime: Some("docker".into()) }),
+        unit: Some(hostile()),
+        cgroup_id: Some(1),
+        ancestors: vec![Ancestor { pid: 5, comm: hostile() }],
+        thread_comm: Some(hostile()),
+        tid: Some(pid),
+    }
+}
+
+/// With every fact there may be.
+pub fn full_incident() -> Incident {
+    let other = Other {
+        pid: 6,
+        comm: hostile(),
+        how: "truncate".into(),
+        old_size: 8,
+        new_size: 4,
+        time: Time(2_000),
+    };
+    let sent = incident(CauseKind::Truncated, 7);
+    Incident {
+        victim: process(10),
+        fault: Some(Fault {
+            access: Some("read".into()),
+            mode: "user".into(),
+            address: Hex(0x1000),
+            address_exact: true,
+            ip: Some(Hex(0x2000)),
+            file_offset: Some(u64::MAX),
+            pgoff: 3,
+            mapping: Some(hostile()),
+            handler: "filemap_fault".into(),
+            read_errno: Some(5),
+            owner_pid: Some(10),
+            count: 2,
+            threads: 1,
+        }),
+        file: Some(File {
+            path: Some(hostile()),
+            dev: "8:1".into(),
+            inode: 12,
+            generation: 1,
+            fstype: Some(hostile()),
+            size: 0,
+            nlink: 1,
+            deleted: false,
+            mount: Some(Mount { point: hostile(), source: Some(hostile()) }),
+            mapping: Mapping { start: Hex(0x1000), end: Hex(0x3000), file_offset: 0 },
+            path_why: Some("cut".into()),
+            host_path: Some(Some(hostile())),
+        }),
+        cause: Cause {
+            how: Some("open(O_TRUNC)".into()),
+            old_size: Some(8),
+            new_size: Some(0),
+            time: Some(Time(3_000)),
+            before_ns: Some(130),
+            path: Some(hostile()),
+            mapped: Some(true),
+            culprit: Some(process(20)),
+            mapping: Some(hostile()),
+            truncation: Some("019aa4d2-6f31-7abc-8def-0123456789ac".into()),
+            at_risk: Some(vec![Mapper { pid: 11, start_time: Time(1), comm: hostile() }]),
+            others: vec![other],
+            memory: Some(Memory { cgroup: hostile(), limit: 1 << 30 }),
+            ..sent.cause.clone()
+        },
+        restart: Some(Restart {
+            pid: 30,
+            start_time: Some(Time(4_000)),
+            time: Time(4_001),
+            after_ns: 5,
+            by: Some(Ancestor { pid: 5, comm: hostile() }),
+            forked: false,
+            same_arguments: Some(true),
+        }),
+        stack: Some(Stack {
+            user: vec![Frame {
+                ip: Hex(0x2000),
+                symbol: Some(hostile()),
+                symbol_offset: Some(4),
+                module: Some(hostile()),
+                module_offset: Some(0x400),
+            }],
+        }),
+        count: Some(3),
+        oom_kills: Some(1),
+        ..sent
+    }
+}
+
+fn watch_kinds() -> [Record; 4] {
+    let hook = || Label::from("fexit filemap_fault");
+    [
+        Record::Watching(Watching {
+            time: Time(1),
+            host: "host".into(),
+            boot_id: "boot".into(),
+            kernel: "6.12".into(),
+            hooks: vec![hook()],
+            blind: vec![Blind { hook: hook(), reason: "not there".into(), causes: "all".into() }],
+        }),
+        Record::Loss(Loss { time: Time(2), from: Time(1), cpu: 0, ring: "chatty".into(), lost: 9 }),
+        Record::Missed(Missed { time: Time(3), hook: hook(), calls: 1 }),
+        Record::End(End {
+            time: Time(4),
+            reason: "interrupted".into(),
+            watched_ns: 3,
+            incidents: 2,
+            explained: 1,
+            events: 10,
+            lost: 9,
+            missed: 1,
+            truncations: 1,
+            not_warned: 0,
+            only_bus_errors: false,
+        }),
+    ]
+}
+
+fn truncation() -> Record {
+    Record::Truncation(Box::new(Truncation {
+        id: "019aa4d2-6f31-7abc-8def-0123456789ac".into(),
+        time: Time(1),
+        host: "host".into(),
+        boot_id: "boot".into(),
+        file: ShrunkFile { path: Some(hostile()), dev: "8:1".into(), inode: 12, generation: 1 },
+        how: "ftruncate".into(),
+        old_size: 8,
+        new_size: 0,
+        culprit: Some(process(20)),
+        at_risk: vec![Mapper { pid: 10, start_time: Time(1), comm: hostile() }],
+        at_risk_why: Some("too many".into()),
+    }))
+}
+
+fn scan_kinds() -> [Record; 2] {
+    let finding = Finding {
+        what: "past-end".into(),
+        process: FoundProcess { pid: 10, comm: hostile() },
+        file: FoundFile { path: hostile(), dev: "8:1".into(), inode: 12, size: 0, deleted: true },
+        mapping: FoundMapping {
+            start: Hex(0x1000),
+            end: Hex(0x2000),
+            file_offset: 0,
+            past_end: Some(4096),
+        },
+    };
+    let scan =
+        Scan { processes: 1, mappings: 2, findings: 1, denied: 0, unknown: 0, took_ns: 1_000 };
+    [Record::Finding(Box::new(finding)), Record::Scan(scan)]
+}
+
+fn doctor() -> Record {
+    Record::Doctor(Box::new(Doctor {
+        kernel: "6.12".into(),
+        lockdown: None,
+        hooks: vec!["fexit filemap_fault".into()],
+        blind: Vec::new(),
+        culprit: "typed loads".into(),
+        paths: "whole".into(),
+        pending: vec!["fentry fuse_open".into()],
+        explained: 1,
+        total: 23,
+        unexplained: vec!["sent".into()],
+    }))
+}
+
+pub fn gap() -> Gap {
+    Gap {
+        host: "host".into(),
+        boot_id: "boot".into(),
+        since: Time(1),
+        until: Time(2),
+        reason: GapReason::Killed,
+        lost: Some(3),
+    }
+}
+
+fn story() -> Record {
+    Record::Story(Box::new(Story {
+        incidents: 2,
+        deaths: 2,
+        first: Time(1),
+        last: Time(2),
+        partial: false,
+        restarts: Some(RestartSpread { count: 1, min_ns: 1, median_ns: 1, max_ns: 1 }),
+        causes: vec![CauseCount { class: "truncated".into(), status: Some(135), count: 2 }],
+        incident: Incident { updated: true, ..full_incident() },
+        timeline: vec![Step {
+            time: Time(1),
+            after_ns: 0,
+            what: "start".into(),
+            text: "it starts".into(),
+        }],
+        ruled_out: vec![RuledOut { theory: "a crash".into(), because: "no signal".into() }],
+        gaps: vec![gap()],
+        advice: "be careful".into(),
+    }))
+}
+
+/// One of every kind, in the order of the schema.
+pub fn every_kind() -> Vec<Record> {
+    let [watching, loss, missed, end] = watch_kinds();
+    let [finding, scan] = scan_kinds();
+    let count = Count {
+        by: "file".into(),
+        name: hostile(),
+        incidents: 4,
+        first: Time(1),
+        last: Time(2),
+        span_ns: Some(60),
+    };
+    let run =
+        Run { host: "host".into(), boot_id: "boot".into(), pid: 1, since: Time(1), until: None };
+    vec![
+        watching,
+        full_incident().into(),
+        Incident { updated: true, ..full_incident() }.into(),
+        truncation(),
+        loss,
+        missed,
+        end,
+        finding,
+        scan,
+        doctor(),
+        story(),
+        Record::Count(count),
+        Record::Gap(gap()),
+        Record::Run(run),
+    ]
 }

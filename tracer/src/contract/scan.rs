@@ -5,9 +5,11 @@ use crate::contract::{Hex, Label, Untrusted};
 
 /// `whybus scan`: a mapping that is a bus error, or a surprise, waiting to happen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding {
     /// Past-end: the mapping reaches past the end of its file. Deleted: an executable or library in no
     /// directory any more. Replaced: the same, and another file stands in its place.
+    #[cfg_attr(test, schemars(extend("x-words" = ["past-end", "deleted", "replaced"])))]
     pub what: Label,
     /// Who maps it.
     pub process: FoundProcess,
@@ -19,6 +21,7 @@ pub struct Finding {
 
 /// Who has the mapping.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FoundProcess {
     /// Its pid, in our PID namespace. OpenTelemetry: `process.pid`.
     pub pid: u32,
@@ -28,10 +31,12 @@ pub struct FoundProcess {
 
 /// The file that is mapped.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FoundFile {
     /// As /proc/PID/maps has it. OpenTelemetry: `file.path`.
     pub path: Untrusted,
     /// Device as /proc/PID/maps has it, `major:minor`.
+    #[cfg_attr(test, schemars(extend("pattern" = "^[0-9]+:[0-9]+$")))]
     pub dev: Label,
     /// Number of its inode. OpenTelemetry: `file.inode`.
     pub inode: u64,
@@ -43,6 +48,7 @@ pub struct FoundFile {
 
 /// The mapping.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FoundMapping {
     /// First address.
     pub start: Hex,
@@ -56,6 +62,7 @@ pub struct FoundMapping {
 
 /// `whybus scan`, its last line: what was looked at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Scan {
     /// Processes looked at.
     pub processes: u64,

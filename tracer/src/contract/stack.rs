@@ -5,6 +5,7 @@ use crate::contract::{Hex, Untrusted};
 
 /// Where it failed; so far only the innermost frame.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Stack {
     /// Frames of user mode, innermost first.
     pub user: Vec<Frame>,
@@ -12,6 +13,7 @@ pub struct Stack {
 
 /// One frame.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Frame {
     /// Address of the instruction.
     pub ip: Hex,

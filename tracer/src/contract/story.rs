@@ -8,6 +8,7 @@ use crate::contract::{
 
 /// `whybus why`: one restart loop, and the last of its deaths that was asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Story {
     /// Incidents in it.
     pub incidents: u64,
@@ -25,6 +26,7 @@ pub struct Story {
     pub causes: Vec<CauseCount>,
     /// The incident that is told in full.
     #[serde(with = "whole")]
+    #[cfg_attr(test, schemars(with = "super::schema::Whole<Incident>"))]
     pub incident: Incident,
     /// What happened in it, oldest first.
     pub timeline: Vec<Step>,
@@ -32,6 +34,7 @@ pub struct Story {
     pub ruled_out: Vec<RuledOut>,
     /// When nobody was watching near it, or what was seen was lost.
     #[serde(with = "whole_gaps")]
+    #[cfg_attr(test, schemars(with = "Vec<super::schema::Whole<Gap>>"))]
     pub gaps: Vec<Gap>,
     /// What to do against it, one sentence.
     pub advice: Label,
@@ -39,6 +42,7 @@ pub struct Story {
 
 /// Delays from end to restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RestartSpread {
     /// Restarts that were seen.
     pub count: u64,
@@ -52,6 +56,7 @@ pub struct RestartSpread {
 
 /// How often a cause ended in a status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CauseCount {
     /// Its name.
     pub class: Label,
@@ -63,12 +68,14 @@ pub struct CauseCount {
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Step {
     /// Of the act.
     pub time: Time,
     /// From the step before, ns.
     pub after_ns: u64,
     /// What kind of thing.
+    #[cfg_attr(test, schemars(extend("x-words" = ["start", "shrink", "fault", "signal", "exit", "restart"])))]
     pub what: Label,
     /// A sentence; names are escaped.
     pub text: Label,
@@ -76,6 +83,7 @@ pub struct Step {
 
 /// A theory that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RuledOut {
     /// The theory.
     pub theory: Label,

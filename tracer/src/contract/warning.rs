@@ -5,8 +5,10 @@ use crate::contract::{Label, Mapper, Process, Time, Untrusted};
 
 /// A mapped file was shrunk: told before anybody has crashed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Truncation {
     /// Unique across hosts and boots (a UUID of version 7).
+    #[cfg_attr(test, schemars(extend("format" = "uuid")))]
     pub id: Label,
     /// Of the act.
     pub time: Time,
@@ -17,6 +19,7 @@ pub struct Truncation {
     /// The file.
     pub file: ShrunkFile,
     /// The act.
+    #[cfg_attr(test, schemars(extend("x-words" = ["truncate", "ftruncate", "open(O_TRUNC)", "fallocate(FALLOC_FL_COLLAPSE_RANGE)", "an attribute update", "an unknown call"])))]
     pub how: Label,
     /// Size before the act, bytes.
     pub old_size: u64,
@@ -32,10 +35,12 @@ pub struct Truncation {
 
 /// The file of a warning.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ShrunkFile {
     /// As one of those who map it sees it, or whoever shrank it. OpenTelemetry: `file.path`.
     pub path: Option<Untrusted>,
     /// Device of its file system (`s_dev`), `major:minor`.
+    #[cfg_attr(test, schemars(extend("pattern" = "^[0-9]+:[0-9]+$")))]
     pub dev: Label,
     /// Number of its inode. OpenTelemetry: `file.inode`.
     pub inode: u64,

@@ -5,6 +5,7 @@ use crate::contract::{Label, Time};
 
 /// Watching is complete, or what is watched has changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Watching {
     /// Since when watching is complete.
     pub time: Time,
@@ -12,7 +13,7 @@ pub struct Watching {
     pub host: Label,
     /// /proc/sys/kernel/random/boot_id.
     pub boot_id: Label,
-    /// Release of the kernel (`uname -r`). OpenTelemetry: `os.version`.
+    /// Release of the kernel (`uname -r`).
     pub kernel: Label,
     /// What is attached, each as form and function: `fexit filemap_fault`.
     pub hooks: Vec<Label>,
@@ -22,6 +23,7 @@ pub struct Watching {
 
 /// A hook that is not there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Blind {
     /// Form and function.
     pub hook: Label,
@@ -33,6 +35,7 @@ pub struct Blind {
 
 /// Events are missing from a CPU's numbering.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Loss {
     /// The events lie before this time.
     pub time: Time,
@@ -41,6 +44,7 @@ pub struct Loss {
     /// The CPU.
     pub cpu: u32,
     /// The ring they did not fit into.
+    #[cfg_attr(test, schemars(extend("x-words" = ["decisive", "chatty"])))]
     pub ring: Label,
     /// How many.
     pub lost: u64,
@@ -49,6 +53,7 @@ pub struct Loss {
 /// The kernel did not run a program of ours, because it was running already on that CPU
 /// (`recursion_misses` of bpf_prog_info); most such calls would not have been worth an event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Missed {
     /// When that was learnt.
     pub time: Time,
@@ -60,6 +65,7 @@ pub struct Missed {
 
 /// There will be no more.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct End {
     /// Of the end of the watch, or of the last record of a stream.
     pub time: Time,

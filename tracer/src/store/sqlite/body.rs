@@ -42,6 +42,23 @@ mod tests {
         assert!(packed.len() * 2 < json, "{} of {json} bytes", packed.len());
     }
 
+    /// As version 1 of the contract wrote a name that is no UTF-8.
+    #[test]
+    fn what_version_1_kept_comes_back() {
+        let mut incident = incident(CauseKind::Sent, 9);
+        let mut json = serde_json::to_value(Record::from(incident.clone())).expect("JSON");
+        json["schema"] = 1.into();
+        json["victim"]["comm"] = serde_json::json!({ "text": "a\u{fffd}", "bytes": "Yf8=" });
+        let mut packed = vec![FORMAT];
+        packed.extend(lz4_flex::block::compress_prepend_size_with_dict(
+            json.to_string().as_bytes(),
+            DICTIONARY,
+        ));
+        incident.victim.comm.0 = b"a\xff".to_vec();
+        assert_eq!(unpack(&packed), Some(incident.clone()));
+        assert_eq!(unpack(&pack(&incident)), Some(incident));
+    }
+
     #[test]
     fn damage_is_no_incident() {
         let packed = pack(&incident(CauseKind::Sent, 9));
