@@ -1,10 +1,11 @@
 //! Values for unit tests: process 1, started at STARTED, watched since SINCE, on ext4.
 use std::sync::LazyLock;
 
-use crate::{
-    correlate::rules::Evidence,
+pub use crate::{
+    correlate::{evidence::Evidence, rules::evaluate},
     model::{
-        fact::Space,
+        cause::{CauseKind, Confidence},
+        fact::{HugeLimit, HugePages, Mapped, Quota, Space},
         fault::{Access, Fault, Handler, Mode},
         file::{Dev, Inode, InodeId, Path},
         host::Host,

@@ -21,8 +21,9 @@ use crate::{
 /// How many causes can be told with these hooks, and which cannot.
 fn causes(attached: &[Probe]) -> (usize, Vec<&'static str>) {
     let seen = |observe: &Observe| attached.iter().any(|probe| probe.row.observe == *observe);
+    let named = CauseKind::ALL.iter().filter(|class| **class != CauseKind::Unknown);
     let (told, blind): (Vec<CauseKind>, Vec<CauseKind>) =
-        CauseKind::NAMED.iter().partition(|class| class.observes().iter().any(seen));
+        named.partition(|class| class.cause().observes.iter().any(seen));
     (told.len(), blind.into_iter().map(CauseKind::name).collect())
 }
 

@@ -83,7 +83,7 @@ impl Vocabulary for CauseKind {
     const FALLBACK: Self = Self::Unknown;
 
     fn words() -> Vec<Self> {
-        Self::NAMED.into_iter().chain([Self::Unknown]).collect()
+        Self::ALL.to_vec()
     }
 
     fn word(self) -> &'static str {

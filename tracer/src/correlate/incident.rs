@@ -1,6 +1,6 @@
 //! The incident: one victim, one file or address, one cause.
 use crate::{
-    correlate::rules::Verdict,
+    correlate::{cause::Culprit, evidence::Verdict},
     model::{
         Bytes,
         cause::{CauseKind, Confidence, Outcome},
@@ -109,10 +109,12 @@ impl Incident {
 
     /// Who did it, as far as that is anybody on this host; of an OOM kill, who asked for memory.
     pub fn culprit(&self) -> Option<&Actor> {
-        let sent = matches!(self.cause.class, CauseKind::Sent | CauseKind::OomKilled);
-        let act = self.cause.shrink.as_ref().filter(|shrink| shrink.how != ShrinkKind::Remote);
-        act.map(|shrink| &shrink.actor)
-            .or_else(|| self.signal.as_ref().filter(|_| sent).map(|signal| &signal.sender))
+        let act = || self.cause.shrink.as_ref().filter(|act| act.how != ShrinkKind::Remote);
+        match self.cause.class.cause().culprit {
+            Culprit::Nobody => None,
+            Culprit::Shrinker => act().map(|act| &act.actor),
+            Culprit::Sender => self.signal.as_ref().map(|signal| &signal.sender),
+        }
     }
 
     /// The faulting address, exact if the fault or its signal told it.

@@ -1,7 +1,9 @@
 //! From events to incidents: who lost which page of which file, why, and what became of it. Pure.
 mod bounded;
+pub mod cause;
 mod crash_loop;
 pub mod engine;
+pub mod evidence;
 mod exits;
 mod facts;
 mod id;

@@ -1,13 +1,15 @@
 //! From an open incident to its answer: gathers what the engine's parts know of it and reports it.
 use crate::{
     correlate::{
+        cause::Absence,
+        evidence::Evidence,
         facts::FactCache,
         incident::{File, Incident},
         loss::LossTracker,
         open::{OpenIncident, REPORT_DELAY},
         questions::OpenQuestions,
         restart::RestartMatcher,
-        rules::{self, Evidence},
+        rules,
         shrinks::ShrinkLog,
         update::{Counts, Update},
     },
@@ -88,7 +90,7 @@ impl Reporter<'_> {
             host,
             lost: loss.until(),
         };
-        let cause = rules::judge(&evidence);
+        let cause = rules::evaluate(&evidence);
         incident.file = fault.filter(|fault| fault.inode.ptr != 0).map(|fault| {
             let view = facts.view(incident.victim.task.id);
             File::of(fault, facts.mounts(), host.mnt_ns, view)
@@ -131,9 +133,9 @@ fn rests_on_absence(incident: &Incident) -> bool {
         .signal
         .as_ref()
         .is_some_and(|signal| signal.code <= 0 && !signal.sender.task.id.same(signal.target.id));
-    match incident.cause.class {
-        // That no fault was seen before: a handler may raise its signal again.
-        CauseKind::Sent | CauseKind::Unknown => !by_others,
-        _ => incident.fault.is_some(),
+    match incident.cause.class.cause().rests_on {
+        None => false,
+        Some(Absence::OfAct) => incident.fault.is_some(),
+        Some(Absence::OfFault) => !by_others,
     }
 }

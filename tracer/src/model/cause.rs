@@ -1,118 +1,56 @@
 //! What a cause is called, how sure we are of it, and what became of the victim.
-use crate::model::observe::Observe;
 
-/// Cause classes, as the JSON names them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CauseKind {
-    Truncated,
-    TruncatedBySelf,
-    ShrunkElsewhere,
-    TruncatedBeforeWatch,
-    MappedPastEnd,
-    NoSpace,
-    Quota,
-    ShmFull,
-    HugePages,
-    ReadError,
-    StaleHandle,
-    FuseGone,
-    SpecialMapping,
-    DeviceMapping,
-    Userfaultfd,
-    MemoryFailure,
-    Misaligned,
-    Sent,
-    OtherKernel,
-    /// A signal other than SIGBUS, by what the process executed.
-    Signal,
-    Aborted,
-    OomKilled,
-    Exited,
-    Unknown,
-}
-
-impl CauseKind {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Truncated => "truncated",
-            Self::TruncatedBySelf => "truncated-by-self",
-            Self::ShrunkElsewhere => "shrunk-elsewhere",
-            Self::TruncatedBeforeWatch => "truncated-before-watch",
-            Self::MappedPastEnd => "mapped-past-end",
-            Self::NoSpace => "no-space",
-            Self::Quota => "quota",
-            Self::ShmFull => "shm-full",
-            Self::HugePages => "hugepages",
-            Self::ReadError => "read-error",
-            Self::StaleHandle => "stale-handle",
-            Self::FuseGone => "fuse-gone",
-            Self::SpecialMapping => "special-mapping",
-            Self::DeviceMapping => "device-mapping",
-            Self::Userfaultfd => "userfaultfd",
-            Self::MemoryFailure => "memory-failure",
-            Self::Misaligned => "misaligned",
-            Self::Sent => "sent",
-            Self::OtherKernel => "other-kernel",
-            Self::Signal => "signal",
-            Self::Aborted => "aborted",
-            Self::OomKilled => "oom-killed",
-            Self::Exited => "exited",
-            Self::Unknown => "unknown",
+/// Declares the causes: each with the name it has in JSON and in histories, which stays what it is.
+macro_rules! causes {
+    ($($(#[$doc:meta])* $kind:ident: $name:literal,)*) => {
+        /// Cause classes. What else is to be known of each stands in its rule's row
+        /// (`correlate::rules`).
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum CauseKind {
+            $($(#[$doc])* $kind,)*
         }
-    }
-}
 
-impl CauseKind {
-    /// Every cause there is a name for.
-    pub const NAMED: [Self; 23] = [
-        Self::Truncated,
-        Self::TruncatedBySelf,
-        Self::ShrunkElsewhere,
-        Self::TruncatedBeforeWatch,
-        Self::MappedPastEnd,
-        Self::NoSpace,
-        Self::Quota,
-        Self::ShmFull,
-        Self::HugePages,
-        Self::ReadError,
-        Self::StaleHandle,
-        Self::FuseGone,
-        Self::SpecialMapping,
-        Self::DeviceMapping,
-        Self::Userfaultfd,
-        Self::MemoryFailure,
-        Self::Misaligned,
-        Self::Sent,
-        Self::OtherKernel,
-        Self::Signal,
-        Self::Aborted,
-        Self::OomKilled,
-        Self::Exited,
-    ];
+        impl CauseKind {
+            /// Every one, in the order of the enum.
+            pub const ALL: &'static [Self] = &[$(Self::$kind,)*];
 
-    /// Of what probes see, what must be seen for this cause to be told, any one of them, where it is met at all.
-    pub fn observes(self) -> &'static [Observe] {
-        match self {
-            Self::Truncated | Self::TruncatedBySelf => &[Observe::Shrink, Observe::ShrinkResult],
-            Self::ShrunkElsewhere
-            | Self::TruncatedBeforeWatch
-            | Self::MappedPastEnd
-            | Self::ReadError
-            | Self::StaleHandle
-            | Self::FuseGone => &[Observe::FileFault],
-            Self::NoSpace | Self::Quota => &[Observe::PageMkwrite],
-            Self::ShmFull => &[Observe::ShmemFault],
-            Self::HugePages => &[Observe::HugetlbFault],
-            Self::SpecialMapping => &[Observe::SpecialMappingFault],
-            Self::DeviceMapping => &[Observe::ForcedSignal],
-            Self::Userfaultfd => &[Observe::UserfaultFault],
-            Self::MemoryFailure | Self::Misaligned | Self::Sent | Self::OtherKernel => {
-                &[Observe::SignalGenerated]
+            /// What JSON and histories call it.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                }
             }
-            Self::Signal | Self::Aborted | Self::OomKilled | Self::Exited => &[Observe::Exit],
-            Self::Unknown => &[],
         }
-    }
+    };
+}
+
+causes! {
+    Truncated: "truncated",
+    TruncatedBySelf: "truncated-by-self",
+    ShrunkElsewhere: "shrunk-elsewhere",
+    TruncatedBeforeWatch: "truncated-before-watch",
+    MappedPastEnd: "mapped-past-end",
+    NoSpace: "no-space",
+    Quota: "quota",
+    ShmFull: "shm-full",
+    HugePages: "hugepages",
+    ReadError: "read-error",
+    StaleHandle: "stale-handle",
+    FuseGone: "fuse-gone",
+    SpecialMapping: "special-mapping",
+    DeviceMapping: "device-mapping",
+    Userfaultfd: "userfaultfd",
+    MemoryFailure: "memory-failure",
+    Misaligned: "misaligned",
+    Sent: "sent",
+    OtherKernel: "other-kernel",
+    /// A signal other than SIGBUS, by what the process executed.
+    Signal: "signal",
+    Aborted: "aborted",
+    OomKilled: "oom-killed",
+    Exited: "exited",
+    /// None of these; the reason is in the summary.
+    Unknown: "unknown",
 }
 
 /// How sure we are.

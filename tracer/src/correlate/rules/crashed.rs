@@ -1,13 +1,28 @@
 //! A signal that the process brought upon itself by what it executed: SIGSEGV and its kin.
 use crate::{
-    correlate::rules::{Evidence, Verdict},
-    model::cause::{CauseKind, Confidence},
+    correlate::{
+        cause::{Cause, Culprit, Rule},
+        evidence::{Evidence, Verdict},
+    },
+    model::{
+        cause::{CauseKind, Confidence},
+        observe::Observe,
+    },
 };
 
-const ADVICE: &str = "the function and library named are where it failed; a core dump (coredumpctl, or \
-                      ulimit -c unlimited) has the whole stack";
+const CAUSE: Cause = Cause {
+    kind: CauseKind::Signal,
+    observes: &[Observe::Exit],
+    rests_on: None,
+    shows_mount: false,
+    culprit: Culprit::Nobody,
+    advice: "the function and library named are where it failed; a core dump (coredumpctl, or \
+             ulimit -c unlimited) has the whole stack",
+};
 
-pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
+
+fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     evidence.death?;
     let signal = evidence.signal.filter(|signal| signal.forced && signal.number != 9)?;
     let address = signal.address;
@@ -31,18 +46,18 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
             format!("signal {number} with si_code {code}, raised by what it executed")
         }
     };
-    Some(Verdict::new(CauseKind::Signal, Confidence::Proven, what, ADVICE))
+    Some(CAUSE.verdict(Confidence::Proven, what))
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{correlate::rules::*, testing::*};
+    use crate::testing::*;
 
     #[test]
     fn a_fault_of_its_own_is_no_kill() {
         let death = exit(9, 11);
         let signal = Signal { number: 11, forced: true, ..signal(1) };
-        let verdict = judge(&of_death(&death, Some(&signal)));
+        let verdict = evaluate(&of_death(&death, Some(&signal)));
         assert_eq!((verdict.class, verdict.confidence), (CauseKind::Signal, Confidence::Proven));
         assert!(verdict.summary.contains("null pointer"), "{}", verdict.summary);
     }

@@ -1,14 +1,27 @@
 //! A driver had nothing to map there.
 use crate::{
-    correlate::rules::{Evidence, Verdict},
+    correlate::{
+        cause::{Absence, Cause, Culprit, Rule},
+        evidence::{Evidence, Verdict},
+    },
     model::{
         cause::{CauseKind, Confidence},
         fault::{Fault, Handler},
+        observe::Observe,
     },
 };
 
-const ADVICE: &str = "ask the driver's documentation what may be touched, and when: part of the \
-                      mapping has nothing behind it, must not be written, or its device is gone";
+const CAUSE: Cause = Cause {
+    kind: CauseKind::DeviceMapping,
+    observes: &[Observe::ForcedSignal],
+    rests_on: Some(Absence::OfAct),
+    shows_mount: false,
+    culprit: Culprit::Nobody,
+    advice: "ask the driver's documentation what may be touched, and when: part of the \
+             mapping has nothing behind it, must not be written, or its device is gone",
+};
+
+pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
 /// include/linux/mm.h
 const VM_PFNMAP: u64 = 0x400;
@@ -16,7 +29,7 @@ const VM_IO: u64 = 0x4000;
 /// include/uapi/linux/magic.h: anon_inode, dma-buf. Files of drivers that are no devices.
 const DRIVERS: [u64; 2] = [0x0904_1934, 0x444d_4142];
 
-pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let seen = match (evidence.fault, evidence.mapped) {
         (Some(fault), _) => is_driver(fault),
         // The second try, by /proc.
@@ -31,7 +44,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     }
     let summary = "a mapping of a driver, not of a file with an end: the driver refused the page, or \
                    has nothing there";
-    Some(Verdict::new(CauseKind::DeviceMapping, Confidence::Likely, summary, ADVICE))
+    Some(CAUSE.verdict(Confidence::Likely, summary))
 }
 
 fn is_driver(fault: &Fault) -> bool {
@@ -42,14 +55,14 @@ fn is_driver(fault: &Fault) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::{correlate::rules::*, testing::*};
+    use crate::testing::*;
 
     #[test]
     fn a_device_has_no_end() {
         let mut fault = fault(7, 0);
         fault.inode.mode = 0o020_600;
         fault.handler = Handler::Unattributed;
-        let verdict = judge(&evidence(&fault, &[]));
+        let verdict = evaluate(&evidence(&fault, &[]));
         assert_eq!(verdict.class, CauseKind::DeviceMapping);
         assert_eq!(verdict.confidence, Confidence::Likely);
     }
@@ -60,7 +73,7 @@ mod tests {
         let victim = ProcessId { tgid: VICTIM, start: STARTED };
         let class = |path: &[u8]| {
             let mapped = Mapped { victim, address: 0, path: path.to_vec() };
-            judge(&Evidence { mapped: Some(&mapped), ..without_fault(&signal) }).class
+            evaluate(&Evidence { mapped: Some(&mapped), ..without_fault(&signal) }).class
         };
         assert_eq!(class(b"/dev/dri/card0"), CauseKind::DeviceMapping);
         assert_eq!(class(b"/dev/shm/x"), CauseKind::Unknown);
@@ -70,6 +83,6 @@ mod tests {
     fn a_file_is_none() {
         let mut fault = fault(7, 0);
         fault.handler = Handler::Unattributed;
-        assert_eq!(judge(&evidence(&fault, &[])).class, CauseKind::MappedPastEnd);
+        assert_eq!(evaluate(&evidence(&fault, &[])).class, CauseKind::MappedPastEnd);
     }
 }

@@ -1,20 +1,33 @@
 //! No huge page was to be had for a page inside the mapping.
 use crate::{
-    correlate::rules::{Evidence, Verdict},
+    correlate::{
+        cause::{Absence, Cause, Culprit, Rule},
+        evidence::{Evidence, Verdict},
+    },
     model::{
         cause::{CauseKind, Confidence},
         fault::Handler,
+        observe::Observe,
     },
     text::format::size,
 };
 
-const ADVICE: &str = "raise vm.nr_hugepages (or the cgroup's hugetlb limit), or map without \
-                      MAP_NORESERVE, so that mmap(2) fails instead";
+const CAUSE: Cause = Cause {
+    kind: CauseKind::HugePages,
+    observes: &[Observe::HugetlbFault],
+    rests_on: Some(Absence::OfAct),
+    shows_mount: false,
+    culprit: Culprit::Nobody,
+    advice: "raise vm.nr_hugepages (or the cgroup's hugetlb limit), or map without \
+             MAP_NORESERVE, so that mmap(2) fails instead",
+};
+
+pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
 const ADVICE_LIMIT: &str = "raise the cgroup's hugetlb limit (hugetlb.*.max; in Kubernetes the \
                             hugepages-* resource of the container)";
 
-pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     evidence.inside(Handler::HugetlbFault)?;
     if let Some(limit) = evidence.huge_limit {
         let summary = format!(
@@ -22,7 +35,8 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
             size(limit.limit),
             size(limit.used),
         );
-        return Some(Verdict::new(CauseKind::HugePages, Confidence::Proven, summary, ADVICE_LIMIT));
+        let verdict = CAUSE.verdict(Confidence::Proven, summary);
+        return Some(Verdict { advice: ADVICE_LIMIT, ..verdict });
     }
     let summary = match evidence.huge_pages {
         Some(pool) if pool.free <= pool.reserved => format!(
@@ -41,12 +55,12 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         ),
         None => "no huge page was given".to_owned(),
     };
-    Some(Verdict::new(CauseKind::HugePages, Confidence::Proven, summary, ADVICE))
+    Some(CAUSE.verdict(Confidence::Proven, summary))
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{correlate::rules::*, testing::*};
+    use crate::testing::*;
 
     #[test]
     fn the_state_of_the_pool_tells_which_limit() {
@@ -55,14 +69,14 @@ mod tests {
         let mut evidence = evidence(&fault, &[]);
         let pool = |free| HugePages { total: 4, free, reserved: 0, size: 2 << 20 };
         evidence.huge_pages = Some(pool(0));
-        assert!(judge(&evidence).summary.contains("no huge page free"));
+        assert!(evaluate(&evidence).summary.contains("no huge page free"));
         let limit =
             HugeLimit { victim: evidence.victim, cgroup: b"/pod".to_vec(), used: 0, limit: 0 };
         evidence.huge_limit = Some(&limit);
-        assert!(judge(&evidence).summary.contains("hugetlb limit is 0 B"));
+        assert!(evaluate(&evidence).summary.contains("hugetlb limit is 0 B"));
         evidence.huge_limit = None;
         evidence.huge_pages = Some(pool(3));
-        let verdict = judge(&evidence);
+        let verdict = evaluate(&evidence);
         assert_eq!(verdict.class, CauseKind::HugePages);
         assert!(verdict.summary.contains("cgroup"));
     }

@@ -1,17 +1,32 @@
 //! Past the end, and nobody shrank the file: it was mapped longer than it is.
 use crate::{
-    correlate::rules::{Evidence, Verdict},
-    model::cause::{CauseKind, Confidence},
+    correlate::{
+        cause::{Absence, Cause, Culprit, Rule},
+        evidence::{Evidence, Verdict},
+    },
+    model::{
+        cause::{CauseKind, Confidence},
+        observe::Observe,
+    },
     text::format::size,
 };
 
-const ADVICE: &str = "compare st_size with the mapped length before touching the mapping; grow the \
-                      file with ftruncate(2) or posix_fallocate(3) first";
+const CAUSE: Cause = Cause {
+    kind: CauseKind::MappedPastEnd,
+    observes: &[Observe::FileFault],
+    rests_on: Some(Absence::OfAct),
+    shows_mount: false,
+    culprit: Culprit::Nobody,
+    advice: "compare st_size with the mapped length before touching the mapping; grow the \
+             file with ftruncate(2) or posix_fallocate(3) first",
+};
+
+pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
 /// How long a shrink may take between its start and the new ctime. Ns.
 const UNDER_WAY: u64 = 10_000_000_000;
 
-pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let fault = evidence.past_end()?;
     let started = evidence.victim.start;
     let unchanged = evidence.changed_since_start(fault) == Some(false);
@@ -35,17 +50,17 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         size(fault.vm_pgoff.saturating_mul(evidence.host.page_size)),
         size(fault.inode.size),
     );
-    Some(Verdict::new(CauseKind::MappedPastEnd, confidence, summary, ADVICE))
+    Some(CAUSE.verdict(confidence, summary))
 }
 
 #[cfg(test)]
 mod tests {
     use super::UNDER_WAY;
-    use crate::{correlate::rules::*, testing::*};
+    use crate::testing::*;
 
     #[test]
     fn an_inode_older_than_the_process_proves_it() {
-        let verdict = judge(&evidence(&fault(1, 0), &[]));
+        let verdict = evaluate(&evidence(&fault(1, 0), &[]));
         assert_eq!(verdict.class, CauseKind::MappedPastEnd);
         assert_eq!(verdict.confidence, Confidence::Proven);
     }
@@ -56,10 +71,10 @@ mod tests {
         let mut evidence = evidence(&fault, &[]);
         evidence.time = UNDER_WAY + 2;
         evidence.lost = 1;
-        assert_eq!(judge(&evidence).confidence, Confidence::Proven);
+        assert_eq!(evaluate(&evidence).confidence, Confidence::Proven);
         evidence.lost = 2;
-        assert_eq!(judge(&evidence).class, CauseKind::MappedPastEnd);
-        assert_eq!(judge(&evidence).confidence, Confidence::Likely);
+        assert_eq!(evaluate(&evidence).class, CauseKind::MappedPastEnd);
+        assert_eq!(evaluate(&evidence).confidence, Confidence::Likely);
     }
 
     #[test]
@@ -68,10 +83,10 @@ mod tests {
         fault.inode.ctime = WALL + SINCE as i64 + 5;
         let mut evidence = evidence(&fault, &[]);
         evidence.victim.start = SINCE + 1;
-        assert_eq!(judge(&evidence).confidence, Confidence::Proven);
+        assert_eq!(evaluate(&evidence).confidence, Confidence::Proven);
         evidence.lost = SINCE;
-        assert_eq!(judge(&evidence).confidence, Confidence::Proven);
+        assert_eq!(evaluate(&evidence).confidence, Confidence::Proven);
         evidence.lost = SINCE + 1;
-        assert_eq!(judge(&evidence).confidence, Confidence::Likely);
+        assert_eq!(evaluate(&evidence).confidence, Confidence::Likely);
     }
 }

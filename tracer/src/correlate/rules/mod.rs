@@ -1,200 +1,145 @@
-//! The causes, one file each. A rule looks at the evidence and either claims it or passes.
-pub mod aborted;
-pub mod crashed;
-pub mod device_mapping;
-pub mod exited;
-pub mod hardware;
-pub mod huge_pages;
-pub mod mapped_past_end;
-pub mod no_space;
-pub mod oom_killed;
-pub mod quota;
-pub mod read_error;
-pub mod sent;
-pub mod shm_full;
-pub mod shrunk_elsewhere;
-pub mod special_mapping;
-pub mod truncated;
-pub mod truncated_before_watch;
-pub mod unknown;
-pub mod userfaultfd;
+//! The causes, one file each: what is to be known of it, and a rule that looks at the evidence and either
+//! claims it or passes.
+mod aborted;
+mod crashed;
+mod device_mapping;
+mod exited;
+mod hardware;
+mod huge_pages;
+mod mapped_past_end;
+mod no_space;
+mod oom_killed;
+mod quota;
+mod read_error;
+mod sent;
+mod shm_full;
+mod shrunk_elsewhere;
+mod special_mapping;
+mod truncated;
+mod truncated_before_watch;
+mod unknown;
+mod userfaultfd;
 
-use crate::model::{
-    cause::{CauseKind, Confidence},
-    fact::{HugeLimit, HugePages, Mapped, MemoryLimit, Quota, Space},
-    fault::{Fault, Handler},
-    host::Host,
-    process::ProcessExit,
-    shrink::{Shrink, ShrinkKind},
-    signal::Signal,
-    task::ProcessId,
+use crate::{
+    correlate::{
+        cause::{Cause, Rule},
+        evidence::{Evidence, Verdict},
+    },
+    model::cause::CauseKind,
 };
 
-/// What a rule found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
-    pub class: CauseKind,
-    pub confidence: Confidence,
-    /// One sentence, made of numbers and our own words only: safe to print.
-    pub summary: String,
-    /// What to do about it.
-    pub advice: &'static str,
-    /// The act that did it.
-    pub shrink: Option<Shrink>,
-    /// Shrinks of the same file that did not remove this offset, latest first.
-    pub others: Vec<Shrink>,
-}
-
-impl Verdict {
-    /// A verdict without an act.
-    pub fn new(
-        class: CauseKind,
-        confidence: Confidence,
-        summary: impl Into<String>,
-        advice: &'static str,
-    ) -> Self {
-        let (shrink, others) = (None, Vec::new());
-        Self { class, confidence, summary: summary.into(), advice, shrink, others }
-    }
-}
-
-/// What is known of one incident when the rules are asked.
-pub struct Evidence<'a> {
-    pub victim: ProcessId,
-    pub fault: Option<&'a Fault>,
-    pub signal: Option<&'a Signal>,
-    /// How it ended, where that is what is to be explained.
-    pub death: Option<&'a ProcessExit>,
-    pub memory: Option<&'a MemoryLimit>,
-    /// Shrinks of the faulting inode that began before the fault and were not refused, oldest
-    /// first.
-    pub shrinks: &'a [Shrink],
-    /// When the fault happened, ns since boot.
-    pub time: u64,
-    /// Room on the file system, looked at after the fault.
-    pub space: Option<Space>,
-    pub quota: Option<Quota>,
-    pub huge_pages: Option<HugePages>,
-    pub huge_limit: Option<&'a HugeLimit>,
-    /// What lies at the signal's address, where no fault was told.
-    pub mapped: Option<&'a Mapped>,
-    /// The NFS server has said that it does not know the file.
-    pub stale: bool,
-    pub host: &'a Host,
-    /// Until when events were lost, ns since boot; 0 if none was. What we have not seen until then may have
-    /// happened all the same.
-    pub lost: u64,
-}
-
-impl Evidence<'_> {
-    /// Whether events were lost after `time`.
-    fn lossy_since(&self, time: u64) -> bool {
-        self.lost != 0 && self.lost >= time
-    }
-
-    /// Whether events were lost since the victim started; since ever, if that is not known.
-    fn lossy(&self) -> bool {
-        self.lossy_since(self.victim.start)
-    }
-
-    /// The fault, if its page lies past the end of its file.
-    fn past_end(&self) -> Option<&Fault> {
-        let page = self.host.page_size;
-        self.fault.filter(|fault| fault.pgoff >= fault.inode.size.div_ceil(page))
-    }
-
-    /// The fault, if `handler` failed a page that lies inside its file.
-    fn inside(&self, handler: Handler) -> Option<&Fault> {
-        self.fault.filter(|fault| fault.handler == handler && self.past_end().is_none())
-    }
-
-    /// The latest shrink after which the page was gone and before which it was there. Whatever
-    /// regrew the file since has not brought the page back, or it would not have faulted.
-    fn removal(&self) -> Option<(&Fault, &Shrink)> {
-        let fault = self.past_end()?;
-        let page = self.host.page_size;
-        let removed = |shrink: &&Shrink| {
-            let gone = shrink.new_size.div_ceil(page)..shrink.inode.size.div_ceil(page);
-            gone.contains(&fault.pgoff)
-        };
-        let latest = self.shrinks.iter().rev().find(removed)?;
-        // What a server says while somebody here shrinks the file is the echo of that.
-        let under_way = |shrink: &&Shrink| {
-            shrink.how != ShrinkKind::Remote
-                && shrink.begin <= latest.begin
-                && shrink.end.is_none_or(|end| latest.begin <= end)
-        };
-        let echoed = || self.shrinks.iter().rev().filter(removed).find(under_way);
-        let shrink =
-            if latest.how == ShrinkKind::Remote { echoed().unwrap_or(latest) } else { latest };
-        Some((fault, shrink))
-    }
-
-    /// Whether the inode has changed since the victim started; `None` if its start is not known.
-    /// ctime lags by up to a tick of 10 ms (kernel/time/timekeeping.c ktime_get_coarse_real_ts64),
-    /// so a change that close to the start may have come after it.
-    fn changed_since_start(&self, fault: &Fault) -> Option<bool> {
-        const TICK: i64 = 10_000_000;
-        let started = self.wall(self.victim.start);
-        (self.victim.start != 0).then(|| fault.inode.ctime.saturating_add(TICK) >= started)
-    }
-
-    /// `ns` as a time of day can be compared with ctime.
-    fn wall(&self, ns: u64) -> i64 {
-        self.host.clock.realtime(ns)
-    }
-
-    /// Whether the file may be changed from another machine, or by a server in user space, unseen.
-    fn changed_elsewhere(fault: &Fault) -> bool {
-        // include/uapi/linux/magic.h: nfs, fuse, ceph, cifs, smb2, 9p, afs, coda, ocfs2, lustre.
-        const REMOTE: [u64; 10] = [
-            0x6969,
-            0x6573_5546,
-            0x00c3_6400,
-            0xff53_4d42,
-            0xfe53_4d42,
-            0x0102_1997,
-            0x5346_414f,
-            0x7375_7245,
-            0x7461_636f,
-            0x0bd0_0bd0,
-        ];
-        REMOTE.contains(&fault.inode.magic)
-    }
-}
-
-/// The rules, most specific first; the last one claims everything.
-const RULES: [fn(&Evidence<'_>) -> Option<Verdict>; 19] = [
-    oom_killed::judge,
-    crashed::judge,
-    aborted::judge,
-    exited::judge,
-    special_mapping::judge,
-    userfaultfd::judge,
-    sent::judge,
-    hardware::judge,
-    device_mapping::judge,
-    truncated::judge,
-    shrunk_elsewhere::judge,
-    truncated_before_watch::judge,
-    mapped_past_end::judge,
-    quota::judge,
-    no_space::judge,
-    shm_full::judge,
-    huge_pages::judge,
-    read_error::judge,
-    unknown::judge,
+/// Every rule, most specific first; the last one claims everything.
+pub const TABLE: &[Rule] = &[
+    oom_killed::RULE,
+    crashed::RULE,
+    aborted::RULE,
+    exited::RULE,
+    special_mapping::RULE,
+    userfaultfd::RULE,
+    sent::RULE,
+    hardware::RULE,
+    device_mapping::RULE,
+    truncated::RULE,
+    shrunk_elsewhere::RULE,
+    truncated_before_watch::RULE,
+    mapped_past_end::RULE,
+    quota::RULE,
+    no_space::RULE,
+    shm_full::RULE,
+    huge_pages::RULE,
+    read_error::RULE,
+    unknown::RULE,
 ];
 
 /// Names the cause.
-pub fn judge(evidence: &Evidence<'_>) -> Verdict {
-    let mut verdict = RULES
+pub fn evaluate(evidence: &Evidence<'_>) -> Verdict {
+    let mut verdict = TABLE
         .iter()
-        .find_map(|rule| rule(evidence))
+        .find_map(|rule| (rule.evaluate)(evidence))
         .unwrap_or_else(|| unknown::because("no rule claimed it"));
     // The latest, as far as they are worth listing.
     let chosen = verdict.shrink.as_ref().map(|shrink| shrink.begin);
     let others = evidence.shrinks.iter().rev().filter(|shrink| Some(shrink.begin) != chosen);
     verdict.others = others.take(4).cloned().collect();
     verdict
+}
+
+fn causes() -> impl Iterator<Item = &'static Cause> {
+    TABLE.iter().flat_map(|rule| rule.causes)
+}
+
+impl CauseKind {
+    /// What is to be known of it without any evidence.
+    pub fn cause(self) -> &'static Cause {
+        causes().find(|cause| cause.kind == self).unwrap_or(&unknown::CAUSE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const README: &str = include_str!("../../../../README.md");
+    const CAUSES: &str = include_str!("../../../../docs/causes.md");
+    const SCHEMA: &str = include_str!("../../contract/schema.json");
+
+    fn names() -> BTreeSet<&'static str> {
+        causes().map(|cause| cause.kind.name()).collect()
+    }
+
+    /// The names in the first column of the table that begins with `head`.
+    fn table<'a>(text: &'a str, head: &str) -> BTreeSet<&'a str> {
+        let rows = text.lines().skip_while(|line| !line.starts_with(head)).skip(2);
+        rows.take_while(|line| line.starts_with('|'))
+            .filter_map(|line| line.split('|').nth(1))
+            .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+            .collect()
+    }
+
+    #[test]
+    fn each_cause_has_one_row() {
+        let rows: Vec<_> = causes().map(|cause| cause.kind).collect();
+        for &kind in CauseKind::ALL {
+            assert_eq!(rows.iter().filter(|row| **row == kind).count(), 1, "{kind:?}");
+            assert_eq!(kind.cause().kind, kind);
+            assert!(!kind.cause().advice.is_empty(), "{kind:?}");
+            assert_eq!(kind.cause().observes.is_empty(), kind == CauseKind::Unknown, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn the_readme_names_every_cause() {
+        assert_eq!(table(README, "| class | means |"), names());
+    }
+
+    #[test]
+    fn the_docs_have_the_evidence_of_every_cause() {
+        let mut names = names();
+        names.remove("unknown");
+        assert_eq!(table(CAUSES, "| class | evidence |"), names);
+    }
+
+    #[test]
+    fn the_schema_has_every_cause() {
+        let schema: serde_json::Value = serde_json::from_str(SCHEMA).expect("JSON");
+        assert_eq!(enums(&schema), names());
+    }
+
+    /// The names of the schema's enum that has `truncated` in it.
+    fn enums(schema: &serde_json::Value) -> BTreeSet<&str> {
+        match schema {
+            serde_json::Value::Object(map) => {
+                let list = map.get("enum").and_then(|list| list.as_array());
+                let of_cause = |list: &&Vec<_>| list.iter().any(|name| name == "truncated");
+                match list.filter(of_cause) {
+                    Some(list) => list.iter().filter_map(|name| name.as_str()).collect(),
+                    None => map.values().flat_map(enums).collect(),
+                }
+            }
+            serde_json::Value::Array(list) => list.iter().flat_map(enums).collect(),
+            _ => BTreeSet::new(),
+        }
+    }
 }

@@ -1,20 +1,33 @@
 //! The file system had no room for a page that was written: a hole, or copy-on-write.
 use crate::{
-    correlate::rules::{Evidence, Verdict},
+    correlate::{
+        cause::{Absence, Cause, Culprit, Rule},
+        evidence::{Evidence, Verdict},
+    },
     model::{
         cause::{CauseKind, Confidence},
         fault::Handler,
+        observe::Observe,
     },
     text::format::size,
 };
 
-const ADVICE: &str = "free space on that file system; or reserve the blocks before mapping, with \
-                      posix_fallocate(3), which fails with ENOSPC instead";
+const CAUSE: Cause = Cause {
+    kind: CauseKind::NoSpace,
+    observes: &[Observe::PageMkwrite],
+    rests_on: Some(Absence::OfAct),
+    shows_mount: true,
+    culprit: Culprit::Nobody,
+    advice: "free space on that file system; or reserve the blocks before mapping, with \
+             posix_fallocate(3), which fails with ENOSPC instead",
+};
+
+pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
 /// Bytes a full file system may keep for itself.
 const SPARE: u64 = 256 << 10;
 
-pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let fault = evidence.inside(Handler::PageMkwrite)?;
     let space = evidence.space.filter(|space| space.errno.is_none())?;
     let page = evidence.host.page_size;
@@ -31,12 +44,12 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         size(space.free),
         size(fault.inode.size),
     );
-    Some(Verdict::new(CauseKind::NoSpace, confidence, summary, ADVICE))
+    Some(CAUSE.verdict(confidence, summary))
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{correlate::rules::*, testing::*};
+    use crate::testing::*;
 
     #[test]
     fn a_full_file_system_proves_it() {
@@ -44,13 +57,13 @@ mod tests {
         fault.handler = Handler::PageMkwrite;
         let mut evidence = evidence(&fault, &[]);
         evidence.space = Some(space(0));
-        assert_eq!(judge(&evidence).class, CauseKind::NoSpace);
+        assert_eq!(evaluate(&evidence).class, CauseKind::NoSpace);
         evidence.space = Some(space(20 << 10));
-        assert_eq!(judge(&evidence).confidence, Confidence::Likely);
+        assert_eq!(evaluate(&evidence).confidence, Confidence::Likely);
         // Room is left: a quota, or an error of the device.
         evidence.space = Some(space(1 << 20));
-        assert_eq!(judge(&evidence).class, CauseKind::Unknown);
+        assert_eq!(evaluate(&evidence).class, CauseKind::Unknown);
         evidence.space = None;
-        assert_eq!(judge(&evidence).class, CauseKind::Unknown);
+        assert_eq!(evaluate(&evidence).class, CauseKind::Unknown);
     }
 }

@@ -1,17 +1,30 @@
 //! The file system has room, but its owner may not have more of it.
 use crate::{
-    correlate::rules::{Evidence, Verdict},
+    correlate::{
+        cause::{Absence, Cause, Culprit, Rule},
+        evidence::{Evidence, Verdict},
+    },
     model::{
         cause::{CauseKind, Confidence},
         fault::Handler,
+        observe::Observe,
     },
     text::format::size,
 };
 
-const ADVICE: &str = "raise the quota (setquota, edquota) or remove files of that owner; to fail \
-                      earlier, reserve the blocks with posix_fallocate(3) before mapping";
+const CAUSE: Cause = Cause {
+    kind: CauseKind::Quota,
+    observes: &[Observe::PageMkwrite],
+    rests_on: Some(Absence::OfAct),
+    shows_mount: true,
+    culprit: Culprit::Nobody,
+    advice: "raise the quota (setquota, edquota) or remove files of that owner; to fail \
+             earlier, reserve the blocks with posix_fallocate(3) before mapping",
+};
 
-pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
+
+fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     evidence.inside(Handler::PageMkwrite)?;
     let quota = evidence.quota?;
     let whose = match quota.kind {
@@ -24,12 +37,12 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         size(quota.used),
         size(quota.limit),
     );
-    Some(Verdict::new(CauseKind::Quota, Confidence::Proven, summary, ADVICE))
+    Some(CAUSE.verdict(Confidence::Proven, summary))
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{correlate::rules::*, testing::*};
+    use crate::testing::*;
 
     #[test]
     fn a_used_up_quota_comes_before_a_full_disk() {
@@ -39,7 +52,7 @@ mod tests {
         evidence.space = Some(space(0));
         let victim = evidence.victim;
         evidence.quota = Some(Quota { victim, kind: 0, id: 1000, used: 4_096, limit: 4_096 });
-        let verdict = judge(&evidence);
+        let verdict = evaluate(&evidence);
         assert_eq!(verdict.class, CauseKind::Quota);
         assert!(verdict.summary.contains("user 1000"), "{}", verdict.summary);
     }

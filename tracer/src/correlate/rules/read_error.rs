@@ -1,17 +1,44 @@
 //! The page lies inside the file, and could not be read.
 use crate::{
-    correlate::rules::{Evidence, Verdict},
+    correlate::{
+        cause::{Absence, Cause, Culprit, Rule},
+        evidence::{Evidence, Verdict},
+    },
     model::{
         cause::{CauseKind, Confidence},
         fault::Handler,
+        observe::Observe,
     },
 };
 
-const ADVICE: &str = "look at the device and its file system: dmesg, smartctl, a check of the file \
-                      against a backup";
-const ADVICE_STALE: &str = "the server no longer knows the file (removed or replaced there): \
-                            restart what maps it";
-const ADVICE_FUSE: &str = "the FUSE server is gone: restart it, then what maps its files";
+const READ_ERROR: Cause = Cause {
+    kind: CauseKind::ReadError,
+    observes: &[Observe::FileFault],
+    rests_on: Some(Absence::OfAct),
+    shows_mount: true,
+    culprit: Culprit::Nobody,
+    advice: "look at the device and its file system: dmesg, smartctl, a check of the file \
+             against a backup",
+};
+const STALE_HANDLE: Cause = Cause {
+    kind: CauseKind::StaleHandle,
+    observes: &[Observe::FileFault],
+    rests_on: Some(Absence::OfAct),
+    shows_mount: true,
+    culprit: Culprit::Nobody,
+    advice: "the server no longer knows the file (removed or replaced there): \
+             restart what maps it",
+};
+const FUSE_GONE: Cause = Cause {
+    kind: CauseKind::FuseGone,
+    observes: &[Observe::FileFault],
+    rests_on: Some(Absence::OfAct),
+    shows_mount: true,
+    culprit: Culprit::Nobody,
+    advice: "the FUSE server is gone: restart it, then what maps its files",
+};
+
+pub const RULE: Rule = Rule { causes: &[READ_ERROR, STALE_HANDLE, FUSE_GONE], evaluate };
 
 /// include/uapi/linux/magic.h
 const NFS_SUPER_MAGIC: u64 = 0x6969;
@@ -23,7 +50,7 @@ const ECONNABORTED: i32 = -103;
 const ENOTCONN: i32 = -107;
 const ESTALE: i32 = -116;
 
-pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let fault = evidence.inside(Handler::FilemapFault)?;
     let asked = evidence.space.and_then(|space| space.errno);
     let silent = match asked {
@@ -32,50 +59,41 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         }
         _ => "",
     };
-    let proven = |class, what: &str, advice| {
+    let proven = |cause: &Cause, what: &str| {
         let summary =
             format!("the page lies inside the file and could not be read: {what}{silent}");
-        Some(Verdict::new(class, Confidence::Proven, summary, advice))
+        Some(cause.verdict(Confidence::Proven, summary))
     };
     match fault.read_errno {
         // fs/nfs/read.c may turn it into EIO on the way (filemap_read_folio sees only a flag).
-        _ if evidence.stale => proven(
-            CauseKind::StaleHandle,
-            "the server no longer knows the file (ESTALE)",
-            ADVICE_STALE,
-        ),
-        Some(ESTALE) => proven(CauseKind::StaleHandle, "stale file handle (ESTALE)", ADVICE_STALE),
-        Some(ENOTCONN | ECONNABORTED) => {
-            proven(CauseKind::FuseGone, "the FUSE server is gone (ENOTCONN)", ADVICE_FUSE)
+        _ if evidence.stale => {
+            proven(&STALE_HANDLE, "the server no longer knows the file (ESTALE)")
         }
-        None | Some(EIO) if asked.is_some_and(|errno| -errno == ENOTCONN) => proven(
-            CauseKind::FuseGone,
-            "the FUSE server is gone (statfs right after: ENOTCONN)",
-            ADVICE_FUSE,
-        ),
+        Some(ESTALE) => proven(&STALE_HANDLE, "stale file handle (ESTALE)"),
+        Some(ENOTCONN | ECONNABORTED) => proven(&FUSE_GONE, "the FUSE server is gone (ENOTCONN)"),
+        None | Some(EIO) if asked.is_some_and(|errno| -errno == ENOTCONN) => {
+            proven(&FUSE_GONE, "the FUSE server is gone (statfs right after: ENOTCONN)")
+        }
         // fs/nfs/nfs4proc.c nfs4_state_mark_open_context_bad: the server has dropped the open file.
         Some(EBADF) if fault.inode.magic == NFS_SUPER_MAGIC => proven(
-            CauseKind::StaleHandle,
+            &STALE_HANDLE,
             "the server has dropped the open file, and does not give it back (EBADF)",
-            ADVICE_STALE,
         ),
-        Some(EIO) => proven(CauseKind::ReadError, "input/output error (EIO)", ADVICE),
-        Some(errno) => {
-            proven(CauseKind::ReadError, &format!("errno {}", errno.unsigned_abs()), ADVICE)
-        }
+        Some(EIO) => proven(&READ_ERROR, "input/output error (EIO)"),
+        Some(errno) => proven(&READ_ERROR, &format!("errno {}", errno.unsigned_abs())),
         None => {
             let summary = format!(
                 "the page lies inside the file: it could not be read (this kernel does not tell \
                  the errno){silent}"
             );
-            Some(Verdict::new(CauseKind::ReadError, Confidence::Likely, summary, ADVICE))
+            Some(READ_ERROR.verdict(Confidence::Likely, summary))
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{correlate::rules::*, testing::*};
+    use crate::testing::*;
 
     #[test]
     fn what_is_seen_beside_it_names_the_class_too() {
@@ -83,10 +101,10 @@ mod tests {
         fault.read_errno = Some(-5);
         let mut evidence = evidence(&fault, &[]);
         evidence.stale = true;
-        assert_eq!(judge(&evidence).class, CauseKind::StaleHandle);
+        assert_eq!(evaluate(&evidence).class, CauseKind::StaleHandle);
         evidence.stale = false;
         evidence.space = Some(Space { errno: Some(107), ..space(0) });
-        assert_eq!(judge(&evidence).class, CauseKind::FuseGone);
+        assert_eq!(evaluate(&evidence).class, CauseKind::FuseGone);
     }
 
     #[test]
@@ -101,7 +119,7 @@ mod tests {
         for (errno, class, confidence) in cases {
             let mut fault = fault(0, 4_096);
             fault.read_errno = errno;
-            let verdict = judge(&evidence(&fault, &[]));
+            let verdict = evaluate(&evidence(&fault, &[]));
             assert_eq!((verdict.class, verdict.confidence), (class, confidence));
         }
     }

@@ -1,15 +1,27 @@
 //! Somebody sent the signal: kill(2), tgkill(2), sigqueue(3).
 use crate::{
-    correlate::rules::{Evidence, Verdict},
+    correlate::{
+        cause::{Absence, Cause, Culprit, Rule},
+        evidence::{Evidence, Verdict},
+    },
     model::{
         cause::{CauseKind, Confidence},
         observe::Observe,
     },
 };
 
-const ADVICE: &str = "no memory access failed: ask whoever sent the signal";
+const CAUSE: Cause = Cause {
+    kind: CauseKind::Sent,
+    observes: &[Observe::SignalGenerated],
+    rests_on: Some(Absence::OfFault),
+    shows_mount: false,
+    culprit: Culprit::Sender,
+    advice: "no memory access failed: ask whoever sent the signal",
+};
 
-pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
+
+fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let signal = evidence.signal?;
     if evidence.fault.is_some() {
         return None;
@@ -27,7 +39,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
             "sent by the process to itself with a made-up si_code of {}: no fault raised it",
             signal.code
         );
-        return Some(Verdict::new(CauseKind::Sent, Confidence::Proven, summary, ADVICE));
+        return Some(CAUSE.verdict(Confidence::Proven, summary));
     }
     let call = match signal.code {
         // SEND_SIG_PRIV: nobody's call.
@@ -51,13 +63,12 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         _ => who.to_owned(),
     };
     let summary = format!("sent by {call}{who}");
-    Some(Verdict::new(CauseKind::Sent, Confidence::Proven, summary, ADVICE))
+    Some(CAUSE.verdict(Confidence::Proven, summary))
 }
 
 #[cfg(test)]
 mod tests {
     use crate::{
-        correlate::rules::*,
         model::observe::{AttachedHook, Coverage, Observe},
         testing::*,
     };
@@ -73,10 +84,10 @@ mod tests {
         let signal = signal(2);
         let host = hooked("fentry force_sig_fault", Observe::ForcedSignal);
         let watched = |signal| Evidence { host: &host, ..without_fault(signal) };
-        assert_eq!(judge(&watched(&signal)).class, CauseKind::Sent);
-        assert_eq!(judge(&without_fault(&signal)).class, CauseKind::Unknown);
+        assert_eq!(evaluate(&watched(&signal)).class, CauseKind::Sent);
+        assert_eq!(evaluate(&without_fault(&signal)).class, CauseKind::Unknown);
         let forced = Signal { forced: true, ..signal.clone() };
-        assert_eq!(judge(&watched(&forced)).class, CauseKind::Unknown);
+        assert_eq!(evaluate(&watched(&forced)).class, CauseKind::Unknown);
     }
 
     /// Today's form and one that is to come.
@@ -85,7 +96,7 @@ mod tests {
         let signal = signal(2);
         let seen = |hook: &str, observe| {
             let host = hooked(hook, observe);
-            judge(&Evidence { host: &host, ..without_fault(&signal) }).class
+            evaluate(&Evidence { host: &host, ..without_fault(&signal) }).class
         };
         assert_eq!(seen("fentry force_sig_fault", Observe::ForcedSignal), CauseKind::Sent);
         assert_eq!(seen("kprobe force_sig_fault", Observe::ForcedSignal), CauseKind::Sent);
@@ -96,7 +107,7 @@ mod tests {
     fn a_code_of_zero_or_less_was_sent() {
         for (code, call) in [(0, "kill(2)"), (-1, "sigqueue(3)"), (-6, "tgkill(2)")] {
             let signal = signal(code);
-            let verdict = judge(&without_fault(&signal));
+            let verdict = evaluate(&without_fault(&signal));
             assert_eq!(verdict.class, CauseKind::Sent);
             assert!(verdict.summary.contains(call));
         }

@@ -1,21 +1,34 @@
 //! tmpfs had no room for a page inside the file: /dev/shm of a container, most often.
 use crate::{
-    correlate::rules::{Evidence, Verdict},
+    correlate::{
+        cause::{Absence, Cause, Culprit, Rule},
+        evidence::{Evidence, Verdict},
+    },
     model::{
         cause::{CauseKind, Confidence},
         fault::Handler,
+        observe::Observe,
     },
     text::format::size,
 };
 
-const ADVICE: &str = "make the tmpfs larger (docker run --shm-size, an emptyDir with medium Memory \
-                      and a sizeLimit, mount -o remount,size=), or remove what fills it";
+const CAUSE: Cause = Cause {
+    kind: CauseKind::ShmFull,
+    observes: &[Observe::ShmemFault],
+    rests_on: Some(Absence::OfAct),
+    shows_mount: true,
+    culprit: Culprit::Nobody,
+    advice: "make the tmpfs larger (docker run --shm-size, an emptyDir with medium Memory \
+             and a sizeLimit, mount -o remount,size=), or remove what fills it",
+};
+
+pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
 /// Pages that CPUs have counted only for themselves (lib/percpu_counter.c: a batch of 32 each, and
 /// more on large machines).
 const KEPT: u64 = 32;
 
-pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let fault = evidence.inside(Handler::ShmemFault)?;
     let page = evidence.host.page_size;
     // At that very moment, if the kernel told it; or a moment later.
@@ -28,13 +41,13 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     };
     let summary =
         format!("the tmpfs is full: {} in use of {}", size(used * page), size(total * page));
-    Some(Verdict::new(CauseKind::ShmFull, Confidence::Proven, summary, ADVICE))
+    Some(CAUSE.verdict(Confidence::Proven, summary))
 }
 
 #[cfg(test)]
 mod tests {
     use crate::model::fault::Shm;
-    use crate::{correlate::rules::*, testing::*};
+    use crate::testing::*;
 
     #[test]
     fn a_full_tmpfs_proves_it() {
@@ -42,15 +55,15 @@ mod tests {
         fault.handler = Handler::ShmemFault;
         let mut evidence = evidence(&fault, &[]);
         evidence.space = Some(space(0));
-        assert_eq!(judge(&evidence).class, CauseKind::ShmFull);
+        assert_eq!(evaluate(&evidence).class, CauseKind::ShmFull);
         let mut told = fault.clone();
         told.shm = Some(Shm { max: 256, used: 250 });
         evidence.fault = Some(&told);
         evidence.space = None;
-        assert_eq!(judge(&evidence).class, CauseKind::ShmFull);
+        assert_eq!(evaluate(&evidence).class, CauseKind::ShmFull);
         evidence.fault = Some(&fault);
         evidence.space = Some(space(1 << 20));
-        let verdict = judge(&evidence);
+        let verdict = evaluate(&evidence);
         assert_eq!(verdict.class, CauseKind::Unknown);
         assert!(verdict.summary.contains("memory cgroup"), "{}", verdict.summary);
     }

@@ -1,14 +1,29 @@
 //! The file lost its end on another machine, or by a server in user space.
 use crate::{
-    correlate::rules::{Evidence, Verdict},
-    model::cause::{CauseKind, Confidence},
+    correlate::{
+        cause::{Absence, Cause, Culprit, Rule},
+        evidence::{Evidence, Verdict},
+    },
+    model::{
+        cause::{CauseKind, Confidence},
+        observe::Observe,
+    },
     text::format::{duration, size},
 };
 
-const ADVICE: &str = "find out who writes this file on the other machines: there too it must be \
-                      replaced by rename(2), never written over";
+const CAUSE: Cause = Cause {
+    kind: CauseKind::ShrunkElsewhere,
+    observes: &[Observe::FileFault],
+    rests_on: Some(Absence::OfAct),
+    shows_mount: true,
+    culprit: Culprit::Shrinker,
+    advice: "find out who writes this file on the other machines: there too it must be \
+             replaced by rename(2), never written over",
+};
 
-pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
+
+fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     if let Some((_, shrink)) = evidence.removal() {
         let summary = format!(
             "shrunk elsewhere: this host learnt {} earlier that its server has it {} long instead \
@@ -17,8 +32,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
             size(shrink.new_size),
             size(shrink.inode.size),
         );
-        let mut verdict =
-            Verdict::new(CauseKind::ShrunkElsewhere, Confidence::Proven, summary, ADVICE);
+        let mut verdict = CAUSE.verdict(Confidence::Proven, summary);
         verdict.shrink = Some(shrink.clone());
         return Some(verdict);
     }
@@ -30,18 +44,18 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         size(fault.inode.size),
         if watched { "" } else { " since whybus watches" },
     );
-    Some(Verdict::new(CauseKind::ShrunkElsewhere, Confidence::Likely, summary, ADVICE))
+    Some(CAUSE.verdict(Confidence::Likely, summary))
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{correlate::rules::*, testing::*};
+    use crate::testing::*;
 
     #[test]
     fn what_the_server_said_proves_it() {
         let mut remote = shrink(10, 100, 102_400, 0);
         remote.how = ShrinkKind::Remote;
-        let verdict = judge(&evidence(&fault(20, 0), &[remote]));
+        let verdict = evaluate(&evidence(&fault(20, 0), &[remote]));
         assert_eq!(verdict.class, CauseKind::ShrunkElsewhere);
         assert_eq!(verdict.confidence, Confidence::Proven);
     }
@@ -53,7 +67,7 @@ mod tests {
         let mut local = shrink(11, 100, 102_400, 0);
         local.end = Some(300);
         let verdict =
-            |local: Shrink| judge(&evidence(&fault(20, 0), &[local, remote.clone()])).class;
+            |local: Shrink| evaluate(&evidence(&fault(20, 0), &[local, remote.clone()])).class;
         assert_eq!(verdict(local.clone()), CauseKind::Truncated);
         // Over before the server said so: the file had grown again, and then shrank elsewhere.
         local.end = Some(150);
@@ -64,7 +78,7 @@ mod tests {
     fn on_a_network_file_system_it_is_likely() {
         let mut fault = fault(1, 0);
         fault.inode.magic = 0x6969;
-        let verdict = judge(&evidence(&fault, &[]));
+        let verdict = evaluate(&evidence(&fault, &[]));
         assert_eq!(verdict.class, CauseKind::ShrunkElsewhere);
         assert_eq!(verdict.confidence, Confidence::Likely);
     }

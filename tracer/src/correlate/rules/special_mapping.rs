@@ -1,29 +1,42 @@
 //! A mapping the kernel made itself: vdso, vvar.
 use crate::{
-    correlate::rules::{Evidence, Verdict},
+    correlate::{
+        cause::{Absence, Cause, Culprit, Rule},
+        evidence::{Evidence, Verdict},
+    },
     model::{
         cause::{CauseKind, Confidence},
         fault::Handler,
+        observe::Observe,
     },
 };
 
-const ADVICE: &str = "do not walk over every mapping of /proc/self/maps: [vvar] has pages that are \
-                      there only with some clock sources";
+const CAUSE: Cause = Cause {
+    kind: CauseKind::SpecialMapping,
+    observes: &[Observe::SpecialMappingFault],
+    rests_on: Some(Absence::OfAct),
+    shows_mount: false,
+    culprit: Culprit::Nobody,
+    advice: "do not walk over every mapping of /proc/self/maps: [vvar] has pages that are \
+             there only with some clock sources",
+};
 
-pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
+
+fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     evidence.fault.filter(|fault| fault.handler == Handler::SpecialMappingFault)?;
     let summary = "a page of a mapping the kernel made, and has nothing to show for";
-    Some(Verdict::new(CauseKind::SpecialMapping, Confidence::Proven, summary, ADVICE))
+    Some(CAUSE.verdict(Confidence::Proven, summary))
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{correlate::rules::*, testing::*};
+    use crate::testing::*;
 
     #[test]
     fn the_handler_proves_it() {
         let mut fault = fault(0, 0);
         fault.handler = Handler::SpecialMappingFault;
-        assert_eq!(judge(&evidence(&fault, &[])).class, CauseKind::SpecialMapping);
+        assert_eq!(evaluate(&evidence(&fault, &[])).class, CauseKind::SpecialMapping);
     }
 }

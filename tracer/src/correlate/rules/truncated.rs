@@ -1,19 +1,38 @@
 //! A shrink we saw removed the very page that was touched.
 use crate::{
-    correlate::rules::{Evidence, Verdict},
+    correlate::{
+        cause::{Cause, Culprit, Rule},
+        evidence::{Evidence, Verdict},
+    },
     model::{
         cause::{CauseKind, Confidence},
+        observe::Observe,
         shrink::{ShrinkKind, how},
     },
     text::format::{duration, size},
 };
 
-const ADVICE: &str = "write the new file beside the old one and rename(2) it into place; never \
-                      write over a mapped file";
-const ADVICE_SELF: &str =
-    "unmap the file, or stop every reader of the mapping, before shrinking it";
+const TRUNCATED: Cause = Cause {
+    kind: CauseKind::Truncated,
+    observes: &[Observe::Shrink, Observe::ShrinkResult],
+    rests_on: None,
+    shows_mount: false,
+    culprit: Culprit::Shrinker,
+    advice: "write the new file beside the old one and rename(2) it into place; never \
+             write over a mapped file",
+};
+const BY_SELF: Cause = Cause {
+    kind: CauseKind::TruncatedBySelf,
+    observes: &[Observe::Shrink, Observe::ShrinkResult],
+    rests_on: None,
+    shows_mount: false,
+    culprit: Culprit::Shrinker,
+    advice: "unmap the file, or stop every reader of the mapping, before shrinking it",
+};
 
-pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+pub const RULE: Rule = Rule { causes: &[TRUNCATED, BY_SELF], evaluate };
+
+fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let (fault, shrink) =
         evidence.removal().filter(|(_, shrink)| shrink.how != ShrinkKind::Remote)?;
     let by_self = shrink.actor.task.id.same(evidence.victim);
@@ -36,25 +55,21 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     if fault.inode.size > shrink.new_size {
         summary.push_str(&format!("; it has regrown to {}", size(fault.inode.size)));
     }
-    let (class, advice) = if by_self {
-        (CauseKind::TruncatedBySelf, ADVICE_SELF)
-    } else {
-        (CauseKind::Truncated, ADVICE)
-    };
-    let mut verdict = Verdict::new(class, Confidence::Proven, summary, advice);
+    let cause = if by_self { &BY_SELF } else { &TRUNCATED };
+    let mut verdict = cause.verdict(Confidence::Proven, summary);
     verdict.shrink = Some(shrink.clone());
     Some(verdict)
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{correlate::rules::*, testing::*};
+    use crate::testing::*;
 
     #[test]
     fn the_latest_shrink_that_removed_the_page_did_it() {
         // 100 KiB → 40 KiB by 10, → 4 KiB by 11; page 20 went with the first.
         let shrinks = [shrink(10, 100, 102_400, 40_960), shrink(11, 200, 40_960, 4_096)];
-        let verdict = judge(&evidence(&fault(20, 4_096), &shrinks));
+        let verdict = evaluate(&evidence(&fault(20, 4_096), &shrinks));
         assert_eq!(verdict.class, CauseKind::Truncated);
         assert_eq!(verdict.confidence, Confidence::Proven);
         assert_eq!(verdict.shrink.as_ref().map(|shrink| shrink.begin), Some(100));
@@ -63,7 +78,7 @@ mod tests {
 
     #[test]
     fn regrowth_does_not_hide_it() {
-        let verdict = judge(&evidence(&fault(20, 40_960), &[shrink(10, 100, 102_400, 0)]));
+        let verdict = evaluate(&evidence(&fault(20, 40_960), &[shrink(10, 100, 102_400, 0)]));
         assert_eq!(verdict.class, CauseKind::Truncated);
         assert!(verdict.summary.contains("regrown to 40 KiB"), "{}", verdict.summary);
     }
@@ -71,13 +86,13 @@ mod tests {
     #[test]
     fn the_tail_of_the_last_page_is_not_removed() {
         // Page 1 still holds byte 5000.
-        let verdict = judge(&evidence(&fault(2, 5_001), &[shrink(10, 100, 8_192, 5_001)]));
+        let verdict = evaluate(&evidence(&fault(2, 5_001), &[shrink(10, 100, 8_192, 5_001)]));
         assert_ne!(verdict.class, CauseKind::Truncated);
     }
 
     #[test]
     fn a_thread_of_the_victim_is_the_victim() {
-        let verdict = judge(&evidence(&fault(20, 0), &[shrink(VICTIM, 100, 102_400, 0)]));
+        let verdict = evaluate(&evidence(&fault(20, 0), &[shrink(VICTIM, 100, 102_400, 0)]));
         assert_eq!(verdict.class, CauseKind::TruncatedBySelf);
     }
 }

@@ -1,18 +1,33 @@
 //! Past the end, no shrink seen, but the inode changed after its process started and before
 //! anybody watched.
 use crate::{
-    correlate::rules::{Evidence, Verdict},
-    model::cause::{CauseKind, Confidence},
+    correlate::{
+        cause::{Absence, Cause, Culprit, Rule},
+        evidence::{Evidence, Verdict},
+    },
+    model::{
+        cause::{CauseKind, Confidence},
+        observe::Observe,
+    },
     text::format::{duration, size},
 };
 
-const ADVICE: &str = "keep whybus running: it names who did it only if it watches when it happens";
+const CAUSE: Cause = Cause {
+    kind: CauseKind::TruncatedBeforeWatch,
+    observes: &[Observe::FileFault],
+    rests_on: Some(Absence::OfAct),
+    shows_mount: false,
+    culprit: Culprit::Nobody,
+    advice: "keep whybus running: it names who did it only if it watches when it happens",
+};
 
-pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
+
+fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let fault = evidence.past_end()?;
     let ctime = fault.inode.ctime;
-    let started = evidence.wall(evidence.victim.start);
-    let watching = evidence.wall(evidence.host.since);
+    let started = evidence.realtime(evidence.victim.start);
+    let watching = evidence.realtime(evidence.host.since);
     if Evidence::changed_elsewhere(fault)
         || evidence.changed_since_start(fault) != Some(true)
         || ctime >= watching
@@ -26,18 +41,18 @@ pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         duration(u64::try_from(ctime.saturating_sub(started)).unwrap_or(0)),
         duration(watching.abs_diff(ctime)),
     );
-    Some(Verdict::new(CauseKind::TruncatedBeforeWatch, Confidence::Likely, summary, ADVICE))
+    Some(CAUSE.verdict(Confidence::Likely, summary))
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{correlate::rules::*, testing::*};
+    use crate::testing::*;
 
     #[test]
     fn a_change_between_start_and_watch_is_the_likely_one() {
         let mut fault = fault(1, 0);
         fault.inode.ctime = WALL + STARTED as i64 + 5;
-        let verdict = judge(&evidence(&fault, &[]));
+        let verdict = evaluate(&evidence(&fault, &[]));
         assert_eq!(verdict.class, CauseKind::TruncatedBeforeWatch);
         assert_eq!(verdict.confidence, Confidence::Likely);
     }
@@ -47,6 +62,6 @@ mod tests {
         let mut fault = fault(1, 0);
         fault.inode.ctime = WALL + STARTED as i64 + 5;
         fault.inode.magic = 0x6969;
-        assert_eq!(judge(&evidence(&fault, &[])).class, CauseKind::ShrunkElsewhere);
+        assert_eq!(evaluate(&evidence(&fault, &[])).class, CauseKind::ShrunkElsewhere);
     }
 }

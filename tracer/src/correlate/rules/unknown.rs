@@ -1,6 +1,9 @@
 //! What no rule claims. Says what is missing.
 use crate::{
-    correlate::rules::{Evidence, Verdict},
+    correlate::{
+        cause::{Absence, Cause, Culprit, Rule},
+        evidence::{Evidence, Verdict},
+    },
     model::{
         cause::{CauseKind, Confidence},
         fact::Space,
@@ -9,9 +12,18 @@ use crate::{
     text::format::size,
 };
 
-const ADVICE: &str = "see docs/causes.md for what whybus cannot tell apart yet";
+pub const CAUSE: Cause = Cause {
+    kind: CauseKind::Unknown,
+    observes: &[],
+    rests_on: Some(Absence::OfFault),
+    shows_mount: true,
+    culprit: Culprit::Nobody,
+    advice: "see docs/causes.md for what whybus cannot tell apart yet",
+};
 
-pub fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
+
+fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     if evidence.death.is_some() {
         return Some(because(
             "nobody was seen sending the signal: the kernel itself (a seccomp filter, the end of its \
@@ -78,12 +90,12 @@ fn left(evidence: &Evidence<'_>) -> String {
 
 /// An unknown cause, with what is missing.
 pub fn because(reason: impl Into<String>) -> Verdict {
-    Verdict::new(CauseKind::Unknown, Confidence::Unknown, reason, ADVICE)
+    CAUSE.verdict(Confidence::Unknown, reason)
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{correlate::rules::*, testing::*};
+    use crate::testing::*;
 
     #[test]
     fn every_unknown_names_its_reason() {
@@ -95,7 +107,7 @@ mod tests {
             (Handler::Other(99), "a handler we do not know"),
         ] {
             inside.handler = handler;
-            let verdict = judge(&evidence(&inside, &[]));
+            let verdict = evaluate(&evidence(&inside, &[]));
             assert_eq!(verdict.class, CauseKind::Unknown, "{handler:?}");
             assert!(verdict.summary.starts_with(reason), "{handler:?}: {}", verdict.summary);
         }
@@ -103,7 +115,7 @@ mod tests {
             [(2, "no handler we watch saw the fault"), (77, "raised with si_code 77")]
         {
             let signal = signal(code);
-            let verdict = judge(&without_fault(&signal));
+            let verdict = evaluate(&without_fault(&signal));
             assert_eq!(verdict.class, CauseKind::Unknown, "{code}");
             assert!(verdict.summary.starts_with(reason), "{code}: {}", verdict.summary);
         }

@@ -1,0 +1,59 @@
+//! What a cause is, beside its name: one row a cause, in the file of its rule.
+use crate::{
+    correlate::evidence::{Evidence, Verdict},
+    model::{
+        cause::{CauseKind, Confidence},
+        observe::Observe,
+    },
+};
+
+/// What is to be known of a cause without any evidence.
+#[derive(Debug)]
+pub struct Cause {
+    pub kind: CauseKind,
+    /// Of what probes see, what must be seen for this cause to be told, any one of them, where it is
+    /// met at all.
+    pub observes: &'static [Observe],
+    /// What has not been seen and what an answer rests on therefore, where no act was seen.
+    pub rests_on: Option<Absence>,
+    /// Whether its answer depends on the file system, which is shown with its mount.
+    pub shows_mount: bool,
+    pub culprit: Culprit,
+    /// What to do about it, unless its rule knows better.
+    pub advice: &'static str,
+}
+
+/// What has not been seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// No act that would explain the fault, if there was a fault.
+    OfAct,
+    /// No fault before the signal, unless another process sent it: a handler may raise it again.
+    OfFault,
+}
+
+/// Who did it, as far as that is anybody on this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Culprit {
+    /// Nobody, or nobody who can be named.
+    Nobody,
+    /// Who shrank the file, unless that was another machine or a server.
+    Shrinker,
+    /// Who sent the signal; of an OOM kill, who asked for memory.
+    Sender,
+}
+
+impl Cause {
+    /// A verdict of this cause, without an act.
+    pub fn verdict(&self, confidence: Confidence, summary: impl Into<String>) -> Verdict {
+        Verdict::new(self.kind, confidence, summary, self.advice)
+    }
+}
+
+/// How one or several causes are recognised.
+#[derive(Debug)]
+pub struct Rule {
+    pub causes: &'static [Cause],
+    /// Claims the evidence for one of `causes`, or passes.
+    pub evaluate: fn(&Evidence<'_>) -> Option<Verdict>,
+}

@@ -1,0 +1,144 @@
+//! What is known of an incident when its cause is asked for, and the answer.
+use crate::model::{
+    cause::{CauseKind, Confidence},
+    fact::{HugeLimit, HugePages, Mapped, MemoryLimit, Quota, Space},
+    fault::{Fault, Handler},
+    host::Host,
+    process::ProcessExit,
+    shrink::{Shrink, ShrinkKind},
+    signal::Signal,
+    task::ProcessId,
+};
+
+/// What a rule found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    pub class: CauseKind,
+    pub confidence: Confidence,
+    /// One sentence, made of numbers and our own words only: safe to print.
+    pub summary: String,
+    /// What to do about it.
+    pub advice: &'static str,
+    /// The act that did it.
+    pub shrink: Option<Shrink>,
+    /// Shrinks of the same file that did not remove this offset, latest first.
+    pub others: Vec<Shrink>,
+}
+
+impl Verdict {
+    /// A verdict without an act.
+    pub fn new(
+        class: CauseKind,
+        confidence: Confidence,
+        summary: impl Into<String>,
+        advice: &'static str,
+    ) -> Self {
+        let (shrink, others) = (None, Vec::new());
+        Self { class, confidence, summary: summary.into(), advice, shrink, others }
+    }
+}
+
+/// What is known of one incident when the rules are asked.
+pub struct Evidence<'a> {
+    pub victim: ProcessId,
+    pub fault: Option<&'a Fault>,
+    pub signal: Option<&'a Signal>,
+    /// How it ended, where that is what is to be explained.
+    pub death: Option<&'a ProcessExit>,
+    pub memory: Option<&'a MemoryLimit>,
+    /// Shrinks of the faulting inode that began before the fault and were not refused, oldest
+    /// first.
+    pub shrinks: &'a [Shrink],
+    /// When the fault happened, ns since boot.
+    pub time: u64,
+    /// Room on the file system, looked at after the fault.
+    pub space: Option<Space>,
+    pub quota: Option<Quota>,
+    pub huge_pages: Option<HugePages>,
+    pub huge_limit: Option<&'a HugeLimit>,
+    /// What lies at the signal's address, where no fault was told.
+    pub mapped: Option<&'a Mapped>,
+    /// The NFS server has said that it does not know the file.
+    pub stale: bool,
+    pub host: &'a Host,
+    /// Until when events were lost, ns since boot; 0 if none was. What we have not seen until then may have
+    /// happened all the same.
+    pub lost: u64,
+}
+
+impl Evidence<'_> {
+    /// Whether events were lost after `time`.
+    pub fn lossy_since(&self, time: u64) -> bool {
+        self.lost != 0 && self.lost >= time
+    }
+
+    /// Whether events were lost since the victim started; since ever, if that is not known.
+    pub fn lossy(&self) -> bool {
+        self.lossy_since(self.victim.start)
+    }
+
+    /// The fault, if its page lies past the end of its file.
+    pub fn past_end(&self) -> Option<&Fault> {
+        let page = self.host.page_size;
+        self.fault.filter(|fault| fault.pgoff >= fault.inode.size.div_ceil(page))
+    }
+
+    /// The fault, if `handler` failed a page that lies inside its file.
+    pub fn inside(&self, handler: Handler) -> Option<&Fault> {
+        self.fault.filter(|fault| fault.handler == handler && self.past_end().is_none())
+    }
+
+    /// The latest shrink after which the page was gone and before which it was there. Whatever
+    /// regrew the file since has not brought the page back, or it would not have faulted.
+    pub fn removal(&self) -> Option<(&Fault, &Shrink)> {
+        let fault = self.past_end()?;
+        let page = self.host.page_size;
+        let removed = |shrink: &&Shrink| {
+            let gone = shrink.new_size.div_ceil(page)..shrink.inode.size.div_ceil(page);
+            gone.contains(&fault.pgoff)
+        };
+        let latest = self.shrinks.iter().rev().find(removed)?;
+        // What a server says while somebody here shrinks the file is the echo of that.
+        let under_way = |shrink: &&Shrink| {
+            shrink.how != ShrinkKind::Remote
+                && shrink.begin <= latest.begin
+                && shrink.end.is_none_or(|end| latest.begin <= end)
+        };
+        let echoed = || self.shrinks.iter().rev().filter(removed).find(under_way);
+        let shrink =
+            if latest.how == ShrinkKind::Remote { echoed().unwrap_or(latest) } else { latest };
+        Some((fault, shrink))
+    }
+
+    /// Whether the inode has changed since the victim started; `None` if its start is not known.
+    /// ctime lags by up to a tick of 10 ms (kernel/time/timekeeping.c ktime_get_coarse_real_ts64),
+    /// so a change that close to the start may have come after it.
+    pub fn changed_since_start(&self, fault: &Fault) -> Option<bool> {
+        const TICK: i64 = 10_000_000;
+        let started = self.realtime(self.victim.start);
+        (self.victim.start != 0).then(|| fault.inode.ctime.saturating_add(TICK) >= started)
+    }
+
+    /// `ns` as a time of day can be compared with ctime.
+    pub fn realtime(&self, ns: u64) -> i64 {
+        self.host.clock.realtime(ns)
+    }
+
+    /// Whether the file may be changed from another machine, or by a server in user space, unseen.
+    pub fn changed_elsewhere(fault: &Fault) -> bool {
+        // include/uapi/linux/magic.h: nfs, fuse, ceph, cifs, smb2, 9p, afs, coda, ocfs2, lustre.
+        const REMOTE: [u64; 10] = [
+            0x6969,
+            0x6573_5546,
+            0x00c3_6400,
+            0xff53_4d42,
+            0xfe53_4d42,
+            0x0102_1997,
+            0x5346_414f,
+            0x7375_7245,
+            0x7461_636f,
+            0x0bd0_0bd0,
+        ];
+        REMOTE.contains(&fault.inode.magic)
+    }
+}
