@@ -9,6 +9,7 @@ mod bench;
 mod bench_history;
 mod demo;
 mod ebpf;
+mod facts;
 mod guest;
 mod history;
 mod kernels;
@@ -53,6 +54,11 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Store what each kernel's types say, and the plan that gives, in tracer/tests/kernels
+    Kernels {
+        /// Only these kernels (5.10, 6.1, 6.12, newest)
+        kernels: Vec<String>,
+    },
     /// Boot a guest: a shell, or a command
     Vm {
         /// Kernels to boot, one after another (5.10, 6.1, 6.12, newest)
@@ -87,6 +93,7 @@ fn main() -> ExitCode {
         Task::Test { kernels, only, .. } if !only.is_empty() => test::only(&kernels, &only),
         Task::Test { kernels, host, record, .. } => test::run(&kernels, host, record),
         Task::Ebpf { check } => ebpf::run(check),
+        Task::Kernels { kernels } => facts::run(&kernels),
         Task::Vm { kernels, append, command } => vm::run(&kernels, &append, &command),
         Task::Bench { what: Some(What::History), .. } => bench_history::run(),
         Task::Bench { kernels, .. } => bench::run(&kernels),

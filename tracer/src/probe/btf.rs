@@ -174,7 +174,7 @@ impl Btf {
         None
     }
 
-    /// Name of the struct a pointer type leads to.
+    /// Name of the struct a pointer type leads to; `None` where it has none.
     fn pointee(&self, id: u32) -> Option<String> {
         let pointer = self.resolve(id)?;
         if self.kind(pointer)? != kind::PTR {
@@ -184,7 +184,7 @@ impl Btf {
         if self.kind(target)? != kind::STRUCT {
             return None;
         }
-        self.text(self.u32(self.at(target)?).ok()?)
+        self.text(self.u32(self.at(target)?).ok()?).filter(|name| !name.is_empty())
     }
 
     /// Strips typedefs and qualifiers.
@@ -303,7 +303,8 @@ mod tests {
         let bits = made.name("bits");
         made.add(kind::STRUCT, "flagged", 8, true, &[[bits, 0, 3 << 24 | 40]]);
         let pointer = made.add(kind::PTR, "", typedef, false, &[]);
-        made.function("hook", &[("task", pointer), ("flags", 0)]);
+        let nameless = made.add(kind::PTR, "", anonymous, false, &[]);
+        made.function("hook", &[("task", pointer), ("flags", 0), ("pfn", nameless)]);
         made.add(kind::FUNC, "no_proto", inner, false, &[]);
         made.bytes()
     }
@@ -332,7 +333,8 @@ mod tests {
         let btf = parsed(sample());
         let task = Param { name: "task".into(), points_to: Some("inner".into()) };
         let flags = Param { name: "flags".into(), points_to: None };
-        assert_eq!(btf.params("hook"), Some(vec![task, flags]));
+        let pfn = Param { name: "pfn".into(), points_to: None };
+        assert_eq!(btf.params("hook"), Some(vec![task, flags, pfn]));
         assert_eq!(btf.params("outer"), None);
         assert_eq!(btf.params("no_proto"), None);
     }

@@ -1,0 +1,259 @@
+//! What the probes make of each supported kernel, without booting it: facts of its types stored as
+//! text (`NAME.txt`, made by `cargo xtask kernels`) go through the same functions as a running
+//! kernel's BTF, and must give the offsets and the plan in `NAME.plan`.
+//!
+//! Where a change of the plan is meant: `WHYBUS_BLESS=1 cargo test --test kernels` writes it anew.
+mod dump;
+mod stored;
+
+use std::{collections::BTreeSet, fmt::Write as _, fs, io::BufReader, path::PathBuf};
+
+use stored::Stored;
+use tracer_common::{
+    globals::{ABSENT, Config, Offsets},
+    observe::Observe,
+};
+use whybus::{
+    model::process::ExitScope,
+    probe::{
+        config::config,
+        kernel::{Allowed, KernelInfo, Setting, preempts},
+        plan::{Plan, Probe, choose},
+        table::{functions, modules},
+    },
+    wire::stream,
+};
+
+const KERNELS: [&str; 4] = ["5.10", "6.1", "6.12", "newest"];
+
+fn file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
+}
+
+fn stored(kernel: &str) -> Stored {
+    let path = file(&format!("kernels/{kernel}.txt"));
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    Stored::parse(&text)
+}
+
+/// In what state a kernel is met.
+#[derive(Clone, Copy)]
+struct Case {
+    name: &'static str,
+    restarts: bool,
+    /// Modules that could be loaded are.
+    loaded: bool,
+    lockdown: bool,
+    ftrace: bool,
+}
+
+const TRACE: Case =
+    Case { name: "trace", restarts: false, loaded: false, lockdown: false, ftrace: true };
+const RECORD: Case = Case { name: "record", restarts: true, ..TRACE };
+const CASES: [Case; 4] = [
+    TRACE,
+    Case { name: "record, all modules loaded", loaded: true, ..RECORD },
+    Case { name: "record, locked down", lockdown: true, ..RECORD },
+    Case { name: "trace, kernel.ftrace_enabled 0", ftrace: false, ..TRACE },
+];
+
+fn info(stored: &Stored, case: Case) -> KernelInfo {
+    let present = |name: &&'static str| match stored.module(name) {
+        "built-in" => true,
+        "module" => case.loaded,
+        _ => false,
+    };
+    let setting = Setting {
+        release: stored.release.clone(),
+        modules: modules().into_iter().filter(present).collect(),
+        allowed: Allowed {
+            read_kernel: stored.helper("bpf_probe_read_kernel") && !case.lockdown,
+            task_btf: stored.helper("bpf_get_current_task_btf"),
+            snprintf: stored.helper("bpf_snprintf"),
+            find_vma: stored.helper("bpf_find_vma"),
+        },
+        preempts: preempts(&stored.version),
+        ftrace: case.ftrace,
+    };
+    KernelInfo::of(stored, &functions(), setting)
+}
+
+fn show_plan(plan: &Plan) -> String {
+    let mut out = String::new();
+    let mut line = |probe: &Probe, rest: &str| {
+        let backup = if probe.row.backup { " (backup)" } else { "" };
+        writeln!(out, "  {}{backup}: {rest}", probe.row.observe.word()).unwrap();
+    };
+    for probe in &plan.attach {
+        line(probe, &format!("{} by {}", probe.program.form, probe.program.name));
+    }
+    for probe in &plan.pending {
+        let module = probe.row.module.unwrap_or_default();
+        line(probe, &format!("{} waits for {module}", probe.program.form));
+    }
+    for missing in &plan.missing {
+        line(&missing.probe, &format!("missing, {}", missing.reason));
+    }
+    out
+}
+
+/// The golden of one kernel: every line starts with what it is about.
+fn show(stored: &Stored) -> String {
+    let mut out = format!("release {}\n\noffsets\n", stored.release);
+    let kernel = info(stored, TRACE);
+    // In the order of the table, as `Offsets` is laid out.
+    let offsets = format!("{:?}", kernel.offsets);
+    let offsets = offsets.trim_start_matches("Offsets { ").trim_end_matches(" }");
+    for (field, shown) in Offsets::FIELDS.iter().zip(offsets.split(", ")) {
+        let (name, value) = shown.split_once(": ").unwrap();
+        assert_eq!(name, field.name);
+        let value = if value == ABSENT.to_string() { "absent" } else { value };
+        writeln!(out, "  {name} ({}.{}): {value}", field.root, field.paths.join(" or ")).unwrap();
+    }
+    for case in CASES {
+        let kernel = info(stored, case);
+        let Config { task, read_kernel, read_user, .. } = config(&kernel, ExitScope::default(), 0);
+        writeln!(out, "\n{}", case.name).unwrap();
+        writeln!(out, "  config: task {task}, read_kernel {read_kernel}, read_user {read_user}")
+            .unwrap();
+        out.push_str(&show_plan(&choose(&kernel, case.restarts)));
+    }
+    out
+}
+
+/// The lines of a golden, each under its heading.
+fn rows(golden: &str) -> Vec<String> {
+    let mut heading = "";
+    let mut rows = Vec::new();
+    for line in golden.lines().filter(|line| !line.is_empty()) {
+        match line.strip_prefix("  ") {
+            Some(row) => rows.push(format!("{heading}: {row}")),
+            None => heading = line,
+        }
+    }
+    rows
+}
+
+/// What differs, a line a row that is not as it was.
+fn differences(kernel: &str, golden: &str, now: &str) -> Vec<String> {
+    let (old, new) = (rows(golden), rows(now));
+    let gone = old.iter().filter(|row| !new.contains(row));
+    let come = new.iter().filter(|row| !old.contains(row));
+    let mut out: Vec<String> = gone.map(|row| format!("Linux {kernel}: was  {row}")).collect();
+    out.extend(come.map(|row| format!("Linux {kernel}: is   {row}")));
+    if out.is_empty() && golden != now {
+        out.push(format!("Linux {kernel}: the same rows in another order, or another release"));
+    }
+    out
+}
+
+#[test]
+fn every_kernel_gives_the_plan_it_gave() {
+    let mut wrong = Vec::new();
+    for kernel in KERNELS {
+        let path = file(&format!("kernels/{kernel}.plan"));
+        let now = show(&stored(kernel));
+        if std::env::var_os("WHYBUS_BLESS").is_some() {
+            fs::write(&path, &now).unwrap();
+        }
+        wrong.extend(differences(kernel, &fs::read_to_string(&path).unwrap_or_default(), &now));
+    }
+    assert!(
+        wrong.is_empty(),
+        "\n{}\nif that is meant: WHYBUS_BLESS=1 cargo test --test kernels\n",
+        wrong.join("\n")
+    );
+}
+
+/// Whatever the golden says: no kernel may lack a field that nothing works without, and none may
+/// see nothing of what decides a bus error.
+#[test]
+fn every_kernel_has_what_nothing_works_without() {
+    let mut wrong = Vec::new();
+    for kernel in KERNELS {
+        let info = info(&stored(kernel), TRACE);
+        wrong.extend(info.missing_fields.iter().map(|f| format!("Linux {kernel} has no {f}")));
+        let plan = choose(&info, false);
+        for observe in [
+            Observe::FileFault,
+            Observe::ShmemFault,
+            Observe::Shrink,
+            Observe::ShrinkResult,
+            Observe::ForcedSignal,
+            Observe::SignalGenerated,
+            Observe::SignalDelivered,
+            Observe::Exit,
+        ] {
+            if !plan.attach.iter().any(|probe| probe.row.observe == observe) {
+                let reason = plan.missing.iter().find(|m| m.probe.row.observe == observe);
+                let reason = reason.map_or("", |missing| missing.reason.as_str());
+                wrong.push(format!("Linux {kernel} does not see {}: {reason}", observe.word()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+/// Otherwise "absent" would mean nobody looked.
+#[test]
+fn the_stored_facts_know_everything_that_is_asked() {
+    let mut unknown = Vec::new();
+    for kernel in KERNELS {
+        let stored = stored(kernel);
+        for field in Offsets::FIELDS {
+            if !stored.knows_struct(field.root) {
+                unknown.push(format!("Linux {kernel}: struct {}", field.root));
+            }
+            for path in field.paths {
+                if !stored.knows_inside(field.root, path) {
+                    unknown.push(format!("Linux {kernel}: inside of {}.{path}", field.root));
+                }
+            }
+        }
+        let asked = functions().into_iter().filter(|name| !stored.knows_function(name));
+        unknown.extend(asked.map(|name| format!("Linux {kernel}: function {name}")));
+    }
+    assert!(
+        unknown.is_empty(),
+        "\n{}\nnot in the stored facts: run `cargo xtask kernels`\n",
+        unknown.join("\n")
+    );
+}
+
+/// The streams were recorded in guests: what was attached there is what the plan says. Second
+/// programs are younger than the streams.
+#[test]
+fn the_plan_is_what_was_attached_when_the_streams_were_recorded() {
+    let streams = KERNELS.map(|kernel| (kernel, kernel, TRACE));
+    for (kernel, name, case) in streams.into_iter().chain([("newest", "deaths", RECORD)]) {
+        let saved = fs::File::open(file(&format!("streams/{name}.stream"))).unwrap();
+        let (host, _) = stream::open(BufReader::new(saved)).unwrap();
+        let plan = choose(&info(&stored(kernel), case), case.restarts);
+        let (backups, planned): (Vec<&Probe>, Vec<&Probe>) =
+            plan.attach.iter().partition(|probe| probe.row.backup);
+        let forms = |probes: &[&Probe]| -> BTreeSet<String> {
+            probes.iter().map(|probe| probe.program.form.to_string()).collect()
+        };
+        let (backups, planned) = (forms(&backups), forms(&planned));
+        let mut attached: BTreeSet<String> =
+            host.coverage.hooks.iter().map(|hook| hook.hook.clone()).collect();
+        attached.retain(|hook| planned.contains(hook) || !backups.contains(hook));
+        assert_eq!(attached, planned, "Linux {kernel}, {name}.stream");
+        let missing: Vec<&String> =
+            host.coverage.uncovered.iter().map(|uncovered| &uncovered.reason).collect();
+        let planned: Vec<&String> = plan.missing.iter().map(|missing| &missing.reason).collect();
+        assert_eq!(missing, planned, "Linux {kernel}, {name}.stream");
+    }
+}
+
+/// Writes the facts of the kernels listed in `WHYBUS_KERNELS`; `cargo xtask kernels` runs it.
+#[test]
+#[ignore = "makes the stored facts: cargo xtask kernels"]
+fn write_the_facts() {
+    let list = std::env::var("WHYBUS_KERNELS").expect("run `cargo xtask kernels`");
+    let list = fs::read_to_string(list).unwrap();
+    for source in dump::Source::all(&list) {
+        let text = dump::facts(&source, &functions(), &modules());
+        fs::write(file(&format!("kernels/{}.txt", source.name)), text).unwrap();
+    }
+}
