@@ -91,3 +91,88 @@ pub fn steps(incident: &Incident) -> Vec<Step> {
     }
     steps
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{
+        Restart,
+        samples::{full_incident, incident},
+    };
+
+    const SECOND: i64 = 1_000_000_000;
+
+    /// Its steps as `kind +seconds: sentence`.
+    fn told(incident: &Incident) -> Vec<String> {
+        let line = |step: &Step| {
+            let after = step.after_ns / SECOND.unsigned_abs();
+            format!("{} +{after}: {}", &*step.what, &*step.text)
+        };
+        steps(incident).iter().map(line).collect()
+    }
+
+    /// A death of `class`, ten seconds after the start, the end a second later.
+    fn death(class: CauseKind, signal: u32) -> Incident {
+        let mut incident = incident(class, signal);
+        incident.victim.start_time = Some(Time(0));
+        incident.time = Time(10 * SECOND);
+        if let Some(exit) = &mut incident.exit {
+            exit.time = Time(11 * SECOND);
+        }
+        incident
+    }
+
+    #[test]
+    fn a_death_from_start_to_restart() {
+        let mut incident = death(CauseKind::Sent, 9);
+        incident.restart = Some(Restart {
+            pid: 11,
+            start_time: None,
+            time: Time(13 * SECOND),
+            after_ns: 0,
+            by: incident.victim.ancestors.first().cloned(),
+            forked: false,
+            same_arguments: None,
+        });
+        assert_eq!(
+            told(&incident),
+            [
+                "start +0: geo-api[10] is started by sv[5]: (command line unknown)",
+                "signal +10: sv[5] sends SIGKILL (SI_USER) to geo-api[10]",
+                "exit +1: it ends by SIGKILL: 128 + 9 in a shell",
+                "restart +2: it is started again as pid 11 by sv[5]",
+            ]
+        );
+    }
+
+    #[test]
+    fn who_sends_the_signal_depends_on_the_cause() {
+        let signal = |class| told(&death(class, 9)).swap_remove(1);
+        assert_eq!(
+            signal(CauseKind::Aborted),
+            "signal +10: geo-api[10] sends itself SIGKILL (SI_USER)"
+        );
+        assert_eq!(
+            signal(CauseKind::OomKilled),
+            "signal +10: the OOM killer sends SIGKILL to geo-api[10]"
+        );
+        assert_eq!(signal(CauseKind::Truncated), "signal +10: geo-api[10] gets SIGKILL (SI_USER)");
+    }
+
+    #[test]
+    fn a_shrink_stands_where_it_happened() {
+        let mut incident = Incident { restart: None, ..full_incident() };
+        incident.victim.start_time = Some(Time(3 * SECOND));
+        incident.cause.time = Some(Time(2 * SECOND));
+        incident.time = Time(4 * SECOND);
+        let kinds: Vec<String> =
+            steps(&incident).iter().map(|step| step.what.to_string()).collect();
+        assert_eq!(kinds[..4], ["shrink", "start", "fault", "signal"]);
+        // Without its file only the address is left.
+        incident.file = None;
+        if let Some(fault) = &mut incident.fault {
+            (fault.mapping, fault.file_offset) = (None, None);
+        }
+        assert!(told(&incident)[2].ends_with("reads address 0x1000"), "{:?}", told(&incident));
+    }
+}

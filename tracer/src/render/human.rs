@@ -320,3 +320,152 @@ fn also(other: &Other, incident: &Incident) -> String {
         duration(incident.time.since(other.time)),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{
+        GapReason, Record,
+        samples::{every_kind, full_incident, gap as sample_gap},
+    };
+
+    fn style(colour: bool, history: bool) -> Style {
+        Style { colour, zone: TimeZone::UTC, history }
+    }
+
+    fn shown(bytes: Vec<u8>) -> String {
+        String::from_utf8(bytes).expect("text")
+    }
+
+    /// Whatever a kind holds, in whatever way it is shown.
+    #[test]
+    fn hostile_names_are_inert() {
+        let style = style(false, true);
+        for record in every_kind() {
+            let shown = match &record {
+                Record::Watching(one) => vec![watching(one, &style)],
+                Record::Incident(one) | Record::Update(one) => vec![
+                    incident(one, &style),
+                    update(one, &style),
+                    crate::render::oneline::incident(one, &style),
+                ],
+                Record::Truncation(one) => {
+                    vec![truncation(one, &style), crate::render::oneline::truncation(one, &style)]
+                }
+                Record::Story(one) => vec![
+                    crate::render::story::human(one, &style),
+                    crate::render::story::oneline(one, &style),
+                ],
+                Record::Gap(one) => vec![gap(one, &style).into_bytes()],
+                _ => continue,
+            };
+            for text in shown.into_iter().map(self::shown) {
+                assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
+                assert!(!text.contains('\u{fffd}'), "bytes are shown, not replaced: {text:?}");
+                assert!(!text.contains("\n\\xff"), "no line of its own: {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_incident_says_every_fact() {
+        let text = shown(incident(&full_incident(), &style(false, false)));
+        let name = r#"a\x1b[2J\n\xff\xfe{"text":"#;
+        for fact in [
+            &format!("\n10:03:07.121  {name}[10] SIGKILL, killed  #1\n"),
+            &format!("  file     {name}  ({name} 8:1, inode 12; cut)\n"),
+            &format!("  limit    1 GiB of cgroup {name}\n"),
+            &format!("  others   {name}[6] shrank it 8 B → 4 B, "),
+            &format!("  also     at risk, they map this file too: {name}[11]\n"),
+            &format!("  where    {name}+0x4 in {name}\n"),
+            "(pid 7 in its namespace)",
+            "  fix      be careful\n",
+        ] {
+            assert!(text.contains(fact), "{fact} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn hooks_missing_for_one_thing_are_told_together() {
+        let blind = |hook: &str, causes: &str| Blind {
+            hook: hook.into(),
+            reason: "not there".into(),
+            causes: causes.into(),
+        };
+        let told = Watching {
+            time: Time(0),
+            host: "host".into(),
+            boot_id: "boot".into(),
+            kernel: "6.12".into(),
+            hooks: vec!["fexit filemap_fault".into()],
+            blind: vec![blind("a", "quota"), blind("b", "sent"), blind("c", "quota")],
+        };
+        assert_eq!(
+            shown(watching(&told, &style(false, false))),
+            "watching 1 hooks on 6.12 · complete since 00:00:00.000\n\
+             missing a, c (not there); blind for: quota\n\
+             missing b (not there); blind for: sent\n"
+        );
+    }
+
+    #[test]
+    fn the_end_calls_things_by_their_names() {
+        let one = End {
+            time: Time(0),
+            reason: "interrupted".into(),
+            watched_ns: 130_000_000,
+            incidents: 1,
+            explained: 1,
+            events: 9,
+            lost: 0,
+            missed: 0,
+            truncations: 0,
+            not_warned: 0,
+            only_bus_errors: true,
+        };
+        let lost = End {
+            incidents: 2,
+            lost: 3,
+            missed: 1,
+            not_warned: 4,
+            only_bus_errors: false,
+            ..one.clone()
+        };
+        assert_eq!(
+            shown(end(&one)),
+            "\ninterrupted after 130 ms · 1 bus error, 1 explained · nothing lost\n"
+        );
+        assert_eq!(
+            shown(end(&lost)),
+            "\ninterrupted after 130 ms · 2 incidents, 1 explained · 3 events lost · 1 call not looked \
+             at · 4 shrinks without a warning: too many\n"
+        );
+    }
+
+    #[test]
+    fn a_gap_tells_absence_from_loss() {
+        let style = style(false, false);
+        let absent = Gap { reason: GapReason::Rebooted, lost: None, ..sample_gap() };
+        let lost = Gap { reason: GapReason::Events { cpu: 3 }, lost: Some(7), ..sample_gap() };
+        let span = "00:00:00.000";
+        assert_eq!(
+            gap(&absent, &style),
+            format!("nobody was watching from {span} to {span}: the host was started anew")
+        );
+        assert_eq!(
+            gap(&lost, &style),
+            format!("lost between {span} and {span}: events of CPU 3 (7)")
+        );
+    }
+
+    #[test]
+    fn colour_is_all_that_a_terminal_adds() {
+        let plain = shown(incident(&full_incident(), &style(false, false)));
+        let mut painted = shown(incident(&full_incident(), &style(true, false)));
+        assert!(painted.contains("\x1b[31m"));
+        for sgr in ["\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[33m", "\x1b[36m"] {
+            painted = painted.replace(sgr, "");
+        }
+        assert_eq!(painted, plain);
+    }
+}
