@@ -1,61 +1,36 @@
-//! Errors with an exit status of their own, as `whybus --help` documents them.
-use std::{fmt, io, process::ExitCode};
+//! What may go wrong below the commands, by what can be done about it. What the caller is told by an
+//! exit status is decided above (`cmd/status.rs`).
 
-/// A failure whose kind the caller can tell by the exit status.
-#[derive(Debug)]
-pub struct Failure {
-    status: u8,
-    message: String,
-    /// What the system said, where that matters to the caller.
-    io: Option<io::ErrorKind>,
+/// A failure whose kind matters to whoever called us.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Something was asked for that cannot be.
+    #[error("{0}")]
+    Usage(String),
+    /// An input cannot be read, or not to its end.
+    #[error("{0}")]
+    Input(String),
+    /// This kernel cannot do it.
+    #[error("{0}")]
+    Unavailable(String),
+    /// This process may not do it.
+    #[error("{0}")]
+    Privilege(String),
 }
 
 impl Failure {
-    fn new(status: u8, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), io: None }
-    }
-
-    /// A file that cannot be used: 2.
+    /// [`Failure::Usage`], as the functions that mix kinds return it.
     pub fn usage(message: impl Into<String>) -> anyhow::Error {
-        Self::new(2, message).into()
+        Self::Usage(message.into()).into()
     }
 
-    /// The same, because of what the system said.
-    pub fn file(message: impl Into<String>, kind: io::ErrorKind) -> anyhow::Error {
-        Self { io: Some(kind), ..Self::new(2, message) }.into()
+    /// [`Failure::Input`].
+    pub fn input(message: impl Into<String>) -> anyhow::Error {
+        Self::Input(message.into()).into()
     }
 
-    /// What the system said.
-    pub fn io(&self) -> Option<io::ErrorKind> {
-        self.io
-    }
-
-    /// This kernel cannot do it: 69 (EX_UNAVAILABLE).
+    /// [`Failure::Unavailable`].
     pub fn unavailable(message: impl Into<String>) -> anyhow::Error {
-        Self::new(69, message).into()
+        Self::Unavailable(message.into()).into()
     }
-
-    /// No privilege: 77 (EX_NOPERM).
-    pub fn privilege(message: impl Into<String>) -> anyhow::Error {
-        Self::new(77, message).into()
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Failure {}
-
-/// Prints the error and gives its status; a closed pipe is success.
-pub fn report(error: &anyhow::Error) -> ExitCode {
-    let broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
-    if error.chain().filter_map(|cause| cause.downcast_ref()).any(broken) {
-        return ExitCode::SUCCESS;
-    }
-    eprintln!("whybus: {error:#}");
-    let status = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
-    ExitCode::from(status.map_or(70, |failure| failure.status))
 }

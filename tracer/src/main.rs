@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use whybus::{cli, cmd, error};
+use whybus::{cli, cmd};
 
 fn main() -> ExitCode {
     // A reader that goes away ends us in the writer, with success, not by a signal.
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         cli::Verb::DemoVictim { file } => cmd::demo::victim(&file),
     };
     match done {
-        Ok(status) => status,
-        Err(error) => error::report(&error),
+        Ok(status) => status.into(),
+        Err(error) => cmd::status::report(&error).into(),
     }
 }

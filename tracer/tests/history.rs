@@ -258,10 +258,10 @@ fn nothing_found_is_1_and_names_what_is_near() {
 }
 
 #[test]
-fn bad_input_is_one_sentence_and_2() {
+fn bad_input_is_one_sentence() {
     let dir = Dir::new();
     let missing = run(&dir.0, &["list"]);
-    assert_eq!(missing.status.code(), Some(2));
+    assert_eq!(missing.status.code(), Some(66));
     assert!(text(&missing.stderr).contains("there is no history in"), "{}", text(&missing.stderr));
     let dir = Dir::filled();
     let time = run(&dir.0, &["list", "--since", "last week"]);
@@ -270,7 +270,7 @@ fn bad_input_is_one_sentence_and_2() {
     fs::write(dir.0.join("history.db"), "no database at all, but longer than a header")
         .expect("ours");
     let damaged = run(&dir.0, &["list"]);
-    assert_eq!(damaged.status.code(), Some(2));
+    assert_eq!(damaged.status.code(), Some(66));
     assert!(text(&damaged.stderr).contains("is damaged"), "{}", text(&damaged.stderr));
     // Whoever writes next sets it aside.
     let junk = dir.0.join("junk.json");

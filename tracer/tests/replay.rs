@@ -52,7 +52,7 @@ fn a_torn_stream_shows_what_is_readable() {
     let whole = fs::read(recorded("newest", "stream")).expect("a stream");
     let torn = scratch(&whole[..whole.len() / 2]);
     let out = replay(&["-o", "oneline"], torn.path());
-    assert_eq!(out.status.code(), Some(2));
+    assert_eq!(out.status.code(), Some(66));
     assert!(text(&out.stdout).lines().count() > 5, "{}", text(&out.stdout));
     let error = text(&out.stderr);
     assert!(error.contains("at byte") && error.contains("ends inside a record"), "{error}");
@@ -75,7 +75,7 @@ fn damaged_and_foreign_files_are_refused_with_the_position() {
     for (name, content, expected) in cases {
         let file = scratch(content);
         let out = replay(&[], file.path());
-        assert_eq!(out.status.code(), Some(2), "{name}");
+        assert_eq!(out.status.code(), Some(66), "{name}");
         let error = text(&out.stderr);
         assert!(error.contains(expected), "{name}: {error}");
     }

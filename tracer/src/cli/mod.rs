@@ -23,13 +23,16 @@ pub struct Cli {
     pub verb: Verb,
 }
 
-const EXIT_STATUS: &str = "\
+/// What `--help` says of exit statuses (see `cmd::status`).
+pub const EXIT_STATUS: &str = "\
 Exit status:
-  0   done
-  1   nothing found
-  2   usage, or a file that cannot be read
-  69  this kernel cannot do it
+  0   done: found, ended as asked, nothing waiting to happen, ready
+  1   nothing found, fewer than --count asked for, or findings of `scan`
+  2   usage: flags, times, selectors that cannot be
+  66  an input cannot be read: no history, a damaged stream, a refused directory
+  69  this kernel cannot do it, or (`doctor`, `demo`) a hook that decides bus errors is missing
   70  internal error
+  75  looked, but not at everything (`scan` without privilege, `doctor` with another hook missing)
   77  no privilege
   `trace -- CMD` passes the status of CMD on (128 + signal if one ended it)";
 

@@ -1,5 +1,5 @@
 //! `whybus demo`: one harmless bus error, in a file of our own, and the answer to it.
-use std::{env, ffi::OsString, fs, path::Path, process::ExitCode, ptr, slice};
+use std::{env, ffi::OsString, fs, path::Path, ptr, slice};
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::{
@@ -8,6 +8,10 @@ use rustix::{
 };
 
 use crate::{
+    cmd::{
+        doctor::{causes, of_bus_errors},
+        status::ExitStatus,
+    },
     model::process::ExitScope,
     render::Format,
     select::selection::Selection,
@@ -28,7 +32,7 @@ wait $victim
 
 /// # Errors
 /// As [`watch`], or where the temporary directory cannot be used.
-pub fn run() -> Result<ExitCode> {
+pub fn run() -> Result<ExitStatus> {
     let dir = env::temp_dir().join(format!("whybus-demo-{}", std::process::id()));
     fs::create_dir(&dir).with_context(|| format!("creating {}", dir.display()))?;
     let own = env::current_exe().context("finding our own program")?;
@@ -47,14 +51,20 @@ pub fn run() -> Result<ExitCode> {
     };
     let watched = watch(&options, &mut StdoutSink::new(Format::Human, false));
     let _ = fs::remove_dir_all(&dir);
-    watched
+    let watched = watched?;
+    let (_, unexplained) = causes(|observe| watched.coverage.sees(observe));
+    Ok(match watched.command {
+        _ if unexplained.iter().any(|cause| of_bus_errors(*cause)) => ExitStatus::Unavailable,
+        Some(status) => ExitStatus::Command(status),
+        None => ExitStatus::Done,
+    })
 }
 
 /// Maps `file` and reads its last page until that fails.
 ///
 /// # Errors
 /// Where the file cannot be mapped.
-pub fn victim(file: &Path) -> Result<ExitCode> {
+pub fn victim(file: &Path) -> Result<ExitStatus> {
     // The bus error is the point; a core file is not.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     let data = fs::File::open(file)?;

@@ -1,11 +1,10 @@
 //! `whybus doctor`: what would attach here, what is missing, what to do.
-use std::process::ExitCode;
-
 use anyhow::Result;
 use tracer_common::globals::task;
 
 use crate::{
     cli::Doctor,
+    cmd::status::ExitStatus,
     contract::{self, Blind, Label, Record},
     model::{cause::CauseKind, observe::Observe, process::ExitScope},
     probe::{
@@ -18,25 +17,44 @@ use crate::{
     watch::arm::arm,
 };
 
-/// How many causes can be told with these hooks, and which cannot.
-fn causes(attached: &[Probe]) -> (usize, Vec<&'static str>) {
-    let seen = |observe: &Observe| attached.iter().any(|probe| probe.row.observe == *observe);
-    let named = CauseKind::ALL.iter().filter(|class| **class != CauseKind::Unknown);
+/// How many causes can be told by what is seen, and which cannot.
+pub fn causes(sees: impl Fn(Observe) -> bool) -> (usize, Vec<CauseKind>) {
+    let named = CauseKind::ALL.iter().filter(|kind| **kind != CauseKind::Unknown);
     let (told, blind): (Vec<CauseKind>, Vec<CauseKind>) =
-        named.partition(|class| class.cause().observes.iter().any(seen));
-    (told.len(), blind.into_iter().map(CauseKind::name).collect())
+        named.partition(|kind| kind.cause().observes.iter().any(|observe| sees(*observe)));
+    (told.len(), blind)
+}
+
+/// Whether it is a cause of bus errors, and not of other ends only.
+pub fn of_bus_errors(cause: CauseKind) -> bool {
+    use CauseKind::{Aborted, Exited, OomKilled, Signal};
+    !matches!(cause, Signal | Aborted | OomKilled | Exited)
+}
+
+/// Without a hook that decides bus errors this kernel is not for us; without another, partly.
+fn status(unexplained: &[CauseKind], missing: usize) -> ExitStatus {
+    if unexplained.iter().any(|cause| of_bus_errors(*cause)) {
+        ExitStatus::Unavailable
+    } else if missing != 0 {
+        ExitStatus::Partly
+    } else {
+        ExitStatus::Done
+    }
 }
 
 /// Attaches everything for a moment and says how that went.
 ///
 /// # Errors
 /// As [`arm`].
-pub fn run(args: &Doctor) -> Result<ExitCode> {
+pub fn run(args: &Doctor) -> Result<ExitStatus> {
     let (facts, armed) = arm(ExitScope::default(), true, 0)?;
     let lockdown = facts::lockdown();
     let hooks: Vec<String> =
         armed.attached.iter().map(|probe| probe.program.form.to_string()).collect();
-    let (told, blind_for) = causes(&armed.attached);
+    let sees = |observe| armed.attached.iter().any(|probe| probe.row.observe == observe);
+    let (told, unexplained) = causes(sees);
+    let status = status(&unexplained, armed.missing.len());
+    let blind_for: Vec<&str> = unexplained.into_iter().map(CauseKind::name).collect();
     let reads = match facts.allowed.task() {
         task::TYPED => "typed loads",
         task::PROBE => "bpf_probe_read_kernel (no bpf_get_current_task_btf before 5.11)",
@@ -66,7 +84,7 @@ pub fn run(args: &Doctor) -> Result<ExitCode> {
             total: (told + blind_for.len()) as u64,
             unexplained: blind_for.into_iter().map(Label::from).collect(),
         }))))?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(status);
     }
     let mut out = format!("kernel    {}\n", escape(facts.release.as_bytes()));
     out.push_str(&format!(
@@ -103,5 +121,23 @@ pub fn run(args: &Doctor) -> Result<ExitCode> {
         "partly    `whybus trace` works, but blind as said above\n"
     });
     put(out.as_bytes())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_decides_bus_errors_weighs_more_than_the_rest() {
+        let (all, none) = causes(|_| true);
+        assert_eq!((all, none.len()), (CauseKind::ALL.len() - 1, 0));
+        assert_eq!(status(&none, 0), ExitStatus::Done);
+        let (_, no_ends) = causes(|observe| observe != Observe::Exit);
+        assert!(!no_ends.is_empty() && !no_ends.iter().any(|cause| of_bus_errors(*cause)));
+        assert_eq!(status(&no_ends, 1), ExitStatus::Partly);
+        assert_eq!(status(&[], 1), ExitStatus::Partly);
+        let (_, no_faults) = causes(|observe| observe != Observe::FileFault);
+        assert_eq!(status(&no_faults, 1), ExitStatus::Unavailable);
+    }
 }

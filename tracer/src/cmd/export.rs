@@ -1,16 +1,14 @@
 //! `whybus export`: recorded incidents and gaps as JSON, one a line, oldest first.
-use std::process::ExitCode;
-
 use anyhow::Result;
 
 use crate::{
-    cli::Export, contract::Record, error::Failure, render::json, sink::stdout::put,
-    store::sqlite::read::Reader,
+    cli::Export, cmd::status::ExitStatus, contract::Record, error::Failure, render::json,
+    sink::stdout::put, store::sqlite::read::Reader,
 };
 
 /// # Errors
 /// Where there is no history to read, or nobody reads.
-pub fn run(args: &Export) -> Result<ExitCode> {
+pub fn run(args: &Export) -> Result<ExitStatus> {
     let selection = args.select.selection().map_err(Failure::usage)?;
     let reader = Reader::open(&args.state.state_dir)?;
     let (since, until) = (selection.since.unwrap_or(i64::MIN), selection.until.unwrap_or(i64::MAX));
@@ -25,5 +23,5 @@ pub fn run(args: &Export) -> Result<ExitCode> {
         any = true;
         put(&json(&incident.into()))
     })?;
-    Ok(if any { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if any { ExitStatus::Done } else { ExitStatus::NotFound })
 }

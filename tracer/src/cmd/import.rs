@@ -2,7 +2,6 @@
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read as _},
-    process::ExitCode,
 };
 
 use anyhow::{Context as _, Result};
@@ -10,6 +9,7 @@ use serde::Deserialize;
 
 use crate::{
     cli::Import,
+    cmd::status::ExitStatus,
     contract::json,
     error::Failure,
     store::{
@@ -30,19 +30,18 @@ const LONGEST: u64 = 4 << 20;
 /// # Errors
 /// Where the input cannot be read, or the directory cannot be written to; what was read before that is
 /// kept.
-pub fn run(args: &Import) -> Result<ExitCode> {
+pub fn run(args: &Import) -> Result<ExitStatus> {
     let named = args.file.as_ref().filter(|path| path.as_os_str() != "-");
     let input: Box<dyn BufRead> = match named {
         None => Box::new(io::stdin().lock()),
         Some(path) => Box::new(BufReader::new(File::open(path).map_err(|error| {
-            Failure::usage(format!("cannot read {}: {error}", path.display()))
+            Failure::input(format!("cannot read {}: {error}", path.display()))
         })?)),
     };
     let dir = &args.state.state_dir;
     dir::prepare(dir, None)?;
     let _lock = RecorderLock::acquire(dir)?;
-    let (mut store, aside) = Store::open(dir, false)
-        .with_context(|| format!("opening {}", dir::history(dir).display()))?;
+    let (mut store, aside) = Store::open(dir, false)?;
     if let Some(aside) = aside {
         eprintln!("{}", damaged(&dir::history(dir), &aside));
     }
@@ -57,7 +56,7 @@ pub fn run(args: &Import) -> Result<ExitCode> {
             foreign => format!("; {foreign} lines were none of ours"),
         }
     );
-    Ok(if done.incidents == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if done.incidents == 0 { ExitStatus::NotFound } else { ExitStatus::Done })
 }
 
 #[derive(Default)]

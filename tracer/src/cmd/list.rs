@@ -1,10 +1,9 @@
 //! `whybus list`: recorded incidents, the newest last.
-use std::process::ExitCode;
-
 use anyhow::Result;
 
 use crate::{
     cli::List,
+    cmd::status::ExitStatus,
     contract::Incident,
     error::Failure,
     render::Format,
@@ -19,14 +18,14 @@ use crate::{
 
 /// # Errors
 /// Where there is no history to read.
-pub fn run(args: &List) -> Result<ExitCode> {
+pub fn run(args: &List) -> Result<ExitStatus> {
     let selection = args.select.selection().map_err(Failure::usage)?;
     let reader = Reader::open(&args.state.state_dir)?;
     let limit = if args.limit == 0 { 0 } else { args.limit + 1 };
     let mut found = reader.select(&selection, limit)?;
     if found.is_empty() {
         eprintln!("{}", nothing(&reader, &selection)?);
-        return Ok(ExitCode::FAILURE);
+        return Ok(ExitStatus::NotFound);
     }
     let more = args.limit != 0 && found.len() > args.limit;
     if more {
@@ -40,7 +39,7 @@ pub fn run(args: &List) -> Result<ExitCode> {
     if more {
         eprintln!("older ones are not shown: -n 0 for all, or --since, --until");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }
 
 /// One incident in the format asked for.

@@ -10,5 +10,6 @@ pub mod scan;
 pub mod schema;
 pub mod show;
 pub mod stats;
+pub mod status;
 pub mod trace;
 pub mod why;

@@ -1,10 +1,9 @@
 //! `whybus record`: all the time, with a history.
-use std::process::ExitCode;
-
 use anyhow::Result;
 
 use crate::{
     cli::Record,
+    cmd::status::ExitStatus,
     host::{memory, privilege},
     model::{
         process::{ExitFilter, ExitScope},
@@ -16,7 +15,7 @@ use crate::{
 
 /// # Errors
 /// Where the state directory is not fit, or as [`watch`].
-pub fn run(args: &Record) -> Result<ExitCode> {
+pub fn run(args: &Record) -> Result<ExitStatus> {
     privilege::check()?;
     memory::small_pages();
     let default = ExitScope { signals: mask(&RECORDED), exits: ExitFilter::Lasting };
@@ -37,5 +36,6 @@ pub fn run(args: &Record) -> Result<ExitCode> {
         keep_size: args.keep_size,
     };
     let print = args.print.map(|format| StdoutSink::new(format, false));
-    watch(&wanted, &mut HistorySink::start(history, print, args.journal)?)
+    watch(&wanted, &mut HistorySink::start(history, print, args.journal)?)?;
+    Ok(ExitStatus::Done)
 }

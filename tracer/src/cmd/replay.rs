@@ -1,26 +1,28 @@
 //! `whybus replay`: a saved stream through the same pipeline, without root or a kernel.
-use std::{fs::File, io::BufReader, process::ExitCode};
+use std::{fs::File, io::BufReader};
 
 use anyhow::Result;
 
 use crate::{
-    cli::Replay, error::Failure, sink::stdout::StdoutSink, watch::replay::replay, wire::stream,
+    cli::Replay, cmd::status::ExitStatus, error::Failure, sink::stdout::StdoutSink,
+    watch::replay::replay, wire::stream,
 };
 
 /// # Errors
 /// Where the file cannot be read; what was readable is shown first.
-pub fn run(args: &Replay) -> Result<ExitCode> {
+pub fn run(args: &Replay) -> Result<ExitStatus> {
     let name = args.file.display();
     let file = File::open(&args.file)
-        .map_err(|error| Failure::usage(format!("cannot read {name}: {error}")))?;
+        .map_err(|error| Failure::input(format!("cannot read {name}: {error}")))?;
     let (host, records) = stream::open(BufReader::new(file))
-        .map_err(|error| Failure::usage(format!("{name}: {error:#}")))?;
+        .map_err(|error| Failure::input(format!("{name}: {error:#}")))?;
     let mut sink = StdoutSink::new(args.output.output, args.output.utc);
-    let torn = replay(host, records, &args.filter.selection(), &mut sink)?;
-    match torn {
+    let replayed = replay(host, records, &args.filter.selection(), &mut sink)?;
+    match replayed.damage {
         Some(error) => {
-            Err(Failure::usage(format!("{name}: {error:#}; what was readable is shown above")))
+            Err(Failure::input(format!("{name}: {error:#}; what was readable is shown above")))
         }
-        None => Ok(ExitCode::SUCCESS),
+        None if replayed.incidents == 0 => Ok(ExitStatus::NotFound),
+        None => Ok(ExitStatus::Done),
     }
 }

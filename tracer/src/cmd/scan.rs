@@ -1,7 +1,6 @@
 //! `whybus scan`: bus errors waiting to happen, without eBPF.
 use std::{
     collections::BTreeMap,
-    process::ExitCode,
     time::{Duration, Instant},
 };
 
@@ -9,6 +8,7 @@ use anyhow::Result;
 
 use crate::{
     cli::Scan as Args,
+    cmd::status::ExitStatus,
     contract::{self, FoundFile, FoundMapping, FoundProcess, Hex, Record},
     host::memory::page_size,
     render::{Format, json},
@@ -22,7 +22,7 @@ use crate::{
 
 /// # Errors
 /// Where nobody reads.
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub fn run(args: &Args) -> Result<ExitStatus> {
     let started = Instant::now();
     let seen = scan(page_size());
     let took = started.elapsed();
@@ -34,7 +34,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if seen.denied != 0 {
         eprintln!("whybus: {} processes do not show their mappings: run it as root", seen.denied);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(status(seen.found.len(), seen.denied))
+}
+
+/// What was found is sure; that nothing was found only if all was looked at.
+fn status(findings: usize, denied: u64) -> ExitStatus {
+    match (findings, denied) {
+        (0, 0) => ExitStatus::Done,
+        (0, _) => ExitStatus::Partly,
+        _ => ExitStatus::Findings,
+    }
 }
 
 fn as_json(seen: &Scan, took: Duration) -> Vec<u8> {
@@ -113,4 +122,17 @@ fn as_text(seen: &Scan, took_ms: u128) -> String {
         seen.mappings,
         seen.processes
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_only_sure_where_all_was_looked_at() {
+        assert_eq!(status(0, 0), ExitStatus::Done);
+        assert_eq!(status(0, 1), ExitStatus::Partly);
+        assert_eq!(status(2, 0), ExitStatus::Findings);
+        assert_eq!(status(2, 1), ExitStatus::Findings);
+    }
 }

@@ -1,13 +1,11 @@
 //! `whybus schema`: the contract of `-o json`.
-use std::process::ExitCode;
-
 use anyhow::Result;
 
-use crate::{contract::schema::JSON_SCHEMA, sink::stdout::put};
+use crate::{cmd::status::ExitStatus, contract::schema::JSON_SCHEMA, sink::stdout::put};
 
 /// # Errors
 /// Where nobody reads.
-pub fn run() -> Result<ExitCode> {
+pub fn run() -> Result<ExitStatus> {
     put(JSON_SCHEMA.as_bytes())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }

@@ -1,11 +1,10 @@
 //! `whybus show ID`: one recorded incident.
-use std::process::ExitCode;
-
 use anyhow::Result;
 
 use crate::{
     cli::Show,
     cmd::list::shown,
+    cmd::status::ExitStatus,
     error::Failure,
     render::{human::Style, oneline},
     sink::stdout::{put, style},
@@ -14,18 +13,18 @@ use crate::{
 
 /// # Errors
 /// Where there is no history to read, or several incidents go by that id.
-pub fn run(args: &Show) -> Result<ExitCode> {
+pub fn run(args: &Show) -> Result<ExitStatus> {
     let reader = Reader::open(&args.state.state_dir)?;
     let found = reader.by_id(&args.id)?;
     let style = Style { history: true, ..style(args.output.utc) };
     match found.as_slice() {
         [] => {
             eprintln!("no recorded incident has the id `{}`; `whybus list` shows ids", args.id);
-            Ok(ExitCode::FAILURE)
+            Ok(ExitStatus::NotFound)
         }
         [incident] => {
             put(&shown(incident, args.output.output, &style))?;
-            Ok(ExitCode::SUCCESS)
+            Ok(ExitStatus::Done)
         }
         several => {
             let lines = several.iter().map(|incident| oneline::incident(incident, &style));

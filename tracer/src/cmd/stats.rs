@@ -1,11 +1,12 @@
 //! `whybus stats`: recorded incidents counted, by what they have in common.
-use std::{collections::HashMap, process::ExitCode};
+use std::collections::HashMap;
 
 use anyhow::Result;
 
 use crate::{
     cli::Stats,
     cmd::list,
+    cmd::status::ExitStatus,
     contract::{Count, Record, Time, Untrusted},
     error::Failure,
     model::cgroup::{container, unit},
@@ -45,7 +46,7 @@ const BAR: u64 = 40;
 
 /// # Errors
 /// Where there is no history to read.
-pub fn run(args: &Stats) -> Result<ExitCode> {
+pub fn run(args: &Stats) -> Result<ExitStatus> {
     let selection = args.select.selection().map_err(Failure::usage)?;
     let reader = Reader::open(&args.state.state_dir)?;
     let whole = reader.over_time(&selection, i64::MAX)?;
@@ -53,7 +54,7 @@ pub fn run(args: &Stats) -> Result<ExitCode> {
         (whole.iter().map(|row| row.first).min(), whole.iter().map(|row| row.last).max())
     else {
         eprintln!("{}", list::nothing(&reader, &selection)?);
-        return Ok(ExitCode::FAILURE);
+        return Ok(ExitStatus::NotFound);
     };
     let (seconds, span) = SPANS
         .into_iter()
@@ -85,7 +86,7 @@ pub fn run(args: &Stats) -> Result<ExitCode> {
             out.into_bytes()
         }
     })?;
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }
 
 /// Counts what goes by the same part of its name together.

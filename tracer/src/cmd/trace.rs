@@ -1,10 +1,9 @@
 //! `whybus trace`: live.
-use std::process::ExitCode;
-
 use anyhow::Result;
 
 use crate::{
     cli::Trace,
+    cmd::status::ExitStatus,
     model::process::{ExitFilter, ExitScope},
     sink::stdout::StdoutSink,
     watch::live::{WatchOptions, watch},
@@ -12,7 +11,7 @@ use crate::{
 
 /// # Errors
 /// As [`watch`].
-pub fn run(args: &Trace) -> Result<ExitCode> {
+pub fn run(args: &Trace) -> Result<ExitStatus> {
     let deaths = args.deaths.exit_scope(ExitScope::default());
     let wanted = WatchOptions {
         selection: args.filter.selection(),
@@ -24,5 +23,29 @@ pub fn run(args: &Trace) -> Result<ExitCode> {
         fail_every: args.fail_every,
         command: &args.command,
     };
-    watch(&wanted, &mut StdoutSink::new(args.output.output, args.output.utc))
+    let mut sink = StdoutSink::new(args.output.output, args.output.utc);
+    let watched = watch(&wanted, &mut sink)?;
+    Ok(status(watched.command, args.count, watched.incidents))
+}
+
+/// A command passes its own on; else fewer incidents than were asked for are too few.
+fn status(command: Option<u8>, asked_for: Option<u64>, incidents: u64) -> ExitStatus {
+    match command {
+        Some(status) => ExitStatus::Command(status),
+        None if asked_for.is_some_and(|count| incidents < count) => ExitStatus::NotFound,
+        None => ExitStatus::Done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_speaks_for_itself_and_too_few_are_told() {
+        assert_eq!(status(Some(42), Some(3), 0), ExitStatus::Command(42));
+        assert_eq!(status(None, Some(3), 2), ExitStatus::NotFound);
+        assert_eq!(status(None, Some(3), 3), ExitStatus::Done);
+        assert_eq!(status(None, None, 0), ExitStatus::Done);
+    }
 }

@@ -1,11 +1,12 @@
 //! `whybus why`: the story of a process or restart loop, from the history.
-use std::{collections::BTreeSet, process::ExitCode};
+use std::collections::BTreeSet;
 
 use anyhow::Result;
 
 use crate::{
     cli::Why,
     cmd::list,
+    cmd::status::ExitStatus,
     contract::{Gap, Incident, Record, Story, series::series_key},
     error::Failure,
     explain::story::{story as story_of, summary},
@@ -33,7 +34,7 @@ const NEAREST: usize = 5;
 
 /// # Errors
 /// Where there is no history to read.
-pub fn run(args: &Why) -> Result<ExitCode> {
+pub fn run(args: &Why) -> Result<ExitStatus> {
     let selection = args.select.selection().map_err(Failure::usage)?;
     let reader = Reader::open(&args.state.state_dir)?;
     let Some((selection, keys)) = selected(&reader, &selection, args.selector.as_deref())? else {
@@ -46,7 +47,7 @@ pub fn run(args: &Why) -> Result<ExitCode> {
             }
         }
         eprintln!("{text}");
-        return Ok(ExitCode::FAILURE);
+        return Ok(ExitStatus::NotFound);
     };
     let style = Style { history: true, ..style(args.output.utc) };
     let beat = running_recorder(&args.state.state_dir);
@@ -75,7 +76,7 @@ pub fn run(args: &Why) -> Result<ExitCode> {
     if beat.is_none() && args.output.output == Format::Human {
         eprintln!("\nno recorder is running now: what happens is not recorded");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitStatus::Done)
 }
 
 /// The first reading of the selector that anything matches, and its stories, newest first.

@@ -1,8 +1,6 @@
 //! Whether we may load and attach programs at all.
 use std::fs;
 
-use anyhow::Result;
-
 use crate::error::Failure;
 
 /// Capabilities by number (include/uapi/linux/capability.h).
@@ -11,13 +9,13 @@ const CAP_SYS_ADMIN: u32 = 21;
 
 /// # Errors
 /// Where a capability is missing.
-pub fn check() -> Result<()> {
+pub fn check() -> Result<(), Failure> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let missing = missing(effective(&status));
     if missing.is_empty() {
         return Ok(());
     }
-    Err(Failure::privilege(format!(
+    Err(Failure::Privilege(format!(
         "watching the kernel needs {} (or CAP_SYS_ADMIN), which this process lacks; run it as \
          root: sudo whybus …",
         missing.join(" and ")

@@ -21,7 +21,7 @@ use crate::{
     render::Format,
     sink::{
         Sink,
-        history_writer::{HistoryOptions, HistoryWriter, Message, disk, now},
+        history_writer::{HistoryOptions, HistoryWriter, Message, now},
         journal::Journal,
         stdout::StdoutSink,
     },
@@ -70,8 +70,8 @@ impl HistorySink {
         let mut home = HistoryWriter::new(options);
         let mut writable = true;
         if let Err(error) = home.open() {
-            if !disk(&error) {
-                return Err(error);
+            if !error.may_pass() {
+                return Err(error.into());
             }
             home.failed(&error);
             writable = false;

@@ -2,19 +2,16 @@
 //! holds in memory what the disk does not take.
 use std::{
     collections::VecDeque,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::mpsc::{Receiver, RecvTimeoutError},
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
-
 use crate::{
     contract::{Gap, GapReason, Time},
-    error as failure,
-    error::Failure,
     host::clock,
     store::{
+        Error, Result,
         lock::{Heartbeat, RecorderLock},
         sqlite::{
             recover::damaged,
@@ -104,7 +101,7 @@ impl HistoryWriter {
     /// Takes the directory and opens the history, as far as that is not done yet.
     ///
     /// # Errors
-    /// Where it is not fit to write to, or the disk does not take it ([`disk`]).
+    /// Where it is not fit to write to, or the disk does not take it ([`Error::may_pass`]).
     pub fn open(&mut self) -> Result<()> {
         if self.lock.is_none() {
             dir::prepare(&self.options.state_dir, self.options.group.as_deref())?;
@@ -114,8 +111,7 @@ impl HistoryWriter {
             // After one that did not end as it was told to, all of the history is looked at.
             let before = self.lock.as_ref().and_then(|lock| lock.previous.as_ref());
             let check = before.is_none_or(|beat| !beat.stopped);
-            let (store, aside) = Store::open(&self.options.state_dir, check)
-                .map_err(|error| explain(error, &dir::history(&self.options.state_dir)))?;
+            let (store, aside) = Store::open(&self.options.state_dir, check)?;
             if let Some(aside) = aside {
                 eprintln!("{}", damaged(&dir::history(&self.options.state_dir), &aside));
             }
@@ -219,27 +215,22 @@ impl HistoryWriter {
         let Some(store) = &mut self.store else { return Ok(()) };
         while !self.waiting.is_empty() {
             let count = self.waiting.len().min(BATCH);
-            store.put(self.waiting.iter().take(count).cloned().map(Ok))?;
+            store.put(self.waiting.iter().take(count).map(Ok::<_, Error>))?;
             self.waiting.drain(..count);
         }
         Ok(())
     }
 
     /// The disk did not take it: says so once, and when it is tried again.
-    pub fn failed(&mut self, error: &anyhow::Error) {
+    pub fn failed(&mut self, error: &Error) {
         let again = Instant::now() + AGAIN;
         if let Some((_, due)) = &mut self.failing {
             *due = again;
             return;
         }
         self.failing = Some((now(), again));
-        // SQLite says it twice.
-        let text = match error.downcast_ref::<rusqlite::Error>() {
-            Some(error) => error.to_string(),
-            None => format!("{error:#}"),
-        };
         eprintln!(
-            "whybus: cannot write to {}: {text}; watching goes on, the last {WAITING} incidents are \
+            "whybus: cannot write to {}: {error}; watching goes on, the last {WAITING} incidents are \
              kept in memory, and writing is tried again every {} s",
             self.options.state_dir.display(),
             AGAIN.as_secs()
@@ -279,7 +270,14 @@ impl HistoryWriter {
             // The rest when there is nothing better to do.
             Ok(true) => {}
             Ok(false) => self.retained = Some(Instant::now()),
-            Err(_) => self.retained = Some(Instant::now()),
+            Err(error) => {
+                self.retained = Some(Instant::now());
+                eprintln!(
+                    "whybus: cannot forget old incidents in {}: {error}; tried again in {} s",
+                    self.options.state_dir.display(),
+                    RETENTION.as_secs()
+                );
+            }
         }
     }
 
@@ -308,28 +306,6 @@ fn absence(before: &Heartbeat, boot_id: &str) -> GapReason {
     }
 }
 
-/// Whether it is the disk that does not take it, which may pass.
-pub fn disk(error: &anyhow::Error) -> bool {
-    use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-    let kind = |kind| matches!(kind, StorageFull | ReadOnlyFilesystem | QuotaExceeded);
-    error.chain().any(|cause| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(|error| kind(error.kind()))
-            || cause.downcast_ref::<Failure>().and_then(failure::Failure::io).is_some_and(kind)
-            || cause.downcast_ref::<rusqlite::Error>().is_some_and(|error| {
-                use rusqlite::ErrorCode::{DiskFull, ReadOnly, SystemIoFailure};
-                matches!(error.sqlite_error_code(), Some(DiskFull | ReadOnly | SystemIoFailure))
-            })
-    })
-}
-
-/// Says which file it is about.
-fn explain(error: anyhow::Error, path: &Path) -> anyhow::Error {
-    if error.downcast_ref::<Failure>().is_some() {
-        return error;
-    }
-    error.context(format!("opening {}", path.display()))
-}
-
 /// Ns since the epoch.
 pub fn now() -> i64 {
     clock::boot_to_realtime().realtime(clock::boot_time())
@@ -345,15 +321,5 @@ mod tests {
         assert_eq!(absence(&beat(true), "b"), GapReason::Stopped);
         assert_eq!(absence(&beat(false), "b"), GapReason::Rebooted);
         assert_eq!(absence(&beat(false), "a"), GapReason::Killed);
-    }
-
-    #[test]
-    fn a_disk_may_recover_and_a_mistake_does_not() {
-        assert!(disk(&std::io::Error::from_raw_os_error(libc::ENOSPC).into()));
-        assert!(disk(&std::io::Error::from_raw_os_error(libc::EROFS).into()));
-        assert!(!disk(&std::io::Error::from_raw_os_error(libc::EACCES).into()));
-        assert!(!disk(&Failure::usage("a newer version")));
-        let rofs = std::io::ErrorKind::ReadOnlyFilesystem;
-        assert!(disk(&Failure::file("cannot make it", rofs)));
     }
 }

@@ -6,12 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    error::Failure,
-    store::state_dir::{open, refused},
+use crate::store::{
+    Error, Result,
+    state_dir::{open, refused},
 };
 
 fn lock_file(dir: &Path) -> PathBuf {
@@ -48,12 +47,7 @@ impl RecorderLock {
             if let TryLockError::Error(error) = error {
                 return Err(refused("lock", dir, &error));
             }
-            let who = previous.map_or_else(String::new, |beat| format!(", pid {}", beat.pid));
-            return Err(Failure::usage(format!(
-                "another recorder writes to {}{who}; stop it first, or give another directory by \
-                 --state-dir",
-                dir.display()
-            )));
+            return Err(Error::Taken { dir: dir.to_owned(), pid: previous.map(|beat| beat.pid) });
         }
         Ok(Self { file, previous })
     }

@@ -1,4 +1,10 @@
 //! Histories.
+mod error;
 pub mod lock;
 pub mod sqlite;
 pub mod state_dir;
+
+pub use error::Error;
+
+/// What a history gives, or why it does not.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -6,10 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
 use rustix::fs::OFlags;
 
-use crate::error::Failure;
+use crate::store::{Error, Result};
 
 /// The group that may read it unless told otherwise: who reads logs on Debian and its kin.
 const GROUP: &str = "adm";
@@ -29,7 +28,6 @@ pub fn history(dir: &Path) -> PathBuf {
 /// Where it cannot be made, is not ours, or others may write to it: what they put there would be
 /// told as what happened.
 pub fn prepare(dir: &Path, group: Option<&str>) -> Result<()> {
-    let shown = dir.display();
     let mut new = false;
     match fs::symlink_metadata(dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -42,36 +40,28 @@ pub fn prepare(dir: &Path, group: Option<&str>) -> Result<()> {
         }
         Err(error) => return Err(refused("look at", dir, &error)),
         Ok(meta) if !meta.is_dir() => {
-            return Err(Failure::usage(format!(
-                "the state directory {shown} is no directory (symbolic links are not followed); give \
-                 another one by --state-dir"
-            )));
+            return Err(Error::NoDirectory(dir.to_owned()));
         }
         Ok(_) => {}
     }
     let meta = fs::metadata(dir).map_err(|error| refused("look at", dir, &error))?;
     let own = rustix::process::geteuid().as_raw();
     if meta.uid() != own {
-        return Err(Failure::usage(format!(
-            "the state directory {shown} belongs to user {}, not to us (user {own}); chown it, or \
-             give another one by --state-dir",
-            meta.uid()
-        )));
+        return Err(Error::NotOurs { dir: dir.to_owned(), owner: meta.uid(), own });
     }
     if meta.mode() & WRITABLE != 0 {
-        return Err(Failure::usage(format!(
-            "the state directory {shown} may be written to by others (mode {:04o}), who could change \
-             what happened; chmod go-w it, or give another one by --state-dir",
-            meta.mode() & 0o7777
-        )));
+        return Err(Error::WritableByOthers { dir: dir.to_owned(), mode: meta.mode() & 0o7777 });
     }
     match (group, group_id(group.unwrap_or(GROUP))) {
         (Some(name), None) => {
-            return Err(Failure::usage(format!("there is no group `{name}` (--group)")));
+            return Err(Error::NoGroup(name.to_owned()));
         }
         // An existing directory keeps what its owner chose, unless told otherwise.
         (Some(name), Some(gid)) => {
-            give(dir, gid).with_context(|| format!("giving {shown} to the group {name}"))?;
+            give(dir, gid).map_err(|error| {
+                let text = format!("giving {} to the group {name}: {error}", dir.display());
+                Error::of_io(error.kind(), text)
+            })?;
         }
         // Who is not root makes a history for himself.
         (None, Some(gid)) if new => drop(give(dir, gid)),
@@ -81,14 +71,13 @@ pub fn prepare(dir: &Path, group: Option<&str>) -> Result<()> {
 }
 
 /// What could not be done with the directory.
-pub(super) fn refused(what: &str, dir: &Path, error: &io::Error) -> anyhow::Error {
+pub(super) fn refused(what: &str, dir: &Path, error: &io::Error) -> Error {
     let text = format!("cannot {what} the state directory {}: {error}", dir.display());
-    match error.kind() {
-        ErrorKind::PermissionDenied => Failure::privilege(format!(
-            "{text}; run it as root, or give another one by --state-dir"
-        )),
-        kind => Failure::file(format!("{text}; give another one by --state-dir"), kind),
-    }
+    let hint = match error.kind() {
+        ErrorKind::PermissionDenied => "run it as root, or give another one by --state-dir",
+        _ => "give another one by --state-dir",
+    };
+    Error::of_io(error.kind(), format!("{text}; {hint}"))
 }
 
 /// The number of a group, by /etc/group.

@@ -1,5 +1,5 @@
 //! The command of `trace -- CMD`.
-use std::{ffi::OsString, os::unix::process::ExitStatusExt as _, process::ExitCode};
+use std::{ffi::OsString, os::unix::process::ExitStatusExt as _};
 
 use anyhow::{Context as _, Result};
 use tokio::process::{Child, Command};
@@ -11,11 +11,11 @@ use crate::error::Failure;
 ///
 /// # Errors
 /// Where it cannot be waited for.
-pub async fn exited(child: &mut Option<Child>) -> Result<ExitCode> {
+pub async fn exited(child: &mut Option<Child>) -> Result<u8> {
     let Some(child) = child else { return std::future::pending().await };
     let status = child.wait().await?;
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
-    Ok(ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+    Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
 /// Starts the command.

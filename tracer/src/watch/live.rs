@@ -1,5 +1,5 @@
 //! A live watch: rings, look-ups, clocks and modules are the inputs; the driver does the rest.
-use std::{collections::HashMap, ffi::OsString, path::Path, process::ExitCode, time::Duration};
+use std::{collections::HashMap, ffi::OsString, path::Path, time::Duration};
 
 use anyhow::Result;
 use tokio::{
@@ -20,6 +20,7 @@ use crate::{
     model::{
         fault::{Burst, BurstKey},
         input::{Input, Stamp, WatchNote},
+        observe::Coverage,
         observe::Observe,
         process::ExitScope,
     },
@@ -63,11 +64,22 @@ pub struct WatchOptions<'a> {
     pub command: &'a [OsString],
 }
 
-/// Watches until told to stop; gives the status to exit with.
+/// How a watch ended.
+#[derive(Debug)]
+pub struct Watched {
+    /// Incidents that were reported.
+    pub incidents: u64,
+    /// How the command ended that was watched, if that was the end: its status, or 128 and the signal.
+    pub command: Option<u8>,
+    /// What was watched in the end.
+    pub coverage: Coverage,
+}
+
+/// Watches until told to stop.
 ///
 /// # Errors
 /// Where nothing can be attached, the command cannot be started, or nobody reads any more.
-pub fn watch(options: &WatchOptions<'_>, sink: &mut dyn Sink) -> Result<ExitCode> {
+pub fn watch(options: &WatchOptions<'_>, sink: &mut dyn Sink) -> Result<Watched> {
     let attached = arm(options.deaths, options.restarts, options.fail_every)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async { Watch::start(options, sink, attached)?.run().await })
@@ -124,7 +136,7 @@ impl<'a> Watch<'a> {
         })
     }
 
-    async fn run(mut self) -> Result<ExitCode> {
+    async fn run(mut self) -> Result<Watched> {
         self.enricher.read_mounts();
         if let Some(mounts) = self.enricher.mounts() {
             self.push(boot_time(), mounts)?;
@@ -285,7 +297,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Drains what is left, waits for answers, reports what is open and the end.
-    async fn stop(mut self, ended: Ended) -> Result<ExitCode> {
+    async fn stop(mut self, ended: Ended) -> Result<Watched> {
         // What belongs to the last fault may still be on its way.
         let patience = Instant::now() + Duration::from_nanos(REPORT_DELAY);
         while (!self.driver.is_idle() || self.enricher.is_busy()) && Instant::now() < patience {
@@ -303,21 +315,22 @@ impl<'a> Watch<'a> {
         if self.undecodable != 0 {
             eprintln!("whybus: {} events could not be decoded", self.undecodable);
         }
-        let (reason, status) = match ended {
-            Ended::Because(reason) => (reason, ExitCode::SUCCESS),
-            Ended::Command(status) => ("the command ended", status),
+        let (reason, command) = match ended {
+            Ended::Because(reason) => (reason, None),
+            Ended::Command(status) => ("the command ended", Some(status)),
         };
         let now = boot_time();
         self.save.unnumbered(&WatchNote::Ended { reason: reason.to_owned() }.into(), now);
         self.save.flush();
         self.driver.end(now, reason)?;
-        Ok(status)
+        let coverage = self.driver.host().coverage.clone();
+        Ok(Watched { incidents: self.driver.reported(), command, coverage })
     }
 }
 
 enum Ended {
     Because(&'static str),
-    Command(ExitCode),
+    Command(u8),
 }
 
 async fn until(deadline: Option<Instant>) {

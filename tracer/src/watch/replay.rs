@@ -18,7 +18,16 @@ use crate::{
 /// may be. A busy host reads its rings late, one after the other. Ns.
 const LATE: u64 = 1_000_000_000;
 
-/// Replays `records`; gives the damage at which the stream stopped being readable, if it did.
+/// What a replay came to.
+#[derive(Debug)]
+pub struct Replayed {
+    /// Incidents that were reported.
+    pub incidents: u64,
+    /// Where the stream stopped being readable, if it did.
+    pub damage: Option<anyhow::Error>,
+}
+
+/// Replays `records` as far as they can be read.
 ///
 /// # Errors
 /// Where the sink takes nothing more.
@@ -27,7 +36,7 @@ pub fn replay<R: BufRead>(
     records: Records<R>,
     selection: &Selection,
     sink: &mut dyn Sink,
-) -> Result<Option<anyhow::Error>> {
+) -> Result<Replayed> {
     let has_advances = records.has_advances();
     let mut now = host.since;
     let mut driver = Driver::start(host, selection, sink)?;
@@ -51,11 +60,11 @@ pub fn replay<R: BufRead>(
             Some(Input::Watch(WatchNote::Advanced)) => driver.advance(stamp.time)?,
             Some(Input::Watch(WatchNote::Ended { reason })) => {
                 driver.end(stamp.time, &reason)?;
-                return Ok(None);
+                return Ok(Replayed { incidents: driver.reported(), damage: None });
             }
             Some(input) => driver.push(stamp, input)?,
         }
     }
     driver.end(now, "the stream ended")?;
-    Ok(damage)
+    Ok(Replayed { incidents: driver.reported(), damage })
 }

@@ -1,17 +1,16 @@
 //! Reading a history: without privilege beyond the group's, whether a recorder runs or not.
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, io::ErrorKind, path::Path};
 
-use anyhow::Result;
-use rusqlite::{Connection, ErrorCode, Row, params, params_from_iter, types::Value};
+use rusqlite::{Connection, Row, params, params_from_iter, types::Value};
 
 use crate::{
     contract::{Gap, GapReason, Incident, Label, Run, Time, series::SeriesExit},
-    error::Failure,
     select::{
         field::{Column, NameKind},
         selection::Selection,
     },
     store::{
+        Error, Result,
         sqlite::{
             body, connect,
             key::key,
@@ -43,44 +42,30 @@ impl Reader {
     /// Where there is no history, it may not be read, or it cannot be.
     pub fn open(dir: &Path) -> Result<Self> {
         let path = dir::history(dir);
-        let shown = path.display();
         if let Err(error) = std::fs::File::open(&path) {
+            let hint = format!(
+                "; its group may read it (ls -ld {}): join that group, or run this as root",
+                dir.display()
+            );
             return Err(match error.kind() {
-                std::io::ErrorKind::NotFound => Failure::usage(format!(
-                    "there is no history in {}: nothing was recorded there; start one by `sudo whybus \
-                     record`, or name its directory by --state-dir",
-                    dir.display()
-                )),
-                std::io::ErrorKind::PermissionDenied => Failure::privilege(format!(
-                    "reading {shown}: {error}; its group may read it (ls -ld {}): join that group, or \
-                     run this as root",
-                    dir.display()
-                )),
-                _ => Failure::usage(format!("reading {shown}: {error}")),
+                ErrorKind::NotFound => Error::NotFound(dir.to_owned()),
+                kind => {
+                    let hint = if kind == ErrorKind::PermissionDenied { &hint } else { "" };
+                    Error::of_io(kind, format!("reading {}: {error}{hint}", path.display()))
+                }
             });
         }
-        let db = connect::read_only(&path).map_err(|error| {
-            let code = error.sqlite_error_code();
-            Failure::usage(match code {
-                Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => format!(
-                    "{shown} is damaged ({error}); the next `whybus record` sets it aside and begins a \
-                     new one, and `sqlite3 … .recover` may save what is in it"
-                ),
-                _ => format!("reading {shown}: {error}"),
-            })
-        })?;
-        let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        let application: i64 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
-        if version == 0 {
-            return Err(Failure::usage(format!(
-                "{shown} is empty: a recorder has made it and not written yet; try again"
-            )));
-        }
-        if application != APPLICATION || version > VERSION {
-            return Err(Failure::usage(format!(
-                "{shown} is of version {version}, and this whybus reads up to {VERSION}: upgrade \
-                 whybus"
-            )));
+        let reading = |error: rusqlite::Error| Error::from(error).while_doing("reading", &path);
+        let db = connect::read_only(&path).map_err(reading)?;
+        let pragma = |name: &str| {
+            db.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(reading)
+        };
+        let (version, application) = (pragma("user_version")?, pragma("application_id")?);
+        match (version, application) {
+            (0, _) => return Err(Error::NotWritten(path)),
+            (_, APPLICATION) if version <= VERSION => {}
+            (_, APPLICATION) => return Err(Error::Newer { path, version, known: VERSION }),
+            _ => return Err(Error::OtherProgram(path)),
         }
         Ok(Self { db })
     }
@@ -100,17 +85,18 @@ impl Reader {
     ///
     /// # Errors
     /// Where SQLite cannot read, or `take` fails.
-    pub fn each(
+    pub fn each<X: From<Error>>(
         &self,
         selection: &Selection,
-        mut take: impl FnMut(Incident) -> Result<()>,
-    ) -> Result<()> {
-        let Some(search) = Search::prepare(&self.db, selection)? else { return Ok(()) };
+        mut take: impl FnMut(Incident) -> std::result::Result<(), X>,
+    ) -> std::result::Result<(), X> {
+        let prepared = Search::prepare(&self.db, selection).map_err(Error::from)?;
+        let Some(search) = prepared else { return Ok(()) };
         let (condition, values) = search.sql();
         let sql = format!("SELECT body FROM incident WHERE {condition} ORDER BY time, seq");
-        let mut statement = self.db.prepare(&sql)?;
-        let mut rows = statement.query(params_from_iter(values))?;
-        while let Some(row) = rows.next()? {
+        let mut statement = self.db.prepare(&sql).map_err(Error::from)?;
+        let mut rows = statement.query(params_from_iter(values)).map_err(Error::from)?;
+        while let Some(row) = rows.next().map_err(Error::from)? {
             if let Some(incident) = parse(row)? {
                 take(incident)?;
             }
@@ -140,11 +126,13 @@ impl Reader {
             [key(id), key(id)]
         } else if (4..=12).contains(&digits.len()) {
             // Everything that goes on from these digits.
-            let bound = |fill: &str| -> Result<Vec<u8>, std::num::ParseIntError> {
+            let bound = |fill: &str| -> Vec<u8> {
                 let digits = format!("{digits}{}", fill.repeat(32 - digits.len()));
-                (0..16).map(|i| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16)).collect()
+                (0..16)
+                    .filter_map(|i| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).ok())
+                    .collect()
             };
-            [bound("0")?, bound("f")?]
+            [bound("0"), bound("f")]
         } else {
             return Ok(Vec::new());
         };

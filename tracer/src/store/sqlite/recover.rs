@@ -4,8 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Result;
-use rusqlite::ErrorCode;
+use crate::store::Result;
 
 /// Where a history that could not be read was put.
 pub type SetAside = Option<PathBuf>;
@@ -17,25 +16,6 @@ pub fn damaged(history: &Path, aside: &Path) -> String {
         history.display(),
         aside.display()
     )
-}
-
-/// A check that failed.
-#[derive(Debug)]
-pub struct Damaged(pub String);
-
-impl std::fmt::Display for Damaged {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Damaged {}
-
-/// Whether the file itself is at fault.
-pub fn at_fault(error: &anyhow::Error) -> bool {
-    let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
-    error.is::<Damaged>()
-        || matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
 /// Renames a history with the files beside it.

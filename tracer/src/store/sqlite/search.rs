@@ -312,7 +312,9 @@ mod tests {
         crate::store::state_dir::prepare(&dir, None).expect("a directory");
         let (mut store, _) = Store::open(&dir, false).expect("a new one");
         let all: Vec<Incident> = (0..9_000).map(nth).collect();
-        let entries = all.iter().map(|one| Ok(Entry::Incident(Box::new(one.clone()))));
+        let entries = all
+            .iter()
+            .map(|one| Ok::<_, crate::store::Error>(Entry::Incident(Box::new(one.clone()))));
         store.put(entries).expect("room");
         let reader = Reader::open(&dir).expect("readable");
         let mut found_any = 0;

@@ -1,22 +1,21 @@
 //! The one writer of a history.
-use std::{collections::HashMap, path::Path, time::Duration};
+use std::{borrow::Borrow, collections::HashMap, path::Path, time::Duration};
 
 use crate::{
     contract::{Gap, Incident, Run, series::series_key},
-    error::Failure,
     select::field::NameKind,
     store::{
+        Error, Result,
         sqlite::{
             body, connect,
             key::key,
             names::{self, Names},
-            recover::{Damaged, SetAside, at_fault, set_aside},
+            recover::{SetAside, set_aside},
             schema::{self, APPLICATION, VERSION},
         },
         state_dir as dir,
     },
 };
-use anyhow::{Result, anyhow};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 /// Names kept in memory, so as not to ask for each again.
@@ -49,18 +48,17 @@ impl Store {
     /// Where it is of a newer version, or the disk does not take it.
     pub fn open(dir: &Path, check: bool) -> Result<(Self, SetAside)> {
         let path = dir::history(dir);
-        let opened = dir::touch(dir)
-            .map_err(|error| anyhow!(error))
-            .and_then(|()| Self::try_open(&path, check).map_err(|error| anyhow!(error)));
+        let opened =
+            dir::touch(dir).map_err(Error::from).and_then(|()| Self::try_open(&path, check));
         match opened {
-            Ok(store) => Ok((store, None)),
-            Err(error) if at_fault(&error) => {
+            Err(error) if error.is_damage() => {
                 let aside = set_aside(&path)?;
                 dir::touch(dir)?;
                 Ok((Self::try_open(&path, false)?, Some(aside)))
             }
-            Err(error) => Err(error),
+            opened => opened.map(|store| (store, None)),
         }
+        .map_err(|error: Error| error.while_doing("opening", &path))
     }
 
     fn try_open(path: &Path, check: bool) -> Result<Self> {
@@ -69,17 +67,10 @@ impl Store {
         let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
         let application: i64 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
         if version > VERSION {
-            return Err(Failure::usage(format!(
-                "{} is of version {version}, and this whybus knows up to {VERSION}: upgrade whybus, \
-                 or give another directory by --state-dir",
-                path.display()
-            )));
+            return Err(Error::Newer { path: path.to_owned(), version, known: VERSION });
         }
         if version != 0 && application != APPLICATION {
-            return Err(Failure::usage(format!(
-                "{} is a database of another program; give another directory by --state-dir",
-                path.display()
-            )));
+            return Err(Error::OtherProgram(path.to_owned()));
         }
         // Only a new file takes it.
         db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
@@ -95,7 +86,7 @@ impl Store {
         if check {
             let verdict: String = db.pragma_query_value(None, "quick_check", |row| row.get(0))?;
             if verdict != "ok" {
-                return Err(anyhow!(Damaged(verdict)));
+                return Err(Error::Corrupt(verdict));
             }
         }
         Ok(Self { db, names: HashMap::new(), watch: None })
@@ -105,8 +96,8 @@ impl Store {
     ///
     /// # Errors
     /// Where SQLite does not take it.
-    pub fn hurry(&self) -> rusqlite::Result<()> {
-        self.db.pragma_update(None, "cache_size", -8192)
+    pub fn hurry(&self) -> Result<()> {
+        Ok(self.db.pragma_update(None, "cache_size", -8192)?)
     }
 
     /// A recorder begins (ns since the epoch), after a time when nobody was watching.
@@ -120,7 +111,7 @@ impl Store {
         pid: u32,
         since: i64,
         gap: Option<&Gap>,
-    ) -> rusqlite::Result<()> {
+    ) -> Result<()> {
         let transaction = self.db.transaction()?;
         let boot = boot(&transaction, boot_id, host)?;
         transaction.execute(
@@ -140,7 +131,7 @@ impl Store {
     ///
     /// # Errors
     /// Where SQLite cannot write.
-    pub fn end(&mut self, until: i64) -> rusqlite::Result<()> {
+    pub fn end(&mut self, until: i64) -> Result<()> {
         self.db.execute("UPDATE watch SET until = ?1 WHERE id = ?2", params![until, self.watch])?;
         Ok(())
     }
@@ -149,23 +140,31 @@ impl Store {
     ///
     /// # Errors
     /// Where SQLite cannot write, or an entry could not be had.
-    pub fn put(&mut self, entries: impl IntoIterator<Item = Result<Entry>>) -> Result<usize> {
+    pub fn put<E, X>(
+        &mut self,
+        entries: impl IntoIterator<Item = std::result::Result<E, X>>,
+    ) -> std::result::Result<usize, X>
+    where
+        E: Borrow<Entry>,
+        X: From<Error>,
+    {
         let Self { db, names, .. } = self;
         if names.len() > NAMES {
             names.clear();
         }
-        let transaction = db.transaction()?;
+        let transaction = db.transaction().map_err(Error::from)?;
         let mut count = 0;
-        let done = entries.into_iter().try_for_each(|entry| -> Result<()> {
-            match entry? {
-                Entry::Incident(incident) => put_incident(&transaction, names, &incident)?,
-                Entry::Gap(gap) => put_gap(&transaction, &gap)?,
-                Entry::Run(run) => put_run(&transaction, &run)?,
+        let done = entries.into_iter().try_for_each(|entry| -> std::result::Result<(), X> {
+            match entry?.borrow() {
+                Entry::Incident(incident) => put_incident(&transaction, names, incident),
+                Entry::Gap(gap) => put_gap(&transaction, gap),
+                Entry::Run(run) => put_run(&transaction, run),
             }
+            .map_err(Error::from)?;
             count += 1;
             Ok(())
         });
-        let done = done.and_then(|()| Ok(transaction.commit()?));
+        let done = done.and_then(|()| Ok(transaction.commit().map_err(Error::from)?));
         if done.is_err() {
             // Names that were taken back.
             names.clear();
@@ -177,7 +176,7 @@ impl Store {
     ///
     /// # Errors
     /// Where SQLite cannot read.
-    pub fn size(&self) -> rusqlite::Result<u64> {
+    pub fn size(&self) -> Result<u64> {
         let pragma =
             |name: &str| self.db.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
         let used = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
@@ -189,7 +188,7 @@ impl Store {
     ///
     /// # Errors
     /// Where SQLite cannot write.
-    pub fn retain(&mut self, oldest: i64, largest: u64) -> rusqlite::Result<bool> {
+    pub fn retain(&mut self, oldest: i64, largest: u64) -> Result<bool> {
         let until: Option<i64> = if self.size()? > largest {
             self.db
                 .query_row(
@@ -342,7 +341,7 @@ mod tests {
     }
 
     fn put(store: &mut Store, incidents: impl IntoIterator<Item = Incident>) {
-        let entries = incidents.into_iter().map(|i| Ok(Entry::Incident(Box::new(i))));
+        let entries = incidents.into_iter().map(|i| Ok::<_, Error>(Entry::Incident(Box::new(i))));
         store.put(entries).expect("room");
     }
 
@@ -388,7 +387,8 @@ mod tests {
     fn a_failed_transaction_keeps_nothing() {
         let dir = Dir::new("rollback");
         let (mut store, _) = Store::open(&dir.0, true).expect("a new one");
-        let entries = [Ok(Entry::Incident(Box::new(nth(1)))), Err(anyhow!("no more to be had"))];
+        let entries =
+            [Ok(Entry::Incident(Box::new(nth(1)))), Err(Error::Io("no more to be had".into()))];
         assert!(store.put(entries).is_err());
         let reader = Reader::open(&dir.0).expect("readable");
         assert!(!reader.any().expect("readable"));
