@@ -445,7 +445,9 @@ fn refused(results: &Results) -> Result<()> {
         let part = said.split("== ").find(|part| part.starts_with(name)).unwrap_or_default();
         let lines: Vec<&str> = part.lines().collect();
         ensure!(
-            lines.len() == 3 && lines[1].contains(sentence) && lines[2] == format!("status {status}"),
+            lines.len() == 3
+                && lines[1].contains(sentence)
+                && lines[2] == format!("status {status}"),
             "{name}: {part}"
         );
     }

@@ -11,9 +11,8 @@ use crate::{
         kernel as facts,
         plan::{Missing, Probe},
     },
-    render::{Format, json},
+    render::{Format, doctor, json},
     sink::stdout::put,
-    text::escape::escape,
     watch::arm::arm,
 };
 
@@ -48,9 +47,6 @@ fn status(unexplained: &[CauseKind], missing: usize) -> ExitStatus {
 /// As [`arm`].
 pub fn run(args: &Doctor) -> Result<ExitStatus> {
     let (facts, armed) = arm(ExitScope::default(), true, 0)?;
-    let lockdown = facts::lockdown();
-    let hooks: Vec<String> =
-        armed.attached.iter().map(|probe| probe.program.form.to_string()).collect();
     let sees = |observe| armed.attached.iter().any(|probe| probe.row.observe == observe);
     let (told, unexplained) = causes(sees);
     let status = status(&unexplained, armed.missing.len());
@@ -65,62 +61,30 @@ pub fn run(args: &Doctor) -> Result<ExitStatus> {
     } else {
         "names up to 31 bytes (lockdown forbids bpf_probe_read_kernel)"
     };
-    if args.output == Format::Json {
-        let label = |probe: &Probe| Label::from(probe.program.form.to_string());
-        let blind = |missing: &Missing| Blind {
-            hook: label(&missing.probe),
-            reason: missing.reason.as_str().into(),
-            causes: missing.probe.row.blind.into(),
-        };
-        put(&json(&Record::Doctor(Box::new(contract::Doctor {
-            kernel: facts.release.as_str().into(),
-            lockdown: lockdown.map(Label::from),
-            hooks: hooks.into_iter().map(Label::from).collect(),
-            blind: armed.missing.iter().map(blind).collect(),
-            culprit: reads.into(),
-            paths: paths.into(),
-            pending: armed.pending.iter().map(label).collect(),
-            explained: told as u64,
-            total: (told + blind_for.len()) as u64,
-            unexplained: blind_for.into_iter().map(Label::from).collect(),
-        }))))?;
-        return Ok(status);
-    }
-    let mut out = format!("kernel    {}\n", escape(facts.release.as_bytes()));
-    out.push_str(&format!(
-        "lockdown  {}\n",
-        lockdown.as_deref().unwrap_or("unknown (no securityfs)")
-    ));
-    for hook in &hooks {
-        out.push_str(&format!("attached  {hook}\n"));
-    }
-    for missing in &armed.missing {
-        out.push_str(&format!(
-            "missing   {}: {}\n          blind for: {}\n",
-            missing.probe.program.form,
-            escape(missing.reason.as_bytes()),
-            missing.probe.row.blind,
-        ));
-    }
-    for probe in &armed.pending {
-        let module = probe.row.module.unwrap_or_default();
-        out.push_str(&format!(
-            "waiting   {}: attached once module {module} is there\n",
-            probe.program.form
-        ));
-    }
-    out.push_str(&format!("explains  {told} of {} causes", told + blind_for.len()));
-    out.push_str(&match blind_for.as_slice() {
-        [] => "\n".to_owned(),
-        blind => format!("; not: {}\n", blind.join(", ")),
-    });
-    out.push_str(&format!("culprits  by {reads}\npaths     {paths}\n"));
-    out.push_str(if armed.missing.is_empty() {
-        "ready     run `whybus trace`, or `whybus demo` to see an answer\n"
-    } else {
-        "partly    `whybus trace` works, but blind as said above\n"
-    });
-    put(out.as_bytes())?;
+    let label = |probe: &Probe| Label::from(probe.program.form.to_string());
+    let blind = |missing: &Missing| Blind {
+        hook: label(&missing.probe),
+        reason: missing.reason.as_str().into(),
+        causes: missing.probe.row.blind.into(),
+    };
+    let report = contract::Doctor {
+        kernel: facts.release.as_str().into(),
+        lockdown: facts::lockdown().map(Label::from),
+        hooks: armed.attached.iter().map(label).collect(),
+        blind: armed.missing.iter().map(blind).collect(),
+        culprit: reads.into(),
+        paths: paths.into(),
+        pending: armed.pending.iter().map(label).collect(),
+        explained: told as u64,
+        total: (told + blind_for.len()) as u64,
+        unexplained: blind_for.into_iter().map(Label::from).collect(),
+    };
+    let module = |probe: &Probe| probe.row.module.unwrap_or_default();
+    let modules: Vec<&str> = armed.pending.iter().map(module).collect();
+    put(&match args.output {
+        Format::Json => json(&Record::Doctor(Box::new(report))),
+        Format::Human | Format::Oneline => doctor::human(&report, &modules),
+    })?;
     Ok(status)
 }
 

@@ -1,8 +1,5 @@
 //! `whybus scan`: bus errors waiting to happen, without eBPF.
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 
 use anyhow::Result;
 
@@ -11,13 +8,12 @@ use crate::{
     cmd::status::ExitStatus,
     contract::{self, FoundFile, FoundMapping, FoundProcess, Hex, Record},
     host::memory::page_size,
-    render::{Format, json},
+    render::{Format, json, scan as render},
     scan::{
         finding::Finding,
-        walk::{Found, Scan, scan},
+        walk::{Found, scan},
     },
     sink::stdout::put,
-    text::{escape::escape, format::size},
 };
 
 /// # Errors
@@ -25,10 +21,21 @@ use crate::{
 pub fn run(args: &Args) -> Result<ExitStatus> {
     let started = Instant::now();
     let seen = scan(page_size());
-    let took = started.elapsed();
+    let findings: Vec<_> = seen.found.iter().map(finding).collect();
+    let summary = contract::Scan {
+        processes: seen.processes,
+        mappings: seen.mappings,
+        findings: findings.len() as u64,
+        denied: seen.denied,
+        unknown: seen.unknown,
+        took_ns: u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX),
+    };
     let bytes = match args.output {
-        Format::Json => as_json(&seen, took),
-        Format::Human | Format::Oneline => as_text(&seen, took.as_millis()).into_bytes(),
+        Format::Json => {
+            let lines = findings.into_iter().map(|finding| Record::Finding(Box::new(finding)));
+            lines.chain([Record::Scan(summary)]).flat_map(|record| json(&record)).collect()
+        }
+        Format::Human | Format::Oneline => render::human(&findings, &summary),
     };
     put(&bytes)?;
     if seen.denied != 0 {
@@ -44,22 +51,6 @@ fn status(findings: usize, denied: u64) -> ExitStatus {
         (0, _) => ExitStatus::Partly,
         _ => ExitStatus::Findings,
     }
-}
-
-fn as_json(seen: &Scan, took: Duration) -> Vec<u8> {
-    let mut out = Vec::new();
-    for found in &seen.found {
-        out.extend(json(&Record::Finding(Box::new(finding(found)))));
-    }
-    out.extend(json(&Record::Scan(contract::Scan {
-        processes: seen.processes,
-        mappings: seen.mappings,
-        findings: seen.found.len() as u64,
-        denied: seen.denied,
-        unknown: seen.unknown,
-        took_ns: u64::try_from(took.as_nanos()).unwrap_or(u64::MAX),
-    })));
-    out
 }
 
 fn finding(found: &Found) -> contract::Finding {
@@ -84,44 +75,6 @@ fn finding(found: &Found) -> contract::Finding {
             },
         },
     }
-}
-
-/// By file, its processes below it.
-fn as_text(seen: &Scan, took_ms: u128) -> String {
-    let mut files: BTreeMap<_, Vec<&Found>> = BTreeMap::new();
-    for found in &seen.found {
-        let mapping = &found.mapping;
-        let key = (found.finding.name(), &mapping.path, mapping.inode, found.size);
-        files.entry(key).or_default().push(found);
-    }
-    let mut out = String::new();
-    for ((what, path, inode, bytes), all) in files {
-        let mapping = &all[0].mapping;
-        let deleted = if mapping.deleted { " (deleted)" } else { "" };
-        let path = escape(path);
-        let dev = mapping.dev;
-        out.push_str(&format!(
-            "{what:<9} {path}{deleted}  ({dev}, inode {inode}, {})\n",
-            size(bytes)
-        ));
-        for found in all {
-            let who = format!("{}[{}]", escape(&found.comm), found.pid);
-            out.push_str(&match found.finding {
-                Finding::PastEnd(past) => format!(
-                    "          {who} maps {} of it beyond the end, up to {:#x}\n",
-                    size(past),
-                    found.mapping.end
-                ),
-                Finding::Deleted | Finding::Replaced => format!("          {who} still runs it\n"),
-            });
-        }
-    }
-    out + &format!(
-        "{} findings in {} file mappings of {} processes, {took_ms} ms\n",
-        seen.found.len(),
-        seen.mappings,
-        seen.processes
-    )
 }
 
 #[cfg(test)]

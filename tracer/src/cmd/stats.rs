@@ -10,11 +10,11 @@ use crate::{
     contract::{Count, Record, Time, Untrusted},
     error::Failure,
     model::cgroup::{container, unit},
-    render::{Format, human::Style, json},
+    render::{Format, human::Style, json, stats},
     select::field::Column,
     sink::stdout::{put, style},
     store::sqlite::read::{Counted, Reader},
-    text::{escape::escape, format::rfc3339},
+    text::format::rfc3339,
 };
 
 /// A table: its name, its column, and what of the column's name counts.
@@ -41,8 +41,6 @@ const SPANS: [(i64, &str); 7] = [
 /// As many spans are shown, at most.
 const ROWS: i64 = 30;
 const SECOND: i64 = 1_000_000_000;
-/// Width of the longest bar.
-const BAR: u64 = 40;
 
 /// # Errors
 /// Where there is no history to read.
@@ -65,24 +63,27 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
     for (name, column, part) in TABLES {
         let mut rows = by_part(reader.count(&selection, column)?, part);
         rows.truncate(args.limit);
-        if !rows.is_empty() {
-            tables.push((name, rows));
-        }
+        let named = |row: Counted| count(name, Untrusted(row.name.clone()), &row, None);
+        tables.push(rows.into_iter().map(named).collect::<Vec<_>>());
     }
-    let mut times = reader.over_time(&selection, width)?;
-    for row in &mut times {
+    let span_ns = Some(width.unsigned_abs());
+    let mut times = Vec::new();
+    for mut row in reader.over_time(&selection, width)? {
         row.first = row.first.saturating_sub(row.first.rem_euclid(width));
+        let start = Untrusted(rfc3339(row.first).into_bytes());
+        times.push(count("time", start, &row, span_ns));
     }
     let style = Style { history: true, ..style(args.output.utc) };
     put(&match args.output.output {
-        Format::Json => as_json(&tables, &times, seconds),
+        Format::Json => {
+            let rows = tables.into_iter().flatten().chain(times);
+            rows.flat_map(|row| json(&Record::Count(row))).collect()
+        }
         Format::Oneline | Format::Human => {
-            let incidents: u64 = whole.iter().map(|row| row.incidents).sum();
-            let (first, last) = (style.time(Time(first)), style.time(Time(last)));
-            let plural = if incidents == 1 { "" } else { "s" };
-            let mut out = format!("{incidents} incident{plural}, {first} to {last}\n");
-            out.push_str(&as_text(&tables, &style));
-            out.push_str(&over_time(&times, span, &style));
+            let incidents = whole.iter().map(|row| row.incidents).sum();
+            let mut out = stats::total(incidents, Time(first), Time(last), &style);
+            out.extend(tables.iter().map(|rows| stats::table(rows, &style)));
+            out.push_str(&stats::over_time(&times, span, &style));
             out.into_bytes()
         }
     })?;
@@ -108,54 +109,13 @@ fn by_part(rows: Vec<Counted>, part: fn(&[u8]) -> Option<&[u8]>) -> Vec<Counted>
     rows
 }
 
-fn as_text(tables: &[(&str, Vec<Counted>)], style: &Style) -> String {
-    let mut out = String::new();
-    for (name, rows) in tables {
-        out.push_str(&format!("\n{}\n", style.paint("1", &format!("by {name}"))));
-        let names: Vec<String> = rows.iter().map(|row| escape(&row.name)).collect();
-        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-        for (row, name) in rows.iter().zip(names) {
-            let last = style.time(Time(row.last));
-            out.push_str(&format!("{:>9}  {name:<width$}  last {last}\n", row.incidents));
-        }
-    }
-    out
-}
-
-fn over_time(rows: &[Counted], span: &str, style: &Style) -> String {
-    let most = rows.iter().map(|row| row.incidents).max().unwrap_or(1);
-    let mut out = format!("\n{}\n", style.paint("1", &format!("over time, by {span}")));
-    for row in rows {
-        let bar = "#".repeat(usize::try_from((row.incidents * BAR).div_ceil(most)).unwrap_or(1));
-        let time = style.time(Time(row.first));
-        let time = time.get(..16).unwrap_or(&time).to_owned();
-        out.push_str(&format!("{:>9}  {time}  {bar}\n", row.incidents));
-    }
-    out
-}
-
-fn as_json(tables: &[(&str, Vec<Counted>)], times: &[Counted], seconds: i64) -> Vec<u8> {
-    let mut out = Vec::new();
-    for (by, rows) in tables {
-        for row in rows {
-            out.extend(json(&count(by, Untrusted(row.name.clone()), row, None)));
-        }
-    }
-    let span_ns = (seconds * SECOND).unsigned_abs();
-    for row in times {
-        let start = Untrusted(rfc3339(row.first).into_bytes());
-        out.extend(json(&count("time", start, row, Some(span_ns))));
-    }
-    out
-}
-
-fn count(by: &str, name: Untrusted, row: &Counted, span_ns: Option<u64>) -> Record {
-    Record::Count(Count {
+fn count(by: &str, name: Untrusted, row: &Counted, span_ns: Option<u64>) -> Count {
+    Count {
         by: by.into(),
         name,
         incidents: row.incidents,
         first: Time(row.first),
         last: Time(row.last),
         span_ns,
-    })
+    }
 }

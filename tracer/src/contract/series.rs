@@ -61,7 +61,8 @@ mod tests {
         let id = "0123456789abcdef".repeat(4);
         let pod = format!("/kubepods.slice/kubepods-pod1b2.slice/cri-containerd-{id}.scope");
         let docker = format!("/system.slice/docker-{id}.scope");
-        let cases: [(Option<u32>, Option<&str>, Option<&str>, u64); 6] = [
+        type Case<'a> = (Option<u32>, Option<&'a str>, Option<&'a str>, u64);
+        let cases: [Case<'_>; 6] = [
             (None, None, None, 0x45b3_d553_c98a_d065),
             (Some(5), None, None, 0x0649_657f_56fd_bc76),
             (Some(5), Some("/user.slice/x.scope"), Some("x.scope"), 0x0649_657f_56fd_bc76),

@@ -1,7 +1,10 @@
 //! From what the contract says to bytes. Pure.
+pub mod doctor;
 pub mod human;
 mod json;
 pub mod oneline;
+pub mod scan;
+pub mod stats;
 pub mod story;
 
 pub use json::json;
