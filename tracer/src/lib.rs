@@ -1,24 +1,61 @@
 //! whybus: why did this process get a bus error?
 //!
-//! The floors, from the ground. A folder imports only from those above it in this list;
-//! `tests/floors.rs` reads the `use` lines and fails otherwise.
-pub mod cli;
-pub mod cmd;
-pub mod contract;
-pub mod correlate;
-pub mod enrich;
+//! The floors, from the ground: a folder imports only from those that stand above it in this list.
+//! `tests/floors.rs` reads the list and every `use`, and fails with both names otherwise.
+
+/// What may go wrong, by what can be done about it.
 pub mod error;
-pub mod explain;
-pub mod host;
-pub mod model;
-pub mod probe;
-pub mod render;
-pub mod scan;
-pub mod select;
-pub mod sink;
-pub mod store;
-#[cfg(test)]
-pub mod testing;
+
+/// Strings: what is safe to print, numbers for people, base64.
 pub mod text;
-pub mod watch;
+
+/// Nouns: values without behaviour beyond their identity.
+pub mod model;
+
+/// This machine without eBPF: clocks, memory, file systems, cgroups, /proc.
+pub mod host;
+
+/// Bytes: events as the ring buffers give them, and the saved stream.
 pub mod wire;
+
+/// From this kernel to attached programs.
+pub mod probe;
+
+/// Inputs to incidents; pure.
+pub mod correlate;
+
+/// What leaves the process, and its schema.
+pub mod contract;
+
+/// Which incidents are asked for.
+pub mod select;
+
+/// Mappings that reach past the end of their files; no eBPF.
+pub mod scan;
+
+/// Questions about one event, and their answers.
+pub mod enrich;
+
+/// From incidents to words and stories; pure.
+pub mod explain;
+
+/// Histories.
+pub mod store;
+
+/// From the contract to bytes; pure.
+pub mod render;
+
+/// Where records go: standard output, history, journal.
+pub mod sink;
+
+/// The one driver, live and replayed.
+pub mod watch;
+
+/// The command line.
+pub mod cli;
+
+/// One verb a file: call, render, status.
+pub mod cmd;
+
+#[cfg(test)]
+mod testing;

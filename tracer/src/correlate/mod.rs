@@ -10,6 +10,7 @@ mod id;
 pub mod incident;
 mod loss;
 mod open;
+mod open_incidents;
 mod questions;
 mod reorder;
 #[cfg(test)]

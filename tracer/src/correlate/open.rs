@@ -1,12 +1,12 @@
 //! Incidents that are not finished: what each takes in, and when it is due.
-use std::{collections::VecDeque, ops::ControlFlow};
+use std::ops::ControlFlow;
 
 use tracer_common::event::STORM_FIRST;
 
 use crate::{
     correlate::{
         exits::{CONSEQUENCE, ReportedExit, ended_itself},
-        incident::{Incident, Restart},
+        incident::Incident,
         reorder::REORDER_WINDOW,
     },
     model::{
@@ -27,8 +27,6 @@ pub const REPORT_DELAY: u64 = 250 * MS;
 const MERGE_WINDOW: u64 = 5_000 * MS;
 /// How long a process may take to die: it dumps core first. Ns.
 const EXIT_TIMEOUT: u64 = 600_000 * MS;
-/// Incidents that are open at a time.
-const INCIDENTS: usize = 4_096;
 /// Threads named of each.
 const THREADS: usize = 64;
 
@@ -278,7 +276,7 @@ impl OpenIncident {
     }
 
     /// Takes in what was looked up, if it is about this one. `Break` if it is about no other.
-    fn fact(&mut self, fact: &Fact) -> ControlFlow<()> {
+    pub fn fact(&mut self, fact: &Fact) -> ControlFlow<()> {
         let (incident, lookups) = (&mut self.incident, &mut self.lookups);
         let of = |victim: ProcessId| incident.victim.task.id.same(victim);
         match fact {
@@ -344,6 +342,11 @@ impl OpenIncident {
         self.reported && self.changed
     }
 
+    /// Takes note of something worth an update.
+    pub fn mark_changed(&mut self) {
+        self.changed = true;
+    }
+
     /// Takes note that all that is known was reported.
     pub fn mark_reported(&mut self) {
         (self.reported, self.changed) = (true, false);
@@ -354,83 +357,8 @@ impl OpenIncident {
     }
 
     /// Whether nothing becomes due without another event.
-    fn idle(&self) -> bool {
-        self.reported && !self.changed && self.dying()
-    }
-}
-
-/// All incidents that are open, in the order in which they began.
-#[derive(Default)]
-pub struct OpenIncidents {
-    list: VecDeque<OpenIncident>,
-    evicted: u64,
-}
-
-impl OpenIncidents {
-    /// Opens an incident; gives the oldest, if there are too many.
-    pub fn add(&mut self, open: OpenIncident) -> Option<OpenIncident> {
-        let full = self.list.len() >= INCIDENTS;
-        let oldest = full.then(|| self.list.pop_front()).flatten();
-        self.evicted += u64::from(oldest.is_some());
-        self.list.push_back(open);
-        oldest
-    }
-
-    /// The latest that `takes` something.
-    pub fn latest(&mut self, takes: impl Fn(&OpenIncident) -> bool) -> Option<&mut OpenIncident> {
-        self.list.iter_mut().rev().find(|open| takes(open))
-    }
-
-    /// Those whose victim an end is.
-    pub fn ended(&mut self, exit: Exit) -> impl Iterator<Item = &mut OpenIncident> {
-        self.list.iter_mut().filter(move |open| open.takes_exit(&exit))
-    }
-
-    /// Hands what was looked up to those it is about.
-    pub fn fact(&mut self, fact: &Fact) {
-        // The latest first: some answers are about one incident only.
-        let _ = self.list.iter_mut().rev().try_for_each(|open| open.fact(fact));
-    }
-
-    /// Takes note that events were lost, which may concern any of them.
-    pub fn lost(&mut self) {
-        for open in &mut self.list {
-            open.changed = true;
-        }
-    }
-
-    /// Takes note that a victim was started again; whether its incident is still open.
-    pub fn restarted(&mut self, id: &str, restart: &Restart) -> bool {
-        let open = self.list.iter_mut().find(|open| open.incident.id == id);
-        let known = open.map(|open| {
-            open.incident.restart = Some(restart.clone());
-            open.changed = true;
-        });
-        known.is_some()
-    }
-
-    /// Looks at each in turn and forgets those for which `keep` is false.
-    pub fn retain(&mut self, keep: impl FnMut(&mut OpenIncident) -> bool) {
-        self.list.retain_mut(keep);
-    }
-
-    /// Faults that loop, whose counts are to be read.
-    pub fn bursts(&self) -> Vec<BurstKey> {
-        self.list.iter().filter_map(OpenIncident::burst_key).collect()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
-    }
-
-    /// Whether nothing becomes due without another event.
     pub fn idle(&self) -> bool {
-        self.list.iter().all(OpenIncident::idle)
-    }
-
-    /// How many were closed early because there were too many.
-    pub fn evicted(&self) -> u64 {
-        self.evicted
+        self.reported && !self.changed && self.dying()
     }
 }
 
@@ -438,11 +366,8 @@ impl OpenIncidents {
 mod tests {
     use super::*;
     use crate::{
-        model::{
-            fact::{Space, Symbol},
-            fault::Handler,
-        },
-        testing::{STARTED, VICTIM, exit, fault, signal, space},
+        model::fault::Handler,
+        testing::{STARTED, exit, fault, signal},
     };
 
     const S: u64 = 1_000 * MS;
@@ -549,36 +474,5 @@ mod tests {
         open.exit(&exit(AT + S, 7));
         let after = AT + S + REPORT_DELAY;
         assert_eq!((open.over(after - 1), open.over(after)), (false, true));
-    }
-
-    #[test]
-    fn a_fact_goes_to_those_it_is_about() {
-        let mut open = OpenIncidents::default();
-        for _ in 0..2 {
-            open.add(self::open());
-        }
-        let mut other = fault(1, 0);
-        other.actor.task.id.tgid = VICTIM + 1;
-        open.add(OpenIncident::of_fault("b".into(), AT, other, ClockOffset(0)));
-        let victim = fault(1, 0).actor.task.id;
-        open.fact(&Fact::Symbol(Symbol { victim, name: b"f".to_vec(), offset: 0 }));
-        open.fact(&Fact::Space(space(0)));
-        open.fact(&Fact::Space(Space { free: 9, ..space(0) }));
-        let known = |open: &OpenIncident| {
-            (open.incident.symbol.is_some(), open.lookups.space.map(|space| space.free))
-        };
-        let known: Vec<_> = open.list.iter().map(known).collect();
-        // The function of the latest of its victim; the room first seen, for all of that device.
-        assert_eq!(known, [(false, Some(0)), (true, Some(0)), (false, Some(0))]);
-    }
-
-    #[test]
-    fn the_oldest_is_closed_when_too_many_are_open() {
-        let mut open = OpenIncidents::default();
-        for _ in 0..INCIDENTS {
-            assert!(open.add(self::open()).is_none());
-        }
-        assert!(open.add(self::open()).is_some());
-        assert_eq!((open.list.len(), open.evicted()), (INCIDENTS, 1));
     }
 }

@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// Every usual theory that the evidence speaks against; none where the incident is incomplete in a
-/// way that may hide it.
+/// way that may hide it. Long: one theory after the other, none with another in common.
 pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
     let class = incident.cause.class.known();
     let outcome = incident.outcome.known();

@@ -5,7 +5,7 @@ use crate::{
     model::{
         Bytes,
         file::{Dev, Mount},
-        task::{Ancestor, ProcessId},
+        task::{Actor, Ancestor, ProcessId},
     },
     text::base64,
 };
@@ -175,4 +175,21 @@ pub struct Mapper {
     pub id: ProcessId,
     #[serde(with = "base64")]
     pub comm: Bytes,
+}
+
+/// Ancestors of an actor, from the kernel or else from /proc.
+pub fn ancestors<'a>(actor: &'a Actor, process: Option<&'a Process>) -> &'a [Ancestor] {
+    match process {
+        Some(process) if actor.ancestors.is_empty() => &process.ancestors,
+        _ => &actor.ancestors,
+    }
+}
+
+/// Command line of an actor: the longer of what the kernel and /proc told.
+pub fn cmdline<'a>(actor: &'a Actor, process: Option<&'a Process>) -> Option<&'a [Bytes]> {
+    let told = process.and_then(|process| process.cmdline.as_deref());
+    match &actor.cmdline {
+        Some(cmdline) if !actor.cmdline_cut || told.is_none() => Some(cmdline),
+        _ => told,
+    }
 }

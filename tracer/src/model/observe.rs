@@ -28,9 +28,11 @@ pub struct AttachedHook {
 }
 
 impl AttachedHook {
-    /// What a stream that names hooks only is told of.
-    pub fn of_text(hook: String) -> Self {
-        Self { observe: observe_of_hook(&hook), hook }
+    /// A hook by its name, and by the word for what it sees ([`Observe::word`]), which streams of
+    /// version 1 may not have.
+    pub fn of_words(hook: String, word: Option<&str>) -> Self {
+        let observe = word.map_or_else(|| observe_of_hook(&hook), Observe::from_word);
+        Self { observe, hook }
     }
 }
 

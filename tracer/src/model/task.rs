@@ -1,10 +1,7 @@
 //! Processes and threads as they are named.
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    model::{Bytes, fact::Process},
-    text::base64,
-};
+use crate::{model::Bytes, text::base64};
 
 /// Identity of a process: a pid alone is reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -68,22 +65,5 @@ impl Actor {
     /// Whether its command line is not known whole.
     pub fn lacks_cmdline(&self) -> bool {
         !self.task.kthread && (self.cmdline.is_none() || self.cmdline_cut)
-    }
-}
-
-/// Ancestors of an actor, from the kernel or else from /proc.
-pub fn ancestors<'a>(actor: &'a Actor, process: Option<&'a Process>) -> &'a [Ancestor] {
-    match process {
-        Some(process) if actor.ancestors.is_empty() => &process.ancestors,
-        _ => &actor.ancestors,
-    }
-}
-
-/// Command line of an actor: the longer of what the kernel and /proc told.
-pub fn cmdline<'a>(actor: &'a Actor, process: Option<&'a Process>) -> Option<&'a [Bytes]> {
-    let told = process.and_then(|process| process.cmdline.as_deref());
-    match &actor.cmdline {
-        Some(cmdline) if !actor.cmdline_cut || told.is_none() => Some(cmdline),
-        _ => told,
     }
 }

@@ -148,7 +148,7 @@ fn parse_host(line: &[u8]) -> Result<Host> {
             hooks: list(&line["hooks"])
                 .iter()
                 .enumerate()
-                .map(|(i, hook)| parse_hook(text(hook), &line["observes"][i]))
+                .map(|(i, hook)| AttachedHook::of_words(text(hook), line["observes"][i].as_str()))
                 .collect(),
             uncovered: list(&line["blind"])
                 .iter()
@@ -160,14 +160,6 @@ fn parse_host(line: &[u8]) -> Result<Host> {
                 .collect(),
         },
     })
-}
-
-/// A hook by its name, and by the word for what it sees, which older streams do not have.
-pub(super) fn parse_hook(hook: String, word: &Value) -> AttachedHook {
-    match word.as_str() {
-        Some(word) => AttachedHook { observe: Observe::from_word(word), hook },
-        None => AttachedHook::of_text(hook),
-    }
 }
 
 impl<R: BufRead> Iterator for Records<R> {

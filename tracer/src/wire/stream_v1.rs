@@ -5,21 +5,18 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::Value;
 use tracer_common::event::{Header, kind};
 
-use crate::{
-    model::{
-        Bytes,
-        fact::{
-            Fact, HugeLimit, HugePages, Mapped, Mapper, Mappers, MemoryLimit, Process, Quota,
-            Space, Symbol, View,
-        },
-        fault::{Burst, BurstKey, Handler},
-        file::{Dev, Mount},
-        input::{Input, WatchNote},
-        observe::AttachedHook,
-        task::{Ancestor, ProcessId},
-        time::ClockOffset,
+use crate::model::{
+    Bytes,
+    fact::{
+        Fact, HugeLimit, HugePages, Mapped, Mapper, Mappers, MemoryLimit, Process, Quota, Space,
+        Symbol, View,
     },
-    wire::stream::parse_hook,
+    fault::{Burst, BurstKey, Handler},
+    file::{Dev, Mount},
+    input::{Input, WatchNote},
+    observe::AttachedHook,
+    task::{Ancestor, ProcessId},
+    time::ClockOffset,
 };
 
 const PROCESS: u16 = kind::USER;
@@ -50,80 +47,90 @@ pub fn parse_note(bytes: &[u8]) -> Result<Option<Input>> {
     }
     let body: Value = serde_json::from_slice(&bytes[size_of::<Header>()..])
         .with_context(|| format!("a note of kind {kind} is no JSON"))?;
-    let fact = |fact| Some(Input::Fact(fact));
-    let watch = |note| Some(Input::Watch(note));
-    Ok(match kind {
-        PROCESS => fact(Fact::Process(Box::new(parse_process(&body)))),
-        MOUNTS => fact(Fact::Mounts(list(&body).iter().map(parse_mount).collect())),
-        SPACE => fact(Fact::Space(Space {
-            dev: parse_dev(&body),
+    let fact = parse_fact(kind, &body).map(Input::Fact);
+    Ok(fact.or_else(|| parse_watch_note(kind, &body).map(Input::Watch)))
+}
+
+/// What was looked up.
+fn parse_fact(kind: u16, body: &Value) -> Option<Fact> {
+    Some(match kind {
+        PROCESS => Fact::Process(Box::new(parse_process(body))),
+        MOUNTS => Fact::Mounts(list(body).iter().map(parse_mount).collect()),
+        SPACE => Fact::Space(Space {
+            dev: parse_dev(body),
             total: number(&body[2]),
             free: number(&body[3]),
             free_inodes: number(&body[4]),
             errno: body[5].as_i64().and_then(|errno| i32::try_from(errno).ok()),
-        })),
-        QUOTA => fact(Fact::Quota(Quota {
+        }),
+        QUOTA => Fact::Quota(Quota {
             victim: parse_id(&body[0]),
             kind: number(&body[1]) as u32,
             id: number(&body[2]) as u32,
             used: number(&body[3]),
             limit: number(&body[4]),
-        })),
-        HUGE_LIMIT => fact(Fact::HugeLimit(HugeLimit {
+        }),
+        HUGE_LIMIT => Fact::HugeLimit(HugeLimit {
             victim: parse_id(&body[0]),
             cgroup: parse_bytes(&body[1]).unwrap_or_default(),
             used: number(&body[2]),
             limit: number(&body[3]),
-        })),
-        VIEW => fact(Fact::View(View {
+        }),
+        VIEW => Fact::View(View {
             victim: parse_id(&body["victim"]),
             via: number(&body["via"]) as u32,
             mounts: list(&body["mounts"]).iter().map(parse_mount).collect(),
-        })),
-        MAPPED => fact(Fact::Mapped(Mapped {
+        }),
+        MAPPED => Fact::Mapped(Mapped {
             victim: parse_id(&body[0]),
             address: number(&body[1]),
             path: parse_bytes(&body[2]).unwrap_or_default(),
-        })),
-        SYMBOL => fact(Fact::Symbol(Symbol {
+        }),
+        SYMBOL => Fact::Symbol(Symbol {
             victim: parse_id(&body[0]),
             name: parse_bytes(&body[1]).unwrap_or_default(),
             offset: number(&body[2]),
-        })),
-        MEMORY_LIMIT => fact(Fact::MemoryLimit(MemoryLimit {
+        }),
+        MEMORY_LIMIT => Fact::MemoryLimit(MemoryLimit {
             victim: parse_id(&body[0]),
             cgroup: parse_bytes(&body[1]).unwrap_or_default(),
             limit: number(&body[2]),
-        })),
-        OOM_KILLS => fact(Fact::OomKills { victim: parse_id(&body[0]), count: number(&body[1]) }),
-        WALL => watch(WatchNote::Clock(ClockOffset(body[0].as_i64().unwrap_or(0)))),
-        MAPPERS => fact(Fact::Mappers(parse_mappers(&body))),
-        MISSED => {
-            let AttachedHook { observe, hook } =
-                parse_hook(body[0].as_str().unwrap_or_default().to_owned(), &body[2]);
-            let count = number(&body[1]);
-            observe.map(|observe| Input::Watch(WatchNote::RecursionMiss { observe, hook, count }))
-        }
-        HUGE_PAGES => fact(Fact::HugePages(HugePages {
+        }),
+        OOM_KILLS => Fact::OomKills { victim: parse_id(&body[0]), count: number(&body[1]) },
+        MAPPERS => Fact::Mappers(parse_mappers(body)),
+        HUGE_PAGES => Fact::HugePages(HugePages {
             total: number(&body[0]),
             free: number(&body[1]),
             reserved: number(&body[2]),
             size: number(&body[3]),
-        })),
-        STORM => watch(WatchNote::Burst(Burst {
+        }),
+        _ => return None,
+    })
+}
+
+/// What the watch learnt by itself.
+fn parse_watch_note(kind: u16, body: &Value) -> Option<WatchNote> {
+    Some(match kind {
+        WALL => WatchNote::Clock(ClockOffset(body[0].as_i64().unwrap_or(0))),
+        MISSED => {
+            let name = body[0].as_str().unwrap_or_default().to_owned();
+            let AttachedHook { observe, hook } = AttachedHook::of_words(name, body[2].as_str());
+            WatchNote::RecursionMiss { observe: observe?, hook, count: number(&body[1]) }
+        }
+        STORM => WatchNote::Burst(Burst {
             key: BurstKey {
                 tgid: number(&body[0]) as u32,
                 inode: number(&body[1]),
                 handler: Handler::from(number(&body[2]) as u32),
             },
             count: number(&body[3]),
-        })),
-        ACCOUNT => watch(WatchNote::SeqCheckpoint {
+        }),
+        ACCOUNT => WatchNote::SeqCheckpoint {
             cpu: number(&body["cpu"]) as u32,
             ring: number(&body["ring"]) as u16,
             seq: number(&body["seq"]),
-        }),
-        _ => None,
+        },
+        _ => return None,
     })
 }
 

@@ -5,8 +5,8 @@ use crate::{
     correlate::incident::Truncation,
     model::{
         cgroup::{container, unit},
-        fact::{Mapper, Process},
-        task::{Actor, Ancestor, Task, ancestors, cmdline},
+        fact::{Mapper, Process, ancestors, cmdline},
+        task::{Actor, Ancestor, Task},
         time::ClockOffset,
     },
 };
