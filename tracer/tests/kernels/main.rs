@@ -16,6 +16,7 @@ use tracer_common::{
 use whybus::{
     model::process::ExitScope,
     probe::{
+        btf::Types as _,
         config::config,
         kernel::{Allowed, KernelInfo, Setting, preempts},
         plan::{Plan, Probe, choose},
@@ -107,8 +108,15 @@ fn show(stored: &Stored) -> String {
     for (field, shown) in Offsets::FIELDS.iter().zip(offsets.split(", ")) {
         let (name, value) = shown.split_once(": ").unwrap();
         assert_eq!(name, field.name);
-        let value = if value == ABSENT.to_string() { "absent" } else { value };
-        writeln!(out, "  {name} ({}.{}): {value}", field.root, field.paths.join(" or ")).unwrap();
+        // By which path, so that one which does not matter here can come and go.
+        let path = field.paths.iter().find(|path| stored.offset(field.root, path).is_some());
+        match path {
+            Some(path) => writeln!(out, "  {name}: {value} ({}.{path})", field.root).unwrap(),
+            None => {
+                assert_eq!(value, ABSENT.to_string());
+                writeln!(out, "  {name}: absent").unwrap();
+            }
+        }
     }
     for case in CASES {
         let kernel = info(stored, case);
