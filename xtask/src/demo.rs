@@ -5,15 +5,15 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use crate::{
-    guest::{self, Tree},
-    kernels, say,
-    vm::Boot,
+    build,
+    guest::{kernels, tree::Tree, vm::Boot},
+    say,
 };
 
 /// # Errors
 /// Where neither this host nor a guest can give an answer.
 pub fn run() -> Result<()> {
-    let whybus = guest::whybus()?;
+    let whybus = build::whybus()?;
     match native(&whybus) {
         Ok(()) => {
             say("running on this host: its kernel and your privilege allow it");
@@ -27,18 +27,8 @@ pub fn run() -> Result<()> {
     let kernels = kernels::fetch(&["newest".to_owned()])?;
     let kernel = kernels.first().context("no kernel")?;
     say(format_args!("booting Linux {} under QEMU", kernel.release));
-    let boot = Boot {
-        kernel,
-        initramfs: tree.pack(kernel)?,
-        job: "demo",
-        append: "",
-        options: &[],
-        cpus: 2,
-        disk: None,
-        patience: Duration::from_secs(180),
-        label: "demo",
-    };
-    let (_, console) = boot.run()?;
+    let boot = Boot::new(kernel, tree.pack(kernel)?, "demo").timeout(Duration::from_secs(180));
+    let console = boot.run()?.console;
     let shown = console.split("WHYBUS-DEMO").nth(1).context("the guest showed no demo")?;
     println!("{}", shown.trim().replace('\r', ""));
     ensure!(shown.contains("  by  "), "the demo named no culprit");

@@ -6,18 +6,12 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 mod bench;
-mod bench_history;
+mod build;
 mod demo;
-mod ebpf;
-mod facts;
 mod guest;
-mod history;
-mod kernels;
-mod memory;
-mod scenario;
+mod load;
 mod setup;
 mod test;
-mod vm;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Builds, boots and measures whybus")]
@@ -31,23 +25,7 @@ enum Task {
     /// Show an answer: on this host if it can trace itself, otherwise in a throw-away guest
     Demo,
     /// Run all tests: on this host, and every scenario in a guest of every kernel
-    Test {
-        /// Only these kernels (5.10, 6.1, 6.12, newest)
-        #[arg(long = "kernel", value_name = "KERNEL")]
-        kernels: Vec<String>,
-        /// Only the tests on this host
-        #[arg(long)]
-        host: bool,
-        /// Only the scenarios of these names (shell patterns), in guests
-        #[arg(long, value_name = "SCENARIO", conflicts_with_all = ["host", "record"])]
-        only: Vec<String>,
-        /// Only the recorder, killed at so many random moments
-        #[arg(long, value_name = "KILLS", conflicts_with_all = ["host", "record", "only"])]
-        recorder: Option<u32>,
-        /// Write the normalised streams of the guests to tracer/tests/streams
-        #[arg(long)]
-        record: bool,
-    },
+    Test(test::Args),
     /// Build the probes into tracer/bpf
     Ebpf {
         /// Only check that the object in tracer/bpf belongs to the sources
@@ -89,14 +67,12 @@ enum What {
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Demo => demo::run(),
-        Task::Test { kernels, recorder: Some(kills), .. } => test::recorder(&kernels, kills),
-        Task::Test { kernels, only, .. } if !only.is_empty() => test::only(&kernels, &only),
-        Task::Test { kernels, host, record, .. } => test::run(&kernels, host, record),
-        Task::Ebpf { check } => ebpf::run(check),
-        Task::Kernels { kernels } => facts::run(&kernels),
-        Task::Vm { kernels, append, command } => vm::run(&kernels, &append, &command),
-        Task::Bench { what: Some(What::History), .. } => bench_history::run(),
-        Task::Bench { kernels, .. } => bench::run(&kernels),
+        Task::Test(args) => test::run(&args),
+        Task::Ebpf { check } => build::ebpf::run(check),
+        Task::Kernels { kernels } => guest::facts::run(&kernels),
+        Task::Vm { kernels, append, command } => guest::vm::run(&kernels, &append, &command),
+        Task::Bench { what: Some(What::History), .. } => bench::history::run(),
+        Task::Bench { kernels, .. } => bench::instructions::run(&kernels),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -111,6 +87,12 @@ fn main() -> ExitCode {
 fn root() -> std::path::PathBuf {
     let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_owned()
+}
+
+/// Where things are built, as cargo has it.
+fn target() -> std::path::PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root().join("target"), |dir| root().join(dir))
 }
 
 /// Says what is being done.

@@ -1,588 +1,276 @@
-//! `cargo xtask test`: everything, on this host and in a guest of every kernel.
+//! `cargo xtask test`: builds, boots guests, and has `cargo test` judge what they leave behind
+//! (tracer/tests/guest).
 use std::{
     fs,
-    process::Command,
-    sync::mpsc,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::Value;
+use anyhow::{Context as _, Result, ensure};
 
 use crate::{
-    ebpf,
-    guest::Tree,
-    history,
-    kernels::{self, Kernel, SERIES},
-    memory, root, say,
-    scenario::{self, Run, Scenario},
-    setup,
-    vm::{Boot, Results},
+    bench::memory,
+    build::ebpf,
+    guest::{
+        kernels::{self, Kernel},
+        packages,
+        tree::Tree,
+        vm::{self, Boot},
+    },
+    load::Load,
+    root, say, setup,
 };
+
+/// What `cargo xtask test` is asked for.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only these kernels (5.10, 6.1, 6.12, newest)
+    #[arg(long = "kernel", value_name = "KERNEL")]
+    kernels: Vec<String>,
+    /// Only the tests on this host
+    #[arg(long)]
+    host: bool,
+    /// Only the scenarios of these names (shell patterns), in guests
+    #[arg(long, value_name = "SCENARIO", conflicts_with_all = ["host", "record"])]
+    only: Vec<String>,
+    /// Each of them so many times within one boot, each run judged by itself
+    #[arg(long, value_name = "TIMES", requires = "only", value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: Option<u32>,
+    /// Only the recorder, killed at so many random moments
+    #[arg(long, value_name = "KILLS", conflicts_with_all = ["host", "record", "only"])]
+    recorder: Option<u32>,
+    /// With two compilers running beside the guests
+    #[arg(long, conflicts_with = "host")]
+    load: bool,
+    /// Write the normalised streams of the guests to tracer/tests/streams
+    #[arg(long)]
+    record: bool,
+}
 
 /// # Errors
 /// Where a test failed, or could not be run though it should.
-pub fn run(wanted: &[String], host_only: bool, record: bool) -> Result<()> {
+pub fn run(args: &Args) -> Result<()> {
     let started = Instant::now();
-    let mut skipped = Vec::new();
+    // What is judged in the end is of this run.
+    let _ = fs::remove_dir_all(vm::results());
+    let mut tally = Tally::default();
+    if args.only.is_empty() && args.recorder.is_none() {
+        host(&mut tally)?;
+    }
+    if !args.host {
+        match setup::packages(setup::GUESTS, "making and booting guests") {
+            Ok(()) => {
+                guests(args)?;
+                say("judging what the guests left behind");
+                let mut judge = cargo_test(&["--package", "tracer", "--test", "guest"]);
+                judge.env(RESULTS, vm::results());
+                tally.add(&mut judge)?;
+            }
+            Err(error) => tally.skip(&format!("the guest matrix: {error:#}")),
+        }
+    }
+    tally.end(started.elapsed())
+}
+
+/// Where the judge looks; an empty directory while the host is tested, so that the results of another
+/// run are not judged again.
+const RESULTS: &str = "WHYBUS_GUEST_RESULTS";
+
+fn host(tally: &mut Tally) -> Result<()> {
     match setup::packages(setup::COMPILER, "compiling the probes") {
         Ok(()) => {
             say("building the probes from source");
             ebpf::compare(&ebpf::build()?)?;
         }
-        Err(error) => skipped.push(format!("building the probes: {error:#}")),
+        Err(error) => tally.skip(&format!("building the probes: {error:#}")),
     }
     say("tests on this host");
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(root()).args(["test", "--quiet", "--locked"]);
-    let host = cargo.status()?.success();
-    let (mut passed, mut failed) = (u32::from(host), u32::from(!host));
-    let mut table = Vec::new();
+    tally.add(cargo_test(&["--no-fail-fast"]).env(RESULTS, "/nonexistent"))?;
     match memory::check() {
         Ok(figures) => {
-            passed += 1;
+            tally.passed += 1;
             say(figures);
         }
-        Err(error) => {
-            failed += 1;
-            println!("FAILED memory: {error:#}");
-        }
+        Err(error) => tally.fail(&format!("memory: {error:#}")),
     }
-    if !host_only {
-        match setup::packages(setup::GUESTS, "making and booting guests") {
-            Ok(()) => {
-                let reports = guests(wanted, record)?;
-                for report in reports {
-                    passed += report.passed;
-                    failed += report.failed;
-                    table.push(report);
-                }
-            }
-            Err(error) => skipped.push(format!("the guest matrix: {error:#}")),
-        }
-    }
-    println!("\nhost: cargo test {}", if host { "passed" } else { "failed" });
-    for Report { kernel, scenarios, passed, failed, seconds, .. } in &table {
-        println!(
-            "Linux {kernel}: {scenarios} scenario runs and checks, {passed} passed, {failed} failed, {seconds} s"
-        );
-    }
-    for what in &skipped {
-        println!("skipped: {what}");
-    }
-    println!("in {} s", started.elapsed().as_secs());
-    let skipped = match skipped.len() {
-        0 => String::new(),
-        count => format!(", {count} skipped"),
-    };
-    println!("{passed} passed, {failed} failed{skipped}");
-    ensure!(failed == 0, "{failed} failed");
     Ok(())
 }
 
-/// Runs some scenarios only, and shows what people would read.
-///
-/// # Errors
-/// Where one failed.
-pub fn only(wanted: &[String], names: &[String]) -> Result<()> {
-    let scenarios = scenario::read(&root().join("xtask/guest/scenarios"))?;
-    let tree = Tree::build()?;
-    let mut failed = 0;
-    for kernel in kernels::fetch(wanted)? {
-        let boot = Boot {
-            kernel: &kernel,
-            initramfs: tree.pack(&kernel)?,
-            job: "matrix",
-            append: &format!("whybus.only={}", names.join("|")),
-            options: &[],
-            cpus: 2,
-            disk: Some(kernels::java()?),
-            patience: Duration::from_secs(900),
-            label: "only",
-        };
-        let started = Instant::now();
-        let runs = boot.run().map(|(results, _)| {
-            println!("{}", text(&results, "replay.human"));
-            let mut runs = judged(&scenarios, &results, &text(&results, "out.json"));
-            runs.retain(|run| !run.faults.iter().any(|fault| fault == scenario::NOT_RUN));
-            let faults = parts(&text(&results, "statuses")).err().map(|e| vec![format!("{e:#}")]);
-            runs.extend(faults.map(|faults| Run { name: "parts".to_owned(), faults }));
-            runs
-        });
-        failed += report(&boot, runs, started.elapsed()).failed;
-    }
-    ensure!(failed == 0, "{failed} failed");
-    Ok(())
+fn cargo_test(args: &[&str]) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(root()).args(["test", "--quiet", "--locked"]).args(args);
+    cargo
 }
 
-/// What each kernel is booted for.
-const JOBS: [&str; 3] = ["matrix", "lockdown", "history"];
-
-/// Only what the recorder keeps; `kills` times it is killed at a random moment.
-///
-/// # Errors
-/// Where a check failed.
-pub fn recorder(wanted: &[String], kills: u32) -> Result<()> {
+/// Boots every kernel that is asked for, for each of its jobs, two at a time. What goes wrong stands
+/// among the results, too.
+fn guests(args: &Args) -> Result<()> {
     let tree = Tree::build()?;
-    let mut failed = 0;
-    for kernel in kernels::fetch(wanted)? {
-        let boot = Boot {
-            kernel: &kernel,
-            initramfs: tree.pack(&kernel)?,
-            job: "history",
-            append: &format!("whybus.kills={kills}"),
-            options: &[],
-            cpus: 1,
-            disk: None,
-            patience: Duration::from_secs(600 + 15 * u64::from(kills)),
-            label: "only",
-        };
-        let started = Instant::now();
-        let runs = boot.run().map(|(results, _)| {
-            println!("{}\nkills: {}", text(&results, "why.txt"), text(&results, "kills"));
-            history::judge(&results, kernel.series == "newest")
-        });
-        failed += report(&boot, runs, started.elapsed()).failed;
-    }
-    ensure!(failed == 0, "{failed} failed");
-    Ok(())
-}
-
-/// How one boot went.
-struct Report {
-    kernel: String,
-    scenarios: usize,
-    passed: u32,
-    failed: u32,
-    seconds: u64,
-}
-
-/// Boots every kernel for each of [`JOBS`], two at a time.
-fn guests(wanted: &[String], record: bool) -> Result<Vec<Report>> {
-    let scenarios = scenario::read(&root().join("xtask/guest/scenarios"))?;
-    let lockdown = scenario::read(&root().join("xtask/guest/lockdown"))?;
-    let tree = Tree::build()?;
-    let kernels = kernels::fetch(wanted)?;
-    let java = kernels::java()?;
+    let kernels = kernels::fetch(&args.kernels)?;
     // Packed before anything boots: packing changes the tree.
     let mut boots = Vec::new();
     for kernel in &kernels {
-        let initramfs = tree.pack(kernel)?;
-        for job in JOBS {
-            boots.push(Boot {
-                kernel,
-                initramfs: initramfs.clone(),
-                job,
-                append: if job == "lockdown" { "lockdown=confidentiality" } else { "" },
-                options: &[],
-                // On one CPU programs preempt one another most.
-                cpus: if job == "history" { 1 } else { 2 },
-                disk: (job == "matrix").then(|| java.clone()),
-                patience: Duration::from_secs(900),
-                label: job,
-            });
-        }
+        boots.extend(jobs(args, kernel, &tree)?);
     }
-    say(format_args!("{} scenarios on {} kernels", scenarios.len(), kernels.len()));
-    let queue = std::sync::Mutex::new(boots.into_iter().enumerate());
-    let (sender, receiver) = mpsc::channel();
+    let load = args.load.then(Load::start).transpose()?;
+    say(format_args!("{} boots{}", boots.len(), if args.load { ", under load" } else { "" }));
+    let queue = Mutex::new(boots.into_iter());
     std::thread::scope(|scope| {
         for _ in 0..2 {
-            let (queue, sender) = (&queue, sender.clone());
-            let (scenarios, lockdown) = (&scenarios, &lockdown);
-            scope.spawn(move || {
+            scope.spawn(|| {
                 loop {
                     let next = queue.lock().ok().and_then(|mut queue| queue.next());
-                    let Some((i, boot)) = next else { break };
-                    let started = Instant::now();
-                    let runs = boot.run().map(|(results, _)| {
-                        if boot.job == "history" {
-                            if record && let Err(error) = keep_deaths(boot.kernel, &results) {
-                                say(format_args!("not recorded: {error:#}"));
-                            }
-                            history::judge(&results, boot.kernel.series == "newest")
-                        } else if boot.job == "matrix" {
-                            if record && let Err(error) = keep(boot.kernel, &results) {
-                                say(format_args!("not recorded: {error:#}"));
-                            }
-                            matrix(scenarios, &results)
-                        } else {
-                            locked(lockdown, &results)
-                        }
-                    });
-                    let report = report(&boot, runs, started.elapsed());
-                    let _ = sender.send((i, report));
+                    let Some(boot) = next else { break };
+                    one(&boot, args);
                 }
             });
         }
     });
-    drop(sender);
-    let mut reports: Vec<(usize, Report)> = receiver.into_iter().collect();
-    reports.sort_by_key(|(i, _)| *i);
-    Ok(reports.into_iter().map(|(_, report)| report).collect())
+    drop(load);
+    Ok(())
 }
 
-fn report(boot: &Boot<'_>, runs: Result<Vec<Run>>, took: Duration) -> Report {
-    let mut name = boot.kernel.release.clone();
-    match boot.job {
-        "lockdown" => name.push_str(", locked down"),
-        "history" => name.push_str(", history"),
-        _ => {}
+/// What a kernel is booted for.
+fn jobs<'a>(args: &Args, kernel: &'a Kernel, tree: &Tree) -> Result<Vec<Boot<'a>>> {
+    let initramfs = tree.pack(kernel)?;
+    let boot = |job| Boot::new(kernel, initramfs.clone(), job);
+    // On one CPU programs preempt one another most.
+    let history = || boot("history").cpus(1);
+    if let Some(kills) = args.recorder {
+        let timeout = Duration::from_secs(600 + 15 * u64::from(kills));
+        return Ok(vec![history().append(&format!("whybus.kills={kills}")).timeout(timeout)]);
     }
-    let runs = runs.unwrap_or_else(|error| {
-        vec![Run { name: "the guest".to_owned(), faults: vec![format!("{error:#}")] }]
-    });
-    let mut failed = 0;
-    for run in &runs {
-        if !run.faults.is_empty() {
-            failed += 1;
-            println!("FAILED {} on Linux {name}", run.name);
-            for fault in &run.faults {
-                println!("    {fault}");
+    let matrix = boot("matrix").disk(packages::java()?);
+    if !args.only.is_empty() {
+        let mut only = matrix.label("only").append(&format!("whybus.only={}", args.only.join("|")));
+        if let Some(times) = args.repeat {
+            only = only.append(&format!("whybus.repeat={times}"));
+            only = only.timeout(Duration::from_secs(900 + 60 * u64::from(times)));
+        }
+        return Ok(vec![only]);
+    }
+    Ok(vec![matrix, boot("lockdown").append("lockdown=confidentiality"), history()])
+}
+
+fn one(boot: &Boot<'_>, args: &Args) {
+    let started = Instant::now();
+    match boot.run() {
+        Ok(left) => {
+            say(format_args!("{}: {} s", boot.title(), started.elapsed().as_secs()));
+            if !args.only.is_empty() && args.repeat.is_none() {
+                println!("{}", left.text("replay.human").unwrap_or_default());
+            }
+            if args.recorder.is_some() {
+                for name in ["why.txt", "kills"] {
+                    println!("{}", left.text(name).unwrap_or_default());
+                }
+            }
+            if args.record
+                && let Err(error) = keep(&boot.kernel.series, &left.results)
+            {
+                say(format_args!("not recorded: {error:#}"));
             }
         }
-    }
-    say(format_args!("Linux {name}: {} of {} passed", runs.len() - failed, runs.len()));
-    Report {
-        kernel: name,
-        scenarios: runs.len(),
-        passed: (runs.len() - failed) as u32,
-        failed: failed as u32,
-        seconds: took.as_secs(),
+        Err(error) => say(format_args!("{}: {error:#}", boot.title())),
     }
 }
 
-fn matrix(scenarios: &[Scenario], results: &Results) -> Vec<Run> {
-    let out = text(results, "out.json");
-    let mut runs = judged(scenarios, results, &out);
-    let mut check = |name: &str, result: Result<()>| {
-        let faults = result.err().map(|error| vec![format!("{error:#}")]).unwrap_or_default();
-        runs.push(Run { name: name.to_owned(), faults });
-    };
-    check(
-        "every JSON line is valid",
-        ["out.json", "replay.json", "loss.json", "command.json", "scan.json", "warn.json"]
-            .iter()
-            .try_for_each(|name| valid(&text(results, name)).with_context(|| (*name).to_owned())),
-    );
-    check("SIGTERM ends with the counts", ended(&out, &text(results, "trace.status")));
-    check("every program under test did its part", parts(&text(results, "statuses")));
-    check("nothing is lost", nothing_lost(&out));
-    check("a replay tells the same", same(&out, &text(results, "replay.json")));
-    check("what people read is inert", inert(&text(results, "replay.human")));
-    check("losses are told, and mark what they touch", losses(&text(results, "loss.json")));
-    check("a command's status is passed on", command(results));
-    check("a closed pipe is success", silent(&text(results, "pipe.err")));
-    check("no privilege is 77", unprivileged(results));
-    check("no BTF is 69", without_btf(results));
-    check("a missing hook is named", partly(results));
-    check("a fault that loops is counted, not told", storm(results));
-    check("who maps a file that is shrunk is warned of", warned(results));
-    check("a scan finds what is planted, and nothing else", scanned(results));
-    check(
-        "doctor finds everything",
-        doctor(&text(results, "doctor.json"), &text(results, "facts"), true),
-    );
-    runs
-}
-
-fn judged(scenarios: &[Scenario], results: &Results, out: &str) -> Vec<Run> {
-    let (ran, skipped) = (text(results, "ran"), text(results, "skipped"));
-    scenario::judge(scenarios, &ran, &skipped, &text(results, "facts"), &scenario::incidents(out))
-}
-
-fn locked(scenarios: &[Scenario], results: &Results) -> Vec<Run> {
-    let out = text(results, "out.json");
-    let mut runs = judged(scenarios, results, &out);
-    let watching = out.lines().next().unwrap_or_default();
-    let facts = text(results, "facts");
-    let faults = doctor(watching, &facts, false).err().map(|error| vec![format!("{error:#}")]);
-    runs.push(Run { name: "everything attaches".to_owned(), faults: faults.unwrap_or_default() });
-    let on = text(results, "lockdown").contains("[confidentiality]");
-    let faults = if on { Vec::new() } else { vec!["lockdown was not on".to_owned()] };
-    runs.push(Run { name: "lockdown is on".to_owned(), faults });
-    runs
-}
-
-pub fn text(results: &Results, name: &str) -> String {
-    results.get(name).map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
-}
-
-pub fn values(stream: &str) -> Vec<Value> {
-    stream.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
-}
-
-/// Holds every line against the schema the tool itself prints.
-pub fn valid(stream: &str) -> Result<()> {
-    let schema = serde_json::from_str(include_str!("../../tracer/src/contract/schema.json"))?;
-    let mut schemas = boon::Schemas::new();
-    let mut compiler = boon::Compiler::new();
-    compiler.enable_format_assertions();
-    compiler.add_resource("whybus.json", schema).map_err(|error| anyhow::anyhow!("{error}"))?;
-    let index = compiler
-        .compile("whybus.json", &mut schemas)
-        .map_err(|error| anyhow::anyhow!("{error}"))?;
-    let mut lines = 0;
-    for line in stream.lines() {
-        let value: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
-        if let Err(error) = schemas.validate(&value, index) {
-            bail!("{error:#}\n{line}");
-        }
-        lines += 1;
-    }
-    ensure!(lines >= 2, "only {lines} lines");
-    Ok(())
-}
-
-fn ended(out: &str, status: &str) -> Result<()> {
-    ensure!(status.trim() == "0", "status {status}");
-    let values = values(out);
-    let last = values.last().context("no output")?;
-    ensure!(last["kind"] == "end" && last["reason"] == "terminated", "the last line is {last}");
-    let told = scenario::incidents(out).len() as u64;
-    ensure!(last["incidents"] == told, "{told} incidents were told, {last} counts otherwise");
-    ensure!(last["explained"] == told, "not all were explained: {last}");
-    Ok(())
-}
-
-/// 99 is how the programs under test say that something else failed than what was meant to;
-/// 143 is one that was killed because it took too long.
-fn parts(statuses: &str) -> Result<()> {
-    let bad = |line: &&str| line.ends_with(" 99") || line.ends_with(" 143");
-    let bad: Vec<&str> = statuses.lines().filter(bad).collect();
-    ensure!(bad.is_empty(), "{}", bad.join("; "));
-    Ok(())
-}
-
-fn nothing_lost(out: &str) -> Result<()> {
-    let lost: Vec<Value> =
-        values(out).into_iter().filter(|value| value["kind"] == "loss").collect();
-    ensure!(lost.is_empty(), "{lost:?}");
-    Ok(())
-}
-
-/// A replay has the same incidents with the same ids, and says the same of them.
-pub fn same(live: &str, replay: &str) -> Result<()> {
-    let (live, replay) = (scenario::incidents(live), scenario::incidents(replay));
-    ensure!(live.len() == replay.len(), "{} live, {} replayed", live.len(), replay.len());
-    for live in &live {
-        let same = replay.iter().find(|other| other["id"] == live["id"]);
-        let same = same.with_context(|| format!("the replay lacks {live}"))?;
-        for key in ["cause", "file", "outcome", "signal", "exit", "fault", "restart", "stack"] {
-            ensure!(
-                live[key] == same[key],
-                "{key} of {}: {} live, {} replayed",
-                live["id"],
-                live[key],
-                same[key]
-            );
+/// Keeps the recorded streams as golden files of `cargo test`; that of deaths is the newest kernel's.
+fn keep(series: &str, results: &Path) -> Result<()> {
+    let files = [
+        ("stream", format!("{series}.stream")),
+        ("replay.json", format!("{series}.json")),
+        ("replay.human", format!("{series}.txt")),
+        ("deaths.stream", "deaths.stream".to_owned()),
+        ("deaths-replay.json", "deaths.json".to_owned()),
+        ("deaths.txt", "deaths.txt".to_owned()),
+    ];
+    for (from, to) in files {
+        let from = results.join(from);
+        if from.is_file() && (!to.starts_with("deaths") || series == "newest") {
+            fs::copy(&from, root().join("tracer/tests/streams").join(&to)).context(to)?;
         }
     }
     Ok(())
 }
 
-fn inert(text: &str) -> Result<()> {
-    ensure!(
-        text.contains("\\x1b[2J\\nb\\xff\\u{202e}x\"'"),
-        "the hostile name is missing or not escaped"
-    );
-    let bad = text.chars().find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
-    ensure!(bad.is_none(), "a control character got through: {bad:?}");
-    Ok(())
+/// How many tests there were, by how they ended.
+#[derive(Default)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
 }
 
-fn losses(stream: &str) -> Result<()> {
-    let values = values(stream);
-    let lost: u64 =
-        values.iter().filter(|v| v["kind"] == "loss").filter_map(|v| v["lost"].as_u64()).sum();
-    let end = values.last().context("no output")?;
-    ensure!(lost > 0 && end["lost"] == lost, "{lost} told as lost, {} counted", end["lost"]);
-    let incidents = scenario::incidents(stream);
-    ensure!(!incidents.is_empty(), "no incident at all");
-    let marked = incidents.iter().filter(|incident| incident["complete"] == false).count();
-    ensure!(marked > 0, "no incident is marked incomplete");
-    for incident in &incidents {
-        let lost = incident["lost"].as_u64().unwrap_or(0);
-        ensure!(
-            (incident["complete"] == false) == (lost > 0),
-            "complete contradicts lost: {incident}"
+impl Tally {
+    fn skip(&mut self, what: &str) {
+        println!("skipped: {what}");
+        self.ignored += 1;
+    }
+
+    fn fail(&mut self, what: &str) {
+        println!("FAILED {what}");
+        self.failed += 1;
+    }
+
+    /// Runs `cargo test`, shows what it prints but for what passed, and counts.
+    fn add(&mut self, cargo: &mut Command) -> Result<()> {
+        let mut child = cargo.stdout(Stdio::piped()).spawn().context("starting cargo test")?;
+        let before = self.failed;
+        let out = child.stdout.take().context("no standard output")?;
+        for line in BufReader::new(out).lines() {
+            let line = line?;
+            if let Some(counts) = counts(&line) {
+                self.passed += counts[0];
+                self.failed += counts[1];
+                self.ignored += counts[2];
+            }
+            if !line.ends_with("... ok") {
+                println!("{line}");
+            }
+        }
+        // It did not compile, or ended before it could count.
+        if !child.wait()?.success() && self.failed == before {
+            self.fail("cargo test");
+        }
+        Ok(())
+    }
+
+    /// In the form of cargo's own last line.
+    fn end(self, took: Duration) -> Result<()> {
+        let Self { passed, failed, ignored } = self;
+        let result = if failed == 0 { "ok" } else { "FAILED" };
+        println!(
+            "test result: {result}. {passed} passed; {failed} failed; {ignored} ignored; 0 measured; \
+             0 filtered out; finished in {:.2}s",
+            took.as_secs_f64()
         );
-        let shaky =
-            incident["cause"]["class"] == "mapped-past-end" && incident["complete"] == false;
-        ensure!(
-            !shaky || incident["cause"]["confidence"] != "proven",
-            "proven in spite of losses: {incident}"
-        );
+        ensure!(failed == 0, "{failed} failed");
+        Ok(())
     }
-    Ok(())
 }
 
-fn command(results: &Results) -> Result<()> {
-    let status = text(results, "command.status");
-    ensure!(status.trim() == "42", "status {status}");
-    let out = text(results, "command.json");
-    ensure!(scenario::incidents(&out).len() == 1, "not one incident: {out}");
-    Ok(())
+/// Passed, failed and ignored, of the line a test target ends with.
+fn counts(line: &str) -> Option<[u64; 3]> {
+    let (_, rest) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let mut parts = rest.split("; ");
+    let mut count = |what: &str| parts.next()?.strip_suffix(what)?.trim().parse().ok();
+    Some([count("passed")?, count("failed")?, count("ignored")?])
 }
 
-fn silent(errors: &str) -> Result<()> {
-    ensure!(!errors.contains("whybus:") && !errors.contains("panicked"), "{errors}");
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use super::counts;
 
-fn unprivileged(results: &Results) -> Result<()> {
-    let (status, text) = (text(results, "unprivileged.status"), text(results, "unprivileged"));
-    ensure!(status.trim() == "77", "status {status}: {text}");
-    ensure!(text.contains("CAP_BPF") && text.contains("CAP_PERFMON"), "{text}");
-    Ok(())
-}
-
-fn without_btf(results: &Results) -> Result<()> {
-    let (status, text) = (text(results, "nobtf.status"), text(results, "nobtf"));
-    ensure!(status.trim() == "69", "status {status}: {text}");
-    ensure!(text.contains("CONFIG_DEBUG_INFO_BTF") && text.lines().count() == 1, "{text}");
-    Ok(())
-}
-
-fn partly(results: &Results) -> Result<()> {
-    let (status, out) = (text(results, "partly.status"), text(results, "partly.json"));
-    ensure!(status.trim() == "0", "status {status}: {}", text(results, "partly"));
-    let watching = values(&out).into_iter().next().context("no output")?;
-    let blind = watching["blind"].as_array().context("no list of what is missing")?;
-    if text(results, "ftrace").trim() == "1" {
-        ensure!(blind.is_empty(), "everything attaches, and yet {watching}");
-        return Ok(());
+    #[test]
+    fn what_cargo_test_says_is_counted() {
+        let line =
+            "test result: FAILED. 12 passed; 3 failed; 4 ignored; 0 measured; 0 filtered out";
+        assert_eq!(counts(line), Some([12, 3, 4]));
+        assert_eq!(counts("test result: ok. 1 passed; 0 failed; 0 ignored; 0 m"), Some([1, 0, 0]));
+        assert_eq!(counts("running 5 tests"), None);
     }
-    let named =
-        |hook: &str| blind.iter().any(|blind| blind["hook"] == hook && blind["causes"] != "");
-    ensure!(named("fexit filemap_fault") && named("fentry notify_change"), "{watching}");
-    ensure!(watching["hooks"].as_array().is_some_and(|hooks| !hooks.is_empty()), "{watching}");
-    Ok(())
-}
-
-/// Three files cut short under their readers, and a program replaced under its process.
-fn scanned(results: &Results) -> Result<()> {
-    let all = values(&text(results, "scan.json"));
-    let (last, found) = all.split_last().context("no output")?;
-    ensure!(last["processes"].as_u64() > Some(2_000) && last["denied"] == 0, "{last}");
-    let mut told: Vec<(String, String, u64)> = found
-        .iter()
-        .map(|found| {
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            let past = found["mapping"]["past_end"].as_u64().unwrap_or(0);
-            (text(&found["what"]), text(&found["file"]["path"]), past)
-        })
-        .collect();
-    told.sort();
-    told.dedup();
-    let expected: Vec<(String, String, u64)> = [
-        ("past-end", "short1", 98_304),
-        ("past-end", "short2", 94_208),
-        ("past-end", "short3", 90_112),
-        ("replaced", "code", 0),
-    ]
-    .map(|(what, name, past)| (what.to_owned(), format!("/mnt/tmpfs/scan/{name}"), past))
-    .into();
-    ensure!(told == expected, "found {told:?}");
-    Ok(())
-}
-
-/// Exact count, few records, and the neighbour's incident is there.
-fn storm(results: &Results) -> Result<()> {
-    let count: u64 = text(results, "storm.count").trim().parse().context("no count")?;
-    ensure!(count > 1_000, "only {count} faults");
-    let out = text(results, "storm.json");
-    let incidents = scenario::incidents(&out);
-    let of = |comm: &str| incidents.iter().find(|incident| incident["victim"]["comm"] == comm);
-    let looper = of("looper").context("no incident of the looper")?;
-    ensure!(looper["fault"]["count"] == count, "{} instead of {count}", looper["fault"]["count"]);
-    ensure!(looper["outcome"] == "exited" && looper["exit"]["code"] == 3, "{looper}");
-    let neighbour = of("reader").context("no incident of the neighbour")?;
-    ensure!(neighbour["cause"]["class"] == "truncated", "{neighbour}");
-    ensure!(incidents.len() == 2, "{} incidents", incidents.len());
-    let end = values(&out).pop().context("no output")?;
-    // 10 faults, then two a second for 10 s, each with its signal and its delivery; the neighbour.
-    ensure!(end["lost"] == 0 && end["events"].as_u64() < Some(120), "{end}");
-    Ok(())
-}
-
-/// Nothing is missing, but what 5.10 does not have.
-fn doctor(report: &str, facts: &str, modules: bool) -> Result<()> {
-    let report: Value = serde_json::from_str(report)?;
-    let old = report["kernel"].as_str().is_some_and(|kernel| kernel.starts_with("5.10."));
-    let blind = report["blind"].as_array().context("no list of what is missing")?;
-    if modules {
-        ensure!(report["explained"] == report["total"], "{report}");
-    }
-    // On 5.10 there is no errno of reads, and no tracepoint of NFS sizes; where FUSE is a module its
-    // functions are not hooked.
-    let mut known = Vec::new();
-    if old {
-        known.extend(["fexit filemap_read_folio", "raw_tp nfs_size_update", "raw_tp nfs_size_wcc"]);
-    }
-    if !facts.lines().any(|fact| fact == "fuse-builtin") {
-        known.extend(["fentry fuse_change_attributes", "fexit fuse_change_attributes"]);
-        known.extend(["fentry fuse_open", "fexit fuse_open"]);
-    }
-    let missing: Vec<&str> = blind.iter().filter_map(|blind| blind["hook"].as_str()).collect();
-    let foreign: Vec<&&str> = missing.iter().filter(|hook| !known.contains(hook)).collect();
-    ensure!(foreign.is_empty(), "missing: {foreign:?}");
-    // What is known to be missing is said, once its module is there.
-    ensure!(!modules || known.iter().all(|hook| missing.contains(hook)), "only {missing:?}");
-    Ok(())
-}
-
-/// Ten processes are named before the first of them faults, and none after a rename over their
-/// file; the fault that follows belongs to the warning.
-fn warned(results: &Results) -> Result<()> {
-    let values = values(&text(results, "warn.json"));
-    let warnings: Vec<&Value> =
-        values.iter().filter(|value| value["kind"] == "truncation").collect();
-    let [warning] = warnings.as_slice() else { bail!("{} warnings: {warnings:?}", warnings.len()) };
-    ensure!(warning["file"]["path"] == "/mnt/ext4/warn/shrunk", "{warning}");
-    let pids = |value: &Value| -> Vec<u64> {
-        let list = value.as_array().map(Vec::as_slice).unwrap_or_default();
-        let mut pids: Vec<u64> = list.iter().filter_map(|task| task["pid"].as_u64()).collect();
-        pids.sort_unstable();
-        pids
-    };
-    let mapped = text(results, "warn.shrunk");
-    let mut expected: Vec<u64> = mapped.lines().filter_map(|pid| pid.parse().ok()).collect();
-    expected.sort_unstable();
-    ensure!(expected.len() == 10, "the guest started {expected:?}");
-    ensure!(pids(&warning["at_risk"]) == expected, "at risk {}", warning["at_risk"]);
-    ensure!(warning["culprit"]["comm"] == "truncate", "{warning}");
-    let told = |kind: &str| values.iter().position(|value| value["kind"] == kind);
-    ensure!(told("truncation") < told("incident"), "the warning came after an incident");
-    let incidents: Vec<&Value> =
-        values.iter().filter(|value| value["kind"] == "incident").collect();
-    let [incident] = incidents.as_slice() else { bail!("{} incidents", incidents.len()) };
-    ensure!(incident["cause"]["truncation"] == warning["id"], "{incident}");
-    ensure!(pids(&incident["cause"]["at_risk"]).len() == 9, "{incident}");
-    Ok(())
-}
-
-/// Keeps the stream of deaths, of the newest kernel.
-fn keep_deaths(kernel: &Kernel, results: &Results) -> Result<()> {
-    if kernel.series != "newest" {
-        return Ok(());
-    }
-    let dir = root().join("tracer/tests/streams");
-    let stream = results.get("deaths.stream").context("no stream of deaths")?;
-    fs::write(dir.join("deaths.stream"), stream)?;
-    fs::write(dir.join("deaths.json"), text(results, "deaths-replay.json"))?;
-    fs::write(dir.join("deaths.txt"), text(results, "deaths.txt"))?;
-    Ok(())
-}
-
-/// Keeps the recorded stream as a golden file of `cargo test`.
-fn keep(kernel: &Kernel, results: &Results) -> Result<()> {
-    ensure!(SERIES.contains(&kernel.series.as_str()), "not a kernel of the matrix");
-    let dir = root().join("tracer/tests/streams");
-    fs::create_dir_all(&dir)?;
-    let stream = results.get("stream").context("no stream")?;
-    fs::write(dir.join(format!("{}.stream", kernel.series)), stream)?;
-    fs::write(dir.join(format!("{}.json", kernel.series)), text(results, "replay.json"))?;
-    fs::write(dir.join(format!("{}.txt", kernel.series)), text(results, "replay.human"))?;
-    Ok(())
 }

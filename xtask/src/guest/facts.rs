@@ -4,7 +4,7 @@ use std::{fs, process::Command};
 
 use anyhow::Result;
 
-use crate::{call, kernels, root, say};
+use crate::{call, guest::kernels, root, say, target};
 
 /// Modules that probes wait for (`tracer/src/probe/table.rs`).
 const MODULES: [&str; 3] = ["fuse", "nd_pmem", "nfs"];
@@ -27,7 +27,7 @@ pub fn run(wanted: &[String]) -> Result<()> {
             });
         }
     }
-    let dir = root().join("target/guest");
+    let dir = target().join("guest");
     fs::create_dir_all(&dir)?;
     let path = dir.join("kernels.list");
     fs::write(&path, list)?;

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use tracer_common::event::{Header, Shrink, ShrinkEnd, kind};
 
-use crate::{guest, root};
+use crate::{build, root};
 
 const INCIDENTS: usize = 100_000;
 /// Between two rounds of the recorded stream: long enough for every incident to be over.
@@ -20,7 +20,7 @@ const ROUND: u64 = 600_000_000_000;
 /// # Errors
 /// Where memory grew, or the replay failed.
 pub fn check() -> Result<String> {
-    let whybus = guest::whybus()?;
+    let whybus = build::whybus()?;
     let stream = fs::read(root().join("tracer/tests/streams/newest.stream"))?;
     let golden = fs::read_to_string(root().join("tracer/tests/streams/newest.json"))?;
     let each = golden.lines().filter(|line| line.contains(r#""kind":"incident""#)).count();

@@ -4,14 +4,15 @@ use std::{
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::Once,
 };
 
 use anyhow::{Context as _, Result};
 
-use crate::{call, kernels, output, root, say, setup};
-
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+use crate::{
+    build, call,
+    guest::{kernels, packages},
+    output, root, setup, target,
+};
 
 /// A directory tree for the initramfs, common to all kernels.
 pub struct Tree {
@@ -25,9 +26,9 @@ impl Tree {
     /// Where something does not compile, or a package cannot be had.
     pub fn build() -> Result<Self> {
         setup::packages(setup::GUESTS, "making and booting guests")?;
-        let whybus = whybus()?;
-        let programs = kernels::programs()?;
-        let dir = root().join("target/guest/tree");
+        let whybus = build::whybus()?;
+        let programs = packages::programs()?;
+        let dir = target().join("guest/tree");
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(&dir)?;
         for sub in ["dev", "proc", "sys", "tmp", "mnt", "etc", "usr"] {
@@ -101,30 +102,13 @@ impl Tree {
             }
             fs::write(self.dir.join("modules.d").join(name), list)?;
         }
-        let out = root().join("target/guest").join(format!("initramfs-{}", kernel.series));
+        let out = target().join("guest").join(format!("initramfs-{}", kernel.series));
         let shell = "find . -print0 | cpio --null --create --format=newc --quiet --reproducible";
         let mut cpio = Command::new("sh");
         cpio.args(["-c", shell]).current_dir(&self.dir).stdout(fs::File::create(&out)?);
         call(&mut cpio).context("packing the initramfs")?;
         Ok(out)
     }
-}
-
-/// The static whybus that is shipped, and tested.
-///
-/// # Errors
-/// Where it does not compile.
-pub fn whybus() -> Result<PathBuf> {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| say("building whybus, static"));
-    let mut cargo = Command::new("cargo");
-    cargo
-        .current_dir(root())
-        .args(["build", "--quiet", "--release", "--locked", "--package", "tracer"])
-        .args(["--target", TARGET])
-        .env("RUSTFLAGS", "-C target-feature=+crt-static");
-    call(&mut cargo).context("building whybus")?;
-    Ok(root().join("target").join(TARGET).join("release/whybus"))
 }
 
 /// Documentation, locale data and the larger libraries no scenario needs: they cost boot time.

@@ -1,0 +1,406 @@
+//! What a guest's recorder must have kept: xtask/guest/jobs/history.sh.
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    sync::Arc,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use libtest_mimic::Trial;
+use serde_json::Value;
+use whybus::contract::{Gap, GapReason, Incident, Memory, Record};
+
+use crate::{
+    Check, Job, Skipped,
+    cases::{self, CASES, story},
+    checks,
+    record::{incidents_of, plain, records, same, valid},
+    root,
+};
+
+const DIALOGUE: &str = "the_dialogue_of_the_readme";
+
+pub const CHECKS: [(&str, Check); 20] = [
+    ("why_a_crash_in_a_library_names_the_function", a_crash_names_the_function),
+    ("why_an_oom_kill_names_the_limit", an_oom_kill_names_the_limit),
+    ("why_tells_a_parent_from_a_stranger", a_parent_is_no_stranger),
+    ("a_clock_that_is_set_does_not_reorder_a_story", a_clock_is_set),
+    ("a_service_manager_is_told", a_service_manager_is_told),
+    ("an_idle_recorder_costs_next_to_nothing", an_idle_recorder),
+    ("a_replay_of_deaths_tells_the_same", a_replay_of_deaths),
+    ("every_line_is_valid", every_line_is_valid),
+    ("list_by_exit_finds_those_and_no_others", list_by_exit),
+    ("a_second_recorder_names_the_first", a_second_recorder),
+    ("the_recorder_ended_well", the_recorder_ended_well),
+    ("the_group_may_read_others_may_not", the_group_may_read),
+    ("an_export_elsewhere_tells_the_same", an_export_elsewhere),
+    ("the_journal_has_every_incident", the_journal_has_every_incident),
+    ("nothing_committed_is_lost_by_kill_9", nothing_is_lost_by_kill_9),
+    ("a_full_disk_loses_nothing_and_is_told", a_full_disk),
+    ("bad_state_directories_are_refused", bad_state_directories),
+    ("a_damaged_history_is_set_aside", a_damaged_history),
+    ("on_a_read_only_disk_watching_goes_on", on_a_read_only_disk),
+    (DIALOGUE, the_dialogue),
+];
+
+pub fn trials(job: &Arc<Job>) -> Vec<Trial> {
+    let mut trials = cases::trials(job);
+    // Other kernels lack hooks, and that is said.
+    let of_newest = |(name, _): &&(&str, Check)| *name != DIALOGUE || job.kernel == "newest";
+    let some: Vec<(&str, Check)> = CHECKS.iter().filter(of_newest).copied().collect();
+    trials.extend(checks(job, "history", &some));
+    trials
+}
+
+fn a_crash_names_the_function(job: &Job) -> Result<()> {
+    let incident = story("cgo", job)?.incident;
+    let signal = incident.signal.as_ref().context("no signal")?;
+    let code = signal.code_name.as_deref();
+    ensure!(signal.name == "SIGSEGV" && code == Some("SEGV_MAPERR"), "{signal:?}");
+    ensure!(signal.address.as_ref().is_some_and(|address| address.0 == 8), "{signal:?}");
+    ensure!(incident.outcome.name() == "exited", "{:?}", incident.outcome);
+    let frame = incident.stack.as_ref().and_then(|stack| stack.user.first()).context("no frame")?;
+    ensure!(frame.symbol.as_ref().map(plain).as_deref() == Some("geo_height"), "{frame:?}");
+    ensure!(frame.module.as_ref().is_some_and(|path| plain(path).ends_with("/libgeo.so")));
+    Ok(())
+}
+
+/// Of every OOM kill in the history: the right limit, or none. That the last one has it is owed while
+/// the limit is looked up from user space, after the kill: by then the victim may have left its
+/// cgroup, and a loaded machine is late. Read at the kill, it cannot be missing.
+fn an_oom_kill_names_the_limit(job: &Job) -> Result<()> {
+    let all = incidents_of(&job.text("list.json")?)?;
+    let kills = all.iter().filter(|incident| incident.cause.class.name() == "oom-killed");
+    let mut memories: Vec<_> = kills.map(|incident| incident.cause.memory.as_ref()).collect();
+    ensure!(!memories.is_empty(), "no OOM kill was recorded");
+    let story = story("oom", job)?;
+    memories.push(story.incident.cause.memory.as_ref());
+    limits(&memories)
+}
+
+/// The last of them is the one that `why` told.
+fn limits(memories: &[Option<&Memory>]) -> Result<()> {
+    for memory in memories.iter().copied().flatten() {
+        let right = memory.limit == 24 << 20 && plain(&memory.cgroup) == "/small";
+        ensure!(right, "the limit is said to be {memory:?}");
+    }
+    let missing = memories.iter().filter(|memory| memory.is_none()).count();
+    if memories.last().is_none_or(Option::is_none) {
+        let told = format!(
+            "owed: {missing} of {} OOM kills do not name the limit, which is looked up too late",
+            memories.len()
+        );
+        return Err(Skipped(told).into());
+    }
+    Ok(())
+}
+
+fn a_parent_is_no_stranger(job: &Job) -> Result<()> {
+    let pids = |incident: &Incident| {
+        (incident.victim.ppid, incident.cause.culprit.as_ref().map(|culprit| culprit.pid))
+    };
+    let (parent, by) = pids(&story("parent", job)?.incident);
+    ensure!(parent.is_some() && parent == by, "child of {parent:?}, killed by {by:?}");
+    let stranger = story("stranger", job)?.incident;
+    let (parent, by) = pids(&stranger);
+    ensure!(by.is_some() && parent != by, "child of {parent:?}, killed by {by:?}");
+    let args = stranger.cause.culprit.and_then(|culprit| culprit.cmdline).unwrap_or_default();
+    ensure!(args.get(1).map(plain).as_deref() == Some("/history/stranger.sh"), "{args:?}");
+    Ok(())
+}
+
+/// The one that died last is the last, though the clock says otherwise.
+fn a_clock_is_set(job: &Job) -> Result<()> {
+    let story = story("clock", job)?;
+    let pid: u32 = job.word("clock.pid")?.parse()?;
+    let victim = story.incident.victim.pid;
+    ensure!(victim == pid, "{victim} is the last, not {pid}");
+    ensure!(story.deaths == 2 && story.first > story.last, "{story:?}");
+    Ok(())
+}
+
+fn a_service_manager_is_told(job: &Job) -> Result<()> {
+    let told = job.text("notify")?;
+    let lines: Vec<&str> = told.lines().collect();
+    let ready = lines.first() == Some(&"READY=1");
+    let pings = lines.iter().filter(|line| **line == "WATCHDOG=1").count();
+    ensure!(ready && pings > 3 && lines.last() == Some(&"STOPPING=1"), "{lines:?}");
+    Ok(())
+}
+
+fn an_idle_recorder(job: &Job) -> Result<()> {
+    let line = job.text("idle")?;
+    let numbers: Vec<u64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let [before, after, rss] = numbers.as_slice() else { bail!("measured `{line}`") };
+    // Ticks of 10 ms in 5 s, under emulation: 2 %.
+    ensure!(after - before <= 10, "{} ticks in 5 s", after - before);
+    ensure!(*rss <= 20 << 10, "{rss} KiB, of that {:?}", resident(&job.text("smaps")?));
+    Ok(())
+}
+
+/// What /proc/PID/smaps has of each file, in KiB.
+fn resident(smaps: &str) -> BTreeMap<&str, u64> {
+    let (mut of, mut kib) = ("", BTreeMap::new());
+    for line in smaps.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["Rss:", rss, _] => *kib.entry(of).or_default() += rss.parse().unwrap_or(0),
+            [range, _, _, _, _, file @ ..] if range.contains('-') => {
+                of = file.first().copied().unwrap_or("anonymous");
+            }
+            _ => {}
+        }
+    }
+    kib
+}
+
+/// What `trace` told live, and what a replay of its events tells; deaths of every class are in it.
+fn a_replay_of_deaths(job: &Job) -> Result<()> {
+    let (live, replay) = (job.text("deaths.json")?, job.text("deaths-replay.json")?);
+    same(&live, &replay)?;
+    valid(&live)?;
+    let told = incidents_of(&live)?;
+    for case in &CASES {
+        let found = told.iter().any(|incident| incident.cause.class.name() == case.class);
+        ensure!(found, "no {} was told live", case.class);
+    }
+    Ok(())
+}
+
+fn every_line_is_valid(job: &Job) -> Result<()> {
+    let mut whys = String::new();
+    for case in &CASES {
+        whys += &job.text(&format!("why-{}.json", case.name))?;
+    }
+    valid(&whys).context("why")?;
+    for name in ["list.json", "stats.json", "export.json", "kills.json"] {
+        valid(&job.text(name)?).context(name)?;
+    }
+    Ok(())
+}
+
+fn list_by_exit(job: &Job) -> Result<()> {
+    let found = incidents_of(&job.text("list-135.json")?)?;
+    let all = incidents_of(&job.text("list.json")?)?;
+    let dead = CASES.iter().filter(|case| case.status == 135).map(|case| case.deaths).sum::<u64>();
+    let bus = |incidents: &[Incident]| {
+        incidents.iter().filter(|incident| incident.status() == Some(135)).count() as u64
+    };
+    ensure!(found.len() as u64 == dead && bus(&found) == dead, "{} found", found.len());
+    ensure!(bus(&all) == dead, "{} in all", bus(&all));
+    Ok(())
+}
+
+fn a_second_recorder(job: &Job) -> Result<()> {
+    let (said, status) = (job.text("second.out")?, job.word("second.status")?);
+    let first = job.word("first.pid")?;
+    let named = said.contains(&format!("another recorder writes to /mnt/ext4/state, pid {first}"));
+    ensure!(named && status == "66", "status {status}: {said}");
+    Ok(())
+}
+
+fn the_recorder_ended_well(job: &Job) -> Result<()> {
+    let status = job.word("recorder.status")?;
+    ensure!(status == "0", "it ended with {status}: {}", job.text("recorder.err")?);
+    Ok(())
+}
+
+fn the_group_may_read(job: &Job) -> Result<()> {
+    let (said, status) = (job.text("nobody.out")?, job.word("nobody.status")?);
+    ensure!(status == "77" && said.contains("its group may read it"), "{status}: {said}");
+    let (said, status) = (job.text("nearest.out")?, job.word("nearest.status")?);
+    ensure!(status == "1" && said.contains("nearest: bus-worker"), "{status}: {said}");
+    Ok(())
+}
+
+fn an_export_elsewhere(job: &Job) -> Result<()> {
+    let told = job.text("colleague.json")?;
+    let told: Vec<&str> = told.lines().collect();
+    ensure!(told.len() == CASES.len(), "{} stories", told.len());
+    for (case, told) in CASES.iter().zip(told) {
+        let mine = job.text(&format!("why-{}.json", case.name))?;
+        ensure!(mine.trim_end() == told, "{}: {mine}\nelsewhere {told}", case.name);
+    }
+    let set = |name: &str| -> Result<BTreeSet<String>> {
+        Ok(job.text(name)?.lines().map(str::to_owned).collect())
+    };
+    ensure!(set("export.json")? == set("export-again.json")?, "an export of an import differs");
+    Ok(())
+}
+
+fn the_journal_has_every_incident(job: &Job) -> Result<()> {
+    let lines = job.text("journal.json")?;
+    let records: Vec<Value> =
+        lines.lines().map(serde_json::from_str).collect::<serde_json::Result<_>>()?;
+    let incidents = incidents_of(&job.text("list.json")?)?;
+    ensure!(
+        records.len() == incidents.len(),
+        "{} records of {} incidents: {} {}",
+        records.len(),
+        incidents.len(),
+        job.text("journalctl.err")?,
+        job.text("journald.err")?
+    );
+    for incident in &incidents {
+        let record = records.iter().find(|record| record["WHYBUS_ID"] == *incident.id);
+        let record = record.with_context(|| format!("no record of {}", incident.id))?;
+        let Incident { victim, file, fault, cause, signal, .. } = incident;
+        let number = |value: Option<u64>| value.map(|number| number.to_string());
+        let culprit = cause.culprit.as_ref();
+        let path = file.as_ref().and_then(|file| file.path.as_ref());
+        for (field, value) in [
+            ("WHYBUS_CLASS", Some(cause.class.name().to_owned())),
+            ("WHYBUS_PID", number(Some(victim.pid.into()))),
+            ("WHYBUS_COMM", Some(plain(&victim.comm))),
+            ("WHYBUS_PATH", path.map(plain)),
+            ("WHYBUS_FILE_OFFSET", number(fault.as_ref().and_then(|fault| fault.file_offset))),
+            ("WHYBUS_CULPRIT_PID", number(culprit.map(|culprit| culprit.pid.into()))),
+            ("WHYBUS_SIGNAL_NAME", signal.as_ref().map(|signal| signal.name.to_string())),
+        ] {
+            let same = record[field].as_str() == value.as_deref();
+            ensure!(same, "{field} is {}, not {value:?}", record[field]);
+        }
+        let whole = record["PRIORITY"] == "3" && record["_COMM"] == "whybus";
+        ensure!(whole && record["SYSLOG_IDENTIFIER"] == "whybus", "{record}");
+    }
+    let shown = job.text("journal.txt")?;
+    ensure!(shown.contains("bus-worker") && shown.contains("by open(O_TRUNC)"), "{shown}");
+    Ok(())
+}
+
+/// Each line: which kill (or all), incidents seen before and after, and how many of the former are
+/// missing.
+fn kept(lines: &str) -> Result<()> {
+    let mut last = 0;
+    for line in lines.lines() {
+        let mut numbers = line.split_whitespace().rev().map(str::parse::<u64>);
+        let (missing, after) =
+            (numbers.next().context("no count")??, numbers.next().context("no count")??);
+        ensure!(missing == 0, "{missing} committed incidents are missing: {line}");
+        ensure!(after >= last, "fewer than before: {line}");
+        last = after;
+    }
+    ensure!(last > 0, "nothing was ever recorded: {lines}");
+    Ok(())
+}
+
+fn nothing_is_lost_by_kill_9(job: &Job) -> Result<()> {
+    kept(&job.text("kills")?)?;
+    let (mut runs, mut killed) = (Vec::new(), 0);
+    for record in records(&job.text("kills.json")?)? {
+        match record {
+            Record::Run(run) => runs.push(run),
+            Record::Gap(Gap { reason: GapReason::Killed, .. }) => killed += 1,
+            _ => {}
+        }
+    }
+    ensure!(runs.len() > 1 && killed == runs.len() - 1, "{killed} gaps in {} runs", runs.len());
+    let ended = runs.iter().filter(|run| run.until.is_some()).count();
+    ensure!(ended == 1, "{ended} runs ended as they were told to");
+    let files = job.text("kills.ls")?;
+    ensure!(files.contains("history.db") && !files.contains("damaged"), "{files}");
+    Ok(())
+}
+
+fn a_full_disk(job: &Job) -> Result<()> {
+    kept(&job.text("full")?)?;
+    let said = job.text("full.err")?;
+    ensure!(said.contains("watching goes on") && said.contains("written to again"), "{said}");
+    ensure!(job.text("full.list")?.lines().count() > 1, "the history cannot be listed");
+    Ok(())
+}
+
+fn bad_state_directories(job: &Job) -> Result<()> {
+    let said = job.text("bad")?;
+    for (name, sentence, status) in [
+        ("group-writable", "may be written to by others (mode 0770)", 66),
+        ("not-ours", "belongs to user 65534, not to us", 66),
+        ("no-directory", "is no directory", 66),
+        ("no-group", "there is no group `nobodys`", 2),
+        ("newer", "is of version 99, and this whybus knows up to 1", 66),
+    ] {
+        let part = said.split("== ").find(|part| part.starts_with(name)).unwrap_or_default();
+        let lines: Vec<&str> = part.lines().collect();
+        ensure!(
+            lines.len() == 3
+                && lines[1].contains(sentence)
+                && lines[2] == format!("status {status}"),
+            "{name}: {part}"
+        );
+    }
+    Ok(())
+}
+
+fn a_damaged_history(job: &Job) -> Result<()> {
+    let said = job.text("damaged.err")?;
+    ensure!(said.contains("was damaged; it is set aside as"), "{said}");
+    let files = job.text("damaged.ls")?;
+    let both = files.lines().any(|name| name == "history.db")
+        && files.lines().any(|name| name == "history.damaged-1");
+    ensure!(both, "{files}");
+    Ok(())
+}
+
+fn on_a_read_only_disk(job: &Job) -> Result<()> {
+    let said = job.text("readonly.err")?;
+    ensure!(said.contains("watching goes on") && said.contains("Read-only file system"), "{said}");
+    ensure!(said.contains("terminated after"), "{said}");
+    Ok(())
+}
+
+/// The README shows a terminal; numbers, times and ids differ from run to run.
+fn the_dialogue(job: &Job) -> Result<()> {
+    let seen = job.text("dialogue")?;
+    let readme = fs::read_to_string(root().join("README.md"))?;
+    let section = readme.split("## Ask afterwards").nth(1).context("no section")?;
+    let shown = section.split("```\n").nth(1).context("no terminal")?;
+    let (shown, seen) = (numberless(shown), numberless(&seen));
+    for (shown, seen) in shown.iter().zip(&seen) {
+        ensure!(shown == seen, "the README has\n{shown}\nand a terminal\n{seen}");
+    }
+    ensure!(shown.len() == seen.len(), "{} lines, and {} in a terminal", shown.len(), seen.len());
+    Ok(())
+}
+
+/// The lines of a text, words apart by one space, without what differs from run to run.
+fn numberless(text: &str) -> Vec<String> {
+    let plain = |word: &str| -> String {
+        let hex = |c: char| c.is_ascii_hexdigit();
+        if word.len() == 12 && word.chars().all(hex) && word.contains(|c: char| c.is_ascii_digit())
+        {
+            return "ID".to_owned();
+        }
+        if matches!(word, "ns" | "µs" | "ms" | "s" | "ms," | "s," | "µs,") {
+            return "TIME".to_owned();
+        }
+        let mut out = String::new();
+        for c in word.chars() {
+            match c {
+                '0'..='9' if out.ends_with('N') => {}
+                '0'..='9' => out.push('N'),
+                '.' if out.ends_with('N') => {}
+                c => out.push(c),
+            }
+        }
+        out
+    };
+    let line = |line: &str| line.split_whitespace().map(plain).collect::<Vec<_>>().join(" ");
+    text.lines().map(line).filter(|line| !line.is_empty()).collect()
+}
+
+/// What is owed is told, what is wrong fails.
+pub fn a_wrong_limit_fails() -> Result<()> {
+    let small = Memory { cgroup: whybus::contract::Untrusted(b"/small".to_vec()), limit: 24 << 20 };
+    let other = Memory { limit: 25 << 20, ..small.clone() };
+    let root = Memory { cgroup: whybus::contract::Untrusted(b"/".to_vec()), ..small.clone() };
+    let owed = |result: Result<()>| result.is_err_and(|error| error.is::<Skipped>());
+    ensure!(limits(&[Some(&small), Some(&small)]).is_ok());
+    ensure!(limits(&[None, Some(&small)]).is_ok());
+    ensure!(owed(limits(&[Some(&small), None])));
+    for wrong in [&other, &root] {
+        for all in [[Some(wrong), Some(&small)], [Some(wrong), None], [None, Some(wrong)]] {
+            ensure!(limits(&all).is_err_and(|error| !error.is::<Skipped>()), "{all:?} passed");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,276 @@
+//! Every scenario on a kernel, and how whybus behaves on it.
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use libtest_mimic::Trial;
+use whybus::contract::{Blind, Finding, Incident, Mapper, Record, Truncation};
+
+use crate::{
+    Check, Job, checks,
+    record::{self, end, incidents, incidents_of, plain, records},
+    scenario,
+};
+
+pub const CHECKS: [(&str, Check); 15] = [
+    ("every_line_is_valid", every_line_is_valid),
+    ("sigterm_ends_with_the_counts", sigterm_ends_with_the_counts),
+    ("nothing_is_lost", nothing_is_lost),
+    ("a_replay_tells_the_same", a_replay_tells_the_same),
+    ("what_people_read_is_inert", what_people_read_is_inert),
+    ("losses_are_told_and_mark_what_they_touch", losses_are_told),
+    ("the_status_of_a_command_is_passed_on", the_status_of_a_command),
+    ("a_closed_pipe_is_success", a_closed_pipe_is_success),
+    ("no_privilege_is_77", no_privilege_is_77),
+    ("no_btf_is_69", no_btf_is_69),
+    ("a_missing_hook_is_named", a_missing_hook_is_named),
+    ("a_fault_that_loops_is_counted", a_fault_that_loops_is_counted),
+    ("who_maps_a_shrunk_file_is_warned_of", who_maps_a_shrunk_file),
+    ("a_scan_finds_what_is_planted", a_scan_finds_what_is_planted),
+    ("doctor_finds_everything", doctor_finds_everything),
+];
+
+pub fn trials(job: &Arc<Job>) -> Vec<Trial> {
+    let mut trials = scenario::trials(job, "", "scenarios");
+    trials.extend(checks(job, "matrix", &CHECKS));
+    trials
+}
+
+fn every_line_is_valid(job: &Job) -> Result<()> {
+    let all = ["out.json", "replay.json", "loss.json", "command.json", "scan.json", "warn.json"];
+    all.iter()
+        .try_for_each(|name| record::valid(&job.text(name)?).with_context(|| (*name).to_owned()))
+}
+
+fn sigterm_ends_with_the_counts(job: &Job) -> Result<()> {
+    let status = job.word("trace.status")?;
+    ensure!(status == "0", "status {status}");
+    let lines = records(&job.text("out.json")?)?;
+    let last = end(&lines)?;
+    ensure!(last.reason == "terminated", "{last:?}");
+    let counts = (last.incidents, last.explained);
+    let told = incidents(lines).len() as u64;
+    ensure!(counts == (told, told), "{told} incidents were told, (all, explained) is {counts:?}");
+    Ok(())
+}
+
+fn nothing_is_lost(job: &Job) -> Result<()> {
+    let lines = records(&job.text("out.json")?)?;
+    let lost: Vec<&Record> =
+        lines.iter().filter(|record| matches!(record, Record::Loss(_))).collect();
+    ensure!(lost.is_empty() && end(&lines)?.lost == 0, "{lost:?}");
+    Ok(())
+}
+
+fn a_replay_tells_the_same(job: &Job) -> Result<()> {
+    record::same(&job.text("out.json")?, &job.text("replay.json")?)
+}
+
+fn what_people_read_is_inert(job: &Job) -> Result<()> {
+    let text = job.text("replay.human")?;
+    ensure!(
+        text.contains("\\x1b[2J\\nb\\xff\\u{202e}x\"'"),
+        "the hostile name is missing or not escaped"
+    );
+    let bad = text.chars().find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
+    ensure!(bad.is_none(), "a control character got through: {bad:?}");
+    Ok(())
+}
+
+fn losses_are_told(job: &Job) -> Result<()> {
+    let lines = records(&job.text("loss.json")?)?;
+    let losses = lines.iter().filter_map(|record| match record {
+        Record::Loss(loss) => Some(loss.lost),
+        _ => None,
+    });
+    let (lost, counted) = (losses.sum::<u64>(), end(&lines)?.lost);
+    ensure!(lost > 0 && lost == counted, "{lost} told as lost, {counted} counted");
+    let incidents = incidents(lines);
+    ensure!(!incidents.is_empty(), "no incident at all");
+    ensure!(incidents.iter().any(|one| !one.complete), "no incident is marked incomplete");
+    for Incident { id, complete, lost, cause, .. } in &incidents {
+        ensure!(*complete == (*lost == 0), "complete contradicts lost: {id}");
+        let shaky = cause.class.name() == "mapped-past-end" && !complete;
+        ensure!(!shaky || cause.confidence.name() != "proven", "proven in spite of losses: {id}");
+    }
+    Ok(())
+}
+
+fn the_status_of_a_command(job: &Job) -> Result<()> {
+    let status = job.word("command.status")?;
+    ensure!(status == "42", "status {status}");
+    let out = job.text("command.json")?;
+    ensure!(incidents_of(&out)?.len() == 1, "not one incident: {out}");
+    Ok(())
+}
+
+fn a_closed_pipe_is_success(job: &Job) -> Result<()> {
+    let errors = job.text("pipe.err")?;
+    ensure!(!errors.contains("whybus:") && !errors.contains("panicked"), "{errors}");
+    // The shell that ran it went on.
+    job.word("unprivileged.status").map(drop)
+}
+
+fn no_privilege_is_77(job: &Job) -> Result<()> {
+    let (status, text) = (job.word("unprivileged.status")?, job.text("unprivileged")?);
+    ensure!(status == "77", "status {status}: {text}");
+    ensure!(text.contains("CAP_BPF") && text.contains("CAP_PERFMON"), "{text}");
+    Ok(())
+}
+
+fn no_btf_is_69(job: &Job) -> Result<()> {
+    let (status, text) = (job.word("nobtf.status")?, job.text("nobtf")?);
+    ensure!(status == "69", "status {status}: {text}");
+    ensure!(text.contains("CONFIG_DEBUG_INFO_BTF") && text.lines().count() == 1, "{text}");
+    Ok(())
+}
+
+fn a_missing_hook_is_named(job: &Job) -> Result<()> {
+    let status = job.word("partly.status")?;
+    ensure!(status == "0", "status {status}: {}", job.text("partly")?);
+    let lines = records(&job.text("partly.json")?)?;
+    let Some(Record::Watching(watching)) = lines.first() else {
+        bail!("the first line is {:?}", lines.first());
+    };
+    if job.word("ftrace")? == "1" {
+        // Newer kernels do not let trampolines be switched off.
+        ensure!(watching.blind.is_empty(), "everything attaches, and yet {watching:?}");
+        return Ok(());
+    }
+    let blind = |hook: &str| watching.blind.iter().find(|blind| blind.hook == hook);
+    for hook in ["fexit filemap_fault", "fentry notify_change"] {
+        let named = blind(hook).is_some_and(|blind| !blind.causes.is_empty());
+        ensure!(named, "{hook} is not named: {watching:?}");
+    }
+    ensure!(!watching.hooks.is_empty(), "{watching:?}");
+    Ok(())
+}
+
+/// Three files cut short under their readers, and a program replaced under its process.
+fn a_scan_finds_what_is_planted(job: &Job) -> Result<()> {
+    let all = records(&job.text("scan.json")?)?;
+    let Some(Record::Scan(scan)) = all.last() else { bail!("the last line is {:?}", all.last()) };
+    ensure!(scan.processes > 2_000 && scan.denied == 0, "{scan:?}");
+    let findings = all.iter().filter_map(|record| match record {
+        Record::Finding(finding) => Some(finding),
+        _ => None,
+    });
+    let mut told: Vec<(String, String, u64)> = findings
+        .map(|finding| {
+            let Finding { what, file, mapping, .. } = &**finding;
+            (what.to_string(), plain(&file.path), mapping.past_end.unwrap_or(0))
+        })
+        .collect();
+    told.sort();
+    told.dedup();
+    let expected: Vec<(String, String, u64)> = [
+        ("past-end", "short1", 98_304),
+        ("past-end", "short2", 94_208),
+        ("past-end", "short3", 90_112),
+        ("replaced", "code", 0),
+    ]
+    .map(|(what, name, past)| (what.to_owned(), format!("/mnt/tmpfs/scan/{name}"), past))
+    .into();
+    ensure!(told == expected, "found {told:?}");
+    Ok(())
+}
+
+/// Exact count, few records, and the neighbour's incident is there.
+fn a_fault_that_loops_is_counted(job: &Job) -> Result<()> {
+    let count: u64 = job.word("storm.count")?.parse()?;
+    ensure!(count > 1_000, "only {count} faults");
+    let lines = records(&job.text("storm.json")?)?;
+    let (lost, events) = (end(&lines)?.lost, end(&lines)?.events);
+    // 10 faults, then two a second for 10 s, each with its signal and its delivery; the neighbour.
+    ensure!(lost == 0 && events < 120, "{events} events, {lost} lost");
+    let incidents = incidents(lines);
+    let of = |comm: &str| {
+        let found = incidents.iter().find(|incident| plain(&incident.victim.comm) == comm);
+        found.with_context(|| format!("no incident of {comm}"))
+    };
+    let looper = of("looper")?;
+    let counted = looper.fault.as_ref().map(|fault| fault.count);
+    ensure!(counted == Some(count), "{counted:?} instead of {count}");
+    let code = looper.exit.as_ref().and_then(|exit| exit.code);
+    ensure!(looper.outcome.name() == "exited" && code == Some(3), "{looper:?}");
+    let neighbour = of("reader")?;
+    ensure!(neighbour.cause.class.name() == "truncated", "{neighbour:?}");
+    ensure!(incidents.len() == 2, "{} incidents", incidents.len());
+    Ok(())
+}
+
+/// Hooks that a kernel of ours does not have.
+pub fn known_to_be_missing(kernel: &str, facts: &str) -> Vec<&'static str> {
+    let mut known = Vec::new();
+    // On 5.10 there is no errno of reads, and no tracepoint of NFS sizes; where FUSE is a module its
+    // functions are not hooked.
+    if kernel.starts_with("5.10.") {
+        known.extend(["fexit filemap_read_folio", "raw_tp nfs_size_update", "raw_tp nfs_size_wcc"]);
+    }
+    if !facts.lines().any(|fact| fact == "fuse-builtin") {
+        known.extend(["fentry fuse_change_attributes", "fexit fuse_change_attributes"]);
+        known.extend(["fentry fuse_open", "fexit fuse_open"]);
+    }
+    known
+}
+
+/// # Errors
+/// Where a hook is missing that is not known to.
+pub fn nothing_else_is_missing(blind: &[Blind], known: &[&str]) -> Result<()> {
+    let missing = blind.iter().map(|blind| &*blind.hook);
+    let foreign: Vec<&str> = missing.filter(|hook| !known.contains(hook)).collect();
+    ensure!(foreign.is_empty(), "missing: {foreign:?}");
+    Ok(())
+}
+
+fn doctor_finds_everything(job: &Job) -> Result<()> {
+    let lines = records(&job.text("doctor.json")?)?;
+    let [Record::Doctor(doctor)] = lines.as_slice() else { bail!("doctor said {lines:?}") };
+    let known = known_to_be_missing(&doctor.kernel, &job.text("facts")?);
+    nothing_else_is_missing(&doctor.blind, &known)?;
+    ensure!(doctor.explained == doctor.total, "{doctor:?}");
+    // What is known to be missing is said, as its module is there.
+    let said = |hook: &&str| doctor.blind.iter().any(|blind| blind.hook == **hook);
+    ensure!(known.iter().all(|hook| said(&hook)), "{known:?} are missing, {doctor:?}");
+    Ok(())
+}
+
+/// Ten processes are named before the first of them faults, and none after a rename over their
+/// file; the fault that follows belongs to the warning.
+fn who_maps_a_shrunk_file(job: &Job) -> Result<()> {
+    let mut told = Vec::new();
+    for record in records(&job.text("warn.json")?)? {
+        match record {
+            Record::Truncation(warning) => told.push(Told::Warning(warning)),
+            Record::Incident(incident) => told.push(Told::Incident(incident)),
+            _ => {}
+        }
+    }
+    let [Told::Warning(warning), Told::Incident(incident)] = told.as_slice() else {
+        bail!("not one warning and after it one incident: {told:?}");
+    };
+    let path = warning.file.path.as_ref().map(plain);
+    ensure!(path.as_deref() == Some("/mnt/ext4/warn/shrunk"), "{warning:?}");
+    let mapped = job.text("warn.shrunk")?;
+    let mut expected: Vec<u32> = mapped.lines().filter_map(|pid| pid.parse().ok()).collect();
+    expected.sort_unstable();
+    ensure!(expected.len() == 10, "the guest started {expected:?}");
+    ensure!(pids(&warning.at_risk) == expected, "at risk {:?}", warning.at_risk);
+    let culprit = warning.culprit.as_ref().map(|culprit| plain(&culprit.comm));
+    ensure!(culprit.as_deref() == Some("truncate"), "{warning:?}");
+    ensure!(incident.cause.truncation.as_ref() == Some(&warning.id), "{incident:?}");
+    let others = pids(incident.cause.at_risk.as_deref().unwrap_or_default());
+    ensure!(others.len() == 9, "beside the victim {others:?}");
+    Ok(())
+}
+
+#[derive(Debug)]
+enum Told {
+    Warning(Box<Truncation>),
+    Incident(Box<Incident>),
+}
+
+fn pids(mappers: &[Mapper]) -> Vec<u32> {
+    let mut pids: Vec<u32> = mappers.iter().map(|mapper| mapper.pid).collect();
+    pids.sort_unstable();
+    pids
+}

@@ -1,0 +1,316 @@
+//! Scenarios: what a script in xtask/guest/scenarios does to a kernel, and exactly the incidents that
+//! must come of it.
+use std::{fs, path::Path, sync::Arc};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use libtest_mimic::Trial;
+use serde_json::{Map, Value, json};
+use whybus::contract::{Incident, Process, Untrusted};
+
+use crate::{
+    Job,
+    record::{incidents_of, plain},
+    root, trial,
+};
+
+/// One script and what it must lead to.
+struct Scenario {
+    name: String,
+    /// Normalised incidents; `$D` stands for the scenario's directory.
+    expected: Vec<Map<String, Value>>,
+    /// What is otherwise where a fact holds (`#+FACT: {…}`): merged into every incident, null
+    /// taking a key away.
+    unless: Vec<(String, Map<String, Value>)>,
+}
+
+/// The scenarios of a directory.
+fn scenarios(dir: &Path) -> Result<Vec<Scenario>> {
+    let mut scenarios = Vec::new();
+    for entry in fs::read_dir(dir).with_context(|| format!("reading {}", dir.display()))? {
+        let path = entry?.path();
+        if path.extension().and_then(|ext| ext.to_str()) != Some("sh") {
+            continue;
+        }
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let script = fs::read_to_string(&path)?;
+        scenarios.push(Scenario::parse(name, &script).with_context(|| path.display().to_string())?);
+    }
+    scenarios.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(scenarios)
+}
+
+/// One run of a scenario, as the job notes it: its name, the file system, and which run it is where it
+/// is done more than once.
+struct Ran {
+    name: String,
+    fs: String,
+    run: Option<u32>,
+}
+
+impl Ran {
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        let (name, fs) = (words.next()?.to_owned(), words.next()?.to_owned());
+        Some(Self { name, fs, run: words.next().and_then(|run| run.parse().ok()) })
+    }
+
+    /// As it is told.
+    fn label(&self) -> String {
+        match self.run {
+            None => format!("{}::{}", self.name, self.fs),
+            Some(run) => format!("{}::{}::run {run}", self.name, self.fs),
+        }
+    }
+
+    /// Where it did what it did.
+    fn dir(&self) -> String {
+        match self.run {
+            None => format!("/mnt/{}/{}", self.fs, self.name),
+            Some(run) => format!("/mnt/{}/{}.{run}", self.fs, self.name),
+        }
+    }
+}
+
+/// A test for each run of a scenario of `dir`, for each that did not run, and one for incidents that
+/// nobody expected.
+pub fn trials(job: &Arc<Job>, prefix: &str, dir: &str) -> Vec<Trial> {
+    let tests = runs(job, prefix, &root().join("xtask/guest").join(dir));
+    tests.unwrap_or_else(|error| {
+        let error = format!("{error:#}");
+        vec![trial(&job.kernel, &format!("{prefix}{dir}"), move || bail!(error))]
+    })
+}
+
+/// # Errors
+/// Where the job did not leave what is needed to judge it.
+pub fn runs(job: &Arc<Job>, prefix: &str, dir: &Path) -> Result<Vec<Trial>> {
+    let scenarios = scenarios(dir)?;
+    let (skipped, facts) = (job.text("skipped")?, job.text("facts")?);
+    let ran: Vec<Ran> = job.text("ran")?.lines().filter_map(Ran::parse).collect();
+    ensure!(!ran.is_empty(), "nothing ran");
+    let mut foreign = incidents_of(&job.text("out.json")?)?;
+    let mut trials = Vec::new();
+    for run in &ran {
+        let inside = format!("{}/", run.dir());
+        let mine = foreign.extract_if(.., |incident| concerns(incident, &inside));
+        let mine: Vec<_> = mine.map(|incident| normal(&incident)).collect();
+        let expected = scenarios.iter().find(|scenario| scenario.name == run.name);
+        let expected = expected.map(|scenario| scenario.expected(&run.dir(), &facts));
+        trials.push(trial(&job.kernel, &format!("{prefix}{}", run.label()), move || {
+            compare(&expected.context("no such scenario")?, &mine)
+        }));
+    }
+    // Whoever chose some does not miss the others.
+    let chosen = job.text("chosen").unwrap_or_default();
+    for Scenario { name, .. } in &scenarios {
+        let done = ran.iter().any(|run| run.name == *name);
+        let skipped = skipped.lines().any(|line| line == name);
+        let label = format!("{prefix}{name}");
+        if skipped {
+            let why = "needs what this kernel has not (`#needs:` in its script)".to_owned();
+            trials.push(trial(&job.kernel, &label, move || Err(crate::Skipped(why).into())));
+        } else if !done && chosen.is_empty() {
+            trials.push(trial(&job.kernel, &label, || bail!("did not run")));
+        }
+    }
+    trials.push(trial(&job.kernel, &format!("{prefix}nothing_unexpected"), move || {
+        let unexpected: Vec<_> = foreign.iter().map(|incident| json!(normal(incident))).collect();
+        ensure!(unexpected.is_empty(), "nobody expected {}", json!(unexpected));
+        Ok(())
+    }));
+    let statuses = job.text("statuses")?;
+    trials.push(trial(&job.kernel, &format!("{prefix}every_program_did_its_part"), move || {
+        parts(&statuses)
+    }));
+    Ok(trials)
+}
+
+/// 99 is how the programs under test say that something else failed than what was meant to;
+/// 143 is one that was killed because it took too long.
+fn parts(statuses: &str) -> Result<()> {
+    let bad = |line: &&str| line.ends_with(" 99") || line.ends_with(" 143");
+    let bad: Vec<&str> = statuses.lines().filter(bad).collect();
+    ensure!(bad.is_empty(), "{}", bad.join("; "));
+    Ok(())
+}
+
+/// Whether its victim or its file belongs to a scenario.
+fn concerns(incident: &Incident, dir: &str) -> bool {
+    let args = incident.victim.cmdline.iter().flatten();
+    let path = incident.file.iter().filter_map(|file| file.path.as_ref());
+    args.chain(path).any(|value| value.0.starts_with(dir.as_bytes()))
+}
+
+impl Scenario {
+    fn parse(name: String, script: &str) -> Result<Self> {
+        let map = |text: &str| serde_json::from_str(text).with_context(|| text.to_owned());
+        let expected = script.lines().filter_map(|line| line.strip_prefix("#: ")).map(map);
+        let expected = expected.collect::<Result<_>>()?;
+        let unless = script
+            .lines()
+            .filter_map(|line| line.strip_prefix("#+")?.split_once(": "))
+            .map(|(fact, text)| Ok((fact.to_owned(), map(text)?)))
+            .collect::<Result<_>>()?;
+        Ok(Self { name, expected, unless })
+    }
+
+    /// What must come of it in `dir` where `facts` hold.
+    fn expected(&self, dir: &str, facts: &str) -> Vec<Map<String, Value>> {
+        let mut expected = self.expected.clone();
+        let holds = |fact: &str| facts.lines().any(|line| line == fact);
+        for (_, other) in self.unless.iter().filter(|(fact, _)| holds(fact)) {
+            for map in &mut expected {
+                map.extend(other.clone());
+                map.retain(|_, value| !value.is_null());
+            }
+        }
+        let fill = |map: Map<String, Value>| {
+            let text = Value::Object(map).to_string().replace("$D", dir);
+            serde_json::from_str(&text).unwrap_or_default()
+        };
+        expected.into_iter().map(fill).collect()
+    }
+}
+
+fn compare(expected: &[Map<String, Value>], got: &[Map<String, Value>]) -> Result<()> {
+    if expected.len() != got.len() {
+        bail!("{} incidents instead of {}: {}", got.len(), expected.len(), json!(got));
+    }
+    let mut faults = Vec::new();
+    for (want, got) in expected.iter().zip(got) {
+        let keys: std::collections::BTreeSet<&String> = want.keys().chain(got.keys()).collect();
+        for key in keys {
+            let (want, got) = (want.get(key), got.get(key));
+            if key == "says" {
+                // Of the summary a part is enough, and nothing if nothing is asked for.
+                let part = want.and_then(Value::as_str).unwrap_or_default();
+                if !got.and_then(Value::as_str).is_some_and(|summary| summary.contains(part)) {
+                    faults.push(format!("the summary does not say `{part}`: {got:?}"));
+                }
+                continue;
+            }
+            if !matches(want, got) {
+                let show =
+                    |value: Option<&Value>| value.map_or("nothing".to_owned(), Value::to_string);
+                faults.push(format!("{key} is {}, expected {}", show(got), show(want)));
+            }
+        }
+    }
+    ensure!(faults.is_empty(), "{}", faults.join("\n"));
+    Ok(())
+}
+
+/// A number may be one of several, where it depends on how far another process had got.
+fn matches(want: Option<&Value>, got: Option<&Value>) -> bool {
+    let Some(Value::Object(rule)) = want else { return want == got };
+    let Some(got) = got else { return false };
+    match (rule.get("in"), rule.get("most")) {
+        (Some(Value::Array(allowed)), None) => allowed.contains(got),
+        (None, Some(most)) => got.as_u64().is_some_and(|got| Some(got) <= most.as_u64()),
+        _ => false,
+    }
+}
+
+/// What an incident says, without what differs from run to run: pids, times, addresses.
+fn normal(incident: &Incident) -> Map<String, Value> {
+    let (cause, fault, file) = (&incident.cause, &incident.fault, &incident.file);
+    let mut out = Map::new();
+    let mut put = |key: &str, value: Value| {
+        let empty =
+            value.is_null() || value.as_array().is_some_and(Vec::is_empty) || value == false;
+        if !empty {
+            out.insert(key.to_owned(), value);
+        }
+    };
+    let text = |value: Option<&Untrusted>| value.map(plain);
+    put("says", (*cause.summary).into());
+    put("class", cause.class.name().into());
+    put("confidence", cause.confidence.name().into());
+    put("victim", plain(&incident.victim.comm).into());
+    if let Some(fault) = fault {
+        put("access", fault.access.as_deref().into());
+        put("mode", (*fault.mode).into());
+        // Without a signal 5.10 tells only the page.
+        put("offset", fault.file_offset.into());
+    }
+    let path = file.as_ref().and_then(|file| text(file.path.as_ref()));
+    if let Some(file) = file {
+        put("size", file.size.into());
+        put("deleted", file.deleted.into());
+        // Only of a victim in other namespaces.
+        if let Some(Some(host)) = &file.host_path {
+            put("host_path", without_numbers(&plain(host)).into());
+            let mount = file.mount.as_ref();
+            let (source, point) =
+                (mount.and_then(|m| text(m.source.as_ref())), mount.map(|m| plain(&m.point)));
+            let shown = |text: Option<String>| text.unwrap_or_else(|| "?".to_owned());
+            put("mount", format!("{} on {}", shown(source), shown(point)).into());
+        }
+    }
+    put("path", path.clone().into());
+    // Only where the culprit knew it by another name.
+    put("as", text(cause.path.as_ref()).filter(|other| Some(other) != path.as_ref()).into());
+    let mapping = fault.as_ref().and_then(|fault| fault.mapping.as_ref());
+    put("mapping", text(mapping.or(cause.mapping.as_ref())).into());
+    put("how", cause.how.as_deref().into());
+    put("old", cause.old_size.into());
+    put("new", cause.new_size.into());
+    if let Some(Process { comm, cmdline, ancestors, .. }) = &cause.culprit {
+        put("culprit", plain(comm).into());
+        let words = |args: &Vec<Untrusted>| args.iter().map(plain).collect::<Vec<_>>().join(" ");
+        put("cmdline", cmdline.as_ref().map(words).into());
+        put("parents", ancestors.iter().map(|parent| plain(&parent.comm)).collect());
+    }
+    let others = cause.others.iter();
+    put("others", others.map(|o| json!([plain(&o.comm), o.old_size, o.new_size])).collect());
+    if incident.victim.ns_pid != Some(incident.victim.pid) {
+        put("ns_pid", incident.victim.ns_pid.into());
+    }
+    if let Some(signal) = &incident.signal {
+        put("signal", signal.code_name.as_deref().into());
+        put("disposition", signal.disposition.as_deref().into());
+    }
+    put("outcome", incident.outcome.name().into());
+    let exit = incident.exit.as_ref().and_then(|exit| match (exit.signal, exit.code) {
+        (Some(signal), _) => Some(format!("signal {signal}")),
+        (None, code) => code.map(|code| format!("status {code}")),
+    });
+    put("exit", exit.into());
+    put("count", fault.as_ref().map_or(1, |fault| fault.count).into());
+    put("complete", incident.complete.into());
+    out
+}
+
+/// Pids in a path of /proc as `N`.
+fn without_numbers(path: &str) -> String {
+    let words = path.split('/').map(|word| match word.parse::<u32>() {
+        Ok(_) => "N",
+        Err(_) => word,
+    });
+    words.collect::<Vec<_>>().join("/")
+}
+
+/// Of each kind of difference one.
+pub fn it_tells_what_differs() -> Result<()> {
+    let script = "#: {\"class\": \"sent\", \"size\": {\"in\": [0, 4]}, \"ns_pid\": {\"most\": 9}, \
+                  \"path\": \"$D/f\"}\n#+old: {\"class\": null, \"says\": \"because\"}\n";
+    let scenario = Scenario::parse("name".to_owned(), script)?;
+    let map = |text: &str| -> Result<Map<String, Value>> { Ok(serde_json::from_str(text)?) };
+    let right = map(r#"{"class": "sent", "size": 4, "ns_pid": 9, "path": "/d/f", "says": "x"}"#)?;
+    let expected = scenario.expected("/d", "new\n");
+    compare(&expected, std::slice::from_ref(&right))?;
+    let old = map(r#"{"size": 0, "ns_pid": 1, "path": "/d/f", "says": "x because y"}"#)?;
+    compare(&scenario.expected("/d", "new\nold\n"), std::slice::from_ref(&old))?;
+    for (key, value) in
+        [("class", "exited".into()), ("size", 5.into()), ("ns_pid", 10.into()), ("new", 1.into())]
+    {
+        let mut wrong = right.clone();
+        wrong.insert(key.to_owned(), value);
+        let told = compare(&expected, &[wrong]).err().map(|error| error.to_string());
+        ensure!(told.as_ref().is_some_and(|told| told.starts_with(key)), "{key}: {told:?}");
+    }
+    ensure!(compare(&expected, &[]).is_err() && compare(&expected, &[right, old]).is_err());
+    let wrong = Scenario::parse("name".to_owned(), "#: {");
+    ensure!(wrong.is_err(), "an expectation that is no JSON is none");
+    Ok(())
+}

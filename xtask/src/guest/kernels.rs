@@ -1,0 +1,159 @@
+//! The kernels of the matrix, as Debian builds them.
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::{guest::packages::Apt, output, say, setup};
+
+/// The kernels of the matrix, by the name the command line takes.
+pub const SERIES: [&str; 4] = ["5.10", "6.1", "6.12", "newest"];
+/// Modules a guest loads, with what they depend on.
+const MODULES: [&str; 4] = ["virtio_pci", "virtio_blk", "overlay", "dm_mod"];
+/// Modules a scenario loads when it needs them (`load NAME` in lib.sh).
+const ON_DEMAND: [&str; 9] =
+    ["btrfs", "fuse", "nd_e820", "nd_pmem", "nfsd", "nfsv3", "nfsv4", "quota_v2", "xfs"];
+/// A kernel that can be booted.
+pub struct Kernel {
+    /// `5.10` … `newest`.
+    pub series: String,
+    /// `uname -r`.
+    pub release: String,
+    pub image: PathBuf,
+    /// Decompressed modules, in the order they are to be loaded.
+    pub modules: Vec<PathBuf>,
+    /// The same for each of `ON_DEMAND`, by name; empty where it is built in.
+    pub on_demand: Vec<(&'static str, Vec<PathBuf>)>,
+}
+
+/// The kernels asked for, all of them if none is named.
+///
+/// # Errors
+/// Where a name is unknown, or a package cannot be had.
+pub fn fetch(wanted: &[String]) -> Result<Vec<Kernel>> {
+    for name in wanted {
+        let known = SERIES.contains(&name.as_str());
+        ensure!(known, "no kernel `{name}`; there are {}", SERIES.join(", "));
+    }
+    let chosen =
+        SERIES.iter().filter(|name| wanted.is_empty() || wanted.iter().any(|w| w == **name));
+    let apt = Apt::new()?;
+    chosen.map(|series| kernel(&apt, series)).collect()
+}
+
+fn kernel(apt: &Apt, series: &str) -> Result<Kernel> {
+    let dir = setup::cache()?.join("kernels").join(series);
+    let packages = dir.join(".packages");
+    if !packages.is_file() {
+        let names = kernel_packages(apt, series)?;
+        say(format_args!("fetching {} from Debian", names.join(" and ")));
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir)?;
+        apt.unpack(&names, &dir)?;
+        fs::write(&packages, names.join(" "))?;
+    }
+    let modules = ["lib/modules", "usr/lib/modules"].map(|sub| dir.join(sub));
+    let modules = modules.iter().find(|path| path.is_dir()).context("a kernel without modules")?;
+    let entry = fs::read_dir(modules)?.next().context("an empty module directory")??;
+    let release = entry.file_name().to_string_lossy().into_owned();
+    let image = [dir.join(format!("boot/vmlinuz-{release}")), entry.path().join("vmlinuz")];
+    let image =
+        image.into_iter().find(|path| path.is_file()).context("a kernel without an image")?;
+    let base = modules.ancestors().nth(2).context("modules in a strange place")?;
+    let out = dir.join("modules");
+    let modules = load_order(base, &release, &out, &MODULES)?;
+    let on_demand = ON_DEMAND
+        .iter()
+        .map(|name| Ok((*name, load_order(base, &release, &out, &[*name])?)))
+        .collect::<Result<_>>()?;
+    Ok(Kernel { series: series.to_owned(), release, image, modules, on_demand })
+}
+
+/// The newest packages that hold a kernel of the series and its modules.
+fn kernel_packages(apt: &Apt, series: &str) -> Result<Vec<String>> {
+    let search = ["search", "--names-only", "^linux-(image|binary|modules)-[0-9].*-cloud-amd64$"];
+    let found = output(apt.command("apt-cache").args(search))?;
+    let names: Vec<&str> = found.lines().filter_map(|line| line.split(' ').next()).collect();
+    let prefix = match series {
+        "5.10" => "linux-image-5.10.0-",
+        "6.1" => "linux-image-6.1.0-",
+        "6.12" => "linux-image-6.12.",
+        _ => "linux-binary-",
+    };
+    let newest = names
+        .iter()
+        // 6.1.0-0.deb11 is a backport to bullseye.
+        .filter(|name| {
+            name.starts_with(prefix) && !name.contains("-0.deb") && !name.contains("+deb14")
+        })
+        .max_by_key(|name| numbers(name))
+        .with_context(|| format!("Debian offers no {prefix}*-cloud-amd64"))?;
+    let mut packages = vec![(*newest).to_owned()];
+    if let Some(rest) = newest.strip_prefix("linux-binary-") {
+        packages.push(format!("linux-modules-{rest}"));
+    }
+    Ok(packages)
+}
+
+/// Decompresses modules, dependencies first.
+fn load_order(base: &Path, release: &str, out: &Path, names: &[&str]) -> Result<Vec<PathBuf>> {
+    fs::create_dir_all(out)?;
+    let base = if base.join("lib/modules").is_dir() { base.to_owned() } else { base.join("usr") };
+    if !base.join("lib/modules").join(release).join("modules.dep").is_file() {
+        output(Command::new("depmod").arg("-b").arg(&base).arg(release))?;
+    }
+    let mut order = Vec::new();
+    for module in names {
+        let mut show = Command::new("modprobe");
+        show.arg("--show-depends").arg("-d").arg(&base).args(["-S", release, module]);
+        // What modprobe does not find is built in; newer packages do not list that.
+        for line in output(&mut show).unwrap_or_default().lines() {
+            let Some(path) = line.strip_prefix("insmod ") else { continue };
+            let path = Path::new(path.trim());
+            let name = path.file_name().context("a module without a name")?.to_string_lossy();
+            let plain = out.join(name.split(".ko").next().unwrap_or_default()).with_extension("ko");
+            if !plain.is_file() {
+                decompress(path, &plain)?;
+            }
+            if !order.contains(&plain) {
+                order.push(plain);
+            }
+        }
+    }
+    Ok(order)
+}
+
+fn decompress(from: &Path, to: &Path) -> Result<()> {
+    let tool = match from.extension().and_then(|ext| ext.to_str()) {
+        Some("xz") => "xz",
+        Some("zst") => "zstd",
+        _ => {
+            fs::copy(from, to)?;
+            return Ok(());
+        }
+    };
+    let out = Command::new(tool).arg("-dcq").arg(from).output()?;
+    ensure!(out.status.success(), "{tool} could not read {}", from.display());
+    fs::write(to, out.stdout)?;
+    Ok(())
+}
+
+/// The numbers in a name, so that 6.1.0-9 comes before 6.1.0-10.
+fn numbers(name: &str) -> Vec<u64> {
+    let words = name.split(|c: char| !c.is_ascii_digit());
+    words.filter_map(|word| word.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::numbers;
+
+    #[test]
+    fn versions_compare_as_numbers() {
+        assert!(numbers("linux-image-6.1.0-10-cloud") > numbers("linux-image-6.1.0-9-cloud"));
+        assert!(numbers("linux-binary-7.3.4+deb13") > numbers("linux-binary-7.2.12+deb13"));
+    }
+}

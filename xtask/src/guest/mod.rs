@@ -1,0 +1,6 @@
+//! Guests: kernels and programs from Debian, packed and booted.
+pub mod facts;
+pub mod kernels;
+pub mod packages;
+pub mod tree;
+pub mod vm;
