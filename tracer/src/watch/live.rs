@@ -4,7 +4,6 @@ use std::{collections::HashMap, ffi::OsString, path::Path, time::Duration};
 use anyhow::Result;
 use tokio::{
     process::Child,
-    signal::unix::{SignalKind, signal},
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 use tracer_common::{event, globals::RingState};
@@ -37,6 +36,7 @@ use crate::{
         child::{exited, spawn},
         driver::Driver,
         save::StreamFile,
+        stop::StopSignals,
     },
     wire::decode::decode,
 };
@@ -87,6 +87,7 @@ pub fn watch(options: &WatchOptions<'_>, sink: &mut dyn Sink) -> Result<Watched>
 
 struct Watch<'a> {
     options: &'a WatchOptions<'a>,
+    stop: StopSignals,
     reader: RingReader,
     counters: Counters,
     /// Holds the programs in the kernel.
@@ -119,8 +120,11 @@ impl<'a> Watch<'a> {
             })?,
             None => StreamFile::none(),
         };
+        // Before anybody is told that we watch: whoever then stops us must be heard.
+        let stop = StopSignals::install()?;
         Ok(Self {
             options,
+            stop,
             reader: RingReader::new(&mut attached.ebpf)?,
             counters: Counters::new(&mut attached.ebpf)?,
             attached,
@@ -154,9 +158,6 @@ impl<'a> Watch<'a> {
 
     /// Reads and reports until something says stop.
     async fn until_stopped(&mut self) -> Result<Ended> {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut hangup = signal(SignalKind::hangup())?;
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut checkpoints = interval(CHECKPOINTS);
@@ -175,9 +176,7 @@ impl<'a> Watch<'a> {
                     self.release_memory();
                     self.driver.tick(boot_time());
                 }
-                _ = interrupt.recv() => return Ok(Ended::Because("interrupted")),
-                _ = terminate.recv() => return Ok(Ended::Because("terminated")),
-                _ = hangup.recv() => return Ok(Ended::Because("hung up")),
+                reason = self.stop.recv() => return Ok(Ended::Because(reason)),
                 () = until(deadline) => return Ok(Ended::Because("time is up")),
                 status = exited(&mut self.child) => return Ok(Ended::Command(status?)),
             }

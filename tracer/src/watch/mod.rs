@@ -5,3 +5,4 @@ mod driver;
 pub mod live;
 pub mod replay;
 mod save;
+mod stop;

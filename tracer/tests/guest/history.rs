@@ -124,13 +124,20 @@ fn a_service_manager_is_told(job: &Job) -> Result<()> {
     Ok(())
 }
 
+/// Each line: ticks of 10 ms before and after 5 s, and KiB resident. A loaded host only adds ticks: the
+/// least of the rounds counts.
 fn an_idle_recorder(job: &Job) -> Result<()> {
-    let line = job.text("idle")?;
-    let numbers: Vec<u64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-    let [before, after, rss] = numbers.as_slice() else { bail!("measured `{line}`") };
-    // Ticks of 10 ms in 5 s, under emulation: 2 %.
-    ensure!(after - before <= 10, "{} ticks in 5 s", after - before);
-    ensure!(*rss <= 20 << 10, "{rss} KiB, of that {:?}", resident(&job.text("smaps")?));
+    let told = job.text("idle")?;
+    let mut least = u64::MAX;
+    for line in told.lines() {
+        let numbers: Vec<u64> =
+            line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+        let [before, after, rss] = numbers.as_slice() else { bail!("measured `{line}`") };
+        ensure!(*rss <= 20 << 10, "{rss} KiB, of that {:?}", resident(&job.text("smaps")?));
+        least = least.min(after.checked_sub(*before).context("time ran back")?);
+    }
+    // Under emulation: 2 %.
+    ensure!(least <= 10, "ticks in 5 s: {told}");
     Ok(())
 }
 

