@@ -18,7 +18,7 @@ pub struct Cause {
     pub rests_on: Option<Absence>,
     /// Whether its answer depends on the file system, which is shown with its mount.
     pub shows_mount: bool,
-    pub culprit: Culprit,
+    pub signal_from: SignalFrom,
     /// What to do about it, unless its rule knows better.
     pub advice: &'static str,
 }
@@ -32,21 +32,34 @@ pub enum Absence {
     OfFault,
 }
 
-/// Who did it, as far as that is anybody on this host.
+/// Where the signal comes from that a victim of this cause gets, if it gets one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Culprit {
-    /// Nobody, or nobody who can be named.
-    Nobody,
-    /// Who shrank the file, unless that was another machine or a server.
-    Shrinker,
-    /// Who sent the signal; of an OOM kill, who asked for memory.
-    Sender,
+pub enum SignalFrom {
+    /// The kernel raises it for what the victim did: a fault, a trap.
+    Fault,
+    /// A process sends it, the victim itself perhaps: the culprit.
+    Process,
+    /// The victim sends it to itself.
+    Itself,
+    /// The OOM killer; the culprit asked for memory.
+    OomKiller,
+    /// There is none: the victim exits.
+    NoSignal,
+    Unknown,
 }
 
 impl Cause {
     /// A verdict of this cause, without an act.
     pub fn verdict(&self, confidence: Confidence, summary: impl Into<String>) -> Verdict {
         Verdict::new(self.kind, confidence, summary, self.advice)
+    }
+
+    /// What stands before the name of its culprit, where that is not plain.
+    pub fn culprit_role(&self) -> &'static str {
+        match self.signal_from {
+            SignalFrom::OomKiller => "asked for memory: ",
+            _ => "",
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The incident: one victim, one file or address, one cause.
 use crate::{
-    correlate::{cause::Culprit, evidence::Verdict},
+    correlate::{cause::SignalFrom, evidence::Verdict},
     model::{
         Bytes,
         cause::{CauseKind, Confidence, Outcome},
@@ -109,11 +109,14 @@ impl Incident {
 
     /// Who did it, as far as that is anybody on this host; of an OOM kill, who asked for memory.
     pub fn culprit(&self) -> Option<&Actor> {
-        let act = || self.cause.shrink.as_ref().filter(|act| act.how != ShrinkKind::Remote);
-        match self.cause.class.cause().culprit {
-            Culprit::Nobody => None,
-            Culprit::Shrinker => act().map(|act| &act.actor),
-            Culprit::Sender => self.signal.as_ref().map(|signal| &signal.sender),
+        if let Some(act) = &self.cause.shrink {
+            return (act.how != ShrinkKind::Remote).then_some(&act.actor);
+        }
+        match self.cause.class.cause().signal_from {
+            SignalFrom::Process | SignalFrom::OomKiller => {
+                self.signal.as_ref().map(|signal| &signal.sender)
+            }
+            _ => None,
         }
     }
 

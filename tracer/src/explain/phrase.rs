@@ -1,8 +1,9 @@
 //! What is said of an incident in a few words: text of the contract's values, names escaped. Pure.
 use crate::{
     contract::{Ancestor, Exit, Incident, Mapper, Process, Restart},
+    correlate::cause::SignalFrom,
     model::{
-        cause::{CauseKind, Confidence, Outcome},
+        cause::{Confidence, Outcome},
         signal_name as signals,
     },
     text::{
@@ -46,6 +47,7 @@ pub fn headline(incident: &Incident) -> String {
         Some(signal) => format!("by {}", signals::name(signal as i32)),
         None => format!("with status {}", exit.code.unwrap_or(0)),
     };
+    let signal_from = incident.cause.class.known().cause().signal_from;
     match incident.outcome.known() {
         Outcome::Efault => {
             let fault = incident.fault.as_ref();
@@ -66,7 +68,7 @@ pub fn headline(incident: &Incident) -> String {
             };
             format!("{name}, killed{}", if core { " (core dumped)" } else { "" })
         }
-        Outcome::Exited if incident.cause.class.known() == CauseKind::Exited => {
+        Outcome::Exited if signal_from == SignalFrom::NoSignal => {
             exit.map_or_else(|| "ended".to_owned(), |exit| format!("exited {}", ended(exit)))
         }
         Outcome::Exited => {

@@ -1,6 +1,7 @@
 //! What it was not, and by which evidence: theories cost more time than causes.
 use crate::{
     contract::{Incident, RuledOut},
+    correlate::cause::SignalFrom,
     explain::phrase::who,
     model::cause::{CauseKind, Outcome},
 };
@@ -9,13 +10,14 @@ use crate::{
 /// way that may hide it. Long: one theory after the other, none with another in common.
 pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
     let class = incident.cause.class.known();
+    let from = class.cause().signal_from;
     let outcome = incident.outcome.known();
     let ended = incident.exit.is_some();
     let mut out = Vec::new();
     let mut not = |theory: &str, because: String| {
         out.push(RuledOut { theory: theory.into(), because: because.into() });
     };
-    if ended && class != CauseKind::OomKilled {
+    if ended && from != SignalFrom::OomKiller {
         not(
             "the OOM killer",
             match incident.oom_kills {
@@ -28,19 +30,19 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
             },
         );
     }
-    let sender = incident.cause.culprit.as_ref().filter(|_| class == CauseKind::Sent);
+    let sender = incident.cause.culprit.as_ref().filter(|_| from == SignalFrom::Process);
     let own = sender.is_some_and(|by| by.pid == incident.victim.pid);
     let parent = incident.victim.ancestors.first();
     let by_parent = sender.zip(parent).is_some_and(|(by, parent)| by.pid == parent.pid);
-    let source = match class {
-        CauseKind::OomKilled => Some("the kernel sent the signal on its own".to_owned()),
-        CauseKind::Exited => Some("no signal ended it".to_owned()),
-        CauseKind::Aborted => Some("it sent itself the signal".to_owned()),
-        CauseKind::Sent if own => Some("it sent itself the signal".to_owned()),
-        CauseKind::Sent => sender.map(|by| format!("the signal came from {}", who(by))),
-        CauseKind::Unknown => None,
-        _ if outcome == Outcome::Efault => None,
-        _ => Some("the signal came from its own fault".to_owned()),
+    let source = match from {
+        SignalFrom::OomKiller => Some("the kernel sent the signal on its own".to_owned()),
+        SignalFrom::NoSignal => Some("no signal ended it".to_owned()),
+        SignalFrom::Itself => Some("it sent itself the signal".to_owned()),
+        SignalFrom::Process if own => Some("it sent itself the signal".to_owned()),
+        SignalFrom::Process => sender.map(|by| format!("the signal came from {}", who(by))),
+        SignalFrom::Unknown => None,
+        SignalFrom::Fault if outcome == Outcome::Efault => None,
+        SignalFrom::Fault => Some("the signal came from its own fault".to_owned()),
     };
     if let Some(source) = &source {
         if !by_parent {
@@ -50,11 +52,11 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
             };
             not(theory, source.clone());
         }
-        if class != CauseKind::Sent || own {
+        if from != SignalFrom::Process || own {
             not("killed by anybody else", source.clone());
         }
     }
-    if ended && !matches!(class, CauseKind::Exited | CauseKind::Aborted) {
+    if ended && !matches!(from, SignalFrom::NoSignal | SignalFrom::Itself) {
         let signal = incident.exit.as_ref().and_then(|exit| exit.signal);
         match (signal, outcome) {
             (Some(_), _) => not(
@@ -68,17 +70,14 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
             _ => {}
         }
     }
-    let other = matches!(
-        class,
-        CauseKind::Sent | CauseKind::OomKilled | CauseKind::Exited | CauseKind::Aborted
-    );
+    let other = !matches!(from, SignalFrom::Fault | SignalFrom::Unknown);
     if ended && other && !own {
         not(
             "a crash (SIGSEGV, SIGBUS, SIGILL, SIGFPE)",
             "it got no such signal in the two seconds before".to_owned(),
         );
     }
-    if matches!(class, CauseKind::Exited) {
+    if from == SignalFrom::NoSignal {
         not(
             "a broken pipe",
             "SIGPIPE would have ended it by a signal; a write that failed with EPIPE may still be \

@@ -1,11 +1,9 @@
 //! One incident in the order of what happened.
 use crate::{
     contract::{Incident, Step, Time},
+    correlate::cause::SignalFrom,
     explain::phrase::{arguments, who, who_else},
-    model::{
-        cause::{CauseKind, Outcome},
-        signal_name as signals,
-    },
+    model::{cause::Outcome, signal_name as signals},
     text::{escape::escape, format::size},
 };
 
@@ -52,15 +50,15 @@ pub fn steps(incident: &Incident) -> Vec<Step> {
     if let Some(signal) = &incident.signal {
         let code = signal.code_name.as_ref().map_or_else(String::new, |name| format!(" ({name})"));
         let name = &signal.name;
-        let text = match (cause.class.known(), &cause.culprit) {
-            (CauseKind::Sent, Some(by)) if by.pid != incident.victim.pid => {
+        let text = match (cause.class.known().cause().signal_from, &cause.culprit) {
+            (SignalFrom::Process, Some(by)) if by.pid != incident.victim.pid => {
                 format!("{} sends {name}{code} to {victim}", who(by))
             }
-            (CauseKind::OomKilled, Some(by)) => {
+            (SignalFrom::OomKiller, Some(by)) => {
                 format!("{} asks for memory; the OOM killer sends {name} to {victim}", who(by))
             }
-            (CauseKind::OomKilled, None) => format!("the OOM killer sends {name} to {victim}"),
-            (CauseKind::Sent | CauseKind::Aborted, _) => {
+            (SignalFrom::OomKiller, None) => format!("the OOM killer sends {name} to {victim}"),
+            (SignalFrom::Process | SignalFrom::Itself, _) => {
                 format!("{victim} sends itself {name}{code}")
             }
             _ => format!("{victim} gets {name}{code}"),
@@ -95,9 +93,12 @@ pub fn steps(incident: &Incident) -> Vec<Step> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{
-        Restart,
-        samples::{full_incident, incident},
+    use crate::{
+        contract::{
+            Restart,
+            samples::{full_incident, incident},
+        },
+        model::cause::CauseKind,
     };
 
     const SECOND: i64 = 1_000_000_000;

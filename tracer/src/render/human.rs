@@ -99,8 +99,7 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
     }
     if let Some(culprit) = &cause.culprit {
         let args = arguments(culprit);
-        let role =
-            if cause.class.known() == CauseKind::OomKilled { "asked for memory: " } else { "" };
+        let role = cause.class.known().cause().culprit_role();
         field("by", &format!("{role}{}  {args}", style.paint("1", &who(culprit))));
         field("", &lineage(culprit));
     }
@@ -258,17 +257,7 @@ fn file(incident: &Incident) -> Option<String> {
 
 /// What is mounted where, if that is what matters.
 fn mount(incident: &Incident) -> Option<String> {
-    let matters = matches!(
-        incident.cause.class.known(),
-        CauseKind::ShrunkElsewhere
-            | CauseKind::NoSpace
-            | CauseKind::Quota
-            | CauseKind::ShmFull
-            | CauseKind::ReadError
-            | CauseKind::StaleHandle
-            | CauseKind::FuseGone
-            | CauseKind::Unknown
-    );
+    let matters = incident.cause.class.known().cause().shows_mount;
     let file = incident.file.as_ref().filter(|file| matters && file.host_path.is_none())?;
     let mount = file.mount.as_ref()?;
     Some(format!("{} on {}", source(mount), escape(&mount.point.0)))

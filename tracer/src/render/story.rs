@@ -2,7 +2,7 @@
 use crate::{
     contract::{CauseCount, Incident, RestartSpread, RuledOut, Story, Time},
     explain::phrase::{arguments, because, headline, lineage, place, short_id, who, who_else},
-    model::{cause::CauseKind, signal_name as signals},
+    model::signal_name as signals,
     render::human::{Style, gap},
     text::{
         escape::escape,
@@ -127,10 +127,7 @@ pub fn human(story: &Story, style: &Style) -> Vec<u8> {
         field(&mut out, "where", &frame);
     }
     if let Some(culprit) = &latest.cause.culprit {
-        let role = match latest.cause.class.known() {
-            CauseKind::OomKilled => "asked for memory: ",
-            _ => "",
-        };
+        let role = latest.cause.class.known().cause().culprit_role();
         field(&mut out, "by", &format!("{role}{}  {}", who(culprit), arguments(culprit)));
         field(&mut out, "", &lineage(culprit));
     }

@@ -1,7 +1,7 @@
 //! It raised SIGABRT itself: abort(3), a failed assert(3), an uncaught C++ exception.
 use crate::{
     correlate::{
-        cause::{Cause, Culprit, Rule},
+        cause::{Cause, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
     },
     model::{
@@ -16,7 +16,7 @@ const CAUSE: Cause = Cause {
     observes: &[Observe::Exit],
     rests_on: None,
     shows_mount: false,
-    culprit: Culprit::Nobody,
+    signal_from: SignalFrom::Itself,
     advice: "its last lines on standard error say why (assert, malloc and uncaught exceptions \
              write there before they abort); a core dump has the stack",
 };

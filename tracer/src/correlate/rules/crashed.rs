@@ -1,7 +1,7 @@
 //! A signal that the process brought upon itself by what it executed: SIGSEGV and its kin.
 use crate::{
     correlate::{
-        cause::{Cause, Culprit, Rule},
+        cause::{Cause, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
     },
     model::{
@@ -15,7 +15,7 @@ const CAUSE: Cause = Cause {
     observes: &[Observe::Exit],
     rests_on: None,
     shows_mount: false,
-    culprit: Culprit::Nobody,
+    signal_from: SignalFrom::Fault,
     advice: "the function and library named are where it failed; a core dump (coredumpctl, or \
              ulimit -c unlimited) has the whole stack",
 };

@@ -1,7 +1,7 @@
 //! A driver had nothing to map there.
 use crate::{
     correlate::{
-        cause::{Absence, Cause, Culprit, Rule},
+        cause::{Absence, Cause, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
     },
     model::{
@@ -16,7 +16,7 @@ const CAUSE: Cause = Cause {
     observes: &[Observe::ForcedSignal],
     rests_on: Some(Absence::OfAct),
     shows_mount: false,
-    culprit: Culprit::Nobody,
+    signal_from: SignalFrom::Fault,
     advice: "ask the driver's documentation what may be touched, and when: part of the \
              mapping has nothing behind it, must not be written, or its device is gone",
 };

@@ -1,7 +1,7 @@
 //! No signal at all: it ended itself with a status other than 0.
 use crate::{
     correlate::{
-        cause::{Cause, Culprit, Rule},
+        cause::{Cause, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
     },
     model::{
@@ -16,7 +16,7 @@ const CAUSE: Cause = Cause {
     observes: &[Observe::Exit],
     rests_on: None,
     shows_mount: false,
-    culprit: Culprit::Nobody,
+    signal_from: SignalFrom::NoSignal,
     advice: "no signal was involved: its own output says why, or strace(1) of its last system \
              calls",
 };

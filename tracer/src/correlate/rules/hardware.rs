@@ -1,7 +1,7 @@
 //! What the si_code alone tells: poisoned memory, misaligned access, machine checks.
 use crate::{
     correlate::{
-        cause::{Absence, Cause, Culprit, Rule},
+        cause::{Absence, Cause, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
     },
     model::{
@@ -15,7 +15,7 @@ const MEMORY_FAILURE: Cause = Cause {
     observes: &[Observe::SignalGenerated],
     rests_on: Some(Absence::OfAct),
     shows_mount: false,
-    culprit: Culprit::Nobody,
+    signal_from: SignalFrom::Fault,
     advice: "a memory module fails: look at dmesg and the machine's event log, and \
              replace it",
 };
@@ -24,7 +24,7 @@ const MISALIGNED: Cause = Cause {
     observes: &[Observe::SignalGenerated],
     rests_on: None,
     shows_mount: false,
-    culprit: Culprit::Nobody,
+    signal_from: SignalFrom::Fault,
     advice: "align the access; EFLAGS.AC and split-lock detection forbid it on x86",
 };
 const OTHER_KERNEL: Cause = Cause {
@@ -32,7 +32,7 @@ const OTHER_KERNEL: Cause = Cause {
     observes: &[Observe::SignalGenerated],
     rests_on: None,
     shows_mount: false,
-    culprit: Culprit::Nobody,
+    signal_from: SignalFrom::Fault,
     advice: "look at dmesg: stack segment faults, machine checks and the like",
 };
 

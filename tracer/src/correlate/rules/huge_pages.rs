@@ -1,7 +1,7 @@
 //! No huge page was to be had for a page inside the mapping.
 use crate::{
     correlate::{
-        cause::{Absence, Cause, Culprit, Rule},
+        cause::{Absence, Cause, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
     },
     model::{
@@ -17,7 +17,7 @@ const CAUSE: Cause = Cause {
     observes: &[Observe::HugetlbFault],
     rests_on: Some(Absence::OfAct),
     shows_mount: false,
-    culprit: Culprit::Nobody,
+    signal_from: SignalFrom::Fault,
     advice: "raise vm.nr_hugepages (or the cgroup's hugetlb limit), or map without \
              MAP_NORESERVE, so that mmap(2) fails instead",
 };

@@ -1,7 +1,7 @@
 //! Past the end, and nobody shrank the file: it was mapped longer than it is.
 use crate::{
     correlate::{
-        cause::{Absence, Cause, Culprit, Rule},
+        cause::{Absence, Cause, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
     },
     model::{
@@ -16,7 +16,7 @@ const CAUSE: Cause = Cause {
     observes: &[Observe::FileFault],
     rests_on: Some(Absence::OfAct),
     shows_mount: false,
-    culprit: Culprit::Nobody,
+    signal_from: SignalFrom::Fault,
     advice: "compare st_size with the mapped length before touching the mapping; grow the \
              file with ftruncate(2) or posix_fallocate(3) first",
 };

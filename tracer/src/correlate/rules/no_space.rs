@@ -1,7 +1,7 @@
 //! The file system had no room for a page that was written: a hole, or copy-on-write.
 use crate::{
     correlate::{
-        cause::{Absence, Cause, Culprit, Rule},
+        cause::{Absence, Cause, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
     },
     model::{
@@ -17,7 +17,7 @@ const CAUSE: Cause = Cause {
     observes: &[Observe::PageMkwrite],
     rests_on: Some(Absence::OfAct),
     shows_mount: true,
-    culprit: Culprit::Nobody,
+    signal_from: SignalFrom::Fault,
     advice: "free space on that file system; or reserve the blocks before mapping, with \
              posix_fallocate(3), which fails with ENOSPC instead",
 };

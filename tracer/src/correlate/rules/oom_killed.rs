@@ -1,7 +1,7 @@
 //! The OOM killer chose it (mm/oom_kill.c mark_oom_victim).
 use crate::{
     correlate::{
-        cause::{Cause, Culprit, Rule},
+        cause::{Cause, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
     },
     model::{
@@ -17,7 +17,7 @@ const CAUSE: Cause = Cause {
     observes: &[Observe::Exit],
     rests_on: None,
     shows_mount: false,
-    culprit: Culprit::Sender,
+    signal_from: SignalFrom::OomKiller,
     advice: "the host was out of memory: look for what grew (memory.current of the cgroups), or \
              protect this one by memory.min or oom_score_adj",
 };

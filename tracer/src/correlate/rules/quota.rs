@@ -1,7 +1,7 @@
 //! The file system has room, but its owner may not have more of it.
 use crate::{
     correlate::{
-        cause::{Absence, Cause, Culprit, Rule},
+        cause::{Absence, Cause, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
     },
     model::{
@@ -17,7 +17,7 @@ const CAUSE: Cause = Cause {
     observes: &[Observe::PageMkwrite],
     rests_on: Some(Absence::OfAct),
     shows_mount: true,
-    culprit: Culprit::Nobody,
+    signal_from: SignalFrom::Fault,
     advice: "raise the quota (setquota, edquota) or remove files of that owner; to fail \
              earlier, reserve the blocks with posix_fallocate(3) before mapping",
 };

@@ -1,7 +1,7 @@
 //! The page lies inside the file, and could not be read.
 use crate::{
     correlate::{
-        cause::{Absence, Cause, Culprit, Rule},
+        cause::{Absence, Cause, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
     },
     model::{
@@ -16,7 +16,7 @@ const READ_ERROR: Cause = Cause {
     observes: &[Observe::FileFault],
     rests_on: Some(Absence::OfAct),
     shows_mount: true,
-    culprit: Culprit::Nobody,
+    signal_from: SignalFrom::Fault,
     advice: "look at the device and its file system: dmesg, smartctl, a check of the file \
              against a backup",
 };
@@ -25,7 +25,7 @@ const STALE_HANDLE: Cause = Cause {
     observes: &[Observe::FileFault],
     rests_on: Some(Absence::OfAct),
     shows_mount: true,
-    culprit: Culprit::Nobody,
+    signal_from: SignalFrom::Fault,
     advice: "the server no longer knows the file (removed or replaced there): \
              restart what maps it",
 };
@@ -34,7 +34,7 @@ const FUSE_GONE: Cause = Cause {
     observes: &[Observe::FileFault],
     rests_on: Some(Absence::OfAct),
     shows_mount: true,
-    culprit: Culprit::Nobody,
+    signal_from: SignalFrom::Fault,
     advice: "the FUSE server is gone: restart it, then what maps its files",
 };
 

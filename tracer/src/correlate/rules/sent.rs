@@ -1,7 +1,7 @@
 //! Somebody sent the signal: kill(2), tgkill(2), sigqueue(3).
 use crate::{
     correlate::{
-        cause::{Absence, Cause, Culprit, Rule},
+        cause::{Absence, Cause, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
     },
     model::{
@@ -15,7 +15,7 @@ const CAUSE: Cause = Cause {
     observes: &[Observe::SignalGenerated],
     rests_on: Some(Absence::OfFault),
     shows_mount: false,
-    culprit: Culprit::Sender,
+    signal_from: SignalFrom::Process,
     advice: "no memory access failed: ask whoever sent the signal",
 };
 

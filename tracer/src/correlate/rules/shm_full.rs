@@ -1,7 +1,7 @@
 //! tmpfs had no room for a page inside the file: /dev/shm of a container, most often.
 use crate::{
     correlate::{
-        cause::{Absence, Cause, Culprit, Rule},
+        cause::{Absence, Cause, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
     },
     model::{
@@ -17,7 +17,7 @@ const CAUSE: Cause = Cause {
     observes: &[Observe::ShmemFault],
     rests_on: Some(Absence::OfAct),
     shows_mount: true,
-    culprit: Culprit::Nobody,
+    signal_from: SignalFrom::Fault,
     advice: "make the tmpfs larger (docker run --shm-size, an emptyDir with medium Memory \
              and a sizeLimit, mount -o remount,size=), or remove what fills it",
 };

@@ -1,7 +1,7 @@
 //! The file lost its end on another machine, or by a server in user space.
 use crate::{
     correlate::{
-        cause::{Absence, Cause, Culprit, Rule},
+        cause::{Absence, Cause, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
     },
     model::{
@@ -16,7 +16,7 @@ const CAUSE: Cause = Cause {
     observes: &[Observe::FileFault],
     rests_on: Some(Absence::OfAct),
     shows_mount: true,
-    culprit: Culprit::Shrinker,
+    signal_from: SignalFrom::Fault,
     advice: "find out who writes this file on the other machines: there too it must be \
              replaced by rename(2), never written over",
 };

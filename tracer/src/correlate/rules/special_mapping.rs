@@ -1,7 +1,7 @@
 //! A mapping the kernel made itself: vdso, vvar.
 use crate::{
     correlate::{
-        cause::{Absence, Cause, Culprit, Rule},
+        cause::{Absence, Cause, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
     },
     model::{
@@ -16,7 +16,7 @@ const CAUSE: Cause = Cause {
     observes: &[Observe::SpecialMappingFault],
     rests_on: Some(Absence::OfAct),
     shows_mount: false,
-    culprit: Culprit::Nobody,
+    signal_from: SignalFrom::Fault,
     advice: "do not walk over every mapping of /proc/self/maps: [vvar] has pages that are \
              there only with some clock sources",
 };

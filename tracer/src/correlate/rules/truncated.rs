@@ -1,7 +1,7 @@
 //! A shrink we saw removed the very page that was touched.
 use crate::{
     correlate::{
-        cause::{Cause, Culprit, Rule},
+        cause::{Cause, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
     },
     model::{
@@ -17,7 +17,7 @@ const TRUNCATED: Cause = Cause {
     observes: &[Observe::Shrink, Observe::ShrinkResult],
     rests_on: None,
     shows_mount: false,
-    culprit: Culprit::Shrinker,
+    signal_from: SignalFrom::Fault,
     advice: "write the new file beside the old one and rename(2) it into place; never \
              write over a mapped file",
 };
@@ -26,7 +26,7 @@ const BY_SELF: Cause = Cause {
     observes: &[Observe::Shrink, Observe::ShrinkResult],
     rests_on: None,
     shows_mount: false,
-    culprit: Culprit::Shrinker,
+    signal_from: SignalFrom::Fault,
     advice: "unmap the file, or stop every reader of the mapping, before shrinking it",
 };
 

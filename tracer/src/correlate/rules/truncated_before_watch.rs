@@ -2,7 +2,7 @@
 //! anybody watched.
 use crate::{
     correlate::{
-        cause::{Absence, Cause, Culprit, Rule},
+        cause::{Absence, Cause, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
     },
     model::{
@@ -17,7 +17,7 @@ const CAUSE: Cause = Cause {
     observes: &[Observe::FileFault],
     rests_on: Some(Absence::OfAct),
     shows_mount: false,
-    culprit: Culprit::Nobody,
+    signal_from: SignalFrom::Fault,
     advice: "keep whybus running: it names who did it only if it watches when it happens",
 };
 

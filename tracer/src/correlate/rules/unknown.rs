@@ -1,7 +1,7 @@
 //! What no rule claims. Says what is missing.
 use crate::{
     correlate::{
-        cause::{Absence, Cause, Culprit, Rule},
+        cause::{Absence, Cause, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
     },
     model::{
@@ -17,7 +17,7 @@ pub const CAUSE: Cause = Cause {
     observes: &[],
     rests_on: Some(Absence::OfFault),
     shows_mount: true,
-    culprit: Culprit::Nobody,
+    signal_from: SignalFrom::Unknown,
     advice: "see docs/causes.md for what whybus cannot tell apart yet",
 };
 

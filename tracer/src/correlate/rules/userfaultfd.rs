@@ -1,7 +1,7 @@
 //! A page that userfaultfd was to fill, with UFFD_FEATURE_SIGBUS: nobody is asked, SIGBUS is sent.
 use crate::{
     correlate::{
-        cause::{Absence, Cause, Culprit, Rule},
+        cause::{Absence, Cause, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
     },
     model::{
@@ -16,7 +16,7 @@ const CAUSE: Cause = Cause {
     observes: &[Observe::UserfaultFault],
     rests_on: Some(Absence::OfAct),
     shows_mount: false,
-    culprit: Culprit::Nobody,
+    signal_from: SignalFrom::Fault,
     advice: "fill the page (UFFDIO_COPY, UFFDIO_ZEROPAGE) before it is touched, or register \
              without UFFD_FEATURE_SIGBUS",
 };
