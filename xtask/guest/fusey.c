@@ -1,7 +1,7 @@
 // gcc: -I/usr/include/fuse3 -lfuse3 -lpthread -ldl
 // fusey DIR: a FUSE server with one file, DIR/file, of 100 KiB. SIGUSR1 makes it 4 KiB long.
 // Reads of DIR/file from 40 KiB on fail with EIO once DIR.eio is there. statfs(2) never returns once
-// DIR.hang is.
+// DIR.hang is, read(2) once DIR.mute is.
 #define FUSE_USE_VERSION 31
 #include <errno.h>
 #include <fuse.h>
@@ -57,6 +57,8 @@ static int on_truncate(const char *path, off_t to, struct fuse_file_info *info) 
 
 static int on_read(const char *path, char *out, size_t n, off_t at, struct fuse_file_info *info) {
     (void)path, (void)info;
+    while (flag("mute"))
+        sleep(1);
     if (at + (off_t)n > 40960 && flag("eio"))
         return -EIO;
     if (at >= size)

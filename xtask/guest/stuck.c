@@ -1,5 +1,6 @@
-// stuck FILE: puts its arguments where whoever reads them waits for a page that a userfaultfd never
-// gives, and reads past the end of FILE, which is empty. Lives on after that.
+// stuck FILE [ARGUMENTS]: puts its arguments where whoever reads them waits for a page that nobody gives: a
+// userfaultfd, which fails whoever asks by /proc, or the file ARGUMENTS, whose server may let them wait. Then
+// reads past the end of FILE, which is empty. Lives on after that.
 #include <linux/userfaultfd.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -14,12 +15,7 @@ static void stay(int signal) {
         pause();
 }
 
-int main(int argc, char **argv) {
-    check(argc > 1, "usage: stuck FILE");
-    int fd = open(argv[1], O_RDONLY);
-    check(fd >= 0, argv[1]);
-    volatile char *p = map(fd, 4096);
-
+static unsigned long of_userfaultfd(void) {
     int uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
     struct uffdio_api api = {.api = UFFD_API};
     check(uffd >= 0 && ioctl(uffd, UFFDIO_API, &api) == 0, "userfaultfd");
@@ -29,6 +25,22 @@ int main(int argc, char **argv) {
     struct uffdio_register range = {.range = {.start = start, .len = 4096},
                                     .mode = UFFDIO_REGISTER_MODE_MISSING};
     check(ioctl(uffd, UFFDIO_REGISTER, &range) == 0, "UFFDIO_REGISTER");
+    return start;
+}
+
+static unsigned long of_file(const char *name) {
+    int fd = open(name, O_RDONLY);
+    check(fd >= 0, name);
+    return (unsigned long)map(fd, 4096);
+}
+
+int main(int argc, char **argv) {
+    check(argc > 1, "usage: stuck FILE");
+    int fd = open(argv[1], O_RDONLY);
+    check(fd >= 0, argv[1]);
+    volatile char *p = map(fd, 4096);
+
+    unsigned long start = argc > 2 ? of_file(argv[2]) : of_userfaultfd();
     // The start first: the stack, where it was, is above.
     check(prctl(PR_SET_MM, PR_SET_MM_ARG_START, start, 0, 0) == 0, "PR_SET_MM_ARG_START");
     check(prctl(PR_SET_MM, PR_SET_MM_ARG_END, start + 100, 0, 0) == 0, "PR_SET_MM_ARG_END");

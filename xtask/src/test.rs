@@ -182,15 +182,17 @@ fn one(boot: &Boot<'_>, args: &Args) {
 fn keep(series: &str, results: &Path) -> Result<()> {
     let files = [
         ("stream", format!("{series}.stream")),
-        ("replay.json", format!("{series}.json")),
+        ("out.json", format!("{series}.json")),
         ("replay.human", format!("{series}.txt")),
         ("deaths.stream", "deaths.stream".to_owned()),
-        ("deaths-replay.json", "deaths.json".to_owned()),
+        ("deaths.json", "deaths.json".to_owned()),
+        ("step.stream", "step.stream".to_owned()),
+        ("step.txt", "step.txt".to_owned()),
         ("deaths.txt", "deaths.txt".to_owned()),
     ];
     for (from, to) in files {
         let from = results.join(from);
-        if from.is_file() && (!to.starts_with("deaths") || series == "newest") {
+        if from.is_file() && (to.starts_with(series) || series == "newest") {
             fs::copy(&from, root().join("tracer/tests/streams").join(&to)).context(to)?;
         }
     }

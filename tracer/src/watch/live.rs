@@ -45,6 +45,8 @@ use crate::{
 const TICK: Duration = Duration::from_millis(100);
 /// How often lost events are looked for while nothing is open.
 const CHECKPOINTS: Duration = Duration::from_secs(1);
+/// Batches that are read before we look at anything else.
+const DRAINS: u32 = 64;
 /// The clock may differ by as much before its being set is taken note of. Ns.
 const STEP: u64 = 10_000_000;
 
@@ -162,10 +164,12 @@ impl<'a> Watch<'a> {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut checkpoints = interval(CHECKPOINTS);
         let deadline = self.options.duration.map(|duration| Instant::now() + duration);
+        let mut all_read = true;
         loop {
             let busy = !self.driver.is_idle();
             tokio::select! {
-                ready = self.reader.ready() => ready?,
+                ready = self.reader.ready(), if all_read => ready?,
+                () = std::future::ready(()), if !all_read => {}
                 (time, learnt) = self.enricher.next() => self.learnt(time, learnt)?,
                 _ = tick.tick(), if busy => self.checkpoint()?,
                 _ = checkpoints.tick() => {
@@ -180,7 +184,7 @@ impl<'a> Watch<'a> {
                 () = until(deadline) => return Ok(Ended::Because("time is up")),
                 status = exited(&mut self.child) => return Ok(Ended::Command(status?)),
             }
-            while self.drain()? {}
+            all_read = self.drain_all()?;
             if self.options.count.is_some_and(|count| self.driver.reported() >= count) {
                 return Ok(Ended::Because("enough seen"));
             }
@@ -200,8 +204,11 @@ impl<'a> Watch<'a> {
         learnt.into_iter().try_for_each(|input| self.push(time, input))
     }
 
-    /// Reads a batch of each ring; true if there is more.
+    /// Reads a batch of each ring; true if there is more. Time moves on to when reading began: what happened
+    /// until then was in the rings, and has been read. What was put into one ring while we read the other
+    /// may explain what was read; on a host that lets us wait, that is no matter of microseconds.
     fn drain(&mut self) -> Result<bool> {
+        let before = boot_time();
         let Self { reader, save, driver, enricher, undecodable, worked, .. } = self;
         let mut failed = None;
         let more = reader.drain(|bytes| {
@@ -225,8 +232,20 @@ impl<'a> Watch<'a> {
         if let Some(error) = failed {
             return Err(error);
         }
-        self.advance(boot_time())?;
+        if !more {
+            self.advance(before)?;
+        }
         Ok(more)
+    }
+
+    /// Reads all there is, if that has an end; false if events keep coming.
+    fn drain_all(&mut self) -> Result<bool> {
+        for _ in 0..DRAINS {
+            if !self.drain()? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn advance(&mut self, now: u64) -> Result<()> {
@@ -241,7 +260,9 @@ impl<'a> Watch<'a> {
     /// incident is reported: what was numbered then is in the ring by now, or lost.
     fn checkpoint(&mut self) -> Result<()> {
         let latest = self.counters.ring_states();
-        while self.drain()? {}
+        if !self.drain_all()? {
+            return Ok(());
+        }
         let then = std::mem::replace(&mut self.numbered, latest);
         for (cpu, ring, RingState { seq, .. }) in then {
             if self.checkpoints.insert((cpu, ring), seq).unwrap_or(0) != seq {
@@ -304,7 +325,7 @@ impl<'a> Watch<'a> {
                 (time, learnt) = self.enricher.next() => self.learnt(time, learnt)?,
                 () = sleep(Duration::from_millis(10)) => {}
             }
-            while self.drain()? {}
+            self.drain_all()?;
         }
         self.recursion_misses()?;
         // Twice: the second time tells what was numbered by the first.

@@ -14,7 +14,7 @@ use crate::{
     Check, Job, Skipped,
     cases::{self, CASES, story},
     checks,
-    record::{incidents_of, plain, records, same, valid},
+    record::{incidents_of, plain, records, same_bytes, valid},
     root,
 };
 
@@ -160,7 +160,7 @@ fn resident(smaps: &str) -> BTreeMap<&str, u64> {
 /// What `trace` told live, and what a replay of its events tells; deaths of every class are in it.
 fn a_replay_of_deaths(job: &Job) -> Result<()> {
     let (live, replay) = (job.text("deaths.json")?, job.text("deaths-replay.json")?);
-    same(&live, &replay)?;
+    same_bytes(&live, &replay)?;
     valid(&live)?;
     let told = incidents_of(&live)?;
     for case in &CASES {

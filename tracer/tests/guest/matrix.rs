@@ -11,11 +11,16 @@ use crate::{
     scenario,
 };
 
-pub const CHECKS: [(&str, Check); 15] = [
+pub const CHECKS: [(&str, Check); 17] = [
     ("every_line_is_valid", every_line_is_valid),
     ("sigterm_ends_with_the_counts", sigterm_ends_with_the_counts),
     ("nothing_is_lost", nothing_is_lost),
     ("a_replay_tells_the_same", a_replay_tells_the_same),
+    (
+        "a_replay_shows_a_clock_step_and_a_module_the_same",
+        a_replay_shows_a_clock_step_and_a_module_the_same,
+    ),
+    ("who_hangs_delays_nobody_else", who_hangs_delays_nobody_else),
     ("what_people_read_is_inert", what_people_read_is_inert),
     ("losses_are_told_and_mark_what_they_touch", losses_are_told),
     ("the_status_of_a_command_is_passed_on", the_status_of_a_command),
@@ -62,7 +67,49 @@ fn nothing_is_lost(job: &Job) -> Result<()> {
 }
 
 fn a_replay_tells_the_same(job: &Job) -> Result<()> {
-    record::same(&job.text("out.json")?, &job.text("replay.json")?)
+    record::same_bytes(&job.text("out.json")?, &job.text("replay.json")?)
+}
+
+/// Incidents, updates, warnings, losses, twice what is watched, and the end: as people saw them live.
+fn a_replay_shows_a_clock_step_and_a_module_the_same(job: &Job) -> Result<()> {
+    let live = job.text("step.txt")?;
+    for part in ["watching ", "warning", "killed", "lost ", "terminated after"] {
+        ensure!(live.contains(part), "nothing live says {part:?}: {live}");
+    }
+    let watching: Vec<&str> = live.lines().filter(|line| line.starts_with("watching")).collect();
+    ensure!(watching.len() > 1, "no module came: {watching:?}");
+    let hour = |line: &str| line.get(..3)?.strip_suffix(':')?.parse::<u32>().ok();
+    let hours: Vec<u32> = live.lines().filter_map(hour).collect();
+    let (first, last) = (hours.first().copied(), hours.last().copied());
+    ensure!(first.zip(last).is_some_and(|(first, last)| (first + 2) % 24 == last), "{hours:?}");
+    record::same_bytes(&live, &job.text("step-replay.txt")?)
+}
+
+/// A victim whose /proc hangs delays no other's incident. Six of them held up everybody by 100 ms each, once.
+fn who_hangs_delays_nobody_else(job: &Job) -> Result<()> {
+    let mut delays = [Vec::new(), Vec::new(), Vec::new()];
+    for line in job.text("hang.lines")?.lines() {
+        let (uptime, line) = line.split_once(' ').context("a line without a time")?;
+        let [Record::Incident(incident)] = &records(line)?[..] else { continue };
+        let name = incident.file.as_ref().and_then(|file| file.path.as_ref()).map(plain);
+        let name = name.context("an incident without a file")?;
+        let group = ["/before.", "/beside.", "/empty"].iter().position(|part| name.contains(part));
+        let at = (uptime.parse::<f64>()? * 1e3) as i64;
+        let group = group.with_context(|| name.clone())?;
+        delays[group].push(at - (incident.boot_ns / 1_000_000) as i64);
+    }
+    println!(
+        "ms from fault to line: alone {:?}, beside {:?}, hanging {:?}",
+        delays[0], delays[1], delays[2]
+    );
+    let [alone, beside, hanging] = delays;
+    ensure!(
+        (alone.len(), beside.len(), hanging.len()) == (3, 3, 6),
+        "{alone:?} {beside:?} {hanging:?}"
+    );
+    let most = |delays: &[i64]| delays.iter().max().copied().unwrap_or(0);
+    ensure!(most(&beside) < most(&alone) + 200, "alone {alone:?} ms, beside {beside:?} ms");
+    Ok(())
 }
 
 fn what_people_read_is_inert(job: &Job) -> Result<()> {

@@ -43,6 +43,29 @@ each() {
 # What differs between kernels, for the scenarios' expectations.
 case $(uname -r) in 5.10.*) echo linux-5.10 >>/results/facts ;; esac
 busybox grep -q ' fuse_change_attributes$' /proc/kallsyms && echo fuse-builtin >>/results/facts
+# What people see while a module comes, the clock is set and events are lost; a replay shows the same.
+step() {
+    dir=/mnt/ext4/step
+    mkdir -p "$dir"
+    whybus trace --utc --fail-every 7 --save /results/step.stream >/results/step.txt 2>&1 &
+    tracer=$!
+    until busybox grep -q '^watching' /results/step.txt; do sleep 0.05; done
+    busybox timeout 60 /bin/sh /scenarios/cp-sh.sh "$dir"
+    for module in $(cat /modules.d/nfsv4 /modules.d/fuse); do busybox insmod "$module" 2>/dev/null; done
+    until [ "$(busybox grep -c '^watching' /results/step.txt)" -gt 1 ]; do sleep 0.05; done
+    busybox date -s "@$(($(busybox date +%s) + 7200))" >/dev/null
+    sleep 2
+    rm -f "$dir"/*
+    busybox timeout 60 /bin/sh /scenarios/cp-sh.sh "$dir"
+    rm -f "$dir"/*
+    busybox timeout 60 /bin/sh /scenarios/self-thread.sh "$dir"
+    sleep 1
+    kill -TERM $tracer
+    wait $tracer
+    busybox date -s "@$(($(busybox date +%s) - 7200))" >/dev/null
+    whybus replay --utc /results/step.stream >/results/step-replay.txt 2>&1
+}
+[ "$chosen" != '*' ] || step
 each pre
 sleep 1
 # Blocked from before: SIGTERM must still end it (a shell's background job ignores SIGINT).
@@ -104,6 +127,43 @@ sleep 1
 kill -TERM $tracer
 wait $tracer
 cat "$dir/loop.count" >/results/storm.count
+# Six victims whose arguments nobody ever gets to read, among others: how late is each line? (/proc/uptime
+# counts since boot, as boot_ns does.)
+dir=/mnt/ext4/hang
+mkdir -p "$dir"
+mkfifo /tmp/hang
+whybus trace -o json --no-warnings >/tmp/hang 2>/results/hang.err &
+tracer=$!
+while read -r line; do
+    read -r uptime rest </proc/uptime
+    echo "$uptime $line"
+done </tmp/hang >/results/hang.lines &
+(
+    set -- "$dir"
+    . /lib.sh
+    . /fuse.sh
+    ordinary() {
+        make "$1" 102400
+        reading "$dir/$1" 81000 wait
+        : >"$1"
+        : >"$1.go"
+        wait $victim
+    }
+    until [ -s /results/hang.lines ]; do sleep 0.05; done
+    fuse "$dir/fuse" "$dir/arguments"
+    for i in 1 2 3; do ordinary before.$i; done
+    sleep 1
+    : >empty
+    : >fuse.mute
+    for i in 1 2 3 4 5 6; do stuck "$dir/empty" "$dir/arguments" & done
+    for i in 1 2 3; do ordinary beside.$i; done
+    sleep 1
+    kill -9 $server
+    busybox killall -q -9 stuck
+    umount -l arguments fuse
+)
+kill -TERM $tracer
+wait $tracer
 # Ten processes map a file that is shrunk, ten another that is replaced; nobody touches either.
 dir=/mnt/ext4/warn
 mkdir -p "$dir"
