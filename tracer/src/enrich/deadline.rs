@@ -15,8 +15,10 @@ use tokio::{
 
 use crate::model::{file::Dev, task::ProcessId};
 
-/// How long an answer may take, from the moment it was asked for: well within `engine::REPORT_DELAY`.
-pub const DEADLINE: Duration = Duration::from_millis(100);
+/// How long an answer may take once a thread asks.
+const DEADLINE: Duration = Duration::from_millis(100);
+/// How long a question may wait for a thread: on a busy host there are many, and the answer is still there.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Who has been asked for longer than this holds up nobody: another thread asks what waits behind it.
 const SLOW: Duration = Duration::from_millis(5);
 /// Threads at most. If all of them hang, nobody is asked any more.
@@ -37,6 +39,7 @@ type Ask<T> = Box<dyn FnOnce() -> T + Send>;
 
 struct Question<T> {
     target: Target,
+    /// Until when it waits for a thread.
     deadline: Instant,
     ask: Ask<T>,
     /// Given instead of an answer.
@@ -57,7 +60,8 @@ type Worker<T> = SyncSender<(u64, Ask<T>)>;
 
 /// Threads that ask.
 pub struct DeadlineExecutor<T> {
-    waiting: VecDeque<Question<T>>,
+    /// Urgent questions, and the others.
+    waiting: [VecDeque<Question<T>>; 2],
     running: HashMap<u64, Running<T>>,
     /// What can be given at once.
     ready: VecDeque<T>,
@@ -75,7 +79,7 @@ impl<T: Send + 'static> Default for DeadlineExecutor<T> {
     fn default() -> Self {
         let (report, done) = unbounded_channel();
         Self {
-            waiting: VecDeque::new(),
+            waiting: [VecDeque::new(), VecDeque::new()],
             running: HashMap::new(),
             ready: VecDeque::new(),
             idle: None,
@@ -89,27 +93,32 @@ impl<T: Send + 'static> Default for DeadlineExecutor<T> {
 }
 
 impl<T: Send + 'static> DeadlineExecutor<T> {
-    /// Asks; the answer, or `otherwise` if there is none within [`DEADLINE`], comes by [`Self::next`].
-    /// A target that made a thread hang is not asked about again.
+    /// Asks; the answer, or `otherwise` if there is none in time, comes by [`Self::next`]. What is `urgent`,
+    /// because it is about to go away, is asked before what is not. A target that made a thread hang is not
+    /// asked about again.
     pub fn request(
         &mut self,
         target: Target,
+        urgent: bool,
         ask: impl FnOnce() -> T + Send + 'static,
         otherwise: T,
     ) {
-        let full = self.waiting.len() == QUEUE || self.hanging.len() == THREADS;
+        let waiting = &mut self.waiting[usize::from(!urgent)];
+        let full = waiting.len() == QUEUE || self.hanging.len() == THREADS;
         if full || self.hung.contains(&target) {
             self.ready.push_back(otherwise);
             return;
         }
-        let deadline = Instant::now() + DEADLINE;
-        self.waiting.push_back(Question { target, deadline, ask: Box::new(ask), otherwise });
+        let deadline = Instant::now() + PATIENCE;
+        waiting.push_back(Question { target, deadline, ask: Box::new(ask), otherwise });
         self.dispatch();
     }
 
     /// Whether any answer is still to come.
     pub fn is_busy(&self) -> bool {
-        !(self.waiting.is_empty() && self.running.is_empty() && self.ready.is_empty())
+        !(self.waiting.iter().all(VecDeque::is_empty)
+            && self.running.is_empty()
+            && self.ready.is_empty())
     }
 
     /// The next answer, in whatever order; never ends. May be dropped and called again.
@@ -132,10 +141,12 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
     /// When to look again, even if nobody answers.
     fn next_check(&self) -> Option<Instant> {
         let deadlines = self.running.values().map(|running| running.deadline);
-        let deadlines = deadlines.chain(self.waiting.iter().map(|question| question.deadline));
+        let deadlines =
+            deadlines.chain(self.waiting.iter().filter_map(|queue| Some(queue.front()?.deadline)));
         let slow = self.running.values().map(|running| running.since + SLOW);
         let now = Instant::now();
-        let slow = slow.filter(|at| !self.waiting.is_empty() && *at > now);
+        let slow =
+            slow.filter(|at| *at > now && self.waiting.iter().any(|queue| !queue.is_empty()));
         deadlines.chain(slow).min()
     }
 
@@ -164,15 +175,17 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
             self.hung.insert(target);
             self.ready.push_back(otherwise);
         }
-        while let Some(question) = self.waiting.pop_front_if(|first| first.deadline <= now) {
-            self.ready.push_back(question.otherwise);
+        for queue in &mut self.waiting {
+            while let Some(question) = queue.pop_front_if(|first| first.deadline <= now) {
+                self.ready.push_back(question.otherwise);
+            }
         }
     }
 
     /// Hands questions to threads: to the one that is idle, or, where all others take long, to a new one.
     fn dispatch(&mut self) {
         let now = Instant::now();
-        while let Some(question) = self.waiting.pop_front() {
+        while let Some((queue, question)) = self.next_question() {
             if self.hung.contains(&question.target) {
                 self.ready.push_back(question.otherwise);
                 continue;
@@ -185,18 +198,25 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
                 None => None,
             };
             let Some(worker) = worker else {
-                self.waiting.push_front(question);
+                self.waiting[queue].push_front(question);
                 return;
             };
-            let Question { target, deadline, ask, otherwise } = question;
+            let Question { target, ask, otherwise, .. } = question;
             self.jobs += 1;
             if worker.send((self.jobs, ask)).is_err() {
                 self.ready.push_back(otherwise);
                 continue;
             }
+            let deadline = now + DEADLINE;
             let running = Running { target, since: now, deadline, otherwise, worker };
             self.running.insert(self.jobs, running);
         }
+    }
+
+    /// The question to ask next, and which queue it is from.
+    fn next_question(&mut self) -> Option<(usize, Question<T>)> {
+        let queues = self.waiting.iter_mut().enumerate();
+        queues.into_iter().find_map(|(queue, waiting)| Some((queue, waiting.pop_front()?)))
     }
 
     fn spawn(&self) -> Option<Worker<T>> {
@@ -240,21 +260,21 @@ mod tests {
             let mut executor = DeadlineExecutor::default();
             let (hold, hanging) = mpsc::channel::<()>();
             let started = Instant::now();
-            executor.request(process(1), move || hanging.recv().map_or(-1, |()| -1), 1);
-            executor.request(process(2), || 20, 2);
-            executor.request(process(3), || 30, 3);
+            executor.request(process(1), true, move || hanging.recv().map_or(-1, |()| -1), 1);
+            executor.request(process(2), true, || 20, 2);
+            executor.request(process(3), true, || 30, 3);
             let mut others = [executor.next().await, executor.next().await];
             others.sort_unstable();
             assert_eq!(others, [20, 30]);
             assert!(started.elapsed() < DEADLINE, "{:?}", started.elapsed());
             assert_eq!(executor.next().await, 1);
-            executor.request(process(1), || 10, 11);
+            executor.request(process(1), true, || 10, 11);
             assert_eq!(executor.next().await, 11);
             assert_eq!(executor.hanging.len(), 1);
             assert!(!executor.is_busy());
             drop(hold);
             while !executor.hanging.is_empty() {
-                executor.request(process(4), || 40, 4);
+                executor.request(process(4), true, || 40, 4);
                 executor.next().await;
             }
         });
@@ -269,7 +289,7 @@ mod tests {
             for tgid in 0..THREADS as u32 {
                 let gate = std::sync::Arc::clone(&gate);
                 let hang = move || gate.lock().map_or(0, |gate| gate.recv().map_or(0, |()| 0));
-                executor.request(process(tgid), hang, 1);
+                executor.request(process(tgid), true, hang, 1);
             }
             for _ in 0..THREADS {
                 assert_eq!(executor.next().await, 1);
@@ -277,7 +297,7 @@ mod tests {
             // As many as were started, none more.
             let hanging = executor.hanging.len();
             assert!(hanging <= THREADS, "{hanging}");
-            executor.request(process(99), || 990, 99);
+            executor.request(process(99), true, || 990, 99);
             let answer = executor.next().await;
             assert_eq!(answer == 99, hanging == THREADS);
             drop(hold);
@@ -289,10 +309,48 @@ mod tests {
         run(async {
             let mut executor = DeadlineExecutor::default();
             let ask = || thread::current().id();
-            executor.request(process(1), ask, thread::current().id());
+            executor.request(process(1), true, ask, thread::current().id());
             let first = executor.next().await;
-            executor.request(process(2), ask, thread::current().id());
+            executor.request(process(2), true, ask, thread::current().id());
             assert_eq!(executor.next().await, first);
+        });
+    }
+
+    #[test]
+    fn what_is_about_to_go_away_is_asked_first() {
+        run(async {
+            let mut executor = DeadlineExecutor::default();
+            let (hold, gate) = mpsc::channel::<()>();
+            executor.request(process(1), true, move || gate.recv().map_or(1, |()| 1), 0);
+            for i in 2..5 {
+                executor.request(process(i), i == 4, move || i, 0);
+            }
+            hold.send(()).expect("a thread that waits");
+            let mut order = Vec::new();
+            while executor.is_busy() {
+                order.push(executor.next().await);
+            }
+            assert_eq!(order, [1, 4, 2, 3]);
+        });
+    }
+
+    #[test]
+    fn a_queue_that_takes_long_loses_no_answer() {
+        run(async {
+            let mut executor = DeadlineExecutor::default();
+            for i in 0..30 {
+                let ask = move || {
+                    thread::sleep(SLOW / 2);
+                    i
+                };
+                executor.request(process(i), true, ask, 99);
+            }
+            let mut answers = Vec::new();
+            while executor.is_busy() {
+                answers.push(executor.next().await);
+            }
+            answers.sort_unstable();
+            assert_eq!(answers, (0..30).collect::<Vec<_>>());
         });
     }
 }

@@ -47,6 +47,8 @@ pub struct Enricher {
     mounts_read: Instant,
     /// Thread and page of the fault that was told last.
     faulted: Option<(u32, u64)>,
+    /// Whether what is asked for now is about to go away.
+    urgent: bool,
     exits: ExitScope,
     warn: bool,
     mnt_ns: Option<u32>,
@@ -63,6 +65,7 @@ impl Enricher {
             told: Arc::default(),
             mounts_read: Instant::now(),
             faulted: None,
+            urgent: true,
             exits: host.deaths,
             warn,
             mnt_ns: host.mnt_ns,
@@ -88,6 +91,7 @@ impl Enricher {
     /// Asks what there is to ask about an event: at once, because the process may be gone a moment later.
     /// Gives what the engine has to know of that.
     pub fn on_event(&mut self, time: u64, event: &KernelEvent) -> Vec<WatchNote> {
+        self.urgent = true;
         match event {
             KernelEvent::Fault(fault) => {
                 let page = !(self.page_size - 1);
@@ -108,7 +112,9 @@ impl Enricher {
             }
             KernelEvent::Signal(signal) => self.signal(signal, time),
             KernelEvent::ProcessExit(exit) => self.exit(exit, time),
+            // It has just begun to live, and there may be many.
             KernelEvent::ProcessStart(start) => {
+                self.urgent = false;
                 vec![self.process(&start.actor.task, false, false, time)]
             }
             KernelEvent::Shrink(_)
@@ -208,7 +214,7 @@ impl Enricher {
         otherwise: Vec<Fact>,
     ) -> WatchNote {
         let ask = move || Answer { time, about, facts: ask() };
-        self.executor.request(target, ask, Answer { time, about, facts: otherwise });
+        self.executor.request(target, self.urgent, ask, Answer { time, about, facts: otherwise });
         WatchNote::Asked(about)
     }
 }

@@ -58,6 +58,17 @@ step() {
     rm -f "$dir"/*
     busybox timeout 60 /bin/sh /scenarios/cp-sh.sh "$dir"
     rm -f "$dir"/*
+    # Long enough for somebody to look who maps it.
+    (
+        set -- "$dir"
+        . /lib.sh
+        make slow 102400
+        reading "$dir/slow" 81000 wait
+        truncate -s 4096 slow
+        sleep 1
+        : >slow.go
+        wait $victim
+    )
     busybox timeout 60 /bin/sh /scenarios/self-thread.sh "$dir"
     sleep 1
     kill -TERM $tracer
