@@ -65,7 +65,9 @@ fn without_privilege_it_says_what_is_missing() {
     // A copy that anybody may run: the checkout may lie below a private directory.
     let dir = tempfile::tempdir().expect("a temporary directory");
     let copy = dir.path().join("whybus");
-    std::fs::copy(env!("CARGO_BIN_EXE_whybus"), &copy).expect("a copy");
+    // By another process: a test that forks meanwhile would hold ours open for writing (ETXTBSY).
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_whybus")).arg(&copy).status();
+    assert!(copied.is_ok_and(|status| status.success()), "a copy");
     std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .expect("our own directory");
     for verb in ["trace", "doctor"] {

@@ -26,6 +26,13 @@ fn no_files_of_a_folder_import_each_other_in_a_circle() {
 }
 
 #[test]
+fn no_files_of_xtask_import_each_other_in_a_circle() {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xtask/src");
+    let circles = circles_anywhere(&House::read_from(&xtask));
+    assert!(circles.is_empty(), "circles:\n{}", circles.join("\n"));
+}
+
+#[test]
 fn every_folder_stands_in_the_list() {
     let house = House::read();
     let folders: BTreeSet<&str> = house.files.keys().map(|path| floor(path)).collect();
@@ -113,8 +120,17 @@ fn upward(house: &House) -> Vec<String> {
 
 /// Circles among the files of one folder. A folder's `mod.rs` counts as a file.
 fn circles(house: &House) -> Vec<String> {
+    circles_of(house, |file, name| floor(name) == floor(file))
+}
+
+/// Circles among all files.
+fn circles_anywhere(house: &House) -> Vec<String> {
+    circles_of(house, |_, _| true)
+}
+
+fn circles_of(house: &House, counts: impl Fn(&str, &str) -> bool) -> Vec<String> {
     let imports = |file: &str| -> BTreeSet<&str> {
-        let names = house.files[file].iter().filter(|name| floor(name) == floor(file));
+        let names = house.files[file].iter().filter(|name| counts(file, name));
         names.filter_map(|name| house.file_of(name)).filter(|other| *other != file).collect()
     };
     let edges: BTreeMap<&str, BTreeSet<&str>> =
@@ -142,14 +158,18 @@ impl House {
         let floors =
             lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
         let floors = floors.map(str::to_owned).collect();
+        Self { floors, ..Self::read_from(&src()) }
+    }
+
+    fn read_from(root: &Path) -> Self {
         let mut files = BTreeMap::new();
-        for (path, text) in sources() {
-            let module = module_path(&path);
+        for (path, text) in sources_in(root) {
+            let module = module_path(root, &path);
             if module != "lib" && module != "main" && module != "testing" {
                 files.insert(module.clone(), names(&code(&text), &module));
             }
         }
-        Self { floors, files }
+        Self { floors: Vec::new(), files }
     }
 
     /// The file that holds what a path names.
@@ -169,8 +189,12 @@ fn src() -> PathBuf {
 }
 
 fn sources() -> Vec<(PathBuf, String)> {
+    sources_in(&src())
+}
+
+fn sources_in(root: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    let mut folders = vec![src()];
+    let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("a folder").flatten() {
             let path = entry.path();
@@ -186,8 +210,8 @@ fn sources() -> Vec<(PathBuf, String)> {
     found
 }
 
-fn module_path(path: &Path) -> String {
-    let path = path.strip_prefix(src()).expect("below src").with_extension("");
+fn module_path(root: &Path, path: &Path) -> String {
+    let path = path.strip_prefix(root).expect("below src").with_extension("");
     let path = path.to_str().expect("UTF-8").replace('/', "::");
     path.strip_suffix("::mod").map_or_else(|| path.clone(), str::to_owned)
 }

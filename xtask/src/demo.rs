@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     build,
     guest::{kernels, tree::Tree, vm::Boot},
-    say,
+    shell::say,
 };
 
 /// # Errors

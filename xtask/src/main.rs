@@ -2,7 +2,6 @@
 //! newcomer needs.
 use std::{ffi::OsString, process::ExitCode};
 
-use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 mod bench;
@@ -11,6 +10,7 @@ mod demo;
 mod guest;
 mod load;
 mod setup;
+mod shell;
 mod test;
 
 #[derive(Parser)]
@@ -81,44 +81,4 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// The checkout.
-fn root() -> std::path::PathBuf {
-    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_owned()
-}
-
-/// Where things are built, as cargo has it.
-fn target() -> std::path::PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| root().join("target"), |dir| root().join(dir))
-}
-
-/// Says what is being done.
-fn say(what: impl std::fmt::Display) {
-    println!("xtask: {what}");
-}
-
-/// Runs a command to its end.
-///
-/// # Errors
-/// Where it cannot be started or fails.
-fn call(command: &mut std::process::Command) -> Result<()> {
-    use anyhow::{Context as _, ensure};
-    let status = command.status().with_context(|| format!("starting {command:?}"))?;
-    ensure!(status.success(), "{command:?} ended with {status}");
-    Ok(())
-}
-
-/// Runs a command and gives what it printed.
-///
-/// # Errors
-/// Where it cannot be started or fails; the message carries its last error output.
-fn output(command: &mut std::process::Command) -> Result<String> {
-    use anyhow::{Context as _, ensure};
-    let out = command.output().with_context(|| format!("starting {command:?}"))?;
-    let error = String::from_utf8_lossy(&out.stderr);
-    ensure!(out.status.success(), "{command:?} ended with {}: {}", out.status, error.trim());
-    Ok(String::from_utf8_lossy(&out.stdout).into_owned())
 }

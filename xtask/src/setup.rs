@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{call, say};
+use crate::shell::{call, say};
 
 /// Needed to compile the probes: a compiler, its core sources and LLVM that belong together.
 pub const COMPILER: &[&str] = &[

@@ -21,7 +21,8 @@ use crate::{
         vm::{self, Boot},
     },
     load::Load,
-    root, say, setup,
+    setup,
+    shell::{root, say},
 };
 
 /// What `cargo xtask test` is asked for.

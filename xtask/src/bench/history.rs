@@ -3,7 +3,10 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{build, call, root};
+use crate::{
+    build,
+    shell::{call, root},
+};
 
 /// # Errors
 /// Where a budget does not hold.

@@ -12,7 +12,7 @@ use crate::{
         tree::Tree,
         vm::Boot,
     },
-    say,
+    shell::say,
 };
 
 /// Added instructions per call of `filemap_fault` that are granted, by kernel (docs/overhead.md).

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use tracer_common::event::{Header, Shrink, ShrinkEnd, kind};
 
-use crate::{build, root};
+use crate::{build, shell::root};
 
 const INCIDENTS: usize = 100_000;
 /// Between two rounds of the recorded stream: long enough for every incident to be over.

@@ -10,7 +10,10 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use sha2::{Digest as _, Sha256};
 
-use crate::{call, output, root, say, setup};
+use crate::{
+    setup,
+    shell::{call, output, root, say},
+};
 
 const OBJECT: &str = "tracer/bpf/whybus.bpf.o";
 const MANIFEST: &str = "tracer/bpf/manifest";

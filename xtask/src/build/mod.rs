@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::Command, sync::Once};
 
 use anyhow::{Context as _, Result};
 
-use crate::{call, root, say, target};
+use crate::shell::{call, root, say, target};
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 

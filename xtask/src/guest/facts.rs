@@ -4,7 +4,10 @@ use std::{fs, process::Command};
 
 use anyhow::Result;
 
-use crate::{call, guest::kernels, root, say, target};
+use crate::{
+    guest::kernels,
+    shell::{call, root, say, target},
+};
 
 /// Modules that probes wait for (`tracer/src/probe/table.rs`).
 const MODULES: [&str; 3] = ["fuse", "nd_pmem", "nfs"];

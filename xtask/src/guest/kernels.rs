@@ -7,7 +7,11 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::{guest::packages::Apt, output, say, setup};
+use crate::{
+    guest::packages::Apt,
+    setup,
+    shell::{output, say},
+};
 
 /// The kernels of the matrix, by the name the command line takes.
 pub const SERIES: [&str; 4] = ["5.10", "6.1", "6.12", "newest"];

@@ -8,7 +8,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{call, output, say, setup};
+use crate::{
+    setup,
+    shell::{call, output, say},
+};
 
 /// What a guest runs: real programs, as a production host has them.
 const PROGRAMS: [&str; 66] = [
@@ -109,7 +112,7 @@ pub fn programs() -> Result<PathBuf> {
 /// # Errors
 /// Where a package cannot be had, or the programs do not compile.
 pub fn java() -> Result<PathBuf> {
-    let source = crate::root().join("xtask/guest/java/Mapped.java");
+    let source = crate::shell::root().join("xtask/guest/java/Mapped.java");
     let dir = setup::cache()?.join("java");
     let (tree, disk, done) = (dir.join("tree"), dir.join("disk"), dir.join(".done"));
     let wanted = format!("{} {}", JAVA.join(" "), fs::read_to_string(&source)?);

@@ -9,9 +9,10 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
-    build, call,
+    build,
     guest::{kernels, packages},
-    output, root, setup, target,
+    setup,
+    shell::{call, output, root, target},
 };
 
 /// A directory tree for the initramfs, common to all kernels.

@@ -10,12 +10,11 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{
-    call,
     guest::{
         kernels::{self, Kernel},
         tree::Tree,
     },
-    say, target,
+    shell::{call, say, target},
 };
 
 /// Where boots leave their results, a directory each: `<kernel>/<label>`.
