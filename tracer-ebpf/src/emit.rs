@@ -6,11 +6,11 @@ use aya_ebpf::{
     },
     maps::PerCpuArray,
 };
-use tracer_common::event::{Header, ring};
+use tracer_common::event::{Event, Header, ring};
 
 use crate::{
     globals::config,
-    maps::{CHATTY, DECISIVE, RINGS, Scratch},
+    maps::{BULK, CRITICAL, RINGS, Scratch},
 };
 
 /// ns since boot (CLOCK_BOOTTIME).
@@ -22,7 +22,7 @@ pub fn now() -> u64 {
 
 /// Claims this CPU's scratch and clears the first `T`, so that no field carries the last event.
 #[inline(always)]
-pub fn claim<T, S>(map: &PerCpuArray<Scratch<S>>, kind: u16, ring: u16) -> Option<*mut Scratch<S>> {
+pub fn claim<T: Event, S>(map: &PerCpuArray<Scratch<S>>, ring: u16) -> Option<*mut Scratch<S>> {
     let scratch = map.get_ptr_mut(0)?;
     let words = size_of::<T>() / 8;
     // SAFETY: a map value, `T` stands at the start of `S`; the header at the start of `T`.
@@ -34,7 +34,8 @@ pub fn claim<T, S>(map: &PerCpuArray<Scratch<S>>, kind: u16, ring: u16) -> Optio
             i += 1;
         }
         let header = value.cast::<Header>();
-        (*header).kind = kind;
+        (*header).kind = T::KIND.number;
+        (*header).version = T::KIND.version;
         (*header).ring = ring;
         (*header).len = size_of::<T>() as u32;
         (*header).time = now();
@@ -71,7 +72,7 @@ pub unsafe fn emit<S>(scratch: *mut Scratch<S>, len: u32) -> bool {
             (*state).lost += 1;
             return false;
         }
-        let target = if ring == ring::DECISIVE { &raw const DECISIVE } else { &raw const CHATTY };
+        let target = if ring == ring::CRITICAL { &raw const CRITICAL } else { &raw const BULK };
         let sent = bpf_ringbuf_output(target.cast_mut().cast(), header.cast(), len as u64, 0);
         if sent != 0 {
             (*state).lost += 1;

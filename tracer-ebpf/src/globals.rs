@@ -1,6 +1,6 @@
 //! Reads the frozen globals. Every read is volatile: the compiler must not fold the placeholder
 //! in, and the verifier, which knows a frozen map's bytes, prunes what they rule out.
-use tracer_common::globals::Config;
+use tracer_common::config::Config;
 
 #[unsafe(no_mangle)]
 pub static CONFIG: Config = Config::NONE;

@@ -5,23 +5,25 @@ use aya_ebpf::{
 };
 use tracer_common::{
     event::{
-        Deliver, Exit, Fault, PATH, Raises, Shrink, ShrinkEnd, Signal, Stale, Start, Storm,
-        StormKey, ring,
+        Deliver, Exit, Fault, LastSignals, PATH, Shrink, ShrinkEnd, Signal, Stale, Start, ring,
     },
-    globals::RingState,
+    maps::{BurstCount, BurstKey, RingState},
 };
 
 use crate::path::Walk;
 
 /// What decides an answer: faults, fatal signals, exits of victims.
 #[map]
-pub static DECISIVE: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+pub static CRITICAL: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 /// What is merely frequent: shrinks of mapped files.
 #[map]
-pub static CHATTY: RingBuf = RingBuf::with_byte_size(2 << 20, 0);
+pub static BULK: RingBuf = RingBuf::with_byte_size(2 << 20, 0);
 /// Numbering and losses, one a ring.
 #[map]
 pub static RINGS: PerCpuArray<RingState> = PerCpuArray::with_max_entries(ring::COUNT as u32, 0);
+
+/// Shrinks remembered for one inode.
+pub const SHRINK_SLOTS: u64 = 4;
 
 /// The last shrinks of each inode, mapped or not; a fault sends those user space has not got.
 #[map]
@@ -35,13 +37,13 @@ pub static SHRINK_COUNT: LruHashMap<u64, u64> = LruHashMap::with_max_entries(819
 pub static INSIDE: LruHashMap<u32, Outer> = LruHashMap::with_max_entries(1024, 0);
 /// Faults by process and file: what loops is counted, not told each time.
 #[map]
-pub static STORMS: LruHashMap<StormKey, Storm> = LruHashMap::with_max_entries(4096, 0);
+pub static BURSTS: LruHashMap<BurstKey, BurstCount> = LruHashMap::with_max_entries(4096, 0);
 /// Threads whose last fault was only counted: their signals are not told either.
 #[map]
-pub static QUIET: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
+pub static SUPPRESSED: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
 /// The last fault of each thread that a handler told: its page, and 1 if the signal is to come.
 #[map]
-pub static TOLD: LruHashMap<u32, u64> = LruHashMap::with_max_entries(1024, 0);
+pub static LAST_FAULT: LruHashMap<u32, u64> = LruHashMap::with_max_entries(1024, 0);
 /// Threads that force_sig_fault is about to signal.
 #[map]
 pub static FORCED: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
@@ -54,7 +56,7 @@ pub static VICTIMS: LruHashMap<u32, u32> = LruHashMap::with_max_entries(4096, 0)
 
 /// What processes brought upon themselves, by tgid: of interest once they end.
 #[map]
-pub static RAISES: LruHashMap<u32, Raises> = LruHashMap::with_max_entries(4096, 0);
+pub static LAST_SIGNALS: LruHashMap<u32, LastSignals> = LruHashMap::with_max_entries(4096, 0);
 /// Processes whose end was told, by tgid: when they started.
 #[map]
 pub static ENDING: LruHashMap<u32, u64> = LruHashMap::with_max_entries(1024, 0);
@@ -108,14 +110,14 @@ pub struct WithPath<T> {
 
 // Events are too large for the 512-byte stack: one scratch an event kind and CPU. A program
 // preempted by another of its kind on the same CPU (PREEMPT_RCU kernels) finds its scratch
-// rewritten; `Scratch::owned` notices, and the event counts as lost.
+// rewritten; `emit` notices by `Scratch::owner`, and the event counts as lost.
 #[map]
 pub static FAULT: PerCpuArray<Scratch<WithPath<Fault>>> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub static SHRINK: PerCpuArray<Scratch<WithPath<Shrink>>> = PerCpuArray::with_max_entries(1, 0);
 /// For the second of two programs on one hook, which the first may be preempted by.
 #[map]
-pub static SHRINK_AGAIN: PerCpuArray<Scratch<Shrink>> = PerCpuArray::with_max_entries(1, 0);
+pub static SHRINK_BACKUP: PerCpuArray<Scratch<Shrink>> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub static SHRINK_END: PerCpuArray<Scratch<ShrinkEnd>> = PerCpuArray::with_max_entries(1, 0);
 #[map]
@@ -129,15 +131,15 @@ pub static DELIVER: PerCpuArray<Scratch<Deliver>> = PerCpuArray::with_max_entrie
 #[map]
 pub static EXIT: PerCpuArray<Scratch<WithPath<Exit>>> = PerCpuArray::with_max_entries(1, 0);
 #[map]
-pub static EXIT_AGAIN: PerCpuArray<Scratch<WithPath<Exit>>> = PerCpuArray::with_max_entries(1, 0);
+pub static EXIT_BACKUP: PerCpuArray<Scratch<WithPath<Exit>>> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub static START: PerCpuArray<Scratch<Start>> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub static FORK: PerCpuArray<Scratch<Start>> = PerCpuArray::with_max_entries(1, 0);
 #[map]
-pub static START_AGAIN: PerCpuArray<Scratch<Start>> = PerCpuArray::with_max_entries(1, 0);
+pub static START_BACKUP: PerCpuArray<Scratch<Start>> = PerCpuArray::with_max_entries(1, 0);
 #[map]
-pub static FORK_AGAIN: PerCpuArray<Scratch<Start>> = PerCpuArray::with_max_entries(1, 0);
+pub static FORK_BACKUP: PerCpuArray<Scratch<Start>> = PerCpuArray::with_max_entries(1, 0);
 
 /// Scratch with the tag of whoever fills it.
 #[repr(C)]

@@ -7,8 +7,8 @@ use aya_ebpf::helpers::{
     },
 };
 use tracer_common::{
+    config::{read_user, task as how},
     event::{ACTOR_NO_CMDLINE, ACTOR_PARTIAL, ANCESTORS, Actor, CMDLINE, COMM, Task},
-    globals::{read_user, task as how},
 };
 
 use crate::{

@@ -16,7 +16,7 @@ use crate::{
     emit::{claim, emit, now},
     globals::{config, off},
     inode,
-    maps::{ENDED, ENDING, EXIT, EXIT_AGAIN, Ended, RAISES, Scratch, VICTIMS, WithPath},
+    maps::{ENDED, ENDING, EXIT, EXIT_BACKUP, Ended, LAST_SIGNALS, Scratch, VICTIMS, WithPath},
     path::{by_load, by_probe},
     read::{Probe, Ptr, Read, Typed},
     task,
@@ -89,7 +89,7 @@ fn ended_list(ctx: *mut c_void) -> u32 {
 
 /// `sched_process_exit(struct task_struct *p)` (include/trace/events/sched.h), once a thread, in
 /// its own context, which may have lost its memory by then: no command line, no program. Where the
-/// above is hooked too, this tells what it was not run for (see `shrink::notify_change_again`).
+/// above is hooked too, this tells what it was not run for (see `shrink::notify_change_backup`).
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn sched_process_exit(ctx: BtfTracePointContext) -> u32 {
     let task = ctx.arg(0);
@@ -101,8 +101,8 @@ pub fn sched_process_exit(ctx: BtfTracePointContext) -> u32 {
 fn ended_late(ctx: *mut c_void) -> u32 {
     // SAFETY: the argument is what the prototype says.
     unsafe {
-        exited(BtfTracePointContext::new(ctx).arg(0), &EXIT_AGAIN);
-        finish(&EXIT_AGAIN);
+        exited(BtfTracePointContext::new(ctx).arg(0), &EXIT_BACKUP);
+        finish(&EXIT_BACKUP);
     }
     0
 }
@@ -123,7 +123,7 @@ unsafe fn wanted(task: Ptr) -> bool {
     let code: u32 = unsafe { Typed::get(task, off!(task_exit_code)) };
     match code & 0x7f {
         // A handler that gives up, as the Go runtime does, exits.
-        0 => code != 0 && (config!(exits) != 0 || RAISES.get_ptr(tgid).is_some()),
+        0 => code != 0 && (config!(exits) != 0 || LAST_SIGNALS.get_ptr(tgid).is_some()),
         signal => told(signal),
     }
 }
@@ -150,7 +150,7 @@ unsafe fn exited(task: Ptr, map: &Exits) -> Option<u64> {
             }
             let _ = ENDING.insert(tgid, start, 0);
         }
-        let scratch = claim::<Exit, _>(map, kind::EXIT, ring::DECISIVE)?;
+        let scratch = claim::<Exit, _>(map, ring::CRITICAL)?;
         let event = &raw mut (*scratch).value.event;
         task::given(&raw mut (*event).actor, task);
         let flags: u32 = Typed::get(signal, off!(signal_flags));
@@ -167,12 +167,12 @@ unsafe fn exited(task: Ptr, map: &Exits) -> Option<u64> {
             let parent = (*event).actor.ancestors[0].tgid as u64;
             let _ = ENDED.insert(Ended { a: parent, b: u64::MAX }, now(), 0);
         }
-        if let Some(kept) = RAISES.get_ptr(tgid) {
-            core::ptr::copy_nonoverlapping(kept, &raw mut (*event).raises, 1);
-            let _ = RAISES.remove(tgid);
+        if let Some(kept) = LAST_SIGNALS.get_ptr(tgid) {
+            core::ptr::copy_nonoverlapping(kept, &raw mut (*event).last_signals, 1);
+            let _ = LAST_SIGNALS.remove(tgid);
         }
         let _ = VICTIMS.remove(tgid);
-        Some((*event).raises.fault.ip)
+        Some((*event).last_signals.fault.ip)
     }
 }
 
@@ -222,7 +222,7 @@ unsafe fn module(vma: Ptr, ip: u64) -> Option<()> {
         }
         let pgoff: u64 = Typed::get(vma, off!(vma_pgoff));
         (*event).module = inode::file::<Typed>(file);
-        (*event).module_offset = (pgoff << 12) + (ip - start);
+        (*event).module_offset = (pgoff << config!(page_shift)) + (ip - start);
         let walk = &raw mut (*scratch).value.walk;
         let path = &raw mut (*scratch).value.path;
         if config!(read_kernel) != 0 {

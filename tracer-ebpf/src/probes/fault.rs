@@ -14,18 +14,19 @@ use aya_ebpf::{
     programs::{FEntryContext, FExitContext},
 };
 use tracer_common::{
-    event::{
-        Fault, PATH, PATH_PSEUDO, SHRINK_REPLAYED, SHRINK_SLOTS, STORM_EVERY, STORM_FIRST, Shrink,
-        Storm, StormKey, handler, kind, ring,
-    },
-    globals::ABSENT,
+    event::{Fault, PATH, PATH_PSEUDO, SHRINK_REPLAYED, Shrink, handler, ring},
+    maps::{BURST_EVERY, BURST_FIRST, BurstCount, BurstKey},
+    offsets::ABSENT,
 };
 
 use crate::{
     emit::{claim, emit, now},
     globals::{config, off},
     inode::inode,
-    maps::{FAULT, FORCED, QUIET, READ_ERRORS, REPLAY, SHRINKS, STORMS, ShrinkKey, TOLD, VICTIMS},
+    maps::{
+        BURSTS, FAULT, FORCED, LAST_FAULT, READ_ERRORS, REPLAY, SHRINK_SLOTS, SHRINKS, SUPPRESSED,
+        ShrinkKey, VICTIMS,
+    },
     path::{Walk, by_load, by_probe, source},
     read::{Probe, Ptr, Read, Typed},
     task,
@@ -37,9 +38,6 @@ const VM_FAULT_BUS: u32 = 0x32;
 const FMODE_BACKING: u32 = 1 << 24;
 /// include/linux/mm_types.h
 const FAULT_FLAG_USER: u32 = 0x40;
-/// The page of an address. Where pages are larger it is part of one, which does for telling two
-/// faults apart.
-const PAGE: u64 = !0xfff;
 const SIGBUS: i32 = 7;
 /// include/uapi/asm-generic/siginfo.h
 const BUS_ADRERR: i32 = 2;
@@ -119,7 +117,7 @@ fn bus_forced(ctx: *mut c_void) -> u32 {
     forced();
     // SAFETY: helpers; `data` outlives the call, which calls back at once.
     unsafe {
-        if ctx.arg::<i32>(1) == BUS_ADRERR && told() != address & PAGE | 1 {
+        if ctx.arg::<i32>(1) == BUS_ADRERR && told() != page(address) | 1 {
             let mut data = address;
             bpf_find_vma(
                 bpf_get_current_task_btf().cast(),
@@ -148,7 +146,7 @@ fn bus_forced_cached(raw: *mut c_void) -> u32 {
     // SAFETY: probe reads cope with any address.
     unsafe {
         if ctx.arg::<i32>(1) != BUS_ADRERR
-            || told() == address & PAGE | 1
+            || told() == page(address) | 1
             || config!(read_kernel) == 0
             || off!(task_vmacache) == ABSENT
         {
@@ -174,6 +172,12 @@ fn bus_forced_cached(raw: *mut c_void) -> u32 {
     0
 }
 
+/// The start of the page of an address.
+#[inline(always)]
+fn page(address: u64) -> u64 {
+    address & (u64::MAX << config!(page_shift))
+}
+
 #[inline(always)]
 fn forced() {
     let _ = FORCED.insert(bpf_get_current_pid_tgid() as u32, 1, 0);
@@ -192,9 +196,9 @@ unsafe fn unseen<R: Read>(vma: Ptr, address: u64) {
     unsafe {
         let start: u64 = R::get(vma, off!(vma_start));
         let first: u64 = R::get(vma, off!(vma_pgoff));
-        let pgoff = first + (address.wrapping_sub(start) >> 12);
+        let pgoff = first + (address.wrapping_sub(start) >> config!(page_shift));
         let at = Place { vma, address, exact: 1, pgoff, flags: FAULT_FLAG_USER };
-        record::<R>(core::ptr::null_mut(), at, VM_FAULT_BUS & 2, handler::UNSEEN);
+        record::<R>(core::ptr::null_mut(), at, VM_FAULT_BUS & 2, handler::UNATTRIBUTED);
     }
 }
 
@@ -202,10 +206,10 @@ unsafe fn unseen<R: Read>(vma: Ptr, address: u64) {
 #[inline(always)]
 fn told() -> u64 {
     let tid = bpf_get_current_pid_tgid() as u32;
-    let Some(page) = TOLD.get_ptr(tid) else { return 0 };
+    let Some(page) = LAST_FAULT.get_ptr(tid) else { return 0 };
     // SAFETY: a map value.
     let page = unsafe { *page };
-    let _ = TOLD.remove(tid);
+    let _ = LAST_FAULT.remove(tid);
     page
 }
 
@@ -226,7 +230,7 @@ fn hugetlb_failed(raw: *mut c_void) -> u32 {
         let start: u64 = Typed::get(vma, off!(vma_start));
         let first: u64 = Typed::get(vma, off!(vma_pgoff));
         // vm_pgoff counts small pages here too; only vmf->pgoff counts huge ones.
-        let pgoff = first + (address.wrapping_sub(start) >> 12);
+        let pgoff = first + (address.wrapping_sub(start) >> config!(page_shift));
         let flags = ctx.arg::<u64>(3) as u32;
         let at = Place { vma, address, exact: 0, pgoff, flags };
         record::<Typed>(raw, at, ctx.arg::<u64>(4) as u32, handler::HUGETLB_FAULT)
@@ -285,12 +289,12 @@ unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u32) -
     // SAFETY: a claimed scratch; `R` copes with any pointer.
     unsafe {
         let user = (at.flags & FAULT_FLAG_USER != 0) as u64;
-        let _ = TOLD.insert(bpf_get_current_pid_tgid() as u32, at.address & PAGE | user, 0);
+        let _ = LAST_FAULT.insert(bpf_get_current_pid_tgid() as u32, page(at.address) | user, 0);
         let vma = at.vma;
         let file: Ptr = R::get(vma, off!(vma_file));
         let host: Ptr = R::get(file, off!(file_inode));
         let nth = count(host as u64, handler)?;
-        let scratch = claim::<Fault, _>(&FAULT, kind::FAULT, ring::DECISIVE)?;
+        let scratch = claim::<Fault, _>(&FAULT, ring::CRITICAL)?;
         let event = &raw mut (*scratch).value.event;
         (*event).nth = nth;
         task::current(&raw mut (*event).actor);
@@ -319,7 +323,7 @@ unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u32) -
                 task::ancestors::<R>(&raw mut (*event).actor, owner);
             }
         }
-        if handler != handler::UNSEEN {
+        if handler != handler::UNATTRIBUTED {
             bpf_get_stack(
                 ctx,
                 (&raw mut (*event).ip).cast(),
@@ -376,7 +380,7 @@ unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u32) -
         (*event).path_len = len;
         if !emit(scratch, size_of::<Fault>() as u32 + len) {
             // force_sig_fault may try once more.
-            let _ = TOLD.remove(tid);
+            let _ = LAST_FAULT.remove(tid);
         }
     }
     Some(())
@@ -386,28 +390,28 @@ unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u32) -
 #[inline(always)]
 unsafe fn count(inode: u64, handler: u32) -> Option<u64> {
     let ids = bpf_get_current_pid_tgid();
-    let key = StormKey { inode, tgid: (ids >> 32) as u32, handler };
-    if STORMS.get_ptr(key).is_none() {
-        let _ = STORMS.insert(key, Storm { count: 0, sent: 0 }, 1 /* BPF_NOEXIST */);
+    let key = BurstKey { inode, tgid: (ids >> 32) as u32, handler };
+    if BURSTS.get_ptr(key).is_none() {
+        let _ = BURSTS.insert(key, BurstCount { count: 0, sent: 0 }, 1 /* BPF_NOEXIST */);
     }
-    let storm = STORMS.get_ptr_mut(key)?;
+    let burst = BURSTS.get_ptr_mut(key)?;
     // SAFETY: a map value; other threads of the process count it too.
     unsafe {
-        increment(&raw mut (*storm).count);
-        let nth = (&raw const (*storm).count).read_volatile();
-        if nth <= STORM_FIRST {
+        increment(&raw mut (*burst).count);
+        let nth = (&raw const (*burst).count).read_volatile();
+        if nth <= BURST_FIRST {
             return Some(nth);
         }
         let now = now();
         let tid = ids as u32;
-        if now.wrapping_sub((*storm).sent) < STORM_EVERY {
-            if QUIET.get_ptr(tid).is_none() {
-                let _ = QUIET.insert(tid, 1, 0);
+        if now.wrapping_sub((*burst).sent) < BURST_EVERY {
+            if SUPPRESSED.get_ptr(tid).is_none() {
+                let _ = SUPPRESSED.insert(tid, 1, 0);
             }
             return None;
         }
-        (*storm).sent = now;
-        let _ = QUIET.remove(tid);
+        (*burst).sent = now;
+        let _ = SUPPRESSED.remove(tid);
         Some(nth)
     }
 }
@@ -465,7 +469,7 @@ unsafe fn send_shrinks(inode: u64) {
 
 #[inline(always)]
 unsafe fn send_shrink(kept: *mut Shrink) -> Option<()> {
-    let scratch = claim::<Shrink, _>(&REPLAY, kind::SHRINK, ring::DECISIVE)?;
+    let scratch = claim::<Shrink, _>(&REPLAY, ring::CRITICAL)?;
     // SAFETY: a claimed scratch and a map value of the same type.
     unsafe {
         let event = &raw mut (*scratch).value;

@@ -11,7 +11,7 @@ use aya_ebpf::{
     programs::{FEntryContext, FExitContext, RawTracePointContext},
 };
 use tracer_common::event::{
-    Inode, PATH, SHRINK_MAPPED, SHRINK_SLOTS, Shrink, ShrinkEnd, Stale, how, kind, ring,
+    Inode, PATH, SHRINK_MAPPED, Shrink, ShrinkEnd, Stale, ring, shrink_kind,
 };
 
 use crate::{
@@ -19,8 +19,8 @@ use crate::{
     globals::{config, off},
     inode::{inode, mapped, regular},
     maps::{
-        INSIDE, Outer, SHRINK, SHRINK_AGAIN, SHRINK_COUNT, SHRINK_END, SHRINKS, STALE, Scratch,
-        ShrinkKey, WithPath,
+        INSIDE, Outer, SHRINK, SHRINK_BACKUP, SHRINK_COUNT, SHRINK_END, SHRINK_SLOTS, SHRINKS,
+        STALE, Scratch, ShrinkKey, WithPath,
     },
     path::{by_load, by_probe},
     read::{Probe, Ptr, Read, Typed},
@@ -58,7 +58,7 @@ pub fn notify_change_enter_1(ctx: FEntryContext) -> u32 {
 /// in on this CPU (kernel/bpf/trampoline.c __bpf_prog_enter_recur), and a shrink nobody saw makes
 /// somebody else the culprit. Attached first, it runs last (bpf_trampoline_link_prog adds in front).
 #[fentry(function = "notify_change")]
-pub fn notify_change_again(ctx: FEntryContext) -> u32 {
+pub fn notify_change_backup(ctx: FEntryContext) -> u32 {
     if resizes(ctx.arg(2)) { enter_again(ctx.as_ptr()) } else { 0 }
 }
 
@@ -132,11 +132,11 @@ fn enter(dentry: Ptr, attr: Ptr, again: bool) -> u32 {
         if new_size < old_size && unfinished(host as u64).is_none() {
             let valid: u32 = Typed::get(attr, off!(iattr_valid));
             let how = if valid & ATTR_OPEN != 0 {
-                how::OPEN_TRUNC
+                shrink_kind::OPEN_TRUNC
             } else if valid & ATTR_FILE != 0 {
-                how::FTRUNCATE
+                shrink_kind::FTRUNCATE
             } else {
-                how::TRUNCATE
+                shrink_kind::TRUNCATE
             };
             // Only an open file knows the mount it was reached through.
             let mut mnt: Ptr = core::ptr::null();
@@ -169,7 +169,7 @@ unsafe fn unfinished(inode: u64) -> Option<*mut Shrink> {
 
 #[inline(always)]
 unsafe fn record_again(host: Ptr, how: u32, new_size: i64) -> Option<()> {
-    let scratch = claim::<Shrink, _>(&SHRINK_AGAIN, kind::SHRINK, ring::CHATTY)?;
+    let scratch = claim::<Shrink, _>(&SHRINK_BACKUP, ring::BULK)?;
     // SAFETY: a claimed scratch; typed loads cope with any pointer.
     unsafe {
         let event = &raw mut (*scratch).value;
@@ -191,7 +191,7 @@ unsafe fn record_again(host: Ptr, how: u32, new_size: i64) -> Option<()> {
 
 #[inline(always)]
 unsafe fn record(mnt: Ptr, dentry: Ptr, host: Ptr, how: u32, new_size: i64) -> Option<()> {
-    let scratch = claim::<Shrink, _>(&SHRINK, kind::SHRINK, ring::CHATTY)?;
+    let scratch = claim::<Shrink, _>(&SHRINK, ring::BULK)?;
     // SAFETY: a claimed scratch; typed loads cope with any pointer.
     unsafe {
         let event = &raw mut (*scratch).value.event;
@@ -294,7 +294,7 @@ unsafe fn finish(host: Ptr, ret: i32) -> Option<()> {
         (*kept).ret = ret;
         if (*kept).sent == 0 && ret == 0 && mapped::<Typed>(host) {
             // Mapped while the call was under way.
-            let scratch = claim::<Shrink, _>(&SHRINK, kind::SHRINK, ring::CHATTY)?;
+            let scratch = claim::<Shrink, _>(&SHRINK, ring::BULK)?;
             let event = &raw mut (*scratch).value.event;
             let header = (*event).header;
             core::ptr::copy_nonoverlapping(kept, event, 1);
@@ -306,7 +306,7 @@ unsafe fn finish(host: Ptr, ret: i32) -> Option<()> {
             }
         }
         if (*kept).sent != 0 {
-            let scratch = claim::<ShrinkEnd, _>(&SHRINK_END, kind::SHRINK_END, ring::CHATTY)?;
+            let scratch = claim::<ShrinkEnd, _>(&SHRINK_END, ring::BULK)?;
             let event = &raw mut (*scratch).value;
             (*event).inode = inode;
             (*event).begin = (*kept).begin;
@@ -339,7 +339,7 @@ fn collapse(ctx: *mut c_void) -> u32 {
                 mnt = Probe::get(file, off!(file_path_mnt));
             }
             let dentry: Ptr = Typed::get(file, off!(file_path_dentry));
-            record(mnt, dentry, host, how::COLLAPSE_RANGE, size - len);
+            record(mnt, dentry, host, shrink_kind::COLLAPSE_RANGE, size - len);
         }
     }
     0
@@ -368,7 +368,7 @@ pub fn fuse_attributes_enter(ctx: FEntryContext) -> u32 {
     unsafe {
         let new_size: i64 = Typed::get(attr, off!(fuse_attr_size));
         if new_size < Typed::get(host, off!(inode_size)) && regular::<Typed>(host) {
-            remote::<Typed>(host, how::REMOTE, new_size, 0);
+            remote::<Typed>(host, shrink_kind::REMOTE, new_size, 0);
         }
     }
     0
@@ -396,7 +396,7 @@ pub fn fuse_open_enter(ctx: FEntryContext) -> u32 {
         let flags: u32 = Typed::get(file, off!(file_flags));
         let size: i64 = Typed::get(host, off!(inode_size));
         if flags & O_TRUNC != 0 && size > 0 && regular::<Typed>(host) {
-            remote::<Typed>(host, how::OPEN_TRUNC, 0, 0);
+            remote::<Typed>(host, shrink_kind::OPEN_TRUNC, 0, 0);
         }
     }
     0
@@ -426,7 +426,7 @@ pub fn nfs_size(ctx: RawTracePointContext) -> i32 {
     // SAFETY: probe reads cope with any pointer.
     unsafe {
         if new_size < Probe::get(host, off!(inode_size)) && regular::<Probe>(host) {
-            remote::<Probe>(host, how::REMOTE, new_size, now());
+            remote::<Probe>(host, shrink_kind::REMOTE, new_size, now());
         }
     }
     0
@@ -440,7 +440,7 @@ pub fn nfs_stale(ctx: RawTracePointContext) -> i32 {
     // SAFETY: a claimed scratch; probe reads cope with any pointer.
     unsafe {
         if mapped::<Probe>(host)
-            && let Some(scratch) = claim::<Stale, _>(&STALE, kind::STALE, ring::CHATTY)
+            && let Some(scratch) = claim::<Stale, _>(&STALE, ring::BULK)
         {
             inode::<Probe>(&raw mut (*scratch).value.inode, host);
             emit(scratch, size_of::<Stale>() as u32);
@@ -458,7 +458,7 @@ unsafe fn remote<R: Read>(host: Ptr, how: u32, new_size: i64, end: u64) -> Optio
         // The reply to what this thread is doing itself.
         return None;
     }
-    let scratch = claim::<Shrink, _>(&SHRINK, kind::SHRINK, ring::CHATTY)?;
+    let scratch = claim::<Shrink, _>(&SHRINK, ring::BULK)?;
     // SAFETY: a claimed scratch; `R` copes with any pointer.
     unsafe {
         let event = &raw mut (*scratch).value.event;

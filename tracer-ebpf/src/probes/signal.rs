@@ -7,12 +7,12 @@ use aya_ebpf::{
     macros::{btf_tracepoint, fentry},
     programs::{BtfTracePointContext, FEntryContext},
 };
-use tracer_common::event::{Deliver, Raised, Raises, Signal, disposition, kind, ring};
+use tracer_common::event::{Deliver, LastSignals, SelfSignal, Signal, disposition, ring};
 
 use crate::{
     emit::{claim, emit, now},
     globals::{config, off},
-    maps::{DELIVER, FORCED, QUIET, RAISES, SIGNAL, VICTIMS},
+    maps::{DELIVER, FORCED, LAST_SIGNALS, SIGNAL, SUPPRESSED, VICTIMS},
     read::{Probe, Ptr, Read, Typed},
     task,
 };
@@ -118,7 +118,7 @@ unsafe fn other<R: Read>(
         if result == TRACE_SIGNAL_IGNORED {
             return None;
         }
-        let scratch = claim::<Signal, _>(&SIGNAL, kind::SIGNAL, ring::DECISIVE)?;
+        let scratch = claim::<Signal, _>(&SIGNAL, ring::CRITICAL)?;
         let event = &raw mut (*scratch).value;
         task::task::<Typed>(&raw mut (*event).target, target);
         task::current(&raw mut (*event).sender);
@@ -138,15 +138,20 @@ struct Raise {
 
 #[inline(always)]
 unsafe fn raised(ctx: *mut c_void, raise: Raise, tgid: u32) -> Option<()> {
-    const NONE: Raised = Raised { time: 0, address: 0, ip: 0, signal: 0, code: 0, tid: 0, pad: 0 };
-    if RAISES.get_ptr(tgid).is_none() {
-        let _ = RAISES.insert(tgid, Raises { fault: NONE, own: NONE }, 1 /* BPF_NOEXIST */);
+    const NONE: SelfSignal =
+        SelfSignal { time: 0, address: 0, ip: 0, signal: 0, code: 0, tid: 0, pad: 0 };
+    if LAST_SIGNALS.get_ptr(tgid).is_none() {
+        let _ = LAST_SIGNALS.insert(
+            tgid,
+            LastSignals { fault: NONE, self_sent: NONE },
+            1, /* BPF_NOEXIST */
+        );
     }
-    let kept = RAISES.get_ptr_mut(tgid)?;
+    let kept = LAST_SIGNALS.get_ptr_mut(tgid)?;
     // SAFETY: a map value; another thread may write it too, and either is an answer.
     unsafe {
         let fault = raise.code > 0;
-        let place = if fault { &raw mut (*kept).fault } else { &raw mut (*kept).own };
+        let place = if fault { &raw mut (*kept).fault } else { &raw mut (*kept).self_sent };
         (*place).time = now();
         (*place).signal = raise.signal;
         (*place).code = raise.code;
@@ -174,7 +179,7 @@ unsafe fn generated<R: Read>(info: Ptr, target: Ptr, group: i32, result: i32) ->
         if code > 0 && quiet() {
             return None;
         }
-        let scratch = claim::<Signal, _>(&SIGNAL, kind::SIGNAL, ring::DECISIVE)?;
+        let scratch = claim::<Signal, _>(&SIGNAL, ring::CRITICAL)?;
         let event = &raw mut (*scratch).value;
         task::task::<Typed>(&raw mut (*event).target, target);
         (*event).signal = SIGBUS;
@@ -235,12 +240,12 @@ fn bus_delivered(ctx: *mut c_void) -> u32 {
 /// Whether the fault of this thread was only counted.
 #[inline(always)]
 fn quiet() -> bool {
-    QUIET.get_ptr(bpf_get_current_pid_tgid() as u32).is_some()
+    SUPPRESSED.get_ptr(bpf_get_current_pid_tgid() as u32).is_some()
 }
 
 #[inline(always)]
 unsafe fn delivered(ctx: &BtfTracePointContext) -> Option<()> {
-    let scratch = claim::<Deliver, _>(&DELIVER, kind::DELIVER, ring::DECISIVE)?;
+    let scratch = claim::<Deliver, _>(&DELIVER, ring::CRITICAL)?;
     // SAFETY: a claimed scratch; typed loads cope with any pointer.
     unsafe {
         let event = &raw mut (*scratch).value;

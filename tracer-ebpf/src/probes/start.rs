@@ -4,14 +4,14 @@ use aya_ebpf::{
     EbpfContext as _, cty::c_void, macros::btf_tracepoint, maps::PerCpuArray,
     programs::BtfTracePointContext,
 };
-use tracer_common::event::{Start, kind, ring};
+use tracer_common::event::{Start, ring};
 
 use super::exit::{by_file, by_name};
 use crate::{
     emit::{claim, emit},
     globals::off,
     inode,
-    maps::{ENDED, Ended, FORK, FORK_AGAIN, FORKED, START, START_AGAIN, STARTED, Scratch},
+    maps::{ENDED, Ended, FORK, FORK_BACKUP, FORKED, START, START_BACKUP, STARTED, Scratch},
     read::{Ptr, Read, Typed},
     task,
 };
@@ -25,9 +25,9 @@ pub fn sched_process_exec(ctx: BtfTracePointContext) -> u32 {
     if unsafe { again(task) } { executed(ctx.as_ptr()) } else { 0 }
 }
 
-/// Attached behind the above: what that was not run for (see `shrink::notify_change_again`).
+/// Attached behind the above: what that was not run for (see `shrink::notify_change_backup`).
 #[btf_tracepoint(function = "sched_process_exec")]
-pub fn sched_process_exec_again(ctx: BtfTracePointContext) -> u32 {
+pub fn sched_process_exec_backup(ctx: BtfTracePointContext) -> u32 {
     let task: Ptr = ctx.arg(0);
     // SAFETY: the argument is what the prototype says.
     if unsafe { again(task) } { executed_again(ctx.as_ptr()) } else { 0 }
@@ -75,7 +75,7 @@ fn executed_again(ctx: *mut c_void) -> u32 {
     unsafe {
         let task = BtfTracePointContext::new(ctx).arg(0);
         if STARTED.remove(tgid(task)).is_err() {
-            started(task, false, &START_AGAIN);
+            started(task, false, &START_BACKUP);
         }
     }
     0
@@ -89,9 +89,9 @@ pub fn sched_process_fork(ctx: BtfTracePointContext) -> u32 {
     if unsafe { worker(ctx.arg(0), ctx.arg(1)) } { forked(ctx.as_ptr()) } else { 0 }
 }
 
-/// As `sched_process_exec_again`.
+/// As `sched_process_exec_backup`.
 #[btf_tracepoint(function = "sched_process_fork")]
-pub fn sched_process_fork_again(ctx: BtfTracePointContext) -> u32 {
+pub fn sched_process_fork_backup(ctx: BtfTracePointContext) -> u32 {
     // SAFETY: the arguments are what the prototype says.
     if unsafe { worker(ctx.arg(0), ctx.arg(1)) } { forked_again(ctx.as_ptr()) } else { 0 }
 }
@@ -127,7 +127,7 @@ fn forked_again(ctx: *mut c_void) -> u32 {
     unsafe {
         let child = BtfTracePointContext::new(ctx).arg(1);
         if FORKED.remove(tgid(child)).is_err() {
-            started(child, true, &FORK_AGAIN);
+            started(child, true, &FORK_BACKUP);
         }
     }
     0
@@ -138,7 +138,7 @@ fn forked_again(ctx: *mut c_void) -> u32 {
 unsafe fn started(task: Ptr, forked: bool, map: &PerCpuArray<Scratch<Start>>) -> Option<()> {
     // SAFETY: a claimed scratch; typed loads cope with any pointer.
     unsafe {
-        let scratch = claim::<Start, _>(map, kind::START, ring::CHATTY)?;
+        let scratch = claim::<Start, _>(map, ring::BULK)?;
         let event = &raw mut (*scratch).value;
         if forked {
             task::child(&raw mut (*event).actor, task);

@@ -1,6 +1,6 @@
 //! `whybus doctor`: what would attach here, what is missing, what to do.
 use anyhow::Result;
-use tracer_common::globals::task;
+use tracer_common::config::task;
 
 use crate::{
     cli::Doctor,

@@ -1,7 +1,7 @@
 //! Incidents that are not finished: what each takes in, and when it is due.
 use std::ops::ControlFlow;
 
-use tracer_common::event::STORM_FIRST;
+use tracer_common::maps::BURST_FIRST;
 
 use crate::{
     correlate::{
@@ -161,7 +161,7 @@ impl OpenIncident {
     /// What the kernel counts its faults under, if they loop.
     pub fn burst_key(&self) -> Option<BurstKey> {
         let fault = self.incident.fault.as_ref()?;
-        (self.faults >= STORM_FIRST).then(|| fault.storm())
+        (self.faults >= BURST_FIRST).then(|| fault.storm())
     }
 
     /// Takes in how often the kernel has counted its fault, as read at `time`.

@@ -57,7 +57,7 @@ impl Handler {
             Self::SpecialMappingFault => handler::SPECIAL_MAPPING_FAULT,
             Self::Userfault => handler::USERFAULT,
             Self::DaxIomapFault => handler::DAX_IOMAP_FAULT,
-            Self::Unattributed => handler::UNSEEN,
+            Self::Unattributed => handler::UNATTRIBUTED,
             Self::Other(number) => number,
         }
     }
@@ -79,7 +79,7 @@ impl From<u32> for Handler {
             handler::SPECIAL_MAPPING_FAULT => Self::SpecialMappingFault,
             handler::USERFAULT => Self::Userfault,
             handler::DAX_IOMAP_FAULT => Self::DaxIomapFault,
-            handler::UNSEEN => Self::Unattributed,
+            handler::UNATTRIBUTED => Self::Unattributed,
             other => Self::Other(other),
         }
     }

@@ -10,10 +10,10 @@ use aya::{
     Btf, Ebpf, EbpfLoader, Pod, VerifierLogLevel,
     programs::{BtfTracePoint, FEntry, FExit, Program, ProgramError, RawTracePoint},
 };
-use tracer_common::globals::Config;
+use tracer_common::config::Config;
 
 use crate::{
-    host::memory::trim,
+    host::memory::{page_size, trim},
     model::process::ExitScope,
     probe::{
         config::config,
@@ -88,7 +88,7 @@ pub fn attach(
     fail_every: u32,
 ) -> Result<Attached> {
     unlock_memory();
-    let config = Globals(config(kernel, exits, fail_every));
+    let config = Globals(config(kernel, page_size(), exits, fail_every));
     let mut ebpf = EbpfLoader::new()
         // No CO-RE relocations in the object: do not let aya parse the kernel's types for it.
         .btf(None)

@@ -8,8 +8,8 @@ use aya::{
     maps::{HashMap, MapData, PerCpuArray},
 };
 use tracer_common::{
-    event::{Storm, StormKey, ring},
-    globals::RingState,
+    event::ring,
+    maps::{BurstCount, BurstKey, RingState},
 };
 
 use crate::probe::plan::Probe;
@@ -22,13 +22,13 @@ unsafe impl Pod for State {}
 
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-struct Key(StormKey);
+struct Key(BurstKey);
 // SAFETY: `repr(C)`, a u64 and two u32, no padding.
 unsafe impl Pod for Key {}
 
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-struct Count(Storm);
+struct Count(BurstCount);
 // SAFETY: `repr(C)`, two u64, no padding.
 unsafe impl Pod for Count {}
 
@@ -45,12 +45,12 @@ impl Counters {
     /// Where one is missing.
     pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
         let states = ebpf.take_map("RINGS").context("the object has no map RINGS")?;
-        let bursts = ebpf.take_map("STORMS").context("the object has no map STORMS")?;
+        let bursts = ebpf.take_map("BURSTS").context("the object has no map BURSTS")?;
         Ok(Self { states: PerCpuArray::try_from(states)?, bursts: HashMap::try_from(bursts)? })
     }
 
     /// How often the kernel has counted this fault.
-    pub fn burst(&self, key: StormKey) -> Option<u64> {
+    pub fn burst(&self, key: BurstKey) -> Option<u64> {
         Some(self.bursts.get(&Key(key), 0).ok()?.0.count)
     }
 

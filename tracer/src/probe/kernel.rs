@@ -6,7 +6,10 @@ use aya::{
     programs::ProgramType,
     sys::{BpfHelper, is_helper_supported},
 };
-use tracer_common::globals::{Offsets, read_user, task};
+use tracer_common::{
+    config::{read_user, task},
+    offsets::Offsets,
+};
 
 use crate::probe::{
     btf::{Btf, Param, Types},
@@ -51,7 +54,7 @@ pub struct Allowed {
 }
 
 impl Allowed {
-    /// How programs read the current task (`tracer_common::globals::task`).
+    /// How programs read the current task (`tracer_common::config::task`).
     pub fn task(self) -> u32 {
         match (self.task_btf, self.read_kernel) {
             (true, _) => task::TYPED,
@@ -62,7 +65,7 @@ impl Allowed {
 }
 
 impl Allowed {
-    /// How programs read a command line (`tracer_common::globals::read_user`).
+    /// How programs read a command line (`tracer_common::config::read_user`).
     pub fn read_user(self) -> u32 {
         match (self.read_kernel, self.snprintf) {
             (true, _) => read_user::PROBE,

@@ -1,5 +1,5 @@
-//! Finds every field of `tracer_common::globals::Offsets` in a kernel's BTF. Pure.
-use tracer_common::globals::{ABSENT, Offsets};
+//! Finds every field of `tracer_common::offsets::Offsets` in a kernel's BTF. Pure.
+use tracer_common::offsets::{ABSENT, Offsets};
 
 use crate::probe::btf::Types;
 

@@ -27,7 +27,7 @@ impl RingReader {
             // SAFETY: the RingBuf owns its descriptor and keeps it open as long as it lives.
             Ok(unsafe { AsyncFd::register(RingBuf::try_from(map)?) }?)
         };
-        Ok(Self { critical: ring("DECISIVE")?, bulk: ring("CHATTY")? })
+        Ok(Self { critical: ring("CRITICAL")?, bulk: ring("BULK")? })
     }
 
     /// Waits until either ring has something.

@@ -274,7 +274,7 @@ pub const TABLE: &[Row] = &[
         module: None,
         blind: "shrinks that a preempted program was not run for",
         programs: &[Program {
-            name: "notify_change_again",
+            name: "notify_change_backup",
             form: Form::Fentry("notify_change"),
             needs: Needs::Prototype { params: 4, key: (1, "dentry") },
         }],
@@ -411,7 +411,7 @@ pub const TABLE: &[Row] = &[
         module: None,
         blind: "restarts that a preempted program was not run for",
         programs: &[Program {
-            name: "sched_process_exec_again",
+            name: "sched_process_exec_backup",
             form: Form::TpBtf("sched_process_exec"),
             needs: Needs::Hook,
         }],
@@ -422,7 +422,7 @@ pub const TABLE: &[Row] = &[
         module: None,
         blind: "forked workers that a preempted program was not run for",
         programs: &[Program {
-            name: "sched_process_fork_again",
+            name: "sched_process_fork_backup",
             form: Form::TpBtf("sched_process_fork"),
             needs: Needs::Hook,
         }],

@@ -6,7 +6,7 @@ use tokio::{
     process::Child,
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
-use tracer_common::{event, globals::RingState};
+use tracer_common::maps::{self, RingState};
 
 use crate::{
     correlate::REPORT_DELAY,
@@ -272,7 +272,7 @@ impl<'a> Watch<'a> {
         for key in self.driver.bursts() {
             let BurstKey { tgid, inode, handler } = key;
             let handler = handler.number();
-            if let Some(count) = self.counters.burst(event::StormKey { inode, tgid, handler }) {
+            if let Some(count) = self.counters.burst(maps::BurstKey { inode, tgid, handler }) {
                 self.push(boot_time(), WatchNote::Burst(Burst { key, count }))?;
             }
         }

@@ -7,10 +7,7 @@ use std::io::{BufRead, Read as _};
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::{Buf, BufMut};
 use serde_json::{Value, json};
-use tracer_common::{
-    LAYOUT,
-    event::{Header, kind},
-};
+use tracer_common::event::{BASE_LAYOUT, Header, kind};
 
 use crate::{
     model::{
@@ -47,7 +44,7 @@ pub fn head(host: &Host) -> Vec<u8> {
         .map(|blind| json!({"hook": blind.hook, "reason": blind.reason, "causes": blind.causes}))
         .collect();
     let line = json!({
-        "layout": LAYOUT, "name": host.name, "boot_id": host.boot_id, "release": host.release,
+        "layout": BASE_LAYOUT, "name": host.name, "boot_id": host.boot_id, "release": host.release,
         "since": host.since, "wall": host.clock.0, "page_size": host.page_size,
         "pid": host.pid, "mnt_ns": host.mnt_ns,
         "signals": host.deaths.signals, "exits": host.deaths.exits.name(),
@@ -124,8 +121,8 @@ fn parse_host(line: &[u8]) -> Result<Host> {
     let line: Value = serde_json::from_slice(line).context("the host line is no JSON")?;
     let layout = number(&line["layout"]);
     ensure!(
-        layout == u64::from(LAYOUT),
-        "the stream has layout {layout}, this whybus reads {LAYOUT}: replay it with the version \
+        layout == u64::from(BASE_LAYOUT),
+        "the stream has layout {layout}, this whybus reads {BASE_LAYOUT}: replay it with the version \
          that recorded it"
     );
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -250,7 +247,7 @@ mod tests {
     #[test]
     fn an_old_stream_names_hooks_only() {
         let old = host(&format!(
-            r#"{{"layout":{LAYOUT},"since":1,"wall":2,"page_size":4096,
+            r#"{{"layout":{BASE_LAYOUT},"since":1,"wall":2,"page_size":4096,
                 "hooks":["fentry force_sig_fault","fentry of_tomorrow"]}}"#
         ));
         assert!(old.coverage.sees(Observe::ForcedSignal));
@@ -269,7 +266,7 @@ mod tests {
     #[test]
     fn what_a_hook_sees_is_saved_beside_its_name() {
         let mut told =
-            host(&format!(r#"{{"layout":{LAYOUT},"since":1,"wall":2,"page_size":4096}}"#));
+            host(&format!(r#"{{"layout":{BASE_LAYOUT},"since":1,"wall":2,"page_size":4096}}"#));
         let hook = "kprobe force_sig_fault".to_owned();
         told.coverage.hooks.push(AttachedHook { observe: Some(Observe::ForcedSignal), hook });
         let head = head(&told);
@@ -316,7 +313,7 @@ mod tests {
 
     #[test]
     fn what_user_space_found_out_comes_back_as_it_was() {
-        let host = host(&format!(r#"{{"layout":{LAYOUT},"since":1,"wall":2,"page_size":4096}}"#));
+        let host = host(&format!(r#"{{"layout":{BASE_LAYOUT},"since":1,"wall":2,"page_size":4096}}"#));
         let mut stream = head(&host);
         for (i, input) in example_notes().iter().enumerate() {
             stream.extend(unnumbered_record(input, i as u64).unwrap().unwrap());
@@ -331,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_fact_that_lacks_a_field_is_damage_and_its_place_is_told() {
-        let host = host(&format!(r#"{{"layout":{LAYOUT},"since":1,"wall":2,"page_size":4096}}"#));
+        let host = host(&format!(r#"{{"layout":{BASE_LAYOUT},"since":1,"wall":2,"page_size":4096}}"#));
         let mut stream = head(&host);
         let at = stream.len();
         let mut bytes = unnumbered_record(&example_notes()[0], 3).unwrap().unwrap();

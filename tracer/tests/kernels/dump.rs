@@ -11,7 +11,7 @@ use std::{
 };
 
 use object::{Object as _, ObjectSection as _};
-use tracer_common::globals::Offsets;
+use tracer_common::offsets::Offsets;
 use whybus::probe::{
     btf::{Btf, Types as _},
     offsets,

@@ -10,8 +10,9 @@ use std::{collections::BTreeSet, fmt::Write as _, fs, io::BufReader, path::PathB
 
 use stored::Stored;
 use tracer_common::{
-    globals::{ABSENT, Config, Offsets},
+    config::Config,
     observe::Observe,
+    offsets::{ABSENT, Offsets},
 };
 use whybus::{
     model::process::ExitScope,
@@ -120,7 +121,8 @@ fn show(stored: &Stored) -> String {
     }
     for case in CASES {
         let kernel = info(stored, case);
-        let Config { task, read_kernel, read_user, .. } = config(&kernel, ExitScope::default(), 0);
+        let Config { task, read_kernel, read_user, .. } =
+            config(&kernel, 4096, ExitScope::default(), 0);
         writeln!(out, "\n{}", case.name).unwrap();
         writeln!(out, "  config: task {task}, read_kernel {read_kernel}, read_user {read_user}")
             .unwrap();

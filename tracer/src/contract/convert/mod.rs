@@ -190,7 +190,7 @@ fn restart(incident: &Incident) -> Option<Restart> {
 
 fn ring(ring: u16) -> &'static str {
     match ring {
-        tracer_common::event::ring::DECISIVE => "decisive",
+        tracer_common::event::ring::CRITICAL => "decisive",
         _ => "chatty",
     }
 }

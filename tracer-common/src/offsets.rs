@@ -1,5 +1,4 @@
-//! The read-only globals the loader fills in before the programs are verified: where the fields
-//! of this kernel's structs lie, and what its verifier allows.
+//! Where the fields of the running kernel's structs lie: the table the loader looks up in BTF.
 
 /// Offset of a field this kernel does not have.
 pub const ABSENT: u32 = u32::MAX;
@@ -137,69 +136,4 @@ offsets! {
     siginfo_code: "kernel_siginfo" "si_code";
     siginfo_fields: "kernel_siginfo" "_sifields";
     sigaction_handler: "k_sigaction" "sa.sa_handler";
-}
-
-/// How the current task can be read (`Config::task`).
-pub mod task {
-    /// Not at all: helpers only.
-    pub const HELPERS: u32 = 0;
-    /// `bpf_get_current_task` and `bpf_probe_read_kernel` (before 5.11).
-    pub const PROBE: u32 = 1;
-    /// `bpf_get_current_task_btf` and plain loads.
-    pub const TYPED: u32 = 2;
-}
-
-/// How user memory can be read (`Config::read_user`).
-pub mod read_user {
-    /// Not at all.
-    pub const NONE: u32 = 0;
-    /// `bpf_probe_read_user`.
-    pub const PROBE: u32 = 1;
-    /// `bpf_snprintf` with `%pus` (since 5.13), where the former is out of reach.
-    pub const SNPRINTF: u32 = 2;
-}
-
-/// Everything the programs are told before they are loaded.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct Config {
-    /// [`crate::LAYOUT`] of whoever filled this in.
-    pub layout: u32,
-    /// One of [`task`].
-    pub task: u32,
-    /// 1 if `bpf_probe_read_kernel` may be called (no confidentiality lockdown).
-    pub read_kernel: u32,
-    /// One of [`read_user`].
-    pub read_user: u32,
-    /// Every n-th event finds no room (tests of loss accounting); 0 never.
-    pub fail_every: u32,
-    /// Signals that are told of, `1 << number`; SIGBUS always is one of them.
-    pub signals: u32,
-    /// 1 if every exit with a status other than zero is told.
-    pub exits: u32,
-    pub offsets: Offsets,
-}
-
-impl Config {
-    /// What the object holds before the loader has looked.
-    pub const NONE: Self = Self {
-        layout: crate::LAYOUT,
-        task: task::HELPERS,
-        read_kernel: 0,
-        read_user: 0,
-        fail_every: 0,
-        signals: 0,
-        exits: 0,
-        offsets: Offsets::NONE,
-    };
-}
-
-/// Per-CPU state of one ring, shared with user space.
-#[repr(C)]
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct RingState {
-    /// Number of the last event, sent or not.
-    pub seq: u64,
-    /// Events that found no room.
-    pub lost: u64,
 }

@@ -1,0 +1,63 @@
+//! How processes end and start.
+use crate::event::{Actor, FileId, Header};
+
+/// A signal that a process brought upon itself; all zero if there was none.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct SelfSignal {
+    pub time: u64,
+    /// `si_addr` of a fault; 0 otherwise.
+    pub address: u64,
+    /// First user instruction pointer of the stack; 0 unknown.
+    pub ip: u64,
+    pub signal: i32,
+    pub code: i32,
+    pub tid: u32,
+    pub pad: u32,
+}
+
+/// What a process last brought upon itself, other than SIGBUS.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct LastSignals {
+    /// By a fault or a trap.
+    pub fault: SelfSignal,
+    /// By kill(2) and the like, as abort(3) does.
+    pub self_sent: SelfSignal,
+}
+
+/// A process has ended (its last thread, in `do_exit`): one with a recorded fault, or one that a
+/// signal asked for killed, or, if that is asked for, one whose status is not zero.
+///
+/// Followed by `path_len` bytes as in [`Fault`]: of the file mapped at `last_signals.fault.ip`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Exit {
+    pub header: Header,
+    pub actor: Actor,
+    pub last_signals: LastSignals,
+    /// Its program: `mm->exe_file`; all zero if unknown.
+    pub exe: FileId,
+    /// The file mapped at `last_signals.fault.ip`; all zero if unknown.
+    pub module: FileId,
+    /// Offset of that instruction in the file, in bytes.
+    pub module_offset: u64,
+    /// As wait(2) gives it: signal in bits 0–6, core dumped 0x80, status from bit 8.
+    pub code: u32,
+    /// 1 if the OOM killer chose it (`signal_struct.oom_mm`, mm/oom_kill.c mark_oom_victim).
+    pub oom: u32,
+    pub path_flags: u32,
+    pub path_len: u32,
+}
+
+/// Processes of a program that has died of late, or children of the parent of such.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Start {
+    pub header: Header,
+    pub actor: Actor,
+    pub exe: FileId,
+    /// 1 if it was only forked so far: it still runs the program of its parent.
+    pub forked: u32,
+    pub pad: u32,
+}

@@ -1,0 +1,36 @@
+//! Values of maps that user space reads: no events, they are never sent and never saved.
+
+/// Per-CPU state of one ring.
+#[repr(C)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct RingState {
+    /// Number of the last event, sent or not.
+    pub seq: u64,
+    /// Events that found no room.
+    pub lost: u64,
+}
+
+/// Faults that are counted together.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BurstKey {
+    /// Address of the `struct inode`; 0 without a file.
+    pub inode: u64,
+    pub tgid: u32,
+    /// One of [`crate::event::handler`].
+    pub handler: u32,
+}
+
+/// Their count. Of one key the first [`BURST_FIRST`] are sent, then one every [`BURST_EVERY`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct BurstCount {
+    pub count: u64,
+    /// When one was sent last.
+    pub sent: u64,
+}
+
+/// Faults of one [`BurstKey`] that are sent before they are only counted.
+pub const BURST_FIRST: u64 = 10;
+/// Ns between those that are sent after that.
+pub const BURST_EVERY: u64 = 500_000_000;

@@ -1,0 +1,116 @@
+//! How processes end and start.
+use anyhow::Result;
+use bytes::Buf;
+
+use crate::{
+    model::process::{Exit, Module, ProcessExit, ProcessStart, SelfSignal},
+    wire::decode::{
+        file::{file_id, path},
+        task::actor,
+    },
+};
+
+/// `wire::Exit`
+pub fn exit(b: &mut &[u8], time: u64) -> Result<ProcessExit> {
+    let actor = actor(b);
+    let (fault, own) = (self_signal(b), self_signal(b));
+    let (exe, module) = (file_id(b), file_id(b));
+    let offset = b.get_u64_le();
+    let code = b.get_u32_le();
+    let oom = b.get_u32_le() != 0;
+    let (path_flags, path_len) = (b.get_u32_le(), b.get_u32_le());
+    let path = path(b, path_flags, path_len)?;
+    Ok(ProcessExit {
+        exit: Exit { id: actor.task.id, time, code },
+        actor,
+        exe,
+        fault,
+        own,
+        module: module.map(|id| Module { id, offset, path }),
+        oom,
+    })
+}
+
+/// `wire::SelfSignal`; `None` if there was none.
+fn self_signal(b: &mut &[u8]) -> Option<SelfSignal> {
+    let time = b.get_u64_le();
+    let address = b.get_u64_le();
+    let ip = Some(b.get_u64_le()).filter(|ip| *ip != 0);
+    let (signal, code, tid) = (b.get_i32_le(), b.get_i32_le(), b.get_u32_le());
+    b.advance(4);
+    (time != 0).then_some(SelfSignal { time, address, ip, signal, code, tid })
+}
+
+/// `wire::Start`
+pub fn start(b: &mut &[u8]) -> ProcessStart {
+    let (actor, exe) = (actor(b), file_id(b));
+    ProcessStart { actor, exe, forked: b.get_u32_le() != 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{input::KernelEvent, task::ProcessId},
+        wire::decode::{
+            decode,
+            testing::{bytes, zeroed},
+        },
+    };
+    use tracer_common::event as wire;
+
+    fn decoded(exit: &wire::Exit, path: &[u8]) -> ProcessExit {
+        let mut raw = bytes(exit, path);
+        raw[24..32].copy_from_slice(&9_u64.to_le_bytes());
+        match decode(&raw).expect("an event").1 {
+            Some(KernelEvent::ProcessExit(exit)) => *exit,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_field_of_an_exit() {
+        let mut sent: wire::Exit = zeroed();
+        (sent.actor.task.tgid, sent.actor.task.start_time) = (1, 2);
+        sent.last_signals.fault =
+            wire::SelfSignal { time: 3, address: 4, ip: 5, signal: 11, code: 1, tid: 6, pad: 0 };
+        sent.last_signals.self_sent.time = 7;
+        sent.last_signals.self_sent.signal = 6;
+        (sent.exe.ino, sent.module.ino, sent.module_offset) = (10, 11, 12);
+        (sent.code, sent.oom, sent.path_len) = (139, 1, 5);
+        let exit = decoded(&sent, b"libc\0");
+        let id = ProcessId { tgid: 1, start: 2 };
+        assert_eq!(exit.exit, Exit { id, time: 9, code: 139 });
+        assert_eq!(exit.actor.task.id, id);
+        let fault = SelfSignal { time: 3, address: 4, ip: Some(5), signal: 11, code: 1, tid: 6 };
+        assert_eq!(exit.fault, Some(fault));
+        assert_eq!(exit.own.map(|own| (own.time, own.ip, own.signal)), Some((7, None, 6)));
+        assert_eq!(exit.exe.map(|exe| exe.ino), Some(10));
+        let module = exit.module.expect("a module");
+        assert_eq!((module.id.ino, module.offset), (11, 12));
+        assert_eq!(module.path.names, [b"libc".to_vec()]);
+        assert!(exit.oom);
+    }
+
+    #[test]
+    fn one_of_which_little_is_known() {
+        let exit = decoded(&zeroed(), b"");
+        assert_eq!((exit.fault, exit.own, exit.exe, exit.module), (None, None, None, None));
+        assert!(!exit.oom);
+    }
+
+    #[test]
+    fn starts() {
+        for forked in [false, true] {
+            let mut sent: wire::Start = zeroed();
+            (sent.actor.task.tgid, sent.exe.ino) = (1, 2);
+            sent.forked = u32::from(forked);
+            let Ok((_, Some(KernelEvent::ProcessStart(start)))) = decode(&bytes(&sent, b"")) else {
+                panic!()
+            };
+            assert_eq!(start.actor.task.id.tgid, 1);
+            assert_eq!(start.exe.map(|exe| exe.ino), Some(2));
+            assert_eq!(start.forked, forked);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Signals, generated and delivered.
+use anyhow::{Result, bail};
+use bytes::Buf;
+use tracer_common::event as wire;
+
+use crate::{
+    model::signal::{Deliver, Disposition, Signal},
+    wire::decode::task::{actor, task},
+};
+
+/// `wire::Signal`
+pub fn signal(b: &mut &[u8]) -> Signal {
+    Signal {
+        target: task(b),
+        sender: actor(b),
+        address: b.get_u64_le(),
+        number: b.get_i32_le(),
+        code: b.get_i32_le(),
+        result: b.get_i32_le(),
+        forced: {
+            b.advance(4);
+            b.get_u32_le() != 0
+        },
+    }
+}
+
+/// `wire::Deliver`
+pub fn deliver(b: &mut &[u8]) -> Result<Deliver> {
+    let target = actor(b);
+    b.advance(4);
+    let disposition = match b.get_u32_le() {
+        wire::disposition::DEFAULT => Disposition::Default,
+        wire::disposition::IGNORE => Disposition::Ignore,
+        wire::disposition::HANDLER => Disposition::Handler,
+        other => bail!("a delivery names disposition {other}"),
+    };
+    Ok(Deliver { target, disposition })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::input::KernelEvent,
+        wire::decode::{
+            decode,
+            testing::{bytes, zeroed},
+        },
+    };
+
+    #[test]
+    fn every_field_of_a_signal() {
+        let mut sent: wire::Signal = zeroed();
+        sent.target.tgid = 1;
+        sent.sender.task.tgid = 2;
+        sent.address = 3;
+        sent.signal = 7;
+        sent.code = -6;
+        sent.result = 1;
+        sent.group = 1;
+        let decoded = |sent: &wire::Signal| match decode(&bytes(sent, b"")).expect("an event").1 {
+            Some(KernelEvent::Signal(signal)) => *signal,
+            other => panic!("{other:?}"),
+        };
+        let signal = decoded(&sent);
+        assert_eq!((signal.target.id.tgid, signal.sender.task.id.tgid), (1, 2));
+        assert_eq!((signal.address, signal.number, signal.code), (3, 7, -6));
+        assert_eq!((signal.result, signal.forced), (1, false));
+        sent.forced = 1;
+        assert!(decoded(&sent).forced);
+    }
+
+    #[test]
+    fn dispositions() {
+        let decoded = |disposition| {
+            let mut sent: wire::Deliver = zeroed();
+            (sent.target.task.tgid, sent.disposition) = (1, disposition);
+            match decode(&bytes(&sent, b""))?.1 {
+                Some(KernelEvent::Deliver(deliver)) => Ok(*deliver),
+                other => bail!("{other:?}"),
+            }
+        };
+        for (number, known) in
+            [(0, Disposition::Default), (1, Disposition::Ignore), (2, Disposition::Handler)]
+        {
+            let deliver = decoded(number).expect("a delivery");
+            assert_eq!((deliver.target.task.id.tgid, deliver.disposition), (1, known));
+        }
+        assert!(decoded(3).is_err());
+    }
+}
