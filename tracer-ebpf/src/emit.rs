@@ -4,14 +4,25 @@ use aya_ebpf::{
         bpf_get_current_pid_tgid, bpf_get_smp_processor_id,
         generated::{bpf_ktime_get_boot_ns, bpf_ringbuf_output},
     },
-    maps::PerCpuArray,
+    macros::map,
+    maps::{PerCpuArray, RingBuf},
 };
-use tracer_common::event::{Event, Header, ring};
+use tracer_common::{
+    event::{Event, Header, ring},
+    maps::RingState,
+};
 
-use crate::{
-    globals::config,
-    maps::{BULK, CRITICAL, RINGS, Scratch},
-};
+use crate::{globals::config, scratch::Scratch};
+
+/// What decides an answer: faults, fatal signals, exits of victims.
+#[map]
+static CRITICAL: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+/// What is merely frequent: shrinks of mapped files, starts.
+#[map]
+static BULK: RingBuf = RingBuf::with_byte_size(2 << 20, 0);
+/// Numbering and losses, one a ring.
+#[map]
+static RINGS: PerCpuArray<RingState> = PerCpuArray::with_max_entries(ring::COUNT as u32, 0);
 
 /// ns since boot (CLOCK_BOOTTIME).
 #[inline(always)]

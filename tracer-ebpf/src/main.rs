@@ -1,20 +1,31 @@
 //! The probes: one module a hook group under `probes/`, each fills one event of
 //! `tracer_common::event` and hands it to [`emit::emit`]. Nothing here decides anything.
 //!
+//! Beside them stand the readers of kernel structs (`task`, `inode`, `path`), the owners of maps, whose
+//! values nobody else touches (`bursts`, `ended`, `shrinks`, `thread`, `victims`), and `form`: how a
+//! program is called, so that a body is written once for every way to hook a function.
+//!
 //! Rust gives no CO-RE relocations, so every offset comes from [`globals`]; what the verifiers
 //! of 5.10 to 7.3 accept is written down in `docs/decisions/0002-typed-loads.md`.
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 #![no_std]
 #![no_main]
 
+mod bursts;
 mod emit;
+mod ended;
+mod form;
 mod globals;
 mod inode;
-mod maps;
 mod path;
+mod policy;
 mod probes;
 mod read;
+mod scratch;
+mod shrinks;
 mod task;
+mod thread;
+mod victims;
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "license")]

@@ -3,36 +3,144 @@
 //! `bpf_d_path` is refused in every function hooked here (kernel/trace/bpf_trace.c
 //! btf_allowlist_d_path), hence our own walk.
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
-use tracer_common::event::{
-    PATH, PATH_CUT, PATH_DELETED, PATH_FS_ROOT, PATH_NAME_MISSING, PATH_PSEUDO, SOURCE,
+use tracer_common::{
+    event::{PATH, PATH_CUT, PATH_DELETED, PATH_FS_ROOT, PATH_NAME_MISSING, PATH_PSEUDO, SOURCE},
+    offsets::ABSENT,
 };
 
 use crate::{
-    globals::off,
+    globals::{config, off},
     read::{Probe, Ptr, Read, Typed},
 };
 
-/// Components of the deepest path that is told whole.
+/// Components of the deepest path that is written whole.
 const COMPONENTS: usize = 40;
 /// Mount points on its way, at most.
 const MOUNTS: usize = 8;
+/// NAME_MAX and its NUL (include/uapi/linux/limits.h).
 const NAME: u32 = 256;
+/// `struct file` stands inside a `struct backing_file` (include/linux/fs.h, since 6.7).
+const FMODE_BACKING: u32 = 1 << 24;
 
 /// Where a walk stands. Lives in map memory, whose values the verifier takes for unknown: rounds
 /// that differ only in them are one state, which makes a fifth of the instructions to verify.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Walk {
+struct Walk {
     /// `struct mount`; 0 if not known.
     mount: u64,
     dentry: u64,
     /// Bytes written.
-    pub len: u32,
+    len: u32,
     /// PATH_* bits.
-    pub flags: u32,
+    flags: u32,
     /// Bytes written when the first mount point was met; u32::MAX before.
-    pub below_mount: u32,
+    below_mount: u32,
     pad: u32,
+}
+
+/// Where a path is written: its names, then the walk.
+#[repr(C)]
+pub struct PathSpace {
+    names: [u8; PATH + NAME as usize],
+    walk: Walk,
+}
+
+impl PathSpace {
+    /// Bytes written.
+    #[inline(always)]
+    pub unsafe fn len(this: *const Self) -> u32 {
+        // SAFETY: map memory. The mask is for the verifier: no walk writes as much.
+        unsafe { (&raw const (*this).walk.len).read_volatile() & (PATH as u32 - 1) }
+    }
+
+    /// PATH_* bits.
+    #[inline(always)]
+    pub unsafe fn flags(this: *const Self) -> u32 {
+        // SAFETY: map memory.
+        unsafe { (*this).walk.flags }
+    }
+
+    /// Bytes written when the first mount point was met; u32::MAX if none was.
+    #[inline(always)]
+    pub unsafe fn below_mount(this: *const Self) -> u32 {
+        // SAFETY: map memory.
+        unsafe { (*this).walk.below_mount }
+    }
+}
+
+/// Writes the path of an open `file`.
+#[inline(always)]
+pub unsafe fn of_file<R: Read>(out: *mut PathSpace, file: Ptr) {
+    // SAFETY: `R` and probe reads cope with any pointer.
+    unsafe {
+        if config!(read_kernel) != 0 {
+            let mnt = Probe::get(file, off!(file_path_mnt));
+            by_probe(out, mnt, Probe::get(file, off!(file_path_dentry)));
+        } else {
+            by_load(out, R::get(file, off!(file_path_dentry)));
+        }
+    }
+}
+
+/// Writes the path of a mapped `file` as its user knows it, and to `mounted` what its mount shows.
+#[inline(always)]
+pub unsafe fn of_mapping<R: Read>(out: *mut PathSpace, mounted: *mut [u8; SOURCE], file: Ptr) {
+    // SAFETY: as in `of_file`.
+    unsafe {
+        if config!(read_kernel) == 0 {
+            of_file::<R>(out, file);
+            return;
+        }
+        // overlayfs maps the real file; the path the user knows stands in the backing_file
+        // around it, out of reach of a typed load.
+        let mode: u32 = R::get(file, off!(file_mode));
+        let backing = off!(backing_path_mnt) != ABSENT && mode & FMODE_BACKING != 0;
+        let (mnt, dentry): (Ptr, Ptr) = if backing {
+            let mnt = Probe::get(file, off!(backing_path_mnt));
+            (mnt, Probe::get(file, off!(backing_path_dentry)))
+        } else {
+            let mnt = Probe::get(file, off!(file_path_mnt));
+            (mnt, Probe::get(file, off!(file_path_dentry)))
+        };
+        source(mounted, mnt);
+        by_probe(out, mnt, dentry);
+    }
+}
+
+/// Writes the path of a dentry, reached through `mnt` (a `struct vfsmount *`); up to the root of its
+/// file system only where `mnt` is null.
+#[inline(always)]
+pub unsafe fn of_dentry(out: *mut PathSpace, mnt: Ptr, dentry: Ptr) {
+    // SAFETY: typed loads and probe reads cope with any pointer.
+    unsafe {
+        if config!(read_kernel) != 0 {
+            by_probe(out, mnt, dentry);
+        } else {
+            by_load(out, dentry);
+        }
+    }
+}
+
+/// Writes the name of a mapping without a file, whose `vma` is `special` (`[vdso]` and the like), or none.
+#[inline(always)]
+pub unsafe fn of_no_file(out: *mut PathSpace, vma: Ptr, special: bool) {
+    // SAFETY: map memory; probe reads cope with any address.
+    unsafe {
+        let walk = &raw mut (*out).walk;
+        (*walk).len = 0;
+        (*walk).below_mount = u32::MAX;
+        (*walk).flags = PATH_PSEUDO;
+        if special && config!(read_kernel) != 0 && off!(special_name) != ABSENT {
+            let mapping: Ptr = Probe::get(vma, off!(vma_private));
+            let name: u64 = Probe::get(mapping, off!(special_name));
+            let names = (&raw mut (*out).names).cast();
+            let n = bpf_probe_read_kernel_str(names, 64, name as *const _);
+            if n > 0 {
+                (*walk).len = n as u32 & 127;
+            }
+        }
+    }
 }
 
 /// d_unlinked() of include/linux/dcache.h: unhashed, and no root.
@@ -46,10 +154,12 @@ unsafe fn deleted<R: Read>(dentry: Ptr) -> u32 {
     }
 }
 
-/// Names by `bpf_probe_read_kernel_str`: through `mnt` (a `struct vfsmount *`) up to the global
-/// root, or, where it is null, to the root of the dentry's file system.
+/// Names by `bpf_probe_read_kernel_str`: through `mnt` up to the global root, or, where it is null, to
+/// the root of the dentry's file system.
 #[inline(always)]
-pub unsafe fn by_probe(out: *mut [u8; PATH + 256], walk: *mut Walk, mnt: Ptr, dentry: Ptr) {
+unsafe fn by_probe(out: *mut PathSpace, mnt: Ptr, dentry: Ptr) {
+    // SAFETY: map memory.
+    let walk = unsafe { &raw mut (*out).walk };
     let out = out.cast::<u8>();
     let mut i = 0;
     // SAFETY: probe reads cope with any address; `at + NAME` stays inside the area; `walk` is
@@ -107,7 +217,7 @@ pub unsafe fn by_probe(out: *mut [u8; PATH + 256], walk: *mut Walk, mnt: Ptr, de
 
 /// What `mnt` (a `struct vfsmount *`) was mounted from.
 #[inline(always)]
-pub unsafe fn source(out: *mut [u8; SOURCE], mnt: Ptr) {
+unsafe fn source(out: *mut [u8; SOURCE], mnt: Ptr) {
     // SAFETY: probe reads cope with any address.
     unsafe {
         let mount = (mnt as u64).wrapping_sub(off!(mount_mnt) as u64) as Ptr;
@@ -151,8 +261,10 @@ unsafe fn cross(walk: *mut Walk) -> Step {
 /// Names by plain loads, for lockdown: only those short enough to stand inside the dentry
 /// (DNAME_INLINE_LEN), and no mount is crossed.
 #[inline(always)]
-pub unsafe fn by_load(out: *mut [u8; PATH + 256], walk: *mut Walk, dentry: Ptr) {
+unsafe fn by_load(out: *mut PathSpace, dentry: Ptr) {
     const INLINE: u32 = 32;
+    // SAFETY: map memory.
+    let walk = unsafe { &raw mut (*out).walk };
     let out = out.cast::<u8>();
     let mut dentry = dentry;
     let mut i = 0;

@@ -7,7 +7,7 @@ use aya_ebpf::helpers::{
     },
 };
 use tracer_common::{
-    config::{read_user, task as how},
+    config::{read_user, task as access},
     event::{ACTOR_NO_CMDLINE, ACTOR_PARTIAL, ANCESTORS, Actor, CMDLINE, COMM, Task},
 };
 
@@ -58,8 +58,8 @@ pub unsafe fn current(out: *mut Actor) {
     unsafe {
         current_task(&raw mut (*out).task);
         match config!(task) {
-            how::TYPED => family::<Typed>(out, bpf_get_current_task_btf() as Ptr),
-            how::PROBE => family::<Probe>(out, bpf_get_current_task() as Ptr),
+            access::TYPED => family::<Typed>(out, bpf_get_current_task_btf() as Ptr),
+            access::PROBE => family::<Probe>(out, bpf_get_current_task() as Ptr),
             _ => (*out).flags = ACTOR_PARTIAL | ACTOR_NO_CMDLINE,
         }
     }
@@ -111,8 +111,8 @@ unsafe fn current_task(out: *mut Task) {
         (*out).uid = bpf_get_current_uid_gid() as u32;
         (*out).cgroup = bpf_get_current_cgroup_id();
         match config!(task) {
-            how::TYPED => task::<Typed>(out, bpf_get_current_task_btf() as Ptr),
-            how::PROBE => task::<Probe>(out, bpf_get_current_task() as Ptr),
+            access::TYPED => task::<Typed>(out, bpf_get_current_task_btf() as Ptr),
+            access::PROBE => task::<Probe>(out, bpf_get_current_task() as Ptr),
             _ => {
                 if let Ok(name) = bpf_get_current_comm() {
                     (*out).comm = name;
@@ -154,8 +154,8 @@ pub fn mount_namespace() -> u32 {
     // SAFETY: as in `current`.
     unsafe {
         match config!(task) {
-            how::TYPED => namespace::<Typed>(bpf_get_current_task_btf() as Ptr),
-            how::PROBE => namespace::<Probe>(bpf_get_current_task() as Ptr),
+            access::TYPED => namespace::<Typed>(bpf_get_current_task_btf() as Ptr),
+            access::PROBE => namespace::<Probe>(bpf_get_current_task() as Ptr),
             _ => 0,
         }
     }

@@ -1,25 +1,23 @@
 //! The end of a process: one that a fault or signal was recorded for, one that a signal asked for
 //! killed, and, if that is asked for, every one that failed.
 use aya_ebpf::{
-    EbpfContext as _,
-    bindings::BPF_NOEXIST,
     cty::c_void,
     helpers::{bpf_get_current_pid_tgid, generated::bpf_find_vma},
-    macros::{btf_tracepoint, fentry},
     maps::PerCpuArray,
-    programs::{BtfTracePointContext, FEntryContext},
 };
-use tracer_common::event::{Exit, FileId, PATH, kind, ring};
+use tracer_common::event::{Exit, PATH, kind, ring};
 
-use super::signal::told;
 use crate::{
-    emit::{claim, emit, now},
+    emit::{claim, emit},
+    ended::{self, Key},
+    form::{Call, program},
     globals::{config, off},
     inode,
-    maps::{ENDED, ENDING, EXIT, EXIT_BACKUP, Ended, LAST_SIGNALS, Scratch, VICTIMS, WithPath},
-    path::{by_load, by_probe},
-    read::{Probe, Ptr, Read, Typed},
-    task,
+    path::{self, PathSpace},
+    policy,
+    read::{Ptr, Read, Typed},
+    scratch::{EXIT, EXIT_BACKUP, Scratch, WithPath},
+    task, victims,
 };
 
 /// include/linux/sched/signal.h
@@ -27,21 +25,50 @@ const SIGNAL_GROUP_EXIT: u32 = 4;
 /// VMAs looked through for an instruction, where they are a list.
 const VMAS: u32 = 256;
 
-/// `void taskstats_exit(struct task_struct *tsk, int group_dead)` (kernel/taskstats.c): called by
-/// do_exit once a thread, in its own context, the last time that it has its memory.
-#[fentry(function = "taskstats_exit")]
-pub fn taskstats_exit(ctx: FEntryContext) -> u32 {
-    let task = ctx.arg(0);
-    // SAFETY: the argument is what the prototype says.
-    if unsafe { wanted(task) } { ended(ctx.as_ptr()) } else { 0 }
+program! {
+    /// `void taskstats_exit(struct task_struct *tsk, int group_dead)` (kernel/taskstats.c): called by
+    /// do_exit once a thread, in its own context, the last time that it has its memory.
+    fentry "taskstats_exit" => taskstats_exit, if is_of_interest, ended: by_find
+}
+program! {
+    /// The same where there is no bpf_find_vma: VMAs are a list (until 6.0).
+    fentry "taskstats_exit" => taskstats_exit_list, if is_of_interest, ended_list: by_list
+}
+program! {
+    /// `sched_process_exit(struct task_struct *p)` (include/trace/events/sched.h), once a thread, in
+    /// its own context, which may have lost its memory by then: no command line, no program. Where the
+    /// above is hooked too, this tells what it was not run for (see `shrink::notify_change_backup`).
+    tp_btf "sched_process_exit" => sched_process_exit, if is_of_interest, ended_late: late
 }
 
-#[inline(never)]
-fn ended(ctx: *mut c_void) -> u32 {
-    let task: Ptr = FEntryContext::new(ctx).arg(0);
-    // SAFETY: the argument is what the prototype says; helpers.
+type Exits = PerCpuArray<Scratch<WithPath<Exit>>>;
+
+/// Whether the end of this thread may be that of a process of interest.
+#[inline(always)]
+fn is_of_interest<C: Call>(call: C) -> bool {
+    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+    if victims::is_victim(tgid) {
+        return true;
+    }
+    if !policy::ends_traced() {
+        return false;
+    }
+    // SAFETY: the argument is what the prototype says; the reader copes with any pointer.
+    let code: u32 = unsafe { C::Memory::get(call.arg::<0>() as Ptr, off!(task_exit_code)) };
+    match code & 0x7f {
+        // A handler that gives up, as the Go runtime does, exits.
+        0 => code != 0 && (policy::exits_traced() || victims::signalled_itself(tgid)),
+        signal => policy::is_traced(signal),
+    }
+}
+
+#[inline(always)]
+unsafe fn by_find<C: Call>(call: C) {
+    let task = call.arg::<0>() as Ptr;
+    // SAFETY: the argument is what the prototype says; `data` outlives the call, which calls back at
+    // once.
     unsafe {
-        if let Some(ip) = exited(task, &EXIT)
+        if let Some(ip) = fill(task, &EXIT)
             && ip != 0
         {
             let mut data = ip;
@@ -50,87 +77,53 @@ fn ended(ctx: *mut c_void) -> u32 {
         }
         finish(&EXIT);
     }
+}
+
+/// bpf_find_vma calls back with the mmap lock held for reading.
+extern "C" fn found(_task: Ptr, vma: Ptr, ip: *mut u64) -> u64 {
+    // SAFETY: what bpf_find_vma gives, and what it was given.
+    unsafe { module::<Typed>(vma, *ip) };
     0
 }
 
-/// The same where there is no bpf_find_vma: VMAs are a list (until 6.0).
-#[fentry(function = "taskstats_exit")]
-pub fn taskstats_exit_list(ctx: FEntryContext) -> u32 {
-    let task = ctx.arg(0);
-    // SAFETY: the argument is what the prototype says.
-    if unsafe { wanted(task) } { ended_list(ctx.as_ptr()) } else { 0 }
-}
-
-#[inline(never)]
-fn ended_list(ctx: *mut c_void) -> u32 {
-    let task: Ptr = FEntryContext::new(ctx).arg(0);
-    // SAFETY: the argument is what the prototype says; typed loads cope with any pointer.
+#[inline(always)]
+unsafe fn by_list<C: Call>(call: C) {
+    let task = call.arg::<0>() as Ptr;
+    // SAFETY: the argument is what the prototype says; the reader copes with any pointer.
     unsafe {
-        if let Some(ip) = exited(task, &EXIT)
+        if let Some(ip) = fill(task, &EXIT)
             && ip != 0
         {
-            let mm: Ptr = Typed::get(task, off!(task_mm));
-            let mut vma: Ptr = Typed::get(mm, off!(mm_mmap));
+            let mm: Ptr = C::Memory::get(task, off!(task_mm));
+            let mut vma: Ptr = C::Memory::get(mm, off!(mm_mmap));
             let mut i = 0;
             while i < VMAS && !vma.is_null() {
-                let end: u64 = Typed::get(vma, off!(vma_end));
+                let end: u64 = C::Memory::get(vma, off!(vma_end));
                 if ip < end {
-                    module(vma, ip);
+                    module::<C::Memory>(vma, ip);
                     break;
                 }
-                vma = Typed::get(vma, off!(vma_next));
+                vma = C::Memory::get(vma, off!(vma_next));
                 i += 1;
             }
         }
         finish(&EXIT);
     }
-    0
 }
 
-/// `sched_process_exit(struct task_struct *p)` (include/trace/events/sched.h), once a thread, in
-/// its own context, which may have lost its memory by then: no command line, no program. Where the
-/// above is hooked too, this tells what it was not run for (see `shrink::notify_change_backup`).
-#[btf_tracepoint(function = "sched_process_exit")]
-pub fn sched_process_exit(ctx: BtfTracePointContext) -> u32 {
-    let task = ctx.arg(0);
-    // SAFETY: the argument is what the prototype says.
-    if unsafe { wanted(task) } { ended_late(ctx.as_ptr()) } else { 0 }
-}
-
-#[inline(never)]
-fn ended_late(ctx: *mut c_void) -> u32 {
+#[inline(always)]
+unsafe fn late<C: Call>(call: C) {
     // SAFETY: the argument is what the prototype says.
     unsafe {
-        exited(BtfTracePointContext::new(ctx).arg(0), &EXIT_BACKUP);
+        fill(call.arg::<0>() as Ptr, &EXIT_BACKUP);
         finish(&EXIT_BACKUP);
-    }
-    0
-}
-
-type Exits = PerCpuArray<Scratch<WithPath<Exit>>>;
-
-/// Whether the end of this thread may be that of a process of interest.
-#[inline(always)]
-unsafe fn wanted(task: Ptr) -> bool {
-    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-    if VICTIMS.get_ptr(tgid).is_some() {
-        return true;
-    }
-    if config!(signals) == 0 && config!(exits) == 0 {
-        return false;
-    }
-    // SAFETY: typed loads cope with any pointer.
-    let code: u32 = unsafe { Typed::get(task, off!(task_exit_code)) };
-    match code & 0x7f {
-        // A handler that gives up, as the Go runtime does, exits.
-        0 => code != 0 && (config!(exits) != 0 || LAST_SIGNALS.get_ptr(tgid).is_some()),
-        signal => told(signal),
     }
 }
 
 /// Fills the scratch for a process whose last thread this is, once; gives the instruction it failed at.
+/// `task` must be typed: it is what names the actor under lockdown.
 #[inline(always)]
-unsafe fn exited(task: Ptr, map: &Exits) -> Option<u64> {
+unsafe fn fill(task: Ptr, map: &Exits) -> Option<u64> {
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
     // SAFETY: typed loads cope with any pointer; a claimed scratch.
     unsafe {
@@ -140,15 +133,9 @@ unsafe fn exited(task: Ptr, map: &Exits) -> Option<u64> {
         if live != 0 {
             return None;
         }
-        // Threads that end at the same time each see the count at 0; the entry of an earlier process
-        // with this tgid gives way.
         let leader: Ptr = Typed::get(task, off!(task_leader));
-        let start: u64 = Typed::get(leader, off!(task_start));
-        if ENDING.insert(tgid, start, BPF_NOEXIST as u64).is_err() {
-            if ENDING.get_ptr(tgid).is_some_and(|told| *told == start) {
-                return None;
-            }
-            let _ = ENDING.insert(tgid, start, 0);
+        if !ended::first_to_end(tgid, Typed::get(leader, off!(task_start))) {
+            return None;
         }
         let scratch = claim::<Exit, _>(map, ring::CRITICAL)?;
         let event = &raw mut (*scratch).value.event;
@@ -162,82 +149,40 @@ unsafe fn exited(task: Ptr, map: &Exits) -> Option<u64> {
         };
         (*event).oom = (Typed::get::<u64>(signal, off!(signal_oom_mm)) != 0) as u32;
         (*event).exe = inode::exe::<Typed>(task);
-        if config!(signals) != 0 || config!(exits) != 0 {
-            remember(&raw const (*event).exe, &raw const (*event).actor.task.comm);
-            let parent = (*event).actor.ancestors[0].tgid as u64;
-            let _ = ENDED.insert(Ended { a: parent, b: u64::MAX }, now(), 0);
+        if policy::ends_traced() {
+            ended::note(Key::file(&(*event).exe));
+            ended::note(Key::name(&raw const (*event).actor.task.comm));
+            ended::note(Key::parent((*event).actor.ancestors[0].tgid));
         }
-        if let Some(kept) = LAST_SIGNALS.get_ptr(tgid) {
-            core::ptr::copy_nonoverlapping(kept, &raw mut (*event).last_signals, 1);
-            let _ = LAST_SIGNALS.remove(tgid);
-        }
-        let _ = VICTIMS.remove(tgid);
+        victims::remove(tgid, &raw mut (*event).last_signals);
         Some((*event).last_signals.fault.ip)
     }
 }
 
-/// The program is to be noticed if it is started again.
+/// Names the file that `ip` lies in, in the scratch that `fill` filled.
 #[inline(always)]
-unsafe fn remember(exe: *const FileId, comm: *const [u8; 16]) {
-    // SAFETY: both point into the claimed scratch, 8-aligned.
-    unsafe {
-        let _ = ENDED.insert(by_file(exe), now(), 0);
-        let _ = ENDED.insert(by_name(comm), now(), 0);
-    }
-}
-
-/// A program by its file.
-#[inline(always)]
-pub unsafe fn by_file(exe: *const FileId) -> Ended {
-    // SAFETY: readable.
-    unsafe { Ended { a: (*exe).ino, b: (*exe).dev as u64 | 1 << 63 } }
-}
-
-/// A program by its name; NUL-padded only as far as the kernel does it.
-#[inline(always)]
-pub unsafe fn by_name(comm: *const [u8; 16]) -> Ended {
-    let words = comm.cast::<u64>();
-    // SAFETY: 16 bytes, 8-aligned.
-    unsafe { Ended { a: *words, b: *words.add(1) } }
-}
-
-/// bpf_find_vma calls back with the mmap lock held for reading.
-extern "C" fn found(_task: Ptr, vma: Ptr, ip: *mut u64) -> u64 {
-    // SAFETY: what bpf_find_vma gives, and what it was given.
-    unsafe { module(vma, *ip) };
-    0
-}
-
-/// Names the file that `ip` lies in, in the scratch that `exited` filled.
-#[inline(always)]
-unsafe fn module(vma: Ptr, ip: u64) -> Option<()> {
+unsafe fn module<R: Read>(vma: Ptr, ip: u64) -> Option<()> {
     let scratch: *mut Scratch<WithPath<Exit>> = EXIT.get_ptr_mut(0)?;
-    // SAFETY: typed and probe reads cope with any pointer; a scratch.
+    // SAFETY: `R` copes with any pointer; a scratch.
     unsafe {
         let event = &raw mut (*scratch).value.event;
-        let start: u64 = Typed::get(vma, off!(vma_start));
-        let file: Ptr = Typed::get(vma, off!(vma_file));
+        let start: u64 = R::get(vma, off!(vma_start));
+        let file: Ptr = R::get(vma, off!(vma_file));
         if file.is_null() || ip < start {
             return None;
         }
-        let pgoff: u64 = Typed::get(vma, off!(vma_pgoff));
-        (*event).module = inode::file::<Typed>(file);
+        let pgoff: u64 = R::get(vma, off!(vma_pgoff));
+        (*event).module = inode::file::<R>(file);
         (*event).module_offset = (pgoff << config!(page_shift)) + (ip - start);
-        let walk = &raw mut (*scratch).value.walk;
         let path = &raw mut (*scratch).value.path;
-        if config!(read_kernel) != 0 {
-            let mnt = Probe::get(file, off!(file_path_mnt));
-            by_probe(path, walk, mnt, Probe::get(file, off!(file_path_dentry)));
-        } else {
-            by_load(path, walk, Typed::get(file, off!(file_path_dentry)));
-        }
-        (*event).path_flags = (*walk).flags;
-        (*event).path_len = (&raw const (*walk).len).read_volatile() & (PATH as u32 - 1);
+        path::of_file::<R>(path, file);
+        (*event).path_flags = PathSpace::flags(path);
+        (*event).path_len = PathSpace::len(path);
     }
     Some(())
 }
 
-/// Sends what `exited` and `module` filled in.
+/// Sends what `fill` and `module` filled in.
 #[inline(always)]
 unsafe fn finish(map: &Exits) -> Option<()> {
     let scratch = map.get_ptr_mut(0)?;

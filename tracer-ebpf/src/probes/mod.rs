@@ -1,6 +1,8 @@
-//! One module a hook group.
+//! One module a group of hooks.
 mod exit;
 mod fault;
 mod shrink;
+mod shrink_remote;
 mod signal;
 mod start;
+mod unattributed;

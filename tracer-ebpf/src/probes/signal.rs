@@ -1,126 +1,107 @@
 //! Signals: SIGBUS, from whatever source, generated and delivered; others as far as they end
 //! processes.
-use aya_ebpf::{
-    EbpfContext as _,
-    cty::c_void,
-    helpers::{bpf_get_current_pid_tgid, generated::bpf_get_stack},
-    macros::{btf_tracepoint, fentry},
-    programs::{BtfTracePointContext, FEntryContext},
-};
-use tracer_common::event::{Deliver, LastSignals, SelfSignal, Signal, disposition, ring};
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use tracer_common::event::{Deliver, Signal, disposition, ring};
 
 use crate::{
-    emit::{claim, emit, now},
-    globals::{config, off},
-    maps::{DELIVER, FORCED, LAST_SIGNALS, SIGNAL, SUPPRESSED, VICTIMS},
-    read::{Probe, Ptr, Read, Typed},
-    task,
+    bursts,
+    emit::{claim, emit},
+    form::{Call, program},
+    globals::off,
+    policy::is_traced,
+    read::{Probe, Ptr, Read},
+    scratch::{DELIVER, SIGNAL},
+    task, thread, victims,
 };
 
 const SIGBUS: i32 = 7;
 const SI_KERNEL: i32 = 0x80;
+/// include/uapi/asm-generic/siginfo.h: the last si_code of SIGBUS that a process may send.
+const BUS_OBJERR: i32 = 3;
 /// include/linux/pid_types.h
 const PIDTYPE_PID: u32 = 0;
 /// include/trace/events/signal.h
 const TRACE_SIGNAL_IGNORED: i32 = 1;
-/// bpf_get_stack: the user's stack.
-const BPF_F_USER_STACK: u64 = 1 << 8;
 
-/// Whether a signal other than SIGBUS is told of.
+program! {
+    /// `signal_generate(int sig, struct kernel_siginfo *info, struct task_struct *task, int group,
+    /// int result)` (include/trace/events/signal.h), in the context of the sender.
+    ///
+    /// Newer verifiers give `info` no type here, because it may encode SEND_SIG_* (kernel/bpf/btf.c
+    /// raw_tp_null_args): only `bpf_probe_read_kernel` can follow it.
+    tp_btf "signal_generate" => signal_generate, if is_sigbus, bus_generated: generated,
+    if is_other, other_generated: generated_other
+}
+program! {
+    /// `int __send_signal_locked(int sig, struct kernel_siginfo *info, struct task_struct *t,
+    /// enum pid_type type, bool force)` (kernel/signal.c, `__send_signal` until 5.17), under
+    /// lockdown: `info` is typed in a function's entry. Whether the target ignores the signal is not
+    /// known yet.
+    fentry "__send_signal_locked" => send_signal, if is_sigbus, bus_sent: sent,
+    if is_other, other_sent: sent_other
+}
+program! {
+    /// `signal_deliver(int sig, struct kernel_siginfo *info, struct k_sigaction *ka)`, in the
+    /// context of the receiver.
+    tp_btf "signal_deliver" => signal_deliver, if is_sigbus, bus_delivered: delivered
+}
+
 #[inline(always)]
-pub fn told(signal: u32) -> bool {
-    signal < 32 && config!(signals) >> signal & 1 != 0
+pub fn is_sigbus<C: Call>(call: C) -> bool {
+    call.arg::<0>() as i32 == SIGBUS
 }
 
-/// `signal_generate(int sig, struct kernel_siginfo *info, struct task_struct *task, int group,
-/// int result)` (include/trace/events/signal.h), in the context of the sender.
-///
-/// Newer verifiers give `info` no type here, because it may encode SEND_SIG_* (kernel/bpf/btf.c
-/// raw_tp_null_args): only `bpf_probe_read_kernel` can follow it.
-#[btf_tracepoint(function = "signal_generate")]
-pub fn signal_generate(ctx: BtfTracePointContext) -> u32 {
-    let signal: u32 = ctx.arg(0);
-    if signal == SIGBUS as u32 {
-        bus_generated(ctx.as_ptr())
-    } else if told(signal) {
-        other_generated(ctx.as_ptr())
-    } else {
-        0
-    }
-}
-
-#[inline(never)]
-fn bus_generated(ctx: *mut c_void) -> u32 {
-    let ctx = BtfTracePointContext::new(ctx);
-    // SAFETY: the arguments are what the prototype says.
-    unsafe { generated::<Probe>(ctx.arg(1), ctx.arg(2), ctx.arg(3), ctx.arg(4)) };
-    0
-}
-
-#[inline(never)]
-fn other_generated(raw: *mut c_void) -> u32 {
-    let ctx = BtfTracePointContext::new(raw);
-    // SAFETY: the arguments are what the prototype says.
-    unsafe { other::<Probe>(raw, ctx.arg(0), ctx.arg(1), ctx.arg(2), ctx.arg(4)) };
-    0
-}
-
-/// `int __send_signal_locked(int sig, struct kernel_siginfo *info, struct task_struct *t,
-/// enum pid_type type, bool force)` (kernel/signal.c, `__send_signal` until 5.17), under
-/// lockdown: `info` is typed in a function's entry. Whether the target ignores the signal is not
-/// known yet.
-#[fentry(function = "__send_signal_locked")]
-pub fn send_signal(ctx: FEntryContext) -> u32 {
-    let signal: u32 = ctx.arg(0);
-    if signal == SIGBUS as u32 {
-        bus_sent(ctx.as_ptr())
-    } else if told(signal) {
-        other_sent(ctx.as_ptr())
-    } else {
-        0
-    }
-}
-
-#[inline(never)]
-fn bus_sent(ctx: *mut c_void) -> u32 {
-    let ctx = FEntryContext::new(ctx);
-    let group = i32::from(ctx.arg::<u32>(3) != PIDTYPE_PID);
-    // SAFETY: the arguments are what the prototype says.
-    unsafe { generated::<Typed>(ctx.arg(1), ctx.arg(2), group, 0) };
-    0
-}
-
-#[inline(never)]
-fn other_sent(raw: *mut c_void) -> u32 {
-    let ctx = FEntryContext::new(raw);
-    // SAFETY: the arguments are what the prototype says.
-    unsafe { other::<Typed>(raw, ctx.arg(0), ctx.arg(1), ctx.arg(2), 0) };
-    0
-}
-
-/// A signal other than SIGBUS. What a process brings upon itself is kept until it ends: runtimes
-/// live with faults, the JVM with thousands a second. What others send is told.
 #[inline(always)]
-unsafe fn other<R: Read>(
-    ctx: *mut c_void,
-    signal: i32,
-    info: Ptr,
-    target: Ptr,
-    result: i32,
-) -> Option<()> {
-    // SAFETY: a claimed scratch; `R` and typed loads cope with any pointer.
+fn is_other<C: Call>(call: C) -> bool {
+    is_traced(call.arg::<0>() as u32)
+}
+
+#[inline(always)]
+unsafe fn generated<C: Call>(call: C) {
+    let (info, target) = (call.arg::<1>() as Ptr, call.arg::<2>() as Ptr);
+    // SAFETY: the arguments are what the prototype says.
+    unsafe { bus::<Probe, C>(info, target, call.arg::<3>() as i32, call.arg::<4>() as i32) };
+}
+
+#[inline(always)]
+unsafe fn generated_other<C: Call>(call: C) {
+    // SAFETY: as in `generated`.
+    unsafe { other::<Probe, C>(call, call.arg::<4>() as i32) };
+}
+
+#[inline(always)]
+unsafe fn sent<C: Call>(call: C) {
+    let (info, target) = (call.arg::<1>() as Ptr, call.arg::<2>() as Ptr);
+    let group = (call.arg::<3>() as u32 != PIDTYPE_PID) as i32;
+    // SAFETY: as in `generated`.
+    unsafe { bus::<C::Memory, C>(info, target, group, 0) };
+}
+
+#[inline(always)]
+unsafe fn sent_other<C: Call>(call: C) {
+    // SAFETY: as in `generated`.
+    unsafe { other::<C::Memory, C>(call, 0) };
+}
+
+/// A signal other than SIGBUS. What a process brings upon itself is remembered until it ends: runtimes
+/// live with faults, the JVM with thousands a second. What others send is sent.
+#[inline(always)]
+unsafe fn other<Info: Read, C: Call>(call: C, result: i32) -> Option<()> {
+    let signal = call.arg::<0>() as i32;
+    let target = call.arg::<2>() as Ptr;
+    // SAFETY: a claimed scratch; the readers cope with any pointer.
     unsafe {
-        let (code, address) = siginfo::<R>(info);
-        let tgid: u32 = Typed::get(target, off!(task_tgid));
+        let (code, address) = siginfo::<Info>(call.arg::<1>() as Ptr);
+        let tgid: u32 = C::Memory::get(target, off!(task_tgid));
         if tgid == (bpf_get_current_pid_tgid() >> 32) as u32 {
-            return raised(ctx, Raise { signal, code, address }, tgid);
+            return victims::note_signal(call.context(), signal, code, address);
         }
         if result == TRACE_SIGNAL_IGNORED {
             return None;
         }
         let scratch = claim::<Signal, _>(&SIGNAL, ring::CRITICAL)?;
         let event = &raw mut (*scratch).value;
-        task::task::<Typed>(&raw mut (*event).target, target);
+        task::task::<C::Memory>(&raw mut (*event).target, target);
         task::current(&raw mut (*event).sender);
         (*event).signal = signal;
         (*event).code = code;
@@ -130,58 +111,18 @@ unsafe fn other<R: Read>(
     Some(())
 }
 
-struct Raise {
-    signal: i32,
-    code: i32,
-    address: u64,
-}
-
 #[inline(always)]
-unsafe fn raised(ctx: *mut c_void, raise: Raise, tgid: u32) -> Option<()> {
-    const NONE: SelfSignal =
-        SelfSignal { time: 0, address: 0, ip: 0, signal: 0, code: 0, tid: 0, pad: 0 };
-    if LAST_SIGNALS.get_ptr(tgid).is_none() {
-        let _ = LAST_SIGNALS.insert(
-            tgid,
-            LastSignals { fault: NONE, self_sent: NONE },
-            1, /* BPF_NOEXIST */
-        );
-    }
-    let kept = LAST_SIGNALS.get_ptr_mut(tgid)?;
-    // SAFETY: a map value; another thread may write it too, and either is an answer.
+unsafe fn bus<Info: Read, C: Call>(info: Ptr, target: Ptr, group: i32, result: i32) -> Option<()> {
+    // SAFETY: a claimed scratch; the readers cope with any pointer.
     unsafe {
-        let fault = raise.code > 0;
-        let place = if fault { &raw mut (*kept).fault } else { &raw mut (*kept).self_sent };
-        (*place).time = now();
-        (*place).signal = raise.signal;
-        (*place).code = raise.code;
-        (*place).address = raise.address;
-        (*place).tid = bpf_get_current_pid_tgid() as u32;
-        let mut ip = 0_u64;
-        if fault {
-            bpf_get_stack(ctx, (&raw mut ip).cast(), size_of::<u64>() as u32, BPF_F_USER_STACK);
-        }
-        (*place).ip = ip;
-    }
-    Some(())
-}
-
-#[inline(always)]
-unsafe fn generated<R: Read>(info: Ptr, target: Ptr, group: i32, result: i32) -> Option<()> {
-    // SAFETY: a claimed scratch; `R` and typed loads cope with any pointer.
-    unsafe {
-        let (code, address) = siginfo::<R>(info);
-        let tid = bpf_get_current_pid_tgid() as u32;
-        let forced = FORCED.get_ptr(tid).is_some();
-        if forced {
-            let _ = FORCED.remove(tid);
-        }
-        if code > 0 && quiet() {
+        let (code, address) = siginfo::<Info>(info);
+        let forced = thread::take_forced();
+        if code > 0 && bursts::is_suppressed() {
             return None;
         }
         let scratch = claim::<Signal, _>(&SIGNAL, ring::CRITICAL)?;
         let event = &raw mut (*scratch).value;
-        task::task::<Typed>(&raw mut (*event).target, target);
+        task::task::<C::Memory>(&raw mut (*event).target, target);
         (*event).signal = SIGBUS;
         (*event).code = code;
         (*event).address = address;
@@ -190,11 +131,10 @@ unsafe fn generated<R: Read>(info: Ptr, target: Ptr, group: i32, result: i32) ->
         (*event).forced = forced as u32;
         // Only a signal somebody sent has a sender worth naming; si_codes up to BUS_OBJERR are
         // sent too if nothing forced them.
-        if code <= 0 || !forced && code <= 3 {
+        if code <= 0 || !forced && code <= BUS_OBJERR {
             task::current(&raw mut (*event).sender);
         }
-        let tgid = (*event).target.tgid;
-        let _ = VICTIMS.insert(tgid, 1, 0);
+        victims::add((*event).target.tgid);
         emit(scratch, size_of::<Signal>() as u32);
     }
     Some(())
@@ -221,37 +161,18 @@ unsafe fn siginfo<R: Read>(info: Ptr) -> (i32, u64) {
     }
 }
 
-/// `signal_deliver(int sig, struct kernel_siginfo *info, struct k_sigaction *ka)`, in the
-/// context of the receiver.
-#[btf_tracepoint(function = "signal_deliver")]
-pub fn signal_deliver(ctx: BtfTracePointContext) -> u32 {
-    if ctx.arg::<i32>(0) == SIGBUS { bus_delivered(ctx.as_ptr()) } else { 0 }
-}
-
-#[inline(never)]
-fn bus_delivered(ctx: *mut c_void) -> u32 {
-    if !quiet() {
-        // SAFETY: the arguments are what the prototype says.
-        unsafe { delivered(&BtfTracePointContext::new(ctx)) };
+#[inline(always)]
+unsafe fn delivered<C: Call>(call: C) {
+    if bursts::is_suppressed() {
+        return;
     }
-    0
-}
-
-/// Whether the fault of this thread was only counted.
-#[inline(always)]
-fn quiet() -> bool {
-    SUPPRESSED.get_ptr(bpf_get_current_pid_tgid() as u32).is_some()
-}
-
-#[inline(always)]
-unsafe fn delivered(ctx: &BtfTracePointContext) -> Option<()> {
-    let scratch = claim::<Deliver, _>(&DELIVER, ring::CRITICAL)?;
-    // SAFETY: a claimed scratch; typed loads cope with any pointer.
+    let Some(scratch) = claim::<Deliver, _>(&DELIVER, ring::CRITICAL) else { return };
+    // SAFETY: a claimed scratch; the reader copes with any pointer.
     unsafe {
         let event = &raw mut (*scratch).value;
         task::current(&raw mut (*event).target);
         (*event).signal = SIGBUS;
-        let handler: u64 = Typed::get(ctx.arg(2), off!(sigaction_handler));
+        let handler: u64 = C::Memory::get(call.arg::<2>() as Ptr, off!(sigaction_handler));
         (*event).disposition = match handler {
             0 => disposition::DEFAULT,
             1 => disposition::IGNORE,
@@ -259,5 +180,4 @@ unsafe fn delivered(ctx: &BtfTracePointContext) -> Option<()> {
         };
         emit(scratch, size_of::<Deliver>() as u32);
     }
-    Some(())
 }

@@ -1,0 +1,62 @@
+//! Faults by process and file: what loops is counted, not sent each time.
+use aya_ebpf::{
+    bindings::BPF_NOEXIST, helpers::bpf_get_current_pid_tgid, macros::map, maps::LruHashMap,
+};
+use tracer_common::maps::{BURST_EVERY, BURST_FIRST, BurstCount, BurstKey};
+
+use crate::emit::now;
+
+#[map]
+static BURSTS: LruHashMap<BurstKey, BurstCount> = LruHashMap::with_max_entries(4096, 0);
+/// Threads whose last fault was only counted: their signals are not sent either.
+#[map]
+static SUPPRESSED: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
+
+/// Counts a fault of the current thread; gives its number if it is to be sent.
+#[inline(always)]
+pub fn count(inode: u64, handler: u32) -> Option<u64> {
+    let ids = bpf_get_current_pid_tgid();
+    let key = BurstKey { inode, tgid: (ids >> 32) as u32, handler };
+    if BURSTS.get_ptr(key).is_none() {
+        let _ = BURSTS.insert(key, BurstCount { count: 0, sent: 0 }, BPF_NOEXIST as u64);
+    }
+    let burst = BURSTS.get_ptr_mut(key)?;
+    // SAFETY: a map value; other threads of the process count it too.
+    unsafe {
+        increment(&raw mut (*burst).count);
+        let nth = (&raw const (*burst).count).read_volatile();
+        if nth <= BURST_FIRST {
+            return Some(nth);
+        }
+        let now = now();
+        let tid = ids as u32;
+        if now.wrapping_sub((*burst).sent) < BURST_EVERY {
+            if SUPPRESSED.get_ptr(tid).is_none() {
+                let _ = SUPPRESSED.insert(tid, 1, 0);
+            }
+            return None;
+        }
+        (*burst).sent = now;
+        let _ = SUPPRESSED.remove(tid);
+        Some(nth)
+    }
+}
+
+/// Whether the last fault of the current thread was only counted.
+#[inline(always)]
+pub fn is_suppressed() -> bool {
+    SUPPRESSED.get_ptr(bpf_get_current_pid_tgid() as u32).is_some()
+}
+
+/// Adds one atomically. `core` has no read-modify-write for this target, and the result of a BPF
+/// atomic may be had only from 5.12 on.
+#[inline(always)]
+unsafe fn increment(count: *mut u64) {
+    #[cfg(target_arch = "bpf")]
+    // SAFETY: the verifier checks the address.
+    unsafe {
+        core::arch::asm!("lock *(u64 *)({count} + 0) += {one}", count = in(reg) count, one = in(reg) 1_u64);
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    let _ = count;
+}

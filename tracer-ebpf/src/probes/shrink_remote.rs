@@ -1,0 +1,160 @@
+//! Files that lose their end elsewhere: by a server, of which this host only learns.
+use tracer_common::event::{SHRINK_MAPPED, Shrink, Stale, ring, shrink_kind};
+
+use super::shrink::{fill, finish};
+use crate::{
+    emit::{claim, emit, now},
+    form::{Call, program},
+    globals::off,
+    inode::{inode, mapped, regular},
+    read::{Ptr, Read},
+    scratch::{SHRINK, STALE},
+    shrinks,
+};
+
+/// include/uapi/asm-generic/fcntl.h
+const O_TRUNC: u32 = 0o1000;
+/// What [`finish`] is told of an act that came to nothing.
+const NOT_DONE: i32 = -1;
+
+program! {
+    /// `void fuse_change_attributes(struct inode *inode, struct fuse_attr *attr, …)`
+    /// (fs/fuse/inode.c): what the server says of a file, taken over unless what we know is newer.
+    fentry "fuse_change_attributes" => fuse_attributes_enter, if fuse_shrinks,
+    fuse_attributes_begin: fuse_shrink
+}
+program! {
+    /// As at entry.
+    fexit "fuse_change_attributes" => fuse_attributes_exit, if always, fuse_attributes_end: fuse_taken
+}
+program! {
+    /// `int fuse_open(struct inode *inode, struct file *file)` (fs/fuse/file.c): a server with
+    /// FUSE_ATOMIC_O_TRUNC truncates here, and notify_change finds nothing left to shrink.
+    fentry "fuse_open" => fuse_open_enter, if truncates, fuse_open_begin: fuse_truncate
+}
+program! {
+    /// As at entry.
+    fexit "fuse_open" => fuse_open_exit, if truncates, fuse_open_end: fuse_truncated
+}
+program! {
+    /// `nfs_size_update(const struct inode *inode, loff_t new_size)`, and `nfs_size_wcc` alike
+    /// (fs/nfs/nfstrace.h, from 6.0): before i_size is written, by whoever asked the server: a process,
+    /// or a kworker. The tracepoint of a module, whose arguments have no type.
+    raw_tp "nfs_size_update" => nfs_size, if always, nfs_resized: nfs_shrink
+}
+program! {
+    /// `nfs_set_inode_stale(const struct inode *inode)` (fs/nfs/nfstrace.h): the server answered
+    /// ESTALE.
+    raw_tp "nfs_set_inode_stale" => nfs_stale, if always, nfs_gone: stale
+}
+
+#[inline(always)]
+fn always<C: Call>(_: C) -> bool {
+    true
+}
+
+#[inline(always)]
+fn fuse_shrinks<C: Call>(call: C) -> bool {
+    // SAFETY: the arguments are what the prototype says; the reader copes with any pointer.
+    unsafe {
+        let host = call.arg::<0>() as Ptr;
+        let new_size: i64 = C::Memory::get(call.arg::<1>() as Ptr, off!(fuse_attr_size));
+        new_size < C::Memory::get(host, off!(inode_size)) && regular::<C::Memory>(host)
+    }
+}
+
+#[inline(always)]
+unsafe fn fuse_shrink<C: Call>(call: C) {
+    // SAFETY: as in `fuse_shrinks`.
+    unsafe {
+        let new_size = C::Memory::get(call.arg::<1>() as Ptr, off!(fuse_attr_size));
+        record::<C::Memory>(call.arg::<0>() as Ptr, shrink_kind::REMOTE, new_size, 0);
+    }
+}
+
+#[inline(always)]
+unsafe fn fuse_taken<C: Call>(call: C) {
+    // SAFETY: as in `fuse_shrinks`.
+    unsafe {
+        let host = call.arg::<0>() as Ptr;
+        let size: i64 = C::Memory::get(host, off!(inode_size));
+        let taken = size == C::Memory::get(call.arg::<1>() as Ptr, off!(fuse_attr_size));
+        finish::<C::Memory>(host, if taken { 0 } else { NOT_DONE });
+    }
+}
+
+#[inline(always)]
+fn truncates<C: Call>(call: C) -> bool {
+    // SAFETY: as in `fuse_shrinks`.
+    unsafe { C::Memory::get::<u32>(call.arg::<1>() as Ptr, off!(file_flags)) & O_TRUNC != 0 }
+}
+
+#[inline(always)]
+unsafe fn fuse_truncate<C: Call>(call: C) {
+    // SAFETY: as in `fuse_shrinks`.
+    unsafe {
+        let host = call.arg::<0>() as Ptr;
+        let size: i64 = C::Memory::get(host, off!(inode_size));
+        if size > 0 && regular::<C::Memory>(host) {
+            record::<C::Memory>(host, shrink_kind::OPEN_TRUNC, 0, 0);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn fuse_truncated<C: Call>(call: C) {
+    // SAFETY: as in `fuse_shrinks`.
+    unsafe {
+        let host = call.arg::<0>() as Ptr;
+        let size: i64 = C::Memory::get(host, off!(inode_size));
+        finish::<C::Memory>(host, if size == 0 { 0 } else { NOT_DONE });
+    }
+}
+
+#[inline(always)]
+unsafe fn nfs_shrink<C: Call>(call: C) {
+    let (host, new_size) = (call.arg::<0>() as Ptr, call.arg::<1>() as i64);
+    // SAFETY: as in `fuse_shrinks`.
+    unsafe {
+        if new_size < C::Memory::get(host, off!(inode_size)) && regular::<C::Memory>(host) {
+            record::<C::Memory>(host, shrink_kind::REMOTE, new_size, now());
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn stale<C: Call>(call: C) {
+    let host = call.arg::<0>() as Ptr;
+    // SAFETY: a claimed scratch; the reader copes with any pointer.
+    unsafe {
+        if mapped::<C::Memory>(host)
+            && let Some(scratch) = claim::<Stale, _>(&STALE, ring::BULK)
+        {
+            inode::<C::Memory>(&raw mut (*scratch).value.inode, host);
+            emit(scratch, size_of::<Stale>() as u32);
+        }
+    }
+}
+
+/// A shrink without a path to walk; the fault names the file. `end` is set where no exit follows.
+#[inline(always)]
+unsafe fn record<R: Read>(host: Ptr, how: u32, new_size: i64, end: u64) -> Option<()> {
+    if shrinks::is_inside(host as u64) {
+        // The reply to what this thread is doing itself.
+        return None;
+    }
+    let scratch = claim::<Shrink, _>(&SHRINK, ring::BULK)?;
+    // SAFETY: a claimed scratch; `R` copes with any pointer.
+    unsafe {
+        let event = &raw mut (*scratch).value.event;
+        fill::<R>(event, host, how, new_size);
+        (*event).end = end;
+        let key = shrinks::slot((*event).inode.ptr);
+        if mapped::<R>(host) {
+            (*event).flags = SHRINK_MAPPED;
+            (*event).sent = emit(scratch, size_of::<Shrink>() as u32) as u32;
+        }
+        shrinks::put(key, event);
+    }
+    Some(())
+}

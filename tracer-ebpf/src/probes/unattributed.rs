@@ -1,0 +1,98 @@
+//! Faults that no handler told of: of a driver, of swap, of a PFN mapping. The last moment to look at one
+//! is `int force_sig_fault(int sig, int code, void __user *addr)` (kernel/signal.c).
+use aya_ebpf::{
+    cty::c_void,
+    helpers::generated::{bpf_find_vma, bpf_get_current_task, bpf_get_current_task_btf},
+};
+use tracer_common::{event::handler, offsets::ABSENT};
+
+use super::{
+    fault::{FAULT_FLAG_USER, Place, VM_FAULT_SIGBUS, record},
+    signal::is_sigbus,
+};
+use crate::{
+    form::{Call, program},
+    globals::{config, off},
+    read::{Probe, Ptr, Read, Typed},
+    thread,
+};
+
+/// include/uapi/asm-generic/siginfo.h
+const BUS_ADRERR: i32 = 2;
+/// include/linux/mm_types_task.h, until 6.0
+const VMACACHE_SIZE: u32 = 4;
+
+program! {
+    /// With bpf_find_vma.
+    fentry "force_sig_fault" => force_sig_fault, if is_sigbus, bus_forced: forced
+}
+program! {
+    /// The same where there is no bpf_find_vma: do_user_addr_fault has just looked the VMA up, and it
+    /// stands in the thread's cache (mm/vmacache.c, until 6.0).
+    fentry "force_sig_fault" => force_sig_fault_cached, if is_sigbus, bus_forced_cached: forced_cached
+}
+
+/// Whether no handler told of the fault at this address.
+#[inline(always)]
+fn is_unattributed<C: Call>(call: C) -> bool {
+    call.arg::<1>() as i32 == BUS_ADRERR && !thread::take_fault(call.arg::<2>())
+}
+
+#[inline(always)]
+unsafe fn forced<C: Call>(call: C) {
+    thread::note_forced();
+    if !is_unattributed(call) {
+        return;
+    }
+    let address = call.arg::<2>();
+    let mut data = address;
+    // SAFETY: helpers; `data` outlives the call, which calls back at once.
+    unsafe {
+        let task = bpf_get_current_task_btf().cast();
+        let (found, data) = (found as *mut c_void, (&raw mut data).cast());
+        bpf_find_vma(task, address, found, data, 0);
+    }
+}
+
+/// bpf_find_vma calls back with the mmap lock held for reading.
+extern "C" fn found(_task: Ptr, vma: Ptr, address: *mut u64) -> u64 {
+    // SAFETY: what bpf_find_vma gives, and what it was given.
+    unsafe { unattributed::<Typed>(vma, *address) };
+    0
+}
+
+#[inline(always)]
+unsafe fn forced_cached<C: Call>(call: C) {
+    thread::note_forced();
+    if !is_unattributed(call) || config!(read_kernel) == 0 || off!(task_vmacache) == ABSENT {
+        return;
+    }
+    let address = call.arg::<2>();
+    // SAFETY: probe reads cope with any address.
+    unsafe {
+        let task = bpf_get_current_task() as Ptr;
+        let mut found: Ptr = core::ptr::null();
+        let mut i = 0;
+        while i < VMACACHE_SIZE {
+            let vma: Ptr = Probe::get(task, off!(task_vmacache) + i * size_of::<Ptr>() as u32);
+            let start: u64 = Probe::get(vma, off!(vma_start));
+            let end: u64 = Probe::get(vma, off!(vma_end));
+            if start <= address && address < end {
+                found = vma;
+            }
+            i += 1;
+        }
+        if !found.is_null() {
+            unattributed::<Probe>(found, address);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn unattributed<R: Read>(vma: Ptr, address: u64) {
+    // SAFETY: `R` copes with any pointer; no stack is asked for.
+    unsafe {
+        let at = Place::in_vma::<R>(vma, address, 1, FAULT_FLAG_USER);
+        record::<R>(core::ptr::null_mut(), at, VM_FAULT_SIGBUS, handler::UNATTRIBUTED);
+    }
+}

@@ -1,0 +1,181 @@
+//! The last shrinks of each inode, mapped or not. A fault sends those that user space has not got: those
+//! of a time when nobody mapped the file, and those that found no room.
+use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::map, maps::LruHashMap};
+use tracer_common::event::{Inode, SHRINK_REPLAYED, Shrink, ring};
+
+use crate::{
+    emit::{claim, emit},
+    scratch::{REPLAY, SHRINK},
+};
+
+/// Shrinks remembered for one inode.
+const SLOTS: u64 = 4;
+
+#[map]
+static SHRINKS: LruHashMap<Key, Shrink> = LruHashMap::with_max_entries(8192, 0);
+/// How many shrinks of an inode were seen; the latest stands in slot `(n - 1) % SLOTS`.
+#[map]
+static SHRINK_COUNT: LruHashMap<u64, u64> = LruHashMap::with_max_entries(8192, 0);
+/// The shrink a thread is inside of: overlayfs calls notify_change again for the upper inode,
+/// and tells it no longer how it was reached (fs/overlayfs/inode.c ovl_setattr).
+#[map]
+static INSIDE: LruHashMap<u32, Outer> = LruHashMap::with_max_entries(1024, 0);
+
+/// Where a shrink is remembered.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Key {
+    inode: u64,
+    slot: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Outer {
+    /// `Shrink::new_size`.
+    new_size: i64,
+    /// `Shrink::how`.
+    how: u32,
+    pad: u32,
+    /// The inode it began with.
+    inode: u64,
+    ino: u64,
+    dev: u32,
+    pad2: u32,
+}
+
+/// Where the next shrink of an inode is remembered. The caller has it locked: nobody else counts or
+/// fills the slots of this one.
+#[inline(always)]
+pub fn slot(inode: u64) -> Key {
+    let count = match SHRINK_COUNT.get_ptr(inode) {
+        // SAFETY: a map value.
+        Some(count) => unsafe { *count },
+        None => 0,
+    };
+    let _ = SHRINK_COUNT.insert(inode, count + 1, 0);
+    Key { inode, slot: count % SLOTS }
+}
+
+/// Remembers a shrink.
+#[inline(always)]
+pub unsafe fn put(key: Key, shrink: *const Shrink) {
+    // SAFETY: points into a claimed scratch.
+    let _ = SHRINKS.insert(key, unsafe { &*shrink }, 0);
+}
+
+/// Whether user space has got a remembered shrink.
+#[inline(always)]
+pub fn mark_sent(key: Key, sent: bool) {
+    if let Some(pending) = SHRINKS.get_ptr_mut(key) {
+        // SAFETY: a map value.
+        unsafe { (*pending).sent = sent as u32 };
+    }
+}
+
+/// The last shrink of an inode, if the current thread is in it.
+#[inline(always)]
+pub fn unfinished(inode: u64) -> Option<*mut Shrink> {
+    // SAFETY: map values; the inode is locked.
+    unsafe {
+        let count = *SHRINK_COUNT.get_ptr(inode)?;
+        let pending = SHRINKS.get_ptr_mut(Key { inode, slot: count.wrapping_sub(1) % SLOTS })?;
+        let tid = bpf_get_current_pid_tgid() as u32;
+        ((*pending).end == 0 && (*pending).actor.task.tid == tid).then_some(pending)
+    }
+}
+
+/// Sends what is remembered of an inode and user space has not got.
+#[inline(always)]
+pub fn send_unsent(inode: u64) {
+    let mut slot = 0;
+    while slot < SLOTS {
+        // SAFETY: a map value, read and marked in place.
+        unsafe {
+            if let Some(pending) = SHRINKS.get_ptr_mut(Key { inode, slot })
+                && (*pending).sent == 0
+                && let Some(scratch) = claim::<Shrink, _>(&REPLAY, ring::CRITICAL)
+            {
+                let event = &raw mut (*scratch).value;
+                copy(event, pending, SHRINK_REPLAYED);
+                (*event).path_len = 0;
+                if emit(scratch, size_of::<Shrink>() as u32) {
+                    (*pending).sent = 1;
+                }
+            }
+        }
+        slot += 1;
+    }
+}
+
+/// Sends a remembered shrink after all, with `flags` more. The fault names the file; walking the path
+/// here too would double what is to be verified.
+#[inline(always)]
+pub unsafe fn send(pending: *mut Shrink, flags: u32) -> Option<()> {
+    let scratch = claim::<Shrink, _>(&SHRINK, ring::BULK)?;
+    // SAFETY: a claimed scratch and a map value.
+    unsafe {
+        copy(&raw mut (*scratch).value.event, pending, flags);
+        if emit(scratch, size_of::<Shrink>() as u32) {
+            (*pending).sent = 1;
+        }
+    }
+    Some(())
+}
+
+/// A remembered shrink, but for its header, with `flags` more.
+#[inline(always)]
+unsafe fn copy(event: *mut Shrink, pending: *const Shrink, flags: u32) {
+    // SAFETY: a claimed scratch and a map value of the same type.
+    unsafe {
+        let header = (*event).header;
+        core::ptr::copy_nonoverlapping(pending, event, 1);
+        (*event).header = header;
+        (*event).flags |= flags;
+    }
+}
+
+/// Notes that the current thread is inside of this shrink; if it is inside of one already that brought it
+/// here, names that as the one the user called for.
+#[inline(always)]
+pub unsafe fn nest(event: *mut Shrink) {
+    // SAFETY: points into a claimed scratch; a map value.
+    unsafe {
+        let tid = (*event).actor.task.tid;
+        let new_size = (*event).new_size;
+        let Inode { ptr: inode, ino, dev, .. } = (*event).inode;
+        match INSIDE.get_ptr(tid) {
+            Some(outer) if (*outer).new_size == new_size && (*outer).inode != inode => {
+                (*event).how = (*outer).how;
+                (*event).outer_ino = (*outer).ino;
+                (*event).outer_dev = (*outer).dev;
+            }
+            _ => {
+                let how = (*event).how;
+                let outer = Outer { new_size, how, pad: 0, inode, ino, dev, pad2: 0 };
+                let _ = INSIDE.insert(tid, outer, 0);
+            }
+        }
+    }
+}
+
+/// Whether the current thread is inside of a shrink that began with this inode.
+#[inline(always)]
+pub fn is_inside(inode: u64) -> bool {
+    began(bpf_get_current_pid_tgid() as u32, inode)
+}
+
+/// The current thread leaves the shrink that began with this inode.
+#[inline(always)]
+pub fn leave(inode: u64) {
+    let tid = bpf_get_current_pid_tgid() as u32;
+    if began(tid, inode) {
+        let _ = INSIDE.remove(tid);
+    }
+}
+
+#[inline(always)]
+fn began(tid: u32, inode: u64) -> bool {
+    // SAFETY: a map value.
+    INSIDE.get_ptr(tid).is_some_and(|outer| unsafe { (*outer).inode } == inode)
+}

@@ -1,0 +1,83 @@
+//! What one probe leaves for the next that the same thread passes.
+use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::map, maps::LruHashMap};
+
+use crate::globals::config;
+
+/// The last fault of each thread that a handler told of: its page, and 1 if the signal is to come.
+#[map]
+static LAST_FAULT: LruHashMap<u32, u64> = LruHashMap::with_max_entries(1024, 0);
+/// Threads that force_sig_fault is about to signal.
+#[map]
+static FORCED: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
+/// What the last failed read of a page returned, by thread, until its fault is recorded.
+#[map]
+static READ_ERRORS: LruHashMap<u32, i32> = LruHashMap::with_max_entries(1024, 0);
+
+#[inline(always)]
+fn current() -> u32 {
+    bpf_get_current_pid_tgid() as u32
+}
+
+/// The page of an address, marked if a signal follows the fault.
+#[inline(always)]
+fn mark(address: u64, signalled: bool) -> u64 {
+    address & (u64::MAX << config!(page_shift)) | signalled as u64
+}
+
+/// Notes the fault of the current thread that a handler told of.
+#[inline(always)]
+pub fn note_fault(address: u64, signalled: bool) {
+    let _ = LAST_FAULT.insert(current(), mark(address, signalled), 0);
+}
+
+/// Whether the last fault noted is the one at `address` that the signal to come belongs to; it is noted
+/// no longer after that.
+#[inline(always)]
+pub fn take_fault(address: u64) -> bool {
+    let tid = current();
+    let Some(noted) = LAST_FAULT.get_ptr(tid) else { return false };
+    // SAFETY: a map value.
+    let noted = unsafe { *noted };
+    let _ = LAST_FAULT.remove(tid);
+    noted == mark(address, true)
+}
+
+/// The fault noted was not sent after all: force_sig_fault may try once more.
+#[inline(always)]
+pub fn forget_fault() {
+    let _ = LAST_FAULT.remove(current());
+}
+
+/// The kernel is about to signal the current thread.
+#[inline(always)]
+pub fn note_forced() {
+    let _ = FORCED.insert(current(), 1, 0);
+}
+
+/// Whether the signal that is generated was forced; asked once.
+#[inline(always)]
+pub fn take_forced() -> bool {
+    let tid = current();
+    let forced = FORCED.get_ptr(tid).is_some();
+    if forced {
+        let _ = FORCED.remove(tid);
+    }
+    forced
+}
+
+/// Reading a page has failed with `errno`, which is negative.
+#[inline(always)]
+pub fn note_read_error(errno: i32) {
+    let _ = READ_ERRORS.insert(current(), errno, 0);
+}
+
+/// What reading the page of the current fault returned; 0 if it was not read.
+#[inline(always)]
+pub fn take_read_error() -> i32 {
+    let tid = current();
+    let Some(errno) = READ_ERRORS.get_ptr(tid) else { return 0 };
+    // SAFETY: a map value.
+    let errno = unsafe { *errno };
+    let _ = READ_ERRORS.remove(tid);
+    errno
+}

@@ -1,0 +1,88 @@
+//! Processes whose end is of interest, by tgid, and what they brought upon themselves.
+use aya_ebpf::{
+    bindings::BPF_NOEXIST,
+    cty::c_void,
+    helpers::{bpf_get_current_pid_tgid, generated::bpf_get_stack},
+    macros::map,
+    maps::LruHashMap,
+};
+use tracer_common::event::{LastSignals, SelfSignal};
+
+use crate::emit::now;
+
+/// Those with a recorded fault or signal.
+#[map]
+static VICTIMS: LruHashMap<u32, u32> = LruHashMap::with_max_entries(4096, 0);
+/// What processes brought upon themselves: of interest once they end.
+#[map]
+static LAST_SIGNALS: LruHashMap<u32, LastSignals> = LruHashMap::with_max_entries(4096, 0);
+
+/// bpf_get_stack: the user's stack.
+const BPF_F_USER_STACK: u64 = 1 << 8;
+
+/// The end of this process is to be sent.
+#[inline(always)]
+pub fn add(tgid: u32) {
+    let _ = VICTIMS.insert(tgid, 1, 0);
+}
+
+/// Whether a fault or signal of this process was recorded.
+#[inline(always)]
+pub fn is_victim(tgid: u32) -> bool {
+    VICTIMS.get_ptr(tgid).is_some()
+}
+
+/// Whether this process brought a signal upon itself.
+#[inline(always)]
+pub fn signalled_itself(tgid: u32) -> bool {
+    LAST_SIGNALS.get_ptr(tgid).is_some()
+}
+
+/// The process has ended: moves what it brought upon itself to `out`, which is left alone if there is
+/// nothing, and forgets it.
+#[inline(always)]
+pub unsafe fn remove(tgid: u32, out: *mut LastSignals) {
+    if let Some(last) = LAST_SIGNALS.get_ptr(tgid) {
+        // SAFETY: a map value; `out` points into a claimed scratch.
+        unsafe { core::ptr::copy_nonoverlapping(last, out, 1) };
+        let _ = LAST_SIGNALS.remove(tgid);
+    }
+    let _ = VICTIMS.remove(tgid);
+}
+
+/// Notes a signal that the current process brought upon itself.
+#[inline(always)]
+pub unsafe fn note_signal(ctx: *mut c_void, signal: i32, code: i32, address: u64) -> Option<()> {
+    const NONE: SelfSignal =
+        SelfSignal { time: 0, address: 0, ip: 0, signal: 0, code: 0, tid: 0, pad: 0 };
+    let ids = bpf_get_current_pid_tgid();
+    let tgid = (ids >> 32) as u32;
+    if LAST_SIGNALS.get_ptr(tgid).is_none() {
+        let none = LastSignals { fault: NONE, self_sent: NONE };
+        let _ = LAST_SIGNALS.insert(tgid, none, BPF_NOEXIST as u64);
+    }
+    let last = LAST_SIGNALS.get_ptr_mut(tgid)?;
+    // SAFETY: a map value; another thread may write it too, and either is an answer.
+    unsafe {
+        let fault = code > 0;
+        let place = if fault { &raw mut (*last).fault } else { &raw mut (*last).self_sent };
+        (*place).time = now();
+        (*place).signal = signal;
+        (*place).code = code;
+        (*place).address = address;
+        (*place).tid = ids as u32;
+        let mut ip = 0_u64;
+        if fault {
+            user_ip(ctx, &raw mut ip);
+        }
+        (*place).ip = ip;
+    }
+    Some(())
+}
+
+/// Writes the first user instruction pointer of the current stack; leaves `out` alone if there is none.
+#[inline(always)]
+pub unsafe fn user_ip(ctx: *mut c_void, out: *mut u64) {
+    // SAFETY: `ctx` is the program's, `out` writable.
+    unsafe { bpf_get_stack(ctx, out.cast(), size_of::<u64>() as u32, BPF_F_USER_STACK) };
+}
