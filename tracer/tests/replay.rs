@@ -81,6 +81,34 @@ fn damaged_and_foreign_files_are_refused_with_the_position() {
     }
 }
 
+/// A newer whybus may know kinds that this one does not, and other layouts of those it does.
+#[test]
+fn what_is_not_known_is_counted_and_skipped() {
+    let whole = fs::read(recorded("newest", "stream")).expect("a stream");
+    let host = whole.iter().skip(16).position(|b| *b == b'\n').expect("a host line") + 17;
+    let mut newer = whole[..host].to_vec();
+    let fault = 1_u16;
+    for (kind, version) in [(0x80_u16, 0_u16), (fault, 1), (fault, u16::MAX)] {
+        let len = 40_u32;
+        newer.extend_from_slice(&len.to_le_bytes());
+        let at = newer.len();
+        newer.resize(at + len as usize, 0);
+        newer[at..at + 2].copy_from_slice(&kind.to_le_bytes());
+        newer[at + 4..at + 8].copy_from_slice(&len.to_le_bytes());
+        newer[at + 12..at + 14].copy_from_slice(&version.to_le_bytes());
+    }
+    newer.extend_from_slice(&whole[host..]);
+    let newer = scratch(&newer);
+    let out = replay(&["-o", "json"], newer.path());
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    assert!(
+        text(&out.stderr).contains("3 records are of kinds or versions"),
+        "{}",
+        text(&out.stderr)
+    );
+    assert_golden(&text(&out.stdout), &recorded("newest", "json"));
+}
+
 #[test]
 fn filters_choose() {
     let file = recorded("newest", "stream");

@@ -18,6 +18,10 @@ pub fn run(args: &Replay) -> Result<ExitStatus> {
         .map_err(|error| Failure::input(format!("{name}: {error:#}")))?;
     let mut sink = StdoutSink::new(args.output.output, args.output.utc);
     let replayed = replay(host, records, &args.filter.selection(), &mut sink)?;
+    if replayed.unknown != 0 {
+        let unknown = replayed.unknown;
+        eprintln!("whybus: {unknown} records are of kinds or versions that are not known here");
+    }
     match replayed.damage {
         Some(error) => {
             Err(Failure::input(format!("{name}: {error:#}; what was readable is shown above")))

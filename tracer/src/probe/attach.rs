@@ -19,16 +19,13 @@ use crate::{
         config::config,
         form::Form,
         kernel::{self, BTF, KernelInfo},
+        object::{OBJECT, check_layout},
         plan::{Missing, Plan, Probe},
     },
 };
 
 /// Programs that are loaded at the same time, at most.
 const WORKERS: usize = 4;
-
-/// The compiled probes; `cargo xtask ebpf` rebuilds them.
-static OBJECT: &[u8] =
-    aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/whybus.bpf.o"));
 
 /// Probes in the kernel; they go when this is dropped.
 pub struct Attached {
@@ -87,6 +84,7 @@ pub fn attach(
     exits: ExitScope,
     fail_every: u32,
 ) -> Result<Attached> {
+    check_layout(OBJECT)?;
     unlock_memory();
     let config = Globals(config(kernel, page_size(), exits, fail_every));
     let mut ebpf = EbpfLoader::new()

@@ -5,6 +5,7 @@ pub mod config;
 pub mod counters;
 pub mod form;
 pub mod kernel;
+pub mod object;
 pub mod offsets;
 pub mod plan;
 pub mod ring;

@@ -23,6 +23,8 @@ const LATE: u64 = 1_000_000_000;
 pub struct Replayed {
     /// Incidents that were reported.
     pub incidents: u64,
+    /// Records that were skipped because their kind, or its version, is not known here.
+    pub unknown: u64,
     /// Where the stream stopped being readable, if it did.
     pub damage: Option<anyhow::Error>,
 }
@@ -41,6 +43,7 @@ pub fn replay<R: BufRead>(
     let mut now = host.since;
     let mut driver = Driver::start(host, selection, sink)?;
     let mut damage = None;
+    let mut unknown: u64 = 0;
     for record in records {
         let (stamp, input) = match record {
             Ok(record) => record,
@@ -56,15 +59,15 @@ pub fn replay<R: BufRead>(
         // Times of a foreign file may be anything: they only ever move us forward.
         now = now.max(stamp.time);
         match input {
-            None => {}
+            None => unknown += 1,
             Some(Input::Watch(WatchNote::Advanced)) => driver.advance(stamp.time)?,
             Some(Input::Watch(WatchNote::Ended { reason })) => {
                 driver.end(stamp.time, &reason)?;
-                return Ok(Replayed { incidents: driver.reported(), damage: None });
+                return Ok(Replayed { incidents: driver.reported(), unknown, damage: None });
             }
             Some(input) => driver.push(stamp, input)?,
         }
     }
     driver.end(now, "the stream ended")?;
-    Ok(Replayed { incidents: driver.reported(), damage })
+    Ok(Replayed { incidents: driver.reported(), unknown, damage })
 }

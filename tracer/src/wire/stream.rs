@@ -313,7 +313,8 @@ mod tests {
 
     #[test]
     fn what_user_space_found_out_comes_back_as_it_was() {
-        let host = host(&format!(r#"{{"layout":{BASE_LAYOUT},"since":1,"wall":2,"page_size":4096}}"#));
+        let host =
+            host(&format!(r#"{{"layout":{BASE_LAYOUT},"since":1,"wall":2,"page_size":4096}}"#));
         let mut stream = head(&host);
         for (i, input) in example_notes().iter().enumerate() {
             stream.extend(unnumbered_record(input, i as u64).unwrap().unwrap());
@@ -328,7 +329,8 @@ mod tests {
 
     #[test]
     fn a_fact_that_lacks_a_field_is_damage_and_its_place_is_told() {
-        let host = host(&format!(r#"{{"layout":{BASE_LAYOUT},"since":1,"wall":2,"page_size":4096}}"#));
+        let host =
+            host(&format!(r#"{{"layout":{BASE_LAYOUT},"since":1,"wall":2,"page_size":4096}}"#));
         let mut stream = head(&host);
         let at = stream.len();
         let mut bytes = unnumbered_record(&example_notes()[0], 3).unwrap().unwrap();

@@ -91,13 +91,17 @@ mod tests {
             uid: 10,
             gid: 11,
         };
-        let Ok((_, Some(KernelEvent::Shrink(shrink)))) = decode(&bytes(&stale, b"")) else { panic!() };
+        let Ok((_, Some(KernelEvent::Shrink(shrink)))) = decode(&bytes(&stale, b"")) else {
+            panic!()
+        };
         let id = InodeId { dev: Dev { major: 8, minor: 3 }, ino: 2, generation: 4 };
         let (ptr, magic, size) = (1, 5, 6);
         let known = Inode { id, ptr, magic, size, ctime: 7, nlink: 8, mode: 9, uid: 10, gid: 11 };
         assert_eq!(shrink.inode, known);
         stale.inode.size = -1;
-        let Ok((_, Some(KernelEvent::Shrink(shrink)))) = decode(&bytes(&stale, b"")) else { panic!() };
+        let Ok((_, Some(KernelEvent::Shrink(shrink)))) = decode(&bytes(&stale, b"")) else {
+            panic!()
+        };
         assert_eq!(shrink.inode.size, 0);
     }
 

@@ -1,0 +1,56 @@
+//! The compiled probes; `cargo xtask ebpf` rebuilds them.
+use anyhow::{Context as _, Result, ensure};
+use object::{File, Object as _, ObjectSection as _, ObjectSymbol as _};
+use tracer_common::LAYOUT;
+
+/// An ELF file, checked in.
+pub static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/whybus.bpf.o"));
+
+/// Sees that the object was compiled from the structs that we read it with.
+///
+/// # Errors
+/// Where it was not.
+pub fn check_layout(object: &[u8]) -> Result<()> {
+    let layout = layout(object).context("the probes do not say which layout they have")?;
+    ensure!(
+        layout == LAYOUT,
+        "the probes have layout {layout:08x}, this whybus {LAYOUT:08x}: the object was not built from \
+         the sources of this program (`cargo xtask ebpf`)"
+    );
+    Ok(())
+}
+
+/// `Config::layout`, the first field of the object's global.
+fn layout(object: &[u8]) -> Option<u32> {
+    let file = File::parse(object).ok()?;
+    let config = file.symbols().find(|symbol| symbol.name() == Ok("CONFIG"))?;
+    let section = file.section_by_index(config.section_index()?).ok()?;
+    let data = section.data().ok()?.get(usize::try_from(config.address()).ok()?..)?;
+    Some(u32::from_le_bytes(*data.first_chunk()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_object_has_our_layout() {
+        check_layout(OBJECT).expect("`cargo xtask ebpf` was run");
+    }
+
+    #[test]
+    fn another_layout_is_refused() {
+        // Wherever it stands in the object, it is not ours any more.
+        let mut other = OBJECT.to_vec();
+        let ours = LAYOUT.to_le_bytes();
+        for at in 0..other.len() - ours.len() {
+            if other[at..].starts_with(&ours) {
+                other[at] ^= 1;
+            }
+        }
+        assert!(check_layout(&other).is_err());
+        assert!(check_layout(b"no object").is_err());
+        assert!(check_layout(&OBJECT[..OBJECT.len() / 2]).is_err());
+    }
+}
