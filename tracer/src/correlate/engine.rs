@@ -85,7 +85,7 @@ impl Engine {
     }
 
     /// Faults that loop, whose counts are to be read.
-    pub fn storms(&self) -> Vec<BurstKey> {
+    pub fn bursts(&self) -> Vec<BurstKey> {
         self.open.bursts()
     }
 

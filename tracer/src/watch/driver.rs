@@ -55,7 +55,7 @@ impl<'a> Driver<'a> {
 
     /// Faults that loop, whose counts are to be read.
     pub fn bursts(&self) -> Vec<BurstKey> {
-        self.engine.storms()
+        self.engine.bursts()
     }
 
     /// Takes one input in.
