@@ -115,6 +115,35 @@ fn what_version_1_wrote_is_read() {
     assert_eq!(text(&run(&again.0, &["export"]).stdout), text(&exported));
 }
 
+/// A history on disk as version 1 made it, with what `SCHEMA_1` holds.
+const HISTORY_1: &str = include_str!("history1.sql");
+
+#[test]
+fn a_history_of_version_1_is_read_and_written_on() {
+    let dir = Dir::new();
+    fs::create_dir(&dir.0).expect("a directory");
+    let db = rusqlite::Connection::open(dir.0.join("history.db")).expect("a new one");
+    db.execute_batch(HISTORY_1).expect("as it was dumped");
+    drop(db);
+    let other = Dir::new();
+    assert!(run(&other.0, &["import", SCHEMA_1]).status.success());
+    let exported = text(&run(&dir.0, &["export"]).stdout);
+    assert_eq!(exported, text(&run(&other.0, &["export"]).stdout));
+    assert!(exported.contains("\"kind\":\"incident\"") && exported.contains("\"kind\":\"gap\""));
+    // What incidents are found by is what it was: the id, and the restart loop.
+    let list = text(&run(&dir.0, &["list"]).stdout);
+    for id in list.lines().filter_map(|line| line.split_whitespace().last()) {
+        let why = run(&dir.0, &["why", id]);
+        assert!(why.status.success(), "{id}: {}", text(&why.stderr));
+    }
+    let before = listed(&dir.0, &[]).len();
+    assert!(before >= 3, "{list}");
+    let import = run(&dir.0, &["import", RECORDED]);
+    assert!(import.status.success(), "{}", text(&import.stderr));
+    assert!(!text(&import.stderr).contains("damaged"), "{}", text(&import.stderr));
+    assert!(listed(&dir.0, &[]).len() > before);
+}
+
 /// A cause that only a later version knows.
 #[test]
 fn a_cause_of_a_later_version_keeps_its_name() {

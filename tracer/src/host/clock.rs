@@ -1,15 +1,15 @@
 //! The clocks of this host.
+use rustix::time::{ClockId, clock_gettime};
+
 use crate::model::time::ClockOffset;
 
 /// ns since boot (CLOCK_BOOTTIME).
 pub fn boot_time() -> u64 {
-    clock(libc::CLOCK_BOOTTIME)
+    clock(ClockId::Boottime)
 }
 
-fn clock(id: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: a valid clock and a place to write to.
-    unsafe { libc::clock_gettime(id, &raw mut time) };
+fn clock(id: ClockId) -> u64 {
+    let time = clock_gettime(id);
     time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
 }
 
@@ -18,7 +18,7 @@ fn clock(id: libc::clockid_t) -> u64 {
 pub fn boot_to_realtime() -> ClockOffset {
     let tries = (0..8).map(|_| {
         let before = boot_time();
-        let real = clock(libc::CLOCK_REALTIME);
+        let real = clock(ClockId::Realtime);
         let after = boot_time();
         (after - before, (real as i64).wrapping_sub((before + (after - before) / 2) as i64))
     });

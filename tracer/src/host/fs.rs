@@ -12,23 +12,24 @@ use crate::model::{
 /// Asks the file system of a fault for its room, by a path to its mount point; `None` if another is
 /// there by now. A dead server holds us up.
 pub fn read(inode: &Inode, point: &[u8]) -> Option<Space> {
-    let point = CString::new(point).ok()?;
-    let mut answer = MaybeUninit::<libc::statfs>::zeroed();
-    // SAFETY: a string that ends with NUL, and a place to write to.
-    let failed = unsafe { libc::statfs(point.as_ptr(), answer.as_mut_ptr()) } != 0;
-    let errno = if failed { std::io::Error::last_os_error().raw_os_error() } else { None };
-    // SAFETY: filled in, all zeroes before.
-    let answer = unsafe { answer.assume_init() };
-    if !failed && answer.f_type as u64 != inode.magic {
+    let dev = inode.id.dev;
+    let answer = match rustix::fs::statfs(point) {
+        Ok(answer) => answer,
+        Err(error) => {
+            let errno = Some(error.raw_os_error());
+            return Some(Space { dev, total: 0, free: 0, free_inodes: 0, errno });
+        }
+    };
+    if answer.f_type as u64 != inode.magic {
         return None;
     }
     let block = answer.f_frsize as u64;
     Some(Space {
-        dev: inode.id.dev,
+        dev,
         total: answer.f_blocks.saturating_mul(block),
         free: answer.f_bavail.saturating_mul(block),
         free_inodes: answer.f_ffree,
-        errno,
+        errno: None,
     })
 }
 

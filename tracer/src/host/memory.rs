@@ -2,15 +2,14 @@
 
 /// Bytes.
 pub fn page_size() -> u64 {
-    // SAFETY: no preconditions.
-    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+    rustix::param::page_size() as u64
 }
 
 /// Keeps this process' memory in small pages: where huge ones are always on, khugepaged fills up again what
 /// `trim` gave back (mm/khugepaged.c, max_ptes_none), some MiB within seconds. Children inherit it.
 pub fn small_pages() {
-    // SAFETY: no preconditions; without effect on kernels that have no huge pages.
-    unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) };
+    // Kernels that have no huge pages refuse it.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 /// Gives pages that nobody uses any more back to the system: those of the parsed types, and what a burst

@@ -10,6 +10,7 @@ use aya::{
     Btf, Ebpf, EbpfLoader, Pod, VerifierLogLevel,
     programs::{BtfTracePoint, FEntry, FExit, Program, ProgramError, RawTracePoint},
 };
+use rustix::process::{Resource, Rlimit, setrlimit};
 use tracer_common::config::Config;
 
 use crate::{
@@ -215,7 +216,5 @@ fn reason(error: &anyhow::Error) -> String {
 /// Before 5.11 maps and programs count against RLIMIT_MEMLOCK. Where it cannot be raised, loading
 /// says so.
 fn unlock_memory() {
-    let all = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-    // SAFETY: a valid resource and limit.
-    unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const all) };
+    let _ = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
 }

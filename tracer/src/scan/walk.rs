@@ -1,12 +1,10 @@
 //! Walks /proc. Every file is asked for its size once, and never a server: a dead NFS or FUSE
 //! mount does not hold us up.
-use std::{
-    collections::HashMap,
-    ffi::CString,
-    fs,
-    io::Read as _,
-    mem::MaybeUninit,
-    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+use std::{collections::HashMap, fs, io::Read as _};
+
+use rustix::{
+    fs::{AtFlags, CWD, FileType, Statx, StatxFlags, statx},
+    io::Errno,
 };
 
 use crate::{
@@ -53,7 +51,7 @@ pub fn scan(page_size: u64) -> Scan {
         match maps.and_then(|maps| maps.take(MAPS).read_to_end(&mut text)) {
             Ok(_) => scan.processes += 1,
             // Gone in the meantime.
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => continue,
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::SRCH) => continue,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(_) => {
                 scan.denied += 1;
@@ -100,25 +98,12 @@ fn look(pid: u32, mapping: &Mapping) -> Option<File> {
     if status.stx_ino != mapping.inode {
         return None;
     }
-    let regular = u32::from(status.stx_mode) & libc::S_IFMT == libc::S_IFREG;
+    let regular = FileType::from_raw_mode(status.stx_mode.into()).is_file();
     let in_place = mapping.deleted && stat(&root(&mapping.path)).is_some();
     Some(File { regular, size: status.stx_size, in_place })
 }
 
-fn stat(path: &[u8]) -> Option<libc::statx> {
-    let path = CString::new(std::ffi::OsStr::from_bytes(path).to_owned().into_vec()).ok()?;
-    let mut status = MaybeUninit::<libc::statx>::zeroed();
-    // Not AT_STATX_SYNC_AS_STAT: what the kernel knows must do, a server may be dead.
-    // SAFETY: a string that ends with NUL, and a place to write to.
-    let failed = unsafe {
-        libc::statx(
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            libc::AT_STATX_DONT_SYNC,
-            libc::STATX_BASIC_STATS,
-            status.as_mut_ptr(),
-        )
-    };
-    // SAFETY: filled in, all zeroes before.
-    (failed == 0).then(|| unsafe { status.assume_init() })
+/// What the kernel knows of a file, without asking a server: that may be dead.
+fn stat(path: &[u8]) -> Option<Statx> {
+    statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::BASIC_STATS).ok()
 }
