@@ -10,7 +10,8 @@ use common::{assert_golden, on_one_terminal, recorded, replay, text, values, why
 /// What the guests recorded, and what was told of it, whole: incidents, updates, warnings, the end.
 #[test]
 fn goldens() {
-    for name in ["5.10", "6.1", "6.12", "newest", "deaths"] {
+    // v1: a stream of before time and coverage were in it.
+    for name in ["5.10", "6.1", "6.12", "newest", "deaths", "v1"] {
         let stream = recorded(name, "stream");
         let json = replay(&["-o", "json"], &stream);
         assert!(json.status.success(), "{name}: {}", text(&json.stderr));

@@ -138,6 +138,16 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
         }
     }
 
+    /// The next answer, if there is one already.
+    pub fn try_next(&mut self) -> Option<T> {
+        while let Ok((job, answer)) = self.done.try_recv() {
+            self.finished(job, answer);
+        }
+        self.expire(Instant::now());
+        self.dispatch();
+        self.ready.pop_front()
+    }
+
     /// When to look again, even if nobody answers.
     fn next_check(&self) -> Option<Instant> {
         let deadlines = self.running.values().map(|running| running.deadline);

@@ -132,14 +132,22 @@ impl Enricher {
     /// What was learnt next, and the time it belongs to, if it belongs to an event; never ends.
     pub async fn next(&mut self) -> (Option<u64>, Vec<Input>) {
         tokio::select! {
-            answer = self.executor.next() => {
-                let mounts = self.mounts();
-                let facts = mounts.into_iter().chain(answer.facts).map(Input::Fact);
-                let answered = Input::Watch(WatchNote::Answered(answer.about));
-                (Some(answer.time), facts.chain([answered]).collect())
-            }
+            answer = self.executor.next() => self.inputs(answer),
             mappers = self.scanner.next() => (None, vec![Fact::Mappers(mappers).into()]),
         }
+    }
+
+    /// The same, if an answer is there already: where events come fast, answers must not stay behind.
+    pub fn try_next(&mut self) -> Option<(Option<u64>, Vec<Input>)> {
+        let answer = self.executor.try_next()?;
+        Some(self.inputs(answer))
+    }
+
+    fn inputs(&mut self, answer: Answer) -> (Option<u64>, Vec<Input>) {
+        let mounts = self.mounts();
+        let facts = mounts.into_iter().chain(answer.facts).map(Input::Fact);
+        let answered = Input::Watch(WatchNote::Answered(answer.about));
+        (Some(answer.time), facts.chain([answered]).collect())
     }
 
     fn signal(&mut self, signal: &Signal, time: u64) -> Vec<WatchNote> {

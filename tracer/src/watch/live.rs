@@ -184,6 +184,9 @@ impl<'a> Watch<'a> {
                 () = until(deadline) => return Ok(Ended::Because("time is up")),
                 status = exited(&mut self.child) => return Ok(Ended::Command(status?)),
             }
+            while let Some((time, learnt)) = self.enricher.try_next() {
+                self.learnt(time, learnt)?;
+            }
             all_read = self.drain_all()?;
             if self.options.count.is_some_and(|count| self.driver.reported() >= count) {
                 return Ok(Ended::Because("enough seen"));
