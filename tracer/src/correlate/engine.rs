@@ -315,7 +315,7 @@ impl Engine {
     fn report_due(&mut self, now: u64) {
         let (open, mut reporter) = self.reporter();
         open.retain(|open| {
-            if open.report_due(now) && !reporter.awaits_answers(open) {
+            if open.report_due(now) && (open.overdue(now) || !reporter.awaits_answers(open)) {
                 reporter.report(open);
             }
             let over = open.over(now);
@@ -383,5 +383,30 @@ mod tests {
         assert_eq!(updates.iter().filter(new).count(), most as usize + 1);
         let counts = engine.counts();
         assert_eq!((counts.incidents, counts.evicted.incidents), (u64::from(most) + 1, 1));
+    }
+
+    #[test]
+    fn questions_without_end_hold_no_incident_for_ever() {
+        let mut engine = Engine::new(host());
+        let fault = fault(1, 0);
+        let (id, ms) = (fault.actor.task.id, 1_000_000);
+        engine.push(
+            Stamp { cpu: 0, ring: 0, seq: 1, time: ms },
+            KernelEvent::Fault(Box::new(fault)).into(),
+        );
+        let mut reported = None;
+        // Asked every 20 ms, answered 70 ms later: some question is always open.
+        for now in (0..3_000).step_by(10).map(|step| (1 + step) * ms) {
+            if now / ms % 20 == 1 {
+                engine.push(Stamp::unnumbered(now), WatchNote::Asked(id).into());
+                if now > 70 * ms {
+                    engine.push(Stamp::unnumbered(now), WatchNote::Answered(id).into());
+                }
+            }
+            if !engine.advance(now).is_empty() {
+                reported.get_or_insert(now / ms);
+            }
+        }
+        assert!(reported.is_some_and(|at| (1_400..1_600).contains(&at)), "{reported:?}");
     }
 }

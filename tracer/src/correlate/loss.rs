@@ -92,7 +92,7 @@ impl LossTracker {
     /// How many events were lost that may lie between two times, ns since boot.
     pub fn lost_between(&self, from: u64, to: u64) -> u64 {
         let between = |loss: &&Loss| loss.from <= to && loss.to >= from;
-        self.losses.iter().filter(between).map(|loss| loss.count).sum()
+        self.losses.iter().filter(between).fold(0, |sum, loss| loss.count.saturating_add(sum))
     }
 }
 
@@ -159,5 +159,14 @@ mod tests {
         }
         assert_eq!(tracker.last.len(), RINGS);
         assert_eq!(tracker.losses.len(), LOSSES);
+    }
+
+    #[test]
+    fn what_a_foreign_stream_claims_to_have_lost_does_not_overflow() {
+        let mut tracker = LossTracker::new(0);
+        for cpu in 0..5 {
+            tracker.checkpoint(stamp(cpu, 1 << 62, 1));
+        }
+        assert_eq!(tracker.lost_between(0, u64::MAX), u64::MAX);
     }
 }

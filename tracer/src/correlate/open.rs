@@ -23,6 +23,9 @@ use crate::{
 const MS: u64 = 1_000_000;
 /// How long an incident waits for what belongs to it before it is reported. Ns.
 pub const REPORT_DELAY: u64 = 250 * MS;
+/// How long it then still waits for what was asked: a question may wait for a thread, and the thread for its
+/// answer (`enrich::deadline`). Ns.
+const ANSWERS: u64 = 1_200 * MS;
 /// How long an incident takes in further faults of the same kind after the last. Ns.
 const MERGE_WINDOW: u64 = 5_000 * MS;
 /// How long a process may take to die: it dumps core first. Ns.
@@ -319,11 +322,20 @@ impl OpenIncident {
 
     /// Whether it is to be reported at `now` for the first time.
     pub fn report_due(&self, now: u64) -> bool {
+        !self.reported && self.reported_after(REPORT_DELAY) <= now
+    }
+
+    /// Whether it has waited for answers as long as any takes: somebody may be asked about again and again.
+    pub fn overdue(&self, now: u64) -> bool {
+        self.reported_after(REPORT_DELAY + ANSWERS) <= now
+    }
+
+    fn reported_after(&self, delay: u64) -> u64 {
         let incident = &self.incident;
         // What is about an end is reported as it ends, which may be some time after its signal.
         let ended = incident.fault.is_none() && incident.death.is_some();
         let from = if ended { incident.last } else { incident.first };
-        !self.reported && from.saturating_add(REPORT_DELAY + REORDER_WINDOW) <= now
+        from.saturating_add(delay + REORDER_WINDOW)
     }
 
     /// Whether nothing more is waited for at `now`, and all was reported that was to be.

@@ -136,7 +136,10 @@ impl HistoryWriter {
             {
                 end = self.take(message);
             }
-            self.flush(end.is_some());
+            match end {
+                Some(_) => self.flush_at_end(),
+                None => self.flush(false),
+            }
             self.retain();
         }
         self.end(end.unwrap_or_else(now));
@@ -187,6 +190,14 @@ impl HistoryWriter {
         let beat = Heartbeat { pid, boot_id: boot_id.clone(), since: *since, seen, stopped };
         // A full disk is told of where incidents are kept.
         let _ = lock.beat(&beat);
+    }
+
+    /// Hands everything to the disk. What was lost while it was full is known only once it takes something again.
+    fn flush_at_end(&mut self) {
+        self.flush(true);
+        if !self.waiting.is_empty() {
+            self.flush(true);
+        }
     }
 
     /// Hands what waits to the disk, unless that has just failed. At the `end` it is tried anyway.
@@ -321,5 +332,26 @@ mod tests {
         assert_eq!(absence(&beat(true), "b"), GapReason::Stopped);
         assert_eq!(absence(&beat(false), "b"), GapReason::Rebooted);
         assert_eq!(absence(&beat(false), "a"), GapReason::Killed);
+    }
+
+    #[test]
+    fn a_disk_that_recovers_as_we_end_is_told_what_was_lost() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let options = HistoryOptions {
+            state_dir: dir.path().to_owned(),
+            group: None,
+            keep: Duration::from_secs(86_400),
+            keep_size: 1 << 30,
+        };
+        let mut writer = HistoryWriter::new(options);
+        writer.open().expect("a history");
+        writer.take(Message::Begin { host: "h".into(), boot_id: "b".into(), since: 1 });
+        writer.failed(&Error::from(std::io::Error::from(std::io::ErrorKind::StorageFull)));
+        writer.dropped = 7;
+        writer.flush_at_end();
+        writer.end(now());
+        let reader = crate::store::sqlite::read::Reader::open(dir.path()).expect("a reader");
+        let gaps = reader.gaps(i64::MIN, i64::MAX, 0).expect("gaps");
+        assert!(gaps.iter().any(|gap| gap.lost == Some(7)), "{gaps:?}");
     }
 }

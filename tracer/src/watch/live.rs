@@ -47,6 +47,8 @@ const TICK: Duration = Duration::from_millis(100);
 const CHECKPOINTS: Duration = Duration::from_secs(1);
 /// Batches that are read before we look at anything else.
 const DRAINS: u32 = 64;
+/// How far time stays behind while more comes than we read. Ns.
+const LATE: u64 = 1_000_000_000;
 /// The clock may differ by as much before its being set is taken note of. Ns.
 const STEP: u64 = 10_000_000;
 
@@ -243,11 +245,15 @@ impl<'a> Watch<'a> {
 
     /// Reads all there is, if that has an end; false if events keep coming.
     fn drain_all(&mut self) -> Result<bool> {
+        let before = boot_time();
         for _ in 0..DRAINS {
             if !self.drain()? {
                 return Ok(true);
             }
         }
+        // More comes than we read. Time must move all the same, if behind: in rings of this size nothing older
+        // waits unread.
+        self.advance(before.saturating_sub(LATE))?;
         Ok(false)
     }
 
@@ -263,10 +269,9 @@ impl<'a> Watch<'a> {
     /// incident is reported: what was numbered then is in the ring by now, or lost.
     fn checkpoint(&mut self) -> Result<()> {
         let latest = self.counters.ring_states();
-        if !self.drain_all()? {
-            return Ok(());
-        }
-        let then = std::mem::replace(&mut self.numbered, latest);
+        let all_read = self.drain_all()?;
+        let then =
+            if all_read { std::mem::replace(&mut self.numbered, latest) } else { Vec::new() };
         for (cpu, ring, RingState { seq, .. }) in then {
             if self.checkpoints.insert((cpu, ring), seq).unwrap_or(0) != seq {
                 self.push(boot_time(), WatchNote::SeqCheckpoint { cpu, ring, seq })?;
