@@ -1,6 +1,6 @@
 //! whybus: why did this process get a bus error?
 //!
-//! The floors, from the ground: a folder imports only from those that stand above it in this list.
+//! The floors, from the ground: a folder imports only from those that come earlier in this list.
 //! `tests/floors.rs` reads the list and every `use`, and fails with both names otherwise.
 
 /// What may go wrong, by what can be done about it.

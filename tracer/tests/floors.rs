@@ -1,4 +1,4 @@
-//! The floors of the house: a folder of `src/` imports only from folders that stand above it in the
+//! The floors of the house: a folder of `src/` imports only from folders that come earlier in the
 //! list of `src/lib.rs`, and no two files of a folder import each other in a circle.
 use std::{
     collections::{BTreeMap, BTreeSet},

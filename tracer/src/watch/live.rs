@@ -209,9 +209,10 @@ impl<'a> Watch<'a> {
         learnt.into_iter().try_for_each(|input| self.push(time, input))
     }
 
-    /// Reads a batch of each ring; true if there is more. Time moves on to when reading began: what happened
-    /// until then was in the rings, and has been read. What was put into one ring while we read the other
-    /// may explain what was read; on a host that lets us wait, that is no matter of microseconds.
+    /// Reads a batch of each ring; true if there is more. Time moves on to when reading began, not to when it
+    /// ended: all that happened until then was in the rings and has been read, whereas a shrink that is put
+    /// into one ring while the other is read comes with the next batch. On a busy host that is much later than
+    /// its fault is due.
     fn drain(&mut self) -> Result<bool> {
         let before = boot_time();
         let Self { reader, save, driver, enricher, undecodable, worked, .. } = self;
