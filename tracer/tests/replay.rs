@@ -21,6 +21,18 @@ fn goldens() {
     }
 }
 
+/// What somebody saw live, while a module came, the clock was set and events were lost.
+#[test]
+fn a_replay_shows_what_was_shown_live() {
+    let mut human = whybus(["replay", "--utc"]);
+    let stream = recorded("step", "stream");
+    assert_golden(&on_one_terminal(human.arg(&stream)), &recorded("step", "txt"));
+    let live = fs::read_to_string(recorded("step", "txt")).expect("what was shown");
+    for part in ["watching 2", "warning", "lost ", "terminated after"] {
+        assert!(live.contains(part), "{part}");
+    }
+}
+
 /// Every line of every stream is what the schema says, as `whybus schema` prints it.
 #[test]
 fn every_line_is_valid() {
