@@ -18,7 +18,7 @@ CREATE TABLE boot(
     host TEXT NOT NULL,
     UNIQUE(boot_id, host)
 );
--- Names of one kind (comm, path, …); see query::Kind.
+-- Names of one kind (comm, path, …); see `select::field::NameKind`.
 CREATE TABLE name(
     id INTEGER PRIMARY KEY,
     kind INTEGER NOT NULL,
@@ -46,7 +46,7 @@ CREATE TABLE incident(
     class INTEGER NOT NULL,
     -- As a shell has it: the status, or 128 and the signal.
     status INTEGER,
-    -- ShrinkKind many this stands for; ns from the end to the restart.
+    -- How many this stands for; ns from the end to the restart.
     times INTEGER NOT NULL,
     restart_ns INTEGER,
     -- What belongs to one restart loop has the same number (contract::series).

@@ -1,5 +1,5 @@
 //! Which rows match a selection, the newest first. SQLite takes one index a table and query; which of
-//! several conditions that should be is decided here, by counting (docs/decisions/0008-search.md).
+//! several conditions that should be is decided here, by counting (docs/decisions/0006-search.md).
 use roaring::RoaringTreemap;
 use rusqlite::{Connection, Result, params, types::Value};
 
