@@ -331,11 +331,15 @@ impl OpenIncident {
     }
 
     fn reported_after(&self, delay: u64) -> u64 {
+        self.decided_at().saturating_add(delay + REORDER_WINDOW)
+    }
+
+    /// The time of the event that it is about, ns since boot: its first fault or signal; or its end, where it is
+    /// about that, which may be some time after its signal.
+    pub fn decided_at(&self) -> u64 {
         let incident = &self.incident;
-        // What is about an end is reported as it ends, which may be some time after its signal.
         let ended = incident.fault.is_none() && incident.death.is_some();
-        let from = if ended { incident.last } else { incident.first };
-        from.saturating_add(delay + REORDER_WINDOW)
+        if ended { incident.last } else { incident.first }
     }
 
     /// Whether nothing more is waited for at `now`, and all was reported that was to be.

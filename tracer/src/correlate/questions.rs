@@ -1,31 +1,31 @@
-//! Who was asked about and has not been answered for: what concerns them is not judged yet.
-use std::collections::HashMap;
+//! Who was asked about and has not been answered for: what rests on that is not judged yet.
+use std::collections::BTreeMap;
 
 use crate::model::task::ProcessId;
 
-/// Processes with an open question at most; others are judged by what is known.
-const PROCESSES: usize = 4_096;
+/// Questions that are open at most; of others nobody waits for the answer.
+const QUESTIONS: usize = 8_192;
 
-/// Open questions by process.
+/// Open questions, by process and by the time they belong to (ns since boot).
 #[derive(Default)]
 pub struct OpenQuestions {
-    open: HashMap<ProcessId, u32>,
+    open: BTreeMap<(ProcessId, u64), u32>,
 }
 
 impl OpenQuestions {
-    /// Something was asked about `id`.
-    pub fn asked(&mut self, id: ProcessId) {
-        if self.open.len() < PROCESSES || self.open.contains_key(&id) {
-            *self.open.entry(id).or_default() += 1;
+    /// Something was asked about `id`, of an event at `time`.
+    pub fn asked(&mut self, id: ProcessId, time: u64) {
+        if self.open.len() < QUESTIONS || self.open.contains_key(&(id, time)) {
+            *self.open.entry((id, time)).or_default() += 1;
         }
     }
 
-    /// One question about `id` was answered, or never will be.
-    pub fn answered(&mut self, id: ProcessId) {
-        if let Some(count) = self.open.get_mut(&id) {
-            *count = count.saturating_sub(1);
+    /// One question of that process and time was answered, or never will be.
+    pub fn answered(&mut self, id: ProcessId, time: u64) {
+        if let Some(count) = self.open.get_mut(&(id, time)) {
+            *count -= 1;
             if *count == 0 {
-                self.open.remove(&id);
+                self.open.remove(&(id, time));
             }
         }
     }
@@ -35,8 +35,10 @@ impl OpenQuestions {
         self.open.clear();
     }
 
-    pub fn is_open(&self, id: ProcessId) -> bool {
-        self.open.contains_key(&id)
+    /// Whether anything that was asked about `id` until `time` has not been answered. What was asked later is
+    /// about something else.
+    pub fn is_open(&self, id: ProcessId, time: u64) -> bool {
+        self.open.range((id, 0)..=(id, time)).next().is_some()
     }
 }
 
@@ -48,21 +50,32 @@ mod tests {
     fn two_questions_take_two_answers() {
         let id = ProcessId { tgid: 1, start: 2 };
         let mut questions = OpenQuestions::default();
-        questions.asked(id);
-        questions.asked(id);
-        questions.answered(id);
-        assert!(questions.is_open(id));
-        questions.answered(id);
-        questions.answered(id);
-        assert!(!questions.is_open(id));
+        questions.asked(id, 5);
+        questions.asked(id, 5);
+        questions.answered(id, 5);
+        assert!(questions.is_open(id, 5));
+        questions.answered(id, 5);
+        questions.answered(id, 5);
+        assert!(!questions.is_open(id, 5));
+    }
+
+    #[test]
+    fn what_is_asked_later_is_about_something_else() {
+        let (id, other) = (ProcessId { tgid: 1, start: 2 }, ProcessId { tgid: 1, start: 3 });
+        let mut questions = OpenQuestions::default();
+        questions.asked(id, 7);
+        questions.asked(other, 5);
+        assert!(!questions.is_open(id, 6) && questions.is_open(id, 7));
+        questions.answered(id, 6);
+        assert!(questions.is_open(id, 7), "that was the answer to another question");
     }
 
     #[test]
     fn a_foreign_stream_cannot_fill_memory() {
         let mut questions = OpenQuestions::default();
-        for tgid in 0..2 * PROCESSES as u32 {
-            questions.asked(ProcessId { tgid, start: 0 });
+        for tgid in 0..2 * QUESTIONS as u32 {
+            questions.asked(ProcessId { tgid, start: 0 }, 0);
         }
-        assert_eq!(questions.open.len(), PROCESSES);
+        assert_eq!(questions.open.len(), QUESTIONS);
     }
 }

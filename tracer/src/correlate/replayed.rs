@@ -66,9 +66,10 @@ impl Dice {
     }
 }
 
-/// Every event late by up to 25 ms, those of one CPU and ring in their order.
+/// Every event late by up to 25 ms, those of one CPU and ring in their order, and so what user space found out of
+/// one event: it asks before it has the answer.
 fn late(events: &Events, dice: &mut Dice) -> Vec<(u64, Stamp, Input)> {
-    let mut latest = BTreeMap::new();
+    let (mut latest, mut asked) = (BTreeMap::new(), BTreeMap::new());
     let mut arrivals: Vec<(u64, Stamp, Input)> = events
         .iter()
         .map(|(stamp, event)| {
@@ -78,7 +79,11 @@ fn late(events: &Events, dice: &mut Dice) -> Vec<(u64, Stamp, Input)> {
                 // An account is of what has arrived.
                 Input::Watch(WatchNote::SeqCheckpoint { .. }) => at = stamp.time + 25 * MS,
                 _ if stamp.seq != 0 => *floor = at,
-                _ => {}
+                _ => {
+                    let floor = asked.entry(stamp.time).or_insert(0_u64);
+                    at = at.max(*floor);
+                    *floor = at;
+                }
             }
             (at, *stamp, event.clone())
         })

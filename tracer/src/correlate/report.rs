@@ -64,7 +64,8 @@ impl Reporter<'_> {
         let sender = incident.signal.iter().map(|signal| signal.sender.task.id);
         let shrinks = incident.fault.iter().flat_map(|fault| self.shrinks.actors(fault));
         let mut about = std::iter::once(incident.victim.task.id).chain(sender).chain(shrinks);
-        about.any(|id| self.questions.is_open(id))
+        let until = open.decided_at().saturating_add(1);
+        about.any(|id| self.questions.is_open(id, until))
     }
 
     /// Names the cause of an incident, who did it, and which file it is about.
