@@ -21,8 +21,9 @@ const ROUND: u64 = 600_000_000_000;
 /// Where memory grew, or the replay failed.
 pub fn check() -> Result<String> {
     let whybus = build::whybus()?;
-    let stream = fs::read(root().join("tracer/tests/streams/newest.stream"))?;
-    let golden = fs::read_to_string(root().join("tracer/tests/streams/newest.json"))?;
+    // Of version 1: a later one says that it ends, and when time moves on, which rounds of it cannot.
+    let stream = fs::read(root().join("tracer/tests/streams/v1.stream"))?;
+    let golden = fs::read_to_string(root().join("tracer/tests/streams/v1.json"))?;
     let each = golden.lines().filter(|line| line.contains(r#""kind":"incident""#)).count();
     let rounds = INCIDENTS.div_ceil(each.max(1));
     let lines = stream.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
