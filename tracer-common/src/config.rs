@@ -42,6 +42,12 @@ pub struct Config {
     pub exits: u32,
     /// Binary logarithm of the size of a page, in bytes (PAGE_SHIFT).
     pub page_shift: u32,
+    /// Offset in `struct pt_regs` of the register that holds a function's first argument, in bytes.
+    pub register_arg_0: u32,
+    /// The same of the second argument.
+    pub register_arg_1: u32,
+    /// The same of the value returned.
+    pub register_ret: u32,
     pub offsets: Offsets,
 }
 
@@ -56,6 +62,9 @@ impl Config {
         signals: 0,
         exits: 0,
         page_shift: 0,
+        register_arg_0: 0,
+        register_arg_1: 0,
+        register_ret: 0,
         offsets: Offsets::NONE,
     };
 }

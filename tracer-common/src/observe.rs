@@ -56,10 +56,8 @@ observe! {
     FuseSize: "fuse-size",
     /// Whether a FUSE server's word was taken over.
     FuseSizeResult: "fuse-size-result",
-    /// open(O_TRUNC) on FUSE, as it begins.
-    FuseOpen: "fuse-open",
-    /// Whether such an open succeeded.
-    FuseOpenResult: "fuse-open-result",
+    /// open(O_TRUNC) of a file that its server truncates inside of open(2) (fs/open.c vfs_open).
+    OpenTruncate: "open-truncate",
     /// An NFS server's word on a file's size.
     NfsSize: "nfs-size",
     /// The same, in its reply to another call.

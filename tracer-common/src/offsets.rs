@@ -72,6 +72,7 @@ offsets! {
     vma_next: "vm_area_struct" "vm_next", optional;
     file_inode: "file" "f_inode";
     file_mode: "file" "f_mode";
+    path_dentry: "path" "dentry";
     file_path_mnt: "file" "f_path.mnt";
     file_path_dentry: "file" "f_path.dentry";
     /// Since 6.5 (overlayfs): the path the user opened, beside the one of the real file.
@@ -106,8 +107,6 @@ offsets! {
     mount_devname: "mount" "mnt_devname";
     vfsmount_root: "vfsmount" "mnt_root";
     file_flags: "file" "f_flags";
-    /// Where FUSE is not built in, its types are not in the kernel's BTF.
-    fuse_attr_size: "fuse_attr" "size", optional;
     iattr_valid: "iattr" "ia_valid";
     iattr_size: "iattr" "ia_size";
     iattr_file: "iattr" "ia_file";

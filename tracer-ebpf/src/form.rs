@@ -2,7 +2,10 @@
 //! for the way kernel memory may be read, and is compiled once a form; [`program!`] makes the program.
 use aya_ebpf::cty::c_void;
 
-use crate::read::{Probe, Read, Typed};
+use crate::{
+    globals::config,
+    read::{Probe, Read, Typed},
+};
 
 /// One call of what is hooked.
 pub trait Call: Copy {
@@ -64,6 +67,51 @@ macro_rules! array {
 array!(Trampoline, Typed);
 array!(Raw, Probe);
 
+/// kprobe and kretprobe: registers. Their offsets in `struct pt_regs` come from the loader, so that one
+/// object serves every architecture, and the helper reads them: a load at an offset that is no constant is
+/// refused ("dereference of modified ctx ptr").
+#[derive(Clone, Copy)]
+pub struct Registers(*mut c_void);
+
+impl Registers {
+    /// # Safety
+    /// `ctx` is the context of a program of this form.
+    #[inline(always)]
+    pub unsafe fn new(ctx: *mut c_void) -> Self {
+        Self(ctx)
+    }
+
+    #[inline(always)]
+    fn register(self, offset: u32) -> u64 {
+        // SAFETY: the helper checks the address.
+        unsafe { Probe::get(self.0.cast(), offset) }
+    }
+}
+
+impl Call for Registers {
+    type Memory = Probe;
+
+    #[inline(always)]
+    fn context(self) -> *mut c_void {
+        self.0
+    }
+
+    /// Of a kprobe. Of a kretprobe there are none any more.
+    #[inline(always)]
+    fn arg<const I: usize>(self) -> u64 {
+        match I {
+            0 => self.register(config!(register_arg_0)),
+            _ => self.register(config!(register_arg_1)),
+        }
+    }
+
+    /// Of a kretprobe.
+    #[inline(always)]
+    fn returned<const ARGS: usize>(self) -> u64 {
+        self.register(config!(register_ret))
+    }
+}
+
 /// A program: of each `if CONDITION, NAME: BODY` the condition is asked in place, at each call, and the
 /// body stands behind it out of line, in the function NAME: a program that uses no callee-saved register
 /// and no stack saves a dozen instructions on every call that is of no interest.
@@ -86,6 +134,14 @@ macro_rules! program {
     ($(#[$doc:meta])* raw_tp $name:literal => $program:ident $($body:tt)*) => {
         program!(@ [aya_ebpf::macros::raw_tracepoint(tracepoint = $name)], RawTracePointContext,
             Raw, i32, [$(#[$doc])*] $program $($body)*);
+    };
+    ($(#[$doc:meta])* kprobe $function:literal => $program:ident $($body:tt)*) => {
+        program!(@ [aya_ebpf::macros::kprobe(function = $function)], ProbeContext, Registers, u32,
+            [$(#[$doc])*] $program $($body)*);
+    };
+    ($(#[$doc:meta])* kretprobe $function:literal => $program:ident $($body:tt)*) => {
+        program!(@ [aya_ebpf::macros::kretprobe(function = $function)], RetProbeContext, Registers, u32,
+            [$(#[$doc])*] $program $($body)*);
     };
     (@ [$attribute:meta], $context:ident, $form:ident, $ret:ty, [$(#[$doc:meta])*]
         $program:ident $(, if $when:expr, $slow:ident: $then:expr)+) => {

@@ -4,7 +4,7 @@ use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::map, maps::LruHashMap}
 use tracer_common::event::{Inode, SHRINK_REPLAYED, Shrink, ring};
 
 use crate::{
-    emit::{claim, emit},
+    emit::{claim, emit, now},
     scratch::{REPLAY, SHRINK},
 };
 
@@ -20,6 +20,22 @@ static SHRINK_COUNT: LruHashMap<u64, u64> = LruHashMap::with_max_entries(8192, 0
 /// and tells it no longer how it was reached (fs/overlayfs/inode.c ovl_setattr).
 #[map]
 static INSIDE: LruHashMap<u32, Outer> = LruHashMap::with_max_entries(1024, 0);
+
+/// The open(O_TRUNC) of a file that is not empty which each thread began last.
+#[map]
+static OPENING: LruHashMap<u32, Opening> = LruHashMap::with_max_entries(1024, 0);
+
+/// An open(O_TRUNC) that has begun.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Opening {
+    /// Address of the `struct inode`.
+    inode: u64,
+    /// `i_size` before it, in bytes.
+    pub size: i64,
+    /// Ns since boot (CLOCK_BOOTTIME).
+    pub begin: u64,
+}
 
 /// Where a shrink is remembered.
 #[repr(C)]
@@ -71,6 +87,26 @@ pub fn mark_sent(key: Key, sent: bool) {
         // SAFETY: a map value.
         unsafe { (*pending).sent = sent as u32 };
     }
+}
+
+/// The current thread begins to open a file of `size` bytes with O_TRUNC.
+#[inline(always)]
+pub fn note_opening(inode: u64, size: i64) {
+    let opening = Opening { inode, size, begin: now() };
+    let _ = OPENING.insert(bpf_get_current_pid_tgid() as u32, opening, 0);
+}
+
+/// The open(O_TRUNC) of this inode that the current thread began last; asked once.
+#[inline(always)]
+pub fn take_opening(inode: u64) -> Option<Opening> {
+    let tid = bpf_get_current_pid_tgid() as u32;
+    // SAFETY: a map value.
+    let opening = unsafe { *OPENING.get_ptr(tid)? };
+    if opening.inode != inode {
+        return None;
+    }
+    let _ = OPENING.remove(tid);
+    Some(opening)
 }
 
 /// The last shrink of an inode, if the current thread is in it.

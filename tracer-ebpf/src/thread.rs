@@ -13,6 +13,10 @@ static FORCED: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
 #[map]
 static READ_ERRORS: LruHashMap<u32, i32> = LruHashMap::with_max_entries(1024, 0);
 
+/// The inode that each thread was told something of by a server, until that call returns.
+#[map]
+static CALLED: LruHashMap<u32, u64> = LruHashMap::with_max_entries(1024, 0);
+
 #[inline(always)]
 fn current() -> u32 {
     bpf_get_current_pid_tgid() as u32
@@ -80,4 +84,20 @@ pub fn take_read_error() -> i32 {
     let errno = unsafe { *errno };
     let _ = READ_ERRORS.remove(tid);
     errno
+}
+
+/// The current thread has entered a function that was given this inode.
+#[inline(always)]
+pub fn note_called(inode: u64) {
+    let _ = CALLED.insert(current(), inode, 0);
+}
+
+/// The inode noted last; asked once.
+#[inline(always)]
+pub fn take_called() -> Option<u64> {
+    let tid = current();
+    // SAFETY: a map value.
+    let inode = unsafe { *CALLED.get_ptr(tid)? };
+    let _ = CALLED.remove(tid);
+    Some(inode)
 }

@@ -1,6 +1,7 @@
 //! One module a group of hooks.
 mod exit;
 mod fault;
+mod open;
 mod shrink;
 mod shrink_remote;
 mod signal;

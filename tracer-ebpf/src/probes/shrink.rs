@@ -14,7 +14,8 @@ use crate::{
     path::{self, PathSpace},
     read::{Probe, Ptr, Read},
     scratch::{SHRINK, SHRINK_BACKUP, SHRINK_END},
-    shrinks, task,
+    shrinks::{self, Opening},
+    task,
 };
 
 /// include/linux/fs.h
@@ -84,7 +85,7 @@ fn may_have_resized<const ATTR: usize, C: Call>(call: C) -> bool {
     valid::<ATTR, C>(call) & (ATTR_SIZE | ATTR_OPEN | ATTR_FILE) != 0
 }
 
-/// What a call of notify_change is about to do.
+/// What a call of notify_change is about to do, or tells of.
 struct Change {
     host: Ptr,
     new_size: i64,
@@ -92,6 +93,8 @@ struct Change {
     valid: u32,
     /// One of `shrink_kind`.
     how: u32,
+    /// The open(2) that has done it already, and now says so.
+    opening: Option<Opening>,
 }
 
 /// Whether a call of notify_change shrinks a file, and this thread has not recorded it by the other
@@ -103,10 +106,14 @@ unsafe fn change<const DENTRY: usize, const ATTR: usize, C: Call>(call: C) -> Op
         let new_size: i64 = C::Memory::get(call.arg::<ATTR>() as Ptr, off!(iattr_size));
         let host: Ptr = C::Memory::get(call.arg::<DENTRY>() as Ptr, off!(dentry_inode));
         let old_size: i64 = C::Memory::get(host, off!(inode_size));
-        if new_size >= old_size || shrinks::unfinished(host as u64).is_some() {
+        let valid = valid::<ATTR, C>(call);
+        let opening =
+            if valid & ATTR_OPEN != 0 { shrinks::take_opening(host as u64) } else { None };
+        let opening = opening.filter(|_| old_size == 0);
+        if opening.is_none() && (new_size >= old_size || shrinks::unfinished(host as u64).is_some())
+        {
             return None;
         }
-        let valid = valid::<ATTR, C>(call);
         let how = if valid & ATTR_OPEN != 0 {
             shrink_kind::OPEN_TRUNC
         } else if valid & ATTR_FILE != 0 {
@@ -114,7 +121,7 @@ unsafe fn change<const DENTRY: usize, const ATTR: usize, C: Call>(call: C) -> Op
         } else {
             shrink_kind::TRUNCATE
         };
-        Some(Change { host, new_size, valid, how })
+        Some(Change { host, new_size, valid, how, opening })
     }
 }
 
@@ -122,16 +129,14 @@ unsafe fn change<const DENTRY: usize, const ATTR: usize, C: Call>(call: C) -> Op
 unsafe fn enter<const DENTRY: usize, const ATTR: usize, C: Call>(call: C) {
     // SAFETY: as in `change`.
     unsafe {
-        let Some(Change { host, new_size, valid, how }) = change::<DENTRY, ATTR, C>(call) else {
-            return;
-        };
+        let Some(change) = change::<DENTRY, ATTR, C>(call) else { return };
         // Only an open file knows the mount it was reached through.
         let mut mnt: Ptr = core::ptr::null();
-        if config!(read_kernel) != 0 && valid & ATTR_FILE != 0 {
+        if config!(read_kernel) != 0 && change.valid & ATTR_FILE != 0 {
             let file: Ptr = C::Memory::get(call.arg::<ATTR>() as Ptr, off!(iattr_file));
             mnt = Probe::get(file, off!(file_path_mnt));
         }
-        record::<C::Memory>(mnt, call.arg::<DENTRY>() as Ptr, host, how, new_size);
+        record::<C::Memory>(mnt, call.arg::<DENTRY>() as Ptr, change);
     }
 }
 
@@ -140,12 +145,12 @@ unsafe fn enter<const DENTRY: usize, const ATTR: usize, C: Call>(call: C) {
 unsafe fn enter_unseen<const DENTRY: usize, const ATTR: usize, C: Call>(call: C) {
     // SAFETY: as in `change`; a claimed scratch.
     unsafe {
-        let Some(Change { host, new_size, how, .. }) = change::<DENTRY, ATTR, C>(call) else {
-            return;
-        };
+        let Some(change) = change::<DENTRY, ATTR, C>(call) else { return };
         let Some(scratch) = claim::<Shrink, _>(&SHRINK_BACKUP, ring::BULK) else { return };
         let event = &raw mut (*scratch).value;
-        fill::<C::Memory>(event, host, how, new_size);
+        let host = change.host;
+        fill::<C::Memory>(event, host, change.how, change.new_size);
+        done_by(event, change.opening);
         let key = shrinks::slot((*event).inode.ptr);
         let mapped = mapped::<C::Memory>(host);
         (*event).flags = if mapped { SHRINK_MAPPED } else { 0 };
@@ -184,7 +189,9 @@ unsafe fn collapse<C: Call>(call: C) {
                 mnt = Probe::get(file, off!(file_path_mnt));
             }
             let dentry: Ptr = C::Memory::get(file, off!(file_path_dentry));
-            record::<C::Memory>(mnt, dentry, host, shrink_kind::COLLAPSE_RANGE, size - len);
+            let (new_size, how) = (size - len, shrink_kind::COLLAPSE_RANGE);
+            let change = Change { host, new_size, valid: 0, how, opening: None };
+            record::<C::Memory>(mnt, dentry, change);
         }
     }
 }
@@ -201,13 +208,16 @@ unsafe fn collapsed<C: Call>(call: C) {
 /// Remembers a shrink, and sends it if the file is mapped, with the path its actor used; without `mnt` up
 /// to the file system's root.
 #[inline(always)]
-unsafe fn record<R: Read>(mnt: Ptr, dentry: Ptr, host: Ptr, how: u32, new_size: i64) -> Option<()> {
+unsafe fn record<R: Read>(mnt: Ptr, dentry: Ptr, change: Change) -> Option<()> {
     let scratch = claim::<Shrink, _>(&SHRINK, ring::BULK)?;
     // SAFETY: a claimed scratch; `R` copes with any pointer.
     unsafe {
         let event = &raw mut (*scratch).value.event;
-        fill::<R>(event, host, how, new_size);
-        shrinks::nest(event);
+        let host = change.host;
+        fill::<R>(event, host, change.how, change.new_size);
+        if !done_by(event, change.opening) {
+            shrinks::nest(event);
+        }
         let key = shrinks::slot((*event).inode.ptr);
         if !mapped::<R>(host) {
             shrinks::put(key, event);
@@ -239,6 +249,19 @@ pub unsafe fn fill<R: Read>(event: *mut Shrink, host: Ptr, how: u32, new_size: i
         (*event).begin = (*event).header.time;
         (*event).how = how;
     }
+}
+
+/// Whether the act is over: an open(2) has done it.
+#[inline(always)]
+unsafe fn done_by(event: *mut Shrink, opening: Option<Opening>) -> bool {
+    let Some(opening) = opening else { return false };
+    // SAFETY: points into a claimed scratch.
+    unsafe {
+        (*event).inode.size = opening.size;
+        (*event).begin = opening.begin;
+        (*event).end = (*event).header.time;
+    }
+    true
 }
 
 /// The current thread has done what it recorded of this inode, if it has.

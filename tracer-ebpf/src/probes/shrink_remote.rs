@@ -9,11 +9,11 @@ use crate::{
     inode::{inode, mapped, regular},
     read::{Ptr, Read},
     scratch::{SHRINK, STALE},
-    shrinks,
+    shrinks, thread,
 };
 
-/// include/uapi/asm-generic/fcntl.h
-const O_TRUNC: u32 = 0o1000;
+/// Offset of `size` in `struct fuse_attr` (include/uapi/linux/fuse.h): servers send it as it is.
+const FUSE_ATTR_SIZE: u32 = 8;
 /// What [`finish`] is told of an act that came to nothing.
 const NOT_DONE: i32 = -1;
 
@@ -28,13 +28,14 @@ program! {
     fexit "fuse_change_attributes" => fuse_attributes_exit, if always, fuse_attributes_end: fuse_taken
 }
 program! {
-    /// `int fuse_open(struct inode *inode, struct file *file)` (fs/fuse/file.c): a server with
-    /// FUSE_ATOMIC_O_TRUNC truncates here, and notify_change finds nothing left to shrink.
-    fentry "fuse_open" => fuse_open_enter, if truncates, fuse_open_begin: fuse_truncate
+    /// The same where FUSE is a module, whose functions are hooked by name.
+    kprobe "fuse_change_attributes" => fuse_attributes_called, if fuse_shrinks,
+    fuse_attributes_called_slow: fuse_shrink_called
 }
 program! {
     /// As at entry.
-    fexit "fuse_open" => fuse_open_exit, if truncates, fuse_open_end: fuse_truncated
+    kretprobe "fuse_change_attributes" => fuse_attributes_returned, if always,
+    fuse_attributes_returned_slow: fuse_taken_returned
 }
 program! {
     /// `nfs_size_update(const struct inode *inode, loff_t new_size)`, and `nfs_size_wcc` alike
@@ -58,7 +59,7 @@ fn fuse_shrinks<C: Call>(call: C) -> bool {
     // SAFETY: the arguments are what the prototype says; the reader copes with any pointer.
     unsafe {
         let host = call.arg::<0>() as Ptr;
-        let new_size: i64 = C::Memory::get(call.arg::<1>() as Ptr, off!(fuse_attr_size));
+        let new_size: i64 = C::Memory::get(call.arg::<1>() as Ptr, FUSE_ATTR_SIZE);
         new_size < C::Memory::get(host, off!(inode_size)) && regular::<C::Memory>(host)
     }
 }
@@ -67,47 +68,43 @@ fn fuse_shrinks<C: Call>(call: C) -> bool {
 unsafe fn fuse_shrink<C: Call>(call: C) {
     // SAFETY: as in `fuse_shrinks`.
     unsafe {
-        let new_size = C::Memory::get(call.arg::<1>() as Ptr, off!(fuse_attr_size));
+        let new_size = C::Memory::get(call.arg::<1>() as Ptr, FUSE_ATTR_SIZE);
         record::<C::Memory>(call.arg::<0>() as Ptr, shrink_kind::REMOTE, new_size, 0);
     }
+}
+
+/// As `fuse_shrink`; the return will not say which inode it was.
+#[inline(always)]
+unsafe fn fuse_shrink_called<C: Call>(call: C) {
+    // SAFETY: as in `fuse_shrinks`.
+    unsafe { fuse_shrink(call) };
+    thread::note_called(call.arg::<0>());
 }
 
 #[inline(always)]
 unsafe fn fuse_taken<C: Call>(call: C) {
     // SAFETY: as in `fuse_shrinks`.
-    unsafe {
-        let host = call.arg::<0>() as Ptr;
-        let size: i64 = C::Memory::get(host, off!(inode_size));
-        let taken = size == C::Memory::get(call.arg::<1>() as Ptr, off!(fuse_attr_size));
-        finish::<C::Memory>(host, if taken { 0 } else { NOT_DONE });
+    unsafe { taken::<C::Memory>(call.arg::<0>() as Ptr) };
+}
+
+#[inline(always)]
+unsafe fn fuse_taken_returned<C: Call>(_: C) {
+    if let Some(host) = thread::take_called() {
+        // SAFETY: the inode of the call that returns; the reader copes with any pointer.
+        unsafe { taken::<C::Memory>(host as Ptr) };
     }
 }
 
+/// Whether the server's word was taken over shows in the inode. It does not show in the `struct fuse_attr`:
+/// with a write-back cache the kernel writes its own size in there first (fs/fuse/inode.c
+/// fuse_change_attributes_i, from 5.16).
 #[inline(always)]
-fn truncates<C: Call>(call: C) -> bool {
-    // SAFETY: as in `fuse_shrinks`.
-    unsafe { C::Memory::get::<u32>(call.arg::<1>() as Ptr, off!(file_flags)) & O_TRUNC != 0 }
-}
-
-#[inline(always)]
-unsafe fn fuse_truncate<C: Call>(call: C) {
-    // SAFETY: as in `fuse_shrinks`.
+unsafe fn taken<R: Read>(host: Ptr) -> Option<()> {
+    let pending = shrinks::unfinished(host as u64)?;
+    // SAFETY: a map value; `R` copes with any pointer.
     unsafe {
-        let host = call.arg::<0>() as Ptr;
-        let size: i64 = C::Memory::get(host, off!(inode_size));
-        if size > 0 && regular::<C::Memory>(host) {
-            record::<C::Memory>(host, shrink_kind::OPEN_TRUNC, 0, 0);
-        }
-    }
-}
-
-#[inline(always)]
-unsafe fn fuse_truncated<C: Call>(call: C) {
-    // SAFETY: as in `fuse_shrinks`.
-    unsafe {
-        let host = call.arg::<0>() as Ptr;
-        let size: i64 = C::Memory::get(host, off!(inode_size));
-        finish::<C::Memory>(host, if size == 0 { 0 } else { NOT_DONE });
+        let taken = R::get::<i64>(host, off!(inode_size)) == (*pending).new_size;
+        finish::<R>(host, if taken { 0 } else { NOT_DONE })
     }
 }
 

@@ -31,7 +31,7 @@ impl AttachedHook {
     /// A hook by its name, and by the word for what it sees ([`Observe::word`]), which streams of
     /// version 1 may not have.
     pub fn of_words(hook: String, word: Option<&str>) -> Self {
-        let observe = word.map_or_else(|| observe_of_hook(&hook), Observe::from_word);
+        let observe = word.map_or_else(|| observe_of_hook(&hook), observe_of_word);
         Self { observe, hook }
     }
 }
@@ -61,8 +61,9 @@ pub fn observe_of_hook(hook: &str) -> Option<Observe> {
         "fexit vfs_fallocate" => Observe::CollapseResult,
         "fentry fuse_change_attributes" => Observe::FuseSize,
         "fexit fuse_change_attributes" => Observe::FuseSizeResult,
-        "fentry fuse_open" => Observe::FuseOpen,
-        "fexit fuse_open" => Observe::FuseOpenResult,
+        "kprobe fuse_change_attributes" => Observe::FuseSize,
+        "kretprobe fuse_change_attributes" => Observe::FuseSizeResult,
+        "fentry vfs_open" | "fentry fuse_open" | "fexit fuse_open" => Observe::OpenTruncate,
         "raw_tp nfs_size_update" => Observe::NfsSize,
         "raw_tp nfs_size_wcc" => Observe::NfsSizeReply,
         "raw_tp nfs_set_inode_stale" => Observe::NfsStale,
@@ -77,6 +78,14 @@ pub fn observe_of_hook(hook: &str) -> Option<Observe> {
         "tp_btf sched_process_fork" => Observe::Fork,
         _ => return None,
     })
+}
+
+/// What the word of a saved stream says was watched; two have been replaced since.
+fn observe_of_word(word: &str) -> Option<Observe> {
+    match word {
+        "fuse-open" | "fuse-open-result" => Some(Observe::OpenTruncate),
+        _ => Observe::from_word(word),
+    }
 }
 
 /// An [`Observe`] by its word, for serde.
@@ -94,7 +103,7 @@ pub mod observe_word {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Observe, D::Error> {
         let word = String::deserialize(deserializer)?;
         let unknown = || de::Error::custom(format!("nothing is called `{word}` that a probe sees"));
-        Observe::from_word(&word).ok_or_else(unknown)
+        observe_of_word(&word).ok_or_else(unknown)
     }
 }
 
@@ -113,7 +122,7 @@ mod observe_word_if_known {
         deserializer: D,
     ) -> Result<Option<Observe>, D::Error> {
         let word = Option::<String>::deserialize(deserializer)?;
-        Ok(word.and_then(|word| Observe::from_word(&word)))
+        Ok(word.and_then(|word| observe_of_word(&word)))
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result, anyhow};
 use aya::{
     Btf, Ebpf, EbpfLoader, Pod, VerifierLogLevel,
-    programs::{BtfTracePoint, FEntry, FExit, Program, ProgramError, RawTracePoint},
+    programs::{BtfTracePoint, FEntry, FExit, KProbe, Program, ProgramError, RawTracePoint},
 };
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tracer_common::config::Config;
@@ -172,6 +172,11 @@ fn attach_program(program: &mut Program, btf: Option<&Btf>, probe: Probe) -> Res
                 program.load()?;
             }
             program.attach(name)?;
+        }
+        Form::Kprobe(function) | Form::Kretprobe(function) => {
+            let program: &mut KProbe = program.try_into()?;
+            program.load()?;
+            program.attach(function, 0)?;
         }
         Form::Fentry(function) => {
             let program: &mut FEntry = program.try_into()?;

@@ -9,20 +9,24 @@ pub enum Form {
     TpBtf(&'static str),
     /// Of a module: its arguments have no types.
     RawTp(&'static str),
+    /// Of a function by its name, also of a module: its arguments have no types.
+    Kprobe(&'static str),
+    /// As it returns, by when its arguments are gone.
+    Kretprobe(&'static str),
 }
 
 impl Form {
-    /// The kernel function, where it is one.
+    /// The kernel function, where its prototype must be known.
     pub fn function(self) -> Option<&'static str> {
         match self {
             Self::Fentry(function) | Self::Fexit(function) => Some(function),
-            Self::TpBtf(_) | Self::RawTp(_) => None,
+            Self::TpBtf(_) | Self::RawTp(_) | Self::Kprobe(_) | Self::Kretprobe(_) => None,
         }
     }
 
     /// Whether the kernel's types must be at hand to attach it.
     pub fn is_typed(self) -> bool {
-        !matches!(self, Self::RawTp(_))
+        !matches!(self, Self::RawTp(_) | Self::Kprobe(_) | Self::Kretprobe(_))
     }
 }
 
@@ -33,6 +37,8 @@ impl std::fmt::Display for Form {
             Self::Fexit(function) => write!(f, "fexit {function}"),
             Self::TpBtf(tracepoint) => write!(f, "tp_btf {tracepoint}"),
             Self::RawTp(tracepoint) => write!(f, "raw_tp {tracepoint}"),
+            Self::Kprobe(function) => write!(f, "kprobe {function}"),
+            Self::Kretprobe(function) => write!(f, "kretprobe {function}"),
         }
     }
 }
@@ -78,7 +84,7 @@ impl Program {
                 Some((_, known)) => params = known,
                 None if module.is_some() => {
                     return Some(format!(
-                        "{function} is in a module here, whose functions are not hooked"
+                        "{function} is in a module here, whose types are not read"
                     ));
                 }
                 None => return Some(format!("this kernel has no function {function} in its BTF")),

@@ -47,18 +47,16 @@ pub fn choose(kernel: &KernelInfo, restarts: bool) -> Plan {
         }
         let free = |program: &&Program| !(row.backup && plan.holds(program));
         let programs: Vec<&Program> = row.programs.iter().filter(free).collect();
-        let Some((preferred, others)) = programs.split_first() else { continue };
+        let Some(preferred) = programs.first() else { continue };
+        let fit = programs.iter().find(|program| program.unfit(kernel, row.module).is_none());
+        let probe = Probe { row, program: fit.unwrap_or(preferred) };
         if row.module.is_some_and(|module| !kernel.modules.contains(&module)) {
-            plan.pending.push(Probe { row, program: preferred });
+            plan.pending.push(probe);
             continue;
         }
-        let Some(reason) = preferred.unfit(kernel, row.module) else {
-            plan.attach.push(Probe { row, program: preferred });
-            continue;
-        };
-        match others.iter().find(|program| program.unfit(kernel, row.module).is_none()) {
-            Some(program) => plan.attach.push(Probe { row, program }),
-            None => plan.missing.push(Missing { probe: Probe { row, program: preferred }, reason }),
+        match (fit, preferred.unfit(kernel, row.module)) {
+            (None, Some(reason)) => plan.missing.push(Missing { probe, reason }),
+            _ => plan.attach.push(probe),
         }
     }
     plan

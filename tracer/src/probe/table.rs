@@ -48,9 +48,8 @@ const SHRINKS: &str = "truncated, truncated-by-self: who shrank a file";
 const DEVICES: &str = "device-mapping, and every fault whose handler is not hooked";
 const COLLAPSES: &str = "truncated by fallocate(FALLOC_FL_COLLAPSE_RANGE)";
 const FUSE: &str = "that a FUSE server shrank a file is likely only, never proven";
-const FUSE_OPEN: &str = "truncated by open(O_TRUNC) on FUSE (taken for shrunk-elsewhere)";
+const OPEN: &str = "truncated by open(O_TRUNC) on FUSE, CIFS and Ceph (taken for shrunk-elsewhere)";
 const NFS: &str = "that an NFS file was shrunk elsewhere is likely only, never proven";
-const FUSE_INODE: Needs = Needs::First(&["inode", "file"]);
 const EXITS: &str = "how the victim ended (exit status, core dump)";
 const SIGNALS: &str = "sent, and every bus error that no file fault caused";
 
@@ -196,43 +195,46 @@ pub const TABLE: &[Row] = &[
         backup: false,
         module: Some("fuse"),
         blind: FUSE,
-        programs: &[Program {
-            name: "fuse_attributes_enter",
-            form: Form::Fentry("fuse_change_attributes"),
-            needs: Needs::First(&["inode", "fuse_attr"]),
-        }],
+        programs: &[
+            Program {
+                name: "fuse_attributes_enter",
+                form: Form::Fentry("fuse_change_attributes"),
+                needs: Needs::First(&["inode", "fuse_attr"]),
+            },
+            Program {
+                name: "fuse_attributes_called",
+                form: Form::Kprobe("fuse_change_attributes"),
+                needs: Needs::ReadKernel,
+            },
+        ],
     },
     Row {
         observe: Observe::FuseSizeResult,
         backup: false,
         module: Some("fuse"),
         blind: FUSE,
-        programs: &[Program {
-            name: "fuse_attributes_exit",
-            form: Form::Fexit("fuse_change_attributes"),
-            needs: Needs::First(&["inode", "fuse_attr"]),
-        }],
+        programs: &[
+            Program {
+                name: "fuse_attributes_exit",
+                form: Form::Fexit("fuse_change_attributes"),
+                needs: Needs::First(&["inode", "fuse_attr"]),
+            },
+            Program {
+                name: "fuse_attributes_returned",
+                form: Form::Kretprobe("fuse_change_attributes"),
+                needs: Needs::ReadKernel,
+            },
+        ],
     },
     Row {
-        observe: Observe::FuseOpen,
+        observe: Observe::OpenTruncate,
         backup: false,
-        module: Some("fuse"),
-        blind: FUSE_OPEN,
+        module: None,
+        blind: OPEN,
         programs: &[Program {
-            name: "fuse_open_enter",
-            form: Form::Fentry("fuse_open"),
-            needs: FUSE_INODE,
-        }],
-    },
-    Row {
-        observe: Observe::FuseOpenResult,
-        backup: false,
-        module: Some("fuse"),
-        blind: FUSE_OPEN,
-        programs: &[Program {
-            name: "fuse_open_exit",
-            form: Form::Fexit("fuse_open"),
-            needs: FUSE_INODE,
+            name: "vfs_open",
+            form: Form::Fentry("vfs_open"),
+            needs: Needs::First(&["path", "file"]),
         }],
     },
     Row {

@@ -248,14 +248,9 @@ fn a_fault_that_loops_is_counted(job: &Job) -> Result<()> {
 /// Hooks that a kernel of ours does not have.
 pub fn known_to_be_missing(kernel: &str, facts: &str) -> Vec<&'static str> {
     let mut known = Vec::new();
-    // On 5.10 there is no errno of reads, and no tracepoint of NFS sizes; where FUSE is a module its
-    // functions are not hooked.
+    // On 5.10 there is no errno of reads, and no tracepoint of NFS sizes.
     if kernel.starts_with("5.10.") {
         known.extend(["fexit filemap_read_folio", "raw_tp nfs_size_update", "raw_tp nfs_size_wcc"]);
-    }
-    if !facts.lines().any(|fact| fact == "fuse-builtin") {
-        known.extend(["fentry fuse_change_attributes", "fexit fuse_change_attributes"]);
-        known.extend(["fentry fuse_open", "fexit fuse_open"]);
     }
     known
 }
