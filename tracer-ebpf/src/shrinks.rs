@@ -1,5 +1,5 @@
-//! The last shrinks of each inode, mapped or not. A fault sends those that user space has not got: those
-//! of a time when nobody mapped the file, and those that found no room.
+//! Shrinks of each inode, mapped or not. A fault sends all that are remembered of its inode: those of a time
+//! when nobody mapped the file, those that found no room, and those that user space has forgotten.
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::map, maps::LruHashMap};
 use tracer_common::event::{Inode, SHRINK_REPLAYED, Shrink, ring};
 
@@ -13,7 +13,7 @@ const SLOTS: u64 = 4;
 
 #[map]
 static SHRINKS: LruHashMap<Key, Shrink> = LruHashMap::with_max_entries(8192, 0);
-/// How many shrinks of an inode were seen; the latest stands in slot `(n - 1) % SLOTS`.
+/// How many shrinks of an inode were seen, times SLOTS, and the slot of the latest.
 #[map]
 static SHRINK_COUNT: LruHashMap<u64, u64> = LruHashMap::with_max_entries(8192, 0);
 /// The shrink a thread is inside of: overlayfs calls notify_change again for the upper inode,
@@ -60,17 +60,29 @@ struct Outer {
     pad2: u32,
 }
 
-/// Where the next shrink of an inode is remembered. The caller has it locked: nobody else counts or
-/// fills the slots of this one.
+/// Where a shrink is to be remembered. The first slot keeps the one that removed most, so that no number of
+/// harmless ones pushes it out; the others take turns. The caller has the inode locked: nobody else counts
+/// or fills the slots of this one.
 #[inline(always)]
-pub fn slot(inode: u64) -> Key {
-    let count = match SHRINK_COUNT.get_ptr(inode) {
-        // SAFETY: a map value.
-        Some(count) => unsafe { *count },
-        None => 0,
-    };
-    let _ = SHRINK_COUNT.insert(inode, count + 1, 0);
-    Key { inode, slot: count % SLOTS }
+pub unsafe fn slot(shrink: *const Shrink) -> Key {
+    // SAFETY: points into a claimed scratch; map values.
+    unsafe {
+        let inode = (*shrink).inode.ptr;
+        let seen = SHRINK_COUNT.get_ptr(inode).map_or(0, |seen| *seen) / SLOTS;
+        let widest = match SHRINKS.get_ptr(Key { inode, slot: 0 }) {
+            Some(kept) => {
+                // The address may have been another inode's.
+                (*kept).inode.ino != (*shrink).inode.ino
+                    || (*kept).inode.generation != (*shrink).inode.generation
+                    || ((*kept).new_size >= (*shrink).new_size
+                        && (*kept).inode.size <= (*shrink).inode.size)
+            }
+            None => true,
+        };
+        let slot = if widest { 0 } else { 1 + seen % (SLOTS - 1) };
+        let _ = SHRINK_COUNT.insert(inode, (seen + 1) * SLOTS + slot, 0);
+        Key { inode, slot }
+    }
 }
 
 /// Remembers a shrink.
@@ -114,22 +126,21 @@ pub fn take_opening(inode: u64) -> Option<Opening> {
 pub fn unfinished(inode: u64) -> Option<*mut Shrink> {
     // SAFETY: map values; the inode is locked.
     unsafe {
-        let count = *SHRINK_COUNT.get_ptr(inode)?;
-        let pending = SHRINKS.get_ptr_mut(Key { inode, slot: count.wrapping_sub(1) % SLOTS })?;
+        let seen = *SHRINK_COUNT.get_ptr(inode)?;
+        let pending = SHRINKS.get_ptr_mut(Key { inode, slot: seen % SLOTS })?;
         let tid = bpf_get_current_pid_tgid() as u32;
         ((*pending).end == 0 && (*pending).actor.task.tid == tid).then_some(pending)
     }
 }
 
-/// Sends what is remembered of an inode and user space has not got.
+/// Sends what is remembered of an inode, also what user space has got: it may have forgotten it since.
 #[inline(always)]
-pub fn send_unsent(inode: u64) {
+pub fn send_remembered(inode: u64) {
     let mut slot = 0;
     while slot < SLOTS {
         // SAFETY: a map value, read and marked in place.
         unsafe {
             if let Some(pending) = SHRINKS.get_ptr_mut(Key { inode, slot })
-                && (*pending).sent == 0
                 && let Some(scratch) = claim::<Shrink, _>(&REPLAY, ring::CRITICAL)
             {
                 let event = &raw mut (*scratch).value;

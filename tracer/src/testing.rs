@@ -9,7 +9,7 @@ pub use crate::{
         fault::{Access, Fault, Handler, Mode},
         file::{Dev, Inode, InodeId, Path},
         host::Host,
-        observe::Coverage,
+        observe::{AttachedHook, Coverage, Observe},
         process::{Exit, ExitScope, ProcessExit, SelfSignal},
         shrink::{Shrink, ShrinkKind},
         signal::Signal,
@@ -25,7 +25,7 @@ pub const WALL: i64 = 1_000_000;
 
 static HOST: LazyLock<Host> = LazyLock::new(host);
 
-/// Watches nothing but bus errors, with no hook attached.
+/// Watches bus errors and who shrinks files.
 pub fn host() -> Host {
     Host {
         name: "host".into(),
@@ -37,8 +37,15 @@ pub fn host() -> Host {
         pid: 99,
         mnt_ns: None,
         deaths: ExitScope::default(),
-        coverage: Coverage::default(),
+        coverage: Coverage {
+            hooks: [Observe::Shrink, Observe::Collapse].map(hook).into(),
+            ..Coverage::default()
+        },
     }
+}
+
+fn hook(observe: Observe) -> AttachedHook {
+    AttachedHook { observe: Some(observe), hook: observe.word().to_owned() }
 }
 
 /// A process of one thread, that the kernel told all of.
@@ -170,6 +177,7 @@ fn nothing<'a>() -> Evidence<'a> {
         mapped: None,
         stale: false,
         host: &HOST,
+        covered: SINCE,
         lost: 0,
     }
 }

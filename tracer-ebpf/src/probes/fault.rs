@@ -196,7 +196,7 @@ pub unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u3
             path::of_mapping::<R>(path, &raw mut (*event).mount_source, file);
         }
         victims::add((*event).actor.task.tgid);
-        shrinks::send_unsent((*event).inode.ptr);
+        shrinks::send_remembered((*event).inode.ptr);
         let len = PathSpace::len(path);
         (*event).below_mount = PathSpace::below_mount(path);
         (*event).path_flags = PathSpace::flags(path);

@@ -151,7 +151,7 @@ unsafe fn enter_unseen<const DENTRY: usize, const ATTR: usize, C: Call>(call: C)
         let host = change.host;
         fill::<C::Memory>(event, host, change.how, change.new_size);
         done_by(event, change.opening);
-        let key = shrinks::slot((*event).inode.ptr);
+        let key = shrinks::slot(event);
         let mapped = mapped::<C::Memory>(host);
         (*event).flags = if mapped { SHRINK_MAPPED } else { 0 };
         (*event).sent = mapped as u32;
@@ -218,7 +218,7 @@ unsafe fn record<R: Read>(mnt: Ptr, dentry: Ptr, change: Change) -> Option<()> {
         if !done_by(event, change.opening) {
             shrinks::nest(event);
         }
-        let key = shrinks::slot((*event).inode.ptr);
+        let key = shrinks::slot(event);
         if !mapped::<R>(host) {
             shrinks::put(key, event);
             return Some(());

@@ -146,7 +146,7 @@ unsafe fn record<R: Read>(host: Ptr, how: u32, new_size: i64, end: u64) -> Optio
         let event = &raw mut (*scratch).value.event;
         fill::<R>(event, host, how, new_size);
         (*event).end = end;
-        let key = shrinks::slot((*event).inode.ptr);
+        let key = shrinks::slot(event);
         if mapped::<R>(host) {
             (*event).flags = SHRINK_MAPPED;
             (*event).sent = emit(scratch, size_of::<Shrink>() as u32) as u32;

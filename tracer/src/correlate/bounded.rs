@@ -50,10 +50,14 @@ impl<K: Hash + Eq, V> BoundedMap<K, V> {
         self.evicted
     }
 
-    fn make_room(&mut self, key: &K) {
-        if self.map.len() >= self.capacity && !self.map.contains(key) {
-            self.evicted += u64::from(self.map.pop_lru().is_some());
+    /// Makes room for a key; gives what was forgotten for it.
+    pub fn make_room(&mut self, key: &K) -> Option<V> {
+        if self.map.len() < self.capacity || self.map.contains(key) {
+            return None;
         }
+        let (_, forgotten) = self.map.pop_lru()?;
+        self.evicted += 1;
+        Some(forgotten)
     }
 }
 

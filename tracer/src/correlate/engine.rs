@@ -49,9 +49,11 @@ pub struct Engine {
 
 impl Engine {
     pub fn new(host: Host) -> Self {
+        let mut loss = LossTracker::new(host.since);
+        loss.watched(&host.coverage, host.since);
         Self {
             order: Reorder::default(),
-            loss: LossTracker::new(host.since),
+            loss,
             shrinks: ShrinkLog::default(),
             facts: FactCache::default(),
             open: OpenIncidents::default(),
@@ -183,7 +185,10 @@ impl Engine {
     fn note(&mut self, time: u64, note: WatchNote) {
         match note {
             WatchNote::Clock(clock) => self.host.clock = clock,
-            WatchNote::Coverage(coverage) => self.host.coverage = coverage,
+            WatchNote::Coverage(coverage) => {
+                self.loss.watched(&coverage, time);
+                self.host.coverage = coverage;
+            }
             WatchNote::RecursionMiss { observe, hook, count } => {
                 if let Some(calls) = self.loss.recursion_misses(observe, count, time) {
                     self.counts.missed += calls;

@@ -61,6 +61,8 @@ pub struct Evidence<'a> {
     /// The NFS server has said that it does not know the file.
     pub stale: bool,
     pub host: &'a Host,
+    /// Since when every shrink of a file is seen and remembered, ns since boot; `u64::MAX` if it is not.
+    pub covered: u64,
     /// Until when events were lost, ns since boot; 0 if none was. What we have not seen until then may have
     /// happened all the same.
     pub lost: u64,
@@ -75,6 +77,24 @@ impl Evidence<'_> {
     /// Whether events were lost since the victim started; since ever, if that is not known.
     pub fn lossy(&self) -> bool {
         self.lossy_since(self.victim.start)
+    }
+
+    /// Why it proves nothing that no shrink of the file is known since the victim started; `None` if it does.
+    pub fn doubt(&self, fault: &Fault) -> Option<&'static str> {
+        let start = self.victim.start;
+        if !Self::is_local(fault) {
+            return Some("its file system may be changed unseen, from elsewhere");
+        }
+        if self.covered == u64::MAX {
+            return Some("not every way to shrink a file is watched here");
+        }
+        if start <= self.host.since {
+            return Some("the process is older than the watch");
+        }
+        if start <= self.covered {
+            return Some("older shrinks had to be forgotten since the process started");
+        }
+        self.lossy().then_some("events were lost")
     }
 
     /// The fault, if its page lies past the end of its file.
@@ -122,6 +142,25 @@ impl Evidence<'_> {
     /// `ns` as a time of day can be compared with ctime.
     pub fn realtime(&self, ns: u64) -> i64 {
         self.host.clock.realtime(ns)
+    }
+
+    /// Whether the file is on a file system that only this kernel changes, as far as is known.
+    fn is_local(fault: &Fault) -> bool {
+        // include/uapi/linux/magic.h: ext2 to ext4, xfs, btrfs, f2fs, tmpfs, ramfs, hugetlbfs, overlayfs,
+        // erofs, squashfs.
+        const LOCAL: [u64; 10] = [
+            0xef53,
+            0x5846_5342,
+            0x9123_683e,
+            0xf2f5_2010,
+            0x0102_1994,
+            0x8584_58f6,
+            0x9584_58f6,
+            0x794c_7630,
+            0xe0f5_e1e2,
+            0x7371_7368,
+        ];
+        LOCAL.contains(&fault.inode.magic)
     }
 
     /// Whether the file may be changed from another machine, or by a server in user space, unseen.

@@ -4,13 +4,30 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::{
     correlate::update::Loss,
-    model::{input::Stamp, observe::Observe},
+    model::{
+        input::Stamp,
+        observe::{Coverage, Observe},
+    },
 };
 
 /// Losses whose times are remembered.
 const LOSSES: usize = 256;
 /// Rings whose numbering is followed: those of 8,192 CPUs, which is what kernels are built for at most.
 const RINGS: usize = 16_384;
+
+/// What an answer rests on that says nobody shrank a file.
+const SHRINKS: [Observe; 10] = [
+    Observe::Shrink,
+    Observe::ShrinkResult,
+    Observe::Collapse,
+    Observe::CollapseResult,
+    Observe::OpenTruncate,
+    Observe::FuseSize,
+    Observe::FuseSizeResult,
+    Observe::NfsSize,
+    Observe::NfsSizeReply,
+    Observe::NfsStale,
+];
 
 /// Follows the numbering of each CPU's events and says what is missing from it.
 pub struct LossTracker {
@@ -21,13 +38,26 @@ pub struct LossTracker {
     losses: VecDeque<Loss>,
     /// How often the program of each was not run, and when that was learnt last.
     missed: HashMap<Observe, (u64, u64)>,
+    /// Since when every way to shrink a local file is watched; `None` while one is not.
+    covered: Option<u64>,
 }
 
 impl LossTracker {
     /// A tracker of what is lost after `since`, when watching was complete.
     pub fn new(since: u64) -> Self {
         let (losses, missed) = (VecDeque::new(), HashMap::new());
-        Self { since, last: HashMap::new(), losses, missed }
+        Self { since, last: HashMap::new(), losses, missed, covered: None }
+    }
+
+    /// Takes note of what is watched from `time` on.
+    pub fn watched(&mut self, coverage: &Coverage, time: u64) {
+        let all = coverage.sees(Observe::Shrink) && coverage.sees(Observe::Collapse);
+        self.covered = if all { self.covered.or(Some(time)) } else { None };
+    }
+
+    /// Since when every way to shrink a local file is watched, ns since boot; `u64::MAX` if one is not.
+    pub fn covered(&self) -> u64 {
+        self.covered.unwrap_or(u64::MAX)
     }
 
     /// Takes note of an event of a probe; gives what is missing before it.
@@ -81,9 +111,8 @@ impl LossTracker {
 
     /// Until when something was lost on which an answer may rest, ns since boot; 0 if nothing was.
     pub fn until(&self) -> u64 {
-        let decides = |observe: &Observe| {
-            matches!(observe, Observe::Shrink | Observe::ShrinkResult | Observe::ForcedSignal)
-        };
+        let decides =
+            |observe: &Observe| SHRINKS.contains(observe) || *observe == Observe::ForcedSignal;
         let missed = self.missed.iter().filter(|(observe, _)| decides(observe));
         let missed = missed.map(|(_, (_, time))| *time);
         self.losses.iter().map(|loss| loss.to).chain(missed).max().unwrap_or(0)

@@ -89,6 +89,7 @@ impl Reporter<'_> {
             mapped: lookups.mapped.as_ref(),
             stale: fault.is_some_and(|fault| shrinks.is_stale(fault)),
             host,
+            covered: loss.covered().max(shrinks.remembered_since()),
             lost: loss.until(),
         };
         let cause = rules::evaluate(&evidence);

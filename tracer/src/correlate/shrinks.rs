@@ -24,12 +24,14 @@ pub struct ShrinkLog {
     /// By `Inode::ptr`: the server said that it does not know the inode.
     stale: BoundedMap<u64, Stale>,
     warnings: VecDeque<Truncation>,
+    /// When the youngest shrink began that had to be forgotten, ns since boot; 0 if none had to.
+    forgotten: u64,
 }
 
 impl Default for ShrinkLog {
     fn default() -> Self {
         let (shrinks, stale) = (BoundedMap::new(INODES), BoundedMap::new(INODES));
-        Self { shrinks, stale, warnings: VecDeque::new() }
+        Self { shrinks, stale, warnings: VecDeque::new(), forgotten: 0 }
     }
 }
 
@@ -37,17 +39,23 @@ impl ShrinkLog {
     /// Takes note of a shrink. One is sent again with the fault that needs it, and may have been
     /// sent before.
     pub fn begin(&mut self, shrink: Shrink) {
+        let gone = self.shrinks.make_room(&shrink.inode.ptr);
         let list = self.shrinks.entry(shrink.inode.ptr);
         if let Some(known) = list.iter_mut().find(|known| known.begin == shrink.begin) {
             known.end = known.end.or(shrink.end);
             known.ret = known.ret.or(shrink.ret);
             return;
         }
-        if list.len() == SHRINKS {
-            list.pop_front();
-        }
         list.push_back(shrink);
         list.make_contiguous().sort_by_key(|shrink| shrink.begin);
+        let dropped = (list.len() > SHRINKS).then(|| least(list)).and_then(|at| list.remove(at));
+        let youngest = gone.iter().flatten().chain(&dropped).map(|shrink| shrink.begin).max();
+        self.forgotten = self.forgotten.max(youngest.unwrap_or(0));
+    }
+
+    /// Since when nothing had to be forgotten for want of room, ns since boot; 0 if nothing ever was.
+    pub fn remembered_since(&self) -> u64 {
+        self.forgotten
     }
 
     /// Takes note that the call which announced a shrink returned.
@@ -117,6 +125,25 @@ impl ShrinkLog {
     pub fn evicted(&self) -> u64 {
         self.shrinks.evicted() + self.stale.evicted()
     }
+}
+
+/// Which of an inode's shrinks matters least: one that a later one repeats, or else the one that removed
+/// least; never the latest. `list` is in the order in which they began.
+fn least(list: &VecDeque<Shrink>) -> usize {
+    let removed = |shrink: &Shrink| (shrink.new_size, shrink.inode.size);
+    let repeated = |at: &usize| {
+        let (low, high) = removed(&list[*at]);
+        list.range(at + 1..).any(|later| {
+            let (later_low, later_high) = removed(later);
+            done(later) && later_low <= low && high <= later_high
+        })
+    };
+    let earlier = 0..list.len().saturating_sub(1);
+    let smallest = |at: &usize| {
+        let (low, high) = removed(&list[*at]);
+        high.saturating_sub(low)
+    };
+    earlier.clone().find(repeated).or_else(|| earlier.min_by_key(smallest)).unwrap_or(0)
 }
 
 /// Whether a shrink was done or is under way, not refused.
@@ -190,6 +217,33 @@ mod tests {
         }
         assert_eq!(begins(&log, u64::MAX).len(), SHRINKS);
         assert_eq!(log.evicted(), INODES as u64 + 1);
+    }
+
+    #[test]
+    fn harmless_ones_do_not_push_out_the_one_that_mattered() {
+        let mut log = ShrinkLog::default();
+        log.begin(shrink(2, 10, 1 << 20, 0));
+        for begin in 11..40 {
+            // Each a different byte of the end.
+            log.begin(shrink(2, begin, 8_192 - begin, 8_191 - begin));
+        }
+        let known = begins(&log, 100);
+        assert_eq!(known.len(), SHRINKS);
+        assert_eq!((known[0], known.last()), (10, Some(&39)));
+        // Which is told: nothing is proven by what is not known any more.
+        assert!(log.remembered_since() >= 11);
+    }
+
+    #[test]
+    fn what_is_forgotten_has_a_time() {
+        let mut log = ShrinkLog::default();
+        for inode in 0..=INODES as u64 {
+            assert_eq!(log.remembered_since(), 0);
+            let mut one = shrink(2, 100 + inode, 8_192, 0);
+            one.inode.ptr = inode;
+            log.begin(one);
+        }
+        assert_eq!(log.remembered_since(), 100);
     }
 
     #[test]

@@ -3,7 +3,7 @@ use crate::{
     contract::{Incident, RuledOut},
     correlate::cause::SignalFrom,
     explain::phrase::who,
-    model::cause::{CauseKind, Outcome},
+    model::cause::{CauseKind, Confidence, Outcome},
 };
 
 /// Every usual theory that the evidence speaks against; none where the incident is incomplete in a
@@ -85,7 +85,8 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
                 .to_owned(),
         );
     }
-    if class == CauseKind::MappedPastEnd && incident.complete {
+    let proven = incident.cause.confidence.known() == Confidence::Proven;
+    if class == CauseKind::MappedPastEnd && proven && incident.complete {
         not("truncated by somebody", "nobody shrank the file while it was watched".to_owned());
     }
     out

@@ -7,8 +7,9 @@ use crate::{
     model::{
         cause::{CauseKind, Confidence},
         observe::Observe,
+        shrink::Shrink,
     },
-    text::format::size,
+    text::format::{duration, size},
 };
 
 const CAUSE: Cause = Cause {
@@ -25,23 +26,35 @@ pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
 /// How long a shrink may take between its start and the new ctime. Ns.
 const UNDER_WAY: u64 = 10_000_000_000;
+/// How long after a shrink a file may still be being written again. Ns.
+const REWRITE: u64 = 60_000_000_000;
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let fault = evidence.past_end()?;
-    let started = evidence.victim.start;
+    let doubt = evidence.doubt(fault);
     let unchanged = evidence.changed_since_start(fault) == Some(false);
-    let watched = started > evidence.host.since;
     // A shrink unmaps its pages before it changes ctime (fs/ext4/inode.c ext4_setattr: first
-    // truncate_pagecache, then ext4_truncate): while one may be under way, an old ctime proves nothing.
+    // truncate_pagecache, then ext4_truncate): while one may be under way, an old ctime says nothing.
     let under_way = evidence.lossy_since(evidence.time.saturating_sub(UNDER_WAY));
-    let (confidence, ground) = if unchanged && !under_way {
-        (Confidence::Proven, "the inode has not changed since before the process started")
-    } else if watched && !evidence.lossy() {
-        (Confidence::Proven, "no truncation since before the process started")
-    } else if under_way || watched {
-        (Confidence::Likely, "no truncation seen, but events were lost")
-    } else {
-        (Confidence::Likely, "no truncation seen, but the process is older than the watch")
+    let (confidence, ground) = match (rewritten(evidence), doubt) {
+        (Some(shrink), _) => (
+            Confidence::Likely,
+            format!(
+                "it was shrunk from {} to {} {} before, and may still be being written again",
+                size(shrink.inode.size),
+                size(shrink.new_size),
+                duration(evidence.time.saturating_sub(shrink.begin)),
+            ),
+        ),
+        (None, None) => {
+            (Confidence::Proven, "no truncation since before the process started".to_owned())
+        }
+        (None, Some(_)) if unchanged && !under_way => (
+            Confidence::Likely,
+            "no truncation seen, and the inode has not changed since before the process started"
+                .to_owned(),
+        ),
+        (None, Some(doubt)) => (Confidence::Likely, format!("no truncation seen, but {doubt}")),
     };
     let mapped = fault.vm_end.saturating_sub(fault.vm_start);
     let summary = format!(
@@ -53,40 +66,87 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     Some(CAUSE.verdict(confidence, summary))
 }
 
+/// The last shrink of the file, if it is so fresh that whoever did it may still be writing the file again, or
+/// had not finished when the victim looked at it.
+fn rewritten<'a>(evidence: &Evidence<'a>) -> Option<&'a Shrink> {
+    let last = evidence.shrinks.last()?;
+    let since = last.end.unwrap_or(evidence.time).max(last.begin);
+    (since.saturating_add(REWRITE) >= evidence.victim.start).then_some(last)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::UNDER_WAY;
+    use super::{REWRITE, UNDER_WAY};
     use crate::testing::*;
 
-    #[test]
-    fn an_inode_older_than_the_process_proves_it() {
-        let verdict = evaluate(&evidence(&fault(1, 0), &[]));
-        assert_eq!(verdict.class, CauseKind::MappedPastEnd);
-        assert_eq!(verdict.confidence, Confidence::Proven);
+    /// A process that started while everything was watched.
+    fn watched(fault: &Fault) -> Evidence<'_> {
+        let mut evidence = evidence(fault, &[]);
+        evidence.victim.start = SINCE + 1;
+        evidence
     }
 
     #[test]
-    fn a_shrink_under_way_may_have_left_an_old_ctime() {
+    fn nothing_is_proven_by_what_is_not_covered() {
+        let fault = fault(1, 0);
+        let likely = |change: &dyn Fn(&mut Evidence<'_>), word: &str| {
+            let mut evidence = watched(&fault);
+            change(&mut evidence);
+            let verdict = evaluate(&evidence);
+            assert_eq!(verdict.class, CauseKind::MappedPastEnd, "{word}");
+            assert_eq!(verdict.confidence, Confidence::Likely, "{word}");
+        };
+        assert_eq!(evaluate(&watched(&fault)).confidence, Confidence::Proven);
+        likely(&|evidence| evidence.covered = SINCE + 1, "an eviction since the start");
+        likely(&|evidence| evidence.covered = u64::MAX, "a hook that is missing");
+        likely(&|evidence| evidence.victim.start = SINCE, "older than the watch");
+        likely(&|evidence| evidence.victim.start = 0, "a start that is not known");
+        likely(&|evidence| evidence.lost = SINCE + 1, "a loss");
+    }
+
+    #[test]
+    fn a_file_system_we_do_not_know_proves_nothing() {
+        let mut fault = fault(1, 0);
+        // GFS2: other nodes change its files.
+        fault.inode.magic = 0x0116_1970;
+        assert_eq!(evaluate(&watched(&fault)).confidence, Confidence::Likely);
+    }
+
+    #[test]
+    fn who_is_rewriting_the_file_is_told() {
+        let fault = fault(20, 4_096);
+        let mut rewriting = shrink(10, SINCE, 8_192, 0);
+        rewriting.end = Some(SINCE);
+        let shrinks = [rewriting];
+        let mut evidence = Evidence { shrinks: &shrinks, ..watched(&fault) };
+        let verdict = evaluate(&evidence);
+        assert_eq!(verdict.class, CauseKind::MappedPastEnd);
+        assert_eq!(verdict.confidence, Confidence::Likely);
+        assert!(
+            verdict.summary.contains("shrunk from 8 KiB to 0 B 5.0 s before"),
+            "{}",
+            verdict.summary
+        );
+        assert_eq!(verdict.others.len(), 1, "who did it");
+        // Long done: it is as if it had not been.
+        evidence.victim.start = SINCE + REWRITE + 1;
+        assert_eq!(evaluate(&evidence).confidence, Confidence::Proven);
+    }
+
+    #[test]
+    fn an_old_ctime_is_told_and_proves_nothing() {
         let fault = fault(1, 0);
         let mut evidence = evidence(&fault, &[]);
         evidence.time = UNDER_WAY + 2;
-        evidence.lost = 1;
-        assert_eq!(evaluate(&evidence).confidence, Confidence::Proven);
+        let told = |evidence: &Evidence<'_>| {
+            let verdict = evaluate(evidence);
+            assert_eq!(verdict.class, CauseKind::MappedPastEnd);
+            assert_eq!(verdict.confidence, Confidence::Likely);
+            verdict.summary.contains("has not changed")
+        };
+        assert!(told(&evidence));
+        // A shrink that was lost may still be under way.
         evidence.lost = 2;
-        assert_eq!(evaluate(&evidence).class, CauseKind::MappedPastEnd);
-        assert_eq!(evaluate(&evidence).confidence, Confidence::Likely);
-    }
-
-    #[test]
-    fn losses_make_it_likely() {
-        let mut fault = fault(1, 0);
-        fault.inode.ctime = WALL + SINCE as i64 + 5;
-        let mut evidence = evidence(&fault, &[]);
-        evidence.victim.start = SINCE + 1;
-        assert_eq!(evaluate(&evidence).confidence, Confidence::Proven);
-        evidence.lost = SINCE;
-        assert_eq!(evaluate(&evidence).confidence, Confidence::Proven);
-        evidence.lost = SINCE + 1;
-        assert_eq!(evaluate(&evidence).confidence, Confidence::Likely);
+        assert!(!told(&evidence));
     }
 }

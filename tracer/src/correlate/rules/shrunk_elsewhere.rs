@@ -37,7 +37,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         return Some(verdict);
     }
     let fault = evidence.past_end().filter(|fault| Evidence::changed_elsewhere(fault))?;
-    let watched = evidence.victim.start > evidence.host.since && !evidence.lossy();
+    let watched = evidence.victim.start > evidence.covered && !evidence.lossy();
     let summary = format!(
         "past the end of a file of {} on a file system that others change; no process here was \
          seen to shrink it{}: shrunk elsewhere, or mapped too long from the start",

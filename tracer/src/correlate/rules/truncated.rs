@@ -55,8 +55,17 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     if fault.inode.size > shrink.new_size {
         summary.push_str(&format!("; it has regrown to {}", size(fault.inode.size)));
     }
+    // Nobody mapped the file then, and this process did not exist: it has mapped more than it saw.
+    let start = evidence.victim.start;
+    let over = !shrink.mapped && start != 0 && shrink.end.is_some_and(|end| end < start);
+    if over {
+        summary.push_str(
+            "; that was over before this process started: it maps more than the file has had since",
+        );
+    }
+    let confidence = if over { Confidence::Likely } else { Confidence::Proven };
     let cause = if by_self { &BY_SELF } else { &TRUNCATED };
-    let mut verdict = cause.verdict(Confidence::Proven, summary);
+    let mut verdict = cause.verdict(confidence, summary);
     verdict.shrink = Some(shrink.clone());
     Some(verdict)
 }
@@ -74,6 +83,23 @@ mod tests {
         assert_eq!(verdict.confidence, Confidence::Proven);
         assert_eq!(verdict.shrink.as_ref().map(|shrink| shrink.begin), Some(100));
         assert_eq!(verdict.others.len(), 1);
+    }
+
+    #[test]
+    fn one_that_was_over_before_the_process_started_is_likely() {
+        let fault = fault(20, 0);
+        let mut old = shrink(10, STARTED - 9, 102_400, 0);
+        (old.end, old.mapped) = (Some(STARTED - 5), false);
+        let told = |old: &Shrink| {
+            let shrinks = [old.clone()];
+            let verdict = evaluate(&evidence(&fault, &shrinks));
+            assert_eq!(verdict.class, CauseKind::Truncated);
+            verdict.confidence
+        };
+        assert_eq!(told(&old), Confidence::Likely);
+        // Its parent may have mapped it before it was forked.
+        assert_eq!(told(&Shrink { mapped: true, ..old.clone() }), Confidence::Proven);
+        assert_eq!(told(&Shrink { end: Some(STARTED + 5), ..old }), Confidence::Proven);
     }
 
     #[test]
