@@ -15,6 +15,7 @@ use crate::{
     bench::memory,
     build::ebpf,
     guest::{
+        debian::{self, Release, System},
         kernels::{self, Kernel},
         packages,
         tree::Tree,
@@ -43,6 +44,9 @@ pub struct Args {
     /// Only the recorder, killed at so many random moments
     #[arg(long, value_name = "KILLS", conflicts_with_all = ["host", "record", "only"])]
     recorder: Option<u32>,
+    /// Only the recorder as a service of systemd, in a guest with this Debian (12, 13)
+    #[arg(long, value_name = "DEBIAN", conflicts_with_all = ["host", "record", "only", "recorder", "kernels"])]
+    systemd: Option<Release>,
     /// With two compilers running beside the guests
     #[arg(long, conflicts_with = "host")]
     load: bool,
@@ -58,7 +62,7 @@ pub fn run(args: &Args) -> Result<()> {
     // What is judged in the end is of this run.
     let _ = fs::remove_dir_all(vm::results());
     let mut tally = Tally::default();
-    if args.only.is_empty() && args.recorder.is_none() {
+    if args.only.is_empty() && args.recorder.is_none() && args.systemd.is_none() {
         host(&mut tally)?;
     }
     if !args.host {
@@ -110,9 +114,16 @@ fn cargo_test(args: &[&str]) -> Command {
 /// among the results, too.
 fn guests(args: &Args) -> Result<()> {
     let tree = Tree::build()?;
-    let kernels = kernels::fetch(&args.kernels)?;
-    // Packed before anything boots: packing changes the tree.
-    let mut boots = Vec::new();
+    // The gate has the older one: its kernel lacks more.
+    let whole = args.only.is_empty() && args.recorder.is_none() && args.kernels.is_empty();
+    let release = args.systemd.or(whole.then_some(Release::Bookworm));
+    let system = release.map(|release| debian::fetch(release, &tree)).transpose()?;
+    let kernels = match args.systemd {
+        Some(_) => Vec::new(),
+        None => kernels::fetch(&args.kernels)?,
+    };
+    // Packed before anything boots: packing changes the tree. What takes longest boots first.
+    let mut boots: Vec<Boot<'_>> = system.iter().map(systemd).collect();
     for kernel in &kernels {
         boots.extend(jobs(args, kernel, &tree)?);
     }
@@ -132,6 +143,15 @@ fn guests(args: &Args) -> Result<()> {
     });
     drop(load);
     Ok(())
+}
+
+/// The recorder as a service: xtask/guest/systemd.
+fn systemd(system: &System) -> Boot<'_> {
+    Boot::new(&system.kernel, system.initramfs.clone(), "systemd")
+        .disk(system.overlay.clone())
+        .root(system.disk.clone())
+        .append("systemd.show_status=0 no_timer_check")
+        .timeout(Duration::from_secs(600))
 }
 
 /// What a kernel is booted for.

@@ -27,6 +27,8 @@ pub struct Kernel {
     /// `uname -r`.
     pub release: String,
     pub image: PathBuf,
+    /// All its modules, as they stand under /usr/lib/modules.
+    pub directory: PathBuf,
     /// Decompressed modules, in the order they are to be loaded.
     pub modules: Vec<PathBuf>,
     /// The same for each of `ON_DEMAND`, by name; empty where it is built in.
@@ -73,7 +75,8 @@ fn kernel(apt: &Apt, series: &str) -> Result<Kernel> {
         .iter()
         .map(|name| Ok((*name, load_order(base, &release, &out, &[*name])?)))
         .collect::<Result<_>>()?;
-    Ok(Kernel { series: series.to_owned(), release, image, modules, on_demand })
+    let directory = entry.path();
+    Ok(Kernel { series: series.to_owned(), release, image, directory, modules, on_demand })
 }
 
 /// The newest packages that hold a kernel of the series and its modules.

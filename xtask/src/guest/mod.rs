@@ -1,4 +1,5 @@
 //! Guests: kernels and programs from Debian, packed and booted.
+pub mod debian;
 pub mod facts;
 pub mod kernels;
 pub mod packages;

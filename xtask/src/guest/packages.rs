@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{
     setup,
@@ -191,6 +191,19 @@ impl Apt {
             command.args(["-o", &option]);
         }
         command
+    }
+
+    /// The lines of its sources for a suite and its security updates.
+    ///
+    /// # Errors
+    /// Where they cannot be read, or there are none.
+    pub fn sources(&self, suite: &str) -> Result<Vec<String>> {
+        let text = fs::read_to_string(self.dir.join("sources.list"))?;
+        let security = format!("{suite}-security");
+        let of = |line: &&str| line.split(' ').any(|word| word == suite || word == security);
+        let lines: Vec<String> = text.lines().filter(of).map(str::to_owned).collect();
+        ensure!(!lines.is_empty(), "no sources for {suite}");
+        Ok(lines)
     }
 
     /// Unpacks packages into a directory; their scripts do not run.

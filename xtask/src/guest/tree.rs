@@ -103,13 +103,25 @@ impl Tree {
             }
             fs::write(self.dir.join("modules.d").join(name), list)?;
         }
-        let out = target().join("guest").join(format!("initramfs-{}", kernel.series));
-        let shell = "find . -print0 | cpio --null --create --format=newc --quiet --reproducible";
-        let mut cpio = Command::new("sh");
-        cpio.args(["-c", shell]).current_dir(&self.dir).stdout(fs::File::create(&out)?);
-        call(&mut cpio).context("packing the initramfs")?;
-        Ok(out)
+        archive(&self.dir, target().join("guest").join(format!("initramfs-{}", kernel.series)))
     }
+
+    /// Where a program of the guests stands.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.dir.join("usr/bin").join(name)
+    }
+}
+
+/// Packs a directory as a kernel unpacks it.
+///
+/// # Errors
+/// Where it cannot be packed.
+pub fn archive(dir: &Path, out: PathBuf) -> Result<PathBuf> {
+    let shell = "find . -print0 | cpio --null --create --format=newc --quiet --reproducible";
+    let mut cpio = Command::new("sh");
+    cpio.args(["-c", shell]).current_dir(dir).stdout(fs::File::create(&out)?);
+    call(&mut cpio).context("packing an initramfs")?;
+    Ok(out)
 }
 
 /// Documentation, locale data and the larger libraries no scenario needs: they cost boot time.

@@ -32,6 +32,7 @@ pub struct Boot<'a> {
     options: &'a [&'a str],
     cpus: u32,
     disk: Option<PathBuf>,
+    root: Option<PathBuf>,
     timeout: Duration,
 }
 
@@ -66,6 +67,7 @@ impl<'a> Boot<'a> {
             options: &[],
             cpus: 2,
             disk: None,
+            root: None,
             timeout: Duration::from_secs(900),
         }
     }
@@ -94,6 +96,11 @@ impl<'a> Boot<'a> {
     /// A disk that is only read, as the guest's /dev/vde.
     pub fn disk(self, disk: PathBuf) -> Self {
         Self { disk: Some(disk), ..self }
+    }
+
+    /// One that is written to, as /dev/vdf; nothing of that is kept.
+    pub fn root(self, disk: PathBuf) -> Self {
+        Self { root: Some(disk), ..self }
     }
 
     pub fn timeout(self, timeout: Duration) -> Self {
@@ -220,6 +227,7 @@ impl<'a> Boot<'a> {
         .arg(&self.initramfs)
         .args(disks.iter().flat_map(|path| drive(path, ",cache=unsafe")))
         .args(self.disk.iter().flat_map(|path| drive(path, ",cache=unsafe,readonly=on")))
+        .args(self.root.iter().flat_map(|path| drive(path, ",cache=unsafe,snapshot=on")))
         .args(["-append", &append])
         .args(self.options)
         .stdin(Stdio::null())

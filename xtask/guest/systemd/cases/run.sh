@@ -1,0 +1,108 @@
+# The recorder as a service, and everything that dies or cuts files short under it. What must be
+# recorded of it stands in tracer/tests/guest/systemd.rs.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C
+mkdir -p /results
+# at WHAT: how far it is, for who watches the console.
+at() { echo "$(cut -d ' ' -f 1 /proc/uptime) $1" | tee -a /results/progress; }
+main() { systemctl show -p MainPID --value "$1"; }
+# until COMMAND…: waits until it succeeds, 20 s at most.
+await() {
+    i=0
+    until "$@"; do
+        i=$((i + 1))
+        [ $i -lt 400 ] || { at "waited in vain: $*"; return 1; }
+        sleep 0.05
+    done
+}
+ended() { ! systemctl --quiet is-active "$1"; }
+make() { head -c 1048576 /dev/zero >"$1"; }
+at "up"
+
+# As packaging/whybus.service tells it.
+cp /root/whybus /usr/local/bin/whybus
+cp /root/whybus.service /etc/systemd/system/whybus.service
+systemctl daemon-reload
+systemctl enable --now whybus 2>/results/enable.err
+systemctl is-active whybus >/results/active
+at "recording"
+
+cd /usr/local/bin || exit
+for name in killed hog silent commanded segv bus loop deaf orderly instant; do ln victim $name; done
+for name in served rotated contained; do ln reader $name; done
+cd /
+head -c 4096 /dev/zero >/srv/short
+for name in served rotated contained outside; do make /srv/$name; done
+
+# cron needs up to a minute: it goes first, and is waited for last.
+systemctl start served orderly killed commanded deaf
+await test -e /srv/served.ready
+
+for name in segv bus hog silent loop shell; do systemctl start $name; done
+kill -9 "$(main killed)"
+systemctl kill -s KILL commanded
+systemctl stop orderly
+systemctl stop deaf
+at "units"
+
+systemctl start rotated
+await test -e /srv/rotated.ready
+systemctl start rotate.timer
+await ended rotated
+at "timer"
+
+systemd-run --quiet --scope --slice=user-0.slice --unit=session-7 bash /cases/session.sh >/dev/null 2>&1
+at "session"
+
+# The journal that journald writes to is cut short.
+journalctl --flush
+truncate -s 4096 "$(ls /var/log/journal/*/system.journal)"
+logger "is anybody there?"
+sleep 1
+logger "still?"
+at "journal"
+
+mkdir -p /image
+cp /root/busybox /usr/local/bin/victim /usr/local/bin/reader /image
+tar -C /image -cf /image.tar .
+podman --log-level=error import -q /image.tar case >/results/import 2>&1
+contained() { podman run --network none -v /srv:/srv "$@"; }
+contained -d --cidfile /results/victim.cid case /reader /srv/contained 900000 >/dev/null 2>/results/podman.err
+await test -e /srv/contained.ready
+truncate -s 4096 /srv/contained
+podman wait "$(cat /results/victim.cid)" >/results/victim.status
+at "container as victim"
+/usr/local/bin/reader /srv/outside 900000 &
+await test -e /srv/outside.ready
+contained --cidfile /results/culprit.cid case /busybox truncate -s 4096 /srv/outside 2>>/results/podman.err
+wait $!
+at "container as culprit"
+contained --cidfile /results/instant.cid case /victim segv 2>>/results/podman.err
+echo $? >/results/instant.status
+at "container of a millisecond"
+
+id=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+pod=kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podd3b07384_d9a0_4c8e_9f6d_1c2a3b4c5d6e.slice
+sh /cases/pod.sh "/sys/fs/cgroup/$pod/cri-containerd-$id.scope" /usr/local/bin/instant segv
+at "pod"
+
+await ended served || await ended served || await ended served
+at "cron"
+# Restarts are told, and the last word is had of everything.
+sleep 2
+systemctl stop whybus
+systemctl show -p Result -p ExecMainStatus whybus >/results/stopped
+units="killed hog silent commanded segv bus loop deaf orderly shell served rotated systemd-journald"
+for unit in $units; do
+    whybus why $unit.service -o json >/results/why-$unit.json 2>/results/why-$unit.err
+    whybus why $unit.service --utc >>/results/why.txt 2>&1
+done
+whybus list -n 0 -o json >/results/list.json 2>/results/list.err
+whybus list -n 0 --utc >/results/list.txt 2>&1
+whybus export >/results/export.json 2>/results/export.err
+journalctl -b --no-pager -o short-monotonic >/results/journal.txt 2>&1
+journalctl --no-pager -u whybus >/results/whybus.journal 2>&1
+at "told"
+tar -cf /dev/vdb -C / results
+sync
+echo WHYBUS-DONE
+systemctl poweroff --force --force

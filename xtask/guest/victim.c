@@ -1,0 +1,33 @@
+// victim HOW: does one thing as soon as it runs.
+//   segv      reads at address 0
+//   bus FILE  reads past the end of FILE, which it maps
+//   exit      exits with status 3
+//   hog       takes memory until that is all
+//   deaf      ignores SIGTERM and waits
+//   wait      waits
+#include "common.h"
+#include <signal.h>
+
+int main(int argc, char **argv) {
+    const char *how = argc > 1 ? argv[1] : "";
+    if (!strcmp(how, "segv"))
+        (void)*(volatile char *)0;
+    if (!strcmp(how, "bus")) {
+        int fd = open(argv[2], O_RDONLY);
+        check(fd >= 0, argv[2]);
+        (void)map(fd, 65536)[40000];
+    }
+    if (!strcmp(how, "exit"))
+        exit(3);
+    while (!strcmp(how, "hog")) {
+        char *block = malloc(1 << 20);
+        if (block)
+            memset(block, 1, 1 << 20);
+        usleep(1000);
+    }
+    if (!strcmp(how, "deaf"))
+        signal(SIGTERM, SIG_IGN);
+    while (!strcmp(how, "deaf") || !strcmp(how, "wait"))
+        pause();
+    return 99;
+}
