@@ -47,9 +47,10 @@ pub struct Deaths {
     /// beside bus errors for `trace`, all for `record`]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = signals_of)]
     pub signals: Vec<Signals>,
-    /// Processes that end themselves with a status other than 0: `none`; `lasting`, which lived a
-    /// second, are the main process of a service or container, or fail again and again under the
-    /// same parent; or `all` [default: none for `trace`, lasting for `record`]
+    /// Processes that end themselves with a status other than 0: `none`; `lasting`, which somebody
+    /// supervises (init, a container runtime, a supervisor), or which fail again and again with the
+    /// same arguments under the same parent, and no orderly stops; or `all` [default: none for
+    /// `trace`, lasting for `record`]
     #[arg(long, value_name = "WHICH", value_parser = exits)]
     pub exits: Option<ExitFilter>,
 }

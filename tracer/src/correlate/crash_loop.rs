@@ -1,22 +1,27 @@
 //! Which plain exits are worth telling. Shells, and what they run, fail all day; services do not.
 //! Pure.
 use crate::{
-    correlate::bounded::BoundedMap,
+    correlate::{
+        bounded::BoundedMap,
+        supervisor::{passes_on, shell, supervised},
+    },
     model::{Bytes, process::ProcessExit, task::ProcessId},
 };
 
-/// A process that lived as long is no helper of a script. Ns.
-const LASTING: u64 = 1_000_000_000;
-/// As many failures of the same program under the same parent are a loop.
+/// A command of a shell that failed sooner only answered a question, as `grep -q` does. Ns.
+const ANSWER: u64 = 250_000_000;
+/// As many failures of the same program with the same arguments under the same parent are a loop.
 const LOOP: usize = 3;
+/// Of a loop that is told already, one in this time is told. Ns.
+const PACE: u64 = 1_000_000_000;
 /// Failures further apart than this are no loop. Ns.
 const FORGET: u64 = 600_000_000_000;
-/// Once a loop has been told so often, one a [`LASTING`] is enough; the rest is counted.
+/// Once a loop has been told so often, one a [`PACE`] is enough; the rest is counted.
 const TOLD: usize = 10;
 /// Loops watched at a time.
 const LOOPS: usize = 256;
 
-/// What fails, by parent and name.
+/// What fails, by parent, name and arguments.
 pub struct CrashLoops {
     loops: BoundedMap<(ProcessId, u64), Loop>,
 }
@@ -24,6 +29,7 @@ pub struct CrashLoops {
 #[derive(Default)]
 struct Loop {
     comm: Bytes,
+    cmdline: Option<Vec<Bytes>>,
     /// Too few yet to be told.
     kept: Vec<ProcessExit>,
     told: usize,
@@ -44,25 +50,30 @@ impl CrashLoops {
     /// exits it stands for.
     pub fn failed(&mut self, death: ProcessExit) -> Vec<(ProcessExit, u64)> {
         let task = &death.actor.task;
-        let lived = death.exit.time.saturating_sub(task.id.start);
-        let parent = death.actor.ancestors.first().map(|parent| parent.id);
-        let main = task.ns_tgid == Some(1) || parent.is_some_and(|parent| parent.tgid == 1);
-        let lasting = main || task.id.start != 0 && lived >= LASTING;
-        let Some(parent) = parent else {
-            return if lasting { vec![(death, 1)] } else { Vec::new() };
-        };
-        let time = death.exit.time;
-        let failing = self.loops.entry((parent, hash(&task.comm)));
-        if failing.comm != task.comm || time.saturating_sub(failing.last) > FORGET {
-            *failing = Loop { comm: task.comm.clone(), ..Loop::default() };
+        if passes_on(&task.comm) {
+            return Vec::new();
         }
-        if failing.told == 0 && !lasting && failing.kept.len() + 1 < LOOP {
+        let time = death.exit.time;
+        let main = supervised(&death.actor);
+        let Some(parent) = death.actor.ancestors.first() else {
+            return if main { vec![(death, 1)] } else { Vec::new() };
+        };
+        if !main && shell(&parent.comm) && time.saturating_sub(task.id.start) < ANSWER {
+            return Vec::new();
+        }
+        let failing = self.loops.entry((parent.id, hash(&death)));
+        let same = failing.comm == task.comm && failing.cmdline == death.actor.cmdline;
+        if !same || time.saturating_sub(failing.last) > FORGET {
+            let (comm, cmdline) = (task.comm.clone(), death.actor.cmdline.clone());
+            *failing = Loop { comm, cmdline, ..Loop::default() };
+        }
+        if failing.told == 0 && !main && failing.kept.len() + 1 < LOOP {
             failing.last = time;
             failing.kept.push(death);
             return Vec::new();
         }
         failing.counted += 1;
-        if failing.told >= TOLD && time.saturating_sub(failing.last) < LASTING {
+        if failing.told >= TOLD && time.saturating_sub(failing.last) < PACE {
             return Vec::new();
         }
         failing.told += 1;
@@ -78,9 +89,11 @@ impl CrashLoops {
     }
 }
 
-/// FNV-1a: keys are small, and compared in full afterwards.
-fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+/// FNV-1a of name and arguments: keys are small, and compared in full afterwards.
+fn hash(death: &ProcessExit) -> u64 {
+    let arguments = death.actor.cmdline.iter().flatten();
+    let words = std::iter::once(&death.actor.task.comm).chain(arguments);
+    words.flat_map(|word| word.iter().chain(&[0])).fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
     })
 }
@@ -102,32 +115,67 @@ mod tests {
         failing.failed(death).into_iter().map(|(_, count)| count).collect()
     }
 
+    /// Of a parent that is no shell.
+    fn of(mut death: ProcessExit, parent: &str, arguments: &[&str]) -> ProcessExit {
+        death.actor.ancestors[0].comm = parent.as_bytes().to_vec();
+        death.actor.cmdline = Some(arguments.iter().map(|a| a.as_bytes().to_vec()).collect());
+        death
+    }
+
     #[test]
-    fn helpers_of_a_script_are_not_told_and_services_are() {
+    fn commands_of_a_shell_are_not_told_and_services_are() {
         let mut failing = CrashLoops::default();
-        assert_eq!(told(&mut failing, child(5 * MS, 50)), Vec::<u64>::new());
-        assert_eq!(told(&mut failing, child(1000 * MS, 51)), [1]);
+        for i in 1..100 {
+            assert_eq!(told(&mut failing, child(i * MS, 50)), Vec::<u64>::new(), "grep -q");
+        }
+        // As long as one likes: a single failure is the shell's business.
+        assert_eq!(told(&mut failing, child(5000 * MS, 51)), Vec::<u64>::new());
         assert_eq!(told(&mut failing, child(5 * MS, 1)), [1]);
+        assert_eq!(told(&mut failing, of(child(5 * MS, 52), "supervisord", &["geo"])), [1]);
+        let mut main = child(5 * MS, 53);
+        main.actor.task.ns_tgid = Some(1);
+        assert_eq!(told(&mut failing, main), [1], "the main process of a container");
     }
 
     #[test]
     fn the_third_failure_tells_the_first_two() {
         let mut failing = CrashLoops::default();
-        assert_eq!(told(&mut failing, child(MS, 50)), Vec::<u64>::new());
-        assert_eq!(told(&mut failing, child(2 * MS, 50)), Vec::<u64>::new());
-        assert_eq!(told(&mut failing, child(3 * MS, 50)), [1, 1, 1]);
-        assert_eq!(told(&mut failing, child(4 * MS, 50)), [1]);
+        let worker = |lived| of(child(lived * MS, 50), "keeper", &["worker"]);
+        assert_eq!(told(&mut failing, worker(1)), Vec::<u64>::new());
+        assert_eq!(told(&mut failing, worker(2)), Vec::<u64>::new());
+        assert_eq!(told(&mut failing, worker(3)), [1, 1, 1]);
+        assert_eq!(told(&mut failing, worker(4)), [1]);
+        // A shell that keeps a program running is a keeper, too.
+        let kept = |lived| child(lived * MS, 60);
+        let counts = [300, 600, 900].map(|lived| told(&mut failing, kept(lived)).len());
+        assert_eq!(counts, [0, 0, 3]);
+    }
+
+    #[test]
+    fn other_arguments_are_no_loop() {
+        let mut failing = CrashLoops::default();
+        for file in ["a", "b", "c", "d", "e"] {
+            let check = of(child(MS, 50), "make", &["cc", file]);
+            assert_eq!(told(&mut failing, check), Vec::<u64>::new(), "{file}");
+        }
+    }
+
+    #[test]
+    fn a_shim_that_passes_a_status_on_does_not_fail() {
+        let mut conmon = child(5000 * MS, 1);
+        conmon.actor.task.comm = b"conmon".to_vec();
+        assert_eq!(told(&mut CrashLoops::default(), conmon), Vec::<u64>::new());
     }
 
     #[test]
     fn a_fast_loop_is_counted() {
+        let worker = |lived| of(child(lived, 50), "keeper", &["worker"]);
         let mut failing = CrashLoops::default();
-        let counts: Vec<u64> = (0..1000)
-            .flat_map(|i| told(&mut failing, child(i * 10 * MS % (999 * MS), 50)))
-            .collect();
+        let counts: Vec<u64> =
+            (0..1000).flat_map(|i| told(&mut failing, worker(i * 10 * MS % (999 * MS)))).collect();
         assert!(counts.len() <= TOLD + LOOP, "{counts:?}");
         let mut failing = CrashLoops::default();
-        let exits = (1..=100_u64).map(|i| child(i * 100 * MS, 50));
+        let exits = (1..=100_u64).map(|i| worker(i * 100 * MS));
         let counts: Vec<u64> = exits.flat_map(|exit| told(&mut failing, exit)).collect();
         assert!(counts.len() < 30, "{counts:?}");
         assert!(counts.iter().sum::<u64>() > 90, "{counts:?}");

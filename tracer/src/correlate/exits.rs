@@ -2,11 +2,11 @@
 use std::collections::VecDeque;
 
 use crate::{
-    correlate::{bounded::BoundedMap, crash_loop::CrashLoops},
+    correlate::{bounded::BoundedMap, crash_loop::CrashLoops, supervisor::stops},
     model::{
         process::{ExitFilter, ExitScope, ProcessExit, SelfSignal},
         signal::Signal,
-        signal_name::SIGKILL,
+        signal_name::{SIGHUP, SIGINT, SIGKILL, SIGTERM},
         task::{Actor, Task},
     },
 };
@@ -68,12 +68,17 @@ impl ExitPolicy {
         if by_code != 0 || signal.is_some() {
             let number = signal.as_ref().map_or(by_code, |(_, signal)| signal.number as u32);
             let asked = code != 0 && self.scope.signals >> (number & 31) & 1 != 0;
-            return match asked {
+            // A stop as it should be: told only to who wants all.
+            let stop = signal.as_ref().is_some_and(|(_, signal)| orderly(signal));
+            return match asked && !(stop && self.scope.exits == ExitFilter::Lasting) {
                 true => ExitKind::Signal(Box::new(ReportedExit { exit, signal, count: 1 })),
                 false => ExitKind::Unasked,
             };
         }
         if code == 0 || self.scope.exits == ExitFilter::None {
+            return ExitKind::Unasked;
+        }
+        if self.scope.exits == ExitFilter::Lasting && self.stopped(&exit) {
             return ExitKind::Unasked;
         }
         ExitKind::Failure(Box::new(exit))
@@ -94,6 +99,17 @@ impl ExitPolicy {
         self.sent.evicted() + self.loops.evicted()
     }
 
+    /// Whether it was asked to end, and did so with the status that a shell gives that signal: a handler
+    /// that cleans up, as the JVM's does.
+    fn stopped(&self, exit: &ProcessExit) -> bool {
+        let asked = |(_, signal): &(u64, Signal)| {
+            orderly(signal)
+                && signal.target.id.same(exit.exit.id)
+                && exit.exit.code >> 8 & 0xff == 128 + signal.number as u32
+        };
+        self.sent.peek(&exit.exit.id.tgid).is_some_and(|list| list.iter().any(asked))
+    }
+
     fn terminating_signal(&self, exit: &ProcessExit) -> Option<(u64, Signal)> {
         let target = exit.exit.id;
         let list = self.sent.peek(&target.tgid);
@@ -101,6 +117,12 @@ impl ExitPolicy {
         let sent: Vec<_> = list.into_iter().flatten().filter(same).cloned().collect();
         terminating_signal(exit, &sent)
     }
+}
+
+/// Whether a signal is how a service manager, a supervisor or a runtime stops a process that is not
+/// wanted any more.
+fn orderly(signal: &Signal) -> bool {
+    matches!(signal.number, SIGHUP | SIGINT | SIGTERM) && stops(&signal.sender.task)
 }
 
 /// Whether a process ended of its own doing: a status other than success, or a signal that one
@@ -233,6 +255,25 @@ mod tests {
             policy.signal_sent(time, kill(STARTED - 1));
         }
         assert_eq!(sender(&policy), None, "only the last few are remembered");
+    }
+
+    #[test]
+    fn an_orderly_stop_is_no_incident() {
+        let end = |number: i32, sender: u32, code: u32, exits| {
+            let mut policy = policy(&[9, 15], exits);
+            let mut signal = Signal { number, ..sent(0) };
+            signal.target.id = ProcessId { tgid: VICTIM, start: STARTED };
+            signal.sender.task.id.tgid = sender;
+            signal.sender.task.comm = b"sh".to_vec();
+            policy.signal_sent(5, signal);
+            policy.classify(exit(9, code)) != ExitKind::Unasked
+        };
+        assert!(!end(15, 1, 15, ExitFilter::Lasting), "systemctl stop");
+        assert!(!end(15, 1, 143 << 8, ExitFilter::Lasting), "and a handler for it");
+        assert!(end(15, 1, 1 << 8, ExitFilter::Lasting), "it failed on its way");
+        assert!(end(9, 1, 9, ExitFilter::Lasting), "after the stop timeout");
+        assert!(end(15, 77, 15, ExitFilter::Lasting), "somebody's kill");
+        assert!(end(15, 1, 15, ExitFilter::All));
     }
 
     #[test]

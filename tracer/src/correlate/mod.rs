@@ -19,6 +19,7 @@ mod report;
 mod restart;
 pub mod rules;
 mod shrinks;
+mod supervisor;
 pub mod update;
 
 pub use open::REPORT_DELAY;

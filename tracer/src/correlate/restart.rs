@@ -1,9 +1,11 @@
-//! Who took a victim's place: the same program, started soon after by the same parent or in the same
-//! cgroup. Pure.
+//! Who took a victim's place: the same program, started soon after by the same supervisor. Pure.
 use std::collections::VecDeque;
 
 use crate::{
-    correlate::incident::{Incident, Restart},
+    correlate::{
+        incident::{Incident, Restart},
+        supervisor::supervised,
+    },
     model::{
         Bytes,
         cgroup::place,
@@ -155,7 +157,7 @@ fn replaced<'a, 'b>(
             && ended.time <= time
             && time - ended.time <= WINDOW
             && same_program(ended, start)
-            && (same_place(&ended.actor, &start.actor) || same_pod(ended, start))
+            && same_supervisor(ended, start, same_pod(ended, start))
     };
     let exact = ended.iter().position(|e| fits(e) && same_arguments(e, start) == Some(true));
     let index = exact.or_else(|| ended.iter().position(fits))?;
@@ -185,14 +187,19 @@ fn same_arguments(ended: &Ended, start: &ProcessStart) -> Option<bool> {
     Some(ended.actor.cmdline.as_ref()? == start.actor.cmdline.as_ref()?)
 }
 
-/// The same parent, or the same cgroup.
-fn same_place(was: &Actor, is: &Actor) -> bool {
+/// The same parent with the same arguments; or the same unit or pod, whose arguments may have been changed
+/// by then, but only if this is its main process: a script there runs a program with other arguments, too.
+fn same_supervisor(ended: &Ended, start: &ProcessStart, same_pod: bool) -> bool {
+    let (was, is) = (&ended.actor, &start.actor);
+    let arguments = same_arguments(ended, start);
     let parent = match (was.ancestors.first(), is.ancestors.first()) {
         (Some(was), Some(is)) => was.id.same(is.id),
         _ => false,
     };
     let cgroup = was.task.cgroup.filter(|id| *id != ROOT_CGROUP);
-    parent || cgroup.is_some() && cgroup == is.task.cgroup
+    let unit = same_pod || cgroup.is_some() && cgroup == is.task.cgroup;
+    // Init starts everybody: what has other arguments must be of the same unit.
+    parent && arguments != Some(false) || unit && (arguments == Some(true) || supervised(is))
 }
 
 fn restart(ended: &Ended, time: u64, start: &ProcessStart) -> Restart {
@@ -252,8 +259,26 @@ mod tests {
         ended(&mut restarts, "a", actor(10, 5, &["python3", "a.py"]), S);
         restarts.start(2 * S, start(actor(11, 5, &["python3", "b.py"]), false));
         assert_eq!(restarts.due(2 * S + WAIT, |_| None), []);
-        restarts.start(3 * S, start(actor(12, 5, &["python3", "a.py", "--again"]), false));
-        assert_eq!(restarts.due(3 * S + WAIT, |_| None)[0].1.same_arguments, Some(false));
+        restarts.start(3 * S, start(actor(12, 5, &["python3", "a.py"]), false));
+        assert_eq!(restarts.due(3 * S + WAIT, |_| None)[0].1.same_arguments, Some(true));
+    }
+
+    #[test]
+    fn other_arguments_are_a_restart_of_a_unit_only() {
+        let of = |parent: u32, cgroup: u64| {
+            let mut restarts = RestartMatcher::new(true);
+            let actor = |tgid, args: &[&str]| {
+                let mut actor = actor(tgid, parent, args);
+                actor.task.cgroup = Some(cgroup);
+                actor
+            };
+            ended(&mut restarts, "a", actor(10, &["geo", "-a"]), S);
+            restarts.start(2 * S, start(actor(11, &["geo", "-b"]), false));
+            restarts.due(2 * S + WAIT, |_| None).len()
+        };
+        assert_eq!(of(1, 77), 1, "a unit's main process");
+        assert_eq!(of(5, 77), 0, "what a script runs");
+        assert_eq!(of(1, ROOT_CGROUP), 0, "of another unit, perhaps");
     }
 
     #[test]

@@ -73,8 +73,8 @@ pub struct ExitScope {
 pub enum ExitFilter {
     #[default]
     None,
-    /// Those that lasted a second, the main processes of services and containers, and those that
-    /// fail again and again under the same parent.
+    /// Those that somebody supervises, and those that fail again and again with the same arguments
+    /// under the same parent; no end that a supervisor asked for (SIGTERM, SIGINT, SIGHUP).
     Lasting,
     All,
 }

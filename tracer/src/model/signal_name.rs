@@ -19,7 +19,10 @@ const NAMES: [(&str, i32); 13] = [
 
 pub const SIGABRT: i32 = 6;
 pub const SIGBUS: i32 = 7;
+pub const SIGHUP: i32 = 1;
+pub const SIGINT: i32 = 2;
 pub const SIGKILL: i32 = 9;
+pub const SIGTERM: i32 = 15;
 
 /// What a recorder watches unless told otherwise: faults and traps, abort(3), and who kills whom.
 pub const RECORDED: [i32; 9] = [4, 5, SIGABRT, SIGBUS, 8, SIGKILL, 11, 15, 31];

@@ -19,6 +19,7 @@ mod lockdown;
 mod matrix;
 mod record;
 mod scenario;
+mod systemd;
 
 /// What one boot left behind.
 pub struct Job {
@@ -142,6 +143,7 @@ fn judged(job: Job, name: &str) -> Vec<Trial> {
         "only" => scenario::trials(&job, "", "scenarios"),
         "lockdown" => lockdown::trials(&job),
         "history" => history::trials(&job),
+        "systemd" => systemd::trials(&job),
         // Benchmarks and the like.
         _ => return Vec::new(),
     });
@@ -164,6 +166,7 @@ fn no_check_passes_on_nothing() -> Result<()> {
     checks.extend(matrix::CHECKS);
     checks.extend(lockdown::CHECKS);
     checks.extend(history::CHECKS);
+    checks.extend(systemd::CHECKS);
     for (name, check) in checks {
         match check(&job) {
             Ok(()) => bail!("{name} passes"),
@@ -173,6 +176,7 @@ fn no_check_passes_on_nothing() -> Result<()> {
     for case in &cases::CASES {
         ensure!(cases::died(case, &job).is_err(), "{} passes", case.name);
     }
+    systemd::passes_on_nothing(&job)?;
     ensure!(scenario::runs(&job, "", &root().join("xtask/guest/scenarios")).is_err());
     Ok(())
 }

@@ -96,8 +96,15 @@ for unit in $units; do
     whybus why $unit.service -o json >/results/why-$unit.json 2>/results/why-$unit.err
     whybus why $unit.service --utc >>/results/why.txt 2>&1
 done
+for container in victim instant; do
+    whybus why --container "$(cut -c 1-12 /results/$container.cid)" -o json >/results/why-$container.cid.json 2>/results/why-$container.cid.err
+done
+whybus why --container "$id" -o json >/results/why-pod.json 2>/results/why-pod.err
+whybus why --unit cases.service --class truncated -o json >/results/why-cases.json 2>/results/why-cases.err
 whybus list -n 0 -o json >/results/list.json 2>/results/list.err
 whybus list -n 0 --utc >/results/list.txt 2>&1
+dmesg >/results/dmesg
+ls -lR /var/log/journal >/results/journals
 whybus export >/results/export.json 2>/results/export.err
 journalctl -b --no-pager -o short-monotonic >/results/journal.txt 2>&1
 journalctl --no-pager -u whybus >/results/whybus.journal 2>&1
