@@ -17,6 +17,7 @@ await() {
 ended() { ! systemctl --quiet is-active "$1"; }
 make() { head -c 1048576 /dev/zero >"$1"; }
 at "up"
+systemd-analyze blame --no-pager >/results/blame 2>&1
 
 # As packaging/whybus.service tells it.
 cp /root/whybus /usr/local/bin/whybus
@@ -55,7 +56,7 @@ at "session"
 
 # The journal that journald writes to is cut short.
 journalctl --flush
-truncate -s 4096 "$(ls /var/log/journal/*/system.journal)"
+truncate -s 0 "$(ls /var/log/journal/*/system.journal)"
 logger "is anybody there?"
 sleep 1
 logger "still?"
