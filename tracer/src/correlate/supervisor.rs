@@ -28,6 +28,25 @@ const SUPERVISORS: [&str; 19] = [
 const RUNTIMES: [&str; 5] = ["runc", "crun", "youki", "podman", "docker"];
 /// Of the supervisors those that end with the status of the one process they look after.
 const PASSING_ON: [&str; 5] = ["conmon", "docker-init", "tini", "catatonit", "dumb-init"];
+/// Programs that answer a question by their status.
+const ANSWERS: [&str; 16] = [
+    "grep",
+    "egrep",
+    "fgrep",
+    "zgrep",
+    "cmp",
+    "diff",
+    "test",
+    "[",
+    "expr",
+    "false",
+    "pgrep",
+    "pidof",
+    "which",
+    "getent",
+    "mountpoint",
+    "pg_isready",
+];
 const SHELLS: [&str; 12] =
     ["sh", "bash", "dash", "zsh", "ksh", "mksh", "fish", "ash", "csh", "tcsh", "busybox", "rbash"];
 
@@ -51,6 +70,11 @@ pub fn stops(task: &Task) -> bool {
 /// Whether its own failure is only that of the process it looks after, which is told already.
 pub fn passes_on(comm: &[u8]) -> bool {
     PASSING_ON.iter().any(|name| comm == name.as_bytes())
+}
+
+/// Whether its failure is an answer to whoever asked, however long that took.
+pub fn answers(comm: &[u8]) -> bool {
+    ANSWERS.iter().any(|name| comm == name.as_bytes())
 }
 
 /// Whether it runs commands for somebody: a shell, or a script that says so by its name. (A script
