@@ -48,6 +48,11 @@ pub struct Config {
     pub register_arg_1: u32,
     /// The same of the value returned.
     pub register_ret: u32,
+    /// 1 if `bpf_task_pt_regs` may be called (since 5.15).
+    pub task_regs: u32,
+    /// Numbers of the system calls that have pages ready without anybody touching them; u32::MAX in places
+    /// that are not used.
+    pub populating: [u32; 9],
     pub offsets: Offsets,
 }
 
@@ -65,6 +70,8 @@ impl Config {
         register_arg_0: 0,
         register_arg_1: 0,
         register_ret: 0,
+        task_regs: 0,
+        populating: [u32::MAX; 9],
         offsets: Offsets::NONE,
     };
 }

@@ -30,6 +30,12 @@ pub struct BurstCount {
     pub sent: u64,
 }
 
+/// Shrinks of one mapped file by one process that are sent within [`SHRINKS_WITHIN`]; the rest is kept for a
+/// fault that needs it.
+pub const SHRINKS_FIRST: u64 = 10;
+/// Ns.
+pub const SHRINKS_WITHIN: u64 = 1_000_000_000;
+
 /// Faults of one [`BurstKey`] that are sent before they are only counted.
 pub const BURST_FIRST: u64 = 10;
 /// Ns between those that are sent after that.

@@ -126,6 +126,8 @@ offsets! {
     nsproxy_mnt: "nsproxy" "mnt_ns";
     mnt_ns_inum: "mnt_namespace" "ns.inum";
     task_thread_pid: "task_struct" "thread_pid";
+    /// The number of the system call that a thread is in.
+    regs_call: "pt_regs" "orig_ax" or "syscallno", optional;
     signal_live: "signal_struct" "live.counter";
     signal_flags: "signal_struct" "flags";
     signal_group_exit_code: "signal_struct" "group_exit_code";

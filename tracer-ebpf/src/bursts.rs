@@ -2,12 +2,17 @@
 use aya_ebpf::{
     bindings::BPF_NOEXIST, helpers::bpf_get_current_pid_tgid, macros::map, maps::LruHashMap,
 };
-use tracer_common::maps::{BURST_EVERY, BURST_FIRST, BurstCount, BurstKey};
+use tracer_common::maps::{
+    BURST_EVERY, BURST_FIRST, BurstCount, BurstKey, SHRINKS_FIRST, SHRINKS_WITHIN,
+};
 
 use crate::emit::now;
 
 #[map]
 static BURSTS: LruHashMap<BurstKey, BurstCount> = LruHashMap::with_max_entries(4096, 0);
+/// Shrinks of mapped files by process, counted from when the first of a second was seen (`sent`).
+#[map]
+static SHRINK_BURSTS: LruHashMap<BurstKey, BurstCount> = LruHashMap::with_max_entries(4096, 0);
 /// Threads whose last fault was only counted: their signals are not sent either.
 #[map]
 static SUPPRESSED: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
@@ -40,6 +45,24 @@ pub fn count(inode: u64, handler: u32) -> Option<u64> {
         let _ = SUPPRESSED.remove(tid);
         Some(nth)
     }
+}
+
+/// Counts a shrink of a mapped file by the current process; whether it is to be sent.
+#[inline(always)]
+pub fn is_shrink_told(inode: u64) -> bool {
+    let key = BurstKey { inode, tgid: (bpf_get_current_pid_tgid() >> 32) as u32, handler: 0 };
+    let now = now();
+    if let Some(burst) = SHRINK_BURSTS.get_ptr_mut(key) {
+        // SAFETY: a map value; the inode is locked.
+        unsafe {
+            if now.wrapping_sub((*burst).sent) < SHRINKS_WITHIN {
+                (*burst).count += 1;
+                return (*burst).count <= SHRINKS_FIRST;
+            }
+        }
+    }
+    let _ = SHRINK_BURSTS.insert(key, BurstCount { count: 1, sent: now }, 0);
+    true
 }
 
 /// Whether the last fault of the current thread was only counted.

@@ -11,6 +11,19 @@ pub fn read(field: &'static u32) -> u32 {
     unsafe { core::ptr::from_ref(field).read_volatile() }
 }
 
+/// Whether a system call is among [`Config::populating`].
+#[inline(always)]
+pub fn is_one_that_populates(call: u32) -> bool {
+    let mut i = 0;
+    while i < CONFIG.populating.len() {
+        if read(&CONFIG.populating[i]) == call {
+            return true;
+        }
+        i += 1;
+    }
+    false
+}
+
 /// One field of [`Config`].
 macro_rules! config {
     ($field:ident) => {

@@ -37,6 +37,9 @@ pub struct Opening {
     pub begin: u64,
 }
 
+/// Two programs of one call see it within this time, also where the first of them is preempted. Ns.
+const TWICE: u64 = 100_000_000;
+
 /// Where a shrink is remembered.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -119,6 +122,19 @@ pub fn take_opening(inode: u64) -> Option<Opening> {
     }
     let _ = OPENING.remove(tid);
     Some(opening)
+}
+
+/// The last shrink of an inode, if the current thread is in it: no call that was never seen to return, whose
+/// record is older than any program takes to run, or tells another size.
+#[inline(always)]
+pub fn recorded(inode: u64, old_size: i64, new_size: i64) -> bool {
+    let Some(pending) = unfinished(inode) else { return false };
+    // SAFETY: a map value; the inode is locked.
+    unsafe {
+        (*pending).new_size == new_size
+            && (*pending).inode.size == old_size
+            && now().wrapping_sub((*pending).begin) < TWICE
+    }
 }
 
 /// The last shrink of an inode, if the current thread is in it.

@@ -3,12 +3,13 @@ use aya_ebpf::helpers::{
     bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_uid_gid,
     generated::{
         bpf_get_current_cgroup_id, bpf_get_current_task, bpf_get_current_task_btf,
-        bpf_probe_read_user, bpf_snprintf,
+        bpf_probe_read_user, bpf_snprintf, bpf_task_pt_regs,
     },
 };
 use tracer_common::{
     config::{read_user, task as access},
     event::{ACTOR_NO_CMDLINE, ACTOR_PARTIAL, ANCESTORS, Actor, CMDLINE, COMM, Task},
+    offsets::ABSENT,
 };
 
 use crate::{
@@ -158,6 +159,19 @@ pub fn mount_namespace() -> u32 {
             access::PROBE => namespace::<Probe>(bpf_get_current_task() as Ptr),
             _ => 0,
         }
+    }
+}
+
+/// The number of the system call that the current thread is in; `None` where that is not to be had.
+#[inline(always)]
+pub fn system_call() -> Option<u32> {
+    if config!(task_regs) == 0 || config!(task) != access::TYPED || off!(regs_call) == ABSENT {
+        return None;
+    }
+    // SAFETY: what bpf_task_pt_regs gives has a type.
+    unsafe {
+        let regs = bpf_task_pt_regs(bpf_get_current_task_btf() as *mut _) as Ptr;
+        Some(Typed::get(regs, off!(regs_call)))
     }
 }
 

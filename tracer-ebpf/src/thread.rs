@@ -22,6 +22,9 @@ fn current() -> u32 {
     bpf_get_current_pid_tgid() as u32
 }
 
+/// Set in a note of a fault that a userfaultfd refused: its handler is called by another one, which fails too.
+const USERFAULT: u64 = 2;
+
 /// The page of an address, marked if a signal follows the fault.
 #[inline(always)]
 fn mark(address: u64, signalled: bool) -> u64 {
@@ -34,6 +37,24 @@ pub fn note_fault(address: u64, signalled: bool) {
     let _ = LAST_FAULT.insert(current(), mark(address, signalled), 0);
 }
 
+/// The same of a fault that a userfaultfd refused, told by that handler.
+#[inline(always)]
+pub fn note_userfault(address: u64, signalled: bool) {
+    let _ = LAST_FAULT.insert(current(), mark(address, signalled) | USERFAULT, 0);
+}
+
+/// Whether the fault at `address` was told as one that a userfaultfd refused; asked once.
+#[inline(always)]
+pub fn take_userfault(address: u64, signalled: bool) -> bool {
+    let Some(noted) = LAST_FAULT.get_ptr_mut(current()) else { return false };
+    // SAFETY: a map value of this thread.
+    unsafe {
+        let same = *noted == mark(address, signalled) | USERFAULT;
+        *noted &= !USERFAULT;
+        same
+    }
+}
+
 /// Whether the last fault noted is the one at `address` that the signal to come belongs to; it is noted
 /// no longer after that.
 #[inline(always)]
@@ -43,7 +64,7 @@ pub fn take_fault(address: u64) -> bool {
     // SAFETY: a map value.
     let noted = unsafe { *noted };
     let _ = LAST_FAULT.remove(tid);
-    noted == mark(address, true)
+    noted & !USERFAULT == mark(address, true)
 }
 
 /// The fault noted was not sent after all: force_sig_fault may try once more.

@@ -12,7 +12,7 @@ pub use crate::{
         observe::{AttachedHook, Coverage, Observe},
         process::{Exit, ExitScope, ProcessExit, SelfSignal},
         shrink::{Shrink, ShrinkKind},
-        signal::Signal,
+        signal::{Origin, Signal},
         task::{Actor, Ancestor, ProcessId, Task},
         time::ClockOffset,
     },
@@ -129,7 +129,16 @@ pub fn shrink(tgid: u32, begin: u64, old: u64, new_size: u64) -> Shrink {
 
 pub fn signal(code: i32) -> Signal {
     let (target, sender) = (actor(VICTIM).task, actor(2));
-    Signal { target, sender, number: 7, code, address: 0, result: 0, forced: false }
+    Signal {
+        target,
+        sender,
+        number: 7,
+        code,
+        address: 0,
+        result: 0,
+        forced: false,
+        origin: Origin::Call,
+    }
 }
 
 /// The end of the victim, `code` as wait(2) gives it.

@@ -21,7 +21,18 @@ pub struct Signal {
     /// 1 if it came by way of force_sig_fault: a fault, or a trap. A process can put any si_code
     /// into a signal to itself.
     pub forced: u32,
-    pub pad: u32,
+    /// One of [`origin`]. It was padding, always zero: the layout is what it was.
+    pub origin: u32,
+}
+
+/// Who speaks in a signal's siginfo (`Signal::origin`).
+pub mod origin {
+    /// Recorded before anybody looked.
+    pub const UNKNOWN: u32 = 0;
+    /// A process: a system call that sends signals filled it in.
+    pub const CALL: u32 = 1;
+    /// The kernel: there is none (SEND_SIG_NOINFO), and the receiver reads SI_USER.
+    pub const KERNEL: u32 = 2;
 }
 
 /// Dispositions (`Deliver::disposition`).

@@ -10,7 +10,7 @@ use crate::{
     bursts,
     emit::{claim, emit},
     form::{Call, Raw, program},
-    globals::{config, off},
+    globals::{config, is_one_that_populates, off},
     inode::inode,
     path::{self, PathSpace},
     read::{Probe, Ptr, Read},
@@ -24,6 +24,12 @@ const VM_FAULT_BUS: u32 = 0x32;
 pub const VM_FAULT_SIGBUS: u32 = 0x02;
 /// include/linux/mm_types.h
 pub const FAULT_FLAG_USER: u32 = 0x40;
+const FAULT_FLAG_REMOTE: u32 = 0x80;
+/// Whoever handles a page fault may be interrupted (FAULT_FLAG_DEFAULT, arch/*/mm/fault.c); whoever gets
+/// pages by walking the page table may not (mm/gup.c faultin_page).
+const FAULT_FLAG_INTERRUPTIBLE: u32 = 0x200;
+/// include/linux/mm.h
+const VM_LOCKED: u64 = 0x2000;
 
 program! {
     /// `vm_fault_t filemap_fault(struct vm_fault *vmf)` (mm/filemap.c).
@@ -168,7 +174,14 @@ impl Place {
 pub unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u32) -> Option<()> {
     // SAFETY: a claimed scratch; `R` copes with any pointer.
     unsafe {
-        thread::note_fault(at.address, at.flags & FAULT_FLAG_USER != 0);
+        let signalled = at.flags & FAULT_FLAG_USER != 0;
+        if handler == handler::USERFAULT {
+            thread::note_userfault(at.address, signalled);
+        } else if thread::take_userfault(at.address, signalled) || is_populating::<R>(&at) {
+            return None;
+        } else {
+            thread::note_fault(at.address, signalled);
+        }
         let file: Ptr = R::get(at.vma, off!(vma_file));
         let host: Ptr = R::get(file, off!(file_inode));
         let nth = bursts::count(host as u64, handler)?;
@@ -206,6 +219,22 @@ pub unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u3
         }
     }
     Some(())
+}
+
+/// Whether nobody touched the page: the kernel was to have it ready beforehand, for mmap(2) with MAP_POPULATE or
+/// after mlockall(MCL_FUTURE), for mlock(2) and the like (mm/gup.c __mm_populate, faultin_page_range). These
+/// succeed without it, or say themselves what failed. Where the system call is not to be had, memory that is
+/// locked tells.
+#[inline(always)]
+unsafe fn is_populating<R: Read>(at: &Place) -> bool {
+    if at.flags & (FAULT_FLAG_USER | FAULT_FLAG_REMOTE | FAULT_FLAG_INTERRUPTIBLE) != 0 {
+        return false;
+    }
+    match task::system_call() {
+        Some(call) => is_one_that_populates(call),
+        // SAFETY: `R` copes with any pointer.
+        None => unsafe { R::get::<u64>(at.vma, off!(vma_flags)) & VM_LOCKED != 0 },
+    }
 }
 
 /// The place, and the VMA around it.

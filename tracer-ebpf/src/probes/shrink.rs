@@ -4,9 +4,10 @@
 //!
 //! The record is written at entry, because a reader can fault before the call returns, and
 //! confirmed or taken back at exit.
-use tracer_common::event::{SHRINK_MAPPED, Shrink, ShrinkEnd, ring, shrink_kind};
+use tracer_common::event::{SHRINK_MAPPED, SHRINK_UNTOLD, Shrink, ShrinkEnd, ring, shrink_kind};
 
 use crate::{
+    bursts,
     emit::{claim, emit, now},
     form::{Call, program},
     globals::{config, off},
@@ -110,8 +111,8 @@ unsafe fn change<const DENTRY: usize, const ATTR: usize, C: Call>(call: C) -> Op
         let opening =
             if valid & ATTR_OPEN != 0 { shrinks::take_opening(host as u64) } else { None };
         let opening = opening.filter(|_| old_size == 0);
-        if opening.is_none() && (new_size >= old_size || shrinks::unfinished(host as u64).is_some())
-        {
+        let twice = || shrinks::recorded(host as u64, old_size, new_size);
+        if opening.is_none() && (new_size >= old_size || twice()) {
             return None;
         }
         let how = if valid & ATTR_OPEN != 0 {
@@ -224,6 +225,11 @@ unsafe fn record<R: Read>(mnt: Ptr, dentry: Ptr, change: Change) -> Option<()> {
             return Some(());
         }
         (*event).flags = SHRINK_MAPPED;
+        if !bursts::is_shrink_told((*event).inode.ptr) {
+            (*event).flags |= SHRINK_UNTOLD;
+            shrinks::put(key, event);
+            return Some(());
+        }
         (*event).sent = 1;
         shrinks::put(key, event);
         let path = &raw mut (*scratch).value.path;
@@ -268,13 +274,18 @@ unsafe fn done_by(event: *mut Shrink, opening: Option<Opening>) -> bool {
 #[inline(always)]
 pub unsafe fn finish<R: Read>(host: Ptr, ret: i32) -> Option<()> {
     let inode = host as u64;
+    shrinks::leave(inode);
     let pending = shrinks::unfinished(inode)?;
     // SAFETY: a map value; the inode is still locked. `R` copes with any pointer.
     unsafe {
-        shrinks::leave(inode);
+        if ret < 0 && R::get::<i64>(host, off!(inode_size)) == (*pending).new_size {
+            // That shrink was done: what fails here is a later call, which recorded nothing.
+            return None;
+        }
         (*pending).end = now();
         (*pending).ret = ret;
-        if (*pending).sent == 0 && ret == 0 && mapped::<R>(host) {
+        let told = (*pending).sent != 0 || (*pending).flags & SHRINK_UNTOLD != 0;
+        if !told && ret == 0 && mapped::<R>(host) {
             // Mapped while the call was under way.
             shrinks::send(pending, SHRINK_MAPPED)?;
         }

@@ -1,7 +1,7 @@
 //! Signals: SIGBUS, from whatever source, generated and delivered; others as far as they end
 //! processes.
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
-use tracer_common::event::{Deliver, Signal, disposition, ring};
+use tracer_common::event::{Deliver, Signal, disposition, origin, ring};
 
 use crate::{
     bursts,
@@ -91,7 +91,8 @@ unsafe fn other<Info: Read, C: Call>(call: C, result: i32) -> Option<()> {
     let target = call.arg::<2>() as Ptr;
     // SAFETY: a claimed scratch; the readers cope with any pointer.
     unsafe {
-        let (code, address) = siginfo::<Info>(call.arg::<1>() as Ptr);
+        let info = call.arg::<1>() as Ptr;
+        let (code, address) = siginfo::<Info>(info);
         let tgid: u32 = C::Memory::get(target, off!(task_tgid));
         if tgid == (bpf_get_current_pid_tgid() >> 32) as u32 {
             return victims::note_signal(call.context(), signal, code, address);
@@ -106,6 +107,7 @@ unsafe fn other<Info: Read, C: Call>(call: C, result: i32) -> Option<()> {
         (*event).signal = signal;
         (*event).code = code;
         (*event).result = result;
+        (*event).origin = origin_of(info);
         emit(scratch, size_of::<Signal>() as u32);
     }
     Some(())
@@ -129,6 +131,7 @@ unsafe fn bus<Info: Read, C: Call>(info: Ptr, target: Ptr, group: i32, result: i
         (*event).group = group;
         (*event).result = result;
         (*event).forced = forced as u32;
+        (*event).origin = origin_of(info);
         // Only a signal somebody sent has a sender worth naming; si_codes up to BUS_OBJERR are
         // sent too if nothing forced them.
         if code <= 0 || !forced && code <= BUS_OBJERR {
@@ -138,6 +141,13 @@ unsafe fn bus<Info: Read, C: Call>(info: Ptr, target: Ptr, group: i32, result: i
         emit(scratch, size_of::<Signal>() as u32);
     }
     Some(())
+}
+
+/// kill(2) and its like bring a siginfo (kernel/signal.c prepare_kill_siginfo). The kernel's own send_sig and
+/// PR_SET_PDEATHSIG bring none, and are told to the receiver as if by kill(2).
+#[inline(always)]
+fn origin_of(info: Ptr) -> u32 {
+    if info.is_null() { origin::KERNEL } else { origin::CALL }
 }
 
 /// si_code and, for a fault, si_addr. The pointer may be SEND_SIG_NOINFO (0: a user's kill) or

@@ -321,6 +321,9 @@ impl Engine {
         let (open, mut reporter) = self.reporter();
         open.retain(|open| {
             if open.report_due(now) && (open.overdue(now) || !reporter.awaits_answers(open)) {
+                if reporter.came_to_nothing(open) {
+                    return false;
+                }
                 reporter.report(open);
             }
             let over = open.over(now);
@@ -358,10 +361,12 @@ mod tests {
     use super::*;
     use crate::{
         model::{
+            fault::Handler,
+            observe::AttachedHook,
             signal::{Deliver, Disposition},
             task::ProcessId,
         },
-        testing::{fault, host},
+        testing::{SINCE, fault, host, signal},
     };
 
     #[test]
@@ -408,5 +413,33 @@ mod tests {
             }
         }
         assert!(reported.is_some_and(|at| (1_400..1_600).contains(&at)), "{reported:?}");
+    }
+
+    /// A fault on persistent memory whose handler is called again, and the same with a signal.
+    #[test]
+    fn a_fault_that_is_tried_again_is_no_incident() {
+        let told = |signalled: bool, watched: bool| {
+            let mut host = host();
+            let hook = |observe| AttachedHook { observe: Some(observe), hook: String::new() };
+            if watched {
+                host.coverage.hooks = vec![hook(Observe::SignalGenerated)];
+            }
+            let mut engine = Engine::new(host);
+            let (mut fault, time) = (fault(0, 4_096), SINCE + 1);
+            fault.handler = Handler::DaxIomapFault;
+            engine.push(
+                Stamp { cpu: 0, ring: 0, seq: 1, time },
+                KernelEvent::Fault(Box::new(fault)).into(),
+            );
+            if signalled {
+                let event = KernelEvent::Signal(Box::new(signal(2)));
+                engine.push(Stamp { cpu: 0, ring: 0, seq: 2, time: time + 1 }, event.into());
+            }
+            let updates = engine.finish();
+            updates.iter().filter(|update| matches!(update, Update::Incident(_))).count()
+        };
+        assert_eq!(told(false, true), 0);
+        assert_eq!(told(true, true), 1);
+        assert_eq!(told(false, false), 1, "nobody would have seen the signal");
     }
 }

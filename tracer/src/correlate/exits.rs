@@ -5,7 +5,7 @@ use crate::{
     correlate::{bounded::BoundedMap, crash_loop::CrashLoops, supervisor::stops},
     model::{
         process::{ExitFilter, ExitScope, ProcessExit, SelfSignal},
-        signal::Signal,
+        signal::{Origin, Signal},
         signal_name::{SIGHUP, SIGINT, SIGKILL, SIGTERM},
         task::{Actor, Task},
     },
@@ -167,7 +167,8 @@ fn signal(death: &ProcessExit, raised: SelfSignal) -> Signal {
         cmdline_cut: death.actor.cmdline_cut,
         partial: death.actor.partial,
     };
-    Signal { target, sender, number: signal, code, address, result: 0, forced: code > 0 }
+    let (result, forced, origin) = (0, code > 0, Origin::Unknown);
+    Signal { target, sender, number: signal, code, address, result, forced, origin }
 }
 
 #[cfg(test)]

@@ -15,8 +15,10 @@ use crate::{
     },
     model::{
         cause::CauseKind,
+        fault::{Fault, Handler, Mode},
         file::{name, on},
         host::Host,
+        observe::Observe,
         signal_name::SIGBUS,
     },
 };
@@ -66,6 +68,21 @@ impl Reporter<'_> {
         let mut about = std::iter::once(incident.victim.task.id).chain(sender).chain(shrinks);
         let until = open.decided_at().saturating_add(1);
         about.any(|id| self.questions.is_open(id, until))
+    }
+
+    /// Whether its fault was tried again and then went well: handlers of persistent memory give up with SIGBUS
+    /// before they are called once more (fs/ext4/file.c ext4_dax_huge_fault after ENOSPC, fs/fuse/dax.c
+    /// __fuse_dax_fault after EAGAIN), and no signal follows.
+    pub fn came_to_nothing(&self, open: &OpenIncident) -> bool {
+        let incident = &open.incident;
+        let may_be_tried_again =
+            |fault: &Fault| fault.handler == Handler::DaxIomapFault && fault.mode == Mode::User;
+        let to = incident.last.saturating_add(REPORT_DELAY);
+        incident.fault.as_ref().is_some_and(may_be_tried_again)
+            && incident.signal.is_none()
+            && incident.disposition.is_none()
+            && self.host.coverage.sees(Observe::SignalGenerated)
+            && self.loss.lost_between(incident.first, to) == 0
     }
 
     /// Names the cause of an incident, who did it, and which file it is about.

@@ -1,6 +1,17 @@
 //! Signals as they are generated and delivered.
 use crate::model::task::{Actor, Task};
 
+/// Who speaks in a signal's siginfo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A system call that sends signals.
+    Call,
+    /// The kernel, on its own; the receiver reads SI_USER all the same.
+    Kernel,
+    /// Recorded before anybody looked.
+    Unknown,
+}
+
 /// A SIGBUS was generated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signal {
@@ -13,6 +24,7 @@ pub struct Signal {
     pub result: i32,
     /// It came by way of force_sig_fault: no process wrote its si_code.
     pub forced: bool,
+    pub origin: Origin,
 }
 
 /// What a task does with a signal.

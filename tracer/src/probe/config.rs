@@ -20,6 +20,21 @@ const ARGUMENTS: [u32; 2] = [0, 8];
 #[cfg(target_arch = "aarch64")]
 const RETURNED: u32 = 0;
 
+/// mmap(2) and its like, which succeed whether or not their pages are to be had; mlock(2) and madvise(2) with
+/// MADV_POPULATE_*, which say themselves if they are not. x86 alone numbers them in two ways: its 32-bit calls
+/// are not among these.
+const POPULATING: [libc::c_long; 9] = [
+    libc::SYS_mmap,
+    libc::SYS_mremap,
+    libc::SYS_brk,
+    libc::SYS_mprotect,
+    libc::SYS_remap_file_pages,
+    libc::SYS_mlock,
+    libc::SYS_mlock2,
+    libc::SYS_mlockall,
+    libc::SYS_madvise,
+];
+
 /// What the programs are told before they are loaded: `page_size` is in bytes, `exits` are the signals
 /// and exits asked for; every n-th event is dropped on purpose if `fail_every` is not 0.
 pub fn config(kernel: &KernelInfo, page_size: u64, exits: ExitScope, fail_every: u32) -> Config {
@@ -35,6 +50,8 @@ pub fn config(kernel: &KernelInfo, page_size: u64, exits: ExitScope, fail_every:
         register_arg_0: ARGUMENTS[0],
         register_arg_1: ARGUMENTS[1],
         register_ret: RETURNED,
+        task_regs: u32::from(kernel.allowed.task_regs),
+        populating: POPULATING.map(|call| u32::try_from(call).unwrap_or(u32::MAX)),
         offsets: kernel.offsets,
     }
 }

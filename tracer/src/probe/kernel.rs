@@ -51,6 +51,8 @@ pub struct Allowed {
     pub snprintf: bool,
     /// `bpf_find_vma`: since 5.17.
     pub find_vma: bool,
+    /// `bpf_task_pt_regs`: since 5.15.
+    pub task_regs: bool,
 }
 
 impl Allowed {
@@ -110,6 +112,7 @@ impl KernelInfo {
                 task_btf: helper(BpfHelper::BPF_FUNC_get_current_task_btf),
                 snprintf: helper(BpfHelper::BPF_FUNC_snprintf),
                 find_vma: helper(BpfHelper::BPF_FUNC_find_vma),
+                task_regs: helper(BpfHelper::BPF_FUNC_task_pt_regs),
             },
         };
         Ok(Self::of(&btf, hooks, setting))

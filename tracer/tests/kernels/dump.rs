@@ -17,8 +17,13 @@ use whybus::probe::{
     offsets,
 };
 
-const HELPERS: [&str; 4] =
-    ["bpf_find_vma", "bpf_get_current_task_btf", "bpf_probe_read_kernel", "bpf_snprintf"];
+const HELPERS: [&str; 5] = [
+    "bpf_find_vma",
+    "bpf_get_current_task_btf",
+    "bpf_probe_read_kernel",
+    "bpf_snprintf",
+    "bpf_task_pt_regs",
+];
 
 const HEAD: &str = "\
 # Made by `cargo xtask kernels` from Debian's packages: what this kernel's BTF says, as far as whybus asks.

@@ -73,6 +73,7 @@ fn info(stored: &Stored, case: Case) -> KernelInfo {
             task_btf: stored.helper("bpf_get_current_task_btf"),
             snprintf: stored.helper("bpf_snprintf"),
             find_vma: stored.helper("bpf_find_vma"),
+            task_regs: stored.helper("bpf_task_pt_regs"),
         },
         preempts: preempts(&stored.version),
         ftrace: case.ftrace,

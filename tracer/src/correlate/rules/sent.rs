@@ -7,6 +7,8 @@ use crate::{
     model::{
         cause::{CauseKind, Confidence},
         observe::Observe,
+        signal::{Origin, Signal},
+        signal_name::{SIGABRT, SIGKILL, SIGPIPE},
     },
 };
 
@@ -41,6 +43,9 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         );
         return Some(CAUSE.verdict(Confidence::Proven, summary));
     }
+    if let Some(summary) = by_kernel(signal, own) {
+        return Some(CAUSE.verdict(Confidence::Proven, summary));
+    }
     let call = match signal.code {
         // SEND_SIG_PRIV: nobody's call.
         0x80 => "the kernel",
@@ -62,14 +67,56 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         0x80 => who.replace(", by", " on behalf of"),
         _ => who.to_owned(),
     };
-    let summary = format!("sent by {call}{who}");
+    let summary = format!("sent by {call}{who}{}", for_systemd(signal));
     Some(CAUSE.verdict(Confidence::Proven, summary))
+}
+
+/// What a signal says that the kernel sent without anybody's call, although it reads SI_USER.
+fn by_kernel(signal: &Signal, own: bool) -> Option<&'static str> {
+    if signal.code != 0 || signal.origin == Origin::Call {
+        return None;
+    }
+    Some(match signal.number {
+        // Whoever ends makes no system call any more (kernel/exit.c forget_original_parent).
+        _ if signal.sender.task.ending && !own => {
+            "sent by the kernel because its parent ended, or the thread of its parent that had started it: it \
+             had asked for that (PR_SET_PDEATHSIG)"
+        }
+        // fs/pipe.c pipe_write
+        SIGPIPE if own => {
+            "raised by the kernel: it wrote to a pipe or socket that nobody reads any more"
+        }
+        _ if signal.origin == Origin::Unknown => return None,
+        // kernel/cgroup/cgroup.c __cgroup_kill
+        SIGKILL if !own => "sent by the kernel to all of its cgroup: somebody wrote to cgroup.kill",
+        _ => "sent by the kernel, on behalf of the process that is named: no kill(2)",
+    })
+}
+
+/// What a signal means that a systemd sends to a process of one of its units.
+fn for_systemd(signal: &Signal) -> &'static str {
+    if signal.sender.task.comm != b"systemd" {
+        return "";
+    }
+    match signal.number {
+        SIGABRT => {
+            ": systemd does so if a unit's watchdog is not fed in time (WatchdogSec=); its journal tells"
+        }
+        SIGKILL => {
+            ": systemd does so if a unit does not stop in time (TimeoutStopSec=), or if it is told to kill \
+             it; its journal tells"
+        }
+        _ => ": systemd does so to stop a unit, or to restart it; its journal tells why",
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::{
-        model::observe::{AttachedHook, Coverage, Observe},
+        model::{
+            observe::{AttachedHook, Coverage, Observe},
+            signal::Origin,
+        },
         testing::*,
     };
 
@@ -110,6 +157,43 @@ mod tests {
             let verdict = evaluate(&without_fault(&signal));
             assert_eq!(verdict.class, CauseKind::Sent);
             assert!(verdict.summary.contains(call));
+        }
+    }
+
+    fn summary(signal: &Signal) -> String {
+        let verdict = evaluate(&without_fault(signal));
+        assert_eq!((verdict.class, verdict.confidence), (CauseKind::Sent, Confidence::Proven));
+        verdict.summary
+    }
+
+    #[test]
+    fn what_the_kernel_sends_on_its_own_is_no_kill() {
+        let mut parent_ended = signal(0);
+        parent_ended.origin = Origin::Kernel;
+        parent_ended.sender.task.ending = true;
+        assert!(summary(&parent_ended).contains("PR_SET_PDEATHSIG"), "{}", summary(&parent_ended));
+        // Also where nobody looked at the siginfo.
+        parent_ended.origin = Origin::Unknown;
+        assert!(summary(&parent_ended).contains("PR_SET_PDEATHSIG"));
+        let killed = Signal { number: 9, origin: Origin::Kernel, ..signal(0) };
+        assert!(summary(&killed).contains("cgroup.kill"), "{}", summary(&killed));
+        let called = Signal { origin: Origin::Call, ..killed };
+        assert_eq!(summary(&called), "sent by kill(2)");
+        let mut own = Signal { number: 13, origin: Origin::Unknown, ..signal(0) };
+        own.sender.task.id = own.target.id;
+        assert!(summary(&own).contains("that nobody reads"), "{}", summary(&own));
+    }
+
+    #[test]
+    fn what_systemd_means_by_it() {
+        for (number, why) in [(6, "WatchdogSec="), (9, "TimeoutStopSec="), (15, "to stop a unit")] {
+            let mut signal = Signal { number, ..signal(0) };
+            signal.sender.task.comm = b"systemd".to_vec();
+            let summary = summary(&signal);
+            assert!(
+                summary.starts_with("sent by kill(2): systemd") && summary.contains(why),
+                "{summary}"
+            );
         }
     }
 }

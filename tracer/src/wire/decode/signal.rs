@@ -4,7 +4,7 @@ use bytes::Buf;
 use tracer_common::event as wire;
 
 use crate::{
-    model::signal::{Deliver, Disposition, Signal},
+    model::signal::{Deliver, Disposition, Origin, Signal},
     wire::decode::task::{actor, task},
 };
 
@@ -20,6 +20,11 @@ pub fn signal(b: &mut &[u8]) -> Signal {
         forced: {
             b.advance(4);
             b.get_u32_le() != 0
+        },
+        origin: match b.get_u32_le() {
+            wire::origin::CALL => Origin::Call,
+            wire::origin::KERNEL => Origin::Kernel,
+            _ => Origin::Unknown,
         },
     }
 }
