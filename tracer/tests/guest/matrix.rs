@@ -246,7 +246,7 @@ fn a_fault_that_loops_is_counted(job: &Job) -> Result<()> {
 }
 
 /// Hooks that a kernel of ours does not have.
-pub fn known_to_be_missing(kernel: &str, facts: &str) -> Vec<&'static str> {
+pub fn known_to_be_missing(kernel: &str) -> Vec<&'static str> {
     let mut known = Vec::new();
     // On 5.10 there is no errno of reads, and no tracepoint of NFS sizes.
     if kernel.starts_with("5.10.") {
@@ -267,7 +267,7 @@ pub fn nothing_else_is_missing(blind: &[Blind], known: &[&str]) -> Result<()> {
 fn doctor_finds_everything(job: &Job) -> Result<()> {
     let lines = records(&job.text("doctor.json")?)?;
     let [Record::Doctor(doctor)] = lines.as_slice() else { bail!("doctor said {lines:?}") };
-    let known = known_to_be_missing(&doctor.kernel, &job.text("facts")?);
+    let known = known_to_be_missing(&doctor.kernel);
     nothing_else_is_missing(&doctor.blind, &known)?;
     ensure!(doctor.explained == doctor.total, "{doctor:?}");
     // What is known to be missing is said, as its module is there.

@@ -42,7 +42,6 @@ each() {
 }
 # What differs between kernels, for the scenarios' expectations.
 case $(uname -r) in 5.10.*) echo linux-5.10 >>/results/facts ;; esac
-busybox grep -q ' fuse_change_attributes$' /proc/kallsyms && echo fuse-builtin >>/results/facts
 # What people see while a module comes, the clock is set and events are lost; a replay shows the same.
 step() {
     dir=/mnt/ext4/step
