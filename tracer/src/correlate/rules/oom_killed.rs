@@ -18,8 +18,8 @@ const CAUSE: Cause = Cause {
     rests_on: None,
     shows_mount: false,
     signal_from: SignalFrom::OomKiller,
-    advice: "the host was out of memory: look for what grew (memory.current of the cgroups), or \
-             protect this one by memory.min or oom_score_adj",
+    advice: "no memory cgroup of it was seen at its limit: `dmesg` says whether a cgroup \
+             (constraint=CONSTRAINT_MEMCG) or the host ran out of memory, and who used how much",
 };
 
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
