@@ -22,6 +22,9 @@ pub mod read_user {
     pub const SNPRINTF: u32 = 2;
 }
 
+/// `Config::cgroup_controller`: none, the v2 hierarchy names cgroups.
+pub const CGROUP_V2: u32 = u32::MAX;
+
 /// Everything the programs are told before they are loaded.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -53,6 +56,11 @@ pub struct Config {
     /// Numbers of the system calls that have pages ready without anybody touching them; u32::MAX in places
     /// that are not used.
     pub populating: [u32; 9],
+    /// Whose hierarchy names a task's cgroup: the place of a controller in `enum cgroup_subsys_id`, whose v1
+    /// hierarchy it is, or [`CGROUP_V2`].
+    pub cgroup_controller: u32,
+    /// `cgroup_root.hierarchy_id` of that hierarchy; 0 is the v2 one.
+    pub cgroup_hierarchy: u32,
     pub offsets: Offsets,
 }
 
@@ -72,6 +80,8 @@ impl Config {
         register_ret: 0,
         task_regs: 0,
         populating: [u32::MAX; 9],
+        cgroup_controller: CGROUP_V2,
+        cgroup_hierarchy: 0,
         offsets: Offsets::NONE,
     };
 }

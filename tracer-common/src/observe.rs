@@ -78,4 +78,8 @@ observe! {
     Exec: "exec",
     /// A process that another one forks.
     Fork: "fork",
+    /// A cgroup as it is made: its path (kernel/cgroup/cgroup.c cgroup_mkdir).
+    CgroupMade: "cgroup-made",
+    /// A cgroup as it is renamed, which only v1 can (kernel/cgroup/cgroup-v1.c cgroup1_rename).
+    CgroupRenamed: "cgroup-renamed",
 }

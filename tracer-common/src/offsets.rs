@@ -125,6 +125,15 @@ offsets! {
     task_nsproxy: "task_struct" "nsproxy";
     nsproxy_mnt: "nsproxy" "mnt_ns";
     mnt_ns_inum: "mnt_namespace" "ns.inum";
+    /// Needs CONFIG_CGROUPS, as all of cgroups does.
+    task_cgroups: "task_struct" "cgroups", optional;
+    css_set_dfl: "css_set" "dfl_cgrp", optional;
+    css_set_subsys: "css_set" "subsys", optional;
+    css_cgroup: "cgroup_subsys_state" "cgroup", optional;
+    cgroup_kn: "cgroup" "kn", optional;
+    cgroup_root: "cgroup" "root", optional;
+    root_hierarchy: "cgroup_root" "hierarchy_id", optional;
+    kn_id: "kernfs_node" "id", optional;
     task_thread_pid: "task_struct" "thread_pid";
     /// The number of the system call that a thread is in.
     regs_call: "pt_regs" "orig_ax" or "syscallno", optional;

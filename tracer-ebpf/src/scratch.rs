@@ -3,7 +3,9 @@
 //! A program preempted by itself on the same CPU (PREEMPT_RCU kernels) finds its scratch rewritten;
 //! [`crate::emit::emit`] notices by [`Scratch::owner`], and the event counts as lost.
 use aya_ebpf::{macros::map, maps::PerCpuArray};
-use tracer_common::event::{Deliver, Exit, Fault, Shrink, ShrinkEnd, Signal, Stale, Start};
+use tracer_common::event::{
+    CGROUP_PATH, Cgroup, Deliver, Exit, Fault, Shrink, ShrinkEnd, Signal, Stale, Start,
+};
 
 use crate::path::PathSpace;
 
@@ -19,6 +21,13 @@ pub struct Scratch<T> {
 pub struct WithPath<T> {
     pub event: T,
     pub path: PathSpace,
+}
+
+/// A cgroup with room for its path.
+#[repr(C)]
+pub struct WithName {
+    pub event: Cgroup,
+    pub name: [u8; CGROUP_PATH],
 }
 
 macro_rules! scratch {
@@ -46,4 +55,5 @@ scratch! {
     START_BACKUP: Start;
     FORK: Start;
     FORK_BACKUP: Start;
+    CGROUP: WithName;
 }

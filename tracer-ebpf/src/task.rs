@@ -7,7 +7,7 @@ use aya_ebpf::helpers::{
     },
 };
 use tracer_common::{
-    config::{read_user, task as access},
+    config::{CGROUP_V2, read_user, task as access},
     event::{ACTOR_NO_CMDLINE, ACTOR_PARTIAL, ANCESTORS, Actor, CMDLINE, COMM, Task},
     offsets::ABSENT,
 };
@@ -17,7 +17,7 @@ use crate::{
     read::{Probe, Ptr, Read, Typed},
 };
 
-/// Fills `out` for `task`, leaving what only helpers know (uid, cgroup) alone.
+/// Fills `out` for `task`, leaving what only helpers know (uid) alone.
 #[inline(always)]
 pub unsafe fn task<R: Read>(out: *mut Task, task: Ptr) {
     // SAFETY: `R` copes with any pointer; `out` points into a claimed scratch.
@@ -29,6 +29,7 @@ pub unsafe fn task<R: Read>(out: *mut Task, task: Ptr) {
         (*out).start_time = R::get(leader, off!(task_start));
         comm::<R>(&raw mut (*out).comm, leader);
         comm::<R>(&raw mut (*out).thread_comm, task);
+        (*out).cgroup = cgroup::<R>(task);
         let pid: Ptr = R::get(leader, off!(task_thread_pid));
         let level: u32 = R::get(pid, off!(pid_level));
         if level == 0 {
@@ -40,6 +41,44 @@ pub unsafe fn task<R: Read>(out: *mut Task, task: Ptr) {
             (*out).ns_tgid = Probe::get(pid, at);
         }
     }
+}
+
+/// Id of a task's cgroup in the hierarchy that names cgroups; 0 if it cannot be read. A task keeps its css_set
+/// until it is freed (kernel/cgroup/cgroup.c cgroup_exit), and a child has its own by the time that its fork is
+/// told of (cgroup_post_fork).
+#[inline(always)]
+unsafe fn cgroup<R: Read>(task: Ptr) -> u64 {
+    if off!(task_cgroups) == ABSENT || off!(css_set_dfl) == ABSENT {
+        return 0;
+    }
+    // SAFETY: `R` copes with any pointer.
+    unsafe {
+        let set: Ptr = R::get(task, off!(task_cgroups));
+        let controller = config!(cgroup_controller);
+        if controller == CGROUP_V2 {
+            return cgroup_id::<R>(R::get(set, off!(css_set_dfl)));
+        }
+        // One pointer a controller.
+        let css: Ptr = R::get(set, off!(css_set_subsys) + controller * 8);
+        cgroup_id::<R>(R::get(css, off!(css_cgroup)))
+    }
+}
+
+/// Id of a `struct cgroup`.
+#[inline(always)]
+pub unsafe fn cgroup_id<R: Read>(cgroup: Ptr) -> u64 {
+    // SAFETY: `R` copes with any pointer.
+    unsafe { R::get(R::get::<Ptr>(cgroup, off!(cgroup_kn)), off!(kn_id)) }
+}
+
+/// Id of the current task's cgroup where its css_set cannot be read: helpers know of v2 only.
+#[inline(always)]
+fn current_cgroup() -> u64 {
+    if config!(cgroup_controller) != CGROUP_V2 {
+        return 0;
+    }
+    // SAFETY: takes no arguments.
+    unsafe { bpf_get_current_cgroup_id() }
 }
 
 #[inline(always)]
@@ -73,7 +112,6 @@ pub unsafe fn given(out: *mut Actor, given: Ptr) {
     // SAFETY: `out` points into a claimed scratch; typed loads cope with any pointer.
     unsafe {
         (*out).task.uid = bpf_get_current_uid_gid() as u32;
-        (*out).task.cgroup = bpf_get_current_cgroup_id();
         task::<Typed>(&raw mut (*out).task, given);
         family::<Typed>(out, given);
     }
@@ -85,7 +123,6 @@ pub unsafe fn child(out: *mut Actor, child: Ptr) {
     // SAFETY: as in `given`.
     unsafe {
         (*out).task.uid = bpf_get_current_uid_gid() as u32;
-        (*out).task.cgroup = bpf_get_current_cgroup_id();
         (*out).flags = ACTOR_NO_CMDLINE;
         task::<Typed>(&raw mut (*out).task, child);
         ancestors::<Typed>(out, child);
@@ -110,11 +147,11 @@ unsafe fn current_task(out: *mut Task) {
         (*out).tgid = (ids >> 32) as u32;
         (*out).tid = ids as u32;
         (*out).uid = bpf_get_current_uid_gid() as u32;
-        (*out).cgroup = bpf_get_current_cgroup_id();
         match config!(task) {
             access::TYPED => task::<Typed>(out, bpf_get_current_task_btf() as Ptr),
             access::PROBE => task::<Probe>(out, bpf_get_current_task() as Ptr),
             _ => {
+                (*out).cgroup = current_cgroup();
                 if let Ok(name) = bpf_get_current_comm() {
                     (*out).comm = name;
                     (*out).thread_comm = name;

@@ -173,7 +173,8 @@ fn jobs<'a>(args: &Args, kernel: &'a Kernel, tree: &Tree) -> Result<Vec<Boot<'a>
         }
         return Ok(vec![only]);
     }
-    Ok(vec![matrix, boot("lockdown").append("lockdown=confidentiality"), history()])
+    let lockdown = boot("lockdown").append("lockdown=confidentiality");
+    Ok(vec![matrix, lockdown, boot("cgroups"), history()])
 }
 
 fn one(boot: &Boot<'_>, args: &Args) {

@@ -2,6 +2,7 @@
 //!
 //! Times are ns since boot (CLOCK_BOOTTIME, `bpf_ktime_get_boot_ns`), sizes and offsets bytes
 //! unless a field says pages. Zero means "not known" for start times and namespace pids.
+mod cgroup;
 mod fault;
 mod file;
 mod process;
@@ -9,6 +10,7 @@ mod shrink;
 mod signal;
 mod task;
 
+pub use cgroup::*;
 pub use fault::*;
 pub use file::*;
 pub use process::*;
@@ -89,6 +91,7 @@ events! {
     EXIT = 6: Exit, version 0, 768 bytes;
     STALE = 7: Stale, version 0, 96 bytes;
     START = 8: Start, version 0, 656 bytes;
+    CGROUP = 9: Cgroup, version 0, 48 bytes;
 }
 
 /// What saved streams say of themselves from the time before records had versions: the layout that

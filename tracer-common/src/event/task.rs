@@ -13,7 +13,8 @@ pub const ANCESTORS: usize = 8;
 pub struct Task {
     /// `group_leader->start_boottime`; 0 where the kernel gives no typed task (5.10 locked down).
     pub start_time: u64,
-    /// Id of its cgroup in the v2 hierarchy (the inode number of its directory); 0 unknown.
+    /// Id of its cgroup (`kernfs_node.id`, the inode number of its directory) in the hierarchy that
+    /// [`crate::config::Config::cgroup_controller`] names; 0 unknown.
     pub cgroup: u64,
     pub tgid: u32,
     pub tid: u32,

@@ -1,4 +1,5 @@
 //! One module a group of hooks.
+mod cgroup;
 mod exit;
 mod fault;
 mod open;

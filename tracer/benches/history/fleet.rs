@@ -79,6 +79,7 @@ impl One {
             cmdline_why: None,
             uid: 1000 + self.dice(5, 10) as u32,
             cgroup: None,
+            cgroup_why: None,
             container: None,
             unit: None,
             cgroup_id: Some(5000 + self.pod),

@@ -27,14 +27,17 @@ pub struct Process {
     pub cmdline_why: Option<Label>,
     /// Its real user id. OpenTelemetry: `process.real_user.id`.
     pub uid: u32,
-    /// Path of its v2 cgroup, from the root of the hierarchy. OpenTelemetry:
-    /// `process.linux.cgroup`.
+    /// Path of its cgroup, from the root of the hierarchy: of v2, or, where the host has controllers in
+    /// v1 hierarchies, of that of `pids`, or else `memory`. OpenTelemetry: `process.linux.cgroup`.
     pub cgroup: Option<Untrusted>,
+    /// Why its path is not known, and with it neither container nor unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cgroup_why: Option<Label>,
     /// The container it is in, by the cgroup.
     pub container: Option<Container>,
     /// The systemd unit it is in, by the cgroup.
     pub unit: Option<Untrusted>,
-    /// Inode number of the v2 cgroup's directory.
+    /// Inode number of the cgroup's directory.
     pub cgroup_id: Option<u64>,
     /// Parents, nearest first, at most 8.
     #[serde(default)]

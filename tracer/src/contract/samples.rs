@@ -62,6 +62,7 @@ fn process(pid: u32) -> Process {
         cmdline_why: None,
         uid: 1000,
         cgroup: Some(hostile()),
+        cgroup_why: Some("why".into()),
         container: Some(Container { id: "0123".into(), runtime: Some("docker".into()) }),
         unit: Some(hostile()),
         cgroup_id: Some(1),

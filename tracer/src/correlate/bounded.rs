@@ -36,6 +36,11 @@ impl<K: Hash + Eq, V> BoundedMap<K, V> {
         self.map.put(key, value);
     }
 
+    /// All values, which counts for nothing.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.map.iter_mut().map(|(_, value)| value)
+    }
+
     /// The value of a key, its default if it has none yet.
     pub fn entry(&mut self, key: K) -> &mut V
     where

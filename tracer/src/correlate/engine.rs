@@ -162,12 +162,14 @@ impl Engine {
             }
             KernelEvent::ProcessExit(exit) => self.exit(*exit),
             KernelEvent::ProcessStart(start) => self.restarts.start(time, *start),
+            KernelEvent::Cgroup(made) => self.facts.cgroup_made(made),
         }
     }
 
     fn fact(&mut self, fact: Fact) {
         match fact {
             Fact::Process(process) => self.facts.process_seen(*process),
+            Fact::Cgroup(found) => self.facts.cgroup_found(found),
             Fact::View(view) => self.facts.view_seen(view),
             Fact::Mounts(mounts) => self.facts.mounts_seen(mounts),
             Fact::Mappers(mappers) => self.warn(mappers),
@@ -299,7 +301,7 @@ impl Engine {
         let warning = Truncation {
             id: stable_id(&self.host, begin, &shrink.actor.task, shrink.inode.id.ino),
             path: walked.or(path),
-            process: self.facts.process(shrink.actor.task.id).cloned(),
+            process: self.facts.process(&shrink.actor.task),
             at_risk: processes,
             why,
             shrink,
@@ -333,7 +335,7 @@ impl Engine {
             !over
         });
         let facts = &self.facts;
-        for (id, restart) in self.restarts.due(now, |id| facts.cgroup(id)) {
+        for (id, restart) in self.restarts.due(now, |task| facts.cgroup(task)) {
             self.restarted(&id, restart);
         }
     }

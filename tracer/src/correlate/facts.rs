@@ -1,29 +1,39 @@
-//! What user space looked up, by whom it is about.
+//! What user space looked up, by whom it is about; and what cgroups are called.
 use crate::{
     correlate::bounded::BoundedMap,
     model::{
+        Bytes,
+        cgroup::{CgroupMade, CgroupPath, ROOT_CGROUP},
         fact::{Process, View},
         file::Mount,
-        task::ProcessId,
+        task::{ProcessId, Task},
     },
 };
 
 /// Processes of which it is remembered what /proc told.
 const PROCESSES: usize = 2_048;
+/// Cgroups whose names are remembered, also when they are gone.
+const CGROUPS: usize = 8_192;
 /// Victims whose mounts are remembered, where they are not ours.
 const VIEWS: usize = 64;
 
 /// Facts that outlive the question they answer.
 pub struct FactCache {
     processes: BoundedMap<ProcessId, Process>,
+    /// Paths by id.
+    cgroups: BoundedMap<u64, Bytes>,
     views: BoundedMap<ProcessId, View>,
     mounts: Vec<Mount>,
 }
 
 impl Default for FactCache {
     fn default() -> Self {
-        let (processes, views) = (BoundedMap::new(PROCESSES), BoundedMap::new(VIEWS));
-        Self { processes, views, mounts: Vec::new() }
+        Self {
+            processes: BoundedMap::new(PROCESSES),
+            cgroups: BoundedMap::new(CGROUPS),
+            views: BoundedMap::new(VIEWS),
+            mounts: Vec::new(),
+        }
     }
 }
 
@@ -37,6 +47,28 @@ impl FactCache {
         }
     }
 
+    /// The kernel told what a cgroup is called: as it was made, or renamed.
+    pub fn cgroup_made(&mut self, made: CgroupMade) {
+        let Some(path) = made.path else { return };
+        if let Some(old) = self.cgroups.peek(&made.id).filter(|old| **old != path).cloned() {
+            // What lies below goes with it, and nobody tells of that.
+            for below in self.cgroups.values_mut() {
+                let rest = below.strip_prefix(&old[..]).filter(|rest| rest.starts_with(b"/"));
+                if let Some(rest) = rest {
+                    *below = [&path[..], rest].concat();
+                }
+            }
+        }
+        self.cgroups.insert(made.id, path);
+    }
+
+    /// What a cgroup is called was looked up. What the kernel told stays.
+    pub fn cgroup_found(&mut self, found: CgroupPath) {
+        if self.cgroups.get(&found.id).is_none() {
+            self.cgroups.insert(found.id, found.path);
+        }
+    }
+
     pub fn view_seen(&mut self, view: View) {
         self.views.insert(view.victim, view);
     }
@@ -45,14 +77,26 @@ impl FactCache {
         self.mounts = mounts;
     }
 
-    /// What is known of a process that an answer is about.
-    pub fn process(&mut self, id: ProcessId) -> Option<&Process> {
-        self.processes.get(&id)
+    /// What is known of the process of a task that an answer is about: in the cgroup that the task was in.
+    pub fn process(&mut self, task: &Task) -> Option<Process> {
+        let known = self.processes.get(&task.id).cloned();
+        let path = match task.cgroup {
+            Some(ROOT_CGROUP) => Some(b"/".to_vec()),
+            id => id.and_then(|id| self.cgroups.get(&id)).cloned(),
+        };
+        match path {
+            Some(path) => {
+                let process = known.unwrap_or_else(|| Process::unknown(task.id));
+                Some(Process { cgroup: Some(path), ..process })
+            }
+            None => known,
+        }
     }
 
-    /// The path of a process' cgroup, where many are looked through: it does not keep any of them.
-    pub fn cgroup(&self, id: ProcessId) -> Option<&[u8]> {
-        self.processes.peek(&id)?.cgroup.as_deref()
+    /// The path of a task's cgroup, where many are looked through: it does not keep any of them.
+    pub fn cgroup(&self, task: &Task) -> Option<&[u8]> {
+        let path = task.cgroup.and_then(|id| self.cgroups.peek(&id));
+        path.or_else(|| self.processes.peek(&task.id)?.cgroup.as_ref()).map(Vec::as_slice)
     }
 
     /// How a victim sees its mounts, where they are not ours.
@@ -65,25 +109,32 @@ impl FactCache {
         &self.mounts
     }
 
-    /// How many processes and views were forgotten because there were too many.
+    /// How many processes, cgroups and views were forgotten because there were too many.
     pub fn evicted(&self) -> u64 {
-        self.processes.evicted() + self.views.evicted()
+        self.processes.evicted() + self.cgroups.evicted() + self.views.evicted()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::actor;
+
+    fn task(tgid: u32, cgroup: Option<u64>) -> Task {
+        Task { cgroup, ..actor(tgid).task }
+    }
 
     fn process(tgid: u32, cgroup: Option<&[u8]>) -> Process {
-        Process {
-            id: ProcessId { tgid, start: 1 },
-            exe: None,
-            cgroup: cgroup.map(<[u8]>::to_vec),
-            cmdline: None,
-            ancestors: Vec::new(),
-            late: false,
-        }
+        let cgroup = cgroup.map(<[u8]>::to_vec);
+        Process { cgroup, ..Process::unknown(task(tgid, None).id) }
+    }
+
+    fn made(id: u64, path: &[u8]) -> CgroupMade {
+        CgroupMade { id, path: Some(path.to_vec()) }
+    }
+
+    fn found(id: u64, path: &[u8]) -> CgroupPath {
+        CgroupPath { id, path: path.to_vec() }
     }
 
     #[test]
@@ -93,9 +144,10 @@ mod tests {
         facts.process_seen(hot.clone());
         for tgid in 2..2 + PROCESSES as u32 {
             facts.process_seen(process(tgid, None));
-            assert_eq!(facts.process(hot.id), Some(&hot), "after {tgid}");
+            assert_eq!(facts.process(&task(1, None)), Some(hot.clone()), "after {tgid}");
         }
-        assert_eq!(facts.process(process(2, None).id), None, "who was asked for longest ago goes");
+        let longest_ago = facts.process(&task(2, None));
+        assert_eq!(longest_ago, None, "who was asked for longest ago goes");
         assert_eq!(facts.evicted(), 1);
     }
 
@@ -104,7 +156,7 @@ mod tests {
         let mut facts = FactCache::default();
         facts.process_seen(process(1, Some(b"/pod")));
         facts.process_seen(process(1, None));
-        assert_eq!(facts.cgroup(process(1, None).id), Some(&b"/pod"[..]));
+        assert_eq!(facts.cgroup(&task(1, None)), Some(&b"/pod"[..]));
     }
 
     #[test]
@@ -113,9 +165,56 @@ mod tests {
         for tgid in 1..=PROCESSES as u32 {
             facts.process_seen(process(tgid, Some(b"/")));
         }
-        let first = process(1, None).id;
-        assert!(facts.cgroup(first).is_some());
+        assert!(facts.cgroup(&task(1, None)).is_some());
         facts.process_seen(process(0, None));
-        assert_eq!(facts.cgroup(first), None);
+        assert_eq!(facts.cgroup(&task(1, None)), None);
+    }
+
+    /// A manager forks, and the child is moved before it runs anything: what it was forked in says nothing of
+    /// where it died.
+    #[test]
+    fn a_process_is_told_in_the_cgroup_of_each_act() {
+        let mut facts = FactCache::default();
+        facts.cgroup_found(found(4, b"/init.scope"));
+        facts.cgroup_made(made(2, b"/system.slice/geo.service"));
+        let cgroup = |facts: &mut FactCache, id| facts.process(&task(1, id))?.cgroup;
+        assert_eq!(cgroup(&mut facts, Some(4)), Some(b"/init.scope".to_vec()));
+        assert_eq!(cgroup(&mut facts, Some(2)), Some(b"/system.slice/geo.service".to_vec()));
+        assert_eq!(cgroup(&mut facts, Some(3)), None);
+        assert_eq!(cgroup(&mut facts, None), None);
+        assert_eq!(cgroup(&mut facts, Some(ROOT_CGROUP)), Some(b"/".to_vec()));
+    }
+
+    #[test]
+    fn what_the_kernel_told_of_a_cgroup_stays() {
+        let mut facts = FactCache::default();
+        facts.cgroup_made(made(1, b"/a"));
+        facts.cgroup_found(found(1, b"/elsewhere"));
+        facts.cgroup_made(CgroupMade { id: 1, path: None });
+        assert_eq!(facts.cgroup(&task(1, Some(1))), Some(&b"/a"[..]));
+    }
+
+    #[test]
+    fn what_lies_below_a_renamed_cgroup_is_renamed_with_it() {
+        let mut facts = FactCache::default();
+        let paths: [&[u8]; 4] = [b"/a", b"/a/b", b"/ab", b"/c/a/b"];
+        for (id, path) in (1..).zip(paths) {
+            facts.cgroup_made(made(id, path));
+        }
+        facts.cgroup_made(made(1, b"/new"));
+        let renamed: [&[u8]; 4] = [b"/new", b"/new/b", b"/ab", b"/c/a/b"];
+        for (id, path) in (1..).zip(renamed) {
+            assert_eq!(facts.cgroup(&task(1, Some(id))), Some(path));
+        }
+    }
+
+    #[test]
+    fn cgroups_are_forgotten_and_counted() {
+        let mut facts = FactCache::default();
+        for id in 0..=CGROUPS as u64 {
+            facts.cgroup_made(made(id, b"/x"));
+        }
+        assert_eq!(facts.cgroup(&task(1, Some(0))), None);
+        assert_eq!(facts.evicted(), 1);
     }
 }

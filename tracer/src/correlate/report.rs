@@ -120,14 +120,14 @@ impl Reporter<'_> {
             let (path, _) = name(&shrink.path, &on(shrink.inode.id.dev, facts.mounts()));
             path
         });
-        let culprit = incident.culprit().map(|culprit| culprit.task.id);
-        incident.culprit_process = culprit.and_then(|id| facts.process(id).cloned());
+        let culprit = incident.culprit();
+        incident.culprit_process = culprit.and_then(|culprit| facts.process(&culprit.task));
     }
 
     /// Fills in what may have been learnt of an incident since it was judged.
     fn refresh(&mut self, incident: &mut Incident) {
         let shrink = incident.cause.shrink.as_ref();
-        incident.victim_process = self.facts.process(incident.victim.task.id).cloned();
+        incident.victim_process = self.facts.process(&incident.victim.task);
         incident.truncation = shrink.and_then(|shrink| self.shrinks.warning_of(shrink)).cloned();
         // What was lost concerns an incident if it lies between its cause and its end; for an
         // answer that rests on nothing having happened, anything lost in the victim's life does.

@@ -8,10 +8,10 @@ use crate::{
     },
     model::{
         Bytes,
-        cgroup::place,
+        cgroup::{ROOT_CGROUP, place},
         file::InodeId,
         process::{ProcessExit, ProcessStart},
-        task::{Actor, Ancestor, ProcessId},
+        task::{Actor, Ancestor, Task},
     },
 };
 
@@ -24,8 +24,6 @@ const WAIT: u64 = 200_000_000;
 const ENDED: usize = 512;
 /// Starts that wait to be looked at.
 const STARTS: usize = 1_024;
-/// The root of the v2 hierarchy (fs/kernfs): everybody's cgroup where there are no others.
-const ROOT_CGROUP: u64 = 1;
 
 /// An end that may be followed by a restart.
 struct Ended {
@@ -117,11 +115,11 @@ impl RestartMatcher {
         self.starts.push_back((time, start));
     }
 
-    /// Restarts that are certain at `now`, by incident. `cgroup` tells the path of a process' cgroup.
+    /// Restarts that are certain at `now`, by incident. `cgroup` tells the path of a task's cgroup.
     pub fn due<'a>(
         &mut self,
         now: u64,
-        cgroup: impl Fn(ProcessId) -> Option<&'a [u8]>,
+        cgroup: impl Fn(&Task) -> Option<&'a [u8]>,
     ) -> Vec<(String, Restart)> {
         let Self { ended, starts, .. } = self;
         let mut due = Vec::new();
@@ -146,9 +144,9 @@ fn replaced<'a, 'b>(
     ended: &'a mut VecDeque<Ended>,
     time: u64,
     start: &ProcessStart,
-    cgroup: &impl Fn(ProcessId) -> Option<&'b [u8]>,
+    cgroup: &impl Fn(&Task) -> Option<&'b [u8]>,
 ) -> Option<&'a mut Ended> {
-    let pod = |actor: &Actor| cgroup(actor.task.id).and_then(place);
+    let pod = |actor: &Actor| cgroup(&actor.task).and_then(place);
     let same_pod = |ended: &Ended, start: &ProcessStart| {
         pod(&ended.actor).is_some_and(|was| Some(was) == pod(&start.actor))
     };
@@ -216,7 +214,10 @@ fn restart(ended: &Ended, time: u64, start: &ProcessStart) -> Restart {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::file::Dev, testing::exit};
+    use crate::{
+        model::{file::Dev, task::ProcessId},
+        testing::exit,
+    };
 
     const S: u64 = 1_000_000_000;
     const EXE: InodeId = InodeId { dev: Dev { major: 8, minor: 1 }, ino: 9, generation: 1 };
@@ -301,7 +302,7 @@ mod tests {
     fn the_next_container_of_a_pod_has_another_parent() {
         let pod = |run: u32| format!("/kubepods/pod7/{:064x}", run).into_bytes();
         let (first, second) = (pod(1), pod(2));
-        let cgroup = |id: ProcessId| Some(if id.tgid == 10 { &first[..] } else { &second[..] });
+        let cgroup = |task: &Task| Some(if task.id.tgid == 10 { &first[..] } else { &second[..] });
         let mut restarts = RestartMatcher::new(true);
         ended(&mut restarts, "a", actor(10, 5, &["geo"]), S);
         restarts.start(2 * S, start(actor(11, 6, &["geo"]), false));

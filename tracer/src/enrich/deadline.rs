@@ -33,6 +33,8 @@ const HUNG: usize = 1_024;
 pub enum Target {
     Process(ProcessId),
     FileSystem(Dev),
+    /// The file system of cgroups.
+    Cgroups,
 }
 
 type Ask<T> = Box<dyn FnOnce() -> T + Send>;

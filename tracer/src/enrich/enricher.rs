@@ -6,6 +6,7 @@ use std::{
 
 use crate::{
     enrich::{
+        cgroups::CgroupNames,
         deadline::{DeadlineExecutor, Target},
         lookup::{self, Here},
         mappers::MapperScanner,
@@ -13,6 +14,7 @@ use crate::{
     },
     host::proc::mountinfo,
     model::{
+        cgroup::CgroupMade,
         fact::Fact,
         fault::Fault,
         file::Mount,
@@ -33,7 +35,8 @@ const MOUNTS: Duration = Duration::from_secs(1);
 struct Answer {
     /// The event's time, ns since boot.
     time: u64,
-    about: ProcessId,
+    /// The process that was asked about, where somebody waits for the answer.
+    about: Option<ProcessId>,
     facts: Vec<Fact>,
 }
 
@@ -42,6 +45,7 @@ pub struct Enricher {
     executor: DeadlineExecutor<Answer>,
     scanner: MapperScanner,
     mounts: MountTable,
+    cgroups: CgroupNames,
     /// The mounts that were told last.
     told: Arc<Vec<Mount>>,
     mounts_read: Instant,
@@ -62,6 +66,7 @@ impl Enricher {
             executor: DeadlineExecutor::default(),
             scanner: MapperScanner::start(),
             mounts: MountTable::default(),
+            cgroups: CgroupNames::start(),
             told: Arc::default(),
             mounts_read: Instant::now(),
             faulted: None,
@@ -117,7 +122,12 @@ impl Enricher {
                 self.urgent = false;
                 vec![self.process(&start.actor.task, false, false, time)]
             }
-            KernelEvent::Shrink(_)
+            KernelEvent::Cgroup(CgroupMade { id, path: None }) => {
+                self.cgroup(*id, time);
+                Vec::new()
+            }
+            KernelEvent::Cgroup(_)
+            | KernelEvent::Shrink(_)
             | KernelEvent::ShrinkEnd(_)
             | KernelEvent::Deliver(_)
             | KernelEvent::Stale(_) => Vec::new(),
@@ -146,8 +156,8 @@ impl Enricher {
     fn inputs(&mut self, answer: Answer) -> (Option<u64>, Vec<Input>) {
         let mounts = self.mounts();
         let facts = mounts.into_iter().chain(answer.facts).map(Input::Fact);
-        let answered = Input::Watch(WatchNote::Answered(answer.about));
-        (Some(answer.time), facts.chain([answered]).collect())
+        let answered = answer.about.map(|id| Input::Watch(WatchNote::Answered(id)));
+        (Some(answer.time), facts.chain(answered).collect())
     }
 
     fn signal(&mut self, signal: &Signal, time: u64) -> Vec<WatchNote> {
@@ -181,9 +191,11 @@ impl Enricher {
         }
         let process = self.process(&exit.actor.task, exit.actor.lacks_cmdline(), false, time);
         let (asked, mounts, id) = (exit.clone(), self.mounts.clone(), exit.exit.id);
+        let cgroups = self.cgroups.clone();
         let ask = move || {
             let symbol = symbolize::of_death(&asked).map(Fact::Symbol);
-            symbol.into_iter().chain(lookup::of_death(&asked, &mounts.current())).collect()
+            let death = lookup::of_death(&asked, &mounts.current(), &cgroups);
+            symbol.into_iter().chain(death).collect()
         };
         vec![process, self.ask(Target::Process(id), id, time, ask, Vec::new())]
     }
@@ -194,9 +206,12 @@ impl Enricher {
             self.mounts_read = Instant::now();
         }
         let (task, mounts, id) = (task.clone(), self.mounts.clone(), task.id);
+        let cgroups = self.cgroups.clone();
         let ask = move || {
-            let mounts = if refresh { mounts.refresh() } else { mounts.current() };
-            lookup::of_process(&task, wanted, &mounts)
+            if refresh {
+                mounts.refresh();
+            }
+            lookup::of_process(&task, wanted, &cgroups)
         };
         self.ask(Target::Process(id), id, time, ask, vec![lookup::late(id)])
     }
@@ -204,9 +219,10 @@ impl Enricher {
     fn fault(&mut self, fault: &Fault, time: u64) -> WatchNote {
         let Self { mnt_ns: own, page_size, .. } = *self;
         let (asked, mounts) = (fault.clone(), self.mounts.clone());
+        let cgroups = self.cgroups.clone();
         let ask = move || {
             // A device number alone is reused: who mounts what is read again for each fault.
-            let here = Here { own, page_size, mounts: mounts.refresh() };
+            let here = Here { own, page_size, mounts: mounts.refresh(), cgroups };
             lookup::of_fault(&asked, &here)
         };
         let (target, id) = (Target::FileSystem(fault.inode.id.dev), fault.actor.task.id);
@@ -221,9 +237,19 @@ impl Enricher {
         ask: impl FnOnce() -> Vec<Fact> + Send + 'static,
         otherwise: Vec<Fact>,
     ) -> WatchNote {
-        let ask = move || Answer { time, about, facts: ask() };
-        self.executor.request(target, self.urgent, ask, Answer { time, about, facts: otherwise });
+        let told = Some(about);
+        let ask = move || Answer { time, about: told, facts: ask() };
+        let otherwise = Answer { time, about: told, facts: otherwise };
+        self.executor.request(target, self.urgent, ask, otherwise);
         WatchNote::Asked(about)
+    }
+
+    /// Asks what a cgroup is called whose name the kernel did not tell as it was made.
+    fn cgroup(&mut self, id: u64, time: u64) {
+        let cgroups = self.cgroups.clone();
+        let answer = move |facts| Answer { time, about: None, facts };
+        let ask = move || answer(cgroups.fact(Some(id)).into_iter().collect());
+        self.executor.request(Target::Cgroups, true, ask, answer(Vec::new()));
     }
 }
 

@@ -2,8 +2,8 @@
 use std::{fs, sync::Arc};
 
 use crate::{
-    enrich::{process, view},
-    host::{cgroup, fs as space, proc::maps::parse},
+    enrich::{cgroups::CgroupNames, process, view},
+    host::{fs as space, proc::maps::parse},
     model::{
         fact::{Fact, Mapped, Process, Space, View},
         fault::{Fault, Handler},
@@ -23,14 +23,14 @@ pub struct Here {
     pub own: Option<u32>,
     pub page_size: u64,
     pub mounts: Arc<Vec<Mount>>,
+    pub cgroups: CgroupNames,
 }
 
-/// What /proc tells of a task's process, its command line if that is `wanted`.
-pub fn of_process(task: &Task, wanted: bool, mounts: &[Mount]) -> Vec<Fact> {
-    process::read(task, wanted, mounts)
-        .map(|process| Fact::Process(Box::new(process)))
-        .into_iter()
-        .collect()
+/// What /proc tells of a task's process, its command line if that is `wanted`, and what the cgroup is called
+/// that it was in.
+pub fn of_process(task: &Task, wanted: bool, cgroups: &CgroupNames) -> Vec<Fact> {
+    let process = process::read(task, wanted).map(|process| Fact::Process(Box::new(process)));
+    cgroups.fact(task.cgroup).into_iter().chain(process).collect()
 }
 
 /// What is left to say of a process that /proc did not tell of in time.
@@ -41,7 +41,7 @@ pub fn late(id: ProcessId) -> Fact {
 /// How the victim of a fault sees its file, and the room there is where the fault may be for lack
 /// of it.
 pub fn of_fault(fault: &Fault, here: &Here) -> Vec<Fact> {
-    let Here { own, mounts, .. } = here;
+    let Here { own, mounts, cgroups, .. } = here;
     let mut events = Vec::new();
     let view = view::read(fault, *own);
     if wants_room(fault) {
@@ -49,7 +49,7 @@ pub fn of_fault(fault: &Fault, here: &Here) -> Vec<Fact> {
     }
     if fault.handler == Handler::HugetlbFault {
         let (id, pages) = (fault.actor.task.id, space::huge_pages());
-        let cgroup = process::cgroup(&fault.actor.task, mounts);
+        let cgroup = fault.actor.task.cgroup.and_then(|id| cgroups.path(id));
         let limit = pages
             .zip(cgroup)
             .and_then(|(pages, cgroup)| space::huge_limit(id, mounts, &cgroup, pages.size));
@@ -61,12 +61,12 @@ pub fn of_fault(fault: &Fault, here: &Here) -> Vec<Fact> {
 }
 
 /// OOM kills so far, and, if the end was one, the limit that was reached.
-pub fn of_death(death: &ProcessExit, mounts: &[Mount]) -> Vec<Fact> {
+pub fn of_death(death: &ProcessExit, mounts: &[Mount], cgroups: &CgroupNames) -> Vec<Fact> {
     let victim = death.exit.id;
     let count = space::oom_kills().map(|count| Fact::OomKills { victim, count });
     let id = death.actor.task.cgroup.filter(|_| death.oom);
     let limit = id
-        .and_then(|id| cgroup::path(id, mounts))
+        .and_then(|id| cgroups.path(id))
         .and_then(|path| space::memory_limit(victim, mounts, &path))
         .map(Fact::MemoryLimit);
     count.into_iter().chain(limit).collect()

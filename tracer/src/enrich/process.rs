@@ -2,11 +2,9 @@
 use std::{fs, io::Read as _, os::unix::ffi::OsStringExt as _};
 
 use crate::{
-    host::cgroup,
     model::{
         Bytes,
         fact::{Mapper, Process},
-        file::Mount,
         task::{Ancestor, ProcessId, Task},
     },
     wire::decode::arguments,
@@ -21,29 +19,24 @@ const ANCESTORS: usize = 8;
 impl Process {
     /// One that /proc told nothing of in time.
     pub fn late(id: ProcessId) -> Self {
-        let ancestors = Vec::new();
-        Self { id, exe: None, cgroup: None, cmdline: None, ancestors, late: true }
+        Self { late: true, ..Self::unknown(id) }
     }
 }
 
-/// Reads what /proc tells of a task's process; `None` if there is nothing to tell: it is gone, its
-/// pid now names another process, and its cgroup is gone too.
+/// Reads what /proc tells of a task's process; `None` if there is nothing to tell: it is gone, or its pid now
+/// names another process.
 ///
 /// The command line is read only if it is `wanted`: that can hang.
-pub fn read(task: &Task, wanted: bool, mounts: &[Mount]) -> Option<Process> {
+pub fn read(task: &Task, wanted: bool) -> Option<Process> {
     let id = task.id;
     let stat = Stat::read(id.tgid)
-        .filter(|stat| id.start == 0 || id.start / NS_PER_TICK == stat.start_ticks);
-    let Some(stat) = stat else {
-        let cgroup = Some(cgroup::path(task.cgroup?, mounts)?);
-        return Some(Process { cgroup, late: false, ..Process::late(id) });
-    };
+        .filter(|stat| id.start == 0 || id.start / NS_PER_TICK == stat.start_ticks)?;
     Some(Process {
         id,
         exe: fs::read_link(format!("/proc/{}/exe", id.tgid))
             .ok()
             .map(|path| path.into_os_string().into_vec()),
-        cgroup: cgroup(task, mounts),
+        cgroup: None,
         cmdline: wanted.then(|| cmdline(id.tgid)).flatten(),
         ancestors: ancestors(stat.ppid),
         late: false,
@@ -54,21 +47,6 @@ pub fn read(task: &Task, wanted: bool, mounts: &[Mount]) -> Option<Process> {
 pub fn mapper(tgid: u32) -> Option<Mapper> {
     let Stat { comm, start_ticks, .. } = Stat::read(tgid)?;
     Some(Mapper { id: ProcessId { tgid, start: start_ticks * NS_PER_TICK }, comm })
-}
-
-/// A task's cgroup: by the id the kernel told, or by /proc.
-pub fn cgroup(task: &Task, mounts: &[Mount]) -> Option<Bytes> {
-    let by_id = task.cgroup.and_then(|id| cgroup::path(id, mounts));
-    // A task that is only in v1 hierarchies is in the root of the v2 one.
-    by_id.filter(|path| *path != b"/").or_else(|| of_process(task.id.tgid))
-}
-
-/// The v2 path, or else the longest of the v1 hierarchies: the one somebody put it into.
-fn of_process(tgid: u32) -> Option<Bytes> {
-    let text = fs::read(format!("/proc/{tgid}/cgroup")).ok()?;
-    let paths =
-        text.split(|b| *b == b'\n').filter_map(|line| line.splitn(3, |b| *b == b':').nth(2));
-    paths.max_by_key(|path| path.len()).map(<[u8]>::to_vec)
 }
 
 fn cmdline(tgid: u32) -> Option<Vec<Bytes>> {
@@ -150,12 +128,12 @@ mod tests {
 
     #[test]
     fn we_are_a_process_ourselves() {
-        let process = read(&task(0), true, &[]).expect("/proc/self");
+        let process = read(&task(0), true).expect("/proc/self");
         assert!(process.exe.is_some() && process.cmdline.is_some());
     }
 
     #[test]
     fn a_reused_pid_is_another_process() {
-        assert_eq!(read(&task(1), true, &[]), None);
+        assert_eq!(read(&task(1), true), None);
     }
 }

@@ -1,4 +1,28 @@
-//! Containers and units, as runtimes and systemd write them into a cgroup path. Pure.
+//! Cgroups; containers and units, as runtimes and systemd write them into a cgroup path. Pure.
+use serde::{Deserialize, Serialize};
+
+use crate::{model::Bytes, text::base64};
+
+/// Id of the root of a hierarchy (fs/kernfs): everybody's cgroup where there are no others.
+pub const ROOT_CGROUP: u64 = 1;
+
+/// The kernel made a cgroup, or renamed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CgroupMade {
+    /// As [`crate::model::task::Task::cgroup`].
+    pub id: u64,
+    /// From the root of its hierarchy; `None` where the kernel did not tell it.
+    pub path: Option<Bytes>,
+}
+
+/// What a cgroup is called: looked up by its id, which no other will have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CgroupPath {
+    pub id: u64,
+    /// From the root of its hierarchy.
+    #[serde(with = "base64")]
+    pub path: Bytes,
+}
 
 /// A container, as its runtime names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

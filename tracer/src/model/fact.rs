@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     model::{
         Bytes,
+        cgroup::CgroupPath,
         file::{Dev, Mount},
         task::{Actor, Ancestor, ProcessId},
     },
@@ -15,6 +16,7 @@ use crate::{
 #[serde(rename_all = "snake_case")]
 pub enum Fact {
     Process(Box<Process>),
+    Cgroup(CgroupPath),
     Symbol(Symbol),
     MemoryLimit(MemoryLimit),
     /// OOM kills since boot (`oom_kill` of /proc/vmstat), counted after a process ended.
@@ -39,6 +41,7 @@ pub struct Process {
     pub id: ProcessId,
     #[serde(with = "base64")]
     pub exe: Option<Bytes>,
+    /// Path of its cgroup as it was looked up at some time: of streams that do not know [`Fact::Cgroup`].
     #[serde(with = "base64")]
     pub cgroup: Option<Bytes>,
     #[serde(with = "base64")]
@@ -50,6 +53,11 @@ pub struct Process {
 }
 
 impl Process {
+    /// One that /proc told nothing of.
+    pub fn unknown(id: ProcessId) -> Self {
+        Self { id, exe: None, cgroup: None, cmdline: None, ancestors: Vec::new(), late: false }
+    }
+
     /// Takes over what was not known before.
     pub fn learn(&mut self, other: Self) {
         let Self { exe, cgroup, cmdline, ancestors, late, .. } = other;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
+    cgroup::CgroupMade,
     fact::Fact,
     fault::{Burst, Fault},
     observe::{Coverage, Observe, observe_word},
@@ -53,6 +54,7 @@ pub enum KernelEvent {
     ProcessExit(Box<ProcessExit>),
     ProcessStart(Box<ProcessStart>),
     Stale(Stale),
+    Cgroup(CgroupMade),
 }
 
 /// What the watch itself learns while it runs.

@@ -76,6 +76,8 @@ pub fn observe_of_hook(hook: &str) -> Option<Observe> {
         "fentry taskstats_exit" | "tp_btf sched_process_exit" => Observe::Exit,
         "tp_btf sched_process_exec" => Observe::Exec,
         "tp_btf sched_process_fork" => Observe::Fork,
+        "tp_btf cgroup_mkdir" => Observe::CgroupMade,
+        "tp_btf cgroup_rename" => Observe::CgroupRenamed,
         _ => return None,
     })
 }

@@ -27,7 +27,8 @@ pub struct Task {
     pub uid: u32,
     /// tgid in its own PID namespace, if known.
     pub ns_tgid: Option<u32>,
-    /// Id of its v2 cgroup, if known.
+    /// Id of its cgroup as it was then, if known: in the v2 hierarchy, or, where the host has controllers in
+    /// v1 ones, in that of `pids` or `memory`.
     pub cgroup: Option<u64>,
     /// A kernel thread: it has no command line.
     pub kthread: bool,

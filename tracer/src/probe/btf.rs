@@ -21,6 +21,7 @@ mod kind {
     pub const ARRAY: u32 = 3;
     pub const STRUCT: u32 = 4;
     pub const UNION: u32 = 5;
+    pub const ENUM: u32 = 6;
     pub const TYPEDEF: u32 = 8;
     pub const VOLATILE: u32 = 9;
     pub const CONST: u32 = 10;
@@ -36,7 +37,7 @@ pub struct Btf {
     strings: usize,
     /// Where each type's record starts in `data`, by type id; id 0 is `void`.
     types: Vec<u32>,
-    /// Structs and functions asked for, by name. Several types may share one.
+    /// Structs, enums and functions asked for, by name. Several types may share one.
     ids: HashMap<String, Vec<u32>>,
 }
 
@@ -51,6 +52,9 @@ pub struct Param {
 pub trait Types {
     /// Offset in bytes of the member `path` (dotted) of the struct `root`.
     fn offset(&self, root: &str, path: &str) -> Option<u32>;
+
+    /// Value of `name` in the enum `root`.
+    fn enumerator(&self, root: &str, name: &str) -> Option<u32>;
 
     /// Parameters of the function `name`; `None` if the kernel has none of that name.
     fn params(&self, name: &str) -> Option<Vec<Param>>;
@@ -69,6 +73,17 @@ impl Types for Btf {
                 id = member;
             }
             Some(offset / 8)
+        })
+    }
+
+    fn enumerator(&self, root: &str, name: &str) -> Option<u32> {
+        self.of_kind(root, kind::ENUM).into_iter().find_map(|id| {
+            let at = self.at(id)?;
+            let count = self.u32(at + 4).ok()? & 0xffff;
+            (0..count as usize).map(|i| at + 12 + i * 8).find_map(|at| {
+                let named = self.string(self.u32(at).ok()?).ok()? == name.as_bytes();
+                named.then(|| self.u32(at + 4).ok())?
+            })
         })
     }
 
@@ -125,10 +140,10 @@ impl Btf {
                 kind::PTR | 7 | 8..=12 | 16 | kind::TYPE_TAG => 0,
                 kind::ARRAY => 12,
                 kind::STRUCT | kind::UNION | 15 | 19 => vlen * 12,
-                6 | kind::FUNC_PROTO => vlen * 8,
+                kind::ENUM | kind::FUNC_PROTO => vlen * 8,
                 unknown => bail!("BTF type {id} is of the unknown kind {unknown}"),
             };
-            if matches!(info >> 24 & 0x1f, kind::STRUCT | kind::FUNC) {
+            if matches!(info >> 24 & 0x1f, kind::STRUCT | kind::ENUM | kind::FUNC) {
                 let name = btf.string(btf.u32(at)?)?;
                 let name = std::str::from_utf8(name).unwrap_or_default().to_owned();
                 if let Some(ids) = btf.ids.get_mut(&name) {
@@ -255,7 +270,7 @@ mod tests {
         fn add(&mut self, kind: u32, name: &str, third: u32, flag: bool, rest: &[[u32; 3]]) -> u32 {
             let name = self.name(name);
             let info = kind << 24 | rest.len() as u32 | u32::from(flag) << 31;
-            let words = if kind == kind::FUNC_PROTO { 2 } else { 3 };
+            let words = if matches!(kind, kind::FUNC_PROTO | kind::ENUM) { 2 } else { 3 };
             let extra = rest.iter().flat_map(|row| &row[..words]);
             for word in [name, info, third].iter().chain(extra) {
                 self.types.extend_from_slice(&word.to_le_bytes());
@@ -289,7 +304,7 @@ mod tests {
         }
     }
 
-    const ASKED: [&str; 5] = ["outer", "flagged", "round", "hook", "no_proto"];
+    const ASKED: [&str; 6] = ["outer", "flagged", "round", "hook", "no_proto", "places"];
 
     /// Anonymous members, an embedded struct, typedefs and qualifiers, two structs of one name.
     fn sample() -> Vec<u8> {
@@ -306,6 +321,8 @@ mod tests {
         let nameless = made.add(kind::PTR, "", anonymous, false, &[]);
         made.function("hook", &[("task", pointer), ("flags", 0), ("pfn", nameless)]);
         made.add(kind::FUNC, "no_proto", inner, false, &[]);
+        let [first, second] = ["first_place", "second_place"].map(|name| made.name(name));
+        made.add(kind::ENUM, "places", 4, false, &[[first, 0, 0], [second, 7, 0]]);
         made.bytes()
     }
 
@@ -339,9 +356,18 @@ mod tests {
         assert_eq!(btf.params("no_proto"), None);
     }
 
+    #[test]
+    fn an_enum_tells_what_its_words_stand_for() {
+        let btf = parsed(sample());
+        assert_eq!(btf.enumerator("places", "second_place"), Some(7));
+        assert_eq!(btf.enumerator("places", "third_place"), None);
+        assert_eq!(btf.enumerator("outer", "first"), None);
+    }
+
     fn ask_everything(btf: &Btf) {
         for name in ASKED {
             let _ = btf.params(name);
+            let _ = btf.enumerator(name, "second_place");
             for path in ["first", "y", "in.b", "bits", "round.round", "absent"] {
                 let _ = btf.offset(name, path);
             }

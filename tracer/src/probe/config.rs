@@ -1,5 +1,8 @@
 //! The globals of one kernel and one watch. Pure.
-use tracer_common::{LAYOUT, config::Config};
+use tracer_common::{
+    LAYOUT,
+    config::{CGROUP_V2, Config},
+};
 
 use crate::{
     model::process::{ExitFilter, ExitScope},
@@ -52,6 +55,8 @@ pub fn config(kernel: &KernelInfo, page_size: u64, exits: ExitScope, fail_every:
         register_ret: RETURNED,
         task_regs: u32::from(kernel.allowed.task_regs),
         populating: POPULATING.map(|call| u32::try_from(call).unwrap_or(u32::MAX)),
+        cgroup_controller: kernel.cgroup_v1.map_or(CGROUP_V2, |v1| v1.controller),
+        cgroup_hierarchy: kernel.cgroup_v1.map_or(0, |v1| v1.hierarchy),
         offsets: kernel.offsets,
     }
 }

@@ -11,13 +11,19 @@ use tracer_common::{
     offsets::Offsets,
 };
 
-use crate::probe::{
-    btf::{Btf, Param, Types},
-    offsets,
+use crate::{
+    host::cgroup,
+    probe::{
+        btf::{Btf, Param, Types},
+        offsets,
+    },
 };
 
 /// Where the running kernel publishes its types.
 pub const BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// The enum that numbers the controllers of cgroups.
+pub const CONTROLLERS: &str = "cgroup_subsys_id";
 
 const FTRACE: &str = "/proc/sys/kernel/ftrace_enabled";
 
@@ -38,6 +44,17 @@ pub struct KernelInfo {
     pub preempts: bool,
     /// `kernel.ftrace_enabled`: without it no function can be hooked.
     pub ftrace: bool,
+    /// The v1 hierarchy that names cgroups; `None` if that is the v2 one.
+    pub cgroup_v1: Option<CgroupV1>,
+}
+
+/// A v1 hierarchy of cgroups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CgroupV1 {
+    /// Where its controller stands in `enum cgroup_subsys_id`.
+    pub controller: u32,
+    /// `cgroup_root.hierarchy_id`
+    pub hierarchy: u32,
 }
 
 /// What the verifier lets a program do here.
@@ -89,6 +106,8 @@ pub struct Setting {
     pub allowed: Allowed,
     pub preempts: bool,
     pub ftrace: bool,
+    /// The controller whose v1 hierarchy names cgroups, and that hierarchy's number.
+    pub cgroup_v1: Option<(&'static str, u32)>,
 }
 
 impl KernelInfo {
@@ -101,6 +120,7 @@ impl KernelInfo {
         let data = fs::read(BTF).map_err(|error| no_btf(&error))?;
         let mut asked: Vec<&str> = offsets::wanted().collect();
         asked.extend(hooks);
+        asked.push(CONTROLLERS);
         let btf = Btf::parse(data, &asked).with_context(|| format!("reading {BTF}"))?;
         let setting = Setting {
             release: release(),
@@ -114,17 +134,33 @@ impl KernelInfo {
                 find_vma: helper(BpfHelper::BPF_FUNC_find_vma),
                 task_regs: helper(BpfHelper::BPF_FUNC_task_pt_regs),
             },
+            cgroup_v1: cgroup::v1_hierarchy(),
         };
         Ok(Self::of(&btf, hooks, setting))
     }
 
     /// What `types` say of the fields that probes read and of the functions named in `hooks`. Pure.
     pub fn of(types: &impl Types, hooks: &[&'static str], setting: Setting) -> Self {
-        let Setting { release, modules, allowed, preempts, ftrace } = setting;
+        let Setting { release, modules, allowed, preempts, ftrace, cgroup_v1 } = setting;
+        let cgroup_v1 = cgroup_v1.and_then(|(controller, hierarchy)| {
+            let word = format!("{controller}_cgrp_id");
+            let controller = types.enumerator(CONTROLLERS, &word)?;
+            Some(CgroupV1 { controller, hierarchy })
+        });
         let (offsets, missing_fields) = offsets::resolve(types);
         let functions = hooks.iter().filter_map(|name| Some((*name, types.params(name)?)));
         let functions = functions.collect();
-        Self { release, offsets, missing_fields, functions, modules, allowed, preempts, ftrace }
+        Self {
+            release,
+            offsets,
+            missing_fields,
+            functions,
+            modules,
+            allowed,
+            preempts,
+            ftrace,
+            cgroup_v1,
+        }
     }
 }
 

@@ -50,6 +50,7 @@ const COLLAPSES: &str = "truncated by fallocate(FALLOC_FL_COLLAPSE_RANGE)";
 const FUSE: &str = "that a FUSE server shrank a file is likely only, never proven";
 const OPEN: &str = "truncated by open(O_TRUNC) on FUSE, CIFS and Ceph (taken for shrunk-elsewhere)";
 const NFS: &str = "that an NFS file was shrunk elsewhere is likely only, never proven";
+const CGROUPS: &str = "the cgroup, unit and container of who is gone with its cgroup at once";
 const EXITS: &str = "how the victim ended (exit status, core dump)";
 const SIGNALS: &str = "sent, and every bus error that no file fault caused";
 
@@ -426,6 +427,28 @@ pub const TABLE: &[Row] = &[
         programs: &[Program {
             name: "sched_process_fork_backup",
             form: Form::TpBtf("sched_process_fork"),
+            needs: Needs::Hook,
+        }],
+    },
+    Row {
+        observe: Observe::CgroupMade,
+        backup: false,
+        module: None,
+        blind: CGROUPS,
+        programs: &[Program {
+            name: "cgroup_mkdir",
+            form: Form::TpBtf("cgroup_mkdir"),
+            needs: Needs::Hook,
+        }],
+    },
+    Row {
+        observe: Observe::CgroupRenamed,
+        backup: false,
+        module: None,
+        blind: CGROUPS,
+        programs: &[Program {
+            name: "cgroup_rename",
+            form: Form::TpBtf("cgroup_rename"),
             needs: Needs::Hook,
         }],
     },

@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 mod cases;
+mod cgroups;
 mod history;
 mod lockdown;
 mod matrix;
@@ -142,6 +143,7 @@ fn judged(job: Job, name: &str) -> Vec<Trial> {
         "matrix" => matrix::trials(&job),
         "only" => scenario::trials(&job, "", "scenarios"),
         "lockdown" => lockdown::trials(&job),
+        "cgroups" => checks(&job, "cgroups", &cgroups::CHECKS),
         "history" => history::trials(&job),
         "systemd" => systemd::trials(&job),
         // Benchmarks and the like.
@@ -165,6 +167,7 @@ fn no_check_passes_on_nothing() -> Result<()> {
     let mut checks = vec![("finished", finished as Check)];
     checks.extend(matrix::CHECKS);
     checks.extend(lockdown::CHECKS);
+    checks.extend(cgroups::CHECKS);
     checks.extend(history::CHECKS);
     checks.extend(systemd::CHECKS);
     for (name, check) in checks {

@@ -14,6 +14,7 @@ use object::{Object as _, ObjectSection as _};
 use tracer_common::offsets::Offsets;
 use whybus::probe::{
     btf::{Btf, Types as _},
+    kernel::CONTROLLERS,
     offsets,
 };
 
@@ -96,6 +97,9 @@ pub fn facts(source: &Source, functions: &[&'static str], modules: &[&'static st
         let line = base.prototype(name).map(|shown| format!("{name}{shown}")).or(of_module);
         writeln!(out, "function {}", line.unwrap_or_else(|| format!("{name} absent"))).unwrap();
     }
+    if let Some(words) = base.words(CONTROLLERS) {
+        writeln!(out, "\nenum {CONTROLLERS} {words}").unwrap();
+    }
     let roots: BTreeSet<&str> = Offsets::FIELDS.iter().map(|field| field.root).collect();
     for root in roots {
         let members = base.members(root, &opened(root));
@@ -117,12 +121,18 @@ fn check(text: &str, vmlinux: Vec<u8>, functions: &[&'static str]) {
     let stored = crate::stored::Stored::parse(text);
     let mut asked: Vec<&str> = offsets::wanted().collect();
     asked.extend(functions);
+    asked.push(CONTROLLERS);
     let btf = Btf::parse(vmlinux, &asked).unwrap();
     for field in Offsets::FIELDS {
         for path in field.paths {
             let (read, stored) = (btf.offset(field.root, path), stored.offset(field.root, path));
             assert_eq!(read, stored, "{}.{path}", field.root);
         }
+    }
+    for controller in ["pids_cgrp_id", "memory_cgrp_id"] {
+        let (read, stored) =
+            (btf.enumerator(CONTROLLERS, controller), stored.enumerator(CONTROLLERS, controller));
+        assert_eq!(read, stored, "{controller}");
     }
     for name in functions {
         assert_eq!(btf.params(name), stored.params(name), "{name}");
@@ -293,6 +303,14 @@ impl Reader {
         self.named("bpf_func_id", ENUM)
             .into_iter()
             .any(|id| (0..self.count(id)).any(|i| self.text(self.at(id, 12 + i * 8)) == entry))
+    }
+
+    /// The words of an enum with their values: `a=0 b=1`.
+    fn words(&self, name: &str) -> Option<String> {
+        let id = *self.named(name, ENUM).first()?;
+        let words = (0..self.count(id))
+            .map(|i| format!("{}={}", self.text(self.at(id, 12 + i * 8)), self.at(id, 16 + i * 8)));
+        Some(words.collect::<Vec<_>>().join(" "))
     }
 
     /// Every member, and those of the embedded structs `opened`: offset and size by path. Of several

@@ -47,16 +47,25 @@ struct Case {
     loaded: bool,
     lockdown: bool,
     ftrace: bool,
+    /// The controller whose v1 hierarchy names cgroups.
+    cgroup_v1: Option<(&'static str, u32)>,
 }
 
-const TRACE: Case =
-    Case { name: "trace", restarts: false, loaded: false, lockdown: false, ftrace: true };
+const TRACE: Case = Case {
+    name: "trace",
+    restarts: false,
+    loaded: false,
+    lockdown: false,
+    ftrace: true,
+    cgroup_v1: None,
+};
 const RECORD: Case = Case { name: "record", restarts: true, ..TRACE };
-const CASES: [Case; 4] = [
+const CASES: [Case; 5] = [
     TRACE,
     Case { name: "record, all modules loaded", loaded: true, ..RECORD },
     Case { name: "record, locked down", lockdown: true, ..RECORD },
     Case { name: "trace, kernel.ftrace_enabled 0", ftrace: false, ..TRACE },
+    Case { name: "trace, cgroup v1", cgroup_v1: Some(("pids", 3)), ..TRACE },
 ];
 
 fn info(stored: &Stored, case: Case) -> KernelInfo {
@@ -77,6 +86,7 @@ fn info(stored: &Stored, case: Case) -> KernelInfo {
         },
         preempts: preempts(&stored.version),
         ftrace: case.ftrace,
+        cgroup_v1: case.cgroup_v1,
     };
     KernelInfo::of(stored, &functions(), setting)
 }
@@ -122,11 +132,18 @@ fn show(stored: &Stored) -> String {
     }
     for case in CASES {
         let kernel = info(stored, case);
-        let Config { task, read_kernel, read_user, .. } =
+        let Config { task, read_kernel, read_user, cgroup_controller, cgroup_hierarchy, .. } =
             config(&kernel, 4096, ExitScope::default(), 0);
         writeln!(out, "\n{}", case.name).unwrap();
         writeln!(out, "  config: task {task}, read_kernel {read_kernel}, read_user {read_user}")
             .unwrap();
+        if cgroup_hierarchy != 0 {
+            writeln!(
+                out,
+                "  cgroups: controller {cgroup_controller} of hierarchy {cgroup_hierarchy}"
+            )
+            .unwrap();
+        }
         out.push_str(&show_plan(&choose(&kernel, case.restarts)));
     }
     out

@@ -15,6 +15,8 @@ pub struct Stored {
     structs: BTreeMap<String, BTreeMap<String, u32>>,
     /// Embedded structs whose members are listed, as `struct.path`.
     opened: BTreeSet<String>,
+    /// Values by enum and word.
+    enums: BTreeMap<String, BTreeMap<String, u32>>,
     /// Of the kernel itself; `None` where it has none, or a module has it.
     functions: BTreeMap<String, Option<Vec<Param>>>,
 }
@@ -53,6 +55,13 @@ impl Stored {
                 ("struct", name) => {
                     of = name.map_or(rest, |(name, _)| name).to_owned();
                     stored.structs.entry(of.clone()).or_default();
+                }
+                ("enum", Some((name, words))) => {
+                    let words = words.split(' ').map(|word| {
+                        let (word, value) = word.split_once('=').unwrap_or_else(|| bad());
+                        (word.to_owned(), value.parse().unwrap_or_else(|_| bad()))
+                    });
+                    stored.enums.insert(name.to_owned(), words.collect());
                 }
                 ("function", _) => {
                     let (name, params) = prototype(rest).unwrap_or_else(|| bad());
@@ -94,6 +103,10 @@ impl Stored {
 impl Types for Stored {
     fn offset(&self, root: &str, path: &str) -> Option<u32> {
         self.structs.get(root)?.get(path).copied()
+    }
+
+    fn enumerator(&self, root: &str, name: &str) -> Option<u32> {
+        self.enums.get(root)?.get(name).copied()
     }
 
     fn params(&self, name: &str) -> Option<Vec<Param>> {

@@ -41,6 +41,7 @@ pub(super) fn process(
         cmdline_why: args.is_none().then(|| why().into()),
         uid: *uid,
         cgroup: path.map(text),
+        cgroup_why: path.is_none().then(|| cgroup_why(*cgroup).into()),
         container: path.and_then(container).map(|inside| Container {
             id: inside.id.into(),
             runtime: inside.runtime.map(Into::into),
@@ -50,6 +51,17 @@ pub(super) fn process(
         ancestors: parents.iter().map(ancestor).collect(),
         thread_comm: None,
         tid: None,
+    }
+}
+
+/// Why nothing tells what a process' cgroup is called.
+fn cgroup_why(id: Option<u64>) -> &'static str {
+    match id {
+        Some(_) => {
+            "removed before its name was read, and the kernel had not told it as it was made \
+             (lockdown, or the event was lost or forgotten)"
+        }
+        None => "this kernel, locked down, does not tell which v1 cgroup a process is in",
     }
 }
 

@@ -16,6 +16,16 @@ pub fn parse(text: &[u8]) -> Vec<Mount> {
     text.split(|b| *b == b'\n').filter_map(line).collect()
 }
 
+/// The first mount of a file system of type `fstype` that has `option` among its own options: a v1 hierarchy
+/// of cgroups names its controllers there.
+pub fn with_option(text: &[u8], fstype: &[u8], option: &[u8]) -> Option<Mount> {
+    text.split(|b| *b == b'\n').find_map(|bytes| {
+        let options = bytes.rsplit(|b| *b == b' ').next()?;
+        let has = options.split(|b| *b == b',').any(|word| word == option);
+        line(bytes).filter(|mount| has && mount.fstype == fstype)
+    })
+}
+
 /// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`
 fn line(line: &[u8]) -> Option<Mount> {
     let fields: Vec<&[u8]> = line.split(|b| *b == b' ').collect();

@@ -8,6 +8,7 @@ use tracer_common::event::{Header, KINDS, kind, ring};
 
 use crate::model::input::{KernelEvent, Stamp};
 
+mod cgroup;
 mod fault;
 mod file;
 mod process;
@@ -62,6 +63,7 @@ pub fn decode(mut bytes: &[u8]) -> Result<(Stamp, Option<KernelEvent>)> {
         kind::EXIT => KernelEvent::ProcessExit(Box::new(process::exit(b, stamp.time)?)),
         kind::START => KernelEvent::ProcessStart(Box::new(process::start(b))),
         kind::STALE => KernelEvent::Stale(shrink::stale(b)),
+        kind::CGROUP => KernelEvent::Cgroup(cgroup::cgroup(b)?),
         other => bail!("kind {other} has a length but no decoder"),
     };
     Ok((stamp, Some(event)))
@@ -81,6 +83,8 @@ mod tests {
         shrink.path_len = 8;
         let mut exit: wire::Exit = zeroed();
         exit.path_len = 8;
+        let mut made: wire::Cgroup = zeroed();
+        made.path_len = 8;
         vec![
             bytes(&fault, b"leaf\0up\0"),
             bytes(&shrink, b"leaf\0up\0"),
@@ -90,6 +94,7 @@ mod tests {
             bytes(&exit, b"leaf\0up\0"),
             bytes(&zeroed::<wire::Stale>(), b""),
             bytes(&zeroed::<wire::Start>(), b""),
+            bytes(&made, b"/a/bcdef"),
         ]
     }
 

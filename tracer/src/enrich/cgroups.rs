@@ -1,0 +1,71 @@
+//! What cgroups are called that were there before the watch; the kernel tells of those that are made since.
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    host::cgroup::{self, Hierarchy},
+    model::{Bytes, cgroup::CgroupPath, fact::Fact},
+};
+
+/// A hierarchy that is not mounted is looked for no more often than this.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Names cgroups by their ids, on whichever thread.
+#[derive(Debug, Clone)]
+pub struct CgroupNames(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    /// The controller whose v1 hierarchy it is.
+    controller: Option<&'static str>,
+    hierarchy: Mutex<(Option<Arc<Hierarchy>>, Instant)>,
+    /// As they were when the watch began: one may be removed as its last process dies.
+    before: Mutex<HashMap<u64, Bytes>>,
+}
+
+impl CgroupNames {
+    /// Begins to list the cgroups there are.
+    pub fn start() -> Self {
+        let controller = cgroup::v1_hierarchy().map(|(controller, _)| controller);
+        let hierarchy = Hierarchy::open(controller).map(Arc::new);
+        let names = Self(Arc::new(Shared {
+            controller,
+            hierarchy: Mutex::new((hierarchy.clone(), Instant::now())),
+            before: Mutex::default(),
+        }));
+        let shared = Arc::clone(&names.0);
+        // Without it names of cgroups that are gone by then stay unknown, and that is told.
+        let _ = thread::Builder::new().name("whybus-cgroups".to_owned()).spawn(move || {
+            let found = hierarchy.map(|hierarchy| hierarchy.list()).unwrap_or_default();
+            *shared.before.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        });
+        names
+    }
+
+    /// The path of a cgroup, from the root of its hierarchy.
+    pub fn path(&self, id: u64) -> Option<Bytes> {
+        let found = self.hierarchy().and_then(|hierarchy| hierarchy.path(id));
+        found.or_else(|| {
+            let before = self.0.before.lock().unwrap_or_else(PoisonError::into_inner);
+            before.get(&id).cloned()
+        })
+    }
+
+    /// The same, as the engine is told it.
+    pub fn fact(&self, id: Option<u64>) -> Option<Fact> {
+        let id = id?;
+        Some(Fact::Cgroup(CgroupPath { id, path: self.path(id)? }))
+    }
+
+    fn hierarchy(&self) -> Option<Arc<Hierarchy>> {
+        let mut known = self.0.hierarchy.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.0.is_none() && known.1.elapsed() > AGAIN {
+            *known = (Hierarchy::open(self.0.controller).map(Arc::new), Instant::now());
+        }
+        known.0.clone()
+    }
+}
