@@ -38,8 +38,8 @@ impl Default for FactCache {
 }
 
 impl FactCache {
-    /// What /proc told of a process. Asked twice, it may be gone the second time: what was known
-    /// stays.
+    /// What /proc told of a process. Asked twice, it may run another program, or be gone: what was known
+    /// stays then.
     pub fn process_seen(&mut self, process: Process) {
         match self.processes.get_mut(&process.id) {
             Some(known) => known.learn(process),
@@ -157,6 +157,21 @@ mod tests {
         facts.process_seen(process(1, Some(b"/pod")));
         facts.process_seen(process(1, None));
         assert_eq!(facts.cgroup(&task(1, None)), Some(&b"/pod"[..]));
+    }
+
+    /// A shell forks, and the child runs a program.
+    #[test]
+    fn a_program_is_that_of_the_last_exec() {
+        let mut facts = FactCache::default();
+        let known = |exe: Option<&[u8]>| Process {
+            exe: exe.map(<[u8]>::to_vec),
+            cmdline: exe.map(|exe| vec![exe.to_vec()]),
+            ..process(1, None)
+        };
+        facts.process_seen(known(Some(b"/bin/bash")));
+        facts.process_seen(known(Some(b"/bin/reader")));
+        facts.process_seen(known(None));
+        assert_eq!(facts.process(&task(1, None)), Some(known(Some(b"/bin/reader"))));
     }
 
     #[test]

@@ -120,7 +120,12 @@ impl Enricher {
             // It has just begun to live, and there may be many.
             KernelEvent::ProcessStart(start) => {
                 self.urgent = false;
-                vec![self.process(&start.actor.task, false, false, time)]
+                // What /proc tells of a child before its exec(2) is about its parent's program.
+                vec![if start.forked {
+                    self.forked(&start.actor.task, time)
+                } else {
+                    self.process(&start.actor.task, false, false, time)
+                }]
             }
             KernelEvent::Cgroup(CgroupMade { id, path: None }) => {
                 self.cgroup(*id, time);
@@ -214,6 +219,13 @@ impl Enricher {
             lookup::of_process(&task, wanted, &cgroups)
         };
         self.ask(Target::Process(id), id, time, ask, vec![lookup::late(id)])
+    }
+
+    /// Asks what the cgroup of a child is called.
+    fn forked(&mut self, task: &Task, time: u64) -> WatchNote {
+        let (cgroups, cgroup) = (self.cgroups.clone(), task.cgroup);
+        let ask = move || cgroups.fact(cgroup).into_iter().collect();
+        self.ask(Target::Process(task.id), task.id, time, ask, Vec::new())
     }
 
     fn fault(&mut self, fault: &Fault, time: u64) -> WatchNote {

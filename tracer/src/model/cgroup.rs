@@ -27,13 +27,13 @@ pub struct CgroupPath {
 /// A container, as its runtime names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Container<'a> {
-    /// 64 hex digits, as a rule.
+    /// 64 hex digits.
     pub id: &'a str,
     pub runtime: Option<&'static str>,
 }
 
-/// What stands before the id in the path: `docker-ID.scope`, `cri-containerd-ID.scope`,
-/// `/docker/ID`, `/kubepods/…/ID`.
+/// What stands before the id in the name of a cgroup, with `-` behind it, or is the directory above:
+/// `docker-ID.scope`, `/docker/ID`.
 const RUNTIMES: [(&str, &str); 5] = [
     ("cri-containerd", "containerd"),
     ("docker", "docker"),
@@ -43,18 +43,51 @@ const RUNTIMES: [(&str, &str); 5] = [
 ];
 /// What container runtimes show of an id.
 pub const SHORT: usize = 12;
-/// Shorter words of hex digits are other things.
-const ID: usize = 32;
+/// Digits of an id.
+const ID: usize = 64;
 
-/// The container a cgroup path belongs to; of nested ones the innermost.
+/// The container a cgroup path belongs to; of nested ones the innermost. Only where runtimes put theirs: whoever
+/// may make cgroups of his own can give them any name.
 pub fn container(cgroup: &[u8]) -> Option<Container<'_>> {
-    let path = std::str::from_utf8(cgroup).ok()?;
-    let mut words = path.split(|c: char| !c.is_ascii_hexdigit());
-    let id = words.rfind(|word| word.len() >= ID)?;
-    let before = &path[..id.as_ptr() as usize - path.as_ptr() as usize];
-    let part = before.rsplit('/').find(|part| !part.is_empty()).unwrap_or(before);
-    let runtime = RUNTIMES.iter().find(|(mark, _)| part.contains(mark)).map(|(_, name)| *name);
-    Some(Container { id, runtime })
+    let mut above: Vec<&[u8]> = cgroup.split(|b| *b == b'/').collect();
+    while let Some(name) = above.pop() {
+        if let Some(container) = named(name, &above) {
+            return Some(container);
+        }
+    }
+    None
+}
+
+/// The container that a cgroup is called after, given the names above it.
+fn named<'a>(name: &'a [u8], above: &[&[u8]]) -> Option<Container<'a>> {
+    let name = std::str::from_utf8(name).ok()?;
+    let name = name.strip_suffix(".scope").unwrap_or(name);
+    let is_id =
+        |id: &str| id.len() == ID && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    // containerd, where the kubelet's driver is systemd's and its own is not: `SLICE:cri-containerd:ID`.
+    if let Some((place, id)) = name.rsplit_once(':')
+        && is_id(id)
+        && let Some((_, runtime)) = RUNTIMES.iter().find(|(mark, _)| place.ends_with(mark))
+    {
+        return place.contains(".slice:").then_some(Container { id, runtime: Some(*runtime) });
+    }
+    let of_runtime = RUNTIMES.iter().find_map(|(mark, runtime)| {
+        let id = name.strip_prefix(mark)?.strip_prefix('-')?;
+        is_id(id).then_some(Container { id, runtime: Some(*runtime) })
+    });
+    if of_runtime.is_some() || !is_id(name) {
+        return of_runtime;
+    }
+    // By the cgroupfs driver: the directory above is the runtime's or a pod's.
+    let parent = std::str::from_utf8(above.last()?).ok()?;
+    let runtime = RUNTIMES.iter().find(|(mark, _)| parent == *mark).map(|(_, runtime)| *runtime);
+    (runtime.is_some() || is_pod(parent.as_bytes())).then_some(Container { id: name, runtime })
+}
+
+/// Whether the kubelet calls the cgroup of a pod so: `podUID`, or `kubepods-burstable-podUID.slice`.
+fn is_pod(name: &[u8]) -> bool {
+    name.starts_with(b"pod")
+        || name.starts_with(b"kubepods") && name.windows(4).any(|word| word == b"-pod")
 }
 
 /// What stays while a container is replaced by its next run: the pod's cgroup, or, where containers keep
@@ -67,37 +100,95 @@ pub fn place(cgroup: &[u8]) -> Option<&[u8]> {
     Some(if pod { above } else { cgroup })
 }
 
-/// The systemd unit a cgroup path belongs to.
+/// The systemd unit a cgroup path belongs to: the outermost one below slices, as systemd has it
+/// (src/basic/cgroup-util.c cg_path_get_unit); what a service makes inside of its own cgroup is no unit, whatever it
+/// is called. Of what a user's own manager runs it is the user's unit (cg_path_get_user_unit).
 pub fn unit(cgroup: &[u8]) -> Option<&[u8]> {
-    let named = |part: &&[u8]| part.ends_with(b".service") || part.ends_with(b".scope");
-    cgroup.split(|b| *b == b'/').rfind(named)
+    let mut names = cgroup.split(|b| *b == b'/').filter(|name| !name.is_empty());
+    let outer = names.find(|name| !is_slice(name)).filter(|name| is_unit(name))?;
+    if !(outer.starts_with(b"user@") && outer.ends_with(b".service")) {
+        return Some(outer);
+    }
+    let inner = names.find(|name| !is_slice(name)).filter(|name| is_unit(name));
+    Some(inner.unwrap_or(outer))
+}
+
+fn is_slice(name: &[u8]) -> bool {
+    name.ends_with(b".slice") && name.len() > b".slice".len()
+}
+
+/// systemd puts `_` before a name that could be taken for a file of the kernel's (cg_escape).
+fn is_unit(name: &&[u8]) -> bool {
+    const KINDS: [&[u8]; 5] = [b".service", b".scope", b".socket", b".mount", b".swap"];
+    KINDS.iter().any(|kind| name.ends_with(kind) && name.len() > kind.len())
+        && name.iter().all(|b| b.is_ascii_alphanumeric() || b":-_.\\@".contains(b))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn id() -> String {
+        "0123456789abcdef".repeat(4)
+    }
+
     #[test]
     fn runtimes_are_told_by_what_stands_before_the_id() {
-        let id = "0123456789abcdef".repeat(4);
+        let id = id();
         let cases = [
             (format!("/system.slice/docker-{id}.scope"), Some("docker")),
             (format!("/docker/{id}"), Some("docker")),
             (format!("/kubepods.slice/x.slice/cri-containerd-{id}.scope"), Some("containerd")),
+            (format!("/kubepods.slice/x.slice/crio-{id}.scope/container"), Some("cri-o")),
             (format!("/machine.slice/libpod-{id}.scope/container"), Some("podman")),
             (format!("/kubepods/burstable/pod1b2/{id}"), None),
+            (
+                format!(
+                    "/system.slice/containerd.service/kubepods-pod1_2.slice:cri-containerd:{id}"
+                ),
+                Some("containerd"),
+            ),
+            (format!("/system.slice/docker-{}.scope/docker/{id}", "f".repeat(64)), Some("docker")),
         ];
         for (path, runtime) in cases {
             assert_eq!(container(path.as_bytes()), Some(Container { id: &id, runtime }), "{path}");
         }
-        for none in [&b"/"[..], b"/user.slice/deadbeef", b"\xff", b""] {
-            assert_eq!(container(none), None);
+    }
+
+    #[test]
+    fn digits_where_no_runtime_puts_them_are_no_container() {
+        let id = id();
+        let paths = [
+            "/".to_owned(),
+            String::new(),
+            "/user.slice/deadbeef".to_owned(),
+            // A user's own directories.
+            format!("/user.slice/{id}"),
+            format!("/user.slice/{}", &id[..32]),
+            format!("/system.slice/geo.service/x{id}"),
+            format!("/docker/{id}0"),
+            format!("/docker/{}", &id[..32]),
+            format!("/docker-{}.scope", &id[1..]),
+            format!("/my-docker-{id}.scope"),
+            format!("/dockers/{id}"),
+        ];
+        for path in paths {
+            assert_eq!(container(path.as_bytes()), None, "{path}");
         }
+        assert_eq!(container(b"\xff/\xff"), None);
+        assert_eq!(container(format!("/\n/docker/{id}\n").as_bytes()), None);
+    }
+
+    #[test]
+    fn a_name_that_is_no_utf8_hides_no_container_around_it() {
+        let mut path = format!("/docker/{}", id()).into_bytes();
+        path.extend_from_slice(b"/\xff\n");
+        assert_eq!(container(&path).map(|found| found.id.to_owned()), Some(id()));
     }
 
     #[test]
     fn a_pod_outlives_its_containers() {
-        let id = "0123456789abcdef".repeat(4);
+        let id = id();
         let pod = "/kubepods.slice/kubepods-pod1b2.slice";
         let inside = format!("{pod}/cri-containerd-{id}.scope");
         assert_eq!(place(inside.as_bytes()), Some(pod.as_bytes()));
@@ -107,9 +198,28 @@ mod tests {
     }
 
     #[test]
-    fn the_innermost_unit_counts() {
-        let path = b"/user.slice/user-0.slice/user@0.service/app.slice/geo.service/worker";
-        assert_eq!(unit(path), Some(&b"geo.service"[..]));
-        assert_eq!(unit(b"/"), None);
+    fn the_outermost_unit_counts() {
+        let cases: [(&[u8], Option<&[u8]>); 14] = [
+            (b"/system.slice/geo.service", Some(b"geo.service")),
+            (b"/init.scope", Some(b"init.scope")),
+            (b"/system.slice/system-getty.slice/getty@tty1.service", Some(b"getty@tty1.service")),
+            (b"/system.slice/geo\\x2dapi.service/worker", Some(b"geo\\x2dapi.service")),
+            (b"/system.slice/geo.service/evil.service", Some(b"geo.service")),
+            (b"/system.slice/containerd.service/kubepods/x.scope", Some(b"containerd.service")),
+            (b"/user.slice/user-0.slice/session-1.scope", Some(b"session-1.scope")),
+            (
+                b"/user.slice/user-0.slice/user@0.service/app.slice/geo.service/w",
+                Some(b"geo.service"),
+            ),
+            (b"/user.slice/user-0.slice/user@0.service/init.scope", Some(b"init.scope")),
+            (b"/user.slice/user-0.slice/user@0.service", Some(b"user@0.service")),
+            (b"/mine/evil.service", None),
+            (b"/system.slice/evil\n.service", None),
+            (b"/system.slice/.service", None),
+            (b"/", None),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(unit(path), expected, "{}", String::from_utf8_lossy(path));
+        }
     }
 }

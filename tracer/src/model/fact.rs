@@ -58,12 +58,13 @@ impl Process {
         Self { id, exe: None, cgroup: None, cmdline: None, ancestors: Vec::new(), late: false }
     }
 
-    /// Takes over what was not known before.
+    /// Takes over what was learnt later: a program and its arguments are those of the last exec(2). What can no
+    /// longer be asked stays as it was known.
     pub fn learn(&mut self, other: Self) {
         let Self { exe, cgroup, cmdline, ancestors, late, .. } = other;
-        self.exe = self.exe.take().or(exe);
+        self.exe = exe.or(self.exe.take());
         self.cgroup = self.cgroup.take().or(cgroup);
-        self.cmdline = self.cmdline.take().or(cmdline);
+        self.cmdline = cmdline.or(self.cmdline.take());
         if self.ancestors.is_empty() {
             self.ancestors = ancestors;
         }

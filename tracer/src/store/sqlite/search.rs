@@ -272,7 +272,7 @@ mod tests {
         victim.uid = n % 4;
         victim.comm.0 = format!("service-{}", n % 5).into_bytes();
         victim.thread_comm = None;
-        let unit = format!("/system.slice/docker-{:032x}.scope", n % 7);
+        let unit = format!("/system.slice/docker-{:064x}.scope", n % 7);
         victim.cgroup = (n % 6 != 0).then(|| crate::contract::Untrusted(unit.into_bytes()));
         if let Some(exit) = &mut incident.exit {
             exit.signal = Some(6 + n % 3);
@@ -295,7 +295,7 @@ mod tests {
             Field::Comm => text(format!("*-{}", n % 5)),
             Field::Unit => text(format!("docker-*{}", n % 7)),
             Field::Cgroup => text(format!("{}.sc", n % 7)),
-            Field::Container => text(format!("{:032x}", n % 7)),
+            Field::Container => text(format!("{:064x}", n % 7)),
             Field::Path => text(format!("/srv/{}", n % 3)),
             Field::ByComm => Term::of_names(field, &[format!("by-{}", n % 8), "by-3".to_owned()]),
             Field::Class => text("*e*".to_owned()),
