@@ -80,6 +80,7 @@ impl One {
             uid: 1000 + self.dice(5, 10) as u32,
             cgroup: None,
             cgroup_why: None,
+            pod: None,
             container: None,
             unit: None,
             cgroup_id: Some(5000 + self.pod),

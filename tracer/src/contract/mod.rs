@@ -33,7 +33,7 @@ pub use doctor::Doctor;
 pub use file::{File, Mapping, Mount};
 pub use gap::{Gap, GapReason};
 pub use incident::{Exit, Fault, Incident, Restart, Signal};
-pub use process::{Ancestor, Container, Mapper, Process};
+pub use process::{Ancestor, Container, Mapper, Pod, Process};
 pub use record::{Record, SCHEMA};
 pub use run::Run;
 pub use scan::{Finding, FoundFile, FoundMapping, FoundProcess, Scan};

@@ -35,6 +35,9 @@ pub struct Process {
     pub cgroup_why: Option<Label>,
     /// The container it is in, by the cgroup.
     pub container: Option<Container>,
+    /// The Kubernetes pod it is in, by the cgroup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<Pod>,
     /// The systemd unit it is in, by the cgroup.
     pub unit: Option<Untrusted>,
     /// Inode number of the cgroup's directory.
@@ -59,6 +62,14 @@ pub struct Container {
     /// `docker`, `containerd`, `podman` or `cri-o`; null where the path does not tell. OpenTelemetry:
     /// `container.runtime.name`.
     pub runtime: Option<Label>,
+}
+
+/// A Kubernetes pod, as the kubelet names its cgroup.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Pod {
+    /// `metadata.uid`; of a static pod the hash of its manifest. OpenTelemetry: `k8s.pod.uid`.
+    pub uid: Label,
 }
 
 /// A parent, or a parent's parent.

@@ -81,13 +81,33 @@ fn named<'a>(name: &'a [u8], above: &[&[u8]]) -> Option<Container<'a>> {
     // By the cgroupfs driver: the directory above is the runtime's or a pod's.
     let parent = std::str::from_utf8(above.last()?).ok()?;
     let runtime = RUNTIMES.iter().find(|(mark, _)| parent == *mark).map(|(_, runtime)| *runtime);
-    (runtime.is_some() || is_pod(parent.as_bytes())).then_some(Container { id: name, runtime })
+    (runtime.is_some() || uid(parent).is_some()).then_some(Container { id: name, runtime })
 }
 
-/// Whether the kubelet calls the cgroup of a pod so: `podUID`, or `kubepods-burstable-podUID.slice`.
-fn is_pod(name: &[u8]) -> bool {
-    name.starts_with(b"pod")
-        || name.starts_with(b"kubepods") && name.windows(4).any(|word| word == b"-pod")
+/// The uid of the Kubernetes pod a cgroup path belongs to: of `/kubepods/burstable/podUID` (the kubelet's driver
+/// for cgroupfs), or `kubepods-burstable-podUID.slice` with `_` for `-` (systemd's).
+pub fn pod(cgroup: &[u8]) -> Option<String> {
+    let mut names = cgroup.split(|b| *b == b'/').filter_map(|name| std::str::from_utf8(name).ok());
+    let mut below = false;
+    names.find_map(|name| {
+        let found = uid(name).filter(|_| below || name.starts_with("kubepods-"));
+        below |= name == "kubepods";
+        found
+    })
+}
+
+/// The uid in the name that the kubelet gives to the cgroup of a pod.
+fn uid(name: &str) -> Option<String> {
+    let uid = match name.strip_prefix("kubepods-") {
+        Some(rest) => {
+            let rest = &rest[..rest.find(".slice")?];
+            rest.strip_prefix("pod").or_else(|| Some(rest.split_once("-pod")?.1))?
+        }
+        None => name.strip_prefix("pod")?,
+    };
+    let valid =
+        !uid.is_empty() && uid.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    valid.then(|| uid.replace('_', "-"))
 }
 
 /// What stays while a container is replaced by its next run: the pod's cgroup, or, where containers keep
@@ -195,6 +215,39 @@ mod tests {
         let docker = format!("/system.slice/docker-{id}.scope");
         assert_eq!(place(docker.as_bytes()), Some(docker.as_bytes()));
         assert_eq!(place(b"/system.slice/geo.service"), None);
+    }
+
+    #[test]
+    fn a_pod_is_called_by_its_uid() {
+        let uid = "12345678-9abc-def0-1234-56789abcdef0";
+        let slice = uid.replace('-', "_");
+        let paths = [
+            format!("/kubepods/burstable/pod{uid}/{}", id()),
+            format!("/kubepods/pod{uid}"),
+            format!("/kubelet.slice/kubepods/pod{uid}/x"),
+            format!(
+                "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{slice}.slice/x"
+            ),
+            format!("/kubepods.slice/kubepods-pod{slice}.slice"),
+            format!(
+                "/system.slice/containerd.service/kubepods-pod{slice}.slice:cri-containerd:{}",
+                id()
+            ),
+        ];
+        for path in paths {
+            assert_eq!(pod(path.as_bytes()).as_deref(), Some(uid), "{path}");
+        }
+        let none: [&[u8]; 6] = [
+            b"/",
+            b"/pod1b2",
+            b"/user.slice/podman-1.scope",
+            b"/kubepods.slice/kubepods-burstable.slice",
+            b"/kubepods/pod",
+            b"/kubepods/pod\n",
+        ];
+        for path in none {
+            assert_eq!(pod(path), None, "{}", String::from_utf8_lossy(path));
+        }
     }
 
     #[test]

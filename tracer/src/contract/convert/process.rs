@@ -4,7 +4,7 @@ use crate::{
     contract::{self, Container},
     correlate::incident::Truncation,
     model::{
-        cgroup::{container, unit},
+        cgroup::{container, pod, unit},
         fact::{Mapper, Process, ancestors, cmdline},
         task::{Actor, Ancestor, Task},
         time::ClockOffset,
@@ -46,6 +46,7 @@ pub(super) fn process(
             id: inside.id.into(),
             runtime: inside.runtime.map(Into::into),
         }),
+        pod: path.and_then(pod).map(|uid| contract::Pod { uid: uid.into() }),
         unit: path.and_then(unit).map(text),
         cgroup_id: *cgroup,
         ancestors: parents.iter().map(ancestor).collect(),
