@@ -49,6 +49,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let call = match signal.code {
         // SEND_SIG_PRIV: nobody's call.
         0x80 => "the kernel",
+        0 if signal.origin == Origin::Kernel => "kill(2) or by the kernel on its own",
         0 => "kill(2)",
         -1 => "sigqueue(3)",
         -6 => "tgkill(2)",
@@ -86,10 +87,11 @@ fn by_kernel(signal: &Signal, own: bool) -> Option<&'static str> {
         SIGPIPE if own => {
             "raised by the kernel: it wrote to a pipe or socket that nobody reads any more"
         }
-        _ if signal.origin == Origin::Unknown => return None,
-        // kernel/cgroup/cgroup.c __cgroup_kill
-        SIGKILL if !own => "sent by the kernel to all of its cgroup: somebody wrote to cgroup.kill",
-        _ => "sent by the kernel, on behalf of the process that is named: no kill(2)",
+        // kernel/cgroup/cgroup.c __cgroup_kill. Linux 7.3 has been seen without a siginfo for kill(2), too.
+        SIGKILL if signal.origin == Origin::Kernel && !own => {
+            "sent by kill(2), or by the kernel to all of its cgroup: somebody wrote to cgroup.kill"
+        }
+        _ => return None,
     })
 }
 
