@@ -36,6 +36,17 @@ impl<K: Hash + Eq, V> BoundedMap<K, V> {
         self.map.put(key, value);
     }
 
+    /// Forgets the values that `gone` names; not for want of room.
+    pub fn remove_all(&mut self, gone: impl Fn(&V) -> bool)
+    where
+        K: Clone,
+    {
+        let gone = self.map.iter().filter(|(_, value)| gone(value)).map(|(key, _)| key.clone());
+        for key in gone.collect::<Vec<_>>() {
+            self.map.pop(&key);
+        }
+    }
+
     /// All values, which counts for nothing.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.map.iter_mut().map(|(_, value)| value)

@@ -49,7 +49,14 @@ impl FactCache {
 
     /// The kernel told what a cgroup is called: as it was made, or renamed.
     pub fn cgroup_made(&mut self, made: CgroupMade) {
-        let Some(path) = made.path else { return };
+        let Some(path) = made.path else {
+            // Known and told of again: renamed, to what is not told (lockdown). It is looked up anew.
+            if let Some(old) = self.cgroups.peek(&made.id).cloned() {
+                let inside = |rest: &[u8]| rest.is_empty() || rest.starts_with(b"/");
+                self.cgroups.remove_all(|path| path.strip_prefix(&old[..]).is_some_and(inside));
+            }
+            return;
+        };
         if let Some(old) = self.cgroups.peek(&made.id).filter(|old| **old != path).cloned() {
             // What lies below goes with it, and nobody tells of that.
             for below in self.cgroups.values_mut() {
@@ -205,7 +212,6 @@ mod tests {
         let mut facts = FactCache::default();
         facts.cgroup_made(made(1, b"/a"));
         facts.cgroup_found(found(1, b"/elsewhere"));
-        facts.cgroup_made(CgroupMade { id: 1, path: None });
         assert_eq!(facts.cgroup(&task(1, Some(1))), Some(&b"/a"[..]));
     }
 
@@ -221,6 +227,19 @@ mod tests {
         for (id, path) in (1..).zip(renamed) {
             assert_eq!(facts.cgroup(&task(1, Some(id))), Some(path));
         }
+    }
+
+    #[test]
+    fn a_cgroup_renamed_to_what_is_not_told_is_looked_up_anew() {
+        let mut facts = FactCache::default();
+        for (id, path) in [(2, &b"/a"[..]), (3, b"/a/b"), (4, b"/ab")] {
+            facts.cgroup_found(found(id, path));
+        }
+        facts.cgroup_made(CgroupMade { id: 2, path: None });
+        let known = |facts: &FactCache, id| facts.cgroup(&task(1, Some(id))).map(<[u8]>::to_vec);
+        assert_eq!([2, 3, 4].map(|id| known(&facts, id)), [None, None, Some(b"/ab".to_vec())]);
+        facts.cgroup_found(found(2, b"/new"));
+        assert_eq!(known(&facts, 2), Some(b"/new".to_vec()));
     }
 
     #[test]
