@@ -128,7 +128,14 @@ fn a_history_of_version_1_is_read_and_written_on() {
     let other = Dir::new();
     assert!(run(&other.0, &["import", SCHEMA_1]).status.success());
     let exported = text(&run(&dir.0, &["export"]).stdout);
-    assert_eq!(exported, text(&run(&other.0, &["export"]).stdout));
+    // It kept no warnings.
+    let all = text(&run(&other.0, &["export"]).stdout);
+    let warning = |line: &&str| line.contains("\"kind\":\"truncation\"");
+    let rest: String =
+        all.lines().filter(|line| !warning(line)).map(|line| format!("{line}\n")).collect();
+    assert_eq!(exported, rest);
+    assert!(all.lines().any(|line| warning(&line)));
+    assert_eq!(run(&dir.0, &["list", "--warnings"]).status.code(), Some(1));
     assert!(exported.contains("\"kind\":\"incident\"") && exported.contains("\"kind\":\"gap\""));
     // What incidents are found by is what it was: the id, and the restart loop.
     let list = text(&run(&dir.0, &["list"]).stdout);
@@ -142,6 +149,35 @@ fn a_history_of_version_1_is_read_and_written_on() {
     assert!(import.status.success(), "{}", text(&import.stderr));
     assert!(!text(&import.stderr).contains("damaged"), "{}", text(&import.stderr));
     assert!(listed(&dir.0, &[]).len() > before);
+    assert!(run(&dir.0, &["list", "--warnings"]).status.success());
+}
+
+/// Who maps a file that is being shrunk crashes next: that is kept, found, and taken along.
+#[test]
+fn warnings_are_kept() {
+    let lines = fs::read_to_string(RECORDED).expect("recorded");
+    let values = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let told: BTreeMap<String, Value> = values
+        .filter(|value| value["kind"] == "truncation")
+        .map(|value| (value["id"].as_str().expect("an id").to_owned(), value))
+        .collect();
+    assert!(told.len() > 3, "{}", told.len());
+    let (dir, other) = (Dir::filled(), Dir::new());
+    let export = other.1.path().join("export");
+    fs::write(&export, run(&dir.0, &["export"]).stdout).expect("room");
+    assert!(run(&other.0, &["import", export.to_str().expect("a path")]).status.success());
+    for dir in [&dir, &other] {
+        assert_eq!(listed(&dir.0, &["--warnings"]), told);
+    }
+    let (id, one) = told.iter().next().expect("one");
+    let path = one["file"]["path"].as_str().expect("a path");
+    let found = listed(&dir.0, &["--warnings", "--path", path]);
+    assert!(found.contains_key(id) && found.values().all(|one| one["file"]["path"] == path));
+    let pid = one["at_risk"][0]["pid"].to_string();
+    assert!(listed(&dir.0, &["--warnings", "--pid", &pid]).contains_key(id));
+    assert!(listed(&dir.0, &["--warnings", "--by-comm", "nobody-is-called-so"]).is_empty());
+    let shown = text(&run(&dir.0, &["list", "--warnings", "-n", "1"]).stdout);
+    assert!(shown.contains(" warning: ") && shown.lines().count() == 1, "{shown}");
 }
 
 /// A cause that only a later version knows.

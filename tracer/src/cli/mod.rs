@@ -131,6 +131,9 @@ pub struct List {
     /// At most so many, the newest; 0 for all
     #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
     pub limit: usize,
+    /// Early warnings instead of incidents: mapped files that were shrunk, and who may crash next
+    #[arg(long)]
+    pub warnings: bool,
     #[command(flatten)]
     pub select: Select,
 }

@@ -1,4 +1,4 @@
-//! `whybus export`: recorded incidents and gaps as JSON, one a line, oldest first.
+//! `whybus export`: recorded incidents, warnings and gaps as JSON, one a line, oldest first.
 use anyhow::Result;
 
 use crate::{
@@ -18,7 +18,11 @@ pub fn run(args: &Export) -> Result<ExitStatus> {
     for gap in reader.gaps(since, until, 0)? {
         put(&json(&Record::Gap(gap)))?;
     }
-    let mut any = false;
+    let warnings = reader.warnings(&selection, 0)?;
+    let mut any = !warnings.is_empty();
+    for warning in warnings.into_iter().rev() {
+        put(&json(&Record::Truncation(Box::new(warning))))?;
+    }
     reader.each(&selection, |incident| {
         any = true;
         put(&json(&incident.into()))

@@ -48,20 +48,25 @@ pub fn run(args: &Import) -> Result<ExitStatus> {
     store.hurry()?;
     let done = take(input, &mut store)?;
     eprintln!(
-        "{} incidents and updates taken into {}{}",
+        "{} incidents and updates{} taken into {}{}",
         done.incidents,
+        match done.warnings {
+            0 => String::new(),
+            warnings => format!(" and {warnings} warnings"),
+        },
         dir::history(dir).display(),
         match done.foreign {
             0 => String::new(),
             foreign => format!("; {foreign} lines were none of ours"),
         }
     );
-    Ok(if done.incidents == 0 { ExitStatus::NotFound } else { ExitStatus::Done })
+    Ok(if done.incidents + done.warnings == 0 { ExitStatus::NotFound } else { ExitStatus::Done })
 }
 
 #[derive(Default)]
 struct Done {
     incidents: u64,
+    warnings: u64,
     /// Lines that are no JSON of ours.
     foreign: u64,
 }
@@ -86,7 +91,11 @@ fn next(input: &mut impl BufRead, line: &mut Vec<u8>, done: &mut Done) -> Result
         }
         match entry(line) {
             Line::Entry(entry) => {
-                done.incidents += u64::from(matches!(entry, Entry::Incident(_)));
+                match entry {
+                    Entry::Incident(_) => done.incidents += 1,
+                    Entry::Warning(_) => done.warnings += 1,
+                    Entry::Gap(_) | Entry::Run(_) => {}
+                }
                 return Ok(Some(entry));
             }
             Line::Other => {}
@@ -109,6 +118,7 @@ fn entry(line: &[u8]) -> Line {
     let Ok(Kind { kind }) = serde_json::from_slice::<Kind>(line) else { return Line::Foreign };
     let entry = match kind.as_deref() {
         Some("incident" | "update") => json::from_slice(line).map(Entry::Incident),
+        Some("truncation") => json::from_slice(line).map(Entry::Warning),
         Some("gap") => json::from_slice(line).map(Entry::Gap),
         Some("run") => json::from_slice(line).map(Entry::Run),
         Some(_) => return Line::Other,

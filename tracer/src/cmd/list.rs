@@ -1,10 +1,10 @@
-//! `whybus list`: recorded incidents, the newest last.
+//! `whybus list`: recorded incidents, or warnings, the newest last.
 use anyhow::Result;
 
 use crate::{
     cli::List,
     cmd::status::ExitStatus,
-    contract::Incident,
+    contract::{Incident, Record, Truncation},
     error::Failure,
     render::Format,
     render::{
@@ -22,19 +22,28 @@ pub fn run(args: &List) -> Result<ExitStatus> {
     let selection = args.select.selection().map_err(Failure::usage)?;
     let reader = Reader::open(&args.state.state_dir)?;
     let limit = if args.limit == 0 { 0 } else { args.limit + 1 };
-    let mut found = reader.select(&selection, limit)?;
+    let style = Style { history: true, ..style(args.utc) };
+    let mut found: Vec<Vec<u8>> = if args.warnings {
+        let found = reader.warnings(&selection, limit)?;
+        found.into_iter().map(|one| warning(one, args.output, &style)).collect()
+    } else {
+        let found = reader.select(&selection, limit)?;
+        found.iter().map(|one| shown(one, args.output, &style)).collect()
+    };
     if found.is_empty() {
-        eprintln!("{}", nothing(&reader, &selection)?);
+        let told = match args.warnings {
+            true => "no recorded warning matches".to_owned(),
+            false => nothing(&reader, &selection)?,
+        };
+        eprintln!("{told}");
         return Ok(ExitStatus::NotFound);
     }
     let more = args.limit != 0 && found.len() > args.limit;
     if more {
         found.truncate(args.limit);
     }
-    found.reverse();
-    let style = Style { history: true, ..style(args.utc) };
-    for incident in &found {
-        put(&shown(incident, args.output, &style))?;
+    for one in found.iter().rev() {
+        put(one)?;
     }
     if more {
         eprintln!("older ones are not shown: -n 0 for all, or --since, --until");
@@ -48,6 +57,14 @@ pub fn shown(incident: &Incident, format: Format, style: &Style) -> Vec<u8> {
         Format::Json => json(&incident.clone().into()),
         Format::Oneline => oneline::incident(incident, style),
         Format::Human => human::incident(incident, style),
+    }
+}
+
+fn warning(warning: Truncation, format: Format, style: &Style) -> Vec<u8> {
+    match format {
+        Format::Json => json(&Record::Truncation(Box::new(warning))),
+        Format::Oneline => oneline::truncation(&warning, style),
+        Format::Human => human::truncation(&warning, style),
     }
 }
 

@@ -90,3 +90,19 @@ impl<'a> From<&'a contract::Incident> for Facets<'a> {
         }
     }
 }
+
+impl<'a> From<&'a contract::Truncation> for Facets<'a> {
+    fn from(truncation: &'a contract::Truncation) -> Self {
+        let culprit = truncation.culprit.as_ref();
+        Self {
+            pids: truncation.at_risk.iter().map(|mapper| mapper.pid).collect(),
+            comms: truncation.at_risk.iter().map(|mapper| &mapper.comm.0[..]).collect(),
+            path: truncation.file.path.as_ref().map(|path| &path.0[..]),
+            by_pid: culprit.map(|culprit| culprit.pid),
+            by_comm: culprit.map(|culprit| &culprit.comm.0[..]),
+            host: Some(truncation.host.as_bytes()),
+            time: Some(truncation.time.0),
+            ..Self::default()
+        }
+    }
+}

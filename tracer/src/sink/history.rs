@@ -162,6 +162,7 @@ impl Sink for HistorySink {
         }
         match record {
             Record::Incident(incident) | Record::Update(incident) => self.keep(incident),
+            Record::Truncation(warning) => self.send(Message::Keep(Entry::Warning(warning))),
             Record::Loss(loss) => {
                 let reason = GapReason::Events { cpu: loss.cpu };
                 let gap = gap(host, loss.from, loss.time, reason, loss.lost);

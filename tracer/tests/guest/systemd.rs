@@ -2,13 +2,13 @@
 //! Every incident is one of these, and each of these is there.
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
-use whybus::contract::Incident;
+use whybus::contract::{Incident, Record};
 
 use crate::{
     Check, Job, checks,
-    record::{incidents_of, plain, valid},
+    record::{incidents_of, plain, records, valid},
     trial,
 };
 
@@ -56,11 +56,12 @@ static CASES: [Case; 16] = [
     case("a_pod_that_is_removed_at_once", "instant", "signal", 139),
 ];
 
-pub const CHECKS: [(&str, Check); 5] = [
+pub const CHECKS: [(&str, Check); 6] = [
     ("it_is_a_service", it_is_a_service),
     ("nothing_else_is_recorded", nothing_else),
     ("an_orderly_stop_is_no_incident", an_orderly_stop),
     ("commands_of_a_shell_are_no_incidents", commands_of_a_shell),
+    ("a_warning_is_kept", a_warning_is_kept),
     ("every_line_is_valid", every_line_is_valid),
 ];
 
@@ -182,6 +183,23 @@ fn commands_of_a_shell(job: &Job) -> Result<()> {
     let all = incidents_of(&job.text("list.json")?)?;
     let told = named(&all, &["grep", "ls", "test", "false", "bash", "conmon"]);
     ensure!(told.is_empty(), "{} of them: {:?}", told.len(), told.first());
+    Ok(())
+}
+
+/// Of a service that maps a shrunk file, and is stopped before it touches it.
+fn a_warning_is_kept(job: &Job) -> Result<()> {
+    let pid: u32 = job.word("warned.pid")?.parse()?;
+    let mut found = 0;
+    for record in records(&job.text("warnings.json")?)? {
+        let Record::Truncation(warning) = record else { bail!("no warning: {record:?}") };
+        if warning.file.path.as_ref().map(plain).as_deref() == Some("/srv/warned") {
+            let culprit = warning.culprit.as_ref().map(|culprit| plain(&culprit.comm));
+            ensure!(culprit.as_deref() == Some("truncate"), "{warning:?}");
+            ensure!(warning.at_risk.iter().any(|mapper| mapper.pid == pid), "{warning:?}");
+            found += 1;
+        }
+    }
+    ensure!(found == 1, "{found} warnings of it");
     Ok(())
 }
 

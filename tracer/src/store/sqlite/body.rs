@@ -1,6 +1,8 @@
-//! An incident as it is kept: its JSON, compressed with a dictionary that holds the words of the
+//! An incident or a warning as it is kept: its JSON, compressed with a dictionary that holds the words of the
 //! contract. Half of it is the names of its fields, which then cost next to nothing. Pure.
-use crate::contract::{Incident, Record, json};
+use serde::de::DeserializeOwned;
+
+use crate::contract::{Record, json};
 
 /// On disk: stays what it is. Another dictionary needs another [`FORMAT`].
 const DICTIONARY: &[u8] = include_bytes!("dictionary.json");
@@ -10,15 +12,15 @@ const FORMAT: u8 = 1;
 const LARGEST: usize = 4 << 20;
 
 /// The bytes to keep.
-pub fn pack(incident: &Incident) -> Vec<u8> {
-    let json = json::to_vec(&Record::from(incident.clone()));
+pub fn pack(record: &Record) -> Vec<u8> {
+    let json = json::to_vec(record);
     let mut out = vec![FORMAT];
     out.extend(lz4_flex::block::compress_prepend_size_with_dict(&json, DICTIONARY));
     out
 }
 
 /// What was kept; `None` if a later version kept it, or it is damaged.
-pub fn unpack(bytes: &[u8]) -> Option<Incident> {
+pub fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     let packed = bytes.strip_prefix(&[FORMAT])?;
     let size = u32::from_le_bytes(packed.get(..4)?.try_into().ok()?) as usize;
     if size > LARGEST {
@@ -31,7 +33,14 @@ pub fn unpack(bytes: &[u8]) -> Option<Incident> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{contract::samples::incident, model::cause::CauseKind};
+    use crate::{
+        contract::{Incident, samples::incident},
+        model::cause::CauseKind,
+    };
+
+    fn pack(incident: &Incident) -> Vec<u8> {
+        super::pack(&Record::from(incident.clone()))
+    }
 
     #[test]
     fn what_was_kept_comes_back() {
@@ -63,15 +72,15 @@ mod tests {
     fn damage_is_no_incident() {
         let packed = pack(&incident(CauseKind::Sent, 9));
         for len in 0..packed.len() {
-            assert_eq!(unpack(&packed[..len]), None);
+            assert_eq!(unpack::<Incident>(&packed[..len]), None);
         }
         let mut huge = packed.clone();
         huge[1..5].copy_from_slice(&u32::MAX.to_le_bytes());
-        assert_eq!(unpack(&huge), None);
+        assert_eq!(unpack::<Incident>(&huge), None);
         for i in 0..packed.len() {
             let mut bent = packed.clone();
             bent[i] ^= 0x55;
-            let _ = unpack(&bent);
+            let _ = unpack::<Incident>(&bent);
         }
     }
 }

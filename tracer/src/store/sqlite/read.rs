@@ -2,10 +2,12 @@
 use std::{collections::HashMap, io::ErrorKind, path::Path};
 
 use rusqlite::{Connection, Row, params, params_from_iter, types::Value};
+use serde::de::DeserializeOwned;
 
 use crate::{
-    contract::{Gap, GapReason, Incident, Label, Run, Time, series::SeriesExit},
+    contract::{Gap, GapReason, Incident, Label, Run, Time, Truncation, series::SeriesExit},
     select::{
+        facets::Facets,
         field::{Column, NameKind},
         selection::Selection,
     },
@@ -97,7 +99,7 @@ impl Reader {
         let mut statement = self.db.prepare(&sql).map_err(Error::from)?;
         let mut rows = statement.query(params_from_iter(values)).map_err(Error::from)?;
         while let Some(row) = rows.next().map_err(Error::from)? {
-            if let Some(incident) = parse(row)? {
+            if let Some(incident) = unpacked(row)? {
                 take(incident)?;
             }
         }
@@ -245,6 +247,32 @@ impl Reader {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// The newest `limit` warnings that match, newest first; all of them if it is 0.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn warnings(&self, selection: &Selection, limit: usize) -> Result<Vec<Truncation>> {
+        // A history that no newer recorder has written to has none.
+        if !self.db.table_exists(None, "warning")? {
+            return Ok(Vec::new());
+        }
+        let limit = if limit == 0 { usize::MAX } else { limit };
+        let (since, until) =
+            (selection.since.unwrap_or(i64::MIN), selection.until.unwrap_or(i64::MAX));
+        let mut statement = self.db.prepare(
+            "SELECT body FROM warning WHERE time BETWEEN ?1 AND ?2 ORDER BY time DESC, id DESC",
+        )?;
+        let mut rows = statement.query([since, until])?;
+        let mut found = Vec::new();
+        while found.len() < limit
+            && let Some(row) = rows.next()?
+        {
+            let warning: Option<Truncation> = unpacked(row)?;
+            found.extend(warning.filter(|one| selection.matches(&Facets::from(one))));
+        }
+        Ok(found)
+    }
+
     /// Runs of recorders, oldest first.
     ///
     /// # Errors
@@ -329,14 +357,14 @@ impl Reader {
         let mut statement = self.db.prepare_cached("SELECT body FROM incident WHERE seq = ?1")?;
         let mut rows = statement.query([seq])?;
         match rows.next()? {
-            Some(row) => parse(row),
+            Some(row) => unpacked(row),
             None => Ok(None),
         }
     }
 }
 
-/// An incident of an earlier or later version is told as far as it is understood; one that is not
+/// An incident or a warning of an earlier or later version is told as far as it is understood; one that is not
 /// understood at all is left out.
-fn parse(row: &Row<'_>) -> Result<Option<Incident>> {
+fn unpacked<T: DeserializeOwned>(row: &Row<'_>) -> Result<Option<T>> {
     Ok(body::unpack(row.get_ref(0)?.as_blob().unwrap_or_default()))
 }

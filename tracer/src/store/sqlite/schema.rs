@@ -6,7 +6,7 @@
 use rusqlite::Connection;
 
 /// `user_version` of what this build writes.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 /// `application_id`: "whyb".
 pub const APPLICATION: i64 = 0x7768_7962;
 
@@ -87,6 +87,15 @@ CREATE TABLE gap(
     UNIQUE(boot, since, until, why)
 );
 CREATE INDEX gap_until ON gap(until);
+", "
+-- Early warnings: a mapped file was shrunk, and who may crash next. Few beside incidents: found by time.
+CREATE TABLE warning(
+    -- As of an incident.
+    id BLOB PRIMARY KEY,
+    time INTEGER NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE INDEX warning_time ON warning(time);
 "];
 
 /// Brings a new or older history to [`VERSION`], in one transaction.

@@ -2,7 +2,7 @@
 use std::{borrow::Borrow, collections::HashMap, path::Path, time::Duration};
 
 use crate::{
-    contract::{Gap, Incident, Run, series::series_key},
+    contract::{Gap, Incident, Record, Run, Truncation, series::series_key},
     select::field::NameKind,
     store::{
         Error, Result,
@@ -22,11 +22,14 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 const NAMES: usize = 4_096;
 /// Incidents forgotten in one transaction.
 const BATCH: i64 = 1_000;
+/// Warnings kept, some 700 bytes each.
+const WARNINGS: i64 = 20_000;
 
 /// Something to be kept.
 #[derive(Debug, Clone)]
 pub enum Entry {
     Incident(Box<Incident>),
+    Warning(Box<Truncation>),
     Gap(Gap),
     /// Of a recorder elsewhere.
     Run(Run),
@@ -157,6 +160,7 @@ impl Store {
         let done = entries.into_iter().try_for_each(|entry| -> std::result::Result<(), X> {
             match entry?.borrow() {
                 Entry::Incident(incident) => put_incident(&transaction, names, incident),
+                Entry::Warning(warning) => put_warning(&transaction, warning),
                 Entry::Gap(gap) => put_gap(&transaction, gap),
                 Entry::Run(run) => put_run(&transaction, run),
             }
@@ -207,6 +211,11 @@ impl Store {
             "DELETE FROM incident WHERE seq IN
                  (SELECT seq FROM incident WHERE time < ?1 ORDER BY time LIMIT ?2)",
             params![before, BATCH],
+        )?;
+        transaction.execute(
+            "DELETE FROM warning WHERE time < ?1 OR id IN
+                 (SELECT id FROM warning ORDER BY time DESC LIMIT -1 OFFSET ?2)",
+            params![before, WARNINGS],
         )?;
         if gone != 0 {
             transaction.execute("DELETE FROM gap WHERE until < ?1", [before])?;
@@ -270,8 +279,19 @@ fn put_incident(
         incident.times() as i64,
         incident.restart.as_ref().map(|restart| restart.after_ns as i64),
         series_key(incident) as i64,
-        body::pack(incident),
+        body::pack(&Record::from(incident.clone())),
     ])?;
+    Ok(())
+}
+
+/// What is known of one does not change.
+fn put_warning(db: &Transaction<'_>, warning: &Truncation) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT OR IGNORE INTO warning(id, time, body) VALUES (?1, ?2, ?3)")?
+        .execute(params![
+            key(&warning.id),
+            warning.time.0,
+            body::pack(&Record::Truncation(Box::new(warning.clone())))
+        ])?;
     Ok(())
 }
 

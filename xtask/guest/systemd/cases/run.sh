@@ -29,10 +29,10 @@ at "recording"
 
 cd /usr/local/bin || exit
 for name in killed hog silent commanded segv bus loop deaf orderly instant; do ln victim $name; done
-for name in served rotated contained; do ln reader $name; done
+for name in served rotated contained warned; do ln reader $name; done
 cd /
 head -c 4096 /dev/zero >/srv/short
-for name in served rotated contained outside; do make /srv/$name; done
+for name in served rotated contained outside warned; do make /srv/$name; done
 
 # cron needs up to a minute: it goes first, and is waited for last.
 systemctl start served orderly killed commanded deaf
@@ -50,6 +50,14 @@ await test -e /srv/rotated.ready
 systemctl start rotate.timer
 await ended rotated
 at "timer"
+
+systemctl start warned
+await test -e /srv/warned.ready
+main warned >/results/warned.pid
+truncate -s 4096 /srv/warned
+sleep 1
+systemctl stop warned
+at "warning"
 
 systemd-run --quiet --scope --slice=user-0.slice --unit=session-7 bash /cases/session.sh >/dev/null 2>&1
 at "session"
@@ -104,6 +112,7 @@ whybus why --container "$id" -o json >/results/why-pod.json 2>/results/why-pod.e
 whybus why --unit cases.service --class truncated -o json >/results/why-cases.json 2>/results/why-cases.err
 whybus list -n 0 -o json >/results/list.json 2>/results/list.err
 whybus list -n 0 --utc >/results/list.txt 2>&1
+whybus list --warnings -n 0 -o json >/results/warnings.json 2>/results/warnings.err
 dmesg >/results/dmesg
 ls -lR /var/log/journal >/results/journals
 whybus export >/results/export.json 2>/results/export.err
