@@ -59,8 +59,7 @@ pub fn packages(wanted: &[&str], what_for: &str) -> Result<()> {
         return Ok(());
     }
     let list = missing.join(" ");
-    // SAFETY: no preconditions.
-    if unsafe { libc::geteuid() } != 0 || !tool("apt-get") {
+    if !privileged() || !tool("apt-get") {
         bail!("{what_for} needs the Debian packages {list}: apt-get install {list}");
     }
     say(format_args!("installing {list} ({what_for})"));
@@ -74,6 +73,12 @@ pub fn packages(wanted: &[&str], what_for: &str) -> Result<()> {
     let _ = quiet(&["update"]).stderr(Stdio::null()).status();
     call(quiet(&["install", "--no-install-recommends"]).args(&missing))
         .with_context(|| format!("installing {list}"))
+}
+
+/// Whether we are root.
+pub fn privileged() -> bool {
+    // SAFETY: no preconditions.
+    unsafe { libc::geteuid() == 0 }
 }
 
 fn installed(package: &str) -> bool {

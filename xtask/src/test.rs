@@ -68,7 +68,7 @@ pub fn run(args: &Args) -> Result<()> {
     if !args.host {
         match setup::packages(setup::GUESTS, "making and booting guests") {
             Ok(()) => {
-                guests(args)?;
+                guests(args, &mut tally)?;
                 say("judging what the guests left behind");
                 let mut judge = cargo_test(&["--package", "tracer", "--test", "guest"]);
                 judge.env(RESULTS, vm::results());
@@ -112,11 +112,17 @@ fn cargo_test(args: &[&str]) -> Command {
 
 /// Boots every kernel that is asked for, for each of its jobs, two at a time. What goes wrong stands
 /// among the results, too.
-fn guests(args: &Args) -> Result<()> {
+fn guests(args: &Args, tally: &mut Tally) -> Result<()> {
     let tree = Tree::build()?;
     // The gate has the older one: its kernel lacks more.
     let whole = args.only.is_empty() && args.recorder.is_none() && args.kernels.is_empty();
-    let release = args.systemd.or(whole.then_some(Release::Bookworm));
+    let mut release = args.systemd;
+    if release.is_none() && whole {
+        match setup::privileged() {
+            true => release = Some(Release::Bookworm),
+            false => tally.skip(debian::ONLY_ROOT),
+        }
+    }
     let system = release.map(|release| debian::fetch(release, &tree)).transpose()?;
     let kernels = match args.systemd {
         Some(_) => Vec::new(),

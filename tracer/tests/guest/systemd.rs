@@ -56,11 +56,12 @@ static CASES: [Case; 16] = [
     case("a_pod_that_is_removed_at_once", "instant", "signal", 139),
 ];
 
-pub const CHECKS: [(&str, Check); 6] = [
+pub const CHECKS: [(&str, Check); 7] = [
     ("it_is_a_service", it_is_a_service),
     ("nothing_else_is_recorded", nothing_else),
     ("an_orderly_stop_is_no_incident", an_orderly_stop),
     ("commands_of_a_shell_are_no_incidents", commands_of_a_shell),
+    ("why_systemd_kills_is_told", why_systemd_kills),
     ("a_warning_is_kept", a_warning_is_kept),
     ("every_line_is_valid", every_line_is_valid),
 ];
@@ -183,6 +184,18 @@ fn commands_of_a_shell(job: &Job) -> Result<()> {
     let all = incidents_of(&job.text("list.json")?)?;
     let told = named(&all, &["grep", "ls", "test", "false", "bash", "conmon"]);
     ensure!(told.is_empty(), "{} of them: {:?}", told.len(), told.first());
+    Ok(())
+}
+
+/// A watchdog and a stop timeout are no stranger's kill(2).
+fn why_systemd_kills(job: &Job) -> Result<()> {
+    let all = incidents_of(&job.text("list.json")?)?;
+    for (name, setting) in [("silent", "WatchdogSec="), ("deaf", "TimeoutStopSec=")] {
+        let told = named(&all, &[name]);
+        ensure!(told.len() == 1, "{} incidents of {name}", told.len());
+        let summary = &told[0].cause.summary;
+        ensure!(summary.contains(setting), "{name}: {summary}");
+    }
     Ok(())
 }
 

@@ -51,6 +51,8 @@ const PACKAGES: &str = "systemd-sysv,dbus,kmod,cron,podman,crun";
 const TOOLS: &[&str] = &["mmdebstrap"];
 /// Documentation and translations: the disk is made faster without.
 const LEFT_OUT: [&str; 3] = ["doc", "man", "locale"];
+/// Why there may be none.
+pub const ONLY_ROOT: &str = "only root can make the Debian of the guest with systemd";
 /// Without one systemd takes the boot for the first.
 const MACHINE_ID: &str = "d1b5ff0a7a0c4f5f9d8e2c3b4a596877\n";
 
@@ -85,8 +87,7 @@ fn disk(release: Release, kernel: &Kernel) -> Result<PathBuf> {
     if fs::read_to_string(&made).is_ok_and(|made| made == key) {
         return Ok(disk);
     }
-    // SAFETY: no preconditions.
-    ensure!(unsafe { libc::geteuid() } == 0, "only root can make a Debian for the systemd guest");
+    ensure!(setup::privileged(), "{ONLY_ROOT}");
     say(format_args!("making a Debian ({suite}) with systemd: a minute or two"));
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir)?;
