@@ -84,14 +84,18 @@ fn disk(release: Release, kernel: &Kernel) -> Result<PathBuf> {
     let dir = setup::cache()?.join("systemd").join(suite);
     let (disk, made) = (dir.join("disk"), dir.join(".made"));
     let key = format!("{PACKAGES} {} {} {MACHINE_ID}", LEFT_OUT.join(","), kernel.release);
+    fs::create_dir_all(&dir)?;
+    // Somebody else may be making it; whoever waited finds it made.
+    let lock = fs::File::create(dir.join(".lock"))?;
+    lock.lock()?;
     if fs::read_to_string(&made).is_ok_and(|made| made == key) {
         return Ok(disk);
     }
     ensure!(setup::privileged(), "{ONLY_ROOT}");
     say(format_args!("making a Debian ({suite}) with systemd: a minute or two"));
-    let _ = fs::remove_dir_all(&dir);
-    fs::create_dir_all(&dir)?;
     let tree = dir.join("root");
+    let _ = fs::remove_file(&made);
+    let _ = fs::remove_dir_all(&tree);
     let mut make = Command::new("mmdebstrap");
     make.args(["--quiet", "--mode=root", "--variant=minbase", "--include", PACKAGES]);
     for what in LEFT_OUT {
@@ -105,6 +109,8 @@ fn disk(release: Release, kernel: &Kernel) -> Result<PathBuf> {
     call(Command::new("cp").args(["-a", "--"]).arg(&kernel.directory).arg(&modules))?;
     fs::write(tree.join("etc/machine-id"), MACHINE_ID)?;
     fs::create_dir_all(tree.join("var/log/journal"))?;
+    // A guest that runs keeps the one it has.
+    let _ = fs::remove_file(&disk);
     fs::File::create(&disk)?.set_len(2 << 30)?;
     call(Command::new("mke2fs").args(["-q", "-t", "ext4", "-d"]).arg(&tree).arg(&disk))?;
     fs::remove_dir_all(&tree)?;
