@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
-use whybus::contract::{Incident, Record};
+use whybus::contract::{Incident, Process, Record};
 
 use crate::{
     Check, Job, checks,
@@ -15,20 +15,44 @@ use crate::{
 /// Something that dies, and what must be told of it.
 pub struct Case {
     name: &'static str,
-    victim: &'static str,
+    victim: Who,
     deaths: usize,
     class: &'static str,
     /// How a shell has its status; 0 where it lives on.
     status: u32,
-    culprit: Option<&'static str>,
+    culprit: Option<Who>,
 }
 
-const fn case(name: &'static str, victim: &'static str, class: &'static str, status: u32) -> Case {
+/// A process, as people ask for it.
+struct Who {
+    comm: &'static str,
+    exe: &'static str,
+    place: Place,
+}
+
+/// Where it ran.
+enum Place {
+    Unit(&'static str),
+    /// The file with the id of the container.
+    Container(&'static str),
+    /// The container and the uid of its pod.
+    Pod(&'static str, &'static str),
+}
+
+const fn who(comm: &'static str, exe: &'static str, place: Place) -> Who {
+    Who { comm, exe, place }
+}
+
+const fn unit(comm: &'static str, exe: &'static str, unit: &'static str) -> Who {
+    who(comm, exe, Place::Unit(unit))
+}
+
+const fn case(name: &'static str, victim: Who, class: &'static str, status: u32) -> Case {
     Case { name, victim, deaths: 1, class, status, culprit: None }
 }
 
 impl Case {
-    const fn by(self, culprit: &'static str) -> Self {
+    const fn by(self, culprit: Who) -> Self {
         Self { culprit: Some(culprit), ..self }
     }
 
@@ -37,24 +61,72 @@ impl Case {
     }
 }
 
+const SYSTEMD: Who = unit("systemd", "/usr/lib/systemd/systemd", "init.scope");
+const SHELL: Who = unit("sh", "/usr/bin/dash", "cases.service");
+const JOURNALD: Who =
+    unit("systemd-journal", "/usr/lib/systemd/systemd-journald", "systemd-journald.service");
+const TRUNCATE: &str = "/usr/bin/truncate";
+
+macro_rules! service {
+    ($name:literal) => {
+        unit($name, concat!("/usr/local/bin/", $name), concat!($name, ".service"))
+    };
+}
+
 static CASES: [Case; 16] = [
-    case("kill_9", "killed", "sent", 137).by("sh"),
-    case("memory_max", "hog", "oom-killed", 137),
-    case("the_units_watchdog", "silent", "sent", 134).by("systemd"),
-    case("systemctl_kill", "commanded", "sent", 137).by("systemd"),
-    case("a_stop_timeout", "deaf", "sent", 137).by("systemd"),
-    case("sigsegv_at_once", "segv", "signal", 139),
-    case("sigbus_at_once", "bus", "mapped-past-end", 135),
-    case("a_loop_until_the_start_limit", "loop", "exited", 3).times(4),
-    case("a_script_as_a_service", "sh", "exited", 4),
-    case("journald_lives_on", "systemd-journal", "truncated", 0).by("truncate"),
-    case("a_job_of_cron", "served", "truncated", 135).by("truncate"),
-    case("a_timers_service", "rotated", "truncated", 135).by("truncate"),
-    case("a_container_as_victim", "reader", "truncated", 135).by("truncate"),
-    case("a_container_as_culprit", "reader", "truncated", 135).by("busybox"),
-    case("a_container_of_a_millisecond", "victim", "signal", 139),
-    case("a_pod_that_is_removed_at_once", "instant", "signal", 139),
+    case("kill_9", service!("killed"), "sent", 137).by(SHELL),
+    case("memory_max", service!("hog"), "oom-killed", 137),
+    case("the_units_watchdog", service!("silent"), "sent", 134).by(SYSTEMD),
+    case("systemctl_kill", service!("commanded"), "sent", 137).by(SYSTEMD),
+    case("a_stop_timeout", service!("deaf"), "sent", 137).by(SYSTEMD),
+    case("sigsegv_at_once", service!("segv"), "signal", 139),
+    case("sigbus_at_once", service!("bus"), "mapped-past-end", 135),
+    case("a_loop_until_the_start_limit", service!("loop"), "exited", 3).times(4),
+    case("a_script_as_a_service", unit("sh", "/usr/bin/dash", "shell.service"), "exited", 4),
+    case("journald_lives_on", JOURNALD, "truncated", 0).by(unit(
+        "truncate",
+        TRUNCATE,
+        "cases.service",
+    )),
+    case("a_job_of_cron", service!("served"), "truncated", 135).by(unit(
+        "truncate",
+        TRUNCATE,
+        "cron.service",
+    )),
+    case("a_timers_service", service!("rotated"), "truncated", 135).by(unit(
+        "truncate",
+        TRUNCATE,
+        "rotate.service",
+    )),
+    case(
+        "a_container_as_victim",
+        who("reader", "/reader", Place::Container("victim.cid")),
+        "truncated",
+        135,
+    )
+    .by(unit("truncate", TRUNCATE, "cases.service")),
+    case(
+        "a_container_as_culprit",
+        unit("reader", "/usr/local/bin/reader", "cases.service"),
+        "truncated",
+        135,
+    )
+    .by(who("busybox", "/busybox", Place::Container("culprit.cid"))),
+    case(
+        "a_container_of_a_millisecond",
+        who("victim", "/victim", Place::Container("instant.cid")),
+        "signal",
+        139,
+    ),
+    case(
+        "a_pod_that_is_removed_at_once",
+        who("instant", "/usr/local/bin/instant", Place::Pod(POD_CONTAINER, POD)),
+        "signal",
+        139,
+    ),
 ];
+const POD: &str = "d3b07384-d9a0-4c8e-9f6d-1c2a3b4c5d6e";
+const POD_CONTAINER: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 pub const CHECKS: [(&str, Check); 7] = [
     ("it_is_a_service", it_is_a_service),
@@ -92,7 +164,13 @@ pub fn passes_on_nothing(job: &Job) -> Result<()> {
 
 /// How people ask for a death.
 type Way = fn(&Case, &Job) -> Result<()>;
-const WAYS: [(&str, Way); 2] = [("cause", cause), ("list", in_the_table)];
+const WAYS: [(&str, Way); 5] = [
+    ("cause", cause),
+    ("where", place),
+    ("program", program),
+    ("list", in_the_table),
+    ("why", by_unit),
+];
 
 fn of(case: &Case, job: &Job) -> Result<Vec<Incident>> {
     let all = incidents_of(&job.text("list.json")?)?;
@@ -103,11 +181,17 @@ fn of(case: &Case, job: &Job) -> Result<Vec<Incident>> {
 
 /// Whether an incident is of a case: by what whoever looks at the host knows, a name and a status.
 fn is(case: &Case, incident: &Incident) -> bool {
-    let named = plain(&incident.victim.comm) == case.victim;
+    let named = plain(&incident.victim.comm) == case.victim.comm;
     // Two are called `reader`.
     let culprit = incident.cause.culprit.as_ref().map(|culprit| plain(&culprit.comm));
-    let by = case.victim != "reader" || culprit.as_deref() == case.culprit;
+    let by = case.victim.comm != "reader" || culprit.as_deref() == case.culprit_name();
     named && by && incident.status().unwrap_or(0) == case.status
+}
+
+impl Case {
+    fn culprit_name(&self) -> Option<&'static str> {
+        self.culprit.as_ref().map(|culprit| culprit.comm)
+    }
 }
 
 fn cause(case: &Case, job: &Job) -> Result<()> {
@@ -117,7 +201,52 @@ fn cause(case: &Case, job: &Job) -> Result<()> {
         // Whom the OOM killer names is a matter of the memory of all.
         if case.class != "oom-killed" {
             let culprit = cause.culprit.as_ref().map(|culprit| plain(&culprit.comm));
-            ensure!(culprit.as_deref() == case.culprit, "by {culprit:?}");
+            ensure!(culprit.as_deref() == case.culprit_name(), "by {culprit:?}");
+        }
+    }
+    Ok(())
+}
+
+fn place(case: &Case, job: &Job) -> Result<()> {
+    both(case, job, |who, process| same_place(who, process, job))
+}
+
+fn program(case: &Case, job: &Job) -> Result<()> {
+    both(case, job, |who, process| {
+        let exe = process.exe.as_ref().map(plain);
+        ensure!(exe.as_deref() == Some(who.exe), "its program is {exe:?}");
+        Ok(())
+    })
+}
+
+/// Holds victims and culprits against what they are.
+fn both(case: &Case, job: &Job, same: impl Fn(&Who, &Process) -> Result<()>) -> Result<()> {
+    for incident in of(case, job)? {
+        same(&case.victim, &incident.victim).context("the victim")?;
+        if let (Some(who), Some(culprit)) = (&case.culprit, &incident.cause.culprit) {
+            same(who, culprit).context("the culprit")?;
+        }
+    }
+    Ok(())
+}
+
+fn same_place(who: &Who, process: &Process, job: &Job) -> Result<()> {
+    let cgroup = process.cgroup.as_ref().map(plain).context("no cgroup")?;
+    let unit = process.unit.as_ref().map(plain);
+    let container = process.container.as_ref().map(|container| container.id.to_string());
+    match who.place {
+        Place::Unit(name) => {
+            ensure!(unit.as_deref() == Some(name), "its unit is {unit:?}, its cgroup {cgroup}");
+            ensure!(container.is_none(), "it is in container {container:?}");
+        }
+        Place::Container(file) => {
+            let id = job.word(file)?;
+            ensure!(container.as_deref() == Some(&id), "its container is {container:?}, not {id}");
+            ensure!(cgroup.contains(&id), "its cgroup is {cgroup}");
+        }
+        Place::Pod(id, pod) => {
+            ensure!(container.as_deref() == Some(id), "its container is {container:?}");
+            ensure!(cgroup.contains(&pod.replace('-', "_")), "its cgroup is {cgroup}");
         }
     }
     Ok(())
@@ -125,17 +254,39 @@ fn cause(case: &Case, job: &Job) -> Result<()> {
 
 fn in_the_table(case: &Case, job: &Job) -> Result<()> {
     let table = job.text("list.txt")?;
-    let name = format!(" {}[", case.victim);
+    let name = format!(" {}[", case.victim.comm);
     for incident in of(case, job)? {
         let id = incident.id.to_string();
         let short = &id[id.rfind('-').map_or(0, |dash| dash + 1)..];
         let line = table.lines().find(|line| line.ends_with(short));
         let line = line.with_context(|| format!("no line of {id}"))?;
         ensure!(line.contains(&name) && line.contains(case.class), "{line}");
-        if let Some(culprit) = case.culprit {
+        if let Some(culprit) = case.culprit_name() {
             ensure!(line.contains(&format!("by {culprit}[")), "{line}");
         }
     }
+    Ok(())
+}
+
+/// `whybus why UNIT`, as somebody asks who has seen in `systemctl` that it failed.
+fn by_unit(case: &Case, job: &Job) -> Result<()> {
+    // Those whose names only the run knows are asked for by them.
+    let asked = match case.victim.place {
+        Place::Unit("cases.service") => return by_other(case, job, "cases"),
+        Place::Unit(name) => name.trim_end_matches(".service"),
+        Place::Container(file) => file,
+        Place::Pod(..) => "pod",
+    };
+    by_other(case, job, asked)
+}
+
+fn by_other(case: &Case, job: &Job, asked: &str) -> Result<()> {
+    let error = job.text(&format!("why-{asked}.err"))?;
+    ensure!(error.is_empty(), "{error}");
+    let lines = records(&job.text(&format!("why-{asked}.json"))?)?;
+    let [Record::Story(story)] = lines.as_slice() else { bail!("it told {lines:?}") };
+    ensure!(is(case, &story.incident), "it told of {:?}", story.incident.victim);
+    ensure!(story.deaths == case.deaths as u64, "{} deaths", story.deaths);
     Ok(())
 }
 

@@ -81,7 +81,7 @@ pub fn fetch(release: Release, tree: &Tree) -> Result<System> {
 /// The root file system, made where it is not there yet or what it is made of has changed.
 fn disk(release: Release, kernel: &Kernel) -> Result<PathBuf> {
     let suite = release.suite();
-    let dir = setup::cache()?.join("systemd").join(suite);
+    let dir = setup::cache()?.join("debian").join(suite);
     let (disk, made) = (dir.join("disk"), dir.join(".made"));
     let key = format!("{PACKAGES} {} {} {MACHINE_ID}", LEFT_OUT.join(","), kernel.release);
     fs::create_dir_all(&dir)?;
