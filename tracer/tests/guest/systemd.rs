@@ -18,7 +18,7 @@ pub struct Case {
     victim: Who,
     deaths: usize,
     class: &'static str,
-    /// How a shell has its status; 0 where it lives on.
+    /// How a shell has its status.
     status: u32,
     culprit: Option<Who>,
 }
@@ -73,7 +73,7 @@ macro_rules! service {
     };
 }
 
-static CASES: [Case; 16] = [
+static CASES: [Case; 15] = [
     case("kill_9", service!("killed"), "sent", 137).by(SHELL),
     case("memory_max", service!("hog"), "oom-killed", 137),
     case("the_units_watchdog", service!("silent"), "sent", 134).by(SYSTEMD),
@@ -83,11 +83,6 @@ static CASES: [Case; 16] = [
     case("sigbus_at_once", service!("bus"), "mapped-past-end", 135),
     case("a_loop_until_the_start_limit", service!("loop"), "exited", 3).times(4),
     case("a_script_as_a_service", unit("sh", "/usr/bin/dash", "shell.service"), "exited", 4),
-    case("journald_lives_on", JOURNALD, "truncated", 0).by(unit(
-        "truncate",
-        TRUNCATE,
-        "cases.service",
-    )),
     case("a_job_of_cron", service!("served"), "truncated", 135).by(unit(
         "truncate",
         TRUNCATE,
@@ -128,11 +123,12 @@ static CASES: [Case; 16] = [
 const POD: &str = "d3b07384-d9a0-4c8e-9f6d-1c2a3b4c5d6e";
 const POD_CONTAINER: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-pub const CHECKS: [(&str, Check); 7] = [
+pub const CHECKS: [(&str, Check); 8] = [
     ("it_is_a_service", it_is_a_service),
     ("nothing_else_is_recorded", nothing_else),
     ("an_orderly_stop_is_no_incident", an_orderly_stop),
     ("commands_of_a_shell_are_no_incidents", commands_of_a_shell),
+    ("journald_lives_on", journald_lives_on),
     ("why_systemd_kills_is_told", why_systemd_kills),
     ("a_warning_is_kept", a_warning_is_kept),
     ("every_line_is_valid", every_line_is_valid),
@@ -185,7 +181,7 @@ fn is(case: &Case, incident: &Incident) -> bool {
     // Two are called `reader`.
     let culprit = incident.cause.culprit.as_ref().map(|culprit| plain(&culprit.comm));
     let by = case.victim.comm != "reader" || culprit.as_deref() == case.culprit_name();
-    named && by && incident.status().unwrap_or(0) == case.status
+    named && by && incident.status() == Some(case.status)
 }
 
 impl Case {
@@ -211,12 +207,24 @@ fn place(case: &Case, job: &Job) -> Result<()> {
     both(case, job, |who, process| same_place(who, process, job))
 }
 
+/// A wrong one fails. That it is known is owed: it is looked up in /proc, where a process that ends at once is
+/// gone.
 fn program(case: &Case, job: &Job) -> Result<()> {
+    let mut owed = false;
     both(case, job, |who, process| {
         let exe = process.exe.as_ref().map(plain);
-        ensure!(exe.as_deref() == Some(who.exe), "its program is {exe:?}");
+        ensure!(exe.as_deref().is_none_or(|exe| exe == who.exe), "its program is {exe:?}");
         Ok(())
-    })
+    })?;
+    for incident in of(case, job)? {
+        let culprit = incident.cause.culprit.as_ref().filter(|_| case.culprit.is_some());
+        owed |= incident.victim.exe.is_none() || culprit.is_some_and(|one| one.exe.is_none());
+    }
+    if !owed {
+        return Ok(());
+    }
+    let told = "owed: a program was not to be had, because it is looked up after the act";
+    Err(crate::Skipped(told.to_owned()).into())
 }
 
 /// Holds victims and culprits against what they are.
@@ -307,7 +315,10 @@ fn nothing_else(job: &Job) -> Result<()> {
     let (helpers, others): (Vec<&Incident>, Vec<&Incident>) =
         all.iter().partition(|one| podman(one));
     ensure!(helpers.len() <= 1, "{} helpers of podman", helpers.len());
-    let strange = others.iter().filter(|one| !CASES.iter().any(|case| is(case, one)));
+    let expected = |one: &Incident| {
+        plain(&one.victim.comm) == JOURNALD.comm || CASES.iter().any(|case| is(case, one))
+    };
+    let strange = others.iter().filter(|one| !expected(one));
     let told: Vec<String> = strange
         .map(|one| {
             let (comm, class) = (plain(&one.victim.comm), one.cause.class.name());
@@ -335,6 +346,27 @@ fn commands_of_a_shell(job: &Job) -> Result<()> {
     let all = incidents_of(&job.text("list.json")?)?;
     let told = named(&all, &["grep", "ls", "test", "false", "bash", "conmon"]);
     ensure!(told.is_empty(), "{} of them: {:?}", told.len(), told.first());
+    Ok(())
+}
+
+/// Its file was cut short under it. It makes room again and, as the file is damaged, cuts it short itself:
+/// which of the two took the page it touched next differs from version to version.
+fn journald_lives_on(job: &Job) -> Result<()> {
+    let all = incidents_of(&job.text("list.json")?)?;
+    let told = named(&all, &[JOURNALD.comm]);
+    let [one] = told.as_slice() else { bail!("{} incidents", told.len()) };
+    ensure!(one.status().is_none() && one.outcome.name() == "survived", "{:?}", one.outcome);
+    let (cause, victim) = (&one.cause, &one.victim);
+    ensure!(cause.class.name().starts_with("truncated"), "{cause:?}");
+    let others = cause.others.iter().map(|other| plain(&other.comm));
+    let mut who = cause.culprit.iter().map(|culprit| plain(&culprit.comm)).chain(others);
+    ensure!(who.any(|comm| comm == "truncate"), "{cause:?}");
+    let (exe, unit) = (victim.exe.as_ref().map(plain), victim.unit.as_ref().map(plain));
+    ensure!(exe.as_deref() == Some("/usr/lib/systemd/systemd-journald"), "{exe:?}");
+    ensure!(unit.as_deref() == Some("systemd-journald.service"), "{unit:?}");
+    let story = records(&job.text("why-systemd-journald.json")?)?;
+    let [Record::Story(story)] = story.as_slice() else { bail!("it told {story:?}") };
+    ensure!(story.incident.id == one.id, "it told of {:?}", story.incident.victim);
     Ok(())
 }
 
