@@ -49,7 +49,7 @@ pub fn count(inode: u64, handler: u32) -> Option<u64> {
 
 /// Counts a shrink of a mapped file by the current process; whether it is to be sent.
 #[inline(always)]
-pub fn is_shrink_told(inode: u64) -> bool {
+pub fn admits_shrink(inode: u64) -> bool {
     let key = BurstKey { inode, tgid: (bpf_get_current_pid_tgid() >> 32) as u32, handler: 0 };
     let now = now();
     if let Some(burst) = SHRINK_BURSTS.get_ptr_mut(key) {

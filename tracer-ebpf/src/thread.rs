@@ -12,18 +12,17 @@ static FORCED: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
 /// What the last failed read of a page returned, by thread, until its fault is recorded.
 #[map]
 static READ_ERRORS: LruHashMap<u32, i32> = LruHashMap::with_max_entries(1024, 0);
-
-/// The inode that each thread was told something of by a server, until that call returns.
+/// The inode whose attributes a server sent to each thread, until the function that takes them over returns.
 #[map]
 static CALLED: LruHashMap<u32, u64> = LruHashMap::with_max_entries(1024, 0);
+
+/// Set in a note of a fault that a userfaultfd refused: its handler is called by another one, which fails too.
+const USERFAULT: u64 = 2;
 
 #[inline(always)]
 fn current() -> u32 {
     bpf_get_current_pid_tgid() as u32
 }
-
-/// Set in a note of a fault that a userfaultfd refused: its handler is called by another one, which fails too.
-const USERFAULT: u64 = 2;
 
 /// The page of an address, marked if a signal follows the fault.
 #[inline(always)]
@@ -37,13 +36,13 @@ pub fn note_fault(address: u64, signalled: bool) {
     let _ = LAST_FAULT.insert(current(), mark(address, signalled), 0);
 }
 
-/// The same of a fault that a userfaultfd refused, told by that handler.
+/// The same of a fault that a userfaultfd refused, recorded by that handler.
 #[inline(always)]
 pub fn note_userfault(address: u64, signalled: bool) {
     let _ = LAST_FAULT.insert(current(), mark(address, signalled) | USERFAULT, 0);
 }
 
-/// Whether the fault at `address` was told as one that a userfaultfd refused; asked once.
+/// Whether the fault at `address` was recorded as one that a userfaultfd refused; asked once.
 #[inline(always)]
 pub fn take_userfault(address: u64, signalled: bool) -> bool {
     let Some(noted) = LAST_FAULT.get_ptr_mut(current()) else { return false };

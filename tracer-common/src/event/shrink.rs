@@ -16,8 +16,8 @@ pub mod shrink_kind {
 pub const SHRINK_MAPPED: u32 = 1;
 /// Kept in the kernel, sent because a fault needed it.
 pub const SHRINK_REPLAYED: u32 = 2;
-/// Kept in the kernel although the inode was mapped: its process shrinks it too often to tell of each.
-pub const SHRINK_UNTOLD: u32 = 8;
+/// Not sent although the inode was mapped: its process shrinks it too often (kernel-internal).
+pub const SHRINK_SUPPRESSED: u32 = 4;
 
 /// `i_size` of a regular file is about to fall (fentry `notify_change`).
 ///

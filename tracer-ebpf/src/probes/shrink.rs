@@ -4,7 +4,9 @@
 //!
 //! The record is written at entry, because a reader can fault before the call returns, and
 //! confirmed or taken back at exit.
-use tracer_common::event::{SHRINK_MAPPED, SHRINK_UNTOLD, Shrink, ShrinkEnd, ring, shrink_kind};
+use tracer_common::event::{
+    SHRINK_MAPPED, SHRINK_SUPPRESSED, Shrink, ShrinkEnd, ring, shrink_kind,
+};
 
 use crate::{
     bursts,
@@ -225,8 +227,8 @@ unsafe fn record<R: Read>(mnt: Ptr, dentry: Ptr, change: Change) -> Option<()> {
             return Some(());
         }
         (*event).flags = SHRINK_MAPPED;
-        if !bursts::is_shrink_told((*event).inode.ptr) {
-            (*event).flags |= SHRINK_UNTOLD;
+        if !bursts::admits_shrink((*event).inode.ptr) {
+            (*event).flags |= SHRINK_SUPPRESSED;
             shrinks::put(key, event);
             return Some(());
         }
@@ -284,8 +286,8 @@ pub unsafe fn finish<R: Read>(host: Ptr, ret: i32) -> Option<()> {
         }
         (*pending).end = now();
         (*pending).ret = ret;
-        let told = (*pending).sent != 0 || (*pending).flags & SHRINK_UNTOLD != 0;
-        if !told && ret == 0 && mapped::<R>(host) {
+        let suppressed = (*pending).flags & SHRINK_SUPPRESSED != 0;
+        if (*pending).sent == 0 && !suppressed && ret == 0 && mapped::<R>(host) {
             // Mapped while the call was under way.
             shrinks::send(pending, SHRINK_MAPPED)?;
         }

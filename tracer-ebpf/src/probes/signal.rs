@@ -144,7 +144,7 @@ unsafe fn bus<Info: Read, C: Call>(info: Ptr, target: Ptr, group: i32, result: i
 }
 
 /// kill(2) and its like bring a siginfo (kernel/signal.c prepare_kill_siginfo). The kernel's own send_sig and
-/// PR_SET_PDEATHSIG bring none, and are told to the receiver as if by kill(2).
+/// PR_SET_PDEATHSIG bring none, and the receiver reads SI_USER as of kill(2).
 #[inline(always)]
 fn origin_of(info: Ptr) -> u32 {
     if info.is_null() { origin::KERNEL } else { origin::CALL }

@@ -31,11 +31,11 @@ pub fn run(args: &List) -> Result<ExitStatus> {
         found.iter().map(|one| shown(one, args.output, &style)).collect()
     };
     if found.is_empty() {
-        let told = match args.warnings {
+        let message = match args.warnings {
             true => "no recorded warning matches".to_owned(),
             false => nothing(&reader, &selection)?,
         };
-        eprintln!("{told}");
+        eprintln!("{message}");
         return Ok(ExitStatus::NotFound);
     }
     let more = args.limit != 0 && found.len() > args.limit;

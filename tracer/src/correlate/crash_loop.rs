@@ -12,11 +12,11 @@ use crate::{
 const ANSWER: u64 = 250_000_000;
 /// As many failures of the same program with the same arguments under the same parent are a loop.
 const LOOP: usize = 3;
-/// Of a loop that is told already, one in this time is told. Ns.
+/// Of a loop that is reported already, one exit in this time is reported. Ns.
 const PACE: u64 = 1_000_000_000;
 /// Failures further apart than this are no loop. Ns.
 const FORGET: u64 = 600_000_000_000;
-/// Once a loop has been told so often, one a [`PACE`] is enough; the rest is counted.
+/// Once a loop has been reported so often, one a [`PACE`] is enough; the rest is counted.
 const TOLD: usize = 10;
 /// Loops watched at a time.
 const LOOPS: usize = 256;
@@ -147,14 +147,14 @@ mod tests {
     #[test]
     fn the_third_failure_tells_the_first_two() {
         let mut failing = CrashLoops::default();
-        let worker = |lived| of(child(lived * MS, 50), "keeper", &["worker"]);
+        let worker = |lived| of(child(lived * MS, 50), "master", &["worker"]);
         assert_eq!(told(&mut failing, worker(1)), Vec::<u64>::new());
         assert_eq!(told(&mut failing, worker(2)), Vec::<u64>::new());
         assert_eq!(told(&mut failing, worker(3)), [1, 1, 1]);
         assert_eq!(told(&mut failing, worker(4)), [1]);
-        // A shell that keeps a program running is a keeper, too.
-        let kept = |lived| child(lived * MS, 60);
-        let counts = [300, 600, 900].map(|lived| told(&mut failing, kept(lived)).len());
+        // A shell that runs a program again and again supervises it, too.
+        let again = |lived| child(lived * MS, 60);
+        let counts = [300, 600, 900].map(|lived| told(&mut failing, again(lived)).len());
         assert_eq!(counts, [0, 0, 3]);
     }
 
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_fast_loop_is_counted() {
-        let worker = |lived| of(child(lived, 50), "keeper", &["worker"]);
+        let worker = |lived| of(child(lived, 50), "master", &["worker"]);
         let mut failing = CrashLoops::default();
         let counts: Vec<u64> =
             (0..1000).flat_map(|i| told(&mut failing, worker(i * 10 * MS % (999 * MS)))).collect();

@@ -420,7 +420,7 @@ mod tests {
     /// A fault on persistent memory whose handler is called again, and the same with a signal.
     #[test]
     fn a_fault_that_is_tried_again_is_no_incident() {
-        let told = |signalled: bool, watched: bool| {
+        let incidents = |signalled: bool, watched: bool| {
             let mut host = host();
             let hook = |observe| AttachedHook { observe: Some(observe), hook: String::new() };
             if watched {
@@ -440,8 +440,8 @@ mod tests {
             let updates = engine.finish();
             updates.iter().filter(|update| matches!(update, Update::Incident(_))).count()
         };
-        assert_eq!(told(false, true), 0);
-        assert_eq!(told(true, true), 1);
-        assert_eq!(told(false, false), 1, "nobody would have seen the signal");
+        assert_eq!(incidents(false, true), 0);
+        assert_eq!(incidents(true, true), 1);
+        assert_eq!(incidents(false, false), 1, "nobody would have seen the signal");
     }
 }

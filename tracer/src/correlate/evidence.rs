@@ -80,7 +80,7 @@ impl Evidence<'_> {
     }
 
     /// Why it proves nothing that no shrink of the file is known since the victim started; `None` if it does.
-    pub fn doubt(&self, fault: &Fault) -> Option<&'static str> {
+    pub fn absence_doubt(&self, fault: &Fault) -> Option<&'static str> {
         let start = self.victim.start;
         if !Self::is_local(fault) {
             return Some("its file system may be changed unseen, from elsewhere");

@@ -249,9 +249,8 @@ impl Enricher {
         ask: impl FnOnce() -> Vec<Fact> + Send + 'static,
         otherwise: Vec<Fact>,
     ) -> WatchNote {
-        let told = Some(about);
-        let ask = move || Answer { time, about: told, facts: ask() };
-        let otherwise = Answer { time, about: told, facts: otherwise };
+        let ask = move || Answer { time, about: Some(about), facts: ask() };
+        let otherwise = Answer { time, about: Some(about), facts: otherwise };
         self.executor.request(target, self.urgent, ask, otherwise);
         WatchNote::Asked(about)
     }

@@ -20,24 +20,15 @@ use crate::{
         config::config,
         form::Form,
         kernel::{self, BTF, KernelInfo},
-        object::{OBJECT, check_layout},
+        object::{OBJECT, check_layout, lru_maps},
         plan::{Missing, Plan, Probe},
     },
 };
 
-/// LRU maps of the object, with how many entries each has at least, and how many a CPU. Before 6.16 every CPU
-/// keeps 128 free nodes to itself (kernel/bpf/bpf_lru_list.c LOCAL_FREE_TARGET): a map that has fewer throws
-/// its newest entry out at each insert.
-const LRU_MAPS: &[(&str, u32, u32)] = &[
-    ("SHRINKS", 8_192, 512),
-    ("SHRINK_COUNT", 8_192, 512),
-    ("INSIDE", 1_024, 256),
-    ("OPENING", 1_024, 256),
-    ("LAST_FAULT", 1_024, 256),
-    ("FORCED", 1_024, 256),
-    ("READ_ERRORS", 1_024, 256),
-    ("CALLED", 1_024, 256),
-];
+/// Entries that an LRU map has for each CPU, at least. Before 6.16 every CPU keeps 128 free nodes to itself
+/// (kernel/bpf/bpf_lru_list.c LOCAL_FREE_TARGET): a map that has fewer throws its newest entry out at each
+/// insert.
+const LRU_PER_CPU: u32 = 256;
 
 /// CPUs there may be; 1 if that cannot be read.
 fn cpus() -> u32 {
@@ -107,9 +98,10 @@ pub fn attach(
     check_layout(OBJECT)?;
     unlock_memory();
     let config = Globals(config(kernel, page_size(), exits, fail_every));
+    let maps = lru_maps(OBJECT);
     let mut loader = EbpfLoader::new();
-    for (map, least, per_cpu) in LRU_MAPS {
-        loader.map_max_entries(map, (*least).max(per_cpu.saturating_mul(cpus())));
+    for (map, entries) in &maps {
+        loader.map_max_entries(map, (*entries).max(LRU_PER_CPU.saturating_mul(cpus())));
     }
     let mut ebpf = loader
         // No CO-RE relocations in the object: do not let aya parse the kernel's types for it.

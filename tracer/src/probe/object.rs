@@ -7,6 +7,9 @@ use tracer_common::LAYOUT;
 pub static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/whybus.bpf.o"));
 
+/// include/uapi/linux/bpf.h
+const BPF_MAP_TYPE_LRU_HASH: u32 = 9;
+
 /// Sees that the object was compiled from the structs that we read it with.
 ///
 /// # Errors
@@ -19,6 +22,23 @@ pub fn check_layout(object: &[u8]) -> Result<()> {
          the sources of this program (`cargo xtask ebpf`)"
     );
     Ok(())
+}
+
+/// The LRU maps of an object, with how many entries each has at least.
+pub fn lru_maps(object: &[u8]) -> Vec<(String, u32)> {
+    let Ok(file) = File::parse(object) else { return Vec::new() };
+    let Some(section) = file.section_by_name("maps") else { return Vec::new() };
+    let Ok(data) = section.data() else { return Vec::new() };
+    let in_section =
+        file.symbols().filter(|symbol| symbol.section_index() == Some(section.index()));
+    let maps = in_section.filter_map(|symbol| {
+        // `struct bpf_map_def`: type, key_size, value_size, max_entries, …
+        let definition = data.get(usize::try_from(symbol.address()).ok()?..)?;
+        let word = |at: usize| Some(u32::from_le_bytes(*definition.get(at..)?.first_chunk()?));
+        let name = symbol.name().ok()?.to_owned();
+        (word(0)? == BPF_MAP_TYPE_LRU_HASH).then_some((name, word(12)?))
+    });
+    maps.collect()
 }
 
 /// `Config::layout`, the first field of the object's global.
@@ -37,6 +57,17 @@ mod tests {
     #[test]
     fn the_object_has_our_layout() {
         check_layout(OBJECT).expect("`cargo xtask ebpf` was run");
+    }
+
+    #[test]
+    fn every_lru_map_is_found() {
+        let maps = lru_maps(OBJECT);
+        assert!(maps.contains(&("SHRINKS".to_owned(), 8_192)), "{maps:?}");
+        assert!(maps.contains(&("VICTIMS".to_owned(), 4_096)), "{maps:?}");
+        let others = ["RINGS", "CRITICAL", "FAULT"];
+        assert!(maps.iter().all(|(name, _)| !others.contains(&&**name)), "{maps:?}");
+        assert_eq!(lru_maps(b"no object"), []);
+        assert_eq!(lru_maps(&OBJECT[..OBJECT.len() / 2]), []);
     }
 
     #[test]

@@ -223,8 +223,8 @@ fn program(case: &Case, job: &Job) -> Result<()> {
     if !owed {
         return Ok(());
     }
-    let told = "owed: a program was not to be had, because it is looked up after the act";
-    Err(crate::Skipped(told.to_owned()).into())
+    let why = "owed: a program was not to be had, because it is looked up after the act";
+    Err(crate::Skipped(why.to_owned()).into())
 }
 
 /// Holds victims and culprits against what they are.
@@ -292,8 +292,8 @@ fn by_other(case: &Case, job: &Job, asked: &str) -> Result<()> {
     let error = job.text(&format!("why-{asked}.err"))?;
     ensure!(error.is_empty(), "{error}");
     let lines = records(&job.text(&format!("why-{asked}.json"))?)?;
-    let [Record::Story(story)] = lines.as_slice() else { bail!("it told {lines:?}") };
-    ensure!(is(case, &story.incident), "it told of {:?}", story.incident.victim);
+    let [Record::Story(story)] = lines.as_slice() else { bail!("it printed {lines:?}") };
+    ensure!(is(case, &story.incident), "it is about {:?}", story.incident.victim);
     ensure!(story.deaths == case.deaths as u64, "{} deaths", story.deaths);
     Ok(())
 }
@@ -319,13 +319,13 @@ fn nothing_else(job: &Job) -> Result<()> {
         plain(&one.victim.comm) == JOURNALD.comm || CASES.iter().any(|case| is(case, one))
     };
     let strange = others.iter().filter(|one| !expected(one));
-    let told: Vec<String> = strange
+    let names: Vec<String> = strange
         .map(|one| {
             let (comm, class) = (plain(&one.victim.comm), one.cause.class.name());
             format!("{comm}[{}] {class}, status {:?}", one.victim.pid, one.status())
         })
         .collect();
-    ensure!(told.is_empty(), "nobody expects\n{}", told.join("\n"));
+    ensure!(names.is_empty(), "nobody expects\n{}", names.join("\n"));
     Ok(())
 }
 
@@ -335,8 +335,8 @@ fn named<'a>(all: &'a [Incident], names: &[&str]) -> Vec<&'a Incident> {
 
 fn an_orderly_stop(job: &Job) -> Result<()> {
     let all = incidents_of(&job.text("list.json")?)?;
-    let told = named(&all, &["orderly"]);
-    ensure!(told.is_empty(), "{told:?}");
+    let found = named(&all, &["orderly"]);
+    ensure!(found.is_empty(), "{found:?}");
     let said = job.text("why-orderly.err")?;
     ensure!(said.contains("none of the recorded incidents matches"), "{said}");
     Ok(())
@@ -344,8 +344,8 @@ fn an_orderly_stop(job: &Job) -> Result<()> {
 
 fn commands_of_a_shell(job: &Job) -> Result<()> {
     let all = incidents_of(&job.text("list.json")?)?;
-    let told = named(&all, &["grep", "ls", "test", "false", "bash", "conmon"]);
-    ensure!(told.is_empty(), "{} of them: {:?}", told.len(), told.first());
+    let found = named(&all, &["grep", "ls", "test", "false", "bash", "conmon"]);
+    ensure!(found.is_empty(), "{} of them: {:?}", found.len(), found.first());
     Ok(())
 }
 
@@ -353,8 +353,8 @@ fn commands_of_a_shell(job: &Job) -> Result<()> {
 /// which of the two took the page it touched next differs from version to version.
 fn journald_lives_on(job: &Job) -> Result<()> {
     let all = incidents_of(&job.text("list.json")?)?;
-    let told = named(&all, &[JOURNALD.comm]);
-    let [one] = told.as_slice() else { bail!("{} incidents", told.len()) };
+    let found = named(&all, &[JOURNALD.comm]);
+    let [one] = found.as_slice() else { bail!("{} incidents", found.len()) };
     ensure!(one.status().is_none() && one.outcome.name() == "survived", "{:?}", one.outcome);
     let (cause, victim) = (&one.cause, &one.victim);
     ensure!(cause.class.name().starts_with("truncated"), "{cause:?}");
@@ -365,8 +365,8 @@ fn journald_lives_on(job: &Job) -> Result<()> {
     ensure!(exe.as_deref() == Some("/usr/lib/systemd/systemd-journald"), "{exe:?}");
     ensure!(unit.as_deref() == Some("systemd-journald.service"), "{unit:?}");
     let story = records(&job.text("why-systemd-journald.json")?)?;
-    let [Record::Story(story)] = story.as_slice() else { bail!("it told {story:?}") };
-    ensure!(story.incident.id == one.id, "it told of {:?}", story.incident.victim);
+    let [Record::Story(story)] = story.as_slice() else { bail!("it printed {story:?}") };
+    ensure!(story.incident.id == one.id, "it is about {:?}", story.incident.victim);
     Ok(())
 }
 
@@ -374,9 +374,9 @@ fn journald_lives_on(job: &Job) -> Result<()> {
 fn why_systemd_kills(job: &Job) -> Result<()> {
     let all = incidents_of(&job.text("list.json")?)?;
     for (name, setting) in [("silent", "WatchdogSec="), ("deaf", "TimeoutStopSec=")] {
-        let told = named(&all, &[name]);
-        ensure!(told.len() == 1, "{} incidents of {name}", told.len());
-        let summary = &told[0].cause.summary;
+        let found = named(&all, &[name]);
+        ensure!(found.len() == 1, "{} incidents of {name}", found.len());
+        let summary = &found[0].cause.summary;
         ensure!(summary.contains(setting), "{name}: {summary}");
     }
     Ok(())

@@ -59,10 +59,10 @@ pub(super) fn process(
 fn cgroup_why(id: Option<u64>) -> &'static str {
     match id {
         Some(_) => {
-            "removed before its name was read, and the kernel had not told it as it was made \
-             (lockdown, or the event was lost or forgotten)"
+            "removed before its name was read, and not known from when it was made (lockdown, or \
+             the event was lost or evicted)"
         }
-        None => "this kernel, locked down, does not tell which v1 cgroup a process is in",
+        None => "the kernel did not give the id of its cgroup (5.10 locked down, or no cgroups)",
     }
 }
 

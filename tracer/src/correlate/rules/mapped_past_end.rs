@@ -31,7 +31,7 @@ const REWRITE: u64 = 60_000_000_000;
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let fault = evidence.past_end()?;
-    let doubt = evidence.doubt(fault);
+    let doubt = evidence.absence_doubt(fault);
     let unchanged = evidence.changed_since_start(fault) == Some(false);
     // A shrink unmaps its pages before it changes ctime (fs/ext4/inode.c ext4_setattr: first
     // truncate_pagecache, then ext4_truncate): while one may be under way, an old ctime says nothing.
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_rewriting_the_file_is_told() {
+    fn who_is_rewriting_the_file_is_named() {
         let fault = fault(20, 4_096);
         let mut rewriting = shrink(10, SINCE, 8_192, 0);
         rewriting.end = Some(SINCE);
@@ -134,19 +134,19 @@ mod tests {
     }
 
     #[test]
-    fn an_old_ctime_is_told_and_proves_nothing() {
+    fn an_old_ctime_is_named_and_proves_nothing() {
         let fault = fault(1, 0);
         let mut evidence = evidence(&fault, &[]);
         evidence.time = UNDER_WAY + 2;
-        let told = |evidence: &Evidence<'_>| {
+        let names_ctime = |evidence: &Evidence<'_>| {
             let verdict = evaluate(evidence);
             assert_eq!(verdict.class, CauseKind::MappedPastEnd);
             assert_eq!(verdict.confidence, Confidence::Likely);
             verdict.summary.contains("has not changed")
         };
-        assert!(told(&evidence));
+        assert!(names_ctime(&evidence));
         // A shrink that was lost may still be under way.
         evidence.lost = 2;
-        assert!(!told(&evidence));
+        assert!(!names_ctime(&evidence));
     }
 }

@@ -90,16 +90,16 @@ mod tests {
         let fault = fault(20, 0);
         let mut old = shrink(10, STARTED - 9, 102_400, 0);
         (old.end, old.mapped) = (Some(STARTED - 5), false);
-        let told = |old: &Shrink| {
+        let confidence = |old: &Shrink| {
             let shrinks = [old.clone()];
             let verdict = evaluate(&evidence(&fault, &shrinks));
             assert_eq!(verdict.class, CauseKind::Truncated);
             verdict.confidence
         };
-        assert_eq!(told(&old), Confidence::Likely);
+        assert_eq!(confidence(&old), Confidence::Likely);
         // Its parent may have mapped it before it was forked.
-        assert_eq!(told(&Shrink { mapped: true, ..old.clone() }), Confidence::Proven);
-        assert_eq!(told(&Shrink { end: Some(STARTED + 5), ..old }), Confidence::Proven);
+        assert_eq!(confidence(&Shrink { mapped: true, ..old.clone() }), Confidence::Proven);
+        assert_eq!(confidence(&Shrink { end: Some(STARTED + 5), ..old }), Confidence::Proven);
     }
 
     #[test]
