@@ -55,7 +55,7 @@ pub struct Config {
     pub task_regs: u32,
     /// Numbers of the system calls that have pages ready without anybody touching them; u32::MAX in places
     /// that are not used.
-    pub populating: [u32; 9],
+    pub populating: [u32; 11],
     /// Whose hierarchy names a task's cgroup: the place of a controller in `enum cgroup_subsys_id`, whose v1
     /// hierarchy it is, or [`CGROUP_V2`].
     pub cgroup_controller: u32,
@@ -79,7 +79,7 @@ impl Config {
         register_arg_1: 0,
         register_ret: 0,
         task_regs: 0,
-        populating: [u32::MAX; 9],
+        populating: [u32::MAX; 11],
         cgroup_controller: CGROUP_V2,
         cgroup_hierarchy: 0,
         offsets: Offsets::NONE,

@@ -1,7 +1,11 @@
 //! Shrinks of each inode, mapped or not. A fault sends all that are remembered of its inode: those of a time
 //! when nobody mapped the file, those that found no room, and those that user space has forgotten.
-use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::map, maps::LruHashMap};
-use tracer_common::event::{Inode, SHRINK_REPLAYED, Shrink, ring};
+use aya_ebpf::{
+    helpers::bpf_get_current_pid_tgid,
+    macros::map,
+    maps::{LruHashMap, PerCpuArray},
+};
+use tracer_common::event::{Inode, SHRINK_REPLAYED, SHRINK_SUPPRESSED, Shrink, ring};
 
 use crate::{
     emit::{claim, emit, now},
@@ -16,6 +20,9 @@ static SHRINKS: LruHashMap<Key, Shrink> = LruHashMap::with_max_entries(8192, 0);
 /// How many shrinks of an inode were seen, times SLOTS, and the slot of the latest.
 #[map]
 static SHRINK_COUNT: LruHashMap<u64, u64> = LruHashMap::with_max_entries(8192, 0);
+/// How many shrinks were remembered; user space knows by it what may have been evicted.
+#[map]
+static SHRINKS_RECORDED: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 /// The shrink a thread is inside of: overlayfs calls notify_change again for the upper inode,
 /// and tells it no longer how it was reached (fs/overlayfs/inode.c ovl_setattr).
 #[map]
@@ -39,6 +46,10 @@ pub struct Opening {
 
 /// Two programs of one call see it within this time, also where the first of them is preempted. Ns.
 const TWICE: u64 = 100_000_000;
+
+/// A remembered shrink is not sent again within this time of when it was sent last (`Header::time`): many may
+/// fault on one file at once. Ns.
+const AGAIN: u64 = 100_000_000;
 
 /// Where a shrink is remembered.
 #[repr(C)]
@@ -66,12 +77,32 @@ struct Outer {
 /// Where a shrink is to be remembered. The first slot keeps the one that removed most, so that no number of
 /// harmless ones pushes it out; the others take turns. The caller has the inode locked: nobody else counts
 /// or fills the slots of this one.
+///
+/// A suppressed one that goes on where the last suppressed one of its process ended is one act with it: a file
+/// that is cut page by page must not be forgotten but for its last pages.
 #[inline(always)]
-pub unsafe fn slot(shrink: *const Shrink) -> Key {
+pub unsafe fn slot(shrink: *mut Shrink) -> Key {
     // SAFETY: points into a claimed scratch; map values.
     unsafe {
+        if let Some(recorded) = SHRINKS_RECORDED.get_ptr_mut(0) {
+            *recorded += 1;
+        }
         let inode = (*shrink).inode.ptr;
-        let seen = SHRINK_COUNT.get_ptr(inode).map_or(0, |seen| *seen) / SLOTS;
+        let seen = SHRINK_COUNT.get_ptr(inode).map_or(0, |seen| *seen);
+        let last = Key { inode, slot: seen % SLOTS };
+        if (*shrink).flags & SHRINK_SUPPRESSED != 0
+            && let Some(before) = SHRINKS.get_ptr(last)
+            && (*before).flags & SHRINK_SUPPRESSED != 0
+            && (*before).end != 0
+            && (*before).ret == 0
+            && (*before).new_size == (*shrink).inode.size
+            && (*before).actor.task.tgid == (*shrink).actor.task.tgid
+            && (*before).inode.ino == (*shrink).inode.ino
+        {
+            (*shrink).inode.size = (*before).inode.size;
+            return last;
+        }
+        let seen = seen / SLOTS;
         let widest = match SHRINKS.get_ptr(Key { inode, slot: 0 }) {
             Some(kept) => {
                 // The address may have been another inode's.
@@ -111,6 +142,12 @@ pub fn note_opening(inode: u64, size: i64) {
     let _ = OPENING.insert(bpf_get_current_pid_tgid() as u32, opening, 0);
 }
 
+/// The current thread begins an open(O_TRUNC) that removes nothing.
+#[inline(always)]
+pub fn forget_opening() {
+    let _ = OPENING.remove(bpf_get_current_pid_tgid() as u32);
+}
+
 /// The open(O_TRUNC) of this inode that the current thread began last; asked once.
 #[inline(always)]
 pub fn take_opening(inode: u64) -> Option<Opening> {
@@ -132,7 +169,7 @@ pub fn recorded(inode: u64, old_size: i64, new_size: i64) -> bool {
     // SAFETY: a map value; the inode is locked.
     unsafe {
         (*pending).new_size == new_size
-            && (*pending).inode.size == old_size
+            && ((*pending).inode.size == old_size || (*pending).flags & SHRINK_SUPPRESSED != 0)
             && now().wrapping_sub((*pending).begin) < TWICE
     }
 }
@@ -149,14 +186,17 @@ pub fn unfinished(inode: u64) -> Option<*mut Shrink> {
     }
 }
 
-/// Sends what is remembered of an inode, also what user space has got: it may have forgotten it since.
+/// Sends what is remembered of an inode, also what user space has got: it may have forgotten it since, but not
+/// within [`AGAIN`].
 #[inline(always)]
 pub fn send_remembered(inode: u64) {
+    let now = now();
     let mut slot = 0;
     while slot < SLOTS {
         // SAFETY: a map value, read and marked in place.
         unsafe {
             if let Some(pending) = SHRINKS.get_ptr_mut(Key { inode, slot })
+                && ((*pending).sent == 0 || now.wrapping_sub((*pending).header.time) > AGAIN)
                 && let Some(scratch) = claim::<Shrink, _>(&REPLAY, ring::CRITICAL)
             {
                 let event = &raw mut (*scratch).value;
@@ -164,6 +204,7 @@ pub fn send_remembered(inode: u64) {
                 (*event).path_len = 0;
                 if emit(scratch, size_of::<Shrink>() as u32) {
                     (*pending).sent = 1;
+                    (*pending).header.time = now;
                 }
             }
         }

@@ -187,6 +187,7 @@ fn nothing<'a>() -> Evidence<'a> {
         stale: false,
         host: &HOST,
         covered: SINCE,
+        dropped: None,
         lost: 0,
     }
 }

@@ -35,6 +35,9 @@ unsafe fn note<C: Call>(call: C) {
         let size: i64 = C::Memory::get(host, off!(inode_size));
         if size > 0 && regular::<C::Memory>(host) {
             shrinks::note_opening(host as u64, size);
+        } else {
+            // An earlier one may have failed: what it noted is not what this one does.
+            shrinks::forget_opening();
         }
     }
 }

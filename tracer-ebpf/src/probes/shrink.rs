@@ -221,14 +221,14 @@ unsafe fn record<R: Read>(mnt: Ptr, dentry: Ptr, change: Change) -> Option<()> {
         if !done_by(event, change.opening) {
             shrinks::nest(event);
         }
-        let key = shrinks::slot(event);
-        if !mapped::<R>(host) {
-            shrinks::put(key, event);
-            return Some(());
+        if mapped::<R>(host) {
+            (*event).flags = SHRINK_MAPPED;
+            if !bursts::admits_shrink((*event).inode.ptr) {
+                (*event).flags |= SHRINK_SUPPRESSED;
+            }
         }
-        (*event).flags = SHRINK_MAPPED;
-        if !bursts::admits_shrink((*event).inode.ptr) {
-            (*event).flags |= SHRINK_SUPPRESSED;
+        let key = shrinks::slot(event);
+        if (*event).flags != SHRINK_MAPPED {
             shrinks::put(key, event);
             return Some(());
         }
@@ -282,6 +282,7 @@ pub unsafe fn finish<R: Read>(host: Ptr, ret: i32) -> Option<()> {
     unsafe {
         if ret < 0 && R::get::<i64>(host, off!(inode_size)) == (*pending).new_size {
             // That shrink was done: what fails here is a later call, which recorded nothing.
+            (*pending).end = now();
             return None;
         }
         (*pending).end = now();

@@ -203,6 +203,7 @@ impl Engine {
                     open.burst(time, &burst);
                 }
             }
+            WatchNote::ShrinksEvicted { until } => self.shrinks.evicted_until(until),
             WatchNote::NotWarned => self.counts.not_warned += 1,
             WatchNote::Asked(id) => self.questions.asked(id, time),
             WatchNote::Answered(id) => self.questions.answered(id, time),

@@ -5,7 +5,7 @@ use crate::model::{
     fault::{Fault, Handler},
     host::Host,
     process::ProcessExit,
-    shrink::{Shrink, ShrinkKind},
+    shrink::{DroppedShrinks, Shrink, ShrinkKind},
     signal::Signal,
     task::ProcessId,
 };
@@ -63,6 +63,8 @@ pub struct Evidence<'a> {
     pub host: &'a Host,
     /// Since when every shrink of a file is seen and remembered, ns since boot; `u64::MAX` if it is not.
     pub covered: u64,
+    /// Shrinks of the faulting inode of which there were too many to remember them.
+    pub dropped: Option<DroppedShrinks>,
     /// Until when events were lost, ns since boot; 0 if none was. What we have not seen until then may have
     /// happened all the same.
     pub lost: u64,

@@ -122,7 +122,7 @@ impl ExitPolicy {
 /// Whether a signal is how a service manager, a supervisor or a runtime stops a process that is not
 /// wanted any more.
 fn orderly(signal: &Signal) -> bool {
-    matches!(signal.number, SIGHUP | SIGINT | SIGTERM) && stops(&signal.sender.task)
+    matches!(signal.number, SIGHUP | SIGINT | SIGTERM) && stops(&signal.sender.task, &signal.target)
 }
 
 /// Whether a process ended of its own doing: a status other than success, or a signal that one

@@ -14,6 +14,8 @@ use crate::{
 const PROCESSES: usize = 2_048;
 /// Cgroups whose names are remembered, also when they are gone.
 const CGROUPS: usize = 8_192;
+/// Bytes of the longest path that is remembered (PATH_MAX).
+const CGROUP_PATH: usize = 4_096;
 /// Victims whose mounts are remembered, where they are not ours.
 const VIEWS: usize = 64;
 
@@ -49,7 +51,7 @@ impl FactCache {
 
     /// The kernel told what a cgroup is called: as it was made, or renamed.
     pub fn cgroup_made(&mut self, made: CgroupMade) {
-        let Some(path) = made.path else {
+        let Some(path) = made.path.filter(|path| is_path(path)) else {
             // Known and told of again: renamed, to what is not told (lockdown). It is looked up anew.
             if let Some(old) = self.cgroups.peek(&made.id).cloned() {
                 let inside = |rest: &[u8]| rest.is_empty() || rest.starts_with(b"/");
@@ -65,13 +67,14 @@ impl FactCache {
                     *below = [&path[..], rest].concat();
                 }
             }
+            self.cgroups.remove_all(|path| !is_path(path));
         }
         self.cgroups.insert(made.id, path);
     }
 
     /// What a cgroup is called was looked up. What the kernel told stays.
     pub fn cgroup_found(&mut self, found: CgroupPath) {
-        if self.cgroups.get(&found.id).is_none() {
+        if self.cgroups.get(&found.id).is_none() && is_path(&found.path) {
             self.cgroups.insert(found.id, found.path);
         }
     }
@@ -120,6 +123,11 @@ impl FactCache {
     pub fn evicted(&self) -> u64 {
         self.processes.evicted() + self.cgroups.evicted() + self.views.evicted()
     }
+}
+
+/// Whether a cgroup may be called so; a foreign stream may say anything.
+fn is_path(path: &[u8]) -> bool {
+    path.starts_with(b"/") && path.len() <= CGROUP_PATH
 }
 
 #[cfg(test)]
@@ -240,6 +248,20 @@ mod tests {
         assert_eq!([2, 3, 4].map(|id| known(&facts, id)), [None, None, Some(b"/ab".to_vec())]);
         facts.cgroup_found(found(2, b"/new"));
         assert_eq!(known(&facts, 2), Some(b"/new".to_vec()));
+    }
+
+    #[test]
+    fn paths_do_not_grow_without_bound() {
+        let mut facts = FactCache::default();
+        facts.cgroup_made(made(1, b"/a"));
+        facts.cgroup_made(made(2, b"/a/b"));
+        let long = [b"/a/", &[b'x'; CGROUP_PATH - 3][..]].concat();
+        facts.cgroup_made(made(1, &long));
+        assert_eq!(facts.cgroup(&task(1, Some(1))), Some(&long[..]));
+        assert_eq!(facts.cgroup(&task(1, Some(2))), None);
+        facts.cgroup_made(made(3, &[&long[..], b"x"].concat()));
+        facts.cgroup_found(found(4, b""));
+        assert_eq!([3, 4].map(|id| facts.cgroup(&task(1, Some(id)))), [None, None]);
     }
 
     #[test]

@@ -106,7 +106,8 @@ impl Reporter<'_> {
             mapped: lookups.mapped.as_ref(),
             stale: fault.is_some_and(|fault| shrinks.is_stale(fault)),
             host,
-            covered: loss.covered().max(shrinks.remembered_since()),
+            covered: loss.covered().max(shrinks.complete_since()),
+            dropped: fault.and_then(|fault| shrinks.dropped(fault)),
             lost: loss.until(),
         };
         let cause = rules::evaluate(&evidence);

@@ -5,7 +5,7 @@ use crate::{
     correlate::{bounded::BoundedMap, incident::Truncation},
     model::{
         fault::Fault,
-        shrink::{Shrink, ShrinkEnd, Stale},
+        shrink::{DroppedShrinks, Shrink, ShrinkEnd, Stale},
         task::ProcessId,
     },
 };
@@ -20,12 +20,19 @@ const WARNINGS: usize = 256;
 /// What is remembered of files that lost their end.
 pub struct ShrinkLog {
     /// By `Inode::ptr`, in the order in which they began.
-    shrinks: BoundedMap<u64, VecDeque<Shrink>>,
+    shrinks: BoundedMap<u64, InodeShrinks>,
     /// By `Inode::ptr`: the server said that it does not know the inode.
     stale: BoundedMap<u64, Stale>,
     warnings: VecDeque<Truncation>,
     /// When the youngest shrink began that had to be forgotten, ns since boot; 0 if none had to.
     forgotten: u64,
+}
+
+/// Shrinks of one inode.
+#[derive(Default)]
+struct InodeShrinks {
+    list: VecDeque<Shrink>,
+    dropped: Option<DroppedShrinks>,
 }
 
 impl Default for ShrinkLog {
@@ -40,7 +47,8 @@ impl ShrinkLog {
     /// sent before.
     pub fn begin(&mut self, shrink: Shrink) {
         let gone = self.shrinks.make_room(&shrink.inode.ptr);
-        let list = self.shrinks.entry(shrink.inode.ptr);
+        let of_inode = self.shrinks.entry(shrink.inode.ptr);
+        let list = &mut of_inode.list;
         if let Some(known) = list.iter_mut().find(|known| known.begin == shrink.begin) {
             known.end = known.end.or(shrink.end);
             known.ret = known.ret.or(shrink.ret);
@@ -48,20 +56,36 @@ impl ShrinkLog {
         }
         list.push_back(shrink);
         list.make_contiguous().sort_by_key(|shrink| shrink.begin);
-        let dropped = (list.len() > SHRINKS).then(|| least(list)).and_then(|at| list.remove(at));
-        let youngest = gone.iter().flatten().chain(&dropped).map(|shrink| shrink.begin).max();
-        self.forgotten = self.forgotten.max(youngest.unwrap_or(0));
+        let gone = gone.iter().flat_map(|gone| &gone.list).map(|shrink| shrink.begin).max();
+        self.forgotten = self.forgotten.max(gone.unwrap_or(0));
+        if list.len() > SHRINKS
+            && let Some(shrink) = list.remove(least(list))
+        {
+            self.forgotten = self.forgotten.max(shrink.begin);
+            let dropped = of_inode.dropped.get_or_insert_with(|| DroppedShrinks::of(&shrink));
+            dropped.add(&shrink);
+        }
+    }
+
+    /// The kernel may have forgotten what began before `until`, ns since boot.
+    pub fn evicted_until(&mut self, until: u64) {
+        self.forgotten = self.forgotten.max(until);
+    }
+
+    /// Shrinks of the inode of `fault` that had to be forgotten.
+    pub fn dropped(&self, fault: &Fault) -> Option<DroppedShrinks> {
+        self.shrinks.peek(&fault.inode.ptr)?.dropped
     }
 
     /// Since when nothing had to be forgotten for want of room, ns since boot; 0 if nothing ever was.
-    pub fn remembered_since(&self) -> u64 {
+    pub fn complete_since(&self) -> u64 {
         self.forgotten
     }
 
     /// Takes note that the call which announced a shrink returned.
     pub fn end(&mut self, end: ShrinkEnd) {
-        if let Some(list) = self.shrinks.get_mut(&end.inode)
-            && let Some(shrink) = list.iter_mut().find(|shrink| shrink.begin == end.begin)
+        if let Some(of_inode) = self.shrinks.get_mut(&end.inode)
+            && let Some(shrink) = of_inode.list.iter_mut().find(|shrink| shrink.begin == end.begin)
         {
             shrink.end = Some(end.time);
             shrink.ret = Some(end.ret);
@@ -75,29 +99,31 @@ impl ShrinkLog {
 
     /// When the last known shrink of an inode began, ns since boot.
     pub fn latest(&mut self, inode_ptr: u64) -> Option<u64> {
-        self.shrinks.get(&inode_ptr)?.back().map(|shrink| shrink.begin)
+        self.shrinks.get(&inode_ptr)?.list.back().map(|shrink| shrink.begin)
     }
 
     /// A shrink by its identity, unless it was refused.
     pub fn find(&self, inode_ptr: u64, begin: u64) -> Option<&Shrink> {
-        let list = self.shrinks.peek(&inode_ptr)?;
-        list.iter().find(|shrink| shrink.begin == begin && done(shrink))
+        let of_inode = self.shrinks.peek(&inode_ptr)?;
+        of_inode.list.iter().find(|shrink| shrink.begin == begin && done(shrink))
     }
 
     /// Who shrank the inode of `fault`, as far as that is remembered.
     pub fn actors(&self, fault: &Fault) -> impl Iterator<Item = ProcessId> {
-        let list = self.shrinks.peek(&fault.inode.ptr);
-        list.into_iter().flatten().map(|shrink| shrink.actor.task.id)
+        let of_inode = self.shrinks.peek(&fault.inode.ptr);
+        let list = of_inode.into_iter().flat_map(|of_inode| &of_inode.list);
+        list.map(|shrink| shrink.actor.task.id)
     }
 
     /// Shrinks of the inode of `fault` that began until `time` and were not refused, oldest first.
     pub fn before(&self, fault: &Fault, time: u64) -> Vec<Shrink> {
-        let list = self.shrinks.peek(&fault.inode.ptr);
+        let of_inode = self.shrinks.peek(&fault.inode.ptr);
+        let list = of_inode.into_iter().flat_map(|of_inode| &of_inode.list);
         let concerns = |shrink: &&Shrink| {
             // The address is used again for other inodes.
             shrink.inode.id == fault.inode.id && shrink.begin <= time && done(shrink)
         };
-        list.into_iter().flatten().filter(concerns).cloned().collect()
+        list.filter(concerns).cloned().collect()
     }
 
     /// Whether a server has said that it does not know the inode of `fault`.
@@ -231,19 +257,37 @@ mod tests {
         assert_eq!(known.len(), SHRINKS);
         assert_eq!((known[0], known.last()), (10, Some(&39)));
         // Which is told: nothing is proven by what is not known any more.
-        assert!(log.remembered_since() >= 11);
+        assert!(log.complete_since() >= 11);
+    }
+
+    #[test]
+    fn what_was_dropped_of_an_inode_is_known_by_its_pages() {
+        let mut log = ShrinkLog::default();
+        let k = 1 << 10;
+        log.begin(shrink(2, 10, 1 << 20, 0));
+        // The file has grown again; this one is the narrowest.
+        log.begin(shrink(3, 11, 500 * k, 400 * k));
+        let of = fault(1, 0);
+        assert_eq!(log.dropped(&of), None);
+        for i in 0..7 {
+            log.begin(shrink(4, 12 + i, 400 * k, 4 * (i + 1) * k));
+        }
+        let dropped = log.dropped(&of).expect("one too many");
+        assert!(dropped.may_have_removed(112, 4_096, 10), "page 448 KiB");
+        assert!(!dropped.may_have_removed(112, 4_096, 11), "it is younger than what was dropped");
+        assert!(!dropped.may_have_removed(200, 4_096, 10), "page 800 KiB");
     }
 
     #[test]
     fn what_is_forgotten_has_a_time() {
         let mut log = ShrinkLog::default();
         for inode in 0..=INODES as u64 {
-            assert_eq!(log.remembered_since(), 0);
+            assert_eq!(log.complete_since(), 0);
             let mut one = shrink(2, 100 + inode, 8_192, 0);
             one.inode.ptr = inode;
             log.begin(one);
         }
-        assert_eq!(log.remembered_since(), 100);
+        assert_eq!(log.complete_since(), 100);
     }
 
     #[test]

@@ -2,14 +2,13 @@
 //! known of them is what events carry: a name, a pid. Pure.
 use crate::model::task::{Actor, Ancestor, Task};
 
-/// Programs that keep others running: how their `comm` begins, of which there are 15 bytes.
-const SUPERVISORS: [&str; 19] = [
+/// Programs that keep others running, by their `comm`, of which there are 15 bytes.
+const SUPERVISORS: [&str; 17] = [
     "systemd",
     "supervisord",
     "runsv",
     "s6-supervise",
     "monit",
-    "PM2 ",
     "circusd",
     "containerd-shim",
     "conmon",
@@ -20,10 +19,11 @@ const SUPERVISORS: [&str; 19] = [
     "nginx",
     "gunicorn",
     "uwsgi",
-    "php-fpm",
     "postgres",
     "apache2",
 ];
+/// How the names of others begin.
+const BEGIN: [&str; 3] = ["PM2 ", "gunicorn: ", "php-fpm"];
 /// Programs that a container is stopped by: runtimes signal its main process.
 const RUNTIMES: [&str; 5] = ["runc", "crun", "youki", "podman", "docker"];
 /// Of the supervisors those that end with the status of the one process they look after.
@@ -60,11 +60,11 @@ fn parent(parent: &Ancestor) -> bool {
     parent.id.tgid == 1 || supervisor(&parent.comm)
 }
 
-/// Whether a process stops others as its work: in order, if it asks them to end.
-pub fn stops(task: &Task) -> bool {
-    task.id.tgid == 1
-        || supervisor(&task.comm)
-        || RUNTIMES.iter().any(|name| task.comm == name.as_bytes())
+/// Whether a process stops another as its work: in order, if it asks it to end. A name alone can be anybody's:
+/// root's, or that of whoever runs the other one.
+pub fn stops(task: &Task, other: &Task) -> bool {
+    let named = supervisor(&task.comm) || RUNTIMES.iter().any(|name| task.comm == name.as_bytes());
+    task.id.tgid == 1 || named && (task.uid == 0 || task.uid == other.uid)
 }
 
 /// Whether its own failure is only that of the process it looks after, which is told already.
@@ -86,5 +86,29 @@ pub fn shell(comm: &[u8]) -> bool {
 }
 
 fn supervisor(comm: &[u8]) -> bool {
-    SUPERVISORS.iter().any(|name| comm.starts_with(name.as_bytes()))
+    SUPERVISORS.iter().any(|name| comm == name.as_bytes())
+        || BEGIN.iter().any(|name| comm.starts_with(name.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::actor;
+
+    #[test]
+    fn a_name_that_begins_like_a_supervisors_is_none() {
+        for comm in [&b"monitor-agent"[..], b"tiniest", b"postgres_killer", b"nginx-test"] {
+            assert!(!supervisor(comm), "{}", String::from_utf8_lossy(comm));
+        }
+        for comm in [&b"systemd"[..], b"containerd-shim", b"php-fpm8.2", b"PM2 v5.3.0: God"] {
+            assert!(supervisor(comm), "{}", String::from_utf8_lossy(comm));
+        }
+    }
+
+    #[test]
+    fn who_takes_a_supervisors_name_stops_only_its_own() {
+        let task = |uid: u32| Task { uid, comm: b"systemd".to_vec(), ..actor(77).task };
+        assert!(!stops(&task(1000), &task(0)));
+        assert!(stops(&task(1000), &task(1000)) && stops(&task(0), &task(1000)));
+    }
 }

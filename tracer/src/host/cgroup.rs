@@ -61,7 +61,9 @@ impl Hierarchy {
         let text = fs::read("/proc/self/mountinfo").ok()?;
         let point = match controller {
             Some(controller) => mountinfo::with_option(&text, b"cgroup", controller.as_bytes()),
-            None => mountinfo::parse(&text).into_iter().find(|mount| mount.fstype == b"cgroup2"),
+            None => mountinfo::parse(&text)
+                .into_iter()
+                .find(|mount| mount.fstype == b"cgroup2" && mount.root == b"/"),
         }?
         .point;
         let root = File::open(OsStr::from_bytes(&point)).ok()?;
@@ -70,23 +72,27 @@ impl Hierarchy {
 
     /// The path of cgroup `id` below the hierarchy's root; `None` if it is gone.
     pub fn path(&self, id: u64) -> Option<Bytes> {
+        let directory = self.directory(id)?;
+        let link = format!("/proc/self/fd/{}", directory.as_raw_fd());
+        let full = fs::read_link(link).ok()?.into_os_string().into_vec();
+        // Removed between the two: /proc says so behind the name, which then is not the name.
+        self.directory(id)?;
+        let below = full.strip_prefix(self.point.strip_suffix(b"/").unwrap_or(&self.point))?;
+        Some(if below.is_empty() { b"/".to_vec() } else { below.to_vec() })
+    }
+
+    /// The directory of cgroup `id`; `None` if it is gone.
+    fn directory(&self, id: u64) -> Option<OwnedFd> {
         let mut handle = Handle { bytes: 8, kind: FILEID_KERNFS, id };
         // SAFETY: an open directory, and a handle as long as it says; the descriptor is ours.
-        let directory = unsafe {
+        unsafe {
             let fd = libc::open_by_handle_at(
                 self.root.as_raw_fd(),
                 (&raw mut handle).cast(),
                 libc::O_PATH | libc::O_CLOEXEC,
             );
-            (fd >= 0).then(|| OwnedFd::from_raw_fd(fd))?
-        };
-        let link = format!("/proc/self/fd/{}", directory.as_raw_fd());
-        let full = fs::read_link(link).ok()?.into_os_string().into_vec();
-        // Removed between the two: /proc says so behind the name, which then is not the name.
-        let alive = fs::metadata(format!("/proc/self/fd/{}", directory.as_raw_fd()))
-            .is_ok_and(|found| std::os::unix::fs::MetadataExt::nlink(&found) != 0);
-        let below = full.strip_prefix(self.point.strip_suffix(b"/").unwrap_or(&self.point))?;
-        alive.then(|| if below.is_empty() { b"/".to_vec() } else { below.to_vec() })
+            (fd >= 0).then(|| OwnedFd::from_raw_fd(fd))
+        }
     }
 
     /// All cgroups there are, by id; not more than can be kept.

@@ -34,10 +34,12 @@ pub struct Container<'a> {
 
 /// What stands before the id in the name of a cgroup, with `-` behind it, or is the directory above:
 /// `docker-ID.scope`, `/docker/ID`.
-const RUNTIMES: [(&str, &str); 5] = [
+const RUNTIMES: [(&str, &str); 6] = [
     ("cri-containerd", "containerd"),
     ("docker", "docker"),
     ("libpod", "podman"),
+    // Where a unit and its container share a cgroup (--cgroups=split).
+    ("libpod-payload", "podman"),
     ("crio", "cri-o"),
     ("nerdctl", "containerd"),
 ];
@@ -81,7 +83,10 @@ fn named<'a>(name: &'a [u8], above: &[&[u8]]) -> Option<Container<'a>> {
     // By the cgroupfs driver: the directory above is the runtime's or a pod's.
     let parent = std::str::from_utf8(above.last()?).ok()?;
     let runtime = RUNTIMES.iter().find(|(mark, _)| parent == *mark).map(|(_, runtime)| *runtime);
-    (runtime.is_some() || uid(parent).is_some()).then_some(Container { id: name, runtime })
+    // Amazon's agent: `/ecs/TASK/ID`.
+    let of_task = above.len() >= 2 && above[above.len() - 2] == b"ecs";
+    let placed = runtime.is_some() || uid(parent).is_some() || of_task;
+    placed.then_some(Container { id: name, runtime })
 }
 
 /// The uid of the Kubernetes pod a cgroup path belongs to: of `/kubepods/burstable/podUID` (the kubelet's driver
@@ -158,6 +163,8 @@ mod tests {
         let cases = [
             (format!("/system.slice/docker-{id}.scope"), Some("docker")),
             (format!("/docker/{id}"), Some("docker")),
+            (format!("/ecs/0123456789abcdef/{id}"), None),
+            (format!("/system.slice/web.service/libpod-payload-{id}"), Some("podman")),
             (format!("/kubepods.slice/x.slice/cri-containerd-{id}.scope"), Some("containerd")),
             (format!("/kubepods.slice/x.slice/crio-{id}.scope/container"), Some("cri-o")),
             (format!("/machine.slice/libpod-{id}.scope/container"), Some("podman")),

@@ -76,6 +76,8 @@ pub enum WatchNote {
     },
     /// One CPU has numbered its events of one ring so far.
     SeqCheckpoint { cpu: u32, ring: u16, seq: u64 },
+    /// The kernel may have evicted shrinks that it remembered of before `until`, ns since boot.
+    ShrinksEvicted { until: u64 },
     /// A module came or a program was attached: what is watched from now on.
     Coverage(Coverage),
     /// A mapped file was shrunk and nobody will be warned: too many at once.

@@ -67,3 +67,33 @@ pub fn how(how: ShrinkKind) -> &'static str {
         ShrinkKind::Other(_) => "an unknown call",
     }
 }
+
+/// Shrinks of one inode of which there were too many to remember them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DroppedShrinks {
+    /// When the youngest of them began, ns since boot.
+    begin: u64,
+    /// From which size to which they took something away, bytes.
+    new_size: u64,
+    old_size: u64,
+}
+
+impl DroppedShrinks {
+    /// One alone.
+    pub fn of(shrink: &Shrink) -> Self {
+        Self { begin: shrink.begin, new_size: shrink.new_size, old_size: shrink.inode.size }
+    }
+
+    /// One more.
+    pub fn add(&mut self, shrink: &Shrink) {
+        self.begin = self.begin.max(shrink.begin);
+        self.new_size = self.new_size.min(shrink.new_size);
+        self.old_size = self.old_size.max(shrink.inode.size);
+    }
+
+    /// Whether one of them may have removed page `pgoff` after `begin`.
+    pub fn may_have_removed(&self, pgoff: u64, page_size: u64, begin: u64) -> bool {
+        let removed = self.new_size.div_ceil(page_size)..self.old_size.div_ceil(page_size);
+        self.begin > begin && removed.contains(&pgoff)
+    }
+}

@@ -29,6 +29,8 @@ use crate::{
 /// (kernel/bpf/bpf_lru_list.c LOCAL_FREE_TARGET): a map that has fewer throws its newest entry out at each
 /// insert.
 const LRU_PER_CPU: u32 = 256;
+/// CPUs that are counted for that, at most: the maps are allocated whole, SHRINKS with 0.2 MiB a CPU.
+const LRU_CPUS: u32 = 64;
 
 /// CPUs there may be; 1 if that cannot be read.
 fn cpus() -> u32 {
@@ -101,7 +103,7 @@ pub fn attach(
     let maps = lru_maps(OBJECT);
     let mut loader = EbpfLoader::new();
     for (map, entries) in &maps {
-        loader.map_max_entries(map, (*entries).max(LRU_PER_CPU.saturating_mul(cpus())));
+        loader.map_max_entries(map, (*entries).max(LRU_PER_CPU * cpus().min(LRU_CPUS)));
     }
     let mut ebpf = loader
         // No CO-RE relocations in the object: do not let aya parse the kernel's types for it.

@@ -26,11 +26,13 @@ const RETURNED: u32 = 0;
 /// mmap(2) and its like, which succeed whether or not their pages are to be had; mlock(2) and madvise(2) with
 /// MADV_POPULATE_*, which say themselves if they are not. x86 alone numbers them in two ways: its 32-bit calls
 /// are not among these.
-const POPULATING: [libc::c_long; 9] = [
+const POPULATING: [libc::c_long; 11] = [
     libc::SYS_mmap,
     libc::SYS_mremap,
     libc::SYS_brk,
     libc::SYS_mprotect,
+    libc::SYS_pkey_mprotect,
+    libc::SYS_shmat,
     libc::SYS_remap_file_pages,
     libc::SYS_mlock,
     libc::SYS_mlock2,

@@ -36,6 +36,7 @@ unsafe impl Pod for Count {}
 pub struct Counters {
     states: PerCpuArray<MapData, State>,
     bursts: HashMap<MapData, Key, Count>,
+    shrinks: PerCpuArray<MapData, u64>,
 }
 
 impl Counters {
@@ -46,12 +47,24 @@ impl Counters {
     pub fn new(ebpf: &mut Ebpf) -> Result<Self> {
         let states = ebpf.take_map("RINGS").context("the object has no map RINGS")?;
         let bursts = ebpf.take_map("BURSTS").context("the object has no map BURSTS")?;
-        Ok(Self { states: PerCpuArray::try_from(states)?, bursts: HashMap::try_from(bursts)? })
+        let shrinks = ebpf.take_map("SHRINKS_RECORDED");
+        let shrinks = shrinks.context("the object has no map SHRINKS_RECORDED")?;
+        Ok(Self {
+            states: PerCpuArray::try_from(states)?,
+            bursts: HashMap::try_from(bursts)?,
+            shrinks: PerCpuArray::try_from(shrinks)?,
+        })
     }
 
     /// How often the kernel has counted this fault.
     pub fn burst(&self, key: BurstKey) -> Option<u64> {
         Some(self.bursts.get(&Key(key), 0).ok()?.0.count)
+    }
+
+    /// How many shrinks the kernel has remembered so far, of which it may have evicted the oldest.
+    pub fn shrinks_recorded(&self) -> Option<u64> {
+        let values = self.shrinks.get(&0, 0).ok()?;
+        Some(values.iter().fold(0, |sum: u64, count| sum.wrapping_add(*count)))
     }
 
     /// Events numbered and lost so far, by (cpu, ring).

@@ -35,6 +35,7 @@ use crate::{
         arm::{arm, coverage, host},
         child::{exited, spawn},
         driver::Driver,
+        evictions::Evictions,
         save::StreamFile,
         stop::StopSignals,
     },
@@ -94,6 +95,7 @@ struct Watch<'a> {
     stop: StopSignals,
     reader: RingReader,
     counters: Counters,
+    evictions: Evictions,
     /// Holds the programs in the kernel.
     attached: Attached,
     enricher: Enricher,
@@ -131,6 +133,7 @@ impl<'a> Watch<'a> {
             stop,
             reader: RingReader::new(&mut attached.ebpf)?,
             counters: Counters::new(&mut attached.ebpf)?,
+            evictions: Evictions::default(),
             attached,
             enricher: Enricher::new(&host, !options.selection.without_warnings),
             driver: Driver::start(host, &options.selection, sink)?,
@@ -277,6 +280,11 @@ impl<'a> Watch<'a> {
             if self.checkpoints.insert((cpu, ring), seq).unwrap_or(0) != seq {
                 self.push(boot_time(), WatchNote::SeqCheckpoint { cpu, ring, seq })?;
             }
+        }
+        if let Some(count) = self.counters.shrinks_recorded()
+            && let Some(until) = self.evictions.sample(boot_time(), count)
+        {
+            self.push(boot_time(), WatchNote::ShrinksEvicted { until })?;
         }
         for key in self.driver.bursts() {
             let BurstKey { tgid, inode, handler } = key;

@@ -2,6 +2,7 @@
 pub mod arm;
 mod child;
 mod driver;
+mod evictions;
 pub mod live;
 pub mod replay;
 mod save;

@@ -8,7 +8,7 @@ use crate::{
         cause::{CauseKind, Confidence},
         observe::Observe,
         signal::{Origin, Signal},
-        signal_name::{SIGABRT, SIGKILL, SIGPIPE},
+        signal_name::{SIGABRT, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM},
     },
 };
 
@@ -85,7 +85,8 @@ fn by_kernel(signal: &Signal, own: bool) -> Option<&'static str> {
         }
         // fs/pipe.c pipe_write
         SIGPIPE if own => {
-            "raised by the kernel: it wrote to a pipe or socket that nobody reads any more"
+            "raised by the kernel because it wrote to a pipe or socket that nobody reads any more, or by its \
+             own kill(2)"
         }
         // kernel/cgroup/cgroup.c __cgroup_kill. Linux 7.3 has been seen without a siginfo for kill(2), too.
         SIGKILL if signal.origin == Origin::Kernel && !own => {
@@ -95,20 +96,27 @@ fn by_kernel(signal: &Signal, own: bool) -> Option<&'static str> {
     })
 }
 
-/// What a signal means that a systemd sends to a process of one of its units.
+/// What a signal may mean that a systemd sends to a process of one of its units: the host's, or a user's own.
 fn for_systemd(signal: &Signal) -> &'static str {
-    if signal.sender.task.comm != b"systemd" {
+    let sender = &signal.sender.task;
+    let parent = signal.sender.ancestors.first();
+    let of_user =
+        parent.is_some_and(|parent| parent.id.tgid == 1) && sender.uid == signal.target.uid;
+    if sender.comm != b"systemd" || !(sender.id.tgid == 1 || of_user) {
         return "";
     }
     match signal.number {
         SIGABRT => {
-            ": systemd does so if a unit's watchdog is not fed in time (WatchdogSec=); its journal tells"
+            ": systemd may do so if a unit's watchdog is not fed in time (WatchdogSec=); its journal tells"
         }
         SIGKILL => {
-            ": systemd does so if a unit does not stop in time (TimeoutStopSec=), or if it is told to kill \
+            ": systemd may do so if a unit does not stop in time (TimeoutStopSec=), or if it is told to kill \
              it; its journal tells"
         }
-        _ => ": systemd does so to stop a unit, or to restart it; its journal tells why",
+        SIGHUP | SIGINT | SIGTERM => {
+            ": systemd may do so to stop a unit, or to restart it; its journal tells why"
+        }
+        _ => "",
     }
 }
 
@@ -191,11 +199,18 @@ mod tests {
         for (number, why) in [(6, "WatchdogSec="), (9, "TimeoutStopSec="), (15, "to stop a unit")] {
             let mut signal = Signal { number, ..signal(0) };
             signal.sender.task.comm = b"systemd".to_vec();
+            signal.target.id.tgid = 50;
+            assert_eq!(summary(&signal), "sent by kill(2)", "anybody can take that name");
+            signal.sender.task.id.tgid = 1;
             let summary = summary(&signal);
             assert!(
                 summary.starts_with("sent by kill(2): systemd") && summary.contains(why),
                 "{summary}"
             );
         }
+        let mut bus = signal(0);
+        bus.target.id.tgid = 50;
+        (bus.sender.task.comm, bus.sender.task.id.tgid) = (b"systemd".to_vec(), 1);
+        assert_eq!(summary(&bus), "sent by kill(2)", "that is how nobody stops a unit");
     }
 }

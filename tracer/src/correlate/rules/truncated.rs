@@ -63,7 +63,14 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
             "; that was over before this process started: it maps more than the file has had since",
         );
     }
-    let confidence = if over { Confidence::Likely } else { Confidence::Proven };
+    let page = evidence.host.page_size;
+    let forgotten = evidence
+        .dropped
+        .is_some_and(|dropped| dropped.may_have_removed(fault.pgoff, page, shrink.begin));
+    if forgotten {
+        summary.push_str("; it was shrunk too often since to remember each time");
+    }
+    let confidence = if over || forgotten { Confidence::Likely } else { Confidence::Proven };
     let cause = if by_self { &BY_SELF } else { &TRUNCATED };
     let mut verdict = cause.verdict(confidence, summary);
     verdict.shrink = Some(shrink.clone());

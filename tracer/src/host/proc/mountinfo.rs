@@ -16,13 +16,13 @@ pub fn parse(text: &[u8]) -> Vec<Mount> {
     text.split(|b| *b == b'\n').filter_map(line).collect()
 }
 
-/// The first mount of a file system of type `fstype` that has `option` among its own options: a v1 hierarchy
+/// The first mount of the root of a file system of type `fstype` that has `option` among its own options: a v1 hierarchy
 /// of cgroups names its controllers there.
 pub fn with_option(text: &[u8], fstype: &[u8], option: &[u8]) -> Option<Mount> {
     text.split(|b| *b == b'\n').find_map(|bytes| {
         let options = bytes.rsplit(|b| *b == b' ').next()?;
         let has = options.split(|b| *b == b',').any(|word| word == option);
-        line(bytes).filter(|mount| has && mount.fstype == fstype)
+        line(bytes).filter(|mount| has && mount.fstype == fstype && mount.root == b"/")
     })
 }
 

@@ -212,10 +212,17 @@ impl Store {
                  (SELECT seq FROM incident WHERE time < ?1 ORDER BY time LIMIT ?2)",
             params![before, BATCH],
         )?;
-        transaction.execute(
-            "DELETE FROM warning WHERE time < ?1 OR id IN
-                 (SELECT id FROM warning ORDER BY time DESC LIMIT -1 OFFSET ?2)",
-            params![before, WARNINGS],
+        let (count, bytes): (i64, i64) = transaction.query_row(
+            "SELECT count(*), coalesce(sum(length(body)), 0) FROM warning",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        // So many that they must not push incidents out.
+        let crowded = count > WARNINGS || bytes as u64 > largest / 8;
+        let warnings = transaction.execute(
+            "DELETE FROM warning WHERE id IN
+                 (SELECT id FROM warning WHERE time < ?1 ORDER BY time LIMIT ?2)",
+            params![if crowded { i64::MAX } else { before }, BATCH],
         )?;
         if gone != 0 {
             transaction.execute("DELETE FROM gap WHERE until < ?1", [before])?;
@@ -223,10 +230,10 @@ impl Store {
             self.names.clear();
         }
         transaction.commit()?;
-        if gone != 0 {
+        if gone + warnings != 0 {
             self.db.execute_batch("PRAGMA incremental_vacuum")?;
         }
-        Ok(gone as i64 == BATCH)
+        Ok(gone.max(warnings) as i64 == BATCH)
     }
 }
 
