@@ -39,7 +39,8 @@ pub fn run() -> Result<()> {
 fn native(whybus: &Path) -> Result<(), String> {
     let out = Command::new(whybus).args(["doctor", "-o", "json"]).output();
     let out = out.map_err(|error| error.to_string())?;
-    if !out.status.success() {
+    // It says what is missing, and ends with another status than 0 if anything is.
+    if out.stdout.is_empty() {
         let text = String::from_utf8_lossy(&out.stderr);
         let text = text.trim().trim_start_matches("whybus: ");
         return Err(text.split([';', ':']).next().unwrap_or(text).to_owned());

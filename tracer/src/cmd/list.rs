@@ -20,6 +20,14 @@ use crate::{
 /// Where there is no history to read.
 pub fn run(args: &List) -> Result<ExitStatus> {
     let selection = args.select.selection().map_err(Failure::usage)?;
+    let foreign = selection.terms.iter().find(|term| !term.filter.field.is_of_warnings());
+    if let Some(term) = foreign.filter(|_| args.warnings) {
+        return Err(Failure::usage(format!(
+            "--warnings with --{}: of those at risk only pid and name are known; filter by --pid, --comm, \
+             --path, --by-pid, --by-comm or the time",
+            term.filter.flag
+        )));
+    }
     let reader = Reader::open(&args.state.state_dir)?;
     let limit = if args.limit == 0 { 0 } else { args.limit + 1 };
     let style = Style { history: true, ..style(args.utc) };

@@ -89,7 +89,13 @@ impl FactCache {
 
     /// What is known of the process of a task that an answer is about: in the cgroup that the task was in.
     pub fn process(&mut self, task: &Task) -> Option<Process> {
-        let known = self.processes.get(&task.id).cloned();
+        let mut known = self.processes.get(&task.id).cloned();
+        // Under another name it ran another program, which nobody could look up any more.
+        let renamed =
+            |known: &&mut Process| known.comm.as_ref().is_some_and(|comm| *comm != task.comm);
+        if let Some(known) = known.as_mut().filter(renamed) {
+            (known.exe, known.cmdline) = (None, None);
+        }
         let path = match task.cgroup {
             Some(ROOT_CGROUP) => Some(b"/".to_vec()),
             id => id.and_then(|id| self.cgroups.get(&id)).cloned(),
@@ -187,6 +193,23 @@ mod tests {
         facts.process_seen(known(Some(b"/bin/reader")));
         facts.process_seen(known(None));
         assert_eq!(facts.process(&task(1, None)), Some(known(Some(b"/bin/reader"))));
+    }
+
+    /// A shell execs a program that is gone before anybody can ask what it was.
+    #[test]
+    fn the_program_of_an_earlier_exec_is_not_told_of_the_next() {
+        let mut facts = FactCache::default();
+        let shell = Process {
+            exe: Some(b"/bin/dash".to_vec()),
+            cmdline: Some(vec![b"sh".to_vec()]),
+            comm: Some(b"sh".to_vec()),
+            ..process(1, None)
+        };
+        facts.process_seen(shell.clone());
+        let named = |comm: &[u8]| Task { comm: comm.to_vec(), ..task(1, None) };
+        assert_eq!(facts.process(&named(b"sh")), Some(shell));
+        let next = facts.process(&named(b"instant")).expect("its ancestors");
+        assert_eq!((next.exe, next.cmdline), (None, None));
     }
 
     #[test]

@@ -197,7 +197,8 @@ fn same_supervisor(ended: &Ended, start: &ProcessStart, same_pod: bool) -> bool 
     let cgroup = was.task.cgroup.filter(|id| *id != ROOT_CGROUP);
     let unit = same_pod || cgroup.is_some() && cgroup == is.task.cgroup;
     // Init starts everybody: what has other arguments must be of the same unit.
-    parent && arguments != Some(false) || unit && (arguments == Some(true) || supervised(is))
+    let main = supervised(was) && supervised(is);
+    parent && arguments != Some(false) || unit && (arguments == Some(true) || main)
 }
 
 fn restart(ended: &Ended, time: u64, start: &ProcessStart) -> Restart {
@@ -280,6 +281,15 @@ mod tests {
         assert_eq!(of(1, 77), 1, "a unit's main process");
         assert_eq!(of(5, 77), 0, "what a script runs");
         assert_eq!(of(1, ROOT_CGROUP), 0, "of another unit, perhaps");
+        // A helper, and what somebody else supervises in the same cgroup.
+        let mut restarts = RestartMatcher::new(true);
+        let in_unit = |mut actor: Actor| {
+            actor.task.cgroup = Some(77);
+            actor
+        };
+        ended(&mut restarts, "a", in_unit(actor(10, 5, &["podman", "import"])), S);
+        restarts.start(2 * S, start(in_unit(actor(11, 1, &["podman", "exit"])), false));
+        assert_eq!(restarts.due(2 * S + WAIT, |_| None), []);
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub fn read(task: &Task, wanted: bool) -> Option<Process> {
         cgroup: None,
         cmdline: wanted.then(|| cmdline(id.tgid)).flatten(),
         ancestors: ancestors(stat.ppid),
+        comm: Some(stat.comm),
         late: false,
     })
 }

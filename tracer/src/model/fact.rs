@@ -48,6 +48,10 @@ pub struct Process {
     pub cmdline: Option<Vec<Bytes>>,
     /// Nearest first.
     pub ancestors: Vec<Ancestor>,
+    /// Its name (`comm`) as program and arguments were looked up: exec(2) gives it another. `None` in older
+    /// streams.
+    #[serde(default, with = "base64")]
+    pub comm: Option<Bytes>,
     /// /proc did not answer in time: nothing but the id is known.
     pub late: bool,
 }
@@ -55,13 +59,17 @@ pub struct Process {
 impl Process {
     /// One that /proc told nothing of.
     pub fn unknown(id: ProcessId) -> Self {
-        Self { id, exe: None, cgroup: None, cmdline: None, ancestors: Vec::new(), late: false }
+        let (exe, cgroup, cmdline, comm) = (None, None, None, None);
+        Self { id, exe, cgroup, cmdline, ancestors: Vec::new(), comm, late: false }
     }
 
     /// Takes over what was learnt later: a program and its arguments are those of the last exec(2). What can no
     /// longer be asked stays as it was known.
     pub fn learn(&mut self, other: Self) {
-        let Self { exe, cgroup, cmdline, ancestors, late, .. } = other;
+        let Self { exe, cgroup, cmdline, ancestors, comm, late, .. } = other;
+        if exe.is_some() {
+            self.comm = comm;
+        }
         self.exe = exe.or(self.exe.take());
         self.cgroup = self.cgroup.take().or(cgroup);
         self.cmdline = cmdline.or(self.cmdline.take());

@@ -299,7 +299,8 @@ fn touch(incident: &Incident) -> Option<String> {
     ))
 }
 
-fn also(other: &Other, incident: &Incident) -> String {
+/// One of the shrinks that did not do it.
+pub fn also(other: &Other, incident: &Incident) -> String {
     format!(
         "{}[{}] shrank it {} → {}, {} earlier; that is not what removed this offset",
         escape(&other.comm.0),

@@ -2,6 +2,7 @@
 use crate::{
     contract::{Incident, Truncation},
     explain::phrase::{headline, mapped_by, restarted, who},
+    model::cause::Confidence,
     render::human::{Style, warned_path},
     text::{escape::escape, format::size},
 };
@@ -38,6 +39,9 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
     }
     if let Some(restart) = &incident.restart {
         out.push_str(&format!("; restarted {}", restarted(restart)));
+    }
+    if cause.confidence.known() == Confidence::Likely {
+        out.push_str(" (likely)");
     }
     if !incident.complete {
         out.push_str(" (incomplete)");

@@ -3,7 +3,7 @@ use crate::{
     contract::{CauseCount, Incident, RestartSpread, RuledOut, Story, Time},
     explain::phrase::{arguments, because, headline, lineage, place, short_id, who, who_else},
     model::signal_name as signals,
-    render::human::{Style, gap},
+    render::human::{Style, also, gap},
     text::{
         escape::escape,
         format::{clock, duration},
@@ -130,6 +130,9 @@ pub fn human(story: &Story, style: &Style) -> Vec<u8> {
         let role = latest.cause.class.known().cause().culprit_role();
         field(&mut out, "by", &format!("{role}{}  {}", who(culprit), arguments(culprit)));
         field(&mut out, "", &lineage(culprit));
+    }
+    for other in &latest.cause.others {
+        field(&mut out, "others", &also(other, latest));
     }
     for (i, RuledOut { theory, because }) in story.ruled_out.iter().enumerate() {
         field(&mut out, if i == 0 { "not" } else { "" }, &format!("{theory}: {because}"));

@@ -18,6 +18,15 @@ pub enum Field {
     Host,
 }
 
+impl Field {
+    /// Whether it says anything of an early warning: nothing has happened to those at risk yet, and of them only
+    /// pid and name are known.
+    pub fn is_of_warnings(self) -> bool {
+        use Field::{ByComm, ByPid, Comm, Host, Path, Pid};
+        matches!(self, Pid | Comm | Path | ByPid | ByComm | Host)
+    }
+}
+
 /// What a name is of (`name.kind`). On disk: numbers stay what they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i64)]

@@ -278,6 +278,7 @@ mod tests {
         let id = ProcessId { tgid: 7, start: 8 };
         let bytes = || b"a\xff\"".to_vec();
         let process = Process {
+            comm: Some(b"a".to_vec()),
             id,
             exe: Some(bytes()),
             cgroup: None,

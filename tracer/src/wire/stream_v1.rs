@@ -158,6 +158,7 @@ fn parse_process(body: &Value) -> Process {
     let ancestors = list(&body["ancestors"]);
     let cmdline = body["cmdline"].as_array();
     Process {
+        comm: None,
         id: parse_id(&body["id"]),
         exe: parse_bytes(&body["exe"]),
         cgroup: parse_bytes(&body["cgroup"]),
