@@ -49,10 +49,18 @@ impl CgroupNames {
     /// The path of a cgroup, from the root of its hierarchy.
     pub fn path(&self, id: u64) -> Option<Bytes> {
         let found = self.hierarchy().and_then(|hierarchy| hierarchy.path(id));
-        found.or_else(|| {
-            let before = self.0.before.lock().unwrap_or_else(PoisonError::into_inner);
-            before.get(&id).cloned()
-        })
+        found.or_else(|| self.before(id))
+    }
+
+    /// What was known of a cgroup as the watch began: nobody is asked.
+    pub fn known(&self, id: Option<u64>) -> Option<Fact> {
+        let id = id?;
+        Some(Fact::Cgroup(CgroupPath { id, path: self.before(id)? }))
+    }
+
+    fn before(&self, id: u64) -> Option<Bytes> {
+        let before = self.0.before.lock().unwrap_or_else(PoisonError::into_inner);
+        before.get(&id).cloned()
     }
 
     /// The same, as the engine is told it.

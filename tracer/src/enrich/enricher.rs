@@ -210,6 +210,9 @@ impl Enricher {
         if refresh {
             self.mounts_read = Instant::now();
         }
+        // A host that is too busy to answer in time still knows what it knew before.
+        let otherwise = [lookup::late(task.id)].into_iter().chain(self.cgroups.known(task.cgroup));
+        let otherwise = otherwise.collect();
         let (task, mounts, id) = (task.clone(), self.mounts.clone(), task.id);
         let cgroups = self.cgroups.clone();
         let ask = move || {
@@ -218,7 +221,7 @@ impl Enricher {
             }
             lookup::of_process(&task, wanted, &cgroups)
         };
-        self.ask(Target::Process(id), id, time, ask, vec![lookup::late(id)])
+        self.ask(Target::Process(id), id, time, ask, otherwise)
     }
 
     /// Asks what the cgroup of a child is called.
