@@ -31,10 +31,14 @@ pub fn now() -> u64 {
     unsafe { bpf_ktime_get_boot_ns() }
 }
 
-/// Claims this CPU's scratch and clears the first `T`, so that no field carries the last event.
+/// Claims a program's scratch on this CPU and clears the first `T`, so that no field carries the last event.
 #[inline(always)]
-pub fn claim<T: Event, S>(map: &PerCpuArray<Scratch<S>>, ring: u16) -> Option<*mut Scratch<S>> {
-    let scratch = map.get_ptr_mut(0)?;
+pub fn claim<T: Event, S>(
+    map: &PerCpuArray<Scratch<S>>,
+    program: u32,
+    ring: u16,
+) -> Option<*mut Scratch<S>> {
+    let scratch = map.get_ptr_mut(program)?;
     let words = size_of::<T>() / 8;
     // SAFETY: a map value, `T` stands at the start of `S`; the header at the start of `T`.
     unsafe {

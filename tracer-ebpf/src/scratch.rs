@@ -1,10 +1,13 @@
 //! Where events are put together: too large for the 512-byte stack, so one a program and CPU.
 //!
-//! A program preempted by itself on the same CPU (PREEMPT_RCU kernels) finds its scratch rewritten;
-//! [`crate::emit::emit`] notices by [`Scratch::owner`], and the event counts as lost.
+//! No two programs share one: where the kernel preempts, another may run on the same CPU before the first
+//! goes on, and each would write into the other's event. A program is not run while it runs already on that
+//! CPU (kernel/bpf/trampoline.c __bpf_prog_enter_recur, from 5.12; kernel/trace/bpf_trace.c __bpf_trace_run).
+//! Before that it finds its scratch rewritten; [`crate::emit::emit`] notices by [`Scratch::owner`], and the
+//! event counts as lost.
 use aya_ebpf::{macros::map, maps::PerCpuArray};
 use tracer_common::event::{
-    CGROUP_PATH, Cgroup, Deliver, Exit, Fault, Shrink, ShrinkEnd, Signal, Stale, Start,
+    CGROUP_PATH, Cgroup, Deliver, Exit, Fault, Shrink, ShrinkEnd, Signal, Stale, Start, handler,
 };
 
 use crate::path::PathSpace;
@@ -31,29 +34,51 @@ pub struct WithName {
 }
 
 macro_rules! scratch {
-    ($($(#[$doc:meta])* $name:ident: $value:ty;)*) => {
+    ($($(#[$doc:meta])* $name:ident: $count:expr, $value:ty;)*) => {
         $($(#[$doc])*
         #[map]
-        pub static $name: PerCpuArray<Scratch<$value>> = PerCpuArray::with_max_entries(1, 0);)*
+        pub static $name: PerCpuArray<Scratch<$value>> = PerCpuArray::with_max_entries($count, 0);)*
     };
 }
 
+/// Programs that record a shrink, each in two halves that may preempt one another.
+pub mod shrinker {
+    pub const NOTIFY_CHANGE: u32 = 0;
+    pub const FALLOCATE: u32 = 1;
+    pub const FUSE: u32 = 2;
+    pub const NFS: u32 = 3;
+    pub const COUNT: u32 = 4;
+}
+
+/// Programs that name a cgroup.
+pub mod namer {
+    pub const MKDIR: u32 = 0;
+    pub const RENAME: u32 = 1;
+    pub const COUNT: u32 = 2;
+}
+
 scratch! {
-    FAULT: WithPath<Fault>;
-    SHRINK: WithPath<Shrink>;
+    /// By [`handler`].
+    FAULT: handler::COUNT, WithPath<Fault>;
+    /// For shrinks that a fault sends, by [`handler`].
+    REPLAY: handler::COUNT, Shrink;
+    /// At entry, by [`shrinker`].
+    SHRINK: shrinker::COUNT, WithPath<Shrink>;
     /// For the backup program, which the first may be preempted by.
-    SHRINK_BACKUP: Shrink;
-    SHRINK_END: ShrinkEnd;
-    /// For shrinks that a fault sends.
-    REPLAY: Shrink;
-    STALE: Stale;
-    SIGNAL: Signal;
-    DELIVER: Deliver;
-    EXIT: WithPath<Exit>;
-    EXIT_BACKUP: WithPath<Exit>;
-    START: Start;
-    START_BACKUP: Start;
-    FORK: Start;
-    FORK_BACKUP: Start;
-    CGROUP: WithName;
+    SHRINK_BACKUP: 1, Shrink;
+    /// At exit, by [`shrinker`]: what was not sent at entry.
+    SHRINK_LATE: shrinker::COUNT, Shrink;
+    /// At exit, by [`shrinker`].
+    SHRINK_END: shrinker::COUNT, ShrinkEnd;
+    STALE: 1, Stale;
+    SIGNAL: 1, Signal;
+    DELIVER: 1, Deliver;
+    EXIT: 1, WithPath<Exit>;
+    EXIT_BACKUP: 1, WithPath<Exit>;
+    START: 1, Start;
+    START_BACKUP: 1, Start;
+    FORK: 1, Start;
+    FORK_BACKUP: 1, Start;
+    /// By [`namer`].
+    CGROUP: namer::COUNT, WithName;
 }

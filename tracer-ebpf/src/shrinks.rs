@@ -9,7 +9,7 @@ use tracer_common::event::{Inode, SHRINK_REPLAYED, SHRINK_SUPPRESSED, Shrink, ri
 
 use crate::{
     emit::{claim, emit, now},
-    scratch::{REPLAY, SHRINK},
+    scratch::{REPLAY, SHRINK_LATE},
 };
 
 /// Shrinks remembered for one inode.
@@ -187,9 +187,9 @@ pub fn unfinished(inode: u64) -> Option<*mut Shrink> {
 }
 
 /// Sends what is remembered of an inode, also what user space has got: it may have forgotten it since, but not
-/// within [`AGAIN`].
+/// within [`AGAIN`]. `handler` is the one that failed.
 #[inline(always)]
-pub fn send_remembered(inode: u64) {
+pub fn send_remembered(inode: u64, handler: u32) {
     let now = now();
     let mut slot = 0;
     while slot < SLOTS {
@@ -197,7 +197,7 @@ pub fn send_remembered(inode: u64) {
         unsafe {
             if let Some(pending) = SHRINKS.get_ptr_mut(Key { inode, slot })
                 && ((*pending).sent == 0 || now.wrapping_sub((*pending).header.time) > AGAIN)
-                && let Some(scratch) = claim::<Shrink, _>(&REPLAY, ring::CRITICAL)
+                && let Some(scratch) = claim::<Shrink, _>(&REPLAY, handler, ring::CRITICAL)
             {
                 let event = &raw mut (*scratch).value;
                 copy(event, pending, SHRINK_REPLAYED);
@@ -213,13 +213,13 @@ pub fn send_remembered(inode: u64) {
 }
 
 /// Sends a remembered shrink after all, with `flags` more. The fault names the file; walking the path
-/// here too would double what is to be verified.
+/// here too would double what is to be verified. `by` is one of [`crate::scratch::shrinker`].
 #[inline(always)]
-pub unsafe fn send(pending: *mut Shrink, flags: u32) -> Option<()> {
-    let scratch = claim::<Shrink, _>(&SHRINK, ring::BULK)?;
+pub unsafe fn send(pending: *mut Shrink, flags: u32, by: u32) -> Option<()> {
+    let scratch = claim::<Shrink, _>(&SHRINK_LATE, by, ring::BULK)?;
     // SAFETY: a claimed scratch and a map value.
     unsafe {
-        copy(&raw mut (*scratch).value.event, pending, flags);
+        copy(&raw mut (*scratch).value, pending, flags);
         if emit(scratch, size_of::<Shrink>() as u32) {
             (*pending).sent = 1;
         }

@@ -13,6 +13,8 @@ pub mod handler {
     /// None that is watched: the VMA was looked up as the signal was raised, and what kind of
     /// access it was is not known.
     pub const UNATTRIBUTED: u32 = 8;
+    /// One more than the last.
+    pub const COUNT: u32 = 9;
 }
 
 /// A page fault that ended in VM_FAULT_SIGBUS, VM_FAULT_HWPOISON or VM_FAULT_HWPOISON_LARGE.

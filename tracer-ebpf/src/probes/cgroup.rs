@@ -11,18 +11,19 @@ use crate::{
     form::{Call, program},
     globals::{config, off},
     read::{Ptr, Read},
-    scratch::CGROUP,
+    scratch::{CGROUP, namer},
     task,
 };
 
 program! {
     /// `cgroup_mkdir(struct cgroup *cgrp, const char *path)` (include/trace/events/cgroup.h): before anybody
     /// can enter it (kernel/cgroup/cgroup.c cgroup_mkdir). The path is that from the root of the hierarchy.
-    tp_btf "cgroup_mkdir" => cgroup_mkdir, if is_ours, made: name
+    tp_btf "cgroup_mkdir" => cgroup_mkdir, if is_ours, made: name::<{ namer::MKDIR }, _>
 }
 program! {
     /// `cgroup_rename(struct cgroup *cgrp, const char *path)`: with its new name; v1 only.
-    tp_btf "cgroup_rename" => cgroup_rename, if is_ours, renamed: name
+    tp_btf "cgroup_rename" => cgroup_rename, if is_ours,
+    renamed: name::<{ namer::RENAME }, _>
 }
 
 /// Whether it belongs to the hierarchy that names the cgroups of tasks.
@@ -39,8 +40,8 @@ fn is_ours<C: Call>(call: C) -> bool {
 }
 
 #[inline(always)]
-unsafe fn name<C: Call>(call: C) {
-    let Some(scratch) = claim::<Cgroup, _>(&CGROUP, ring::BULK) else { return };
+unsafe fn name<const BY: u32, C: Call>(call: C) {
+    let Some(scratch) = claim::<Cgroup, _>(&CGROUP, BY, ring::BULK) else { return };
     // SAFETY: a claimed scratch; the readers cope with any pointer.
     unsafe {
         let event = &raw mut (*scratch).value.event;

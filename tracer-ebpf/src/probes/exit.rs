@@ -137,7 +137,7 @@ unsafe fn fill(task: Ptr, map: &Exits) -> Option<u64> {
         if !ended::first_to_end(tgid, Typed::get(leader, off!(task_start))) {
             return None;
         }
-        let scratch = claim::<Exit, _>(map, ring::CRITICAL)?;
+        let scratch = claim::<Exit, _>(map, 0, ring::CRITICAL)?;
         let event = &raw mut (*scratch).value.event;
         task::given(&raw mut (*event).actor, task);
         let flags: u32 = Typed::get(signal, off!(signal_flags));

@@ -185,7 +185,7 @@ pub unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u3
         let file: Ptr = R::get(at.vma, off!(vma_file));
         let host: Ptr = R::get(file, off!(file_inode));
         let nth = bursts::count(host as u64, handler)?;
-        let scratch = claim::<Fault, _>(&FAULT, ring::CRITICAL)?;
+        let scratch = claim::<Fault, _>(&FAULT, handler, ring::CRITICAL)?;
         let event = &raw mut (*scratch).value.event;
         let path = &raw mut (*scratch).value.path;
         (*event).nth = nth;
@@ -209,7 +209,7 @@ pub unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u3
             path::of_mapping::<R>(path, &raw mut (*event).mount_source, file);
         }
         victims::add((*event).actor.task.tgid);
-        shrinks::send_remembered((*event).inode.ptr);
+        shrinks::send_remembered((*event).inode.ptr, handler);
         let len = PathSpace::len(path);
         (*event).below_mount = PathSpace::below_mount(path);
         (*event).path_flags = PathSpace::flags(path);

@@ -16,7 +16,7 @@ use crate::{
     inode::{inode, mapped},
     path::{self, PathSpace},
     read::{Probe, Ptr, Read},
-    scratch::{SHRINK, SHRINK_BACKUP, SHRINK_END},
+    scratch::{SHRINK, SHRINK_BACKUP, SHRINK_END, shrinker},
     shrinks::{self, Opening},
     task,
 };
@@ -139,7 +139,7 @@ unsafe fn enter<const DENTRY: usize, const ATTR: usize, C: Call>(call: C) {
             let file: Ptr = C::Memory::get(call.arg::<ATTR>() as Ptr, off!(iattr_file));
             mnt = Probe::get(file, off!(file_path_mnt));
         }
-        record::<C::Memory>(mnt, call.arg::<DENTRY>() as Ptr, change);
+        record::<{ shrinker::NOTIFY_CHANGE }, C::Memory>(mnt, call.arg::<DENTRY>() as Ptr, change);
     }
 }
 
@@ -149,7 +149,7 @@ unsafe fn enter_unseen<const DENTRY: usize, const ATTR: usize, C: Call>(call: C)
     // SAFETY: as in `change`; a claimed scratch.
     unsafe {
         let Some(change) = change::<DENTRY, ATTR, C>(call) else { return };
-        let Some(scratch) = claim::<Shrink, _>(&SHRINK_BACKUP, ring::BULK) else { return };
+        let Some(scratch) = claim::<Shrink, _>(&SHRINK_BACKUP, 0, ring::BULK) else { return };
         let event = &raw mut (*scratch).value;
         let host = change.host;
         fill::<C::Memory>(event, host, change.how, change.new_size);
@@ -170,7 +170,7 @@ unsafe fn exit<const DENTRY: usize, const ARGS: usize, C: Call>(call: C) {
     // SAFETY: the arguments are what the prototype says; the reader copes with any pointer.
     unsafe {
         let host = C::Memory::get(call.arg::<DENTRY>() as Ptr, off!(dentry_inode));
-        finish::<C::Memory>(host, call.returned::<ARGS>() as i32);
+        finish::<{ shrinker::NOTIFY_CHANGE }, C::Memory>(host, call.returned::<ARGS>() as i32);
     }
 }
 
@@ -194,7 +194,7 @@ unsafe fn collapse<C: Call>(call: C) {
             let dentry: Ptr = C::Memory::get(file, off!(file_path_dentry));
             let (new_size, how) = (size - len, shrink_kind::COLLAPSE_RANGE);
             let change = Change { host, new_size, valid: 0, how, opening: None };
-            record::<C::Memory>(mnt, dentry, change);
+            record::<{ shrinker::FALLOCATE }, C::Memory>(mnt, dentry, change);
         }
     }
 }
@@ -204,15 +204,15 @@ unsafe fn collapsed<C: Call>(call: C) {
     // SAFETY: as in `collapse`.
     unsafe {
         let host = C::Memory::get(call.arg::<0>() as Ptr, off!(file_inode));
-        finish::<C::Memory>(host, call.returned::<4>() as i32);
+        finish::<{ shrinker::FALLOCATE }, C::Memory>(host, call.returned::<4>() as i32);
     }
 }
 
 /// Remembers a shrink, and sends it if the file is mapped, with the path its actor used; without `mnt` up
 /// to the file system's root.
 #[inline(always)]
-unsafe fn record<R: Read>(mnt: Ptr, dentry: Ptr, change: Change) -> Option<()> {
-    let scratch = claim::<Shrink, _>(&SHRINK, ring::BULK)?;
+unsafe fn record<const BY: u32, R: Read>(mnt: Ptr, dentry: Ptr, change: Change) -> Option<()> {
+    let scratch = claim::<Shrink, _>(&SHRINK, BY, ring::BULK)?;
     // SAFETY: a claimed scratch; `R` copes with any pointer.
     unsafe {
         let event = &raw mut (*scratch).value.event;
@@ -274,7 +274,7 @@ unsafe fn done_by(event: *mut Shrink, opening: Option<Opening>) -> bool {
 
 /// The current thread has done what it recorded of this inode, if it has.
 #[inline(always)]
-pub unsafe fn finish<R: Read>(host: Ptr, ret: i32) -> Option<()> {
+pub unsafe fn finish<const BY: u32, R: Read>(host: Ptr, ret: i32) -> Option<()> {
     let inode = host as u64;
     shrinks::leave(inode);
     let pending = shrinks::unfinished(inode)?;
@@ -290,10 +290,10 @@ pub unsafe fn finish<R: Read>(host: Ptr, ret: i32) -> Option<()> {
         let suppressed = (*pending).flags & SHRINK_SUPPRESSED != 0;
         if (*pending).sent == 0 && !suppressed && ret == 0 && mapped::<R>(host) {
             // Mapped while the call was under way.
-            shrinks::send(pending, SHRINK_MAPPED)?;
+            shrinks::send(pending, SHRINK_MAPPED, BY)?;
         }
         if (*pending).sent != 0 {
-            let scratch = claim::<ShrinkEnd, _>(&SHRINK_END, ring::BULK)?;
+            let scratch = claim::<ShrinkEnd, _>(&SHRINK_END, BY, ring::BULK)?;
             let event = &raw mut (*scratch).value;
             (*event).inode = inode;
             (*event).begin = (*pending).begin;

@@ -8,7 +8,7 @@ use crate::{
     globals::off,
     inode::{inode, mapped, regular},
     read::{Ptr, Read},
-    scratch::{SHRINK, STALE},
+    scratch::{SHRINK, STALE, shrinker},
     shrinks, thread,
 };
 
@@ -69,7 +69,7 @@ unsafe fn fuse_shrink<C: Call>(call: C) {
     // SAFETY: as in `fuse_shrinks`.
     unsafe {
         let new_size = C::Memory::get(call.arg::<1>() as Ptr, FUSE_ATTR_SIZE);
-        record::<C::Memory>(call.arg::<0>() as Ptr, shrink_kind::REMOTE, new_size, 0);
+        record::<{ shrinker::FUSE }, C::Memory>(call.arg::<0>() as Ptr, new_size, 0);
     }
 }
 
@@ -104,7 +104,7 @@ unsafe fn taken<R: Read>(host: Ptr) -> Option<()> {
     // SAFETY: a map value; `R` copes with any pointer.
     unsafe {
         let taken = R::get::<i64>(host, off!(inode_size)) == (*pending).new_size;
-        finish::<R>(host, if taken { 0 } else { NOT_DONE })
+        finish::<{ shrinker::FUSE }, R>(host, if taken { 0 } else { NOT_DONE })
     }
 }
 
@@ -114,7 +114,7 @@ unsafe fn nfs_shrink<C: Call>(call: C) {
     // SAFETY: as in `fuse_shrinks`.
     unsafe {
         if new_size < C::Memory::get(host, off!(inode_size)) && regular::<C::Memory>(host) {
-            record::<C::Memory>(host, shrink_kind::REMOTE, new_size, now());
+            record::<{ shrinker::NFS }, C::Memory>(host, new_size, now());
         }
     }
 }
@@ -125,7 +125,7 @@ unsafe fn stale<C: Call>(call: C) {
     // SAFETY: a claimed scratch; the reader copes with any pointer.
     unsafe {
         if mapped::<C::Memory>(host)
-            && let Some(scratch) = claim::<Stale, _>(&STALE, ring::BULK)
+            && let Some(scratch) = claim::<Stale, _>(&STALE, 0, ring::BULK)
         {
             inode::<C::Memory>(&raw mut (*scratch).value.inode, host);
             emit(scratch, size_of::<Stale>() as u32);
@@ -135,16 +135,16 @@ unsafe fn stale<C: Call>(call: C) {
 
 /// A shrink without a path to walk; the fault names the file. `end` is set where no exit follows.
 #[inline(always)]
-unsafe fn record<R: Read>(host: Ptr, how: u32, new_size: i64, end: u64) -> Option<()> {
+unsafe fn record<const BY: u32, R: Read>(host: Ptr, new_size: i64, end: u64) -> Option<()> {
     if shrinks::is_inside(host as u64) {
         // The reply to what this thread is doing itself.
         return None;
     }
-    let scratch = claim::<Shrink, _>(&SHRINK, ring::BULK)?;
+    let scratch = claim::<Shrink, _>(&SHRINK, BY, ring::BULK)?;
     // SAFETY: a claimed scratch; `R` copes with any pointer.
     unsafe {
         let event = &raw mut (*scratch).value.event;
-        fill::<R>(event, host, how, new_size);
+        fill::<R>(event, host, shrink_kind::REMOTE, new_size);
         (*event).end = end;
         let key = shrinks::slot(event);
         if mapped::<R>(host) {

@@ -100,7 +100,7 @@ unsafe fn other<Info: Read, C: Call>(call: C, result: i32) -> Option<()> {
         if result == TRACE_SIGNAL_IGNORED {
             return None;
         }
-        let scratch = claim::<Signal, _>(&SIGNAL, ring::CRITICAL)?;
+        let scratch = claim::<Signal, _>(&SIGNAL, 0, ring::CRITICAL)?;
         let event = &raw mut (*scratch).value;
         task::task::<C::Memory>(&raw mut (*event).target, target);
         task::current(&raw mut (*event).sender);
@@ -122,7 +122,7 @@ unsafe fn bus<Info: Read, C: Call>(info: Ptr, target: Ptr, group: i32, result: i
         if code > 0 && bursts::is_suppressed() {
             return None;
         }
-        let scratch = claim::<Signal, _>(&SIGNAL, ring::CRITICAL)?;
+        let scratch = claim::<Signal, _>(&SIGNAL, 0, ring::CRITICAL)?;
         let event = &raw mut (*scratch).value;
         task::task::<C::Memory>(&raw mut (*event).target, target);
         (*event).signal = SIGBUS;
@@ -176,7 +176,7 @@ unsafe fn delivered<C: Call>(call: C) {
     if bursts::is_suppressed() {
         return;
     }
-    let Some(scratch) = claim::<Deliver, _>(&DELIVER, ring::CRITICAL) else { return };
+    let Some(scratch) = claim::<Deliver, _>(&DELIVER, 0, ring::CRITICAL) else { return };
     // SAFETY: a claimed scratch; the reader copes with any pointer.
     unsafe {
         let event = &raw mut (*scratch).value;

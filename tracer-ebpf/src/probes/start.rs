@@ -134,7 +134,7 @@ unsafe fn fork_backup<C: Call>(call: C) {
 unsafe fn started(task: Ptr, forked: bool, map: &PerCpuArray<Scratch<Start>>) -> Option<()> {
     // SAFETY: a claimed scratch; typed loads cope with any pointer.
     unsafe {
-        let scratch = claim::<Start, _>(map, ring::BULK)?;
+        let scratch = claim::<Start, _>(map, 0, ring::BULK)?;
         let event = &raw mut (*scratch).value;
         if forked {
             task::child(&raw mut (*event).actor, task);

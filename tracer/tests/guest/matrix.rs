@@ -11,7 +11,7 @@ use crate::{
     scenario,
 };
 
-pub const CHECKS: [(&str, Check); 17] = [
+pub const CHECKS: [(&str, Check); 18] = [
     ("every_line_is_valid", every_line_is_valid),
     ("sigterm_ends_with_the_counts", sigterm_ends_with_the_counts),
     ("nothing_is_lost", nothing_is_lost),
@@ -29,6 +29,7 @@ pub const CHECKS: [(&str, Check); 17] = [
     ("no_btf_is_69", no_btf_is_69),
     ("a_missing_hook_is_named", a_missing_hook_is_named),
     ("a_fault_that_loops_is_counted", a_fault_that_loops_is_counted),
+    ("victims_that_preempt_one_another_are_not_mixed_up", victims_that_preempt_one_another),
     ("who_maps_a_shrunk_file_is_warned_of", who_maps_a_shrunk_file),
     ("a_scan_finds_what_is_planted", a_scan_finds_what_is_planted),
     ("doctor_finds_everything", doctor_finds_everything),
@@ -242,6 +243,28 @@ fn a_fault_that_loops_is_counted(job: &Job) -> Result<()> {
     let neighbour = of("reader")?;
     ensure!(neighbour.cause.class.name() == "truncated", "{neighbour:?}");
     ensure!(incidents.len() == 2, "{} incidents", incidents.len());
+    Ok(())
+}
+
+/// Each victim read past the end of a file that is named by it.
+fn victims_that_preempt_one_another(job: &Job) -> Result<()> {
+    let lines = records(&job.text("preempt.json")?)?;
+    let lost = end(&lines)?.lost;
+    let incidents = incidents(lines);
+    ensure!(incidents.len() == 600, "{} incidents", incidents.len());
+    let mut unnamed = 0;
+    for incident in &incidents {
+        let path = incident.file.as_ref().and_then(|file| file.path.as_ref()).map(plain);
+        let Some(path) = path else {
+            unnamed += 1;
+            continue;
+        };
+        let own = format!("/mnt/tmpfs/preempt/{}", incident.victim.pid);
+        ensure!(path == own, "{path} instead of {own}");
+    }
+    // A program is not run for one who preempts it, and of two hooks that may name the file one is usually free.
+    // A number may be taken just before its program is preempted, and its event then comes after its successor's.
+    ensure!(unnamed <= 6 && lost <= 6, "{unnamed} without a file, {lost} events lost");
     Ok(())
 }
 

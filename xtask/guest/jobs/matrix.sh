@@ -137,6 +137,9 @@ sleep 1
 kill -TERM $tracer
 wait $tracer
 cat "$dir/loop.count" >/results/storm.count
+# 600 victims that preempt one another in the kernel.
+mkdir -p /mnt/tmpfs/preempt
+whybus trace -o json --no-warnings -- preempt /mnt/tmpfs/preempt 300 >/results/preempt.json 2>/results/preempt.err
 # Six victims whose arguments nobody ever gets to read, among others: how late is each line? (/proc/uptime
 # counts since boot, as boot_ns does.)
 dir=/mnt/ext4/hang
