@@ -111,8 +111,10 @@ impl LossTracker {
 
     /// Until when something was lost on which an answer may rest, ns since boot; 0 if nothing was.
     pub fn until(&self) -> u64 {
-        let decides =
-            |observe: &Observe| SHRINKS.contains(observe) || *observe == Observe::ForcedSignal;
+        let decides = |observe: &Observe| {
+            SHRINKS.contains(observe)
+                || matches!(observe, Observe::ForcedSignal | Observe::SignalGenerated)
+        };
         let missed = self.missed.iter().filter(|(observe, _)| decides(observe));
         let missed = missed.map(|(_, (_, time))| *time);
         self.losses.iter().map(|loss| loss.to).chain(missed).max().unwrap_or(0)

@@ -83,6 +83,7 @@ impl Reporter<'_> {
             && incident.disposition.is_none()
             && self.host.coverage.sees(Observe::SignalGenerated)
             && self.loss.lost_between(incident.first, to) == 0
+            && self.loss.until() < incident.first
     }
 
     /// Names the cause of an incident, who did it, and which file it is about.

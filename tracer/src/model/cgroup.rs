@@ -43,6 +43,8 @@ const RUNTIMES: [(&str, &str); 6] = [
     ("crio", "cri-o"),
     ("nerdctl", "containerd"),
 ];
+/// How podman calls the slice of a pod.
+const PODMAN_POD: &str = "libpod_pod_";
 /// What container runtimes show of an id.
 pub const SHORT: usize = 12;
 /// Digits of an id.
@@ -51,10 +53,15 @@ const ID: usize = 64;
 /// The container a cgroup path belongs to; of nested ones the innermost. Only where runtimes put theirs: whoever
 /// may make cgroups of his own can give them any name.
 pub fn container(cgroup: &[u8]) -> Option<Container<'_>> {
+    innermost(cgroup).map(|(_, container)| container)
+}
+
+/// The innermost container, with the names above its own.
+fn innermost(cgroup: &[u8]) -> Option<(Vec<&[u8]>, Container<'_>)> {
     let mut above: Vec<&[u8]> = cgroup.split(|b| *b == b'/').collect();
     while let Some(name) = above.pop() {
         if let Some(container) = named(name, &above) {
-            return Some(container);
+            return Some((above, container));
         }
     }
     None
@@ -83,9 +90,10 @@ fn named<'a>(name: &'a [u8], above: &[&[u8]]) -> Option<Container<'a>> {
     // By the cgroupfs driver: the directory above is the runtime's or a pod's.
     let parent = std::str::from_utf8(above.last()?).ok()?;
     let runtime = RUNTIMES.iter().find(|(mark, _)| parent == *mark).map(|(_, runtime)| *runtime);
-    // Amazon's agent: `/ecs/TASK/ID`.
-    let of_task = above.len() >= 2 && above[above.len() - 2] == b"ecs";
-    let placed = runtime.is_some() || uid(parent).is_some() || of_task;
+    // Or one that root chose (`docker run --cgroup-parent`, containerd's namespace in `/default/ID`, Amazon's
+    // `/ecs/TASK/ID`): nobody else makes cgroups outside of what systemd manages.
+    let outside = !above.iter().any(|name| is_slice(name) || is_unit(name));
+    let placed = runtime.is_some() || uid(parent).is_some() || (outside && !parent.is_empty());
     placed.then_some(Container { id: name, runtime })
 }
 
@@ -118,11 +126,11 @@ fn uid(name: &str) -> Option<String> {
 /// What stays while a container is replaced by its next run: the pod's cgroup, or, where containers keep
 /// their id (docker), its own. `None` outside containers.
 pub fn place(cgroup: &[u8]) -> Option<&[u8]> {
-    container(cgroup)?;
-    let slash = cgroup.iter().rposition(|b| *b == b'/')?;
-    let above = &cgroup[..slash];
-    let pod = above.windows(3).any(|word| word == b"pod");
-    Some(if pod { above } else { cgroup })
+    let (above, _) = innermost(cgroup)?;
+    let parent = above.last()?;
+    let is_pod = |name: &str| name.starts_with(PODMAN_POD) || uid(name).is_some();
+    let len = above.iter().map(|name| name.len() + 1).sum::<usize>().saturating_sub(1);
+    Some(if std::str::from_utf8(parent).is_ok_and(is_pod) { &cgroup[..len] } else { cgroup })
 }
 
 /// The systemd unit a cgroup path belongs to: the outermost one below slices, as systemd has it
@@ -143,7 +151,7 @@ fn is_slice(name: &[u8]) -> bool {
 }
 
 /// systemd puts `_` before a name that could be taken for a file of the kernel's (cg_escape).
-fn is_unit(name: &&[u8]) -> bool {
+fn is_unit(name: &[u8]) -> bool {
     const KINDS: [&[u8]; 5] = [b".service", b".scope", b".socket", b".mount", b".swap"];
     KINDS.iter().any(|kind| name.ends_with(kind) && name.len() > kind.len())
         && name.iter().all(|b| b.is_ascii_alphanumeric() || b":-_.\\@".contains(b))
@@ -164,6 +172,8 @@ mod tests {
             (format!("/system.slice/docker-{id}.scope"), Some("docker")),
             (format!("/docker/{id}"), Some("docker")),
             (format!("/ecs/0123456789abcdef/{id}"), None),
+            (format!("/default/{id}"), None),
+            (format!("/batch/night/{id}"), None),
             (format!("/system.slice/web.service/libpod-payload-{id}"), Some("podman")),
             (format!("/kubepods.slice/x.slice/cri-containerd-{id}.scope"), Some("containerd")),
             (format!("/kubepods.slice/x.slice/crio-{id}.scope/container"), Some("cri-o")),
@@ -192,12 +202,14 @@ mod tests {
             // A user's own directories.
             format!("/user.slice/{id}"),
             format!("/user.slice/{}", &id[..32]),
+            format!("/user.slice/user-1000.slice/user@1000.service/app.slice/default/{id}"),
+            format!("/{id}"),
+            format!("/system.slice/geo.service/{id}"),
             format!("/system.slice/geo.service/x{id}"),
             format!("/docker/{id}0"),
             format!("/docker/{}", &id[..32]),
             format!("/docker-{}.scope", &id[1..]),
             format!("/my-docker-{id}.scope"),
-            format!("/dockers/{id}"),
         ];
         for path in paths {
             assert_eq!(container(path.as_bytes()), None, "{path}");
@@ -219,6 +231,13 @@ mod tests {
         let pod = "/kubepods.slice/kubepods-pod1b2.slice";
         let inside = format!("{pod}/cri-containerd-{id}.scope");
         assert_eq!(place(inside.as_bytes()), Some(pod.as_bytes()));
+        let deeper = format!("{inside}/container");
+        assert_eq!(place(deeper.as_bytes()), Some(pod.as_bytes()));
+        let by_podman = format!("/machine.slice/libpod_pod_{id}.slice");
+        let inside = format!("{by_podman}/libpod-{id}.scope/container");
+        assert_eq!(place(inside.as_bytes()), Some(by_podman.as_bytes()));
+        let tripod = format!("/tripod/{id}");
+        assert_eq!(place(tripod.as_bytes()), Some(tripod.as_bytes()));
         let docker = format!("/system.slice/docker-{id}.scope");
         assert_eq!(place(docker.as_bytes()), Some(docker.as_bytes()));
         assert_eq!(place(b"/system.slice/geo.service"), None);
