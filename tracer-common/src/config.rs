@@ -25,6 +25,9 @@ pub mod read_user {
 /// `Config::cgroup_controller`: none, the v2 hierarchy names cgroups.
 pub const CGROUP_V2: u32 = u32::MAX;
 
+/// Places in `Config::shared`.
+pub const SHARED: usize = 16;
+
 /// Everything the programs are told before they are loaded.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -61,6 +64,9 @@ pub struct Config {
     pub cgroup_controller: u32,
     /// `cgroup_root.hierarchy_id` of that hierarchy; 0 is the v2 one.
     pub cgroup_hierarchy: u32,
+    /// `s_magic` of the file systems that other hosts change too, whose shrinks are sent also when nobody here
+    /// maps the file; 0 in places that are not used.
+    pub shared: [u32; SHARED],
     pub offsets: Offsets,
 }
 
@@ -82,6 +88,7 @@ impl Config {
         populating: [u32::MAX; 11],
         cgroup_controller: CGROUP_V2,
         cgroup_hierarchy: 0,
+        shared: [0; SHARED],
         offsets: Offsets::NONE,
     };
 }

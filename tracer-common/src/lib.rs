@@ -32,7 +32,8 @@ pub const LAYOUT: u32 = {
     hash = fold(hash, &(size_of::<config::Config>() as u32).to_le_bytes());
     hash = fold(hash, &(size_of::<maps::RingState>() as u32).to_le_bytes());
     hash = fold(hash, &(size_of::<maps::BurstKey>() as u32).to_le_bytes());
-    fold(hash, &(size_of::<maps::BurstCount>() as u32).to_le_bytes())
+    hash = fold(hash, &(size_of::<maps::BurstCount>() as u32).to_le_bytes());
+    fold(hash, &(size_of::<maps::SharedShrinks>() as u32).to_le_bytes())
 };
 
 const FNV_BASIS: u32 = 0x811c_9dc5;

@@ -36,6 +36,24 @@ pub const SHRINKS_FIRST: u64 = 10;
 /// Ns.
 pub const SHRINKS_WITHIN: u64 = 1_000_000_000;
 
+/// Shrinks of files of `Config::shared` that nobody here maps: those that were sent within [`SHARED_WITHIN`], and
+/// all that were not.
+#[repr(C)]
+#[derive(Clone, Copy, Default, Debug)]
+pub struct SharedShrinks {
+    /// Since when `sent` is counted, ns since boot.
+    pub since: u64,
+    pub sent: u64,
+    pub suppressed: u64,
+}
+
+/// Those that are sent within [`SHARED_WITHIN`]: of one file by one process, of one file, and of all.
+pub const SHARED_OF_ACTOR: u64 = 2;
+pub const SHARED_OF_FILE: u64 = 8;
+pub const SHARED_OF_ALL: u64 = 1_000;
+/// Ns.
+pub const SHARED_WITHIN: u64 = 60_000_000_000;
+
 /// Faults of one [`BurstKey`] that are sent before they are only counted.
 pub const BURST_FIRST: u64 = 10;
 /// Ns between those that are sent after that.

@@ -1,9 +1,16 @@
 //! Faults by process and file: what loops is counted, not sent each time.
 use aya_ebpf::{
-    bindings::BPF_NOEXIST, helpers::bpf_get_current_pid_tgid, macros::map, maps::LruHashMap,
+    bindings::BPF_NOEXIST,
+    helpers::bpf_get_current_pid_tgid,
+    macros::map,
+    maps::{Array, LruHashMap},
 };
-use tracer_common::maps::{
-    BURST_EVERY, BURST_FIRST, BurstCount, BurstKey, SHRINKS_FIRST, SHRINKS_WITHIN,
+use tracer_common::{
+    event::Inode,
+    maps::{
+        BURST_EVERY, BURST_FIRST, BurstCount, BurstKey, SHARED_OF_ACTOR, SHARED_OF_ALL,
+        SHARED_OF_FILE, SHARED_WITHIN, SHRINKS_FIRST, SHRINKS_WITHIN, SharedShrinks,
+    },
 };
 
 use crate::emit::now;
@@ -13,6 +20,12 @@ static BURSTS: LruHashMap<BurstKey, BurstCount> = LruHashMap::with_max_entries(4
 /// Shrinks of mapped files by process, counted from when the first of a second was seen (`sent`).
 #[map]
 static SHRINK_BURSTS: LruHashMap<BurstKey, BurstCount> = LruHashMap::with_max_entries(4096, 0);
+/// The same of files on shared file systems that nobody here maps, also by file alone (tgid 0).
+#[map]
+static SHARED_BURSTS: LruHashMap<BurstKey, BurstCount> = LruHashMap::with_max_entries(4096, 0);
+/// All of these; user space reads how many were not sent.
+#[map]
+static SHARED_SHRINKS: Array<SharedShrinks> = Array::with_max_entries(1, 0);
 /// Threads whose last fault was only counted: their signals are not sent either.
 #[map]
 static SUPPRESSED: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
@@ -51,17 +64,58 @@ pub fn count(inode: u64, handler: u32) -> Option<u64> {
 #[inline(always)]
 pub fn admits_shrink(inode: u64) -> bool {
     let key = BurstKey { inode, tgid: (bpf_get_current_pid_tgid() >> 32) as u32, handler: 0 };
+    admits(&SHRINK_BURSTS, key, SHRINKS_FIRST, SHRINKS_WITHIN)
+}
+
+/// Counts a shrink of a file on a shared file system by the current process; whether it is to be sent.
+#[inline(always)]
+pub unsafe fn admits_shared(inode: *const Inode) -> bool {
+    let Some(all) = SHARED_SHRINKS.get_ptr_mut(0) else { return false };
+    // SAFETY: a map value, which every CPU counts in: what a race loses are a few of `sent`. `inode` points
+    // into a claimed scratch.
+    unsafe {
+        // Not by its address, which is soon another file's.
+        let inode = (*inode).ino ^ ((*inode).dev as u64).rotate_right(20);
+        let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+        let now = now();
+        let fits = |tgid, most| {
+            let key = BurstKey { inode, tgid, handler: 0 };
+            admits(&SHARED_BURSTS, key, most, SHARED_WITHIN)
+        };
+        if fits(tgid, SHARED_OF_ACTOR) && fits(0, SHARED_OF_FILE) {
+            if now.wrapping_sub((*all).since) >= SHARED_WITHIN {
+                (*all).since = now;
+                (*all).sent = 0;
+            }
+            if (*all).sent < SHARED_OF_ALL {
+                increment(&raw mut (*all).sent);
+                return true;
+            }
+        }
+        increment(&raw mut (*all).suppressed);
+    }
+    false
+}
+
+/// Counts one of `key`; whether it is among the `first` within so many ns.
+#[inline(always)]
+fn admits(
+    bursts: &LruHashMap<BurstKey, BurstCount>,
+    key: BurstKey,
+    first: u64,
+    within: u64,
+) -> bool {
     let now = now();
-    if let Some(burst) = SHRINK_BURSTS.get_ptr_mut(key) {
+    if let Some(burst) = bursts.get_ptr_mut(key) {
         // SAFETY: a map value; the inode is locked.
         unsafe {
-            if now.wrapping_sub((*burst).sent) < SHRINKS_WITHIN {
+            if now.wrapping_sub((*burst).sent) < within {
                 (*burst).count += 1;
-                return (*burst).count <= SHRINKS_FIRST;
+                return (*burst).count <= first;
             }
         }
     }
-    let _ = SHRINK_BURSTS.insert(key, BurstCount { count: 1, sent: now }, 0);
+    let _ = bursts.insert(key, BurstCount { count: 1, sent: now }, 0);
     true
 }
 

@@ -24,6 +24,20 @@ pub fn is_one_that_populates(call: u32) -> bool {
     false
 }
 
+/// Whether a file system is among [`Config::shared`], by its `s_magic`.
+#[inline(always)]
+pub fn is_shared(magic: u64) -> bool {
+    let mut i = 0;
+    while i < CONFIG.shared.len() {
+        let shared = read(&CONFIG.shared[i]);
+        if shared != 0 && shared as u64 == magic {
+            return true;
+        }
+        i += 1;
+    }
+    false
+}
+
 /// One field of [`Config`].
 macro_rules! config {
     ($field:ident) => {

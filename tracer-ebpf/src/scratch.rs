@@ -70,6 +70,8 @@ scratch! {
     SHRINK_LATE: shrinker::COUNT, Shrink;
     /// At exit, by [`shrinker`].
     SHRINK_END: shrinker::COUNT, ShrinkEnd;
+    /// At exit of notify_change: one of a file that nobody here maps.
+    SHARED_SHRINK: 1, WithPath<Shrink>;
     STALE: 1, Stale;
     SIGNAL: 1, Signal;
     DELIVER: 1, Deliver;

@@ -229,7 +229,7 @@ pub unsafe fn send(pending: *mut Shrink, flags: u32, by: u32) -> Option<()> {
 
 /// A remembered shrink, but for its header, with `flags` more.
 #[inline(always)]
-unsafe fn copy(event: *mut Shrink, pending: *const Shrink, flags: u32) {
+pub unsafe fn copy(event: *mut Shrink, pending: *const Shrink, flags: u32) {
     // SAFETY: a claimed scratch and a map value of the same type.
     unsafe {
         let header = (*event).header;

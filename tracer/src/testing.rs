@@ -123,6 +123,7 @@ pub fn shrink(tgid: u32, begin: u64, old: u64, new_size: u64) -> Shrink {
         how: ShrinkKind::Ftruncate,
         mapped: true,
         replayed: false,
+        shared: false,
         outer: None,
     }
 }

@@ -411,3 +411,60 @@ fn what_is_imported_cannot_act_on_a_terminal() {
         assert!(!shown.contains("\n\u{202e}") && shown.len() > 20, "{args:?}: {shown}");
     }
 }
+
+/// A reader that died of a file on NFS, as it was recorded, and the same file as another host shrank it.
+fn two_hosts() -> (Value, Value) {
+    let reader = recorded()
+        .into_values()
+        .find(|one| one["cause"]["class"] == "shrunk-elsewhere" && one["file"]["fstype"] == "nfs4");
+    let reader = reader.expect("a victim of an NFS server");
+    let source = reader["file"]["mount"]["source"].as_str().expect("a source");
+    let (server, export) = source.split_once(':').expect("a server");
+    let shrink = serde_json::json!({
+        "schema": 2, "kind": "truncation", "id": "019aa4d2-6f31-7abc-8def-0123456789ab",
+        "time": reader["time"], "host": "updater", "boot_id": "another",
+        "file": {
+            "path": "/srv/live", "dev": "0:99", "inode": reader["file"]["inode"], "generation": 0,
+            "fstype": "nfs4", "remote": {"server": server, "address": null, "export": export},
+        },
+        "how": "open(O_TRUNC)", "old_size": 102_400, "new_size": 0,
+        "culprit": {
+            "pid": 5678, "ns_pid": null, "ppid": null, "start_time": null, "comm": "cp\u{1b}[2J",
+            "exe": null, "cmdline": ["cp", "new", "/srv/live"], "uid": 0, "cgroup": null,
+            "container": null, "unit": null, "cgroup_id": null,
+        },
+        "at_risk": [], "at_risk_why": null,
+    });
+    (reader, shrink)
+}
+
+/// Whichever history is imported into which, and however many there are of the same number.
+#[test]
+fn another_hosts_history_names_the_culprit() {
+    let (reader, mut shrink) = two_hosts();
+    // Behind a tunnel only the name says that it is the same file.
+    shrink["file"]["path"] = reader["file"]["path"].clone();
+    let id = reader["id"].as_str().expect("an id");
+    let mut lines = vec![reader.to_string(), shrink.to_string()];
+    for i in 0..3_000 {
+        let mut other = shrink.clone();
+        other["id"] = format!("019aa4d2-6f31-7abc-9def-{i:012x}").into();
+        other["file"]["remote"]["server"] = "elsewhere".into();
+        other["time"] = "2001-01-01T00:00:00.000000000Z".into();
+        lines.push(other.to_string());
+    }
+    for order in [lines.clone(), lines.iter().rev().cloned().collect()] {
+        let dir = Dir::new();
+        let file = dir.1.path().join("export.json");
+        fs::write(&file, order.join("\n")).expect("room");
+        assert!(run(&dir.0, &["import", file.to_str().expect("UTF-8")]).status.success());
+        let told = values(&run(&dir.0, &["why", "-o", "json", id]));
+        assert_eq!(told[0]["elsewhere"]["host"], "updater", "{}", told[0]);
+        assert_eq!(told[0]["elsewhere"]["confidence"], "likely");
+        for verb in ["why", "show"] {
+            let shown = text(&run(&dir.0, &[verb, id]).stdout);
+            assert!(shown.contains("likely   by cp\\x1b[2J[5678] on updater"), "{shown}");
+            assert!(!shown.contains('\u{1b}'), "{shown}");
+        }
+    }
+}

@@ -1,7 +1,9 @@
 # Sourced by scenarios on NFS: a server and its clients in one guest. /mnt/ext4/export is exported;
 # nfs DIR mounts the scenario's own part of it, $E, by NFSv4.2, nfs3 DIR by NFSv3, each time as a
 # client of its own. Nothing is removed in the end: the client's i_generation is always 0, and an
-# inode number that the server used again would be taken for the same file.
+# inode number that the server used again would be taken for the same file. NFS_ADDR is the server's address, if
+# not that of the loopback.
+NFS_ADDR=${NFS_ADDR:-127.0.0.1}
 E=/mnt/ext4/export/$(basename "$D")
 nfs_server() {
     [ -e /tmp/nfs.up ] && return
@@ -24,7 +26,7 @@ nfs_server() {
     await /run/rpcbind.sock
     exportfs -i -o rw,no_root_squash,insecure,no_subtree_check,fsid=0 '*:/mnt/ext4/export' || exit 99
     rpc.mountd -p 20048 || exit 99
-    rpc.nfsd -U -H 127.0.0.1 2 || exit 99
+    rpc.nfsd -U -H "$NFS_ADDR" 2 || exit 99
     echo Y >/proc/fs/nfsd/v4_end_grace
     # A delegation would make who truncates on the server wait for its return.
     echo 0 >/proc/sys/fs/leases-enable

@@ -47,6 +47,9 @@ pub struct Args {
     /// Only the recorder as a service of systemd, in a guest with this Debian (12, 13)
     #[arg(long, value_name = "DEBIAN", conflicts_with_all = ["host", "record", "only", "recorder", "kernels"])]
     systemd: Option<Release>,
+    /// Only two hosts and an NFS server, in two guests
+    #[arg(long, conflicts_with_all = ["host", "record", "only", "recorder", "systemd"])]
+    two_hosts: bool,
     /// With two compilers running beside the guests
     #[arg(long, conflicts_with = "host")]
     load: bool,
@@ -62,7 +65,8 @@ pub fn run(args: &Args) -> Result<()> {
     // What is judged in the end is of this run.
     let _ = fs::remove_dir_all(vm::results());
     let mut tally = Tally::default();
-    if args.only.is_empty() && args.recorder.is_none() && args.systemd.is_none() {
+    if args.only.is_empty() && args.recorder.is_none() && args.systemd.is_none() && !args.two_hosts
+    {
         host(&mut tally)?;
     }
     if !args.host {
@@ -115,7 +119,10 @@ fn cargo_test(args: &[&str]) -> Command {
 fn guests(args: &Args, tally: &mut Tally) -> Result<()> {
     let tree = Tree::build()?;
     // The gate has the older one: its kernel lacks more.
-    let whole = args.only.is_empty() && args.recorder.is_none() && args.kernels.is_empty();
+    let whole = args.only.is_empty()
+        && args.recorder.is_none()
+        && args.kernels.is_empty()
+        && !args.two_hosts;
     let mut release = args.systemd;
     if release.is_none() && whole {
         match setup::privileged() {
@@ -129,9 +136,18 @@ fn guests(args: &Args, tally: &mut Tally) -> Result<()> {
         None => kernels::fetch(&args.kernels)?,
     };
     // Packed before anything boots: packing changes the tree. What takes longest boots first.
-    let mut boots: Vec<Boot<'_>> = system.iter().map(systemd).collect();
+    // Each of them is of guests that run at the same time.
+    let mut boots: Vec<Vec<Boot<'_>>> = system.iter().map(|system| vec![systemd(system)]).collect();
+    // A socket's path must be short.
+    let wires = std::env::temp_dir().join(format!("whybus-wires-{}", std::process::id()));
+    fs::create_dir_all(&wires)?;
     for kernel in &kernels {
-        boots.extend(jobs(args, kernel, &tree)?);
+        if args.two_hosts || (whole && kernel.series == TWO_HOSTS) {
+            boots.push(two_hosts(kernel, &tree, &wires)?);
+        }
+        if !args.two_hosts {
+            boots.extend(jobs(args, kernel, &tree)?.into_iter().map(|boot| vec![boot]));
+        }
     }
     let load = args.load.then(Load::start).transpose()?;
     say(format_args!("{} boots{}", boots.len(), if args.load { ", under load" } else { "" }));
@@ -141,13 +157,18 @@ fn guests(args: &Args, tally: &mut Tally) -> Result<()> {
             scope.spawn(|| {
                 loop {
                     let next = queue.lock().ok().and_then(|mut queue| queue.next());
-                    let Some(boot) = next else { break };
-                    one(&boot, args);
+                    let Some(boots) = next else { break };
+                    std::thread::scope(|scope| {
+                        for boot in &boots {
+                            scope.spawn(|| one(boot, args));
+                        }
+                    });
                 }
             });
         }
     });
     drop(load);
+    let _ = fs::remove_dir_all(wires);
     Ok(())
 }
 
@@ -158,6 +179,26 @@ fn systemd(system: &System) -> Boot<'_> {
         .root(system.disk.clone())
         .append("systemd.show_status=0 no_timer_check")
         .timeout(Duration::from_secs(600))
+}
+
+/// The kernel that two hosts have in a run of everything.
+const TWO_HOSTS: &str = "6.1";
+
+/// Two hosts, one of them an NFS server: xtask/guest/jobs/two-hosts.sh.
+fn two_hosts<'a>(kernel: &'a Kernel, tree: &Tree, wires: &Path) -> Result<Vec<Boot<'a>>> {
+    let initramfs = tree.pack(kernel)?;
+    let socket = |name: &str| wires.join(format!("{name}-{}", kernel.series));
+    let boot = |label: &'a str, own: &str, other: &str| {
+        Boot::new(kernel, initramfs.clone(), "two-hosts")
+            .label(label)
+            .append(&format!("whybus.host={own}"))
+            .wire(socket(own), socket(other))
+            .timeout(Duration::from_secs(300))
+    };
+    Ok(vec![
+        boot("two-hosts-updater", "updater", "reader"),
+        boot("two-hosts-reader", "reader", "updater"),
+    ])
 }
 
 /// What a kernel is booted for.

@@ -18,6 +18,9 @@ pub const SHRINK_MAPPED: u32 = 1;
 pub const SHRINK_REPLAYED: u32 = 2;
 /// Not sent although the inode was mapped: its process shrinks it too often (kernel-internal).
 pub const SHRINK_SUPPRESSED: u32 = 4;
+/// Nobody here mapped the inode, and other hosts may: its file system is one of `Config::shared`. Sent once it
+/// is done.
+pub const SHRINK_SHARED: u32 = 8;
 
 /// `i_size` of a regular file is about to fall (fentry `notify_change`).
 ///

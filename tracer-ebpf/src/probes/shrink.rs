@@ -5,18 +5,18 @@
 //! The record is written at entry, because a reader can fault before the call returns, and
 //! confirmed or taken back at exit.
 use tracer_common::event::{
-    SHRINK_MAPPED, SHRINK_SUPPRESSED, Shrink, ShrinkEnd, ring, shrink_kind,
+    SHRINK_MAPPED, SHRINK_SHARED, SHRINK_SUPPRESSED, Shrink, ShrinkEnd, ring, shrink_kind,
 };
 
 use crate::{
     bursts,
     emit::{claim, emit, now},
     form::{Call, program},
-    globals::{config, off},
+    globals::{config, is_shared, off},
     inode::{inode, mapped},
     path::{self, PathSpace},
     read::{Probe, Ptr, Read},
-    scratch::{SHRINK, SHRINK_BACKUP, SHRINK_END, shrinker},
+    scratch::{SHARED_SHRINK, SHRINK, SHRINK_BACKUP, SHRINK_END, Scratch, WithPath, shrinker},
     shrinks::{self, Opening},
     task,
 };
@@ -51,12 +51,12 @@ program! {
 program! {
     /// As `notify_change_enter_0`.
     fexit "notify_change" => notify_change_exit_0, if may_have_resized::<1, _>,
-    exit_0: exit::<0, 3, _>
+    exit_0: exit::<0, 1, 3, _>
 }
 program! {
     /// As `notify_change_enter_1`.
     fexit "notify_change" => notify_change_exit_1, if may_have_resized::<2, _>,
-    exit_1: exit::<1, 4, _>
+    exit_1: exit::<1, 2, 4, _>
 }
 program! {
     /// `int vfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len)` (fs/open.c): the one
@@ -133,13 +133,21 @@ unsafe fn enter<const DENTRY: usize, const ATTR: usize, C: Call>(call: C) {
     // SAFETY: as in `change`.
     unsafe {
         let Some(change) = change::<DENTRY, ATTR, C>(call) else { return };
-        // Only an open file knows the mount it was reached through.
-        let mut mnt: Ptr = core::ptr::null();
-        if config!(read_kernel) != 0 && change.valid & ATTR_FILE != 0 {
-            let file: Ptr = C::Memory::get(call.arg::<ATTR>() as Ptr, off!(iattr_file));
-            mnt = Probe::get(file, off!(file_path_mnt));
-        }
+        let mnt = mount::<ATTR, C>(call, change.valid);
         record::<{ shrinker::NOTIFY_CHANGE }, C::Memory>(mnt, call.arg::<DENTRY>() as Ptr, change);
+    }
+}
+
+/// The `struct vfsmount` a file was reached through: only an open file knows it.
+#[inline(always)]
+unsafe fn mount<const ATTR: usize, C: Call>(call: C, valid: u32) -> Ptr {
+    if config!(read_kernel) == 0 || valid & ATTR_FILE == 0 {
+        return core::ptr::null();
+    }
+    // SAFETY: as in `change`.
+    unsafe {
+        let file: Ptr = C::Memory::get(call.arg::<ATTR>() as Ptr, off!(iattr_file));
+        Probe::get(file, off!(file_path_mnt))
     }
 }
 
@@ -156,22 +164,62 @@ unsafe fn enter_unseen<const DENTRY: usize, const ATTR: usize, C: Call>(call: C)
         done_by(event, change.opening);
         let key = shrinks::slot(event);
         let mapped = mapped::<C::Memory>(host);
-        (*event).flags = if mapped { SHRINK_MAPPED } else { 0 };
+        (*event).flags = if mapped { SHRINK_MAPPED } else { shared(event) };
         (*event).sent = mapped as u32;
         shrinks::put(key, event);
-        if mapped && !emit(scratch, size_of::<Shrink>() as u32) {
+        let sent = (mapped || is_due(event)) && emit(scratch, size_of::<Shrink>() as u32);
+        if mapped && !sent {
             shrinks::mark_sent(key, false);
         }
     }
 }
 
 #[inline(always)]
-unsafe fn exit<const DENTRY: usize, const ARGS: usize, C: Call>(call: C) {
+unsafe fn exit<const DENTRY: usize, const ATTR: usize, const ARGS: usize, C: Call>(call: C) {
     // SAFETY: the arguments are what the prototype says; the reader copes with any pointer.
     unsafe {
-        let host = C::Memory::get(call.arg::<DENTRY>() as Ptr, off!(dentry_inode));
-        finish::<{ shrinker::NOTIFY_CHANGE }, C::Memory>(host, call.returned::<ARGS>() as i32);
+        let dentry = call.arg::<DENTRY>() as Ptr;
+        let host = C::Memory::get(dentry, off!(dentry_inode));
+        let done =
+            finish::<{ shrinker::NOTIFY_CHANGE }, C::Memory>(host, call.returned::<ARGS>() as i32);
+        if let Some(done) = done
+            && (*done).sent == 0
+            && (*done).ret == 0
+            && is_due(done)
+        {
+            tell(done, mount::<ATTR, C>(call, valid::<ATTR, C>(call)), dentry);
+        }
     }
+}
+
+/// `SHRINK_SHARED` where other hosts may map the inode, which nobody here does.
+#[inline(always)]
+unsafe fn shared(event: *const Shrink) -> u32 {
+    // SAFETY: points into a claimed scratch.
+    if is_shared(unsafe { (*event).inode.magic }) { SHRINK_SHARED } else { 0 }
+}
+
+/// Whether this is a shrink of a file that other hosts may map, is done, and is to be told.
+#[inline(always)]
+unsafe fn is_due(event: *const Shrink) -> bool {
+    // SAFETY: points into a claimed scratch, or to a map value.
+    unsafe {
+        (*event).flags & SHRINK_SHARED != 0
+            && (*event).end != 0
+            && bursts::admits_shared(&raw const (*event).inode)
+    }
+}
+
+/// Sends a remembered shrink that is done. User space does not keep it for a fault to come: it stays unsent.
+#[inline(always)]
+unsafe fn tell(done: *const Shrink, mnt: Ptr, dentry: Ptr) -> Option<()> {
+    let scratch = claim::<Shrink, _>(&SHARED_SHRINK, 0, ring::BULK)?;
+    // SAFETY: a claimed scratch and a map value.
+    unsafe {
+        shrinks::copy(&raw mut (*scratch).value.event, done, 0);
+        with_path(scratch, mnt, dentry);
+    }
+    Some(())
 }
 
 #[inline(always)]
@@ -208,8 +256,7 @@ unsafe fn collapsed<C: Call>(call: C) {
     }
 }
 
-/// Remembers a shrink, and sends it if the file is mapped, with the path its actor used; without `mnt` up
-/// to the file system's root.
+/// Remembers a shrink, and sends it if the file is mapped.
 #[inline(always)]
 unsafe fn record<const BY: u32, R: Read>(mnt: Ptr, dentry: Ptr, change: Change) -> Option<()> {
     let scratch = claim::<Shrink, _>(&SHRINK, BY, ring::BULK)?;
@@ -226,24 +273,34 @@ unsafe fn record<const BY: u32, R: Read>(mnt: Ptr, dentry: Ptr, change: Change) 
             if !bursts::admits_shrink((*event).inode.ptr) {
                 (*event).flags |= SHRINK_SUPPRESSED;
             }
+        } else {
+            (*event).flags = shared(event);
         }
         let key = shrinks::slot(event);
-        if (*event).flags != SHRINK_MAPPED {
-            shrinks::put(key, event);
-            return Some(());
-        }
-        (*event).sent = 1;
+        let sent = (*event).flags == SHRINK_MAPPED;
+        (*event).sent = sent as u32;
         shrinks::put(key, event);
+        if (sent || is_due(event)) && !with_path(scratch, mnt, dentry) && sent {
+            shrinks::mark_sent(key, false);
+        }
+    }
+    Some(())
+}
+
+/// Sends a shrink with the path its actor used, without `mnt` up to the root of the file system; whether there
+/// was room for it.
+#[inline(always)]
+unsafe fn with_path(scratch: *mut Scratch<WithPath<Shrink>>, mnt: Ptr, dentry: Ptr) -> bool {
+    // SAFETY: a claimed scratch.
+    unsafe {
+        let event = &raw mut (*scratch).value.event;
         let path = &raw mut (*scratch).value.path;
         path::of_dentry(path, mnt, dentry);
         let len = PathSpace::len(path);
         (*event).path_flags = PathSpace::flags(path);
         (*event).path_len = len;
-        if !emit(scratch, size_of::<Shrink>() as u32 + len) {
-            shrinks::mark_sent(key, false);
-        }
+        emit(scratch, size_of::<Shrink>() as u32 + len)
     }
-    Some(())
 }
 
 /// Who does what to which inode.
@@ -272,9 +329,9 @@ unsafe fn done_by(event: *mut Shrink, opening: Option<Opening>) -> bool {
     true
 }
 
-/// The current thread has done what it recorded of this inode, if it has.
+/// The current thread has done what it recorded of this inode, if it has: gives that.
 #[inline(always)]
-pub unsafe fn finish<const BY: u32, R: Read>(host: Ptr, ret: i32) -> Option<()> {
+pub unsafe fn finish<const BY: u32, R: Read>(host: Ptr, ret: i32) -> Option<*mut Shrink> {
     let inode = host as u64;
     shrinks::leave(inode);
     let pending = shrinks::unfinished(inode)?;
@@ -300,6 +357,6 @@ pub unsafe fn finish<const BY: u32, R: Read>(host: Ptr, ret: i32) -> Option<()> 
             (*event).ret = ret;
             emit(scratch, size_of::<ShrinkEnd>() as u32);
         }
+        Some(pending)
     }
-    Some(())
 }

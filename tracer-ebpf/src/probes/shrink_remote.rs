@@ -104,8 +104,9 @@ unsafe fn taken<R: Read>(host: Ptr) -> Option<()> {
     // SAFETY: a map value; `R` copes with any pointer.
     unsafe {
         let taken = R::get::<i64>(host, off!(inode_size)) == (*pending).new_size;
-        finish::<{ shrinker::FUSE }, R>(host, if taken { 0 } else { NOT_DONE })
+        finish::<{ shrinker::FUSE }, R>(host, if taken { 0 } else { NOT_DONE });
     }
+    Some(())
 }
 
 #[inline(always)]

@@ -146,7 +146,11 @@ impl One {
             size: 0,
             nlink: 1,
             deleted: false,
-            mount: Some(Mount { point: bytes("/srv"), source: Some(bytes("/dev/nvme1n1")) }),
+            mount: Some(Mount {
+                point: bytes("/srv"),
+                source: Some(bytes("/dev/nvme1n1")),
+                address: None,
+            }),
             mapping: Mapping { start, end, file_offset: 0 },
             path_why: None,
             host_path: None,

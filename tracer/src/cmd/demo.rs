@@ -43,6 +43,7 @@ pub fn run() -> Result<ExitStatus> {
         selection: Selection::default(),
         deaths: ExitScope::default(),
         restarts: false,
+        shared_shrinks: false,
         duration: None,
         count: None,
         save: None,

@@ -46,7 +46,7 @@ fn status(unexplained: &[CauseKind], missing: usize) -> ExitStatus {
 /// # Errors
 /// As [`arm`].
 pub fn run(args: &Doctor) -> Result<ExitStatus> {
-    let (facts, armed) = arm(ExitScope::default(), true, 0)?;
+    let (facts, armed) = arm(ExitScope::default(), true, true, 0)?;
     let sees = |observe| armed.attached.iter().any(|probe| probe.row.observe == observe);
     let (told, unexplained) = causes(sees);
     let status = status(&unexplained, armed.missing.len());

@@ -4,12 +4,12 @@ use anyhow::Result;
 use crate::{
     cli::List,
     cmd::status::ExitStatus,
-    contract::{Incident, Record, Truncation},
+    contract::{Gap, GapReason, Incident, Record, Truncation},
     error::Failure,
     render::Format,
     render::{
         human::{self, Style},
-        json, oneline,
+        json, oneline, warning,
     },
     select::selection::Selection,
     sink::stdout::{put, style},
@@ -33,7 +33,7 @@ pub fn run(args: &List) -> Result<ExitStatus> {
     let style = Style { history: true, ..style(args.utc) };
     let mut found: Vec<Vec<u8>> = if args.warnings {
         let found = reader.warnings(&selection, limit)?;
-        found.into_iter().map(|one| warning(one, args.output, &style)).collect()
+        found.into_iter().map(|one| warned(one, args.output, &style)).collect()
     } else {
         let found = reader.select(&selection, limit)?;
         found.iter().map(|one| shown(one, args.output, &style)).collect()
@@ -53,6 +53,11 @@ pub fn run(args: &List) -> Result<ExitStatus> {
     for one in found.iter().rev() {
         put(one)?;
     }
+    if args.warnings {
+        for gap in missing(&reader, &selection)? {
+            eprintln!("{}", human::gap(&gap, &style));
+        }
+    }
     if more {
         eprintln!("older ones are not shown: -n 0 for all, or --since, --until");
     }
@@ -68,11 +73,21 @@ pub fn shown(incident: &Incident, format: Format, style: &Style) -> Vec<u8> {
     }
 }
 
-fn warning(warning: Truncation, format: Format, style: &Style) -> Vec<u8> {
+/// The latest times when there were too many shrinks to keep all of them.
+fn missing(reader: &Reader, selection: &Selection) -> Result<Vec<Gap>> {
+    const LATEST: usize = 3;
+    let (since, until) = (selection.since.unwrap_or(i64::MIN), selection.until.unwrap_or(i64::MAX));
+    let mut gaps = reader.gaps(since, until, 0)?;
+    gaps.retain(|gap| gap.reason == GapReason::Shrinks);
+    gaps.truncate(LATEST);
+    Ok(gaps)
+}
+
+fn warned(one: Truncation, format: Format, style: &Style) -> Vec<u8> {
     match format {
-        Format::Json => json(&Record::Truncation(Box::new(warning))),
-        Format::Oneline => oneline::truncation(&warning, style),
-        Format::Human => human::truncation(&warning, style),
+        Format::Json => json(&Record::Truncation(Box::new(one))),
+        Format::Oneline => oneline::truncation(&one, style),
+        Format::Human => warning::truncation(&one, style),
     }
 }
 

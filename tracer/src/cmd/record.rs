@@ -23,6 +23,7 @@ pub fn run(args: &Record) -> Result<ExitStatus> {
         selection: args.filter.selection(),
         deaths: args.deaths.exit_scope(default),
         restarts: true,
+        shared_shrinks: true,
         duration: None,
         count: None,
         save: None,

@@ -3,10 +3,9 @@ use anyhow::Result;
 
 use crate::{
     cli::Show,
-    cmd::list::shown,
-    cmd::status::ExitStatus,
+    cmd::{list::shown, status::ExitStatus, why::elsewhere},
     error::Failure,
-    render::{human::Style, oneline},
+    render::{Format, human::Style, oneline, warning},
     sink::stdout::{put, style},
     store::sqlite::read::Reader,
 };
@@ -24,6 +23,11 @@ pub fn run(args: &Show) -> Result<ExitStatus> {
         }
         [incident] => {
             put(&shown(incident, args.output.output, &style))?;
+            if args.output.output == Format::Human
+                && let Some(elsewhere) = elsewhere(&reader, incident)?
+            {
+                put(&warning::elsewhere(&elsewhere, &style))?;
+            }
             Ok(ExitStatus::Done)
         }
         several => {

@@ -17,6 +17,7 @@ pub fn run(args: &Trace) -> Result<ExitStatus> {
         selection: args.filter.selection(),
         restarts: deaths.signals != 0 || deaths.exits != ExitFilter::None,
         deaths,
+        shared_shrinks: false,
         duration: args.duration,
         count: args.count,
         save: args.save.as_deref(),

@@ -7,9 +7,12 @@ use crate::{
     cli::Why,
     cmd::list,
     cmd::status::ExitStatus,
-    contract::{Gap, Incident, Record, Story, series::series_key},
+    contract::{Elsewhere, Gap, Incident, Record, Story, series::series_key},
     error::Failure,
-    explain::story::{story as story_of, summary},
+    explain::{
+        elsewhere::SharedFile,
+        story::{story as story_of, summary},
+    },
     host::clock,
     model::cgroup::unit,
     render::{Format, human::Style, json, story},
@@ -29,6 +32,8 @@ const LOOKED_AT: usize = 10_000;
 const NEAR: i64 = 600_000_000_000;
 /// Gaps looked at; older ones are not told.
 const GAPS: usize = 1_000;
+/// Shrinks of files of one inode number that are looked at, the latest.
+const SHRINKS: usize = 1_000;
 /// Names that look like a selector that matched nothing.
 const NEAREST: usize = 5;
 
@@ -117,7 +122,15 @@ fn tell(reader: &Reader, selection: &Selection, key: u64, focus: Incident) -> Re
     let restarted = focus.restart.is_some();
     let ours = |gap: &Gap| focus.host == *gap.host && gap.concerns(restarted);
     let gaps: Vec<Gap> = reader.gaps(since, until, GAPS)?.into_iter().filter(ours).collect();
-    Ok(story_of(focus, summary, gaps))
+    let elsewhere = elsewhere(reader, &focus)?;
+    Ok(story_of(focus, elsewhere, summary, gaps))
+}
+
+/// Who may have done it on another host, whose history was imported into this one, or this one into that.
+pub fn elsewhere(reader: &Reader, incident: &Incident) -> Result<Option<Elsewhere>> {
+    let Some(file) = SharedFile::of(incident) else { return Ok(None) };
+    let shrinks = reader.shrinks_of(file.inode(), file.times(), SHRINKS)?;
+    Ok(file.culprit(&shrinks))
 }
 
 /// Names in the history that look like `selector`.

@@ -1,7 +1,10 @@
 //! The file that was touched, and where its victim mapped it.
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{Hex, Label, Untrusted};
+use crate::{
+    contract::{Hex, Label, Untrusted},
+    model::remote::{Export, export},
+};
 
 /// The file that was touched.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,6 +66,31 @@ pub struct Mount {
     pub point: Untrusted,
     /// What: a device, an export.
     pub source: Option<Untrusted>,
+    /// Address of its server, where the mount tells that (`addr=` of NFS and CIFS). OpenTelemetry:
+    /// `server.address`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Untrusted>,
+}
+
+/// What a server has of a file system on the network, as its mount names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Remote {
+    /// The server as it was mounted, in lower case; of Ceph its cluster or its monitors.
+    pub server: Untrusted,
+    /// Its address, where the mount tells that.
+    pub address: Option<Untrusted>,
+    /// What the server calls the directory that is mounted.
+    pub export: Untrusted,
+}
+
+impl Remote {
+    /// What a mount says of it; `None` where it names no server.
+    pub fn of(fstype: &[u8], mount: &Mount) -> Option<Self> {
+        let Export { server, path } = export(fstype, &mount.source.as_ref()?.0)?;
+        let address = mount.address.clone();
+        Some(Self { server: Untrusted(server), address, export: Untrusted(path) })
+    }
 }
 
 /// A mapping of a file.

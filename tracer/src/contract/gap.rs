@@ -47,6 +47,8 @@ pub enum GapReason {
         /// What it would have seen, if that is known.
         observe: Option<Observe>,
     },
+    /// Shrinks of files on network file systems, which nobody mapped on their own host: too many at once.
+    Shrinks,
     /// Incidents that found no room on their way to the disk.
     QueueFull,
     /// Incidents that the disk did not take, when there was no more room in memory.
@@ -60,6 +62,7 @@ const REBOOTED: &str = "the host was started anew";
 const KILLED: &str = "the recorder was killed";
 const QUEUE_FULL: &str = "incidents on their way to the disk";
 const DISK_FULL: &str = "incidents, while the disk took nothing and memory was full";
+const SHRINKS: &str = "shrinks of files on network file systems, too many at once";
 const EVENTS: &str = "events of CPU ";
 const CALLS: (&str, &str) = ("calls of ", ", few of which matter");
 
@@ -77,6 +80,7 @@ impl fmt::Display for GapReason {
                     Some(observe) => write!(f, "{}{hook} ({}){}", CALLS.0, observe.word(), CALLS.1),
                 }
             }
+            Self::Shrinks => f.write_str(SHRINKS),
             Self::QueueFull => f.write_str(QUEUE_FULL),
             Self::DiskFull => f.write_str(DISK_FULL),
             Self::Other(text) => f.write_str(text),
@@ -90,6 +94,7 @@ impl From<Label> for GapReason {
             STOPPED => return Self::Stopped,
             REBOOTED => return Self::Rebooted,
             KILLED => return Self::Killed,
+            SHRINKS => return Self::Shrinks,
             QUEUE_FULL => return Self::QueueFull,
             DISK_FULL => return Self::DiskFull,
             _ => {}
@@ -129,7 +134,12 @@ impl Gap {
     /// Whether it may hide something of a series of deaths: any time when nobody was watching; of calls
     /// that nobody looked at, those that tell of ends and, if no restart was seen, of restarts.
     pub fn concerns(&self, restarted: bool) -> bool {
-        let GapReason::Calls { observe, .. } = self.reason else { return true };
+        let observe = match self.reason {
+            GapReason::Calls { observe, .. } => observe,
+            // Nobody on this host maps such a file.
+            GapReason::Shrinks => return false,
+            _ => return true,
+        };
         match observe {
             Some(Observe::Exit) => true,
             Some(Observe::Exec | Observe::Fork) => !restarted,
@@ -142,9 +152,9 @@ impl Gap {
 mod tests {
     use super::*;
 
-    /// Every sentence that version 1 wrote.
+    /// Every sentence there is.
     #[test]
-    fn sentences_of_version_1_are_read_and_written() {
+    fn sentences_are_read_as_they_are_written() {
         let calls = |hook: &str, observe| GapReason::Calls { hook: hook.into(), observe };
         let cases = [
             ("the recorder was stopped", GapReason::Stopped),
@@ -160,6 +170,7 @@ mod tests {
                 calls("kprobe taskstats_exit", Some(Observe::Exit)),
             ),
             ("calls of fexit news (to us), few of which matter", calls("fexit news (to us)", None)),
+            ("shrinks of files on network file systems, too many at once", GapReason::Shrinks),
             ("incidents on their way to the disk", GapReason::QueueFull),
             ("incidents, while the disk took nothing and memory was full", GapReason::DiskFull),
             ("events of CPU +3", GapReason::Other("events of CPU +3".into())),

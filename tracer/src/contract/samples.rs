@@ -3,12 +3,13 @@ use serde_json::json;
 
 use crate::{
     contract::{
-        Ancestor, Blind, Cause, CauseCount, Container, Count, Doctor, End, Fault, File, Finding,
-        FoundFile, FoundMapping, FoundProcess, Frame, Gap, GapReason, Hex, Incident, Label, Loss,
-        Mapper, Mapping, Memory, Missed, Mount, Other, Process, Record, Restart, RestartSpread,
-        RuledOut, Run, Scan, ShrunkFile, Stack, Step, Story, Time, Truncation, Untrusted, Watching,
+        Ancestor, Blind, Cause, CauseCount, Container, Count, Doctor, Elsewhere, End, Fault, File,
+        Finding, FoundFile, FoundMapping, FoundProcess, Frame, Gap, GapReason, Hex, Incident,
+        Label, Loss, Mapper, Mapping, Memory, Missed, Mount, Other, Process, Record, Remote,
+        Restart, RestartSpread, RuledOut, Run, Scan, ShrunkFile, Stack, Step, Story, Time,
+        Truncation, Untrusted, Watching,
     },
-    model::cause::CauseKind,
+    model::cause::{CauseKind, Confidence},
 };
 
 /// An incident as a history of version 1 has it: victim 10, child of sv[5].
@@ -46,6 +47,10 @@ pub fn hostile() -> Untrusted {
     Untrusted(b"a\x1b[2J\n\xff\xfe{\"text\":".to_vec())
 }
 
+fn remote() -> Remote {
+    Remote { server: hostile(), address: Some(hostile()), export: hostile() }
+}
+
 fn plain(text: &str) -> Untrusted {
     Untrusted(text.as_bytes().to_vec())
 }
@@ -70,6 +75,23 @@ fn process(pid: u32) -> Process {
         ancestors: vec![Ancestor { pid: 5, comm: hostile() }],
         thread_comm: Some(hostile()),
         tid: Some(pid),
+    }
+}
+
+fn file() -> File {
+    File {
+        path: Some(hostile()),
+        dev: "8:1".into(),
+        inode: 12,
+        generation: 1,
+        fstype: Some(hostile()),
+        size: 0,
+        nlink: 1,
+        deleted: false,
+        mount: Some(Mount { point: hostile(), source: Some(hostile()), address: Some(hostile()) }),
+        mapping: Mapping { start: Hex(0x1000), end: Hex(0x3000), file_offset: 0 },
+        path_why: Some("cut".into()),
+        host_path: Some(Some(hostile())),
     }
 }
 
@@ -101,20 +123,7 @@ pub fn full_incident() -> Incident {
             count: 2,
             threads: 1,
         }),
-        file: Some(File {
-            path: Some(hostile()),
-            dev: "8:1".into(),
-            inode: 12,
-            generation: 1,
-            fstype: Some(hostile()),
-            size: 0,
-            nlink: 1,
-            deleted: false,
-            mount: Some(Mount { point: hostile(), source: Some(hostile()) }),
-            mapping: Mapping { start: Hex(0x1000), end: Hex(0x3000), file_offset: 0 },
-            path_why: Some("cut".into()),
-            host_path: Some(Some(hostile())),
-        }),
+        file: Some(file()),
         cause: Cause {
             how: Some("open(O_TRUNC)".into()),
             old_size: Some(8),
@@ -179,6 +188,7 @@ fn watch_kinds() -> [Record; 4] {
             missed: 1,
             truncations: 1,
             not_warned: 0,
+            not_recorded: 1,
             only_bus_errors: false,
         }),
     ]
@@ -190,7 +200,14 @@ fn truncation() -> Record {
         time: Time(1),
         host: "host".into(),
         boot_id: "boot".into(),
-        file: ShrunkFile { path: Some(hostile()), dev: "8:1".into(), inode: 12, generation: 1 },
+        file: ShrunkFile {
+            path: Some(hostile()),
+            dev: "8:1".into(),
+            inode: 12,
+            generation: 1,
+            fstype: Some(hostile()),
+            remote: Some(remote()),
+        },
         how: "ftruncate".into(),
         old_size: 8,
         new_size: 0,
@@ -253,6 +270,21 @@ fn story() -> Record {
         restarts: Some(RestartSpread { count: 1, min_ns: 1, median_ns: 1, max_ns: 1 }),
         causes: vec![CauseCount { class: "truncated".into(), status: Some(135), count: 2 }],
         incident: Incident { updated: true, ..full_incident() },
+        elsewhere: Some(Box::new(Elsewhere {
+            id: "019aa4d2-6f31-7abc-8def-0123456789ad".into(),
+            host: "updater".into(),
+            boot_id: "boot".into(),
+            confidence: Confidence::Likely.into(),
+            summary: "shrunk on another host".into(),
+            how: "truncate".into(),
+            old_size: 8,
+            new_size: 4,
+            time: Time(3),
+            before_ns: -1,
+            path: Some(hostile()),
+            remote: remote(),
+            culprit: process(21),
+        })),
         timeline: vec![Step {
             time: Time(1),
             after_ns: 0,

@@ -2,7 +2,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{
-    Gap, Incident, Label, Time,
+    Elsewhere, Gap, Incident, Label, Time,
     record::{whole, whole_gaps},
 };
 
@@ -28,6 +28,9 @@ pub struct Story {
     #[serde(with = "whole")]
     #[cfg_attr(test, schemars(with = "super::schema::Whole<Incident>"))]
     pub incident: Incident,
+    /// Who may have done it on another host, whose history is in this one too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<Box<Elsewhere>>,
     /// What happened in it, oldest first.
     pub timeline: Vec<Step>,
     /// What it was not.

@@ -1,9 +1,10 @@
 //! The early warning.
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{Label, Mapper, Process, Time, Untrusted};
+use crate::contract::{Label, Mapper, Process, Remote, Time, Untrusted};
 
-/// A mapped file was shrunk: told before anybody has crashed.
+/// A mapped file was shrunk: told before anybody has crashed. Or, in a history, a file that other hosts may map: then
+/// `at_risk` is empty.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Truncation {
@@ -46,4 +47,19 @@ pub struct ShrunkFile {
     pub inode: u64,
     /// `i_generation`: tells uses of one inode number apart.
     pub generation: u32,
+    /// Type of its file system, if other hosts may have that mounted too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fstype: Option<Untrusted>,
+    /// Who has it, if a server on the network does: with the number of its inode that names the file on
+    /// every host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<Remote>,
+}
+
+impl Truncation {
+    /// Whether anybody here is known to be at risk, or may be. Otherwise it is kept for the readers of other
+    /// hosts.
+    pub fn is_warning(&self) -> bool {
+        !self.at_risk.is_empty() || self.at_risk_why.is_some()
+    }
 }

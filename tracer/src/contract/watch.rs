@@ -63,6 +63,11 @@ pub struct Missed {
     pub calls: u64,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands on a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// There will be no more.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -87,6 +92,9 @@ pub struct End {
     pub truncations: u64,
     /// Shrinks of mapped files of which nobody was warned, because there were too many at once.
     pub not_warned: u64,
+    /// Shrinks of files on network file systems that are not in the history, because there were too many at once.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub not_recorded: u64,
     /// Nothing but bus errors was asked for: what people read calls them so. Not written.
     #[serde(skip)]
     pub only_bus_errors: bool,

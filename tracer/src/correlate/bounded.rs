@@ -36,6 +36,11 @@ impl<K: Hash + Eq, V> BoundedMap<K, V> {
         self.map.put(key, value);
     }
 
+    /// Takes the value of a key out.
+    pub fn remove(&mut self, key: &K) -> Option<V> {
+        self.map.pop(key)
+    }
+
     /// Forgets the values that `gone` names; not for want of room.
     pub fn remove_all(&mut self, gone: impl Fn(&V) -> bool)
     where

@@ -22,11 +22,12 @@ use crate::{
     model::{
         fact::{Fact, Mappers},
         fault::{BurstKey, Fault, Mode},
-        file::{name, on},
+        file::{Mount, mount_of, name, on},
         host::Host,
         input::{Input, KernelEvent, Stamp, WatchNote},
         observe::Observe,
         process::ProcessExit,
+        remote::is_shared,
         signal::Signal,
         signal_name::SIGBUS,
     },
@@ -204,6 +205,7 @@ impl Engine {
                 }
             }
             WatchNote::ShrinksEvicted { until } => self.shrinks.evicted_until(until),
+            WatchNote::SharedSuppressed { count } => self.counts.not_recorded = count,
             WatchNote::NotWarned => self.counts.not_warned += 1,
             WatchNote::Asked(id) => self.questions.asked(id, time),
             WatchNote::Answered(id) => self.questions.answered(id, time),
@@ -294,21 +296,36 @@ impl Engine {
     /// Somebody has looked who maps a file that was shrunk.
     fn warn(&mut self, mappers: Mappers) {
         let Mappers { inode, begin, processes, path, why } = mappers;
-        let Some(shrink) = self.shrinks.find(inode, begin).cloned() else { return };
-        if processes.is_empty() && why.is_none() {
+        let shared = self.shrinks.take_shared(inode, begin);
+        let Some(shrink) = shared.or_else(|| self.shrinks.find(inode, begin).cloned()) else {
+            return;
+        };
+        if processes.is_empty() && why.is_none() && !is_shared(shrink.inode.magic) {
             return;
         }
-        let (walked, _) = name(&shrink.path, &on(shrink.inode.id.dev, self.facts.mounts()));
+        let mounts = on(shrink.inode.id.dev, self.facts.mounts());
+        let (walked, _) = name(&shrink.path, &mounts);
+        let path = walked.or(path);
+        let mount = mount_of(path.as_deref().unwrap_or_default(), &mounts).cloned();
         let warning = Truncation {
+            path,
+            mount,
             id: stable_id(&self.host, begin, &shrink.actor.task, shrink.inode.id.ino),
-            path: walked.or(path),
             process: self.facts.process(&shrink.actor.task),
             at_risk: processes,
             why,
             shrink,
         };
-        self.shrinks.warned(warning.clone());
-        self.counts.truncations += 1;
+        // A disk of this host.
+        let local = |mount: &Mount| mount.fstype == b"fuseblk";
+        match warning.is_warning() {
+            true => {
+                self.shrinks.warned(warning.clone());
+                self.counts.truncations += 1;
+            }
+            false if warning.mount.as_ref().is_some_and(local) => return,
+            false => {}
+        }
         self.updates.push(Update::Truncation(Box::new(warning)));
     }
 

@@ -5,6 +5,7 @@ use crate::model::{
     fault::{Fault, Handler},
     host::Host,
     process::ProcessExit,
+    remote::is_shared,
     shrink::{DroppedShrinks, Shrink, ShrinkKind},
     signal::Signal,
     task::ProcessId,
@@ -166,19 +167,6 @@ impl Evidence<'_> {
 
     /// Whether the file may be changed from another machine, or by a server in user space, unseen.
     pub fn changed_elsewhere(fault: &Fault) -> bool {
-        // include/uapi/linux/magic.h: nfs, fuse, ceph, cifs, smb2, 9p, afs, coda, ocfs2, lustre.
-        const REMOTE: [u64; 10] = [
-            0x6969,
-            0x6573_5546,
-            0x00c3_6400,
-            0xff53_4d42,
-            0xfe53_4d42,
-            0x0102_1997,
-            0x5346_414f,
-            0x7375_7245,
-            0x7461_636f,
-            0x0bd0_0bd0,
-        ];
-        REMOTE.contains(&fault.inode.magic)
+        is_shared(fault.inode.magic)
     }
 }

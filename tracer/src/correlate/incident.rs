@@ -145,7 +145,7 @@ impl Incident {
     }
 }
 
-/// A mapped file was shrunk: the early warning.
+/// A mapped file was shrunk: the early warning; or one that other hosts may map.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Truncation {
     /// Unique across hosts and boots (a UUID of version 7).
@@ -153,10 +153,19 @@ pub struct Truncation {
     pub shrink: Shrink,
     pub path: Option<Bytes>,
     pub process: Option<Process>,
+    /// The mount of its file system, where that is known here.
+    pub mount: Option<Mount>,
     /// Processes that mapped what was cut off.
     pub at_risk: Vec<Mapper>,
     /// Why `at_risk` may be incomplete.
     pub why: Option<String>,
+}
+
+impl Truncation {
+    /// Whether anybody here is known to be at risk, or may be.
+    pub fn is_warning(&self) -> bool {
+        !self.at_risk.is_empty() || self.why.is_some()
+    }
 }
 
 /// The file that was touched.
@@ -180,6 +189,8 @@ pub struct FileMount {
     pub point: Bytes,
     pub source: Option<Bytes>,
     pub fstype: Option<Bytes>,
+    /// Of the server, as `Mount::address`.
+    pub address: Option<Bytes>,
 }
 
 impl File {
@@ -203,6 +214,7 @@ impl File {
                 point: walked.map_or_else(|| mount.point.clone(), |walked| walked.point),
                 source: Some(mount.source.clone()),
                 fstype: Some(mount.fstype.clone()),
+                address: mount.address.clone(),
             }),
             (None, walked) => walked,
         };
@@ -238,7 +250,7 @@ fn walked_mount(fault: &Fault) -> Option<FileMount> {
     let below = fault.below_mount.unwrap_or(names.len());
     let mut point = vec![b'/'];
     point.extend_from_slice(&names[..names.len().saturating_sub(below)].join(&b'/'));
-    Some(FileMount { point, source: fault.source.clone(), fstype: None })
+    Some(FileMount { point, source: fault.source.clone(), fstype: None, address: None })
 }
 
 /// What we see a file as that `path` names in another mount namespace: where we have the same

@@ -17,6 +17,9 @@ const SHRINKS: usize = 8;
 /// Warnings remembered, for incidents to come.
 const WARNINGS: usize = 256;
 
+/// Shrinks that are about to be told.
+const SHARED: usize = 1_024;
+
 /// What is remembered of files that lost their end.
 pub struct ShrinkLog {
     /// By `Inode::ptr`, in the order in which they began.
@@ -24,6 +27,9 @@ pub struct ShrinkLog {
     /// By `Inode::ptr`: the server said that it does not know the inode.
     stale: BoundedMap<u64, Stale>,
     warnings: VecDeque<Truncation>,
+    /// By inode and begin: of files that other hosts may map and nobody here does, until they are told. No fault
+    /// needs them: the kernel sends them again with it.
+    shared: BoundedMap<(u64, u64), Shrink>,
     /// When the youngest shrink began that had to be forgotten, ns since boot; 0 if none had to.
     forgotten: u64,
 }
@@ -38,7 +44,8 @@ struct InodeShrinks {
 impl Default for ShrinkLog {
     fn default() -> Self {
         let (shrinks, stale) = (BoundedMap::new(INODES), BoundedMap::new(INODES));
-        Self { shrinks, stale, warnings: VecDeque::new(), forgotten: 0 }
+        let shared = BoundedMap::new(SHARED);
+        Self { shrinks, stale, warnings: VecDeque::new(), shared, forgotten: 0 }
     }
 }
 
@@ -46,6 +53,10 @@ impl ShrinkLog {
     /// Takes note of a shrink. One is sent again with the fault that needs it, and may have been
     /// sent before.
     pub fn begin(&mut self, shrink: Shrink) {
+        if shrink.shared {
+            self.shared.insert((shrink.inode.ptr, shrink.begin), shrink);
+            return;
+        }
         let gone = self.shrinks.make_room(&shrink.inode.ptr);
         let of_inode = self.shrinks.entry(shrink.inode.ptr);
         let list = &mut of_inode.list;
@@ -102,6 +113,11 @@ impl ShrinkLog {
         self.shrinks.get(&inode_ptr)?.list.back().map(|shrink| shrink.begin)
     }
 
+    /// One of a file that nobody here maps, by its identity; asked once.
+    pub fn take_shared(&mut self, inode_ptr: u64, begin: u64) -> Option<Shrink> {
+        self.shared.remove(&(inode_ptr, begin))
+    }
+
     /// A shrink by its identity, unless it was refused.
     pub fn find(&self, inode_ptr: u64, begin: u64) -> Option<&Shrink> {
         let of_inode = self.shrinks.peek(&inode_ptr)?;
@@ -149,7 +165,7 @@ impl ShrinkLog {
 
     /// How many inodes were forgotten because there were too many.
     pub fn evicted(&self) -> u64 {
-        self.shrinks.evicted() + self.stale.evicted()
+        self.shrinks.evicted() + self.stale.evicted() + self.shared.evicted()
     }
 }
 
@@ -298,6 +314,7 @@ mod tests {
             shrink: shrink(2, begin, 8_192, 0),
             path: None,
             process: None,
+            mount: None,
             at_risk: Vec::new(),
             why: None,
         };
@@ -306,5 +323,21 @@ mod tests {
         }
         let found = |begin| log.warning_of(&shrink(2, begin, 8_192, 0)).map(|w| w.id.as_str());
         assert_eq!([0, 1, 256, 300].map(found), [None, Some("1"), Some("256"), None]);
+    }
+
+    #[test]
+    fn one_that_only_other_hosts_may_suffer_from_makes_no_room_for_itself() {
+        let mut log = ShrinkLog::default();
+        log.begin(shrink(2, 10, 8_192, 0));
+        for begin in 0..4 * SHARED as u64 {
+            let mut other = shrink(2, begin, 8_192, 0);
+            (other.shared, other.inode.ptr) = (true, 1_000 + begin);
+            log.begin(other);
+        }
+        assert_eq!((begins(&log, 100), log.complete_since()), (vec![10], 0));
+        let last = 4 * SHARED as u64 - 1;
+        assert!(log.take_shared(1_000 + last, last).is_some());
+        assert!(log.take_shared(1_000 + last, last).is_none(), "asked once");
+        assert!(log.take_shared(1_000, 0).is_none(), "too many");
     }
 }

@@ -49,6 +49,8 @@ pub struct Counts {
     pub missed: u64,
     /// Shrinks of mapped files of which nobody was warned, because there were too many at once.
     pub not_warned: u64,
+    /// Shrinks on shared file systems that the kernel did not send, because there were too many.
+    pub not_recorded: u64,
     /// What was forgotten for want of room.
     pub evicted: Evicted,
 }

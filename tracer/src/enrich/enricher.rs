@@ -15,12 +15,13 @@ use crate::{
     host::proc::mountinfo,
     model::{
         cgroup::CgroupMade,
-        fact::Fact,
+        fact::{Fact, Mappers},
         fault::Fault,
         file::Mount,
         host::Host,
         input::{Input, KernelEvent, WatchNote},
         process::{ExitScope, ProcessExit},
+        remote::is_shared,
         signal::Signal,
         task::{ProcessId, Task},
     },
@@ -102,17 +103,23 @@ impl Enricher {
                 let page = !(self.page_size - 1);
                 self.faulted = Some((fault.actor.task.tid, fault.address & page));
                 let process =
-                    self.process(&fault.actor.task, fault.actor.lacks_cmdline(), true, time);
+                    self.process(&fault.actor.task, fault.actor.lacks_cmdline(), true, time, None);
                 vec![process, self.fault(fault, time)]
             }
             KernelEvent::Shrink(shrink) if !shrink.replayed => {
-                let refresh = shrink.mapped && self.mounts_read.elapsed() > MOUNTS;
-                let actor = &shrink.actor;
-                let mut notes =
-                    vec![self.process(&actor.task, actor.lacks_cmdline(), refresh, time)];
+                let refresh =
+                    (shrink.mapped || shrink.shared) && self.mounts_read.elapsed() > MOUNTS;
+                let (mut notes, mut nobody) = (Vec::new(), shrink.shared);
                 if shrink.mapped && self.warn && !self.scanner.ask(shrink) {
                     notes.push(WatchNote::NotWarned);
+                    nobody = is_shared(shrink.inode.magic);
                 }
+                // Nobody looks who maps it: it is told as soon as its actor is known.
+                let (inode, begin) = (shrink.inode.ptr, shrink.begin);
+                let mappers = nobody.then(|| Fact::Mappers(Mappers::none(inode, begin)));
+                let actor = &shrink.actor;
+                let wanted = actor.lacks_cmdline();
+                notes.push(self.process(&actor.task, wanted, refresh, time, mappers));
                 notes
             }
             KernelEvent::Signal(signal) => self.signal(signal, time),
@@ -124,7 +131,7 @@ impl Enricher {
                 vec![if start.forked {
                     self.forked(&start.actor.task, time)
                 } else {
-                    self.process(&start.actor.task, false, false, time)
+                    self.process(&start.actor.task, false, false, time, None)
                 }]
             }
             KernelEvent::Cgroup(CgroupMade { id, path: None }) => {
@@ -173,7 +180,7 @@ impl Enricher {
             // Its fault comes before it, by the same CPU, unless nobody saw it.
             && self.faulted != Some((signal.target.tid, signal.address & page))
         {
-            let process = self.process(&signal.target, true, false, time);
+            let process = self.process(&signal.target, true, false, time, None);
             let address = signal.address;
             let ask = move || lookup::mapped(id, address);
             return vec![process, self.ask(Target::Process(id), id, time, ask, Vec::new())];
@@ -181,10 +188,10 @@ impl Enricher {
         if signal.code > 0 {
             return Vec::new();
         }
-        let mut notes = vec![self.process(&signal.target, true, false, time)];
+        let mut notes = vec![self.process(&signal.target, true, false, time, None)];
         let sender = &signal.sender;
         if sender.task.id != id {
-            notes.push(self.process(&sender.task, sender.lacks_cmdline(), false, time));
+            notes.push(self.process(&sender.task, sender.lacks_cmdline(), false, time, None));
         }
         notes
     }
@@ -194,7 +201,7 @@ impl Enricher {
         if self.exits == ExitScope::default() {
             return Vec::new();
         }
-        let process = self.process(&exit.actor.task, exit.actor.lacks_cmdline(), false, time);
+        let process = self.process(&exit.actor.task, exit.actor.lacks_cmdline(), false, time, None);
         let (asked, mounts, id) = (exit.clone(), self.mounts.clone(), exit.exit.id);
         let cgroups = self.cgroups.clone();
         let ask = move || {
@@ -205,21 +212,29 @@ impl Enricher {
         vec![process, self.ask(Target::Process(id), id, time, ask, Vec::new())]
     }
 
-    /// Asks /proc about a process, for its command line if that is `wanted`.
-    fn process(&mut self, task: &Task, wanted: bool, refresh: bool, time: u64) -> WatchNote {
+    /// Asks /proc about a process, for its command line if that is `wanted`; what is known already is told
+    /// `then`.
+    fn process(
+        &mut self,
+        task: &Task,
+        wanted: bool,
+        refresh: bool,
+        time: u64,
+        then: Option<Fact>,
+    ) -> WatchNote {
         if refresh {
             self.mounts_read = Instant::now();
         }
         // A host that is too busy to answer in time still knows what it knew before.
         let otherwise = [lookup::late(task.id)].into_iter().chain(self.cgroups.known(task.cgroup));
-        let otherwise = otherwise.collect();
+        let otherwise = otherwise.chain(then.clone()).collect();
         let (task, mounts, id) = (task.clone(), self.mounts.clone(), task.id);
         let cgroups = self.cgroups.clone();
         let ask = move || {
             if refresh {
                 mounts.refresh();
             }
-            lookup::of_process(&task, wanted, &cgroups)
+            lookup::of_process(&task, wanted, &cgroups).into_iter().chain(then).collect()
         };
         self.ask(Target::Process(id), id, time, ask, otherwise)
     }

@@ -1,4 +1,5 @@
 //! From incidents to words and stories: what happened in which order, what it was not, how often. Pure.
+pub mod elsewhere;
 pub mod phrase;
 pub mod ruled_out;
 pub mod story;

@@ -1,6 +1,8 @@
 //! A restart loop as one story: the same program in the same place, dying again and again.
 use crate::{
-    contract::{CauseCount, Gap, Incident, RestartSpread, Story, Time, series::SeriesExit},
+    contract::{
+        CauseCount, Elsewhere, Gap, Incident, RestartSpread, Story, Time, series::SeriesExit,
+    },
     explain::{ruled_out::ruled_out, timeline::steps},
 };
 
@@ -21,7 +23,12 @@ pub struct Summary {
 }
 
 /// The story of a series: its numbers, its latest incident in full, and the gaps near it.
-pub fn story(latest: Incident, summary: Summary, gaps: Vec<Gap>) -> Story {
+pub fn story(
+    latest: Incident,
+    elsewhere: Option<Elsewhere>,
+    summary: Summary,
+    gaps: Vec<Gap>,
+) -> Story {
     let Summary { incidents, deaths, first, last, restarts, causes, partial } = summary;
     Story {
         incidents,
@@ -31,6 +38,7 @@ pub fn story(latest: Incident, summary: Summary, gaps: Vec<Gap>) -> Story {
         partial,
         restarts,
         causes,
+        elsewhere: elsewhere.map(Box::new),
         timeline: steps(&latest),
         ruled_out: ruled_out(&latest),
         gaps,

@@ -186,6 +186,13 @@ pub struct Mappers {
     pub why: Option<String>,
 }
 
+impl Mappers {
+    /// Nobody here, as far as is known.
+    pub fn none(inode: u64, begin: u64) -> Self {
+        Self { inode, begin, processes: Vec::new(), path: None, why: None }
+    }
+}
+
 /// A process that maps a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mapper {

@@ -79,11 +79,20 @@ pub struct Mount {
     pub fstype: Bytes,
     #[serde(with = "base64")]
     pub source: Bytes,
+    /// Address of the server (`addr=` of NFS and CIFS), whatever name it was mounted by.
+    #[serde(default, with = "base64", skip_serializing_if = "Option::is_none")]
+    pub address: Option<Bytes>,
 }
 
 /// The mounts of one file system.
 pub fn on(dev: Dev, mounts: &[Mount]) -> Vec<&Mount> {
     mounts.iter().filter(|mount| mount.dev == dev).collect()
+}
+
+/// The mount that a path lies below, the innermost; the first of them where none is above it.
+pub fn mount_of<'a>(path: &[u8], mounts: &[&'a Mount]) -> Option<&'a Mount> {
+    let above = mounts.iter().filter(|mount| below(path, &mount.point));
+    above.max_by_key(|mount| mount.point.len()).or(mounts.first()).copied()
 }
 
 pub fn below(path: &[u8], point: &[u8]) -> bool {

@@ -11,6 +11,7 @@ pub mod host;
 pub mod input;
 pub mod observe;
 pub mod process;
+pub mod remote;
 pub mod shrink;
 pub mod signal;
 pub mod signal_name;

@@ -34,6 +34,8 @@ pub struct Shrink {
     pub mapped: bool,
     /// Sent only because a fault needed it.
     pub replayed: bool,
+    /// Done, on a file system that other hosts change too, and nobody here maps it.
+    pub shared: bool,
     /// The inode of the stacked file system above, if it was done through one: device and number
     /// as /proc/PID/maps shows them.
     pub outer: Option<(Dev, u64)>,

@@ -85,7 +85,8 @@ struct Globals(#[allow(dead_code, reason = "read as bytes")] Config);
 // SAFETY: `repr(C)`, made of u32 only, no padding.
 unsafe impl Pod for Globals {}
 
-/// Loads and attaches what `plan` names, for the `exits` asked for. Every n-th event is dropped on purpose
+/// Loads and attaches what `plan` names, for the `exits` asked for, and for shrinks that only other hosts may
+/// suffer from if those are (`shared`). Every n-th event is dropped on purpose
 /// if `fail_every` is not 0.
 ///
 /// # Errors
@@ -95,11 +96,12 @@ pub fn attach(
     kernel: &KernelInfo,
     plan: Plan,
     exits: ExitScope,
+    shared: bool,
     fail_every: u32,
 ) -> Result<Attached> {
     check_layout(OBJECT)?;
     unlock_memory();
-    let config = Globals(config(kernel, page_size(), exits, fail_every));
+    let config = Globals(config(kernel, page_size(), exits, shared, fail_every));
     let maps = lru_maps(OBJECT);
     let mut loader = EbpfLoader::new();
     for (map, entries) in &maps {

@@ -1,11 +1,14 @@
 //! The globals of one kernel and one watch. Pure.
 use tracer_common::{
     LAYOUT,
-    config::{CGROUP_V2, Config},
+    config::{self, CGROUP_V2, Config},
 };
 
 use crate::{
-    model::process::{ExitFilter, ExitScope},
+    model::{
+        process::{ExitFilter, ExitScope},
+        remote::SHARED,
+    },
     probe::kernel::KernelInfo,
 };
 
@@ -41,8 +44,15 @@ const POPULATING: [libc::c_long; 11] = [
 ];
 
 /// What the programs are told before they are loaded: `page_size` is in bytes, `exits` are the signals
-/// and exits asked for; every n-th event is dropped on purpose if `fail_every` is not 0.
-pub fn config(kernel: &KernelInfo, page_size: u64, exits: ExitScope, fail_every: u32) -> Config {
+/// and exits asked for, `shared` says whether shrinks are that only other hosts may suffer from; every n-th
+/// event is dropped on purpose if `fail_every` is not 0.
+pub fn config(
+    kernel: &KernelInfo,
+    page_size: u64,
+    exits: ExitScope,
+    shared: bool,
+    fail_every: u32,
+) -> Config {
     Config {
         layout: LAYOUT,
         task: kernel.allowed.task(),
@@ -59,6 +69,7 @@ pub fn config(kernel: &KernelInfo, page_size: u64, exits: ExitScope, fail_every:
         populating: POPULATING.map(|call| u32::try_from(call).unwrap_or(u32::MAX)),
         cgroup_controller: kernel.cgroup_v1.map_or(CGROUP_V2, |v1| v1.controller),
         cgroup_hierarchy: kernel.cgroup_v1.map_or(0, |v1| v1.hierarchy),
+        shared: if shared { SHARED } else { [0; config::SHARED] },
         offsets: kernel.offsets,
     }
 }

@@ -5,11 +5,11 @@ use std::os::fd::{AsFd as _, AsRawFd as _};
 use anyhow::{Context as _, Result};
 use aya::{
     Ebpf, Pod,
-    maps::{HashMap, MapData, PerCpuArray},
+    maps::{Array, HashMap, MapData, PerCpuArray},
 };
 use tracer_common::{
     event::ring,
-    maps::{BurstCount, BurstKey, RingState},
+    maps::{BurstCount, BurstKey, RingState, SharedShrinks},
 };
 
 use crate::probe::plan::Probe;
@@ -32,11 +32,18 @@ struct Count(BurstCount);
 // SAFETY: `repr(C)`, two u64, no padding.
 unsafe impl Pod for Count {}
 
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Shared(SharedShrinks);
+// SAFETY: `repr(C)`, three u64, no padding.
+unsafe impl Pod for Shared {}
+
 /// The maps that hold counts.
 pub struct Counters {
     states: PerCpuArray<MapData, State>,
     bursts: HashMap<MapData, Key, Count>,
     shrinks: PerCpuArray<MapData, u64>,
+    shared: Array<MapData, Shared>,
 }
 
 impl Counters {
@@ -49,10 +56,13 @@ impl Counters {
         let bursts = ebpf.take_map("BURSTS").context("the object has no map BURSTS")?;
         let shrinks = ebpf.take_map("SHRINKS_RECORDED");
         let shrinks = shrinks.context("the object has no map SHRINKS_RECORDED")?;
+        let shared = ebpf.take_map("SHARED_SHRINKS");
+        let shared = shared.context("the object has no map SHARED_SHRINKS")?;
         Ok(Self {
             states: PerCpuArray::try_from(states)?,
             bursts: HashMap::try_from(bursts)?,
             shrinks: PerCpuArray::try_from(shrinks)?,
+            shared: Array::try_from(shared)?,
         })
     }
 
@@ -65,6 +75,11 @@ impl Counters {
     pub fn shrinks_recorded(&self) -> Option<u64> {
         let values = self.shrinks.get(&0, 0).ok()?;
         Some(values.iter().fold(0, |sum: u64, count| sum.wrapping_add(*count)))
+    }
+
+    /// How many shrinks of files that only other hosts may map were too many so far.
+    pub fn shared_suppressed(&self) -> Option<u64> {
+        Some(self.shared.get(&0, 0).ok()?.0.suppressed)
     }
 
     /// Events numbered and lost so far, by (cpu, ring).

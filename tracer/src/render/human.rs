@@ -2,9 +2,7 @@
 use jiff::tz::TimeZone;
 
 use crate::{
-    contract::{
-        Blind, End, File, Gap, Incident, Loss, Missed, Mount, Other, Time, Truncation, Watching,
-    },
+    contract::{Blind, End, File, Gap, Incident, Loss, Missed, Mount, Other, Time, Watching},
     explain::phrase::{
         arguments, because, headline, lineage, mapped_by, place, restarted, short_id, who,
     },
@@ -131,37 +129,6 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
     out.into_bytes()
 }
 
-/// The early warning: a mapped file was shrunk.
-pub fn truncation(truncation: &Truncation, style: &Style) -> Vec<u8> {
-    let culprit = truncation.culprit.as_ref();
-    let what = match culprit {
-        None => "a mapped file was shrunk elsewhere".to_owned(),
-        Some(culprit) => format!("{} shrinks a mapped file", style.paint("1", &who(culprit))),
-    };
-    let mut out =
-        format!("\n{}  {} {what}\n", style.time(truncation.time), style.paint("33", "warning"));
-    let mut field = |name: &str, text: &str| {
-        out.push_str(&format!("  {} {text}\n", style.paint("36", &format!("{name:<8}"))));
-    };
-    let (old, new) = (size(truncation.old_size), size(truncation.new_size));
-    field("file", &format!("{}  {old} → {new} by {}", warned_path(truncation), truncation.how));
-    if let Some(culprit) = culprit {
-        field("by", &arguments(culprit));
-        field("", &lineage(culprit));
-    }
-    field("at risk", &mapped_by(&truncation.at_risk));
-    if let Some(why) = &truncation.at_risk_why {
-        field("note", why);
-    }
-    out.into_bytes()
-}
-
-/// The file of a warning.
-pub fn warned_path(truncation: &Truncation) -> String {
-    let path = truncation.file.path.as_ref();
-    path.map_or_else(|| "(name unknown)".to_owned(), |path| escape(&path.0))
-}
-
 /// What became of an incident that was told already.
 pub fn update(incident: &Incident, style: &Style) -> Vec<u8> {
     let count = match incident.times() {
@@ -229,6 +196,10 @@ pub fn end(end: &End) -> Vec<u8> {
     }
     if end.not_warned != 0 {
         lost.push_str(&format!(" · {} shrinks without a warning: too many", end.not_warned));
+    }
+    if end.not_recorded != 0 {
+        let count = end.not_recorded;
+        lost.push_str(&format!(" · {count} shrinks on network file systems not kept: too many"));
     }
     format!(
         "\n{} after {} · {} {}, {} explained · {lost}\n",
@@ -340,7 +311,10 @@ mod tests {
                     crate::render::oneline::incident(one, &style),
                 ],
                 Record::Truncation(one) => {
-                    vec![truncation(one, &style), crate::render::oneline::truncation(one, &style)]
+                    vec![
+                        crate::render::warning::truncation(one, &style),
+                        crate::render::oneline::truncation(one, &style),
+                    ]
                 }
                 Record::Story(one) => vec![
                     crate::render::story::human(one, &style),
@@ -411,6 +385,7 @@ mod tests {
             missed: 0,
             truncations: 0,
             not_warned: 0,
+            not_recorded: 0,
             only_bus_errors: true,
         };
         let lost = End {

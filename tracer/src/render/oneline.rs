@@ -3,7 +3,7 @@ use crate::{
     contract::{Incident, Truncation},
     explain::phrase::{headline, mapped_by, restarted, who},
     model::cause::Confidence,
-    render::human::{Style, warned_path},
+    render::{human::Style, warning::warned_path},
     text::{escape::escape, format::size},
 };
 
@@ -53,14 +53,17 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
 /// `10:03:07.121 warning: /efs/x, 75.2 MiB → 0 B by cp[5678]: mapped by geo-api[1234]`
 pub fn truncation(truncation: &Truncation, style: &Style) -> Vec<u8> {
     let culprit = truncation.culprit.as_ref();
+    let (label, at_risk) = match truncation.is_warning() {
+        true => ("warning", format!("mapped by {}", mapped_by(&truncation.at_risk))),
+        false => ("shrink", "other hosts may map it".to_owned()),
+    };
     format!(
-        "{} warning: {}, {} → {} {}: mapped by {}\n",
+        "{} {label}: {}, {} → {} {}: {at_risk}\n",
         style.time(truncation.time),
         warned_path(truncation),
         size(truncation.old_size),
         size(truncation.new_size),
         culprit.map_or_else(|| "elsewhere".to_owned(), |culprit| format!("by {}", who(culprit))),
-        mapped_by(&truncation.at_risk),
     )
     .into_bytes()
 }

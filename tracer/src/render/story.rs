@@ -3,7 +3,10 @@ use crate::{
     contract::{CauseCount, Incident, RestartSpread, RuledOut, Story, Time},
     explain::phrase::{arguments, because, headline, lineage, place, short_id, who, who_else},
     model::signal_name as signals,
-    render::human::{Style, also, gap},
+    render::{
+        human::{Style, also, gap},
+        warning,
+    },
     text::{
         escape::escape,
         format::{clock, duration},
@@ -17,12 +20,16 @@ const GAPS: usize = 3;
 pub fn oneline(story: &Story, style: &Style) -> Vec<u8> {
     let latest = &story.incident;
     format!(
-        "{} {}: {}; {}; last {} {}\n",
+        "{} {}: {}; {}; last {}{} {}\n",
         style.time(story.last),
         escape(&latest.victim.comm.0),
         count(story),
         causes(&story.causes),
         because(latest),
+        story.elsewhere.as_ref().map_or_else(String::new, |elsewhere| {
+            let host = escape(elsewhere.host.as_bytes());
+            format!(", likely by {} on {host}", who(&elsewhere.culprit))
+        }),
         short_id(&latest.id),
     )
     .into_bytes()
@@ -130,6 +137,10 @@ pub fn human(story: &Story, style: &Style) -> Vec<u8> {
         let role = latest.cause.class.known().cause().culprit_role();
         field(&mut out, "by", &format!("{role}{}  {}", who(culprit), arguments(culprit)));
         field(&mut out, "", &lineage(culprit));
+    }
+    if let Some(elsewhere) = &story.elsewhere {
+        let text = warning::elsewhere(elsewhere, style);
+        out.push_str(&String::from_utf8_lossy(&text));
     }
     for other in &latest.cause.others {
         field(&mut out, "others", &also(other, latest));

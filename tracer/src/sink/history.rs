@@ -46,6 +46,8 @@ pub struct HistorySink {
     /// Calls of hooks that nobody looked at, since they were noted last (ns since the epoch).
     missed: BTreeMap<(String, Observe), u64>,
     noted: i64,
+    /// Shrinks that were too many to be kept, as noted last.
+    suppressed: u64,
     writer: Option<StdoutSink>,
     journal: Option<Journal>,
     /// Whether the disk took the first things.
@@ -88,6 +90,7 @@ impl HistorySink {
             overflowed: 0,
             missed: BTreeMap::new(),
             noted: now(),
+            suppressed: 0,
             writable,
             writer: print,
             journal,
@@ -111,9 +114,15 @@ impl HistorySink {
         self.send(Message::Keep(Entry::Incident(incident)));
     }
 
-    /// Notes the calls that nobody looked at since this was done last.
-    fn note_missed(&mut self, until: i64, host: &Host) {
+    /// Notes the calls that nobody looked at since this was done last, and the shrinks that were too many.
+    fn note_missed(&mut self, until: i64, counts: &Counts, host: &Host) {
         let since = std::mem::replace(&mut self.noted, until);
+        let before = std::mem::replace(&mut self.suppressed, counts.not_recorded);
+        let suppressed = counts.not_recorded.saturating_sub(before);
+        if suppressed != 0 {
+            let gap = gap(host, Time(since), Time(until), GapReason::Shrinks, suppressed);
+            self.send(Message::Keep(Entry::Gap(gap)));
+        }
         for ((hook, observe), calls) in std::mem::take(&mut self.missed) {
             let reason = GapReason::Calls { hook: hook.into(), observe: Some(observe) };
             let gap = gap(host, Time(since), Time(until), reason, calls);
@@ -179,7 +188,7 @@ impl Sink for HistorySink {
     fn end(&mut self, counts: &Counts, host: &Host, now: u64, reason: &str) -> Result<()> {
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
         let until = host.clock.realtime(now);
-        self.note_missed(until, host);
+        self.note_missed(until, counts, host);
         if let Some(sender) = self.sender.take() {
             // Behind everything else, however long that takes.
             let _ = sender.send(Message::End(until));
@@ -193,11 +202,11 @@ impl Sink for HistorySink {
         StdoutSink::new(Format::Oneline, false).print(&end_record(counts, host, now, reason))
     }
 
-    fn tick(&mut self, now: u64, host: &Host) {
+    fn tick(&mut self, now: u64, counts: &Counts, host: &Host) {
         let now = host.clock.realtime(now);
         self.send(Message::Beat(now));
         if now - self.noted > MISSED {
-            self.note_missed(now, host);
+            self.note_missed(now, counts, host);
         }
         if self.overflowed != 0 {
             let (since, until) = (Time(now - TICK), Time(now));

@@ -30,5 +30,5 @@ pub trait Sink {
     fn end(&mut self, counts: &Counts, host: &Host, now: u64, reason: &str) -> Result<()>;
 
     /// Called every second or so, with the time in ns since boot.
-    fn tick(&mut self, _now: u64, _host: &Host) {}
+    fn tick(&mut self, _now: u64, _counts: &Counts, _host: &Host) {}
 }

@@ -17,7 +17,7 @@ use crate::{
     render::{
         Format,
         human::{self, Style},
-        json, oneline,
+        json, oneline, warning,
     },
     sink::Sink,
 };
@@ -42,6 +42,10 @@ impl StdoutSink {
     /// Where nobody reads any more.
     pub fn print(&self, record: &Record) -> Result<()> {
         let Self { format, style } = self;
+        // Nobody here has anything to fear: for the history alone.
+        if matches!(record, Record::Truncation(told) if !told.is_warning()) {
+            return Ok(());
+        }
         if *format == Format::Json {
             return put(&json(record));
         }
@@ -59,7 +63,7 @@ impl StdoutSink {
             (Format::Human, Record::Incident(incident)) => put(&human::incident(incident, style)),
             (Format::Human, Record::Update(incident)) => put(&human::update(incident, style)),
             (Format::Human, Record::Truncation(truncation)) => {
-                put(&human::truncation(truncation, style))
+                put(&warning::truncation(truncation, style))
             }
             // What a watch does not report.
             _ => Ok(()),

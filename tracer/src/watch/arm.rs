@@ -26,7 +26,12 @@ use crate::{
 ///
 /// # Errors
 /// Where privilege is missing, or no fault and no signal could be seen.
-pub fn arm(deaths: ExitScope, restarts: bool, fail_every: u32) -> Result<(KernelInfo, Attached)> {
+pub fn arm(
+    deaths: ExitScope,
+    restarts: bool,
+    shared: bool,
+    fail_every: u32,
+) -> Result<(KernelInfo, Attached)> {
     privilege::check()?;
     let facts = KernelInfo::gather(&table::functions(), &table::modules())
         .map_err(|error| Failure::unavailable(format!("{error:#}")))?;
@@ -38,7 +43,7 @@ pub fn arm(deaths: ExitScope, restarts: bool, fail_every: u32) -> Result<(Kernel
             facts.missing_fields.join(", ")
         )));
     }
-    let armed = attach::attach(&facts, plan::choose(&facts, restarts), deaths, fail_every)
+    let armed = attach::attach(&facts, plan::choose(&facts, restarts), deaths, shared, fail_every)
         .map_err(|error| Failure::unavailable(format!("{error:#}")))?;
     if armed.attached.is_empty() {
         let why: Vec<String> = armed.missing.iter().map(reason).collect();

@@ -96,7 +96,7 @@ impl<'a> Driver<'a> {
 
     /// A second or so has passed.
     pub fn tick(&mut self, now: u64) {
-        self.sink.tick(now, self.engine.host());
+        self.sink.tick(now, &self.engine.counts(), self.engine.host());
     }
 
     fn report(&mut self, updates: &[Update]) -> Result<()> {

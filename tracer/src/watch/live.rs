@@ -59,6 +59,8 @@ pub struct WatchOptions<'a> {
     pub deaths: ExitScope,
     /// Whether it matters who is started again.
     pub restarts: bool,
+    /// Whether shrinks matter that only processes of other hosts may suffer from.
+    pub shared_shrinks: bool,
     pub duration: Option<Duration>,
     pub count: Option<u64>,
     /// Where all inputs are saved.
@@ -85,7 +87,8 @@ pub struct Watched {
 /// # Errors
 /// Where nothing can be attached, the command cannot be started, or nobody reads any more.
 pub fn watch(options: &WatchOptions<'_>, sink: &mut dyn Sink) -> Result<Watched> {
-    let attached = arm(options.deaths, options.restarts, options.fail_every)?;
+    let attached =
+        arm(options.deaths, options.restarts, options.shared_shrinks, options.fail_every)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async { Watch::start(options, sink, attached)?.run().await })
 }
@@ -108,6 +111,8 @@ struct Watch<'a> {
     checkpoints: HashMap<(u32, u16), u64>,
     /// How often the program of each was not run, as the driver knows.
     misses: HashMap<Observe, u64>,
+    /// Shrinks that the kernel did not send, as the driver knows.
+    suppressed: u64,
     undecodable: u64,
     /// Something came since memory was given back.
     worked: bool,
@@ -142,6 +147,7 @@ impl<'a> Watch<'a> {
             numbered: Vec::new(),
             checkpoints: HashMap::new(),
             misses: HashMap::new(),
+            suppressed: 0,
             undecodable: 0,
             worked: false,
         })
@@ -285,6 +291,10 @@ impl<'a> Watch<'a> {
             && let Some(until) = self.evictions.sample(boot_time(), count)
         {
             self.push(boot_time(), WatchNote::ShrinksEvicted { until })?;
+        }
+        let suppressed = self.counters.shared_suppressed().unwrap_or(self.suppressed);
+        if std::mem::replace(&mut self.suppressed, suppressed) != suppressed {
+            self.push(boot_time(), WatchNote::SharedSuppressed { count: suppressed })?;
         }
         for key in self.driver.bursts() {
             let BurstKey { tgid, inode, handler } = key;

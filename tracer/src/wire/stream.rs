@@ -292,6 +292,7 @@ mod tests {
             point: bytes(),
             fstype: bytes(),
             source: bytes(),
+            address: Some(bytes()),
         };
         let key = BurstKey { tgid: 1, inode: 2, handler: Handler::Unattributed };
         let coverage = Coverage {

@@ -196,5 +196,6 @@ fn parse_mount(body: &Value) -> Mount {
         point: text("point"),
         fstype: text("fstype"),
         source: text("source"),
+        address: None,
     }
 }

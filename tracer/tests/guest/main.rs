@@ -21,6 +21,7 @@ mod matrix;
 mod record;
 mod scenario;
 mod systemd;
+mod two_hosts;
 
 /// What one boot left behind.
 pub struct Job {
@@ -145,6 +146,8 @@ fn judged(job: Job, name: &str) -> Vec<Trial> {
         "lockdown" => lockdown::trials(&job),
         "cgroups" => checks(&job, "cgroups", &cgroups::CHECKS),
         "history" => history::trials(&job),
+        "two-hosts-updater" => checks(&job, name, &two_hosts::UPDATER),
+        "two-hosts-reader" => checks(&job, name, &two_hosts::READER),
         "systemd" => systemd::trials(&job),
         // Benchmarks and the like.
         _ => return Vec::new(),
@@ -170,6 +173,8 @@ fn no_check_passes_on_nothing() -> Result<()> {
     checks.extend(cgroups::CHECKS);
     checks.extend(history::CHECKS);
     checks.extend(systemd::CHECKS);
+    checks.extend(two_hosts::UPDATER);
+    checks.extend(two_hosts::READER);
     for (name, check) in checks {
         match check(&job) {
             Ok(()) => bail!("{name} passes"),

@@ -133,7 +133,7 @@ fn show(stored: &Stored) -> String {
     for case in CASES {
         let kernel = info(stored, case);
         let Config { task, read_kernel, read_user, cgroup_controller, cgroup_hierarchy, .. } =
-            config(&kernel, 4096, ExitScope::default(), 0);
+            config(&kernel, 4096, ExitScope::default(), true, 0);
         writeln!(out, "\n{}", case.name).unwrap();
         writeln!(out, "  config: task {task}, read_kernel {read_kernel}, read_user {read_user}")
             .unwrap();

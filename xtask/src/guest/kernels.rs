@@ -18,8 +18,18 @@ pub const SERIES: [&str; 4] = ["5.10", "6.1", "6.12", "newest"];
 /// Modules a guest loads, with what they depend on.
 const MODULES: [&str; 4] = ["virtio_pci", "virtio_blk", "overlay", "dm_mod"];
 /// Modules a scenario loads when it needs them (`load NAME` in lib.sh).
-const ON_DEMAND: [&str; 9] =
-    ["btrfs", "fuse", "nd_e820", "nd_pmem", "nfsd", "nfsv3", "nfsv4", "quota_v2", "xfs"];
+const ON_DEMAND: [&str; 10] = [
+    "btrfs",
+    "fuse",
+    "nd_e820",
+    "nd_pmem",
+    "nfsd",
+    "nfsv3",
+    "nfsv4",
+    "quota_v2",
+    "virtio_net",
+    "xfs",
+];
 /// A kernel that can be booted.
 pub struct Kernel {
     /// `5.10` … `newest`.

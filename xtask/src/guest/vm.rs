@@ -33,6 +33,8 @@ pub struct Boot<'a> {
     cpus: u32,
     disk: Option<PathBuf>,
     root: Option<PathBuf>,
+    /// Sockets of this guest and of the one it is wired to.
+    wire: Option<[PathBuf; 2]>,
     timeout: Duration,
 }
 
@@ -68,6 +70,7 @@ impl<'a> Boot<'a> {
             cpus: 2,
             disk: None,
             root: None,
+            wire: None,
             timeout: Duration::from_secs(900),
         }
     }
@@ -101,6 +104,11 @@ impl<'a> Boot<'a> {
     /// One that is written to, as /dev/vdf; nothing of that is kept.
     pub fn root(self, disk: PathBuf) -> Self {
         Self { root: Some(disk), ..self }
+    }
+
+    /// A network card with a wire to another guest, which has the same two sockets the other way round.
+    pub fn wire(self, own: PathBuf, other: PathBuf) -> Self {
+        Self { wire: Some([own, other]), ..self }
     }
 
     pub fn timeout(self, timeout: Duration) -> Self {
@@ -228,6 +236,20 @@ impl<'a> Boot<'a> {
         .args(disks.iter().flat_map(|path| drive(path, ",cache=unsafe")))
         .args(self.disk.iter().flat_map(|path| drive(path, ",cache=unsafe,readonly=on")))
         .args(self.root.iter().flat_map(|path| drive(path, ",cache=unsafe,snapshot=on")))
+        .args(self.wire.iter().flat_map(|[own, other]| {
+            let _ = fs::remove_file(own);
+            // The addresses of the two cards must differ.
+            let mac = u8::from(own < other);
+            let (own, other) = (own.display(), other.display());
+            [
+                "-netdev".to_owned(),
+                format!(
+                    "dgram,id=wire,local.type=unix,local.path={own},remote.type=unix,remote.path={other}"
+                ),
+                "-device".to_owned(),
+                format!("virtio-net-pci,netdev=wire,mac=52:54:00:00:00:0{mac}"),
+            ]
+        }))
         .args(["-append", &append])
         .args(self.options)
         .stdin(Stdio::null())

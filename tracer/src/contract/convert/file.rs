@@ -73,6 +73,7 @@ pub(super) fn file(incident: &Incident, host: &Host) -> Option<contract::File> {
         mount: file.mount.as_ref().map(|mount| Mount {
             point: text(&mount.point),
             source: mount.source.as_deref().map(text),
+            address: mount.address.as_deref().map(text),
         }),
         mapping: contract::Mapping {
             start: Hex(fault.vm_start),

@@ -5,7 +5,7 @@ mod process;
 
 use crate::{
     contract::{
-        self, Blind, End, Hex, Loss, Missed, Record, Restart, ShrunkFile, Time, Truncation,
+        self, Blind, End, Hex, Loss, Missed, Record, Remote, Restart, ShrunkFile, Time, Truncation,
         Untrusted, Watching,
     },
     correlate::{
@@ -13,9 +13,11 @@ use crate::{
         update::{Counts, Loss as Lost, Update},
     },
     model::{
+        self,
         host::Host,
         observe::Coverage,
         process::ExitScope,
+        remote::is_shared,
         shrink::{ShrinkKind, how},
         signal::Disposition,
         signal_name as signals,
@@ -74,6 +76,7 @@ pub fn end_record(counts: &Counts, host: &Host, now: u64, reason: &str) -> Recor
         missed: counts.missed,
         truncations: counts.truncations,
         not_warned: counts.not_warned,
+        not_recorded: counts.not_recorded,
         only_bus_errors: host.deaths == ExitScope::default(),
     })
 }
@@ -136,6 +139,12 @@ fn reported_truncation(truncation: &incident::Truncation, host: &Host) -> Trunca
     let inode = &shrink.inode;
     let culprit = (shrink.how != ShrinkKind::Remote)
         .then(|| seen_process(&shrink.actor, truncation.process.as_ref(), host.clock));
+    let mount = truncation.mount.as_ref().filter(|_| is_shared(inode.magic));
+    let remote = mount.and_then(|mount| {
+        let model::file::Mount { point, source, address, fstype, .. } = mount;
+        let (source, address) = (Some(text(source)), address.as_deref().map(text));
+        Remote::of(fstype, &contract::Mount { point: text(point), source, address })
+    });
     Truncation {
         id: truncation.id.as_str().into(),
         time: at(host.clock, shrink.begin),
@@ -146,6 +155,8 @@ fn reported_truncation(truncation: &incident::Truncation, host: &Host) -> Trunca
             dev: inode.id.dev.to_string().into(),
             inode: inode.id.ino,
             generation: inode.id.generation,
+            fstype: mount.map(|mount| text(&mount.fstype)),
+            remote,
         },
         how: how(shrink.how).into(),
         old_size: inode.size,

@@ -37,7 +37,14 @@ fn line(line: &[u8]) -> Option<Mount> {
         point: unescape(fields.get(4)?),
         fstype: unescape(fields.get(dash + 1)?),
         source: unescape(fields.get(dash + 2)?),
+        address: fields.get(dash + 3).and_then(|options| address(options)),
     })
+}
+
+/// `rw,vers=4.2,addr=10.0.0.5` (fs/nfs/super.c nfs_show_options, fs/smb/client/cifsfs.c cifs_show_address)
+fn address(options: &[u8]) -> Option<Bytes> {
+    let mut words = options.split(|b| *b == b',');
+    words.find_map(|word| word.strip_prefix(b"addr=")).map(unescape)
 }
 
 /// The kernel writes space, tab, newline and backslash as three octal digits
@@ -73,7 +80,10 @@ mod tests {
             point: b"/mnt/a b".to_vec(),
             fstype: b"nfs4".to_vec(),
             source: b"fs-1:/".to_vec(),
+            address: None,
         };
-        assert_eq!(parse(text), [mount]);
+        assert_eq!(parse(text), [mount.clone()]);
+        let text = b"36 35 0:45 /sub /mnt/a\\040b rw - nfs4 fs-1:/ rw,clientaddr=10.0.0.9,addr=10.0.0.5,x\n";
+        assert_eq!(parse(text), [Mount { address: Some(b"10.0.0.5".to_vec()), ..mount }]);
     }
 }

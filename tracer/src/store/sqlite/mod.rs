@@ -6,6 +6,7 @@ mod key;
 mod names;
 pub mod read;
 pub mod recover;
+mod retain;
 pub mod schema;
 mod search;
 pub mod write;

@@ -273,6 +273,34 @@ impl Reader {
         Ok(found)
     }
 
+    /// The latest `limit` shrinks of files on the network whose inode has this number, within a range of times (ns
+    /// since the epoch), the latest first.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn shrinks_of(
+        &self,
+        inode: u64,
+        (since, until): (i64, i64),
+        limit: usize,
+    ) -> Result<Vec<Truncation>> {
+        let version: i64 = self.db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if version < 3 {
+            // No recorder has written any.
+            return Ok(Vec::new());
+        }
+        let mut statement = self.db.prepare(
+            "SELECT body FROM warning WHERE inode = ?1 AND time BETWEEN ?2 AND ?3
+             ORDER BY time DESC LIMIT ?4",
+        )?;
+        let mut rows = statement.query(params![inode as i64, since, until, limit as i64])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.extend(unpacked(row)?);
+        }
+        Ok(found)
+    }
+
     /// Runs of recorders, oldest first.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 use rusqlite::Connection;
 
 /// `user_version` of what this build writes.
-pub const VERSION: i64 = 2;
+pub const VERSION: i64 = 3;
 /// `application_id`: "whyb".
 pub const APPLICATION: i64 = 0x7768_7962;
 
@@ -96,6 +96,14 @@ CREATE TABLE warning(
     body BLOB NOT NULL
 );
 CREATE INDEX warning_time ON warning(time);
+", "
+-- Of files on the network, by the number of the inode, which every host knows: what happened on one is joined to
+-- what came of it on another.
+ALTER TABLE warning ADD COLUMN inode INTEGER;
+-- Nobody on its own host was at risk.
+ALTER TABLE warning ADD COLUMN elsewhere INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX warning_inode ON warning(inode, time) WHERE inode IS NOT NULL;
+CREATE INDEX warning_elsewhere ON warning(elsewhere, time);
 "];
 
 /// Brings a new or older history to [`VERSION`], in one transaction.

@@ -11,20 +11,16 @@ use crate::{
             key::key,
             names::{self, Names},
             recover::{SetAside, set_aside},
+            retain,
             schema::{self, APPLICATION, VERSION},
         },
         state_dir as dir,
     },
 };
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 
 /// Names kept in memory, so as not to ask for each again.
 const NAMES: usize = 4_096;
-/// Incidents forgotten in one transaction.
-const BATCH: i64 = 1_000;
-/// Warnings kept, some 700 bytes each.
-const WARNINGS: i64 = 20_000;
-
 /// Something to be kept.
 #[derive(Debug, Clone)]
 pub enum Entry {
@@ -193,47 +189,12 @@ impl Store {
     /// # Errors
     /// Where SQLite cannot write.
     pub fn retain(&mut self, oldest: i64, largest: u64) -> Result<bool> {
-        let until: Option<i64> = if self.size()? > largest {
-            self.db
-                .query_row(
-                    "SELECT time FROM incident ORDER BY time LIMIT 1 OFFSET ?1",
-                    [BATCH - 1],
-                    |row| row.get(0),
-                )
-                .optional()?
-        } else {
-            None
-        };
-        let before = until.map_or(oldest, |until| until.saturating_add(1).max(oldest));
-        let transaction = self.db.transaction()?;
-        let used = names::of_oldest(&transaction, before, BATCH)?;
-        let gone = transaction.execute(
-            "DELETE FROM incident WHERE seq IN
-                 (SELECT seq FROM incident WHERE time < ?1 ORDER BY time LIMIT ?2)",
-            params![before, BATCH],
-        )?;
-        let (count, bytes): (i64, i64) = transaction.query_row(
-            "SELECT count(*), coalesce(sum(length(body)), 0) FROM warning",
-            [],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
-        // So many that they must not push incidents out.
-        let crowded = count > WARNINGS || bytes as u64 > largest / 8;
-        let warnings = transaction.execute(
-            "DELETE FROM warning WHERE id IN
-                 (SELECT id FROM warning WHERE time < ?1 ORDER BY time LIMIT ?2)",
-            params![if crowded { i64::MAX } else { before }, BATCH],
-        )?;
-        if gone != 0 {
-            transaction.execute("DELETE FROM gap WHERE until < ?1", [before])?;
-            names::drop_unused(&transaction, &used)?;
+        let size = self.size()?;
+        let forgotten = retain::forget(&mut self.db, oldest, size, largest)?;
+        if forgotten.incidents != 0 {
             self.names.clear();
         }
-        transaction.commit()?;
-        if gone + warnings != 0 {
-            self.db.execute_batch("PRAGMA incremental_vacuum")?;
-        }
-        Ok(gone.max(warnings) as i64 == BATCH)
+        Ok(forgotten.more())
     }
 }
 
@@ -293,12 +254,17 @@ fn put_incident(
 
 /// What is known of one does not change.
 fn put_warning(db: &Transaction<'_>, warning: &Truncation) -> rusqlite::Result<()> {
-    db.prepare_cached("INSERT OR IGNORE INTO warning(id, time, body) VALUES (?1, ?2, ?3)")?
-        .execute(params![
-            key(&warning.id),
-            warning.time.0,
-            body::pack(&Record::Truncation(Box::new(warning.clone())))
-        ])?;
+    let inode = warning.file.remote.as_ref().map(|_| warning.file.inode as i64);
+    db.prepare_cached(
+        "INSERT OR IGNORE INTO warning(id, time, inode, elsewhere, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![
+        key(&warning.id),
+        warning.time.0,
+        inode,
+        !warning.is_warning(),
+        body::pack(&Record::Truncation(Box::new(warning.clone())))
+    ])?;
     Ok(())
 }
 

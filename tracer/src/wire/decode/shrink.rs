@@ -27,6 +27,7 @@ pub fn shrink(b: &mut &[u8]) -> Result<Shrink> {
         wire::shrink_kind::REMOTE => ShrinkKind::Remote,
         other => ShrinkKind::Other(other),
     };
+    const KINDS: u32 = wire::SHRINK_MAPPED | wire::SHRINK_REPLAYED | wire::SHRINK_SHARED;
     let flags = b.get_u32_le();
     b.advance(4);
     let path_flags = b.get_u32_le();
@@ -45,6 +46,7 @@ pub fn shrink(b: &mut &[u8]) -> Result<Shrink> {
         how,
         mapped: flags & wire::SHRINK_MAPPED != 0,
         replayed: flags & wire::SHRINK_REPLAYED != 0,
+        shared: flags & KINDS == wire::SHRINK_SHARED,
     })
 }
 

@@ -1,0 +1,71 @@
+//! Shrinks for people: early warnings, and who may have done it on another host.
+use crate::{
+    contract::{Elsewhere, Remote, Truncation},
+    explain::phrase::{arguments, lineage, mapped_by, who},
+    render::human::Style,
+    text::{escape::escape, format::size},
+};
+
+fn line(name: &str, text: &str, style: &Style) -> String {
+    format!("  {} {text}\n", style.paint("36", &format!("{name:<8}")))
+}
+
+/// Who may have done it on another host.
+pub fn elsewhere(elsewhere: &Elsewhere, style: &Style) -> Vec<u8> {
+    let Elsewhere { culprit, host, remote, .. } = elsewhere;
+    let mut out = String::new();
+    let mut field = |name: &str, text: &str| out.push_str(&line(name, text, style));
+    let who = style.paint("1", &who(culprit));
+    let host = escape(host.as_bytes());
+    field("likely", &format!("by {who} on {host}  {}", arguments(culprit)));
+    field("", &lineage(culprit));
+    let path = elsewhere.path.as_ref().map_or_else(String::new, |path| escape(&path.0) + ", ");
+    field("", &format!("which has it as {path}{}", served(remote)));
+    field("", &elsewhere.summary);
+    out.into_bytes()
+}
+
+/// `10.0.0.5:/geo`
+fn served(remote: &Remote) -> String {
+    format!("{}:{}", escape(&remote.server.0), escape(&remote.export.0))
+}
+
+/// The early warning: a mapped file was shrunk. Or one that only other hosts may map.
+pub fn truncation(truncation: &Truncation, style: &Style) -> Vec<u8> {
+    let culprit = truncation.culprit.as_ref();
+    let here = truncation.is_warning();
+    let who = |culprit| style.paint("1", &who(culprit));
+    let (label, what) = match culprit {
+        None => ("warning", "a mapped file was shrunk elsewhere".to_owned()),
+        Some(culprit) if here => ("warning", format!("{} shrinks a mapped file", who(culprit))),
+        Some(culprit) => {
+            ("shrink", format!("{} shrinks a file that other hosts may map", who(culprit)))
+        }
+    };
+    let mut out =
+        format!("\n{}  {} {what}\n", style.time(truncation.time), style.paint("33", label));
+    let mut field = |name: &str, text: &str| out.push_str(&line(name, text, style));
+    let (old, new) = (size(truncation.old_size), size(truncation.new_size));
+    field("file", &format!("{}  {old} → {new} by {}", warned_path(truncation), truncation.how));
+    if let Some(culprit) = culprit {
+        field("by", &arguments(culprit));
+        field("", &lineage(culprit));
+    }
+    if let Some(remote) = &truncation.file.remote {
+        field("server", &format!("{}, inode {}", served(remote), truncation.file.inode));
+    }
+    match here {
+        true => field("at risk", &mapped_by(&truncation.at_risk)),
+        false => field("at risk", "nobody on this host"),
+    }
+    if let Some(why) = &truncation.at_risk_why {
+        field("note", why);
+    }
+    out.into_bytes()
+}
+
+/// The file of a warning.
+pub fn warned_path(truncation: &Truncation) -> String {
+    let path = truncation.file.path.as_ref();
+    path.map_or_else(|| "(name unknown)".to_owned(), |path| escape(&path.0))
+}

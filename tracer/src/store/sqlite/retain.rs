@@ -1,0 +1,132 @@
+//! What a history forgets: what is old, and the oldest of what is too much. A bounded piece at a time.
+use rusqlite::{Connection, OptionalExtension as _, Result, Transaction, params};
+
+use crate::store::sqlite::names;
+
+/// Incidents forgotten in one transaction, and warnings.
+const BATCH: i64 = 1_000;
+/// Warnings kept, and shrinks that only other hosts may suffer from, some 700 bytes each.
+const WARNINGS: [i64; 2] = [20_000, 20_000];
+/// The part of the history's largest size that each of them may take.
+const PARTS: [u64; 2] = [8, 16];
+
+/// How much was forgotten.
+pub struct Forgotten {
+    pub incidents: usize,
+    /// Of the kind of which there were most.
+    warnings: usize,
+}
+
+impl Forgotten {
+    /// Whether there is more to do.
+    pub fn more(&self) -> bool {
+        self.incidents.max(self.warnings) as i64 == BATCH
+    }
+}
+
+/// Forgets what is older than `oldest` (ns since the epoch), and the oldest while more than `largest` bytes of `size`
+/// are in use.
+///
+/// # Errors
+/// Where SQLite cannot write.
+pub fn forget(db: &mut Connection, oldest: i64, size: u64, largest: u64) -> Result<Forgotten> {
+    let until: Option<i64> = if size > largest {
+        db.query_row(
+            "SELECT time FROM incident ORDER BY time LIMIT 1 OFFSET ?1",
+            [BATCH - 1],
+            |row| row.get(0),
+        )
+        .optional()?
+    } else {
+        None
+    };
+    let before = until.map_or(oldest, |until| until.saturating_add(1).max(oldest));
+    let transaction = db.transaction()?;
+    let used = names::of_oldest(&transaction, before, BATCH)?;
+    let incidents = transaction.execute(
+        "DELETE FROM incident WHERE seq IN
+             (SELECT seq FROM incident WHERE time < ?1 ORDER BY time LIMIT ?2)",
+        params![before, BATCH],
+    )?;
+    let mut warnings = 0;
+    for (elsewhere, (most, part)) in WARNINGS.into_iter().zip(PARTS).enumerate() {
+        let bounds = (before, most, largest / part);
+        warnings = forget_warnings(&transaction, elsewhere as i64, bounds)?.max(warnings);
+    }
+    if incidents != 0 {
+        transaction.execute("DELETE FROM gap WHERE until < ?1", [before])?;
+        names::drop_unused(&transaction, &used)?;
+    }
+    transaction.commit()?;
+    if incidents + warnings != 0 {
+        db.execute_batch("PRAGMA incremental_vacuum")?;
+    }
+    Ok(Forgotten { incidents, warnings })
+}
+
+/// Forgets warnings of one kind: those from before the first bound, and the oldest where there are more than the
+/// second, or more bytes than the third: so many that they must not push anything else out.
+fn forget_warnings(
+    db: &Transaction<'_>,
+    elsewhere: i64,
+    (before, most, largest): (i64, i64, u64),
+) -> Result<usize> {
+    let (count, bytes): (i64, i64) = db.query_row(
+        "SELECT count(*), coalesce(sum(length(body)), 0) FROM warning WHERE elsewhere = ?1",
+        [elsewhere],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let crowded = count > most || bytes.unsigned_abs() > largest;
+    db.execute(
+        "DELETE FROM warning WHERE id IN
+             (SELECT id FROM warning WHERE elsewhere = ?1 AND time < ?2 ORDER BY time LIMIT ?3)",
+        params![elsewhere, if crowded { i64::MAX } else { before }, BATCH],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::schema;
+
+    /// A history with so many warnings, and shrinks of other hosts' files of so many bytes each.
+    fn history(warnings: i64, shrinks: i64, bytes: i64) -> Connection {
+        let mut db = Connection::open_in_memory().expect("memory");
+        schema::migrate(&mut db).expect("memory");
+        for (elsewhere, count) in [warnings, shrinks].into_iter().enumerate() {
+            db.execute(
+                "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?1)
+                 INSERT INTO warning(id, time, inode, elsewhere, body)
+                 SELECT randomblob(16), i, i, ?2, zeroblob(?3) FROM n",
+                params![count, elsewhere as i64, bytes],
+            )
+            .expect("memory");
+        }
+        db
+    }
+
+    fn left(db: &Connection) -> [i64; 2] {
+        let count = "SELECT count(*) FROM warning WHERE elsewhere = ?1";
+        [0, 1].map(|kind| db.query_row(count, [kind], |row| row.get(0)).expect("a count"))
+    }
+
+    #[test]
+    fn shrinks_of_other_hosts_files_push_out_only_themselves() {
+        let mut db = history(10, WARNINGS[1] + 1_500, 1);
+        while forget(&mut db, i64::MIN, 0, u64::MAX).expect("memory").more() {}
+        assert_eq!(left(&db), [10, WARNINGS[1] - 500], "the oldest, a batch at a time");
+        let first = "SELECT min(time) FROM warning WHERE elsewhere = 1";
+        assert_eq!(db.query_row(first, [], |row| row.get::<_, i64>(0)).expect("one"), 2_000);
+        // By size, too, of which they may take less.
+        let mut db = history(1_200, 1_200, 1_000);
+        assert!(forget(&mut db, i64::MIN, 0, 16_000_000).expect("memory").more());
+        assert_eq!(left(&db), [1_200, 200]);
+    }
+
+    #[test]
+    fn both_kinds_go_with_age() {
+        let mut db = history(10, 20, 1);
+        assert!(!forget(&mut db, 5, 0, u64::MAX).expect("memory").more());
+        assert_eq!(left(&db), [5, 15]);
+    }
+}
