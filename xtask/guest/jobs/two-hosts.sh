@@ -20,7 +20,7 @@ served() {
 }
 # told DIR NAME: what a history says of the reader's end
 told() {
-    whybus list --state-dir "$1" -o json -n 0 >"/results/$2.list"
+    whybus list --state-dir "$1" --comm reader -o json >"/results/$2.list"
     whybus why --state-dir "$1" -o json reader >"/results/$2.json"
     { whybus why --state-dir "$1" --utc reader; whybus why --state-dir "$1" -o oneline reader; } >"/results/$2.txt" 2>&1
     id=$(busybox sed -n 's/.*"id":"\([^"]*\)".*/\1/p' "/results/$2.list")
