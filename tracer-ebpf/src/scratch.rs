@@ -7,7 +7,8 @@
 //! event counts as lost.
 use aya_ebpf::{macros::map, maps::PerCpuArray};
 use tracer_common::event::{
-    CGROUP_PATH, Cgroup, Deliver, Exit, Fault, Shrink, ShrinkEnd, Signal, Stale, Start, handler,
+    CGROUP_PATH, Cgroup, Deliver, Exit, Fault, Program, Shrink, ShrinkEnd, Signal, Stale, Start,
+    handler,
 };
 
 use crate::path::PathSpace;
@@ -57,6 +58,19 @@ pub mod namer {
     pub const COUNT: u32 = 2;
 }
 
+/// Programs that tell what a process runs: the handlers of faults by [`handler`], and these.
+pub mod teller {
+    use tracer_common::event::handler;
+
+    pub const NOTIFY_CHANGE: u32 = handler::COUNT;
+    pub const NOTIFY_CHANGE_BACKUP: u32 = handler::COUNT + 1;
+    pub const FALLOCATE: u32 = handler::COUNT + 2;
+    pub const SIGNAL: u32 = handler::COUNT + 3;
+    pub const EXIT: u32 = handler::COUNT + 4;
+    pub const EXIT_BACKUP: u32 = handler::COUNT + 5;
+    pub const COUNT: u32 = handler::COUNT + 6;
+}
+
 scratch! {
     /// By [`handler`].
     FAULT: handler::COUNT, WithPath<Fault>;
@@ -83,4 +97,6 @@ scratch! {
     FORK_BACKUP: 1, Start;
     /// By [`namer`].
     CGROUP: namer::COUNT, WithName;
+    /// By [`teller`].
+    PROGRAM: teller::COUNT, WithPath<Program>;
 }

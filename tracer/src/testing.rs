@@ -10,7 +10,7 @@ pub use crate::{
         file::{Dev, Inode, InodeId, Path},
         host::Host,
         observe::{AttachedHook, Coverage, Observe},
-        process::{Exit, ExitScope, ProcessExit, SelfSignal},
+        process::{Exit, ExitScope, ProcessExit, Program, SelfSignal},
         shrink::{Shrink, ShrinkKind},
         signal::{Origin, Signal},
         task::{Actor, Ancestor, ProcessId, Task},
@@ -56,6 +56,7 @@ pub fn actor(tgid: u32) -> Actor {
         uid: 0,
         ns_tgid: None,
         cgroup: None,
+        exe: None,
         kthread: false,
         ending: false,
         comm: b"x".to_vec(),
@@ -148,6 +149,12 @@ pub fn exit(time: u64, code: u32) -> ProcessExit {
     let exit = Exit { id: actor.task.id, time, code };
     let (exe, fault, own, module) = (None, None, None, None);
     ProcessExit { exit, actor, exe, fault, own, module, oom: false }
+}
+
+/// A process runs what is called so, in the root directory.
+pub fn program(tgid: u32, name: &[u8]) -> Program {
+    let path = Path { names: vec![name.to_vec()], ..Path::default() };
+    Program { id: actor(tgid).task.id, path }
 }
 
 /// The ancestors of a child of `parent`, a shell.

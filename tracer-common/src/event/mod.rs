@@ -92,6 +92,7 @@ events! {
     STALE = 7: Stale, version 0, 96 bytes;
     START = 8: Start, version 0, 656 bytes;
     CGROUP = 9: Cgroup, version 0, 48 bytes;
+    PROGRAM = 10: Program, version 0, 56 bytes;
 }
 
 /// What saved streams say of themselves from the time before records had versions: the layout that

@@ -61,3 +61,19 @@ pub struct Start {
     pub forked: u32,
     pub pad: u32,
 }
+
+/// Which program a process runs (`mm->exe_file`): sent before the first event that is about it, and again
+/// after an exec(2).
+///
+/// Followed by `path_len` bytes as in [`Fault`](crate::event::Fault).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Program {
+    pub header: Header,
+    /// As [`crate::event::Task::start_time`].
+    pub start_time: u64,
+    pub tgid: u32,
+    pub path_flags: u32,
+    pub path_len: u32,
+    pub pad: u32,
+}

@@ -14,9 +14,9 @@ use crate::{
     globals::{config, off},
     inode,
     path::{self, PathSpace},
-    policy,
+    policy, program,
     read::{Ptr, Read, Typed},
-    scratch::{EXIT, EXIT_BACKUP, Scratch, WithPath},
+    scratch::{EXIT, EXIT_BACKUP, Scratch, WithPath, teller},
     task, victims,
 };
 
@@ -68,7 +68,7 @@ unsafe fn by_find<C: Call>(call: C) {
     // SAFETY: the argument is what the prototype says; `data` outlives the call, which calls back at
     // once.
     unsafe {
-        if let Some(ip) = fill(task, &EXIT)
+        if let Some(ip) = fill(task, &EXIT, teller::EXIT)
             && ip != 0
         {
             let mut data = ip;
@@ -91,7 +91,7 @@ unsafe fn by_list<C: Call>(call: C) {
     let task = call.arg::<0>() as Ptr;
     // SAFETY: the argument is what the prototype says; the reader copes with any pointer.
     unsafe {
-        if let Some(ip) = fill(task, &EXIT)
+        if let Some(ip) = fill(task, &EXIT, teller::EXIT)
             && ip != 0
         {
             let mm: Ptr = C::Memory::get(task, off!(task_mm));
@@ -115,7 +115,7 @@ unsafe fn by_list<C: Call>(call: C) {
 unsafe fn late<C: Call>(call: C) {
     // SAFETY: the argument is what the prototype says.
     unsafe {
-        fill(call.arg::<0>() as Ptr, &EXIT_BACKUP);
+        fill(call.arg::<0>() as Ptr, &EXIT_BACKUP, teller::EXIT_BACKUP);
         finish(&EXIT_BACKUP);
     }
 }
@@ -123,7 +123,7 @@ unsafe fn late<C: Call>(call: C) {
 /// Fills the scratch for a process whose last thread this is, once; gives the instruction it failed at.
 /// `task` must be typed: it is what names the actor under lockdown.
 #[inline(always)]
-unsafe fn fill(task: Ptr, map: &Exits) -> Option<u64> {
+unsafe fn fill(task: Ptr, map: &Exits, by: u32) -> Option<u64> {
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
     // SAFETY: typed loads cope with any pointer; a claimed scratch.
     unsafe {
@@ -137,6 +137,7 @@ unsafe fn fill(task: Ptr, map: &Exits) -> Option<u64> {
         if !ended::first_to_end(tgid, Typed::get(leader, off!(task_start))) {
             return None;
         }
+        program::of_current(by, ring::CRITICAL);
         let scratch = claim::<Exit, _>(map, 0, ring::CRITICAL)?;
         let event = &raw mut (*scratch).value.event;
         task::given(&raw mut (*event).actor, task);

@@ -13,6 +13,7 @@ use crate::{
     globals::{config, is_one_that_populates, off},
     inode::inode,
     path::{self, PathSpace},
+    program,
     read::{Probe, Ptr, Read},
     scratch::FAULT,
     shrinks, task, thread, victims,
@@ -185,6 +186,7 @@ pub unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u3
         let file: Ptr = R::get(at.vma, off!(vma_file));
         let host: Ptr = R::get(file, off!(file_inode));
         let nth = bursts::count(host as u64, handler)?;
+        program::of_current(handler, ring::CRITICAL);
         let scratch = claim::<Fault, _>(&FAULT, handler, ring::CRITICAL)?;
         let event = &raw mut (*scratch).value.event;
         let path = &raw mut (*scratch).value.path;

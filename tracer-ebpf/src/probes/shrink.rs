@@ -15,8 +15,11 @@ use crate::{
     globals::{config, is_shared, off},
     inode::{inode, mapped},
     path::{self, PathSpace},
+    program,
     read::{Probe, Ptr, Read},
-    scratch::{SHARED_SHRINK, SHRINK, SHRINK_BACKUP, SHRINK_END, Scratch, WithPath, shrinker},
+    scratch::{
+        SHARED_SHRINK, SHRINK, SHRINK_BACKUP, SHRINK_END, Scratch, WithPath, shrinker, teller,
+    },
     shrinks::{self, Opening},
     task,
 };
@@ -157,6 +160,7 @@ unsafe fn enter_unseen<const DENTRY: usize, const ATTR: usize, C: Call>(call: C)
     // SAFETY: as in `change`; a claimed scratch.
     unsafe {
         let Some(change) = change::<DENTRY, ATTR, C>(call) else { return };
+        program::of_current(teller::NOTIFY_CHANGE_BACKUP, ring::BULK);
         let Some(scratch) = claim::<Shrink, _>(&SHRINK_BACKUP, 0, ring::BULK) else { return };
         let event = &raw mut (*scratch).value;
         let host = change.host;
@@ -259,6 +263,8 @@ unsafe fn collapsed<C: Call>(call: C) {
 /// Remembers a shrink, and sends it if the file is mapped.
 #[inline(always)]
 unsafe fn record<const BY: u32, R: Read>(mnt: Ptr, dentry: Ptr, change: Change) -> Option<()> {
+    let teller = if BY == shrinker::FALLOCATE { teller::FALLOCATE } else { teller::NOTIFY_CHANGE };
+    program::of_current(teller, ring::BULK);
     let scratch = claim::<Shrink, _>(&SHRINK, BY, ring::BULK)?;
     // SAFETY: a claimed scratch; `R` copes with any pointer.
     unsafe {

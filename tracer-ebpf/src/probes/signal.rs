@@ -9,8 +9,9 @@ use crate::{
     form::{Call, program},
     globals::off,
     policy::is_traced,
+    program,
     read::{Probe, Ptr, Read},
-    scratch::{DELIVER, SIGNAL},
+    scratch::{DELIVER, SIGNAL, teller},
     task, thread, victims,
 };
 
@@ -100,6 +101,8 @@ unsafe fn other<Info: Read, C: Call>(call: C, result: i32) -> Option<()> {
         if result == TRACE_SIGNAL_IGNORED {
             return None;
         }
+        program::of(target, teller::SIGNAL, ring::CRITICAL);
+        program::of_current(teller::SIGNAL, ring::CRITICAL);
         let scratch = claim::<Signal, _>(&SIGNAL, 0, ring::CRITICAL)?;
         let event = &raw mut (*scratch).value;
         task::task::<C::Memory>(&raw mut (*event).target, target);
@@ -122,6 +125,13 @@ unsafe fn bus<Info: Read, C: Call>(info: Ptr, target: Ptr, group: i32, result: i
         if code > 0 && bursts::is_suppressed() {
             return None;
         }
+        // Only a signal somebody sent has a sender worth naming; si_codes up to BUS_OBJERR are
+        // sent too if nothing forced them.
+        let has_sender = code <= 0 || !forced && code <= BUS_OBJERR;
+        program::of(target, teller::SIGNAL, ring::CRITICAL);
+        if has_sender {
+            program::of_current(teller::SIGNAL, ring::CRITICAL);
+        }
         let scratch = claim::<Signal, _>(&SIGNAL, 0, ring::CRITICAL)?;
         let event = &raw mut (*scratch).value;
         task::task::<C::Memory>(&raw mut (*event).target, target);
@@ -132,9 +142,7 @@ unsafe fn bus<Info: Read, C: Call>(info: Ptr, target: Ptr, group: i32, result: i
         (*event).result = result;
         (*event).forced = forced as u32;
         (*event).origin = origin_of(info);
-        // Only a signal somebody sent has a sender worth naming; si_codes up to BUS_OBJERR are
-        // sent too if nothing forced them.
-        if code <= 0 || !forced && code <= BUS_OBJERR {
+        if has_sender {
             task::current(&raw mut (*event).sender);
         }
         victims::add((*event).target.tgid);

@@ -18,7 +18,7 @@ pub struct Process {
     pub start_time: Option<Time>,
     /// Name of the process (`comm` of its thread group leader, up to 15 bytes).
     pub comm: Untrusted,
-    /// Its program (/proc/PID/exe). OpenTelemetry: `process.executable.path`.
+    /// Its program at the act, called as /proc/PID/exe calls it. OpenTelemetry: `process.executable.path`.
     pub exe: Option<Untrusted>,
     /// Its arguments, as they stood in its memory. OpenTelemetry: `process.command_args`.
     pub cmdline: Option<Vec<Untrusted>>,

@@ -12,6 +12,7 @@ use crate::{
         loss::LossTracker,
         open::OpenIncident,
         open_incidents::OpenIncidents,
+        programs::ProgramLog,
         questions::OpenQuestions,
         reorder::{REORDER_WINDOW, Reorder},
         report::Reporter,
@@ -40,6 +41,7 @@ pub struct Engine {
     loss: LossTracker,
     shrinks: ShrinkLog,
     facts: FactCache,
+    programs: ProgramLog,
     open: OpenIncidents,
     exits: ExitPolicy,
     restarts: RestartMatcher,
@@ -57,6 +59,7 @@ impl Engine {
             loss,
             shrinks: ShrinkLog::default(),
             facts: FactCache::default(),
+            programs: ProgramLog::default(),
             open: OpenIncidents::default(),
             exits: ExitPolicy::new(host.deaths),
             restarts: RestartMatcher::new(host.coverage.sees(Observe::Exec)),
@@ -73,7 +76,7 @@ impl Engine {
 
     pub fn counts(&self) -> Counts {
         let evicted = Evicted {
-            facts: self.facts.evicted(),
+            facts: self.facts.evicted() + self.programs.evicted(),
             inodes: self.shrinks.evicted(),
             exits: self.exits.evicted(),
             restarts: self.restarts.evicted(),
@@ -147,7 +150,8 @@ impl Engine {
         }
     }
 
-    fn kernel(&mut self, time: u64, event: KernelEvent) {
+    fn kernel(&mut self, time: u64, mut event: KernelEvent) {
+        self.programs.name(time, &mut event);
         match event {
             KernelEvent::Fault(fault) => self.fault(time, *fault),
             KernelEvent::Shrink(shrink) => self.shrinks.begin(*shrink),
@@ -164,6 +168,7 @@ impl Engine {
             KernelEvent::ProcessExit(exit) => self.exit(*exit),
             KernelEvent::ProcessStart(start) => self.restarts.start(time, *start),
             KernelEvent::Cgroup(made) => self.facts.cgroup_made(made),
+            KernelEvent::Program(program) => self.programs.told(time, &program),
         }
     }
 
@@ -381,12 +386,13 @@ mod tests {
     use super::*;
     use crate::{
         model::{
+            fact::Process,
             fault::Handler,
             observe::AttachedHook,
             signal::{Deliver, Disposition},
             task::ProcessId,
         },
-        testing::{SINCE, fault, host, signal},
+        testing::{SINCE, VICTIM, fault, host, program, shrink, signal},
     };
 
     #[test]
@@ -461,5 +467,30 @@ mod tests {
         assert_eq!(incidents(false, true), 0);
         assert_eq!(incidents(true, true), 1);
         assert_eq!(incidents(false, false), 1, "nobody would have seen the signal");
+    }
+
+    /// Of different CPUs: each program was told before its act, and arrives after it.
+    #[test]
+    fn programs_are_those_of_the_acts_in_whatever_order_they_arrive() {
+        let mut engine = Engine::new(host());
+        let program = |tgid, name| KernelEvent::Program(Box::new(program(tgid, name)));
+        let events = [
+            // Its culprit execs after the act, which is told only as a fault needs it.
+            (40, KernelEvent::Shrink(Box::new(shrink(2, SINCE + 20, 8192, 0)))),
+            (50, KernelEvent::Fault(Box::new(fault(1, 0)))),
+            (45, program(VICTIM, b"victim")),
+            (60, program(VICTIM, b"later")),
+            (10, program(2, b"culprit")),
+            (30, program(2, b"later")),
+        ];
+        for (cpu, (time, event)) in (0..).zip(events) {
+            let stamp = Stamp { cpu, ring: 0, seq: 1, time: SINCE + time };
+            engine.push(stamp, event.into());
+        }
+        let updates = engine.finish();
+        let [Update::Incident(incident)] = &updates[..] else { panic!("{updates:?}") };
+        let exe = |process: &Option<Process>| process.clone()?.exe;
+        assert_eq!(exe(&incident.victim_process), Some(b"/victim".to_vec()));
+        assert_eq!(exe(&incident.culprit_process), Some(b"/culprit".to_vec()));
     }
 }

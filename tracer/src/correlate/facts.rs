@@ -5,7 +5,7 @@ use crate::{
         Bytes,
         cgroup::{CgroupMade, CgroupPath, ROOT_CGROUP},
         fact::{Process, View},
-        file::Mount,
+        file::{DELETED, Mount},
         task::{ProcessId, Task},
     },
 };
@@ -87,7 +87,8 @@ impl FactCache {
         self.mounts = mounts;
     }
 
-    /// What is known of the process of a task that an answer is about: in the cgroup that the task was in.
+    /// What is known of the process of a task that an answer is about: in the cgroup that the task was in, with
+    /// the program that it ran.
     pub fn process(&mut self, task: &Task) -> Option<Process> {
         let mut known = self.processes.get(&task.id).cloned();
         // Under another name it ran another program, which nobody could look up any more.
@@ -95,6 +96,15 @@ impl FactCache {
             |known: &&mut Process| known.comm.as_ref().is_some_and(|comm| *comm != task.comm);
         if let Some(known) = known.as_mut().filter(renamed) {
             (known.exe, known.cmdline) = (None, None);
+        }
+        if let Some(exe) = &task.exe {
+            let known = known.get_or_insert_with(|| Process::unknown(task.id));
+            let path = |exe: &[u8]| exe.strip_suffix(DELETED).unwrap_or(exe).to_vec();
+            // It ran another program by the time it was looked at, and these are the arguments of that.
+            if known.exe.as_deref().is_some_and(|found| path(found) != path(exe)) {
+                known.cmdline = None;
+            }
+            known.exe = Some(exe.clone());
         }
         let path = match task.cgroup {
             Some(ROOT_CGROUP) => Some(b"/".to_vec()),
@@ -210,6 +220,33 @@ mod tests {
         assert_eq!(facts.process(&named(b"sh")), Some(shell));
         let next = facts.process(&named(b"instant")).expect("its ancestors");
         assert_eq!((next.exe, next.cmdline), (None, None));
+    }
+
+    /// Looked up in /proc after an exec(2) that kept the name.
+    #[test]
+    fn what_the_kernel_told_of_a_program_wins() {
+        let told = Process {
+            exe: Some(b"/opt/cut".to_vec()),
+            cmdline: Some(vec![b"-s".to_vec()]),
+            ..process(1, Some(b"/"))
+        };
+        let at = |exe: Option<&[u8]>| {
+            let mut facts = FactCache::default();
+            facts.process_seen(told.clone());
+            let task = Task { exe: exe.map(<[u8]>::to_vec), ..task(1, None) };
+            facts.process(&task).map(|known| (known.exe, known.cmdline))
+        };
+        assert_eq!(at(None), Some((told.exe.clone(), told.cmdline.clone())));
+        assert_eq!(at(Some(b"/usr/bin/cut")), Some((Some(b"/usr/bin/cut".to_vec()), None)));
+        let unlinked = Some(b"/opt/cut (deleted)".to_vec());
+        assert_eq!(at(unlinked.as_deref()), Some((unlinked.clone(), told.cmdline.clone())));
+    }
+
+    #[test]
+    fn a_program_needs_no_look_at_proc() {
+        let task = Task { exe: Some(b"/bin/instant".to_vec()), ..task(1, None) };
+        let known = FactCache::default().process(&task).expect("its program");
+        assert_eq!(known, Process { exe: task.exe, ..process(1, None) });
     }
 
     #[test]

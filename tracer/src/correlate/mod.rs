@@ -11,6 +11,7 @@ pub mod incident;
 mod loss;
 mod open;
 mod open_incidents;
+mod programs;
 mod questions;
 mod reorder;
 #[cfg(test)]

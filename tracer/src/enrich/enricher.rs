@@ -139,6 +139,7 @@ impl Enricher {
                 Vec::new()
             }
             KernelEvent::Cgroup(_)
+            | KernelEvent::Program(_)
             | KernelEvent::Shrink(_)
             | KernelEvent::ShrinkEnd(_)
             | KernelEvent::Deliver(_)

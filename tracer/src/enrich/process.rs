@@ -120,6 +120,7 @@ mod tests {
             uid: 0,
             ns_tgid: None,
             cgroup: None,
+            exe: None,
             kthread: false,
             ending: false,
             comm: Vec::new(),

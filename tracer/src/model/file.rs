@@ -95,6 +95,9 @@ pub fn mount_of<'a>(path: &[u8], mounts: &[&'a Mount]) -> Option<&'a Mount> {
     above.max_by_key(|mount| mount.point.len()).or(mounts.first()).copied()
 }
 
+/// What the kernel puts behind the path of a file that is unlinked.
+pub const DELETED: &[u8] = b" (deleted)";
+
 pub fn below(path: &[u8], point: &[u8]) -> bool {
     let point = point.strip_suffix(b"/").unwrap_or(point);
     path.strip_prefix(point).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
@@ -135,6 +138,51 @@ pub fn name(path: &Path, on_device: &[&Mount]) -> (Option<Bytes>, Option<&'stati
         }
         None => {
             (Some(absolute), Some("below the root of its file system, which is not mounted here"))
+        }
+    }
+}
+
+/// What /proc/PID/exe calls a program (fs/d_path.c d_path, simple_dname); `None` if the walk does not tell.
+pub fn program(path: &Path) -> Option<Bytes> {
+    if path.fs_root {
+        return None;
+    }
+    let (name, _) = name(path, &[]);
+    let name = name?;
+    let (before, after): (&[u8], &[u8]) = match (path.pseudo, path.deleted) {
+        (true, _) => (b"/", DELETED),
+        (false, true) => (b"", DELETED),
+        (false, false) => (b"", b""),
+    };
+    Some([before, &name, after].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn walked(change: impl FnOnce(&mut Path)) -> Option<Bytes> {
+        let names = [&b"usr"[..], b"sh"].map(<[u8]>::to_vec).into();
+        let mut path = Path { names, ..Path::default() };
+        change(&mut path);
+        program(&path)
+    }
+
+    #[test]
+    fn a_program_is_called_as_proc_calls_it() {
+        let cases: [(fn(&mut Path), Option<&[u8]>); 6] = [
+            (|_| (), Some(b"/usr/sh")),
+            (|path| path.deleted = true, Some(b"/usr/sh (deleted)")),
+            (|path| path.cut = true, Some("…/usr/sh".as_bytes())),
+            (|path| path.fs_root = true, None),
+            (|path| path.names.clear(), None),
+            (
+                |path| (path.pseudo, path.names) = (true, vec![b"memfd:x".to_vec()]),
+                Some(b"/memfd:x (deleted)"),
+            ),
+        ];
+        for (change, expected) in cases {
+            assert_eq!(walked(change).as_deref(), expected);
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::model::{
     fact::Fact,
     fault::{Burst, Fault},
     observe::{Coverage, Observe, observe_word},
-    process::{ProcessExit, ProcessStart},
+    process::{ProcessExit, ProcessStart, Program},
     shrink::{Shrink, ShrinkEnd, Stale},
     signal::{Deliver, Signal},
     task::ProcessId,
@@ -55,6 +55,7 @@ pub enum KernelEvent {
     ProcessStart(Box<ProcessStart>),
     Stale(Stale),
     Cgroup(CgroupMade),
+    Program(Box<Program>),
 }
 
 /// What the watch itself learns while it runs.

@@ -60,6 +60,14 @@ pub struct ProcessStart {
     pub forked: bool,
 }
 
+/// Which program a process runs, from this event on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    pub id: ProcessId,
+    /// `mm->exe_file`.
+    pub path: Path,
+}
+
 /// Which ends of processes are told, beside bus errors.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ExitScope {

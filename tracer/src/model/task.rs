@@ -30,6 +30,8 @@ pub struct Task {
     /// Id of its cgroup as it was then, if known: in the v2 hierarchy, or, where the host has controllers in
     /// v1 ones, in that of `pids` or `memory`.
     pub cgroup: Option<u64>,
+    /// Its program as it was then, as /proc/PID/exe would have named it; `None` where the kernel did not tell it.
+    pub exe: Option<Bytes>,
     /// A kernel thread: it has no command line.
     pub kthread: bool,
     /// A signal has killed it, or it exits: what it does now is the kernel's doing.

@@ -173,7 +173,7 @@ impl Scenario {
 }
 
 /// What only some scenarios ask for.
-const IF_ASKED: [&str; 4] = ["cgroup", "unit", "container", "exe"];
+const IF_ASKED: [&str; 5] = ["cgroup", "unit", "container", "exe", "culprit_exe"];
 
 fn compare(expected: &[Map<String, Value>], got: &[Map<String, Value>]) -> Result<()> {
     if expected.len() != got.len() {
@@ -279,8 +279,9 @@ fn normal(incident: &Incident) -> Map<String, Value> {
     put("how", cause.how.as_deref().into());
     put("old", cause.old_size.into());
     put("new", cause.new_size.into());
-    if let Some(Process { comm, cmdline, ancestors, .. }) = &cause.culprit {
+    if let Some(Process { comm, exe, cmdline, ancestors, .. }) = &cause.culprit {
         put("culprit", plain(comm).into());
+        put("culprit_exe", text(exe.as_ref()).into());
         let words = |args: &Vec<Untrusted>| args.iter().map(plain).collect::<Vec<_>>().join(" ");
         put("cmdline", cmdline.as_ref().map(words).into());
         put("parents", ancestors.iter().map(|parent| plain(&parent.comm)).collect());

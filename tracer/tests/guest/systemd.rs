@@ -207,24 +207,12 @@ fn place(case: &Case, job: &Job) -> Result<()> {
     both(case, job, |who, process| same_place(who, process, job))
 }
 
-/// A wrong one fails. That it is known is owed: it is looked up in /proc, where a process that ends at once is
-/// gone.
 fn program(case: &Case, job: &Job) -> Result<()> {
-    let mut owed = false;
     both(case, job, |who, process| {
         let exe = process.exe.as_ref().map(plain);
-        ensure!(exe.as_deref().is_none_or(|exe| exe == who.exe), "its program is {exe:?}");
+        ensure!(exe.as_deref() == Some(who.exe), "its program is {exe:?}");
         Ok(())
-    })?;
-    for incident in of(case, job)? {
-        let culprit = incident.cause.culprit.as_ref().filter(|_| case.culprit.is_some());
-        owed |= incident.victim.exe.is_none() || culprit.is_some_and(|one| one.exe.is_none());
-    }
-    if !owed {
-        return Ok(());
-    }
-    let why = "owed: a program was not to be had, because it is looked up after the act";
-    Err(crate::Skipped(why.to_owned()).into())
+    })
 }
 
 /// Holds victims and culprits against what they are.

@@ -64,6 +64,7 @@ pub fn decode(mut bytes: &[u8]) -> Result<(Stamp, Option<KernelEvent>)> {
         kind::START => KernelEvent::ProcessStart(Box::new(process::start(b))),
         kind::STALE => KernelEvent::Stale(shrink::stale(b)),
         kind::CGROUP => KernelEvent::Cgroup(cgroup::cgroup(b)?),
+        kind::PROGRAM => KernelEvent::Program(Box::new(process::program(b)?)),
         other => bail!("kind {other} has a length but no decoder"),
     };
     Ok((stamp, Some(event)))
@@ -85,6 +86,8 @@ mod tests {
         exit.path_len = 8;
         let mut made: wire::Cgroup = zeroed();
         made.path_len = 8;
+        let mut program: wire::Program = zeroed();
+        program.path_len = 8;
         vec![
             bytes(&fault, b"leaf\0up\0"),
             bytes(&shrink, b"leaf\0up\0"),
@@ -95,6 +98,7 @@ mod tests {
             bytes(&zeroed::<wire::Stale>(), b""),
             bytes(&zeroed::<wire::Start>(), b""),
             bytes(&made, b"/a/bcdef"),
+            bytes(&program, b"leaf\0up\0"),
         ]
     }
 

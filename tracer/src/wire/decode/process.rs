@@ -3,7 +3,10 @@ use anyhow::Result;
 use bytes::Buf;
 
 use crate::{
-    model::process::{Exit, Module, ProcessExit, ProcessStart, SelfSignal},
+    model::{
+        process::{Exit, Module, ProcessExit, ProcessStart, Program, SelfSignal},
+        task::ProcessId,
+    },
     wire::decode::{
         file::{file_id, path},
         task::actor,
@@ -45,6 +48,15 @@ fn self_signal(b: &mut &[u8]) -> Option<SelfSignal> {
 pub fn start(b: &mut &[u8]) -> ProcessStart {
     let (actor, exe) = (actor(b), file_id(b));
     ProcessStart { actor, exe, forked: b.get_u32_le() != 0 }
+}
+
+/// `wire::Program`
+pub fn program(b: &mut &[u8]) -> Result<Program> {
+    let start = b.get_u64_le();
+    let tgid = b.get_u32_le();
+    let (path_flags, path_len) = (b.get_u32_le(), b.get_u32_le());
+    b.advance(4);
+    Ok(Program { id: ProcessId { tgid, start }, path: path(b, path_flags, path_len)? })
 }
 
 #[cfg(test)]
@@ -97,6 +109,20 @@ mod tests {
         let exit = decoded(&zeroed(), b"");
         assert_eq!((exit.fault, exit.own, exit.exe, exit.module), (None, None, None, None));
         assert!(!exit.oom);
+    }
+
+    #[test]
+    fn programs() {
+        let mut sent: wire::Program = zeroed();
+        (sent.tgid, sent.start_time) = (1, 2);
+        (sent.path_flags, sent.path_len) = (wire::PATH_DELETED, 7);
+        let Ok((_, Some(KernelEvent::Program(program)))) = decode(&bytes(&sent, b"sh\0bin\0"))
+        else {
+            panic!()
+        };
+        assert_eq!(program.id, ProcessId { tgid: 1, start: 2 });
+        assert_eq!(program.path.names, [b"bin".to_vec(), b"sh".to_vec()]);
+        assert!(program.path.deleted && !program.path.cut);
     }
 
     #[test]
