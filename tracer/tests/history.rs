@@ -468,3 +468,21 @@ fn another_hosts_history_names_the_culprit() {
         }
     }
 }
+
+/// Where the other host had too many to keep all, the one that is looked for may have been among them.
+#[test]
+fn another_hosts_history_says_what_it_lacks() {
+    let (reader, _) = two_hosts();
+    let gap = serde_json::json!({
+        "schema": 2, "kind": "gap", "host": "updater", "boot_id": "another", "since": reader["time"],
+        "until": reader["time"], "lost": 998,
+        "why": "shrinks of files on network file systems, too many at once",
+    });
+    let dir = Dir::new();
+    let file = dir.1.path().join("export.json");
+    fs::write(&file, format!("{reader}\n{gap}\n")).expect("room");
+    assert!(run(&dir.0, &["import", file.to_str().expect("UTF-8")]).status.success());
+    let shown = text(&run(&dir.0, &["why", reader["id"].as_str().expect("an id")]).stdout);
+    assert!(shown.contains("not kept on updater between") && shown.contains("(998)"), "{shown}");
+    assert!(!shown.contains("likely   by"), "{shown}");
+}

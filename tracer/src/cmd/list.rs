@@ -101,7 +101,8 @@ pub fn nothing(reader: &Reader, selection: &Selection) -> Result<String> {
     if selection.since.is_some() || selection.until.is_some() {
         let (since, until) =
             (selection.since.unwrap_or(i64::MIN), selection.until.unwrap_or(i64::MAX));
-        for gap in reader.gaps(since, until, 3)? {
+        let gaps = reader.gaps(since, until, 0)?.into_iter();
+        for gap in gaps.filter(|gap| gap.reason != GapReason::Shrinks).take(3) {
             text.push_str(&format!("\n{}", human::gap(&gap, &style)));
         }
     }

@@ -19,11 +19,12 @@ pub fn run(args: &Record) -> Result<ExitStatus> {
     privilege::check()?;
     memory::small_pages();
     let default = ExitScope { signals: mask(&RECORDED), exits: ExitFilter::Lasting };
+    let selection = args.filter.selection();
     let wanted = WatchOptions {
-        selection: args.filter.selection(),
+        shared_shrinks: !selection.without_warnings,
+        selection,
         deaths: args.deaths.exit_scope(default),
         restarts: true,
-        shared_shrinks: true,
         duration: None,
         count: None,
         save: None,

@@ -7,7 +7,7 @@ use crate::{
     cli::Why,
     cmd::list,
     cmd::status::ExitStatus,
-    contract::{Elsewhere, Gap, Incident, Record, Story, series::series_key},
+    contract::{Elsewhere, Gap, GapReason, Incident, Record, Story, series::series_key},
     error::Failure,
     explain::{
         elsewhere::SharedFile,
@@ -120,9 +120,14 @@ fn tell(reader: &Reader, selection: &Selection, key: u64, focus: Incident) -> Re
     let since = selection.since.unwrap_or(summary.first.saturating_sub(NEAR));
     let until = selection.until.unwrap_or(summary.last.saturating_add(NEAR).min(now));
     let restarted = focus.restart.is_some();
-    let ours = |gap: &Gap| focus.host == *gap.host && gap.concerns(restarted);
-    let gaps: Vec<Gap> = reader.gaps(since, until, GAPS)?.into_iter().filter(ours).collect();
     let elsewhere = elsewhere(reader, &focus)?;
+    // Where another host had too many shrinks to keep, the one that is looked for may be among them.
+    let sought = elsewhere.is_none() && SharedFile::of(&focus).is_some();
+    let concerns = |gap: &Gap| match gap.reason {
+        GapReason::Shrinks => sought && focus.boot_id != gap.boot_id,
+        _ => focus.host == *gap.host && gap.concerns(restarted),
+    };
+    let gaps: Vec<Gap> = reader.gaps(since, until, GAPS)?.into_iter().filter(concerns).collect();
     Ok(story_of(focus, elsewhere, summary, gaps))
 }
 

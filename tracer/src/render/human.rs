@@ -2,7 +2,9 @@
 use jiff::tz::TimeZone;
 
 use crate::{
-    contract::{Blind, End, File, Gap, Incident, Loss, Missed, Mount, Other, Time, Watching},
+    contract::{
+        Blind, End, File, Gap, GapReason, Incident, Loss, Missed, Mount, Other, Time, Watching,
+    },
     explain::phrase::{
         arguments, because, headline, lineage, mapped_by, place, restarted, short_id, who,
     },
@@ -156,6 +158,10 @@ pub fn gap(gap: &Gap, style: &Style) -> String {
     let (since, until) = (style.time(gap.since), style.time(gap.until));
     match gap.lost {
         None => format!("nobody was watching from {since} to {until}: {}", gap.reason),
+        Some(lost) if gap.reason == GapReason::Shrinks => {
+            let host = escape(gap.host.as_bytes());
+            format!("not kept on {host} between {since} and {until}: {} ({lost})", gap.reason)
+        }
         Some(lost) => format!("lost between {since} and {until}: {} ({lost})", gap.reason),
     }
 }
@@ -286,7 +292,7 @@ pub fn also(other: &Other, incident: &Incident) -> String {
 mod tests {
     use super::*;
     use crate::contract::{
-        GapReason, Record,
+        Record,
         samples::{every_kind, full_incident, gap as sample_gap},
     };
 

@@ -8,13 +8,14 @@ use crate::{
     record::{plain, records, valid},
 };
 
-pub const UPDATER: [(&str, Check); 6] = [
+pub const UPDATER: [(&str, Check); 7] = [
     ("the_readers_history_names_the_updater", |job| named(job, "why")),
     ("what_is_told_is_valid", is_valid),
     ("a_file_nobody_maps_is_kept_with_who_shrank_it", a_file_nobody_maps),
     ("a_thousand_of_one_file_are_few_and_counted", a_thousand),
     ("a_file_of_a_disk_that_nobody_maps_is_not_kept", a_disk),
-    ("one_on_fuse_is_kept", on_fuse),
+    ("what_the_server_refuses_is_not_kept", refused),
+    ("those_on_fuse_are_kept", on_fuse),
 ];
 
 pub const READER: [(&str, Check); 4] = [
@@ -125,11 +126,22 @@ fn a_disk(job: &Job) -> Result<()> {
 
 fn on_fuse(job: &Job) -> Result<()> {
     let found = shrinks(job, "/fuse/file")?;
-    let [shrink] = found.as_slice() else { anyhow::bail!("{found:?}") };
-    ensure!((shrink.old_size, shrink.new_size) == (102_400, 4_096), "{shrink:?}");
-    ensure!(
-        plain(&shrink.culprit.as_ref().context("no culprit")?.comm) == "truncate",
-        "{shrink:?}"
-    );
+    let told = found.into_iter().map(|shrink| {
+        let by = plain(&shrink.culprit.context("no culprit")?.comm);
+        Ok((by, shrink.how.to_string(), shrink.old_size, shrink.new_size))
+    });
+    let told: Vec<_> = told.collect::<Result<_>>()?;
+    let expected = |by: &str, how: &str, old, new| (by.to_owned(), how.to_owned(), old, new);
+    let expected = [
+        expected("truncate", "ftruncate", 102_400, 4_096),
+        expected("sh", "open(O_TRUNC)", 4_096, 0),
+    ];
+    ensure!(told == expected, "{told:?}");
+    Ok(())
+}
+
+fn refused(job: &Job) -> Result<()> {
+    let found = shrinks(job, "/kept")?;
+    ensure!(found.is_empty(), "{found:?}");
     Ok(())
 }

@@ -30,6 +30,15 @@ told() {
     set -- /mnt/ext4/two
     mkdir -p "$1"
     . /lib.sh
+    # The other one may have failed.
+    await() {
+        i=0
+        until [ -e "$1" ]; do
+            sleep 0.1
+            i=$((i + 1))
+            [ $i -lt 900 ] || exit 99
+        done
+    }
     NFS_ADDR=10.0.9.1
     . /nfs.sh
     load virtio_net
@@ -46,6 +55,7 @@ told() {
         make new 4096
         make /srv/geo/live 102400
         make /srv/geo/log 10
+        make /srv/geo/kept 10
         make log 10
         load fuse
         mkdir fuse
@@ -61,6 +71,11 @@ told() {
         sh -c 'i=0; while [ $i -lt 1000 ]; do echo 0123456789 >/srv/geo/log; i=$((i + 1)); done'
         sh -c 'i=0; while [ $i -lt 10 ]; do echo 0123456789 >log; i=$((i + 1)); done'
         truncate -s 4096 fuse/file
+        # This its server does inside of open(2).
+        sh -c ': >fuse/file'
+        # This the server refuses, and not before it is asked to.
+        chattr +a $X/two/kept || exit 99
+        python3.11 -c 'import os; os.truncate("/srv/geo/kept", 0)' && exit 99
         await $X/sync/reader.json
         sleep 1
         stop
@@ -78,11 +93,11 @@ told() {
         served sync /sync ,actimeo=0
         # It is two seconds behind.
         busybox date -s "@$(($(busybox date +%s) - 2))"
-        until [ -e /sync/up ]; do sleep 0.1; done
+        await /sync/up
         recorder
         reading /efs/live 81000 wait
         : >/sync/reading
-        until [ -e /sync/updated ]; do sleep 0.1; done
+        await /sync/updated
         # Somebody opens it again.
         head -c 1 /efs/live
         : >/efs/live.go
@@ -93,7 +108,7 @@ told() {
         whybus export --state-dir $S >/results/export.json
         cp /results/export.json /sync/part
         mv /sync/part /sync/reader.json
-        until [ -e /sync/updater.json ]; do sleep 0.1; done
+        await /sync/updater.json
         whybus import --state-dir $S /sync/updater.json
         told $S why
         for from in reader updater; do whybus import --state-dir /mnt/ext4/third /sync/$from.json; done
