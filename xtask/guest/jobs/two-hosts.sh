@@ -74,8 +74,14 @@ told() {
         # This its server does inside of open(2).
         sh -c ': >fuse/file'
         # This the server refuses, and not before it is asked to.
-        chattr +a $X/two/kept || exit 99
-        python3.11 -c 'import os; os.truncate("/srv/geo/kept", 0)' && exit 99
+        python3.11 -c 'import os, subprocess
+file = os.open("/srv/geo/kept", os.O_RDWR)
+subprocess.run(["chattr", "+a", "/mnt/ext4/export/two/kept"], check=True)
+try:
+    os.ftruncate(file, 0)
+except PermissionError:
+    raise SystemExit(42)'
+        [ $? = 42 ] || exit 99
         await $X/sync/reader.json
         sleep 1
         stop
