@@ -6,7 +6,7 @@ pub use crate::{
     model::{
         cause::{CauseKind, Confidence},
         fact::{HugeLimit, HugePages, Mapped, Quota, Space},
-        fault::{Access, Fault, Handler, Mode},
+        fault::{Access, Fault, Handler, Mode, Shm},
         file::{Dev, Inode, InodeId, Path},
         host::Host,
         observe::{AttachedHook, Coverage, Observe},

@@ -4,12 +4,16 @@ use crate::model::{
     fact::{HugeLimit, HugePages, Mapped, MemoryLimit, Quota, Space},
     fault::{Fault, Handler},
     host::Host,
+    observe::Observe,
     process::ProcessExit,
     remote::is_shared,
     shrink::{DroppedShrinks, Shrink, ShrinkKind},
     signal::Signal,
     task::ProcessId,
 };
+
+/// Ns within which a file that shrank grows again before its size is read beside a fault.
+const REGROWS: u64 = 1_000_000_000;
 
 /// What a rule found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,11 +118,13 @@ impl Evidence<'_> {
     /// The latest shrink after which the page was gone and before which it was there. Whatever
     /// regrew the file since has not brought the page back, or it would not have faulted.
     pub fn removal(&self) -> Option<(&Fault, &Shrink)> {
-        let fault = self.past_end()?;
+        let past_end = self.past_end();
+        let fault = past_end.or_else(|| self.may_have_regrown())?;
+        let since = if past_end.is_some() { 0 } else { self.time.saturating_sub(REGROWS) };
         let page = self.host.page_size;
         let removed = |shrink: &&Shrink| {
             let gone = shrink.new_size.div_ceil(page)..shrink.inode.size.div_ceil(page);
-            gone.contains(&fault.pgoff)
+            gone.contains(&fault.pgoff) && shrink.end.unwrap_or(shrink.begin) >= since
         };
         let latest = self.shrinks.iter().rev().find(removed)?;
         // What a server says while somebody here shrinks the file is the echo of that.
@@ -131,6 +137,21 @@ impl Evidence<'_> {
         let shrink =
             if latest.how == ShrinkKind::Remote { echoed().unwrap_or(latest) } else { latest };
         Some((fault, shrink))
+    }
+
+    /// The fault, if its page lies inside the file, but nothing else explains that its handler failed: that
+    /// compares with `i_size` first (mm/filemap.c filemap_fault, mm/shmem.c shmem_get_folio_gfp), and what we
+    /// read of it is the size a moment later. Only where an errno of a read would have been seen.
+    fn may_have_regrown(&self) -> Option<&Fault> {
+        let unread = |fault: &&Fault| match fault.handler {
+            Handler::FilemapFault => {
+                fault.read_errno.is_none() && self.host.coverage.sees(Observe::ReadError)
+            }
+            // Half of it is room by any measure of what CPUs keep to themselves.
+            Handler::ShmemFault => fault.shm.is_none_or(|shm| shm.used < shm.max / 2),
+            _ => false,
+        };
+        self.fault.filter(unread)
     }
 
     /// Whether the inode has changed since the victim started; `None` if its start is not known.

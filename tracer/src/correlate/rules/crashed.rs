@@ -26,6 +26,8 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     evidence.death?;
     let signal = evidence.signal.filter(|signal| signal.forced && signal.number != 9)?;
     let address = signal.address;
+    // A general protection fault has many reasons, and force_sigsegv() tells none.
+    let told = (signal.number, signal.code) != (11, 0x80);
     let what = match (signal.number, signal.code) {
         (11, 1) if address < 4096 => {
             format!("it used address {address:#x}: a null pointer, most likely")
@@ -35,9 +37,15 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
             "it used address {address:#x} in a way its mapping forbids: read-only, not executable, \
              or a guard page (a stack that overflowed)"
         ),
-        (11, 0x80) => "it used an address that cannot be: a damaged pointer".to_owned(),
+        (11, 0x80) => "the CPU does not say at which address: most likely a damaged pointer (an address that \
+                       cannot be); or a misaligned vector instruction, a privileged instruction, or a stack \
+                       without room for a signal's frame"
+            .to_owned(),
         (11, code) => format!("a memory access failed at address {address:#x}, si_code {code}"),
-        (4, _) => format!("the instruction at {address:#x} is none this CPU executes"),
+        (4, _) => format!(
+            "the CPU refused the instruction at {address:#x}: a trap on purpose, most likely (ud2, by which \
+             compilers and runtimes abort), or code that is damaged or for another CPU"
+        ),
         (8, 1) => "it divided an integer by zero".to_owned(),
         (8, code) => format!("an arithmetic operation failed, si_code {code}"),
         (31, _) => "its seccomp filter forbids the system call it made".to_owned(),
@@ -46,7 +54,8 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
             format!("signal {number} with si_code {code}, raised by what it executed")
         }
     };
-    Some(CAUSE.verdict(Confidence::Proven, what))
+    let confidence = if told { Confidence::Proven } else { Confidence::Likely };
+    Some(CAUSE.verdict(confidence, what))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The file system had no room for a page that was written: a hole, or copy-on-write.
+//! The file system had no room for a page that was written: a hole, or a page that is copied when it is written.
 use crate::{
     correlate::{
         cause::{Absence, Cause, Rule, SignalFrom},
@@ -28,7 +28,7 @@ pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 const SPARE: u64 = 256 << 10;
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
-    let fault = evidence.inside(Handler::PageMkwrite)?;
+    evidence.inside(Handler::PageMkwrite)?;
     let space = evidence.space.filter(|space| space.errno.is_none())?;
     let page = evidence.host.page_size;
     // Every inode gone while blocks are left fails no write to an open file. What is left may be
@@ -39,10 +39,9 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         _ => return None,
     };
     let summary = format!(
-        "no room for the page: the file system of {} has {} left; the page is a hole of a file of {}",
+        "no room for the page, which was to be written: the file system of {} has {} left",
         size(space.total),
         size(space.free),
-        size(fault.inode.size),
     );
     Some(CAUSE.verdict(confidence, summary))
 }

@@ -1,4 +1,6 @@
 //! The page lies inside the file, and could not be read.
+use nix::errno::Errno;
+
 use crate::{
     correlate::{
         cause::{Absence, Cause, Rule, SignalFrom},
@@ -6,7 +8,7 @@ use crate::{
     },
     model::{
         cause::{CauseKind, Confidence},
-        fault::Handler,
+        fault::{Fault, Handler},
         observe::Observe,
     },
 };
@@ -42,6 +44,19 @@ pub const RULE: Rule = Rule { causes: &[READ_ERROR, STALE_HANDLE, FUSE_GONE], ev
 
 /// include/uapi/linux/magic.h
 const NFS_SUPER_MAGIC: u64 = 0x6969;
+const FUSE_SUPER_MAGIC: u64 = 0x6573_5546;
+
+const KEY_ADVICE: &str = "the file is encrypted and its key is not there, or has expired: unlock it again \
+                          (fscrypt, keyctl), then restart what maps it";
+const TICKET_ADVICE: &str = "the server refuses: look whether a Kerberos ticket has expired (klist) or \
+                             permissions have changed there, then restart what maps the file";
+const CHECKSUM_ADVICE: &str = "what is stored is not what was written: dmesg names the block; check the file \
+                               system (fsck, xfs_repair, btrfs scrub) and restore the file from a backup";
+const MEMORY_ADVICE: &str = "there was no memory to read the page into: look at the limit of its memory cgroup \
+                             (memory.max) and at what else uses the host's memory";
+const SERVER_ADVICE: &str = "look at the server and the way there: dmesg on this host, the server's log, the mount's \
+                             options (soft and timeo give up; hard waits)";
+const FUSE_ADVICE: &str = "the FUSE server failed the read, or does not answer: its log says why";
 
 const EIO: i32 = -5;
 const EBADF: i32 = -9;
@@ -79,15 +94,49 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
             &STALE_HANDLE,
             "the server has dropped the open file, and does not give it back (EBADF)",
         ),
-        Some(EIO) => proven(&READ_ERROR, "input/output error (EIO)"),
-        Some(errno) => proven(&READ_ERROR, &format!("errno {}", errno.unsigned_abs())),
-        None => {
-            let summary = format!(
-                "the page lies inside the file: it could not be read (this kernel does not tell \
-                 the errno){silent}"
-            );
-            Some(READ_ERROR.verdict(Confidence::Likely, summary))
+        Some(errno) => {
+            let mut verdict = proven(&READ_ERROR, &named(errno))?;
+            verdict.advice = advice(errno, fault);
+            Some(verdict)
         }
+        None => {
+            let why = if evidence.host.coverage.sees(Observe::ReadError) {
+                "no errno was seen"
+            } else {
+                "the errno is not seen on this kernel"
+            };
+            let summary =
+                format!("the page lies inside the file: it could not be read ({why}){silent}");
+            let mut verdict = READ_ERROR.verdict(Confidence::Likely, summary);
+            verdict.advice = advice(EIO, fault);
+            Some(verdict)
+        }
+    }
+}
+
+/// A negative errno in words, with its name.
+fn named(errno: i32) -> String {
+    match Errno::from_raw(errno.checked_neg().unwrap_or(0)) {
+        Errno::UnknownErrno => format!("errno {}", errno.unsigned_abs()),
+        known => format!("{} ({known:?})", known.desc()),
+    }
+}
+
+/// What to do about a page that could not be read with `errno`, by what it is read from.
+fn advice(errno: i32, fault: &Fault) -> &'static str {
+    let remote = Evidence::changed_elsewhere(fault);
+    match Errno::from_raw(errno.checked_neg().unwrap_or(0)) {
+        Errno::ENOKEY | Errno::EKEYEXPIRED | Errno::EKEYREVOKED if !remote => KEY_ADVICE,
+        Errno::EACCES | Errno::EPERM | Errno::ENOKEY | Errno::EKEYEXPIRED | Errno::EKEYREVOKED
+            if remote =>
+        {
+            TICKET_ADVICE
+        }
+        Errno::EBADMSG | Errno::EUCLEAN | Errno::EILSEQ if !remote => CHECKSUM_ADVICE,
+        Errno::ENOMEM => MEMORY_ADVICE,
+        _ if fault.inode.magic == FUSE_SUPER_MAGIC => FUSE_ADVICE,
+        _ if remote => SERVER_ADVICE,
+        _ => READ_ERROR.advice,
     }
 }
 
@@ -105,6 +154,33 @@ mod tests {
         evidence.stale = false;
         evidence.space = Some(Space { errno: Some(107), ..space(0) });
         assert_eq!(evaluate(&evidence).class, CauseKind::FuseGone);
+    }
+
+    #[test]
+    fn an_errno_has_its_name_and_its_advice() {
+        const EXT4: u64 = 0xef53;
+        const NFS: u64 = 0x6969;
+        const FUSE: u64 = 0x6573_5546;
+        let cases = [
+            (-5, EXT4, "(EIO)", "smartctl"),
+            (-5, NFS, "(EIO)", "server"),
+            (-5, FUSE, "(EIO)", "FUSE"),
+            (-110, NFS, "(ETIMEDOUT)", "soft"),
+            (-13, NFS, "(EACCES)", "Kerberos"),
+            (-126, EXT4, "(ENOKEY)", "fscrypt"),
+            (-74, EXT4, "(EBADMSG)", "backup"),
+            (-117, EXT4, "(EUCLEAN)", "fsck"),
+            (-12, EXT4, "(ENOMEM)", "memory.max"),
+            (-4_000, EXT4, "errno 4000", "smartctl"),
+            (i32::MIN, EXT4, "errno 2147483648", "smartctl"),
+        ];
+        for (errno, magic, name, advice) in cases {
+            let mut fault = fault(0, 4_096);
+            (fault.inode.magic, fault.read_errno) = (magic, Some(errno));
+            let verdict = evaluate(&evidence(&fault, &[]));
+            assert!(verdict.summary.contains(name), "{errno}: {}", verdict.summary);
+            assert!(verdict.advice.contains(advice), "{errno}: {}", verdict.advice);
+        }
     }
 
     #[test]

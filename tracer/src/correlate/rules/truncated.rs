@@ -6,6 +6,7 @@ use crate::{
     },
     model::{
         cause::{CauseKind, Confidence},
+        fault::Handler,
         observe::Observe,
         shrink::{ShrinkKind, how},
     },
@@ -70,7 +71,11 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     if forgotten {
         summary.push_str("; it was shrunk too often since to remember each time");
     }
-    let confidence = if over || forgotten { Confidence::Likely } else { Confidence::Proven };
+    // Tmpfs may also have been short of memory.
+    let inside = evidence.past_end().is_none();
+    let doubtful = inside && (fault.handler != Handler::FilemapFault || evidence.lossy());
+    let confidence =
+        if over || forgotten || doubtful { Confidence::Likely } else { Confidence::Proven };
     let cause = if by_self { &BY_SELF } else { &TRUNCATED };
     let mut verdict = cause.verdict(confidence, summary);
     verdict.shrink = Some(shrink.clone());
@@ -114,6 +119,37 @@ mod tests {
         let verdict = evaluate(&evidence(&fault(20, 40_960), &[shrink(10, 100, 102_400, 0)]));
         assert_eq!(verdict.class, CauseKind::Truncated);
         assert!(verdict.summary.contains("regrown to 40 KiB"), "{}", verdict.summary);
+    }
+
+    #[test]
+    fn a_file_that_has_regrown_over_the_page_by_now_hides_nothing() {
+        let now = 10_000_000_000;
+        let judged = |fault: &Fault, begin: u64, host: &Host| {
+            let mut shrink = shrink(10, begin, 102_400, 0);
+            shrink.end = Some(begin + 1_000);
+            let shrinks = [shrink];
+            let evidence = Evidence { time: now, host, ..evidence(fault, &shrinks) };
+            let verdict = evaluate(&evidence);
+            (verdict.class, verdict.confidence)
+        };
+        let hooks = [Observe::Shrink, Observe::Collapse, Observe::ReadError].map(|observe| {
+            AttachedHook { observe: Some(observe), hook: observe.word().to_owned() }
+        });
+        let sees =
+            Host { coverage: Coverage { hooks: hooks.into(), ..Coverage::default() }, ..host() };
+        let (truncated, read) = (CauseKind::Truncated, CauseKind::ReadError);
+        let mut fault = fault(20, 102_400);
+        assert_eq!(judged(&fault, now - 5_000, &sees), (truncated, Confidence::Proven));
+        // Nobody would have seen the errno of a read.
+        assert_eq!(judged(&fault, now - 5_000, &host()), (read, Confidence::Likely));
+        // It was read since then.
+        assert_eq!(judged(&fault, now - 5_000_000_000, &sees).0, read);
+        fault.read_errno = Some(-5);
+        assert_eq!(judged(&fault, now - 5_000, &sees), (read, Confidence::Proven));
+        (fault.handler, fault.read_errno) = (Handler::ShmemFault, None);
+        assert_eq!(judged(&fault, now - 5_000, &sees), (truncated, Confidence::Likely));
+        fault.shm = Some(Shm { max: 100, used: 99 });
+        assert_ne!(judged(&fault, now - 5_000, &sees).0, truncated);
     }
 
     #[test]

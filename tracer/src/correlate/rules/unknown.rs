@@ -37,8 +37,8 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
             left(evidence)
         ),
         (Some(Fault { handler: Handler::PageMkwrite, .. }), _) => format!(
-            "no room for a page that was written, although {}: a quota, an error of the device, or \
-             room was freed since",
+            "a page could not be made writable, although {}: a quota, an error of the file system or its \
+             device (dmesg tells), or room was freed since",
             left(evidence)
         ),
         (Some(Fault { handler: Handler::Unattributed, inode, .. }), _) if inode.ptr == 0 => {
@@ -102,7 +102,7 @@ mod tests {
         let mut inside = fault(0, 4_096);
         for (handler, reason) in [
             (Handler::ShmemFault, "no room for a page of shared memory"),
-            (Handler::PageMkwrite, "no room for a page that was written"),
+            (Handler::PageMkwrite, "a page could not be made writable"),
             (Handler::DaxIomapFault, "a page of persistent memory"),
             (Handler::Other(99), "a handler we do not know"),
         ] {
