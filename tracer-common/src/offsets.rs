@@ -72,6 +72,8 @@ offsets! {
     vma_next: "vm_area_struct" "vm_next", optional;
     file_inode: "file" "f_inode";
     file_mode: "file" "f_mode";
+    file_mapping: "file" "f_mapping";
+    space_host: "address_space" "host";
     path_dentry: "path" "dentry";
     file_path_mnt: "file" "f_path.mnt";
     file_path_dentry: "file" "f_path.dentry";

@@ -6,6 +6,11 @@ use crate::{
     read::{Ptr, Read},
 };
 
+/// include/uapi/linux/stat.h
+const S_IFMT: u16 = 0o170_000;
+const S_IFREG: u16 = 0o100_000;
+const S_IFBLK: u16 = 0o060_000;
+
 #[inline(always)]
 pub unsafe fn inode<R: Read>(out: *mut Inode, inode: Ptr) {
     // SAFETY: `R` copes with any pointer; `out` points into a claimed scratch.
@@ -24,6 +29,19 @@ pub unsafe fn inode<R: Read>(out: *mut Inode, inode: Ptr) {
         let sec: i64 = R::get(inode, off!(inode_ctime_sec));
         let nsec: u32 = R::get(inode, off!(inode_ctime_nsec));
         (*out).ctime = sec.wrapping_mul(1_000_000_000).wrapping_add(nsec as i64);
+    }
+}
+
+/// The inode whose pages a `struct file` shows, which may be null: of a block device not that of its node.
+#[inline(always)]
+pub unsafe fn paged<R: Read>(file: Ptr) -> Ptr {
+    // SAFETY: `R` copes with any pointer.
+    unsafe {
+        let node: Ptr = R::get(file, off!(file_inode));
+        if format::<R>(node) == S_IFBLK {
+            return R::get(R::get::<Ptr>(file, off!(file_mapping)), off!(space_host));
+        }
+        node
     }
 }
 
@@ -66,5 +84,11 @@ pub unsafe fn mapped<R: Read>(inode: Ptr) -> bool {
 #[inline(always)]
 pub unsafe fn regular<R: Read>(inode: Ptr) -> bool {
     // SAFETY: `R` copes with any pointer.
-    unsafe { R::get::<u16>(inode, off!(inode_mode)) & 0o170_000 == 0o100_000 }
+    unsafe { format::<R>(inode) == S_IFREG }
+}
+
+#[inline(always)]
+unsafe fn format<R: Read>(inode: Ptr) -> u16 {
+    // SAFETY: `R` copes with any pointer.
+    unsafe { R::get::<u16>(inode, off!(inode_mode)) & S_IFMT }
 }

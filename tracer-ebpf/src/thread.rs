@@ -1,7 +1,7 @@
 //! What one probe leaves for the next that the same thread passes.
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::map, maps::LruHashMap};
 
-use crate::globals::config;
+use crate::{emit::now, globals::config};
 
 /// The last fault of each thread that a handler told of: its page, and 1 if the signal is to come.
 #[map]
@@ -9,12 +9,28 @@ static LAST_FAULT: LruHashMap<u32, u64> = LruHashMap::with_max_entries(1024, 0);
 /// Threads that force_sig_fault is about to signal.
 #[map]
 static FORCED: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
-/// What the last failed read of a page returned, by thread, until its fault is recorded.
+/// The last failed read of a page, by thread.
 #[map]
-static READ_ERRORS: LruHashMap<u32, i32> = LruHashMap::with_max_entries(1024, 0);
+static READ_ERRORS: LruHashMap<u32, ReadError> = LruHashMap::with_max_entries(1024, 0);
 /// The inode whose attributes a server sent to each thread, until the function that takes them over returns.
 #[map]
 static CALLED: LruHashMap<u32, u64> = LruHashMap::with_max_entries(1024, 0);
+
+/// A read of a page that failed.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct ReadError {
+    /// Address of the `struct inode`.
+    inode: u64,
+    /// Ns since boot.
+    time: u64,
+    /// Negative.
+    errno: i32,
+    pad: u32,
+}
+
+/// A handler that reads a page ends within this time of the read: what failed before was read(2)'s. Ns.
+const READ_ERROR_LASTS: u64 = 100_000_000;
 
 /// Set in a note of a fault that a userfaultfd refused: its handler is called by another one, which fails too.
 const USERFAULT: u64 = 2;
@@ -89,21 +105,22 @@ pub fn take_forced() -> bool {
     forced
 }
 
-/// Reading a page has failed with `errno`, which is negative.
+/// Reading a page of an inode has failed with `errno`, which is negative.
 #[inline(always)]
-pub fn note_read_error(errno: i32) {
-    let _ = READ_ERRORS.insert(current(), errno, 0);
+pub fn note_read_error(inode: u64, errno: i32) {
+    let _ = READ_ERRORS.insert(current(), ReadError { inode, time: now(), errno, pad: 0 }, 0);
 }
 
-/// What reading the page of the current fault returned; 0 if it was not read.
+/// What reading the page of the current fault, which is one of this inode, returned; 0 if it was not read.
 #[inline(always)]
-pub fn take_read_error() -> i32 {
+pub fn take_read_error(inode: u64) -> i32 {
     let tid = current();
-    let Some(errno) = READ_ERRORS.get_ptr(tid) else { return 0 };
+    let Some(error) = READ_ERRORS.get_ptr(tid) else { return 0 };
     // SAFETY: a map value.
-    let errno = unsafe { *errno };
+    let error = unsafe { *error };
     let _ = READ_ERRORS.remove(tid);
-    errno
+    let of_this = error.inode == inode && now().wrapping_sub(error.time) < READ_ERROR_LASTS;
+    if of_this { error.errno } else { 0 }
 }
 
 /// The current thread has entered a function that was given this inode.

@@ -11,7 +11,7 @@ use crate::{
     emit::{claim, emit},
     form::{Call, Raw, program},
     globals::{config, is_one_that_populates, off},
-    inode::inode,
+    inode::{inode, paged},
     path::{self, PathSpace},
     program,
     read::{Probe, Ptr, Read},
@@ -121,7 +121,9 @@ unsafe fn hugetlb<C: Call>(call: C) {
 
 #[inline(always)]
 unsafe fn note_read_error<const ARGS: usize, C: Call>(call: C) {
-    thread::note_read_error(call.returned::<ARGS>() as i32);
+    // SAFETY: the argument is what the prototype says; the reader copes with any pointer.
+    let host = unsafe { paged::<C::Memory>(call.arg::<0>() as Ptr) };
+    thread::note_read_error(host as u64, call.returned::<ARGS>() as i32);
 }
 
 /// Where a fault happened.
@@ -184,7 +186,7 @@ pub unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u3
             thread::note_fault(at.address, signalled);
         }
         let file: Ptr = R::get(at.vma, off!(vma_file));
-        let host: Ptr = R::get(file, off!(file_inode));
+        let host = paged::<R>(file);
         let nth = bursts::count(host as u64, handler)?;
         program::of_current(handler, ring::CRITICAL);
         let scratch = claim::<Fault, _>(&FAULT, handler, ring::CRITICAL)?;
@@ -204,7 +206,7 @@ pub unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u3
             room::<R>(event, host);
         }
         (*event).mnt_ns = task::mount_namespace();
-        (*event).read_errno = thread::take_read_error();
+        (*event).read_errno = thread::take_read_error(host as u64);
         if file.is_null() {
             path::of_no_file(path, at.vma, handler == handler::SPECIAL_MAPPING_FAULT);
         } else {

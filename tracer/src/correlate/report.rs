@@ -72,9 +72,13 @@ impl Reporter<'_> {
 
     /// Whether its fault was tried again and then went well: handlers of persistent memory give up with SIGBUS
     /// before they are called once more (fs/ext4/file.c ext4_dax_huge_fault after ENOSPC, fs/fuse/dax.c
-    /// __fuse_dax_fault after EAGAIN), and no signal follows.
+    /// __fuse_dax_fault after EAGAIN), and no signal follows. Or whether its read was given up because the process
+    /// was being killed: what kills it is told, and it gets no other signal.
     pub fn came_to_nothing(&self, open: &OpenIncident) -> bool {
         let incident = &open.incident;
+        if incident.fault.as_ref().is_some_and(was_given_up) && incident.disposition.is_none() {
+            return true;
+        }
         let may_be_tried_again =
             |fault: &Fault| fault.handler == Handler::DaxIomapFault && fault.mode == Mode::User;
         let to = incident.last.saturating_add(REPORT_DELAY);
@@ -143,6 +147,13 @@ impl Reporter<'_> {
     }
 }
 
+/// Whether a page was not read because whoever waited for it was being killed (mm/filemap.c filemap_read_folio waits
+/// killably).
+fn was_given_up(fault: &Fault) -> bool {
+    // include/linux/errno.h: ERESTARTSYS to ERESTARTNOHAND, ERESTART_RESTARTBLOCK.
+    fault.read_errno.is_some_and(|errno| matches!(errno, -4 | -514..=-512 | -516))
+}
+
 /// Whether an incident is about how its victim ended, not about a SIGBUS.
 fn is_end(incident: &Incident) -> bool {
     incident.signal.as_ref().is_none_or(|signal| signal.number != SIGBUS)
@@ -158,5 +169,40 @@ fn rests_on_absence(incident: &Incident) -> bool {
         None => false,
         Some(Absence::OfAct) => incident.fault.is_some(),
         Some(Absence::OfFault) => !by_others,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        correlate::{engine::Engine, update::Update},
+        model::input::{KernelEvent, Stamp},
+        testing::*,
+    };
+
+    #[test]
+    fn a_read_given_up_by_who_is_being_killed_is_no_incident() {
+        let classes = |errno: i32| {
+            let mut engine = Engine::new(host());
+            let (mut fault, time) = (fault(0, 4_096), SINCE + 1);
+            fault.read_errno = Some(errno);
+            let kill = Signal { number: 9, ..signal(0) };
+            let exit = exit(time + 3, 9);
+            let events: [KernelEvent; 3] = [
+                KernelEvent::Signal(Box::new(kill)),
+                KernelEvent::Fault(Box::new(fault)),
+                KernelEvent::ProcessExit(Box::new(exit)),
+            ];
+            for (seq, event) in (1..).zip(events) {
+                engine.push(Stamp { cpu: 0, ring: 0, seq, time: time + seq }, event.into());
+            }
+            let told = |update: Update| match update {
+                Update::Incident(incident) => Some(incident.cause.class),
+                _ => None,
+            };
+            engine.finish().into_iter().filter_map(told).collect::<Vec<_>>()
+        };
+        assert!(classes(-5).contains(&CauseKind::ReadError));
+        assert!(!classes(-4).contains(&CauseKind::ReadError));
     }
 }

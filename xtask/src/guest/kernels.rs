@@ -18,9 +18,10 @@ pub const SERIES: [&str; 4] = ["5.10", "6.1", "6.12", "newest"];
 /// Modules a guest loads, with what they depend on.
 const MODULES: [&str; 4] = ["virtio_pci", "virtio_blk", "overlay", "dm_mod"];
 /// Modules a scenario loads when it needs them (`load NAME` in lib.sh).
-const ON_DEMAND: [&str; 10] = [
+const ON_DEMAND: [&str; 11] = [
     "btrfs",
     "fuse",
+    "loop",
     "nd_e820",
     "nd_pmem",
     "nfsd",
