@@ -62,11 +62,17 @@ at "warning"
 systemd-run --quiet --scope --slice=user-0.slice --unit=session-7 bash /cases/session.sh >/dev/null 2>&1
 at "session"
 
-# The journal that journald writes to is cut short. Up to 250 ms after an entry journald sets the file to the
-# size it knows (sd-journal/journal-file.c journal_file_post_change), and then nothing is missing: it must be idle.
+# The journal that journald writes to is cut short. Some time after an entry journald sets the file to the size
+# that it knows (sd-journal/journal-file.c journal_file_post_change), and nothing is missing then: it must be idle.
 journalctl --flush
-sleep 1
-truncate -s 0 "$(ls /var/log/journal/*/system.journal)"
+journal=$(ls /var/log/journal/*/system.journal)
+idle() {
+    touched=$(stat -c %y "$journal")
+    sleep 1
+    [ "$(stat -c %y "$journal")" = "$touched" ]
+}
+await idle
+truncate -s 0 "$journal"
 logger "is anybody there?"
 sleep 1
 logger "still?"
