@@ -81,8 +81,9 @@ fn a_replay_shows_a_clock_step_and_a_module_the_same(job: &Job) -> Result<()> {
     ensure!(watching.len() > 1, "no module came: {watching:?}");
     let hour = |line: &str| line.get(..3)?.strip_suffix(':')?.parse::<u32>().ok();
     let hours: Vec<u32> = live.lines().filter_map(hour).collect();
-    let (first, last) = (hours.first().copied(), hours.last().copied());
-    ensure!(first.zip(last).is_some_and(|(first, last)| (first + 2) % 24 == last), "{hours:?}");
+    // The clock was set two hours on; an hour may have ended of itself meanwhile.
+    let passed = hours.first().zip(hours.last()).map(|(first, last)| (24 + last - first) % 24);
+    ensure!(matches!(passed, Some(2 | 3)), "{hours:?}");
     record::same_bytes(&live, &job.text("step-replay.txt")?)
 }
 
@@ -93,10 +94,15 @@ fn who_hangs_delays_nobody_else(job: &Job) -> Result<()> {
         let (uptime, line) = line.split_once(' ').context("a line without a time")?;
         let [Record::Incident(incident)] = &records(line)?[..] else { continue };
         let name = incident.file.as_ref().and_then(|file| file.path.as_ref()).map(plain);
-        let name = name.context("an incident without a file")?;
-        let group = ["/before.", "/beside.", "/empty"].iter().position(|part| name.contains(part));
+        let named = |part: &str| name.as_ref().is_some_and(|name| name.contains(part));
+        // Six at once: of one of them a program may not have been run, which is told, and names no file.
+        let group = if plain(&incident.victim.comm) == "stuck" {
+            Some(2)
+        } else {
+            ["/before.", "/beside."].iter().position(|part| named(part))
+        };
         let at = (uptime.parse::<f64>()? * 1e3) as i64;
-        let group = group.with_context(|| name.clone())?;
+        let group = group.with_context(|| format!("{name:?}"))?;
         delays[group].push(at - (incident.boot_ns / 1_000_000) as i64);
     }
     println!(
