@@ -148,7 +148,7 @@ impl Evidence<'_> {
                 fault.read_errno.is_none() && self.host.coverage.sees(Observe::ReadError)
             }
             // Half of it is room by any measure of what CPUs keep to themselves.
-            Handler::ShmemFault => fault.shm.is_none_or(|shm| shm.used < shm.max / 2),
+            Handler::ShmemFault => fault.shm.is_some_and(|shm| shm.used < shm.max / 2),
             _ => false,
         };
         self.fault.filter(unread)

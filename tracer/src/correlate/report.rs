@@ -73,21 +73,26 @@ impl Reporter<'_> {
     /// Whether its fault was tried again and then went well: handlers of persistent memory give up with SIGBUS
     /// before they are called once more (fs/ext4/file.c ext4_dax_huge_fault after ENOSPC, fs/fuse/dax.c
     /// __fuse_dax_fault after EAGAIN), and no signal follows. Or whether its read was given up because the process
-    /// was being killed: what kills it is told, and it gets no other signal.
+    /// was being killed: what kills it is told, and it ignores any other signal.
     pub fn came_to_nothing(&self, open: &OpenIncident) -> bool {
         let incident = &open.incident;
-        if incident.fault.as_ref().is_some_and(was_given_up) && incident.disposition.is_none() {
-            return true;
+        if incident.disposition.is_some() {
+            return false;
         }
-        let may_be_tried_again =
-            |fault: &Fault| fault.handler == Handler::DaxIomapFault && fault.mode == Mode::User;
-        let to = incident.last.saturating_add(REPORT_DELAY);
-        incident.fault.as_ref().is_some_and(may_be_tried_again)
-            && incident.signal.is_none()
-            && incident.disposition.is_none()
-            && self.host.coverage.sees(Observe::SignalGenerated)
-            && self.loss.lost_between(incident.first, to) == 0
-            && self.loss.until() < incident.first
+        let of_user = |fault: &&Fault| fault.mode == Mode::User;
+        let Some(fault) = incident.fault.as_ref().filter(of_user) else { return false };
+        let given_up = was_given_up(fault)
+            && incident.exit.is_none_or(|exit| exit.code & 0x7f != SIGBUS as u32);
+        match &incident.signal {
+            Some(signal) => given_up && signal.result == TRACE_SIGNAL_IGNORED,
+            None => {
+                let to = incident.last.saturating_add(REPORT_DELAY);
+                (given_up || fault.handler == Handler::DaxIomapFault)
+                    && self.host.coverage.sees(Observe::SignalGenerated)
+                    && self.loss.lost_between(incident.first, to) == 0
+                    && self.loss.until() < incident.first
+            }
+        }
     }
 
     /// Names the cause of an incident, who did it, and which file it is about.
@@ -147,6 +152,9 @@ impl Reporter<'_> {
     }
 }
 
+/// include/trace/events/signal.h
+const TRACE_SIGNAL_IGNORED: i32 = 1;
+
 /// Whether a page was not read because whoever waited for it was being killed (mm/filemap.c filemap_read_folio waits
 /// killably).
 fn was_given_up(fault: &Fault) -> bool {
@@ -174,6 +182,7 @@ fn rests_on_absence(incident: &Incident) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::{
         correlate::{engine::Engine, update::Update},
         model::input::{KernelEvent, Stamp},
@@ -182,27 +191,33 @@ mod tests {
 
     #[test]
     fn a_read_given_up_by_who_is_being_killed_is_no_incident() {
-        let classes = |errno: i32| {
+        let told = |errno: i32, mode: Mode, result: i32| {
             let mut engine = Engine::new(host());
             let (mut fault, time) = (fault(0, 4_096), SINCE + 1);
-            fault.read_errno = Some(errno);
+            (fault.read_errno, fault.mode) = (Some(errno), mode);
             let kill = Signal { number: 9, ..signal(0) };
-            let exit = exit(time + 3, 9);
-            let events: [KernelEvent; 3] = [
+            let bus = Signal { forced: true, result, ..signal(2) };
+            let mut events = vec![
                 KernelEvent::Signal(Box::new(kill)),
                 KernelEvent::Fault(Box::new(fault)),
-                KernelEvent::ProcessExit(Box::new(exit)),
+                KernelEvent::ProcessExit(Box::new(exit(time + 9, 9))),
             ];
+            if mode == Mode::User {
+                events.insert(2, KernelEvent::Signal(Box::new(bus)));
+            }
             for (seq, event) in (1..).zip(events) {
                 engine.push(Stamp { cpu: 0, ring: 0, seq, time: time + seq }, event.into());
             }
-            let told = |update: Update| match update {
+            let class = |update: Update| match update {
                 Update::Incident(incident) => Some(incident.cause.class),
                 _ => None,
             };
-            engine.finish().into_iter().filter_map(told).collect::<Vec<_>>()
+            engine.finish().into_iter().filter_map(class).any(|class| class == CauseKind::ReadError)
         };
-        assert!(classes(-5).contains(&CauseKind::ReadError));
-        assert!(!classes(-4).contains(&CauseKind::ReadError));
+        assert!(!told(-4, Mode::User, TRACE_SIGNAL_IGNORED));
+        assert!(told(-5, Mode::User, TRACE_SIGNAL_IGNORED));
+        // A server in user space may answer EINTR: the signal is not ignored, or a system call fails.
+        assert!(told(-4, Mode::User, 0));
+        assert!(told(-4, Mode::Kernel, 0));
     }
 }

@@ -3,16 +3,12 @@ use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     thread,
-    time::{Duration, Instant},
 };
 
 use crate::{
     host::cgroup::{self, Hierarchy},
     model::{Bytes, cgroup::CgroupPath, fact::Fact},
 };
-
-/// A hierarchy that is not mounted is looked for no more often than this.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// Names cgroups by their ids, on whichever thread.
 #[derive(Debug, Clone)]
@@ -22,7 +18,7 @@ pub struct CgroupNames(Arc<Shared>);
 struct Shared {
     /// The controller whose v1 hierarchy it is.
     controller: Option<&'static str>,
-    hierarchy: Mutex<(Option<Arc<Hierarchy>>, Instant)>,
+    hierarchy: Mutex<Option<Arc<Hierarchy>>>,
     /// As they were when the watch began: one may be removed as its last process dies.
     before: Mutex<HashMap<u64, Bytes>>,
 }
@@ -34,7 +30,7 @@ impl CgroupNames {
         let hierarchy = Hierarchy::open(controller).map(Arc::new);
         let names = Self(Arc::new(Shared {
             controller,
-            hierarchy: Mutex::new((hierarchy.clone(), Instant::now())),
+            hierarchy: Mutex::new(hierarchy.clone()),
             before: Mutex::default(),
         }));
         let shared = Arc::clone(&names.0);
@@ -71,9 +67,10 @@ impl CgroupNames {
 
     fn hierarchy(&self) -> Option<Arc<Hierarchy>> {
         let mut known = self.0.hierarchy.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.0.is_none() && known.1.elapsed() > AGAIN {
-            *known = (Hierarchy::open(self.0.controller).map(Arc::new), Instant::now());
+        // It may have been mounted since.
+        if known.is_none() {
+            *known = Hierarchy::open(self.0.controller).map(Arc::new);
         }
-        known.0.clone()
+        known.clone()
     }
 }

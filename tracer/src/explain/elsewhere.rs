@@ -9,6 +9,9 @@ use crate::{
     text::format::{duration, size},
 };
 
+/// Within this time, ns, a shrink of an inode by another name is taken for one of the same file: numbers are used
+/// again, but not at once. Hard links have other names.
+const UNNAMED: u64 = 60_000_000_000;
 /// By as much the clocks of two hosts may differ, ns: a shrink may seem to come after what it caused.
 const CLOCKS: i64 = 5_000_000_000;
 /// Shrinks of longer before are not looked at, ns: a reader may touch the page, or learn the size, late.
@@ -30,9 +33,13 @@ impl<'a> SharedFile<'a> {
         if incident.cause.culprit.is_some() || !may.contains(&incident.cause.class.known()) {
             return None;
         }
+        let fault = incident.fault.as_ref()?;
+        // Who truncates a file makes no server answer with an error.
+        if incident.cause.class.known() == ReadError && fault.read_errno.is_some() {
+            return None;
+        }
         let file = incident.file.as_ref()?;
         let remote = Remote::of(&file.fstype.as_ref()?.0, file.mount.as_ref()?)?;
-        let fault = incident.fault.as_ref()?;
         let (page, offset) = (fault.pgoff, fault.file_offset?);
         // Pages are as large as the greatest power of two that many of them leave room for.
         let size = offset.checked_div(page).and_then(|most| most.checked_ilog2());
@@ -65,7 +72,12 @@ impl<'a> SharedFile<'a> {
                 && self.touched < shrink.old_size
                 && self.is(shrink)
         };
-        let shrink = shrinks.iter().filter(did).max_by_key(|shrink| shrink.time)?;
+        let learnt = until.saturating_sub(CLOCKS);
+        let before = |shrink: &&Truncation| shrink.time.0 <= learnt;
+        let latest = shrinks.iter().filter(did).filter(before).max_by_key(|shrink| shrink.time);
+        // Only by clocks that differ can a later one have done it.
+        let shrink =
+            latest.or_else(|| shrinks.iter().filter(did).min_by_key(|shrink| shrink.time))?;
         let before_ns = self.incident.time.0.saturating_sub(shrink.time.0);
         let remote = shrink.file.remote.clone()?;
         Some(Elsewhere {
@@ -108,7 +120,8 @@ impl<'a> SharedFile<'a> {
             let name = last(file.path.as_ref());
             name.is_some() && name == last(shrink.file.path.as_ref())
         };
-        same_server && related(ours, their) && (!doubtful || named())
+        let soon = self.incident.time.0.abs_diff(shrink.time.0) <= UNNAMED;
+        same_server && related(ours, their) && (named() || (!doubtful && soon))
     }
 
     /// Whether both hosts have mounted it from themselves.

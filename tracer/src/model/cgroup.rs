@@ -92,7 +92,16 @@ fn named<'a>(name: &'a [u8], above: &[&[u8]]) -> Option<Container<'a>> {
     let runtime = RUNTIMES.iter().find(|(mark, _)| parent == *mark).map(|(_, runtime)| *runtime);
     // Or one that root chose (`docker run --cgroup-parent`, containerd's namespace in `/default/ID`, Amazon's
     // `/ecs/TASK/ID`): nobody else makes cgroups outside of what systemd manages.
-    let outside = !above.iter().any(|name| is_slice(name) || is_unit(name));
+    // But inside of a container somebody else is root.
+    let inside = |name: &&[u8]| {
+        let text = std::str::from_utf8(name).unwrap_or_default();
+        is_slice(name)
+            || is_unit(name)
+            || is_id(text)
+            || uid(text).is_some()
+            || text.starts_with("lxc")
+    };
+    let outside = !above.iter().any(inside);
     let placed = runtime.is_some() || uid(parent).is_some() || (outside && !parent.is_empty());
     placed.then_some(Container { id: name, runtime })
 }
@@ -204,6 +213,7 @@ mod tests {
             format!("/user.slice/{}", &id[..32]),
             format!("/user.slice/user-1000.slice/user@1000.service/app.slice/default/{id}"),
             format!("/{id}"),
+            format!("/lxc.payload.web/{id}"),
             format!("/system.slice/geo.service/{id}"),
             format!("/system.slice/geo.service/x{id}"),
             format!("/docker/{id}0"),
@@ -223,6 +233,16 @@ mod tests {
         let mut path = format!("/docker/{}", id()).into_bytes();
         path.extend_from_slice(b"/\xff\n");
         assert_eq!(container(&path).map(|found| found.id.to_owned()), Some(id()));
+    }
+
+    #[test]
+    fn what_a_container_makes_below_itself_is_none() {
+        let (outer, inner) = (id(), "f".repeat(64));
+        for path in
+            [format!("/docker/{outer}/{inner}"), format!("/kubepods/pod1b2/{outer}/{inner}")]
+        {
+            assert_eq!(container(path.as_bytes()).map(|found| found.id), Some(&*outer), "{path}");
+        }
     }
 
     #[test]

@@ -147,6 +147,8 @@ mod tests {
         fault.read_errno = Some(-5);
         assert_eq!(judged(&fault, now - 5_000, &sees), (read, Confidence::Proven));
         (fault.handler, fault.read_errno) = (Handler::ShmemFault, None);
+        assert_ne!(judged(&fault, now - 5_000, &sees).0, truncated, "it may be full");
+        fault.shm = Some(Shm { max: 100, used: 9 });
         assert_eq!(judged(&fault, now - 5_000, &sees), (truncated, Confidence::Likely));
         fault.shm = Some(Shm { max: 100, used: 99 });
         assert_ne!(judged(&fault, now - 5_000, &sees).0, truncated);
