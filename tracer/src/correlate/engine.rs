@@ -321,15 +321,11 @@ impl Engine {
             why,
             shrink,
         };
-        // A disk of this host.
-        let local = |mount: &Mount| mount.fstype == b"fuseblk";
-        match warning.is_warning() {
-            true => {
-                self.shrinks.warned(warning.clone());
-                self.counts.truncations += 1;
-            }
-            false if warning.mount.as_ref().is_some_and(local) => return,
-            false => {}
+        if warning.is_warning() {
+            self.shrinks.warned(warning.clone());
+            self.counts.truncations += 1;
+        } else if warning.mount.as_ref().is_some_and(is_local_disk) {
+            return;
         }
         self.updates.push(Update::Truncation(Box::new(warning)));
     }
@@ -379,6 +375,11 @@ impl Engine {
             self;
         (open, Reporter { host, loss, shrinks, facts, restarts, questions, counts, updates })
     }
+}
+
+/// Whether only this host changes what is mounted there, although the magic number is that of FUSE.
+fn is_local_disk(mount: &Mount) -> bool {
+    mount.fstype == b"fuseblk"
 }
 
 #[cfg(test)]

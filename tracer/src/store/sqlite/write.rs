@@ -21,6 +21,7 @@ use rusqlite::{Connection, Transaction, params};
 
 /// Names kept in memory, so as not to ask for each again.
 const NAMES: usize = 4_096;
+
 /// Something to be kept.
 #[derive(Debug, Clone)]
 pub enum Entry {

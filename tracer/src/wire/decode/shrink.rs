@@ -11,6 +11,9 @@ use crate::{
     },
 };
 
+/// Flags of a shrink that is sent for a process of this host.
+const MAPPED_OR_REPLAYED: u32 = wire::SHRINK_MAPPED | wire::SHRINK_REPLAYED;
+
 /// `wire::Shrink`
 pub fn shrink(b: &mut &[u8]) -> Result<Shrink> {
     let actor = actor(b);
@@ -27,7 +30,6 @@ pub fn shrink(b: &mut &[u8]) -> Result<Shrink> {
         wire::shrink_kind::REMOTE => ShrinkKind::Remote,
         other => ShrinkKind::Other(other),
     };
-    const KINDS: u32 = wire::SHRINK_MAPPED | wire::SHRINK_REPLAYED | wire::SHRINK_SHARED;
     let flags = b.get_u32_le();
     b.advance(4);
     let path_flags = b.get_u32_le();
@@ -46,7 +48,7 @@ pub fn shrink(b: &mut &[u8]) -> Result<Shrink> {
         how,
         mapped: flags & wire::SHRINK_MAPPED != 0,
         replayed: flags & wire::SHRINK_REPLAYED != 0,
-        shared: flags & KINDS == wire::SHRINK_SHARED,
+        shared: flags & (MAPPED_OR_REPLAYED | wire::SHRINK_SHARED) == wire::SHRINK_SHARED,
     })
 }
 
