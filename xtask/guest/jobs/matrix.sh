@@ -41,7 +41,10 @@ each() {
     done
 }
 # What differs between kernels, for the scenarios' expectations.
-case $(uname -r) in 5.10.*) echo linux-5.10 >>/results/facts ;; esac
+case $(uname -r) in
+    5.10.*) echo linux-5.10 ;;
+    7.*) echo linux-7 ;;
+esac >>/results/facts
 # What people see while a module comes, the clock is set and events are lost; a replay shows the same.
 step() {
     dir=/mnt/ext4/step

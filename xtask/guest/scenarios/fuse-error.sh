@@ -7,4 +7,5 @@
 fuse "$D/fuse" "$D/file"
 : >fuse.eio
 reader "$D/file" 81000
+linger
 kill $server

@@ -86,8 +86,12 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         }
         Some(ESTALE) => proven(&STALE_HANDLE, "stale file handle (ESTALE)"),
         Some(ENOTCONN | ECONNABORTED) => proven(&FUSE_GONE, "the FUSE server is gone (ENOTCONN)"),
+        // Asked afterwards: the server may have failed the read first, and ended then. From 6.18 on FUSE reads by
+        // way of fs/iomap/buffered-io.c, which makes EIO of every errno.
         None | Some(EIO) if asked.is_some_and(|errno| -errno == ENOTCONN) => {
-            proven(&FUSE_GONE, "the FUSE server is gone (statfs right after: ENOTCONN)")
+            let summary = "the page lies inside the file and could not be read: the FUSE server is gone \
+                           (statfs right after: ENOTCONN)";
+            Some(FUSE_GONE.verdict(Confidence::Likely, summary))
         }
         // fs/nfs/nfs4proc.c nfs4_state_mark_open_context_bad: the server has dropped the open file.
         Some(EBADF) if fault.inode.magic == NFS_SUPER_MAGIC => proven(
@@ -153,7 +157,8 @@ mod tests {
         assert_eq!(evaluate(&evidence).class, CauseKind::StaleHandle);
         evidence.stale = false;
         evidence.space = Some(Space { errno: Some(107), ..space(0) });
-        assert_eq!(evaluate(&evidence).class, CauseKind::FuseGone);
+        let verdict = evaluate(&evidence);
+        assert_eq!((verdict.class, verdict.confidence), (CauseKind::FuseGone, Confidence::Likely));
     }
 
     #[test]
