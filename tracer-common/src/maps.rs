@@ -36,8 +36,8 @@ pub const SHRINKS_FIRST: u64 = 10;
 /// Ns.
 pub const SHRINKS_WITHIN: u64 = 1_000_000_000;
 
-/// Shrinks of files of `Config::shared` that nobody here maps: those that were sent within [`SHARED_WITHIN`], and
-/// all that were not.
+/// Shrinks of files of `Config::shared` of one kind: those that nobody here maps and that were sent within
+/// [`SHARED_WITHIN`], and all that were not sent.
 #[repr(C)]
 #[derive(Clone, Copy, Default, Debug)]
 pub struct SharedShrinks {
@@ -47,10 +47,16 @@ pub struct SharedShrinks {
     pub suppressed: u64,
 }
 
-/// Those that are sent within [`SHARED_WITHIN`]: of one file by one process, of one file, and of all.
+/// Those that are sent within [`SHARED_WITHIN`]: of one file by one process and its siblings, by one user, and by
+/// all; of one kind of file system by one user, and by all.
 pub const SHARED_OF_ACTOR: u64 = 2;
+pub const SHARED_OF_USER: u64 = 4;
 pub const SHARED_OF_FILE: u64 = 8;
-pub const SHARED_OF_ALL: u64 = 1_000;
+/// Kinds of file systems that have a bound of their own: anybody can mount the second, FUSE, and be its server.
+pub const SHARED_KINDS: usize = 2;
+/// Of all files of each of them.
+pub const SHARED_BY_USER: [u64; SHARED_KINDS] = [500, 100];
+pub const SHARED_BY_ALL: [u64; SHARED_KINDS] = [1_000, 200];
 /// Ns.
 pub const SHARED_WITHIN: u64 = 60_000_000_000;
 

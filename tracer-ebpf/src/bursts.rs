@@ -6,10 +6,11 @@ use aya_ebpf::{
     maps::{Array, LruHashMap},
 };
 use tracer_common::{
-    event::Inode,
+    event::Shrink,
     maps::{
-        BURST_EVERY, BURST_FIRST, BurstCount, BurstKey, SHARED_OF_ACTOR, SHARED_OF_ALL,
-        SHARED_OF_FILE, SHARED_WITHIN, SHRINKS_FIRST, SHRINKS_WITHIN, SharedShrinks,
+        BURST_EVERY, BURST_FIRST, BurstCount, BurstKey, SHARED_BY_ALL, SHARED_BY_USER,
+        SHARED_KINDS, SHARED_OF_ACTOR, SHARED_OF_FILE, SHARED_OF_USER, SHARED_WITHIN,
+        SHRINKS_FIRST, SHRINKS_WITHIN, SharedShrinks,
     },
 };
 
@@ -20,12 +21,12 @@ static BURSTS: LruHashMap<BurstKey, BurstCount> = LruHashMap::with_max_entries(4
 /// Shrinks of mapped files by process, counted from when the first of a second was seen (`sent`).
 #[map]
 static SHRINK_BURSTS: LruHashMap<BurstKey, BurstCount> = LruHashMap::with_max_entries(4096, 0);
-/// The same of files on shared file systems that nobody here maps, also by file alone (tgid 0).
+/// The same of files on shared file systems that nobody here maps, by what `counted` names (`handler`).
 #[map]
 static SHARED_BURSTS: LruHashMap<BurstKey, BurstCount> = LruHashMap::with_max_entries(4096, 0);
-/// All of these; user space reads how many were not sent.
+/// All of these, by kind; user space reads how many were not sent.
 #[map]
-static SHARED_SHRINKS: Array<SharedShrinks> = Array::with_max_entries(1, 0);
+static SHARED_SHRINKS: Array<SharedShrinks> = Array::with_max_entries(SHARED_KINDS as u32, 0);
 /// Threads whose last fault was only counted: their signals are not sent either.
 #[map]
 static SUPPRESSED: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
@@ -67,27 +68,56 @@ pub fn admits_shrink(inode: u64) -> bool {
     admits(&SHRINK_BURSTS, key, SHRINKS_FIRST, SHRINKS_WITHIN)
 }
 
-/// Counts a shrink of a file on a shared file system by the current process; whether it is to be sent.
+/// include/uapi/linux/magic.h
+const FUSE_SUPER_MAGIC: u64 = 0x6573_5546;
+
+/// What shrinks of files on shared file systems are counted by.
+mod counted {
+    /// File, and the process that shrinks it or, if that is not the first one, its parent.
+    pub const ACTOR: u32 = 0;
+    /// File and user.
+    pub const USER_OF_FILE: u32 = 1;
+    pub const FILE: u32 = 2;
+    /// Kind of file system and user.
+    pub const USER: u32 = 3;
+}
+
+/// Which kind of `SHARED_KINDS` the file of a shrink is on.
 #[inline(always)]
-pub unsafe fn admits_shared(inode: *const Inode) -> bool {
-    let Some(all) = SHARED_SHRINKS.get_ptr_mut(0) else { return false };
-    // SAFETY: a map value, which every CPU counts in: what a race loses are a few of `sent`. `inode` points
-    // into a claimed scratch.
+unsafe fn kind(shrink: *const Shrink) -> usize {
+    // SAFETY: points into a claimed scratch, or to a map value.
+    unsafe { ((*shrink).inode.magic == FUSE_SUPER_MAGIC) as usize }
+}
+
+/// Counts a shrink of a file on a shared file system; whether it is to be sent.
+#[inline(always)]
+pub unsafe fn admits_shared(shrink: *const Shrink) -> bool {
+    // SAFETY: `shrink` points into a claimed scratch, or to a map value. `all` is a map value that every CPU counts
+    // in, as in those of a user: what a race loses are a few.
     unsafe {
+        let kind = kind(shrink);
+        let Some(all) = SHARED_SHRINKS.get_ptr_mut(kind as u32) else { return false };
         // Not by its address, which is soon another file's.
-        let inode = (*inode).ino ^ ((*inode).dev as u64).rotate_right(20);
-        let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-        let now = now();
-        let fits = |tgid, most| {
-            let key = BurstKey { inode, tgid, handler: 0 };
-            admits(&SHARED_BURSTS, key, most, SHARED_WITHIN)
+        let file = (*shrink).inode.ino ^ ((*shrink).inode.dev as u64).rotate_right(20);
+        let (task, uid) = (&raw const (*shrink).actor.task, (*shrink).actor.task.uid);
+        // A shell starts a process for each line of a loop. What has no parent but the first process, which starts
+        // all services, stands for itself.
+        let parent = (*shrink).actor.ancestors[0].tgid;
+        let actor = if parent > 1 { parent } else { (*task).tgid };
+        let fits = |inode, tgid, handler, most| {
+            admits(&SHARED_BURSTS, BurstKey { inode, tgid, handler }, most, SHARED_WITHIN)
         };
-        if fits(tgid, SHARED_OF_ACTOR) && fits(0, SHARED_OF_FILE) {
+        if fits(file, actor, counted::ACTOR, SHARED_OF_ACTOR)
+            && fits(file, uid, counted::USER_OF_FILE, SHARED_OF_USER)
+            && fits(kind as u64, uid, counted::USER, SHARED_BY_USER[kind])
+            && fits(file, 0, counted::FILE, SHARED_OF_FILE)
+        {
+            let now = now();
             if now.wrapping_sub((*all).since) >= SHARED_WITHIN {
                 (*all).since = now;
                 (*all).sent = 0;
             }
-            if (*all).sent < SHARED_OF_ALL {
+            if (*all).sent < SHARED_BY_ALL[kind] {
                 increment(&raw mut (*all).sent);
                 return true;
             }
@@ -95,6 +125,17 @@ pub unsafe fn admits_shared(inode: *const Inode) -> bool {
         increment(&raw mut (*all).suppressed);
     }
     false
+}
+
+/// Counts a shrink of a file on a shared file system that is not sent.
+#[inline(always)]
+pub unsafe fn refuse_shared(shrink: *const Shrink) {
+    // SAFETY: as in `admits_shared`.
+    unsafe {
+        if let Some(all) = SHARED_SHRINKS.get_ptr_mut(kind(shrink) as u32) {
+            increment(&raw mut (*all).suppressed);
+        }
+    }
 }
 
 /// Counts one of `key`; whether it is among the `first` within so many ns.
@@ -107,7 +148,7 @@ fn admits(
 ) -> bool {
     let now = now();
     if let Some(burst) = bursts.get_ptr_mut(key) {
-        // SAFETY: a map value; the inode is locked.
+        // SAFETY: a map value; where it is of one file its inode is locked.
         unsafe {
             if now.wrapping_sub((*burst).sent) < within {
                 (*burst).count += 1;

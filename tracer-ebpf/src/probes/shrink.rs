@@ -203,14 +203,20 @@ unsafe fn shared(event: *const Shrink) -> u32 {
     if is_shared(unsafe { (*event).inode.magic }) { SHRINK_SHARED } else { 0 }
 }
 
-/// Whether this is a shrink of a file that other hosts may map, is done, and is to be told.
+/// Whether this is a shrink of a file that other hosts may map and nobody here does, is done, and is to be told.
+/// Those that are not for being too many are counted, mapped or not.
 #[inline(always)]
 unsafe fn is_due(event: *const Shrink) -> bool {
     // SAFETY: points into a claimed scratch, or to a map value.
     unsafe {
-        (*event).flags & SHRINK_SHARED != 0
-            && (*event).end != 0
-            && bursts::admits_shared(&raw const (*event).inode)
+        let flags = (*event).flags;
+        if (*event).end == 0 || !is_shared((*event).inode.magic) {
+            return false;
+        }
+        if flags & SHRINK_SUPPRESSED != 0 {
+            bursts::refuse_shared(event);
+        }
+        flags & SHRINK_SHARED != 0 && bursts::admits_shared(event)
     }
 }
 

@@ -194,8 +194,8 @@ fn watch_kinds() -> [Record; 4] {
     ]
 }
 
-fn truncation() -> Record {
-    Record::Truncation(Box::new(Truncation {
+pub fn truncation() -> Truncation {
+    Truncation {
         id: "019aa4d2-6f31-7abc-8def-0123456789ac".into(),
         time: Time(1),
         host: "host".into(),
@@ -214,7 +214,7 @@ fn truncation() -> Record {
         culprit: Some(process(20)),
         at_risk: vec![Mapper { pid: 10, start_time: Time(1), comm: hostile() }],
         at_risk_why: Some("too many".into()),
-    }))
+    }
 }
 
 fn scan_kinds() -> [Record; 2] {
@@ -315,7 +315,7 @@ pub fn every_kind() -> Vec<Record> {
         watching,
         full_incident().into(),
         Incident { updated: true, ..full_incident() }.into(),
-        truncation(),
+        Record::Truncation(Box::new(truncation())),
         loss,
         missed,
         end,

@@ -1,7 +1,10 @@
 //! The early warning.
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{Label, Mapper, Process, Remote, Time, Untrusted};
+use crate::{
+    contract::{Label, Mapper, Process, Remote, Time, Untrusted},
+    model::fact::is_warning,
+};
 
 /// A mapped file was shrunk: told before anybody has crashed. Or, in a history, a file that other hosts may map: then
 /// `at_risk` is empty.
@@ -57,9 +60,9 @@ pub struct ShrunkFile {
 }
 
 impl Truncation {
-    /// Whether anybody here is known to be at risk, or may be. Otherwise it is kept for the readers of other
-    /// hosts.
+    /// Whether anybody here is known to be at risk, or may be although somebody looked. Otherwise it is kept for the
+    /// readers of other hosts.
     pub fn is_warning(&self) -> bool {
-        !self.at_risk.is_empty() || self.at_risk_why.is_some()
+        is_warning(!self.at_risk.is_empty(), self.at_risk_why.as_deref())
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     model::{
         Bytes,
         cause::{CauseKind, Confidence, Outcome},
-        fact::{Mapper, MemoryLimit, Process, Symbol, View},
+        fact::{Mapper, MemoryLimit, Process, Symbol, View, is_warning},
         fault::Fault,
         file::{Mount, Path, below, name, on},
         process::{Exit, ProcessExit},
@@ -162,9 +162,9 @@ pub struct Truncation {
 }
 
 impl Truncation {
-    /// Whether anybody here is known to be at risk, or may be.
+    /// Whether anybody here is known to be at risk, or may be although somebody looked.
     pub fn is_warning(&self) -> bool {
-        !self.at_risk.is_empty() || self.why.is_some()
+        is_warning(!self.at_risk.is_empty(), self.why.as_deref())
     }
 }
 

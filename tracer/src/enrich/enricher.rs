@@ -109,14 +109,16 @@ impl Enricher {
             KernelEvent::Shrink(shrink) if !shrink.replayed => {
                 let refresh =
                     (shrink.mapped || shrink.shared) && self.mounts_read.elapsed() > MOUNTS;
-                let (mut notes, mut nobody) = (Vec::new(), shrink.shared);
+                let (inode, begin) = (shrink.inode.ptr, shrink.begin);
+                // Where nobody looks who maps it, it is told as soon as its actor is known.
+                let mut mappers = shrink.shared.then(|| Mappers::none(inode, begin));
+                let mut notes = Vec::new();
                 if shrink.mapped && self.warn && !self.scanner.ask(shrink) {
                     notes.push(WatchNote::NotWarned);
-                    nobody = is_shared(shrink.inode.magic);
+                    let shared = is_shared(shrink.inode.magic);
+                    mappers = shared.then(|| Mappers::not_looked_for(inode, begin));
                 }
-                // Nobody looks who maps it: it is told as soon as its actor is known.
-                let (inode, begin) = (shrink.inode.ptr, shrink.begin);
-                let mappers = nobody.then(|| Fact::Mappers(Mappers::none(inode, begin)));
+                let mappers = mappers.map(Fact::Mappers);
                 let actor = &shrink.actor;
                 let wanted = actor.lacks_cmdline();
                 notes.push(self.process(&actor.task, wanted, refresh, time, mappers));
@@ -299,5 +301,35 @@ impl MountTable {
             *known = Arc::new(mounts);
         }
         Arc::clone(&known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::testing::{host, shrink};
+
+    /// The first is looked for; that nobody looks a second time says nothing of who maps it.
+    #[test]
+    fn who_maps_a_file_that_is_shrunk_again_at_once_is_not_known() {
+        let mut enricher = Enricher::new(&host(), true);
+        let mut told = Vec::new();
+        for begin in [10, 20] {
+            let mut shrink = shrink(2, begin, 8_192, 0);
+            shrink.inode.magic = 0x6969;
+            enricher.on_event(begin, &KernelEvent::Shrink(Box::new(shrink)));
+        }
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while told.is_empty() && Instant::now() < deadline {
+            let answers = enricher.try_next().into_iter().flat_map(|(_, inputs)| inputs);
+            told.extend(answers.filter_map(|input| match input {
+                Input::Fact(Fact::Mappers(mappers)) => Some((mappers.begin, mappers.why.is_some())),
+                _ => None,
+            }));
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(told, [(20, true)]);
     }
 }

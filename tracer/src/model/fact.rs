@@ -186,11 +186,26 @@ pub struct Mappers {
     pub why: Option<String>,
 }
 
+/// Why nobody is named who maps a file where nobody has looked.
+const NOT_LOOKED_FOR: &str =
+    "nobody looked who maps it: that was done less than a second before, or too many files wait";
+
 impl Mappers {
-    /// Nobody here, as far as is known.
+    /// Nobody mapped it, by the kernel.
     pub fn none(inode: u64, begin: u64) -> Self {
         Self { inode, begin, processes: Vec::new(), path: None, why: None }
     }
+
+    /// Somebody maps it, and nobody looks who.
+    pub fn not_looked_for(inode: u64, begin: u64) -> Self {
+        Self { why: Some(NOT_LOOKED_FOR.to_owned()), ..Self::none(inode, begin) }
+    }
+}
+
+/// Whether a shrink is a warning: `anybody` was found to be at risk, or was looked for, and `why` says why the search
+/// may have missed somebody.
+pub fn is_warning(anybody: bool, why: Option<&str>) -> bool {
+    anybody || why.is_some_and(|why| why != NOT_LOOKED_FOR)
 }
 
 /// A process that maps a file.

@@ -83,8 +83,7 @@ pub enum WatchNote {
     Coverage(Coverage),
     /// A mapped file was shrunk and nobody will be warned: too many at once.
     NotWarned,
-    /// How many shrinks of files on shared file systems, which nobody here maps, the kernel has not sent so far,
-    /// because they were too many.
+    /// How many shrinks of files on shared file systems the kernel has not sent so far, because they were too many.
     SharedSuppressed { count: u64 },
     /// Something was asked about a process: what concerns it waits for the answer.
     Asked(ProcessId),

@@ -9,7 +9,7 @@ use aya::{
 };
 use tracer_common::{
     event::ring,
-    maps::{BurstCount, BurstKey, RingState, SharedShrinks},
+    maps::{BurstCount, BurstKey, RingState, SHARED_KINDS, SharedShrinks},
 };
 
 use crate::probe::plan::Probe;
@@ -77,9 +77,11 @@ impl Counters {
         Some(values.iter().fold(0, |sum: u64, count| sum.wrapping_add(*count)))
     }
 
-    /// How many shrinks of files that only other hosts may map were too many so far.
+    /// How many shrinks of files that other hosts may map were too many so far.
     pub fn shared_suppressed(&self) -> Option<u64> {
-        Some(self.shared.get(&0, 0).ok()?.0.suppressed)
+        (0..SHARED_KINDS as u32)
+            .map(|kind| Some(self.shared.get(&kind, 0).ok()?.0.suppressed))
+            .sum()
     }
 
     /// Events numbered and lost so far, by (cpu, ring).

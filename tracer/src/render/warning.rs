@@ -54,10 +54,12 @@ pub fn truncation(truncation: &Truncation, style: &Style) -> Vec<u8> {
     if let Some(remote) = &truncation.file.remote {
         field("server", &format!("{}, inode {}", served(remote), truncation.file.inode));
     }
-    match here {
-        true => field("at risk", &mapped_by(&truncation.at_risk)),
-        false => field("at risk", "nobody on this host"),
-    }
+    let at_risk = match &truncation.at_risk_why {
+        Some(_) if !here => "not known".to_owned(),
+        None if !here => "nobody on its own host; other hosts may map it".to_owned(),
+        _ => mapped_by(&truncation.at_risk),
+    };
+    field("at risk", &at_risk);
     if let Some(why) = &truncation.at_risk_why {
         field("note", why);
     }

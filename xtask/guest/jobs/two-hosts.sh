@@ -57,6 +57,8 @@ told() {
         make /srv/geo/log 10
         make /srv/geo/kept 10
         make log 10
+        make /srv/geo/children 10
+        make /srv/geo/mapped 409600
         load fuse
         mkdir fuse
         fusey fuse &
@@ -70,6 +72,15 @@ told() {
         # By one process each: a log on NFS again and again, another on this host's disk, a file on FUSE.
         sh -c 'i=0; while [ $i -lt 1000 ]; do echo 0123456789 >/srv/geo/log; i=$((i + 1)); done'
         sh -c 'i=0; while [ $i -lt 10 ]; do echo 0123456789 >log; i=$((i + 1)); done'
+        # By a process each, of one shell, and then by somebody else.
+        sh -c 'i=0; while [ $i -lt 20 ]; do (echo 0123456789 >/srv/geo/children); i=$((i + 1)); done'
+        sh -c 'cp new /srv/geo/children; :'
+        # Of a file that is mapped here: who maps it is looked for once.
+        python3.11 -c 'import mmap, os
+file = os.open("/srv/geo/mapped", os.O_RDWR)
+memory = mmap.mmap(file, 409600)
+for page in range(99, -1, -1):
+    os.ftruncate(file, 4096 * page)'
         truncate -s 4096 fuse/file
         # This its server does inside of open(2).
         sh -c ': >fuse/file'

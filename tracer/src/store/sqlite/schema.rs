@@ -100,7 +100,7 @@ CREATE INDEX warning_time ON warning(time);
 -- Of files on the network, by the number of the inode, which every host knows: what happened on one is joined to
 -- what came of it on another.
 ALTER TABLE warning ADD COLUMN inode INTEGER;
--- Nobody on its own host was at risk.
+-- Of which kind it is, see retain.rs: 0 if somebody on its own host was at risk.
 ALTER TABLE warning ADD COLUMN elsewhere INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX warning_inode ON warning(inode, time) WHERE inode IS NOT NULL;
 CREATE INDEX warning_elsewhere ON warning(elsewhere, time);

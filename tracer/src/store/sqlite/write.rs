@@ -11,7 +11,7 @@ use crate::{
             key::key,
             names::{self, Names},
             recover::{SetAside, set_aside},
-            retain,
+            retain::{self, WarningKind},
             schema::{self, APPLICATION, VERSION},
         },
         state_dir as dir,
@@ -263,7 +263,7 @@ fn put_warning(db: &Transaction<'_>, warning: &Truncation) -> rusqlite::Result<(
         key(&warning.id),
         warning.time.0,
         inode,
-        !warning.is_warning(),
+        WarningKind::of(warning) as i64,
         body::pack(&Record::Truncation(Box::new(warning.clone())))
     ])?;
     Ok(())
