@@ -449,8 +449,15 @@ fn another_hosts_history_names_the_culprit() {
     for i in 0..3_000 {
         let mut other = shrink.clone();
         other["id"] = format!("019aa4d2-6f31-7abc-9def-{i:012x}").into();
-        other["file"]["remote"]["server"] = "elsewhere".into();
-        other["time"] = "2001-01-01T00:00:00.000000000Z".into();
+        // Files of one inode number, all of the time in question: of another server, export, page.
+        match i % 3 {
+            0 => other["file"]["remote"]["server"] = "elsewhere".into(),
+            1 => {
+                other["file"]["remote"]["export"] = "/another".into();
+                other["file"]["path"] = "/srv/another".into();
+            }
+            _ => other["old_size"] = 1.into(),
+        }
         lines.push(other.to_string());
     }
     for order in [lines.clone(), lines.iter().rev().cloned().collect()] {

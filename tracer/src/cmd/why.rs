@@ -32,7 +32,7 @@ const LOOKED_AT: usize = 10_000;
 const NEAR: i64 = 600_000_000_000;
 /// Gaps looked at; older ones are not told.
 const GAPS: usize = 1_000;
-/// Shrinks of files of one inode number that are looked at, the latest.
+/// Shrinks of what may be the file that are looked at, the latest.
 const SHRINKS: usize = 1_000;
 /// Names that look like a selector that matched nothing.
 const NEAREST: usize = 5;
@@ -121,20 +121,21 @@ fn tell(reader: &Reader, selection: &Selection, key: u64, focus: Incident) -> Re
     let until = selection.until.unwrap_or(summary.last.saturating_add(NEAR).min(now));
     let restarted = focus.restart.is_some();
     let elsewhere = elsewhere(reader, &focus)?;
-    // Where another host had too many shrinks to keep, the one that is looked for may be among them.
+    // Where a host had too many shrinks to keep, the one that is looked for may be among them.
     let sought = elsewhere.is_none() && SharedFile::of(&focus).is_some();
     let concerns = |gap: &Gap| match gap.reason {
-        GapReason::Shrinks => sought && focus.boot_id != gap.boot_id,
+        GapReason::Shrinks => sought,
         _ => focus.host == *gap.host && gap.concerns(restarted),
     };
     let gaps: Vec<Gap> = reader.gaps(since, until, GAPS)?.into_iter().filter(concerns).collect();
     Ok(story_of(focus, elsewhere, summary, gaps))
 }
 
-/// Who may have done it on another host, whose history was imported into this one, or this one into that.
+/// Who may have done it on another host, whose history was imported into this one, or this one into that; or on this
+/// one before its recorder was started again.
 pub fn elsewhere(reader: &Reader, incident: &Incident) -> Result<Option<Elsewhere>> {
     let Some(file) = SharedFile::of(incident) else { return Ok(None) };
-    let shrinks = reader.shrinks_of(file.inode(), file.times(), SHRINKS)?;
+    let shrinks = reader.shrinks_of(&file.key(), file.touched, file.times(), SHRINKS)?;
     Ok(file.culprit(&shrinks))
 }
 

@@ -1,4 +1,4 @@
-//! What another host's history has to say of an incident.
+//! What the history of another host, or of an earlier time, has to say of an incident.
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -6,8 +6,8 @@ use crate::{
     model::cause::Confidence,
 };
 
-/// A shrink of the same file on another host: joined when it is asked for, by server, export and number of the
-/// inode. Recorded as a `truncation` there.
+/// A shrink of the same file on another host, or on the same one before its recorder or itself was started again:
+/// joined when it is asked for, by server, export and number of the inode. Recorded as a `truncation` there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Elsewhere {

@@ -1,11 +1,9 @@
-//! Who shrank the file on another host: an incident on a network file system, joined to the shrinks that the histories
-//! of other hosts have of it. Pure.
+//! Who shrank the file on another host: an incident on a network file system, joined to the shrinks that histories
+//! have of it. Pure.
 use crate::{
-    contract::{Elsewhere, Incident, Remote, Truncation, Untrusted},
-    model::{
-        cause::{CauseKind, Confidence},
-        remote::is_loopback,
-    },
+    contract::{Elsewhere, Incident, Remote, Truncation},
+    explain::same_file::{FileKey, Match, matched},
+    model::cause::{CauseKind, Confidence},
     text::format::{duration, size},
 };
 
@@ -22,7 +20,17 @@ pub struct SharedFile<'a> {
     incident: &'a Incident,
     remote: Remote,
     /// The first byte of the page that was touched.
-    touched: u64,
+    pub touched: u64,
+}
+
+/// Whose a recorded shrink is, as an incident's host sees it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// The same host since it was started: of another recorder, or one that has forgotten it.
+    SameBoot,
+    /// The same host by its name, before it was started.
+    EarlierBoot,
+    AnotherHost,
 }
 
 impl<'a> SharedFile<'a> {
@@ -48,8 +56,10 @@ impl<'a> SharedFile<'a> {
     }
 
     /// What its server calls it.
-    pub fn inode(&self) -> u64 {
-        self.incident.file.as_ref().map_or(0, |file| file.inode)
+    pub fn key(&self) -> FileKey<'_> {
+        let file = self.incident.file.as_ref();
+        let inode = file.map_or(0, |file| file.inode);
+        FileKey::new(inode, &self.remote, file.and_then(|file| file.path.as_ref()))
     }
 
     /// Between which times the shrink must lie, by its own clock. Ns since the epoch.
@@ -60,17 +70,17 @@ impl<'a> SharedFile<'a> {
         (learnt.saturating_sub(LONGEST), learnt.saturating_add(CLOCKS))
     }
 
-    /// Who did it, of the shrinks that other hosts have recorded of the inode of this number: the latest that took
-    /// the page that was touched.
+    /// Who did it, of the shrinks that are recorded of the inode of this number: the latest that took the page that
+    /// was touched.
     pub fn culprit(&self, shrinks: &[Truncation]) -> Option<Elsewhere> {
         let (since, until) = self.times();
         let did = |shrink: &&Truncation| {
             (since..=until).contains(&shrink.time.0)
-                && shrink.boot_id != self.incident.boot_id
+                && self.may_be_by(shrink)
                 && shrink.culprit.is_some()
                 && shrink.new_size <= self.touched
                 && self.touched < shrink.old_size
-                && self.is(shrink)
+                && self.matched(shrink).is_some()
         };
         let learnt = until.saturating_sub(CLOCKS);
         let before = |shrink: &&Truncation| shrink.time.0 <= learnt;
@@ -79,13 +89,14 @@ impl<'a> SharedFile<'a> {
         let shrink =
             latest.or_else(|| shrinks.iter().filter(did).min_by_key(|shrink| shrink.time))?;
         let before_ns = self.incident.time.0.saturating_sub(shrink.time.0);
+        let matched = self.matched(shrink)?;
         let remote = shrink.file.remote.clone()?;
         Some(Elsewhere {
             id: shrink.id.clone(),
             host: shrink.host.clone(),
             boot_id: shrink.boot_id.clone(),
             confidence: Confidence::Likely.into(),
-            summary: self.summary(shrink, before_ns, &remote).into(),
+            summary: self.summary(shrink, before_ns, matched).into(),
             how: shrink.how.clone(),
             old_size: shrink.old_size,
             new_size: shrink.new_size,
@@ -97,90 +108,70 @@ impl<'a> SharedFile<'a> {
         })
     }
 
-    /// Whether a shrink was of this file, as far as server, export and number of the inode tell.
-    fn is(&self, shrink: &Truncation) -> bool {
-        let (Some(theirs), Some(file)) = (&shrink.file.remote, &self.incident.file) else {
-            return false;
-        };
-        let (Some(fstype), Some(their_fstype)) = (&file.fstype, &shrink.file.fstype) else {
-            return false;
-        };
-        let family = family(&fstype.0);
-        if shrink.file.inode != file.inode || family != self::family(&their_fstype.0) {
-            return false;
+    /// By a process of this host only if nothing proves that it was done elsewhere, and by one clock before.
+    fn may_be_by(&self, shrink: &Truncation) -> bool {
+        let Incident { cause, time, .. } = self.incident;
+        self.origin(shrink) == Origin::AnotherHost
+            || (cause.confidence.known() != Confidence::Proven && shrink.time <= *time)
+    }
+
+    /// A host has its name and, until it is started again, the id of its boot. One of the same name that shrank
+    /// something since this boot began is another one.
+    fn origin(&self, shrink: &Truncation) -> Origin {
+        let Incident { boot_id, host, time, boot_ns, .. } = self.incident;
+        let started = time.0.saturating_sub_unsigned(*boot_ns);
+        if shrink.boot_id == *boot_id {
+            Origin::SameBoot
+        } else if shrink.host == *host && shrink.time.0 < started {
+            Origin::EarlierBoot
+        } else {
+            Origin::AnotherHost
         }
-        let tunnels = self.through_tunnels(theirs);
-        let address = self.remote.address.is_some() && self.remote.address == theirs.address;
-        let same_server = self.remote.server == theirs.server || address || tunnels;
-        let (ours, their) = (&self.remote.export.0, &theirs.export.0);
-        // What is less than certain must bear the same name: behind a tunnel may be any server; an export may hold
-        // another file system; a client of CIFS may make up numbers (noserverino), and so does many a server of FUSE.
-        let doubtful = tunnels || ours != their || family == b"cifs" || family.starts_with(b"fuse");
-        let named = || {
-            let name = last(file.path.as_ref());
-            name.is_some() && name == last(shrink.file.path.as_ref())
-        };
+    }
+
+    fn matched(&self, shrink: &Truncation) -> Option<Match> {
         let soon = self.incident.time.0.abs_diff(shrink.time.0) <= UNNAMED;
-        same_server && related(ours, their) && (named() || (!doubtful && soon))
+        matched(self.incident.file.as_ref()?, &self.remote, shrink, soon)
     }
 
-    /// Whether both hosts have mounted it from themselves.
-    fn through_tunnels(&self, theirs: &Remote) -> bool {
-        is_loopback(&self.remote.server.0) && is_loopback(&theirs.server.0)
-    }
-
-    fn summary(&self, shrink: &Truncation, before: i64, theirs: &Remote) -> String {
+    fn summary(&self, shrink: &Truncation, before: i64, matched: Match) -> String {
         let between = duration(before.unsigned_abs());
-        let when = if before < 0 { "later" } else { "earlier" };
-        let mut text = format!(
-            "shrunk on another host, {} → {}, {between} {when} by the clocks of two hosts, which may differ",
-            size(shrink.old_size),
-            size(shrink.new_size),
-        );
-        if self.through_tunnels(theirs) {
-            text.push_str("; both reach the server through a tunnel, taken for the same one by inode and name");
-        }
-        if self
-            .incident
-            .victim
-            .start_time
-            .is_some_and(|start| start.since(shrink.time) > CLOCKS as u64)
-        {
+        let (place, when) = match (self.origin(shrink), before) {
+            (Origin::SameBoot, _) => ("the same host", format!("{between} before the fault")),
+            (Origin::EarlierBoot, _) => (
+                "the same host, by its name, before it was started again",
+                format!("{between} before the fault by its clock"),
+            ),
+            (Origin::AnotherHost, 0..) => (
+                "another host",
+                format!(
+                    "{between} before the fault by the clocks of the two hosts, which may differ"
+                ),
+            ),
+            (Origin::AnotherHost, _) => (
+                "another host",
+                format!(
+                    "{between} after the fault by the clocks of the two hosts, which may differ: it may have \
+                     been before"
+                ),
+            ),
+        };
+        let (old, new) = (size(shrink.old_size), size(shrink.new_size));
+        let by = matched.by();
+        let mut text = format!("shrunk on {place}, {old} → {new}, {when}; the same file {by}");
+        let start = self.incident.victim.start_time;
+        if start.is_some_and(|start| start.since(shrink.time) > CLOCKS as u64) {
             text.push_str("; the victim started after that: it mapped more than there was, or it had grown again");
         }
         text
     }
 }
 
-/// Types that are versions of one.
-fn family(fstype: &[u8]) -> &[u8] {
-    match fstype {
-        b"nfs4" => b"nfs",
-        b"smb3" | b"smb2" => b"cifs",
-        other => other,
-    }
-}
-
-/// Whether one export may hold the other: it is the same, or below it, or named from another root (NFSv4 has one of
-/// its own).
-fn related(one: &[u8], other: &[u8]) -> bool {
-    let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
-    let rest = long.strip_prefix(short);
-    short == b"/"
-        || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-        || (short.starts_with(b"/") && long.ends_with(short))
-}
-
-/// The last name of a path.
-fn last(path: Option<&Untrusted>) -> Option<&[u8]> {
-    path?.0.rsplit(|b| *b == b'/').next().filter(|name| !name.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::contract::{
-        Fault, File, Hex, Mapping, Mount, ShrunkFile, Time,
+        Fault, File, Hex, Mapping, Mount, ShrunkFile, Time, Untrusted,
         samples::{full_incident, incident},
     };
 
@@ -195,7 +186,7 @@ mod tests {
         Mount { point: text("/efs"), source: Some(text(source)), address }
     }
 
-    /// Page 19 of /efs/geo/live, inode 12 of `source`, was touched, 98 bytes into it.
+    /// Page 19 of /efs/x/live, inode 12 of `source`, was touched, 98 bytes into it.
     fn victim(fstype: &str, mount: Mount) -> Incident {
         let mut incident = incident(CauseKind::ShrunkElsewhere, 7);
         incident.fault = Some(Fault {
@@ -214,7 +205,7 @@ mod tests {
             threads: 1,
         });
         incident.file = Some(File {
-            path: Some(text("/efs/geo/live")),
+            path: Some(text("/efs/x/live")),
             dev: "0:45".into(),
             inode: 12,
             generation: 0,
@@ -271,18 +262,17 @@ mod tests {
         let nfs = |source| victim("nfs4", mounted(source, None));
         let reader = nfs("10.0.0.1:/geo");
         let told = SharedFile::of(&reader).expect("a file of a server");
-        assert_eq!((told.inode(), told.touched), (12, 19 * 4_096));
+        assert_eq!((told.key().inode, told.touched), (12, 19 * 4_096));
         let ours = |source| shrink("nfs4", source, 2, TAKEN);
         let found = told.culprit(&[ours("10.0.0.1:/geo/")]).expect("the same file");
         assert_eq!((found.before_ns, found.confidence.known()), (2 * SECOND, Confidence::Likely));
         assert!(
-            found.summary.contains("2.0 s earlier by the clocks of two hosts"),
+            found.summary.contains("2.0 s before the fault by the clocks of the two hosts"),
             "{}",
             found.summary
         );
         assert!(joined(&reader, shrink("nfs", "10.0.0.1:/geo", 2, TAKEN)), "another version");
-        assert!(joined(&reader, ours("10.0.0.1:/")), "mounted from above, of the same name");
-        assert!(joined(&reader, ours("10.0.0.1:/srv/export/geo")), "by its own root");
+        assert!(found.summary.ends_with("by server, export and inode number"), "{}", found.summary);
         assert!(!joined(&reader, ours("10.0.0.1:/geography")), "another export");
         assert!(!joined(&reader, ours("10.0.0.2:/geo")), "another server");
         assert!(!joined(&reader, shrink("cifs", "//10.0.0.1/geo", 2, TAKEN)), "another protocol");
@@ -292,7 +282,6 @@ mod tests {
             joined(&reader, shrink)
         };
         assert!(!other(|shrink| shrink.file.inode = 13), "another file");
-        assert!(!other(|shrink| shrink.boot_id = "boot".into()), "this host, which would know");
         assert!(!other(|shrink| shrink.culprit = None), "nobody");
         assert!(other(|shrink| shrink.file.path = Some(text("/srv/hard-link"))));
         assert!(
@@ -302,6 +291,61 @@ mod tests {
             }),
             "an export may hold another file system, which counts its inodes by itself"
         );
+    }
+
+    /// Exports of one server may be different file systems, which count their inodes by themselves.
+    #[test]
+    fn another_export_must_have_the_same_path() {
+        let is = |ours: &str, (fstype, theirs): (&str, &str), path: &str| {
+            let mut shrink = shrink(fstype, theirs, 2, TAKEN);
+            shrink.file.path = Some(text(path));
+            joined(&victim("nfs4", mounted(ours, None)), shrink)
+        };
+        let (geo, root) = ("nas:/geo", "nas:/");
+        assert!(is(geo, ("nfs4", root), "/mnt/geo/x/live"), "mounted from above");
+        assert!(
+            !is(geo, ("nfs4", root), "/mnt/x/live") && !is(geo, ("nfs4", root), "/mnt/y/x/live")
+        );
+        assert!(is(root, ("nfs4", "nas:/x"), "/mnt/live"), "from below");
+        assert!(!is(root, ("nfs4", "nas:/y"), "/mnt/live"), "of the same name");
+        // Version 4 may have a root of its own, and version 3 has none.
+        let export = "nas:/srv/export/geo";
+        assert!(is(geo, ("nfs", export), "/mnt/x/live"));
+        assert!(!is(geo, ("nfs", export), "/mnt/y/live"));
+        assert!(!is(geo, ("nfs4", export), "/mnt/x/live"), "both have the same");
+        assert!(
+            is(root, ("nfs", "nas:/srv"), "/mnt/x/live")
+                && is(root, ("nfs", "nas:/srv/x"), "/live")
+        );
+        assert!(!is(root, ("nfs", "nas:/srv/y"), "/mnt/live"));
+    }
+
+    /// A recorder or a host that was started again has not seen what the history has.
+    #[test]
+    fn what_this_host_did_before_counts() {
+        let mut reader = victim("nfs4", mounted("nas:/geo", None));
+        reader.cause.confidence = Confidence::Likely.into();
+        let own = |host: &str, boot: &str, before| {
+            let mut shrink = shrink("nfs4", "nas:/geo", before, TAKEN);
+            (shrink.host, shrink.boot_id) = (host.into(), boot.into());
+            shrink
+        };
+        let told = |reader: &Incident, shrink| {
+            let found = SharedFile::of(reader)?.culprit(&[shrink])?;
+            Some(found.summary.split(',').next().unwrap_or_default().to_owned())
+        };
+        let told = |reader: &Incident, shrink| told(reader, shrink).unwrap_or_default();
+        // It was started 187 s before.
+        assert_eq!(told(&reader, own("host", "boot", 100)), "shrunk on the same host");
+        assert_eq!(told(&reader, own("host", "boot", -1)), "", "by one clock after it");
+        assert_eq!(told(&reader, own("host", "former", 200)), "shrunk on the same host");
+        assert_eq!(told(&reader, own("host", "former", 100)), "shrunk on another host");
+        assert_eq!(told(&reader, own("other", "former", 200)), "shrunk on another host");
+        // Its server said when it was done elsewhere.
+        reader.cause.confidence = Confidence::Proven.into();
+        assert_eq!(told(&reader, own("host", "boot", 100)), "");
+        assert_eq!(told(&reader, own("host", "former", 200)), "");
+        assert_eq!(told(&reader, own("other", "former", 200)), "shrunk on another host");
     }
 
     #[test]
@@ -321,8 +365,10 @@ mod tests {
             let reader = victim(fstype, mounted(source, None));
             let mut shrink = shrink(fstype, source, 1, TAKEN);
             assert!(joined(&reader, shrink.clone()), "{source}");
-            shrink.file.path = Some(text("/srv/x/other"));
-            assert!(!joined(&reader, shrink.clone()), "{source}");
+            for other in ["/srv/x/other", "/srv/y/live"] {
+                shrink.file.path = Some(text(other));
+                assert!(!joined(&reader, shrink.clone()), "{source}");
+            }
             shrink.file.path = None;
             assert!(!joined(&reader, shrink), "{source}");
         }
@@ -344,7 +390,10 @@ mod tests {
         );
         let found = SharedFile::of(&reader)
             .and_then(|file| file.culprit(&[shrink("nfs4", "nas:/geo", -1, TAKEN)]));
-        assert!(found.is_some_and(|found| found.summary.contains("1.0 s later by the clocks")));
+        assert!(
+            found
+                .is_some_and(|found| found.summary.contains("1.0 s after the fault by the clocks"))
+        );
     }
 
     #[test]

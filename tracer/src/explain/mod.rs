@@ -2,5 +2,6 @@
 pub mod elsewhere;
 pub mod phrase;
 pub mod ruled_out;
+pub mod same_file;
 pub mod story;
 pub mod timeline;

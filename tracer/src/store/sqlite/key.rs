@@ -1,4 +1,4 @@
-//! What an incident is found by: its id. Pure.
+//! What incidents and shrinks are found by. Pure.
 use crate::contract::series::fnv1a;
 
 /// The bytes of a UUID, its last 6 first; of anything else its hash, so that no incident is refused
@@ -19,4 +19,9 @@ pub fn key(id: &str) -> Vec<u8> {
             [hash.to_be_bytes(), hash.rotate_left(32).to_be_bytes()].concat()
         }
     }
+}
+
+/// A size as SQLite compares it: no file is larger than that.
+pub fn size(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     contract::{Gap, GapReason, Incident, Label, Run, Time, Truncation, series::SeriesExit},
+    explain::same_file::FileKey,
     select::{
         facets::Facets,
         field::{Column, NameKind},
@@ -15,7 +16,7 @@ use crate::{
         Error, Result,
         sqlite::{
             body, connect,
-            key::key,
+            key::{self, key},
             names,
             schema::{APPLICATION, VERSION},
             search::Search,
@@ -273,27 +274,37 @@ impl Reader {
         Ok(found)
     }
 
-    /// The latest `limit` shrinks of files on the network whose inode has this number, within a range of times (ns
-    /// since the epoch), the latest first.
+    /// The latest `limit` shrinks of what may be one file on the network that took the byte at `touched`, within a
+    /// range of times (ns since the epoch), the latest first.
     ///
     /// # Errors
     /// Where SQLite cannot read.
     pub fn shrinks_of(
         &self,
-        inode: u64,
+        file: &FileKey<'_>,
+        touched: u64,
         (since, until): (i64, i64),
         limit: usize,
     ) -> Result<Vec<Truncation>> {
         let version: i64 = self.db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if version < 3 {
-            // No recorder has written any.
-            return Ok(Vec::new());
-        }
-        let mut statement = self.db.prepare(
-            "SELECT body FROM warning WHERE inode = ?1 AND time BETWEEN ?2 AND ?3
-             ORDER BY time DESC LIMIT ?4",
-        )?;
-        let mut rows = statement.query(params![inode as i64, since, until, limit as i64])?;
+        // An older history tells files apart only in what it holds of each shrink.
+        let apart = match version {
+            ..3 => return Ok(Vec::new()),
+            3 => "?5 OR ?6 OR ?7 OR ?8 OR ?9 OR TRUE",
+            _ => {
+                "server IS NULL OR ((server = ?5 OR address = ?6) AND (export = ?7 OR name = ?8)
+                     AND new_size <= ?9 AND ?9 < old_size)"
+            }
+        };
+        let mut statement = self.db.prepare(&format!(
+            "SELECT body FROM warning WHERE inode = ?1 AND time BETWEEN ?2 AND ?3 AND ({apart})
+             ORDER BY time DESC LIMIT ?4"
+        ))?;
+        let FileKey { inode, server, address, export, name } = *file;
+        let (inode, limit) = (inode as i64, limit as i64);
+        let touched = key::size(touched);
+        let asked = params![inode, since, until, limit, server, address, export, name, touched];
+        let mut rows = statement.query(asked)?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             found.extend(unpacked(row)?);
@@ -395,4 +406,36 @@ impl Reader {
 /// understood at all is left out.
 fn unpacked<T: DeserializeOwned>(row: &Row<'_>) -> Result<Option<T>> {
     Ok(body::unpack(row.get_ref(0)?.as_blob().unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        contract::samples::truncation,
+        store::sqlite::write::{Entry, Store},
+    };
+
+    #[test]
+    fn a_history_of_version_3_has_shrinks_too() {
+        let home = tempfile::tempdir().expect("a directory");
+        dir::prepare(home.path(), None).expect("a directory");
+        let shrink = truncation();
+        let (mut store, _) = Store::open(home.path(), false).expect("a new one");
+        let entry = Entry::Warning(Box::new(shrink.clone()));
+        store.put([Ok::<_, Error>(entry)]).expect("room");
+        let found = |touched| {
+            let reader = Reader::open(home.path()).expect("readable");
+            let remote = shrink.file.remote.as_ref().expect("a server");
+            let file = FileKey::new(shrink.file.inode, remote, shrink.file.path.as_ref());
+            reader.shrinks_of(&file, touched, (0, 10), 10).expect("readable").len()
+        };
+        assert_eq!([0, 7, 8].map(found), [1, 1, 0], "of 8 bytes");
+        let db = Connection::open(dir::history(home.path())).expect("readable");
+        for column in ["server", "address", "export", "name", "old_size", "new_size"] {
+            db.execute_batch(&format!("ALTER TABLE warning DROP COLUMN {column}")).expect("room");
+        }
+        db.pragma_update(None, "user_version", 3).expect("room");
+        assert_eq!([0, 7, 8].map(found), [1, 1, 1]);
+    }
 }

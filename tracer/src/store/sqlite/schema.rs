@@ -6,7 +6,7 @@
 use rusqlite::Connection;
 
 /// `user_version` of what this build writes.
-pub const VERSION: i64 = 3;
+pub const VERSION: i64 = 4;
 /// `application_id`: "whyb".
 pub const APPLICATION: i64 = 0x7768_7962;
 
@@ -104,6 +104,14 @@ ALTER TABLE warning ADD COLUMN inode INTEGER;
 ALTER TABLE warning ADD COLUMN elsewhere INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX warning_inode ON warning(inode, time) WHERE inode IS NOT NULL;
 CREATE INDEX warning_elsewhere ON warning(elsewhere, time);
+", "
+-- What tells files of one inode number apart, and which bytes one lost: see explain/same_file.rs. Null in rows of before.
+ALTER TABLE warning ADD COLUMN server BLOB;
+ALTER TABLE warning ADD COLUMN address BLOB;
+ALTER TABLE warning ADD COLUMN export BLOB;
+ALTER TABLE warning ADD COLUMN name BLOB;
+ALTER TABLE warning ADD COLUMN old_size INTEGER;
+ALTER TABLE warning ADD COLUMN new_size INTEGER;
 "];
 
 /// Brings a new or older history to [`VERSION`], in one transaction.

@@ -3,12 +3,13 @@ use std::{borrow::Borrow, collections::HashMap, path::Path, time::Duration};
 
 use crate::{
     contract::{Gap, Incident, Record, Run, Truncation, series::series_key},
+    explain::same_file::FileKey,
     select::field::NameKind,
     store::{
         Error, Result,
         sqlite::{
             body, connect,
-            key::key,
+            key::{self, key},
             names::{self, Names},
             recover::{SetAside, set_aside},
             retain::{self, WarningKind},
@@ -255,16 +256,28 @@ fn put_incident(
 
 /// What is known of one does not change.
 fn put_warning(db: &Transaction<'_>, warning: &Truncation) -> rusqlite::Result<()> {
-    let inode = warning.file.remote.as_ref().map(|_| warning.file.inode as i64);
+    // Its host is known by that.
+    boot(db, &warning.boot_id, &warning.host)?;
+    let file = &warning.file;
+    let remote = file.remote.as_ref();
+    let file = remote.map(|remote| FileKey::new(file.inode, remote, file.path.as_ref()));
     db.prepare_cached(
-        "INSERT OR IGNORE INTO warning(id, time, inode, elsewhere, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT OR IGNORE INTO warning(id, time, inode, elsewhere, body, server, address, export, name,
+             old_size, new_size)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?
     .execute(params![
         key(&warning.id),
         warning.time.0,
-        inode,
+        file.as_ref().map(|file| file.inode as i64),
         WarningKind::of(warning) as i64,
-        body::pack(&Record::Truncation(Box::new(warning.clone())))
+        body::pack(&Record::Truncation(Box::new(warning.clone()))),
+        file.as_ref().map(|file| file.server),
+        file.as_ref().and_then(|file| file.address),
+        file.as_ref().map(|file| file.export),
+        file.as_ref().and_then(|file| file.name),
+        key::size(warning.old_size),
+        key::size(warning.new_size),
     ])?;
     Ok(())
 }
