@@ -71,11 +71,19 @@ pub mod teller {
     pub const COUNT: u32 = handler::COUNT + 6;
 }
 
+/// Programs that send the shrinks remembered of a file: the handlers of faults by [`handler`], and these.
+pub mod replayer {
+    use tracer_common::event::handler;
+
+    pub const EXIT: u32 = handler::COUNT;
+    pub const COUNT: u32 = handler::COUNT + 1;
+}
+
 scratch! {
     /// By [`handler`].
     FAULT: handler::COUNT, WithPath<Fault>;
-    /// For shrinks that a fault sends, by [`handler`].
-    REPLAY: handler::COUNT, Shrink;
+    /// For shrinks that a fault or an end sends, by [`replayer`].
+    REPLAY: replayer::COUNT, Shrink;
     /// At entry, by [`shrinker`].
     SHRINK: shrinker::COUNT, WithPath<Shrink>;
     /// For the backup program, which the first may be preempted by.

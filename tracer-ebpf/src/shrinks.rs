@@ -1,5 +1,6 @@
-//! Shrinks of each inode, mapped or not. A fault sends all that are remembered of its inode: those of a time
-//! when nobody mapped the file, those that found no room, and those that user space has forgotten.
+//! Shrinks of each inode, mapped or not. A fault, or a crash in code of a file, sends all that are remembered of
+//! its inode: those of a time when nobody mapped the file, those that found no room, and those that user space has
+//! forgotten.
 use aya_ebpf::{
     helpers::bpf_get_current_pid_tgid,
     macros::map,
@@ -187,9 +188,9 @@ pub fn unfinished(inode: u64) -> Option<*mut Shrink> {
 }
 
 /// Sends what is remembered of an inode, also what user space has got: it may have forgotten it since, but not
-/// within [`AGAIN`]. `handler` is the one that failed.
+/// within [`AGAIN`]. `by` is one of [`crate::scratch::replayer`].
 #[inline(always)]
-pub fn send_remembered(inode: u64, handler: u32) {
+pub fn send_remembered(inode: u64, by: u32) {
     let now = now();
     let mut slot = 0;
     while slot < SLOTS {
@@ -197,7 +198,7 @@ pub fn send_remembered(inode: u64, handler: u32) {
         unsafe {
             if let Some(pending) = SHRINKS.get_ptr_mut(Key { inode, slot })
                 && ((*pending).sent == 0 || now.wrapping_sub((*pending).header.time) > AGAIN)
-                && let Some(scratch) = claim::<Shrink, _>(&REPLAY, handler, ring::CRITICAL)
+                && let Some(scratch) = claim::<Shrink, _>(&REPLAY, by, ring::CRITICAL)
             {
                 let event = &raw mut (*scratch).value;
                 copy(event, pending, SHRINK_REPLAYED);

@@ -186,6 +186,8 @@ fn nothing<'a>() -> Evidence<'a> {
         death: None,
         memory: None,
         shrinks: &[],
+        overwrites: &[],
+        code_lost: None,
         time: 10_000_000_000,
         space: None,
         quota: None,

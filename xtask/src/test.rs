@@ -50,6 +50,9 @@ pub struct Args {
     /// Only two hosts and an NFS server, in two guests
     #[arg(long, conflicts_with_all = ["host", "record", "only", "recorder", "systemd"])]
     two_hosts: bool,
+    /// Only crashes of changed code, in guests
+    #[arg(long, conflicts_with_all = ["host", "record", "only", "recorder", "systemd", "two_hosts"])]
+    crashes: bool,
     /// With two compilers running beside the guests
     #[arg(long, conflicts_with = "host")]
     load: bool,
@@ -65,7 +68,11 @@ pub fn run(args: &Args) -> Result<()> {
     // What is judged in the end is of this run.
     let _ = fs::remove_dir_all(vm::results());
     let mut tally = Tally::default();
-    if args.only.is_empty() && args.recorder.is_none() && args.systemd.is_none() && !args.two_hosts
+    if args.only.is_empty()
+        && args.recorder.is_none()
+        && args.systemd.is_none()
+        && !args.two_hosts
+        && !args.crashes
     {
         host(&mut tally)?;
     }
@@ -122,7 +129,8 @@ fn guests(args: &Args, tally: &mut Tally) -> Result<()> {
     let whole = args.only.is_empty()
         && args.recorder.is_none()
         && args.kernels.is_empty()
-        && !args.two_hosts;
+        && !args.two_hosts
+        && !args.crashes;
     let mut release = args.systemd;
     if release.is_none() && whole {
         match setup::privileged() {
@@ -211,6 +219,9 @@ fn jobs<'a>(args: &Args, kernel: &'a Kernel, tree: &Tree) -> Result<Vec<Boot<'a>
         let timeout = Duration::from_secs(600 + 15 * u64::from(kills));
         return Ok(vec![history().append(&format!("whybus.kills={kills}")).timeout(timeout)]);
     }
+    if args.crashes {
+        return Ok(vec![boot("crashes")]);
+    }
     let matrix = boot("matrix").disk(packages::java()?);
     if !args.only.is_empty() {
         let mut only = matrix.label("only").append(&format!("whybus.only={}", args.only.join("|")));
@@ -221,7 +232,7 @@ fn jobs<'a>(args: &Args, kernel: &'a Kernel, tree: &Tree) -> Result<Vec<Boot<'a>
         return Ok(vec![only]);
     }
     let lockdown = boot("lockdown").append("lockdown=confidentiality");
-    Ok(vec![matrix, lockdown, boot("cgroups"), history()])
+    Ok(vec![matrix, lockdown, boot("crashes"), boot("cgroups"), history()])
 }
 
 fn one(boot: &Boot<'_>, args: &Args) {
@@ -229,7 +240,7 @@ fn one(boot: &Boot<'_>, args: &Args) {
     match boot.run() {
         Ok(left) => {
             say(format_args!("{}: {} s", boot.title(), started.elapsed().as_secs()));
-            if !args.only.is_empty() && args.repeat.is_none() {
+            if args.crashes || !args.only.is_empty() && args.repeat.is_none() {
                 println!("{}", left.text("replay.human").unwrap_or_default());
             }
             if args.recorder.is_some() {

@@ -16,8 +16,8 @@ use crate::{
     path::{self, PathSpace},
     policy, program,
     read::{Ptr, Read, Typed},
-    scratch::{EXIT, EXIT_BACKUP, Scratch, WithPath, teller},
-    task, victims,
+    scratch::{EXIT, EXIT_BACKUP, Scratch, WithPath, replayer, teller},
+    shrinks, task, victims,
 };
 
 /// include/linux/sched/signal.h
@@ -160,7 +160,7 @@ unsafe fn fill(task: Ptr, map: &Exits, by: u32) -> Option<u64> {
     }
 }
 
-/// Names the file that `ip` lies in, in the scratch that `fill` filled.
+/// Names the file that `ip` lies in, in the scratch that `fill` filled, and sends who has shrunk it.
 #[inline(always)]
 unsafe fn module<R: Read>(vma: Ptr, ip: u64) -> Option<()> {
     let scratch: *mut Scratch<WithPath<Exit>> = EXIT.get_ptr_mut(0)?;
@@ -179,6 +179,7 @@ unsafe fn module<R: Read>(vma: Ptr, ip: u64) -> Option<()> {
         path::of_file::<R>(path, file);
         (*event).path_flags = PathSpace::flags(path);
         (*event).path_len = PathSpace::len(path);
+        shrinks::send_remembered(R::get(file, off!(file_inode)), replayer::EXIT);
     }
     Some(())
 }

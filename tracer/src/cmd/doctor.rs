@@ -26,8 +26,8 @@ pub fn causes(sees: impl Fn(Observe) -> bool) -> (usize, Vec<CauseKind>) {
 
 /// Whether it is a cause of bus errors, and not of other ends only.
 pub fn of_bus_errors(cause: CauseKind) -> bool {
-    use CauseKind::{Aborted, Exited, OomKilled, Signal};
-    !matches!(cause, Signal | Aborted | OomKilled | Exited)
+    use CauseKind::{Aborted, Exited, OomKilled, Overwritten, Signal};
+    !matches!(cause, Overwritten | Signal | Aborted | OomKilled | Exited)
 }
 
 /// Without a hook that decides bus errors this kernel is not for us; without another, partly.

@@ -5,7 +5,7 @@ use crate::{
     contract::{
         Ancestor, Cause, File, Hex, Label, Named, Process, Stack, Time, Untrusted, Vocabulary,
     },
-    model::cause::Outcome,
+    model::cause::{CauseKind, Outcome},
 };
 
 /// A bus error, or another way of dying that was asked for: one victim, one file or address, one
@@ -159,6 +159,15 @@ pub struct Restart {
 }
 
 impl Incident {
+    /// What the file is called that it is about: the one that was touched, or the one whose code was written over.
+    pub fn path(&self) -> Option<&Untrusted> {
+        if self.cause.class.known() == CauseKind::Overwritten {
+            let frame = self.stack.as_ref().and_then(|stack| stack.user.first());
+            return frame.and_then(|frame| frame.module.as_ref()).or(self.cause.path.as_ref());
+        }
+        self.file.as_ref().and_then(|file| file.path.as_ref())
+    }
+
     /// How the victim ended as a shell has it: its status, or 128 and the signal.
     pub fn status(&self) -> Option<u32> {
         let exit = self.exit.as_ref()?;

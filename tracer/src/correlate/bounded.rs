@@ -53,6 +53,11 @@ impl<K: Hash + Eq, V> BoundedMap<K, V> {
     }
 
     /// All values, which counts for nothing.
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.map.iter().map(|(_, value)| value)
+    }
+
+    /// All values, which counts for nothing.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.map.iter_mut().map(|(_, value)| value)
     }

@@ -54,6 +54,10 @@ pub struct Evidence<'a> {
     /// Shrinks of the faulting inode that began before the fault and were not refused, oldest
     /// first.
     pub shrinks: &'a [Shrink],
+    /// Those of the file that a death's instruction lies in, while the victim mapped it, oldest first.
+    pub overwrites: &'a [Shrink],
+    /// The latest of any file that the victim of a death was seen to map code of.
+    pub code_lost: Option<&'a Shrink>,
     /// When the fault happened, ns since boot.
     pub time: u64,
     /// Room on the file system, looked at after the fault.

@@ -39,6 +39,8 @@ pub struct Incident {
     pub exit: Option<Exit>,
     /// How it ended, where that was told with all there is to know.
     pub death: Option<ProcessExit>,
+    /// The file that holds the instruction it failed at.
+    pub module_path: Option<Bytes>,
     /// The function it failed in.
     pub symbol: Option<Symbol>,
     /// The memory cgroup whose limit the OOM killer enforced.
@@ -93,6 +95,7 @@ impl Incident {
             outcome: Outcome::Pending,
             exit: None,
             death: None,
+            module_path: None,
             symbol: None,
             memory: None,
             oom_kills: None,
@@ -118,6 +121,14 @@ impl Incident {
             }
             _ => None,
         }
+    }
+
+    /// What the file is called that it is about: the one that was touched, or the one whose code was written over.
+    pub fn path(&self) -> Option<&[u8]> {
+        if self.cause.class == CauseKind::Overwritten {
+            return self.module_path.as_deref().or(self.culprit_path.as_deref());
+        }
+        self.file.as_ref().and_then(|file| file.path.as_deref())
     }
 
     /// The faulting address, exact if the fault or its signal told it.

@@ -11,6 +11,7 @@ pub mod incident;
 mod loss;
 mod open;
 mod open_incidents;
+mod overwrites;
 mod programs;
 mod questions;
 mod reorder;

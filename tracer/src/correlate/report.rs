@@ -7,6 +7,7 @@ use crate::{
         incident::{File, Incident},
         loss::LossTracker,
         open::{OpenIncident, REPORT_DELAY},
+        overwrites,
         questions::OpenQuestions,
         restart::RestartMatcher,
         rules,
@@ -101,13 +102,18 @@ impl Reporter<'_> {
         let (incident, lookups) = (&mut open.incident, &open.lookups);
         let (fault, time) = (incident.fault.as_ref(), incident.first);
         let of_fault = fault.map(|fault| shrinks.before(fault, time)).unwrap_or_default();
+        let death = incident.death.as_ref().filter(|_| fault.is_none() && is_end(incident));
+        let overwrites = death.map(|death| overwrites::of_death(shrinks, death, time));
+        let code_lost = death.and_then(|death| overwrites::of_process(shrinks, &death.actor, time));
         let evidence = Evidence {
             victim: incident.victim.task.id,
             fault,
             signal: incident.signal.as_ref(),
-            death: incident.death.as_ref().filter(|_| fault.is_none() && is_end(incident)),
+            death,
             memory: incident.memory.as_ref(),
             shrinks: &of_fault,
+            overwrites: overwrites.as_deref().unwrap_or_default(),
+            code_lost: code_lost.as_ref(),
             time,
             space: lookups.space,
             quota: lookups.quota,
@@ -124,6 +130,10 @@ impl Reporter<'_> {
         incident.file = fault.filter(|fault| fault.inode.ptr != 0).map(|fault| {
             let view = facts.view(incident.victim.task.id);
             File::of(fault, facts.mounts(), host.mnt_ns, view)
+        });
+        incident.module_path = death.and_then(|death| death.module.as_ref()).and_then(|module| {
+            let (path, _) = name(&module.path, &on(module.id.dev, facts.mounts()));
+            path
         });
         incident.cause = cause;
         incident.mapped = lookups.mapped.as_ref().map(|mapped| mapped.path.clone());

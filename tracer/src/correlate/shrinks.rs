@@ -5,6 +5,7 @@ use crate::{
     correlate::{bounded::BoundedMap, incident::Truncation},
     model::{
         fault::Fault,
+        file::InodeId,
         shrink::{DroppedShrinks, Shrink, ShrinkEnd, Stale},
         task::ProcessId,
     },
@@ -142,6 +143,16 @@ impl ShrinkLog {
         list.filter(concerns).cloned().collect()
     }
 
+    /// Shrinks of a file that began until `time` and were not refused, oldest first.
+    pub fn of_file(&self, file: InodeId, time: u64) -> Vec<Shrink> {
+        let all = self.shrinks.values().flat_map(|of_inode| &of_inode.list);
+        let concerns =
+            |shrink: &&Shrink| shrink.inode.id == file && shrink.begin <= time && done(shrink);
+        let mut found: Vec<Shrink> = all.filter(concerns).cloned().collect();
+        found.sort_by_key(|shrink| shrink.begin);
+        found
+    }
+
     /// Whether a server has said that it does not know the inode of `fault`.
     pub fn is_stale(&self, fault: &Fault) -> bool {
         let stale = self.stale.peek(&fault.inode.ptr);
@@ -161,6 +172,11 @@ impl ShrinkLog {
         self.warnings.iter().rev().find(|warning| {
             warning.shrink.begin == shrink.begin && warning.shrink.inode.ptr == shrink.inode.ptr
         })
+    }
+
+    /// All warnings that are remembered, latest first.
+    pub fn warnings(&self) -> impl Iterator<Item = &Truncation> {
+        self.warnings.iter().rev()
     }
 
     /// How many inodes were forgotten because there were too many.

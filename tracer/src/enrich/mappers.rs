@@ -111,12 +111,14 @@ fn look(wanted: &WatchOptions) -> Mappers {
             break;
         }
         let Ok(text) = fs::read(format!("/proc/{pid}/maps")) else { continue };
-        let mapping = parse(&text).find(|mapping| {
+        let lost = parse(&text).filter(|mapping| {
             let reach = mapping.file_offset.saturating_add(mapping.end - mapping.start);
             wanted.files.contains(&(mapping.dev, mapping.inode)) && reach > wanted.new_size
         });
-        if let Some(mapping) = mapping
-            && let Some(mapper) = process::mapper(pid)
+        let lost: Vec<_> = lost.collect();
+        let code = lost.iter().any(|mapping| mapping.executable);
+        if let Some(mapping) = lost.into_iter().next()
+            && let Some(mapper) = process::mapper(pid, code)
         {
             found.processes.push(mapper);
             found.path.get_or_insert(mapping.path);

@@ -44,10 +44,10 @@ pub fn read(task: &Task, wanted: bool) -> Option<Process> {
     })
 }
 
-/// A process by name and start, as far as /proc counts that.
-pub fn mapper(tgid: u32) -> Option<Mapper> {
+/// A process by name and start, as far as /proc counts that, and whether it maps `code`.
+pub fn mapper(tgid: u32, code: bool) -> Option<Mapper> {
     let Stat { comm, start_ticks, .. } = Stat::read(tgid)?;
-    Some(Mapper { id: ProcessId { tgid, start: start_ticks * NS_PER_TICK }, comm })
+    Some(Mapper { id: ProcessId { tgid, start: start_ticks * NS_PER_TICK }, comm, code })
 }
 
 fn cmdline(tgid: u32) -> Option<Vec<Bytes>> {

@@ -21,8 +21,7 @@ pub fn steps(incident: &Incident) -> Vec<Step> {
         step(start, "start", format!("{victim} is started{by}: {}", arguments(&incident.victim)));
     }
     let cause = &incident.cause;
-    let path = incident.file.as_ref().and_then(|file| file.path.as_ref());
-    let path = path.map_or_else(|| "its file".to_owned(), |path| escape(&path.0));
+    let path = incident.path().map_or_else(|| "its file".to_owned(), |path| escape(&path.0));
     if let Some((time, (old, new))) = cause.time.zip(cause.old_size.zip(cause.new_size)) {
         let by = cause.culprit.as_ref().map_or_else(|| "somebody elsewhere".to_owned(), who);
         let how = cause.how.as_deref().unwrap_or("a way we do not know");

@@ -44,6 +44,8 @@ causes! {
     Misaligned: "misaligned",
     Sent: "sent",
     OtherKernel: "other-kernel",
+    /// The same, in code of a file that somebody wrote over.
+    Overwritten: "overwritten",
     /// A signal other than SIGBUS, by what the process executed.
     Signal: "signal",
     Aborted: "aborted",

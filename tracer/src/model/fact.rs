@@ -214,6 +214,9 @@ pub struct Mapper {
     pub id: ProcessId,
     #[serde(with = "base64")]
     pub comm: Bytes,
+    /// It may execute what it maps of it. `false` in older streams.
+    #[serde(default)]
+    pub code: bool,
 }
 
 /// Ancestors of an actor, from the kernel or else from /proc.

@@ -23,6 +23,7 @@ pub const SIGHUP: i32 = 1;
 pub const SIGINT: i32 = 2;
 pub const SIGKILL: i32 = 9;
 pub const SIGPIPE: i32 = 13;
+pub const SIGSEGV: i32 = 11;
 pub const SIGTERM: i32 = 15;
 
 /// What a recorder watches unless told otherwise: faults and traps, abort(3), and who kills whom.

@@ -103,8 +103,7 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
         field("by", &format!("{role}{}  {args}", style.paint("1", &who(culprit))));
         field("", &lineage(culprit));
     }
-    let path = incident.file.as_ref().and_then(|file| file.path.as_ref());
-    if let Some(other) = cause.path.as_ref().filter(|other| path != Some(*other)) {
+    if let Some(other) = cause.path.as_ref().filter(|other| incident.path() != Some(*other)) {
         field("", &format!("which knew the file as {}", escape(&other.0)));
     }
     for other in &cause.others {

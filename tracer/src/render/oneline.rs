@@ -17,8 +17,8 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
         headline(incident),
         cause.class.name(),
     );
-    if let Some(file) = &incident.file {
-        let path = file.path.as_ref().map(|path| escape(&path.0));
+    let path = incident.path().map(|path| escape(&path.0));
+    if incident.file.is_some() || path.is_some() {
         out.push_str(&format!(" {}", path.as_deref().unwrap_or("(name unknown)")));
     }
     if let Some(offset) = incident.fault.as_ref().and_then(|fault| fault.file_offset) {

@@ -40,7 +40,7 @@ impl<'a> From<&'a Incident> for Facets<'a> {
             comms: vec![&victim.comm, &victim.thread_comm],
             uid: Some(victim.uid),
             cgroup: process.and_then(|process| process.cgroup.as_deref()),
-            path: incident.file.as_ref().and_then(|file| file.path.as_deref()),
+            path: incident.path(),
             by_pid: culprit.map(|culprit| culprit.id.tgid),
             by_comm: culprit.map(|culprit| &culprit.comm[..]),
             class: Some(incident.cause.class.name().as_bytes()),
@@ -73,14 +73,13 @@ impl<'a> From<&'a contract::Incident> for Facets<'a> {
     fn from(incident: &'a contract::Incident) -> Self {
         let victim = &incident.victim;
         let culprit = incident.cause.culprit.as_ref();
-        let path = incident.file.as_ref().and_then(|file| file.path.as_ref());
         let thread = victim.thread_comm.as_ref().map(|comm| &comm.0[..]);
         Self {
             pids: vec![victim.pid],
             comms: [&victim.comm.0[..]].into_iter().chain(thread).collect(),
             uid: Some(victim.uid),
             cgroup: victim.cgroup.as_ref().map(|cgroup| &cgroup.0[..]),
-            path: path.map(|path| &path.0[..]),
+            path: incident.path().map(|path| &path.0[..]),
             by_pid: culprit.map(|culprit| culprit.pid),
             by_comm: culprit.map(|culprit| &culprit.comm.0[..]),
             class: Some(incident.cause.class.name().as_bytes()),

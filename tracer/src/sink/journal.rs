@@ -104,10 +104,10 @@ fn fields(incident: &Incident) -> Fields {
     if let Some(status) = incident.status() {
         put("WHYBUS_EXIT", status.to_string().as_bytes());
     }
+    if let Some(path) = incident.path() {
+        put("WHYBUS_PATH", &path.0);
+    }
     if let Some(file) = &incident.file {
-        if let Some(path) = &file.path {
-            put("WHYBUS_PATH", &path.0);
-        }
         put("WHYBUS_FILE_SIZE", file.size.to_string().as_bytes());
     }
     if let Some(offset) = incident.fault.as_ref().and_then(|fault| fault.file_offset) {

@@ -178,6 +178,7 @@ fn parse_mappers(body: &Value) -> Mappers {
     let processes = list(&body["processes"]).iter().map(|mapper| Mapper {
         id: parse_id(&mapper["id"]),
         comm: parse_bytes(&mapper["comm"]).unwrap_or_default(),
+        code: false,
     });
     Mappers {
         inode: number(&body["inode"]),

@@ -143,6 +143,7 @@ fn judged(job: Job, name: &str) -> Vec<Trial> {
     trials.extend(match name {
         "matrix" => matrix::trials(&job),
         "only" => scenario::trials(&job, "", "scenarios"),
+        "crashes" => scenario::trials(&job, "crashes::", "crashes"),
         "lockdown" => lockdown::trials(&job),
         "cgroups" => checks(&job, "cgroups", &cgroups::CHECKS),
         "history" => history::trials(&job),

@@ -257,7 +257,7 @@ fn normal(incident: &Incident) -> Map<String, Value> {
         // Without a signal 5.10 tells only the page.
         put("offset", fault.file_offset.into());
     }
-    let path = file.as_ref().and_then(|file| text(file.path.as_ref()));
+    let path = text(incident.path());
     if let Some(file) = file {
         put("size", file.size.into());
         put("deleted", file.deleted.into());

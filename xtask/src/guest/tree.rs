@@ -66,10 +66,10 @@ impl Tree {
         )?;
         compile(&dir.join("usr"))?;
         let guest = root().join("xtask/guest");
-        for sub in ["jobs", "scenarios", "lockdown", "python", "history"] {
+        for sub in ["jobs", "scenarios", "crashes", "lockdown", "python", "history"] {
             call(Command::new("cp").arg("-r").arg(guest.join(sub)).arg(dir.join(sub)))?;
         }
-        for script in ["lib.sh", "nfs.sh", "fuse.sh"] {
+        for script in ["lib.sh", "nfs.sh", "fuse.sh", "geo.sh"] {
             fs::copy(guest.join(script), dir.join(script))?;
         }
         fs::copy(guest.join("init.sh"), dir.join("init"))?;
@@ -157,7 +157,10 @@ fn compile(usr: &Path) -> Result<()> {
             }
             Some("c") => {
                 let mut gcc = Command::new("gcc");
-                gcc.args(["-static", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"]);
+                if !first(&path)?.starts_with("// dynamic:") {
+                    gcc.arg("-static");
+                }
+                gcc.args(["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"]);
                 gcc.arg(bin.join(name)).arg(&path);
                 // A program that needs a library says so in its first line.
                 if let Some(flags) = first(&path)?.strip_prefix("// gcc: ") {

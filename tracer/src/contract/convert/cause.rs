@@ -9,7 +9,6 @@ use crate::{
     correlate::incident::Incident,
     model::{
         cause::CauseKind,
-        file::name,
         shrink::{Shrink, how},
         time::ClockOffset,
     },
@@ -58,7 +57,8 @@ fn other(shrink: &Shrink, clock: ClockOffset) -> Other {
 
 /// The instruction that failed, if its file is known.
 pub(super) fn stack(incident: &Incident) -> Option<Stack> {
-    let death = incident.death.as_ref().filter(|_| incident.cause.class == CauseKind::Signal)?;
+    let crashed = matches!(incident.cause.class, CauseKind::Signal | CauseKind::Overwritten);
+    let death = incident.death.as_ref().filter(|_| crashed)?;
     let signal = incident.signal.as_ref()?;
     let raised = death.fault.filter(|raised| raised.signal == signal.number && signal.forced)?;
     let module = death.module.as_ref();
@@ -67,7 +67,7 @@ pub(super) fn stack(incident: &Incident) -> Option<Stack> {
         ip: Hex(raised.ip?),
         symbol: symbol.map(|symbol| text(&symbol.name)),
         symbol_offset: symbol.map(|symbol| symbol.offset),
-        module: module.and_then(|module| name(&module.path, &[]).0).as_deref().map(text),
+        module: incident.module_path.as_deref().map(text),
         module_offset: module.map(|module| module.offset),
     };
     Some(Stack { user: vec![frame] })

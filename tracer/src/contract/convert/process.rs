@@ -78,7 +78,7 @@ pub(super) fn mappers(
 ) -> Vec<contract::Mapper> {
     let others = truncation.at_risk.iter().filter(|mapper| Some(mapper.id.tgid) != but);
     others
-        .map(|Mapper { id, comm }| contract::Mapper {
+        .map(|Mapper { id, comm, .. }| contract::Mapper {
             pid: id.tgid,
             start_time: at(clock, id.start),
             comm: text(comm),

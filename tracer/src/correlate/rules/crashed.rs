@@ -7,7 +7,9 @@ use crate::{
     model::{
         cause::{CauseKind, Confidence},
         observe::Observe,
+        signal::Signal,
     },
+    text::format::duration,
 };
 
 const CAUSE: Cause = Cause {
@@ -25,10 +27,24 @@ pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     evidence.death?;
     let signal = evidence.signal.filter(|signal| signal.forced && signal.number != 9)?;
-    let address = signal.address;
     // A general protection fault has many reasons, and force_sigsegv() tells none.
     let told = (signal.number, signal.code) != (11, 0x80);
-    let what = match (signal.number, signal.code) {
+    let confidence = if told { Confidence::Proven } else { Confidence::Likely };
+    let mut summary = what(signal);
+    if let Some(lost) = evidence.code_lost {
+        summary.push_str(&format!(
+            "; a library that it has loaded was written over {} earlier, by pid {}",
+            duration(evidence.time.saturating_sub(lost.begin)),
+            lost.actor.task.id.tgid
+        ));
+    }
+    Some(CAUSE.verdict(confidence, summary))
+}
+
+/// What it did that brought it the signal.
+pub fn what(signal: &Signal) -> String {
+    let address = signal.address;
+    match (signal.number, signal.code) {
         (11, 1) if address < 4096 => {
             format!("it used address {address:#x}: a null pointer, most likely")
         }
@@ -53,9 +69,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         (number, code) => {
             format!("signal {number} with si_code {code}, raised by what it executed")
         }
-    };
-    let confidence = if told { Confidence::Proven } else { Confidence::Likely };
-    Some(CAUSE.verdict(confidence, what))
+    }
 }
 
 #[cfg(test)]

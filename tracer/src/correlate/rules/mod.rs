@@ -9,6 +9,7 @@ mod huge_pages;
 mod mapped_past_end;
 mod no_space;
 mod oom_killed;
+mod overwritten;
 mod quota;
 mod read_error;
 mod sent;
@@ -31,6 +32,7 @@ use crate::{
 /// Every rule, most specific first; the last one claims everything.
 pub const TABLE: &[Rule] = &[
     oom_killed::RULE,
+    overwritten::RULE,
     crashed::RULE,
     aborted::RULE,
     exited::RULE,
@@ -59,7 +61,9 @@ pub fn evaluate(evidence: &Evidence<'_>) -> Verdict {
         .unwrap_or_else(|| unknown::because("no rule claimed it"));
     // The latest, as far as they are worth listing.
     let chosen = verdict.shrink.as_ref().map(|shrink| shrink.begin);
-    let others = evidence.shrinks.iter().rev().filter(|shrink| Some(shrink.begin) != chosen);
+    let overwrites = evidence.overwrites.iter().filter(|_| verdict.class == CauseKind::Overwritten);
+    let known = evidence.shrinks.iter().chain(overwrites).rev();
+    let others = known.filter(|shrink| Some(shrink.begin) != chosen);
     verdict.others = others.take(4).cloned().collect();
     verdict
 }

@@ -218,10 +218,9 @@ fn put_incident(
     };
     let victim = &incident.victim;
     let culprit = incident.cause.culprit.as_ref();
-    let path = incident.file.as_ref().and_then(|file| file.path.as_ref());
     let comm = number(NameKind::Comm, Some(&victim.comm.0))?;
     let cgroup = number(NameKind::Cgroup, victim.cgroup.as_ref().map(|text| &text.0[..]))?;
-    let path = number(NameKind::Path, path.map(|text| &text.0[..]))?;
+    let path = number(NameKind::Path, incident.path().map(|text| &text.0[..]))?;
     let by_comm = number(NameKind::Comm, culprit.map(|culprit| &culprit.comm.0[..]))?;
     let class = number(NameKind::CauseKind, Some(incident.cause.class.name().as_bytes()))?;
     db.prepare_cached(

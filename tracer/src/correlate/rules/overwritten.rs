@@ -1,0 +1,139 @@
+//! It crashed in code that somebody had written over while it ran: `cp new.so lib.so`.
+//!
+//! Code is mapped privately, but what nobody has written to is the file's own page cache: what stands there next is
+//! executed, with jumps, tables and data of the file that was linked. The kernel refuses that (ETXTBSY) for programs
+//! alone, not for libraries.
+use crate::{
+    correlate::{
+        cause::{Cause, Rule, SignalFrom},
+        evidence::{Evidence, Verdict},
+        rules::crashed,
+    },
+    model::{
+        cause::{CauseKind, Confidence},
+        observe::Observe,
+        process::{Module, ProcessExit},
+        shrink::{Shrink, how},
+        signal_name::SIGSEGV,
+    },
+    text::format::{duration, size},
+};
+
+const CAUSE: Cause = Cause {
+    kind: CauseKind::Overwritten,
+    observes: &[Observe::Exit],
+    rests_on: None,
+    shows_mount: false,
+    signal_from: SignalFrom::Fault,
+    advice: "install the new file beside the old one and rename(2) it into place, or remove the old one first, as \
+             install(1), dpkg and rpm do; never cp over a library that is in use. Whoever maps it is to be \
+             restarted",
+};
+
+pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
+
+/// include/uapi/asm-generic/signal.h: what neither code nor its data brings about.
+const UNRELATED: [i32; 2] = [9, 31];
+
+fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
+    let death = evidence.death?;
+    let by_code = evidence.signal.filter(|signal| signal.forced);
+    let signal = by_code.filter(|signal| !UNRELATED.contains(&signal.number))?;
+    let (shrink, place) = match &death.module {
+        Some(module) => (removed(evidence, module)?, "its code lies in a file that"),
+        None if jumped_away(death) => {
+            (evidence.code_lost?, "it jumped to where no code is, and a library that it has loaded")
+        }
+        None => return None,
+    };
+    let summary = format!(
+        "{}; {place} was written over while it ran, {} earlier: {} → {} by {}, and new content since",
+        crashed::what(signal),
+        duration(evidence.time.saturating_sub(shrink.begin)),
+        size(shrink.inode.size),
+        size(shrink.new_size),
+        how(shrink.how),
+    );
+    // Nobody saw which bytes were other ones.
+    let mut verdict = CAUSE.verdict(Confidence::Likely, summary);
+    verdict.shrink = Some(shrink.clone());
+    Some(verdict)
+}
+
+/// The latest shrink that removed the page of the instruction.
+fn removed<'a>(evidence: &Evidence<'a>, module: &Module) -> Option<&'a Shrink> {
+    let page = evidence.host.page_size;
+    let removed = |shrink: &&Shrink| {
+        let gone = shrink.new_size.div_ceil(page)..shrink.inode.size.div_ceil(page);
+        gone.contains(&(module.offset / page))
+    };
+    evidence.overwrites.iter().rev().find(removed)
+}
+
+/// Whether the instruction itself was not to be had: a damaged address was called, as that of a function in a table
+/// which the dynamic linker had filled in.
+fn jumped_away(death: &ProcessExit) -> bool {
+    death.fault.is_some_and(|fault| fault.ip == Some(fault.address) && fault.signal == SIGSEGV)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{model::process::Module, testing::*};
+
+    fn class(offset: u64, number: i32, forced: bool, overwrites: &[Shrink]) -> CauseKind {
+        let id = shrink(2, 0, 0, 0).inode.id;
+        let module = Some(Module { id, offset, path: Path::default() });
+        let death = ProcessExit { module, ..exit(9, number as u32) };
+        let signal = Signal { number, forced, ..signal(1) };
+        let verdict = evaluate(&Evidence { overwrites, ..of_death(&death, Some(&signal)) });
+        if verdict.class == CauseKind::Overwritten {
+            assert_eq!(verdict.confidence, Confidence::Likely);
+            assert!(verdict.shrink.is_some() && !verdict.advice.is_empty());
+        }
+        verdict.class
+    }
+
+    #[test]
+    fn code_that_was_written_over_is_the_likely_cause() {
+        let cp = [shrink(2, 100, 16_384, 0)];
+        for number in [4, 5, 8, 11] {
+            assert_eq!(class(0x1139, number, true, &cp), CauseKind::Overwritten);
+        }
+        assert_eq!(class(0x1139, 11, true, &[]), CauseKind::Signal);
+        assert_eq!(class(0x1139, 31, true, &cp), CauseKind::Signal, "seccomp");
+        assert_eq!(class(0x1139, 11, false, &cp), CauseKind::Sent);
+    }
+
+    #[test]
+    fn what_was_cut_off_behind_the_code_is_not() {
+        let strip = [shrink(2, 100, 65_536, 16_384)];
+        assert_eq!(class(0x1139, 11, true, &strip), CauseKind::Signal);
+        assert_eq!(class(0x5139, 11, true, &strip), CauseKind::Overwritten);
+    }
+
+    #[test]
+    fn the_latest_did_it() {
+        let acts = [shrink(2, 100, 16_384, 0), shrink(3, 200, 16_384, 0)];
+        let id = acts[0].inode.id;
+        let module = Some(Module { id, offset: 0x1139, path: Path::default() });
+        let death = ProcessExit { module, ..exit(9, 11) };
+        let signal = Signal { number: 11, forced: true, ..signal(1) };
+        let verdict = evaluate(&Evidence { overwrites: &acts, ..of_death(&death, Some(&signal)) });
+        assert_eq!(verdict.shrink.map(|shrink| shrink.begin), Some(200));
+        assert_eq!(verdict.others.len(), 1);
+    }
+
+    #[test]
+    fn a_jump_to_nowhere_follows_lost_code() {
+        let judged = |ip: u64, code_lost: Option<&Shrink>| {
+            let fault = SelfSignal { address: 0x10b0, ip: Some(ip), ..raised(8, 11, 1) };
+            let death = ProcessExit { fault: Some(fault), ..exit(9, 11) };
+            let signal = Signal { number: 11, forced: true, ..signal(1) };
+            evaluate(&Evidence { code_lost, ..of_death(&death, Some(&signal)) }).class
+        };
+        let cp = shrink(2, 100, 16_384, 0);
+        assert_eq!(judged(0x10b0, Some(&cp)), CauseKind::Overwritten);
+        assert_eq!(judged(0x10b0, None), CauseKind::Signal);
+        assert_eq!(judged(0x7f00, Some(&cp)), CauseKind::Signal, "code of no file");
+    }
+}
