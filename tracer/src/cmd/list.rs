@@ -11,7 +11,7 @@ use crate::{
         human::{self, Style},
         json, oneline, warning,
     },
-    select::selection::Selection,
+    select::selection::{Selection, Term},
     sink::stdout::{put, style},
     store::sqlite::read::Reader,
 };
@@ -30,7 +30,7 @@ pub fn run(args: &List) -> Result<ExitStatus> {
     }
     let reader = Reader::open(&args.state.state_dir)?;
     let limit = if args.limit == 0 { 0 } else { args.limit + 1 };
-    let style = Style { history: true, ..style(args.utc) };
+    let style = Style { history: true, hosts: reader.hosts()? > 1, ..style(args.utc) };
     let mut found: Vec<Vec<u8>> = if args.warnings {
         let found = reader.warnings(&selection, limit)?;
         found.into_iter().map(|one| warned(one, args.output, &style)).collect()
@@ -97,7 +97,7 @@ pub fn nothing(reader: &Reader, selection: &Selection) -> Result<String> {
         false => "nothing is recorded yet".to_owned(),
         true => "none of the recorded incidents matches".to_owned(),
     };
-    let style = Style { history: true, ..style(false) };
+    let style = Style { history: true, hosts: reader.hosts()? > 1, ..style(false) };
     if selection.since.is_some() || selection.until.is_some() {
         let (since, until) =
             (selection.since.unwrap_or(i64::MIN), selection.until.unwrap_or(i64::MAX));
@@ -111,5 +111,23 @@ pub fn nothing(reader: &Reader, selection: &Selection) -> Result<String> {
         let began = style.time(crate::contract::Time(began));
         text.push_str(&format!("\nrecording began only at {began}"));
     }
+    text.push_str(&shrunk(reader, selection)?);
     Ok(text)
+}
+
+/// Says that there are shrinks that match, if what is asked for can be of a shrink.
+pub fn shrunk(reader: &Reader, selection: &Selection) -> Result<String> {
+    let of_shrinks = |term: &Term| term.filter.field.is_of_warnings();
+    if selection.terms.is_empty() || !selection.terms.iter().all(of_shrinks) {
+        return Ok(String::new());
+    }
+    let latest = reader.warnings(selection, 1)?.pop();
+    let style = Style { history: true, hosts: reader.hosts()? > 1, ..style(false) };
+    Ok(latest.map_or_else(String::new, |latest| {
+        let latest = String::from_utf8_lossy(&oneline::truncation(&latest, &style)).into_owned();
+        format!(
+            "\nthough a file was shrunk that matches: `whybus list --warnings`; the latest is\n{}",
+            latest.trim_end()
+        )
+    }))
 }

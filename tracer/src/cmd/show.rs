@@ -5,7 +5,11 @@ use crate::{
     cli::Show,
     cmd::{list::shown, status::ExitStatus, why::elsewhere},
     error::Failure,
-    render::{Format, human::Style, oneline, warning},
+    render::{
+        Format,
+        human::{self, Style},
+        oneline,
+    },
     sink::stdout::{put, style},
     store::sqlite::read::Reader,
 };
@@ -15,19 +19,20 @@ use crate::{
 pub fn run(args: &Show) -> Result<ExitStatus> {
     let reader = Reader::open(&args.state.state_dir)?;
     let found = reader.by_id(&args.id)?;
-    let style = Style { history: true, ..style(args.output.utc) };
+    let style = Style { history: true, hosts: reader.hosts()? > 1, ..style(args.output.utc) };
     match found.as_slice() {
         [] => {
             eprintln!("no recorded incident has the id `{}`; `whybus list` shows ids", args.id);
             Ok(ExitStatus::NotFound)
         }
         [incident] => {
-            put(&shown(incident, args.output.output, &style))?;
-            if args.output.output == Format::Human
-                && let Some(elsewhere) = elsewhere(&reader, incident)?
-            {
-                put(&warning::elsewhere(&elsewhere, &style))?;
-            }
+            let shown = match args.output.output {
+                Format::Human => {
+                    human::joined(incident, elsewhere(&reader, incident)?.as_ref(), &style)
+                }
+                format => shown(incident, format, &style),
+            };
+            put(&shown)?;
             Ok(ExitStatus::Done)
         }
         several => {

@@ -17,8 +17,8 @@ use crate::{
     model::cgroup::unit,
     render::{Format, human::Style, json, story},
     select::{
-        field::NameKind,
-        selection::{Selection, readings},
+        field::{Field, NameKind},
+        selection::{Selection, Term, readings},
     },
     sink::stdout::{put, style},
     store::{lock::running_recorder, sqlite::read::Reader},
@@ -50,11 +50,12 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
             if !near.is_empty() {
                 text.push_str(&format!("\nnearest: {}", near.join(", ")));
             }
+            text.push_str(&shrunk(&reader, &selection, selector)?);
         }
         eprintln!("{text}");
         return Ok(ExitStatus::NotFound);
     };
-    let style = Style { history: true, ..style(args.output.utc) };
+    let style = Style { history: true, hosts: reader.hosts()? > 1, ..style(args.output.utc) };
     let beat = running_recorder(&args.state.state_dir);
     for (i, key) in keys.iter().take(STORIES).enumerate() {
         let Some(focus) = reader.last(&selection, *key)? else { continue };
@@ -82,6 +83,18 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
         eprintln!("\nno recorder is running now: what happens is not recorded");
     }
     Ok(ExitStatus::Done)
+}
+
+/// Says of a selector that nobody died of that a shrink matches, of that file or by that name.
+fn shrunk(reader: &Reader, selection: &Selection, selector: &str) -> Result<String> {
+    let by = Term::of_names(Field::ByComm, &[selector.to_owned()]);
+    for term in readings(selector).into_iter().chain([by]) {
+        let text = list::shrunk(reader, &selection.clone().with(term))?;
+        if !text.is_empty() {
+            return Ok(text);
+        }
+    }
+    Ok(String::new())
 }
 
 /// The first reading of the selector that anything matches, and its stories, newest first.

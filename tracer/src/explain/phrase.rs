@@ -1,6 +1,6 @@
 //! What is said of an incident in a few words: text of the contract's values, names escaped. Pure.
 use crate::{
-    contract::{Ancestor, Exit, Incident, Mapper, Process, Restart},
+    contract::{Ancestor, Elsewhere, Exit, Incident, Mapper, Process, Restart},
     correlate::cause::SignalFrom,
     model::{
         cause::{Confidence, Outcome},
@@ -92,6 +92,19 @@ pub fn because(incident: &Incident) -> String {
     };
     format!("{}{certainty}", incident.cause.summary)
 }
+
+/// What to do against it: whoever did it elsewhere is told so.
+pub fn fix(incident: &Incident, elsewhere: Option<&Elsewhere>) -> String {
+    let Some(Elsewhere { culprit, host, .. }) = elsewhere else {
+        return incident.advice.to_string();
+    };
+    let host = escape(host.as_bytes());
+    format!("where {} runs on {host}, {ADVICE_ELSEWHERE}", who(culprit))
+}
+
+/// What to do where it was done.
+pub const ADVICE_ELSEWHERE: &str = "write the new file beside the old one and rename(2) it into place; never write over \
+     a file that others may map";
 
 /// `as pid 1301, 1.2 s later, by supervisor[7]`
 pub fn restarted(restart: &Restart) -> String {

@@ -3,7 +3,7 @@ use crate::{
     contract::{
         CauseCount, Elsewhere, Gap, Incident, RestartSpread, Story, Time, series::SeriesExit,
     },
-    explain::{ruled_out::ruled_out, timeline::steps},
+    explain::{phrase::ADVICE_ELSEWHERE, ruled_out::ruled_out, timeline::steps},
 };
 
 /// A series in numbers.
@@ -38,11 +38,14 @@ pub fn story(
         partial,
         restarts,
         causes,
-        elsewhere: elsewhere.map(Box::new),
-        timeline: steps(&latest),
+        timeline: steps(&latest, elsewhere.as_ref()),
         ruled_out: ruled_out(&latest),
         gaps,
-        advice: latest.advice.clone(),
+        advice: match elsewhere {
+            Some(_) => ADVICE_ELSEWHERE.into(),
+            None => latest.advice.clone(),
+        },
+        elsewhere: elsewhere.map(Box::new),
         incident: latest,
     }
 }

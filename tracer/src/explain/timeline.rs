@@ -1,6 +1,6 @@
 //! One incident in the order of what happened.
 use crate::{
-    contract::{Incident, Step, Time},
+    contract::{Cause, Elsewhere, Incident, Step, Time},
     correlate::cause::SignalFrom,
     explain::phrase::{arguments, who, who_else},
     model::{cause::Outcome, signal_name as signals},
@@ -9,7 +9,7 @@ use crate::{
 
 /// What happened, oldest first. The order is that of the kernel's clock since boot, whatever the wall
 /// clock did meanwhile: all times of one incident were made from it by the same difference.
-pub fn steps(incident: &Incident) -> Vec<Step> {
+pub fn steps(incident: &Incident, elsewhere: Option<&Elsewhere>) -> Vec<Step> {
     let victim = who(&incident.victim);
     let mut steps = Vec::new();
     let mut step = |time: Time, what: &str, text: String| {
@@ -23,10 +23,8 @@ pub fn steps(incident: &Incident) -> Vec<Step> {
     let cause = &incident.cause;
     let path = incident.path().map_or_else(|| "its file".to_owned(), |path| escape(&path.0));
     if let Some((time, (old, new))) = cause.time.zip(cause.old_size.zip(cause.new_size)) {
-        let by = cause.culprit.as_ref().map_or_else(|| "somebody elsewhere".to_owned(), who);
-        let how = cause.how.as_deref().unwrap_or("a way we do not know");
-        let (old, new) = (size(old), size(new));
-        step(time, "shrink", format!("{by} shrinks {path}: {old} → {new} by {how}"));
+        let what = format!("{path}: {} → {}", size(old), size(new));
+        step(time, "shrink", shrunk(cause, elsewhere, &what));
     }
     if let Some(fault) = &incident.fault {
         let does = match fault.access.as_deref() {
@@ -89,6 +87,22 @@ pub fn steps(incident: &Incident) -> Vec<Step> {
     steps
 }
 
+/// Who made the file lose its end; `what` says which and by how much.
+fn shrunk(cause: &Cause, elsewhere: Option<&Elsewhere>, what: &str) -> String {
+    let how = cause.how.as_deref().unwrap_or("a way we do not know");
+    match (&cause.culprit, elsewhere) {
+        (Some(by), _) => format!("{} shrinks {what} by {how}", who(by)),
+        // The act is older than what the host learnt of it, by how much only another clock tells.
+        (None, Some(Elsewhere { culprit, host, how, .. })) => {
+            let (by, host) = (who(culprit), escape(host.as_bytes()));
+            format!(
+                "the victim's host learns of a shrink of {what}, likely by {by} on {host} by {how}"
+            )
+        }
+        (None, None) => format!("somebody elsewhere shrinks {what} by {how}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,7 +122,7 @@ mod tests {
             let after = step.after_ns / SECOND.unsigned_abs();
             format!("{} +{after}: {}", &*step.what, &*step.text)
         };
-        steps(incident).iter().map(line).collect()
+        steps(incident, None).iter().map(line).collect()
     }
 
     /// A death of `class`, ten seconds after the start, the end a second later.
@@ -166,7 +180,7 @@ mod tests {
         incident.cause.time = Some(Time(2 * SECOND));
         incident.time = Time(4 * SECOND);
         let kinds: Vec<String> =
-            steps(&incident).iter().map(|step| step.what.to_string()).collect();
+            steps(&incident, None).iter().map(|step| step.what.to_string()).collect();
         assert_eq!(kinds[..4], ["shrink", "start", "fault", "signal"]);
         // Without its file only the address is left.
         incident.file = None;

@@ -1,43 +1,20 @@
 //! The answer as a person wants to read it at three in the morning.
-use jiff::tz::TimeZone;
-
 use crate::{
     contract::{
-        Blind, End, File, Gap, GapReason, Incident, Loss, Missed, Mount, Other, Time, Watching,
+        Blind, Elsewhere, End, File, Gap, GapReason, Incident, Loss, Missed, Mount, Other, Watching,
     },
     explain::phrase::{
-        arguments, because, headline, lineage, mapped_by, place, restarted, short_id, who,
+        arguments, because, fix, headline, lineage, mapped_by, place, restarted, who,
     },
     model::cause::CauseKind,
+    render::warning::{self, line},
     text::{
         escape::escape,
-        format::{clock, date, duration, size},
+        format::{duration, size},
     },
 };
 
-/// How to print.
-#[derive(Clone)]
-pub struct Style {
-    pub colour: bool,
-    pub zone: TimeZone,
-    /// Of days gone by: times with their dates, incidents by the start of their id.
-    pub history: bool,
-}
-
-impl Style {
-    /// What `show` and `why` find an incident by.
-    pub fn reference(&self, incident: &Incident) -> String {
-        if self.history { short_id(&incident.id) } else { format!("#{}", incident.number) }
-    }
-
-    pub fn time(&self, time: Time) -> String {
-        if self.history { date(time.0, &self.zone) } else { clock(time.0, &self.zone) }
-    }
-
-    pub fn paint(&self, sgr: &str, text: &str) -> String {
-        if self.colour { format!("\x1b[{sgr}m{text}\x1b[0m") } else { text.to_owned() }
-    }
-}
+pub use crate::render::style::Style;
 
 /// The line that says what is watched, and one for each thing that is not.
 pub fn watching(watching: &Watching, style: &Style) -> Vec<u8> {
@@ -63,17 +40,21 @@ pub fn watching(watching: &Watching, style: &Style) -> Vec<u8> {
 
 /// The whole answer, an indented block.
 pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
+    joined(incident, None, style)
+}
+
+/// The same with who may have done it elsewhere.
+pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style) -> Vec<u8> {
     let victim = &incident.victim;
     let mut out = format!(
-        "\n{}  {} {}  {}\n",
+        "\n{}  {} {}{}  {}\n",
         style.time(incident.time),
         style.paint("1", &who(victim)),
         style.paint("31", &headline(incident)),
+        style.host(&incident.host),
         style.paint("2", &style.reference(incident)),
     );
-    let mut field = |name: &str, text: &str| {
-        out.push_str(&format!("  {} {text}\n", style.paint("36", &format!("{name:<8}"))));
-    };
+    let mut field = |name: &str, text: &str| out.push_str(&line(name, text, style));
     if let Some(text) = file(incident) {
         field("file", &text);
     }
@@ -122,10 +103,13 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
     if let Some(restart) = &incident.restart {
         field("restart", &restarted(restart));
     }
-    field("fix", &incident.advice);
+    if let Some(elsewhere) = elsewhere {
+        out.push_str(&warning::elsewhere(elsewhere, style));
+    }
+    out.push_str(&line("fix", &fix(incident, elsewhere), style));
     if incident.lost != 0 {
         let text = format!("incomplete: {} events that may concern this were lost", incident.lost);
-        field("note", &style.paint("33", &text));
+        out.push_str(&line("note", &style.paint("33", &text), style));
     }
     out.into_bytes()
 }
@@ -289,14 +273,16 @@ pub fn also(other: &Other, incident: &Incident) -> String {
 
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZone;
+
     use super::*;
     use crate::contract::{
-        Record,
+        Record, Time,
         samples::{every_kind, full_incident, gap as sample_gap},
     };
 
     fn style(colour: bool, history: bool) -> Style {
-        Style { colour, zone: TimeZone::UTC, history }
+        Style { colour, zone: TimeZone::UTC, history, hosts: history }
     }
 
     fn shown(bytes: Vec<u8>) -> String {

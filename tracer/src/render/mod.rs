@@ -6,6 +6,7 @@ pub mod oneline;
 pub mod scan;
 pub mod stats;
 pub mod story;
+mod style;
 pub mod warning;
 
 pub use json::json;

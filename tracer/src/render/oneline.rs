@@ -11,10 +11,11 @@ use crate::{
 pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
     let cause = &incident.cause;
     let mut out = format!(
-        "{} {} {}: {}",
+        "{} {} {}{}: {}",
         style.time(incident.time),
         who(&incident.victim),
         headline(incident),
+        style.host(&incident.host),
         cause.class.name(),
     );
     let path = incident.path().map(|path| escape(&path.0));
@@ -55,15 +56,19 @@ pub fn truncation(truncation: &Truncation, style: &Style) -> Vec<u8> {
     let culprit = truncation.culprit.as_ref();
     let (label, at_risk) = match truncation.is_warning() {
         true => ("warning", format!("mapped by {}", mapped_by(&truncation.at_risk))),
+        false if truncation.at_risk_why.is_some() => {
+            ("shrink", "who maps it is not known".to_owned())
+        }
         false => ("shrink", "other hosts may map it".to_owned()),
     };
     format!(
-        "{} {label}: {}, {} → {} {}: {at_risk}\n",
+        "{} {label}: {}, {} → {} {}{}: {at_risk}\n",
         style.time(truncation.time),
         warned_path(truncation),
         size(truncation.old_size),
         size(truncation.new_size),
         culprit.map_or_else(|| "elsewhere".to_owned(), |culprit| format!("by {}", who(culprit))),
+        style.host(&truncation.host),
     )
     .into_bytes()
 }

@@ -1,7 +1,7 @@
 //! A story for people and for grep.
 use crate::{
     contract::{CauseCount, Incident, RestartSpread, RuledOut, Story, Time},
-    explain::phrase::{arguments, because, headline, lineage, place, short_id, who, who_else},
+    explain::phrase::{arguments, because, fix, headline, lineage, place, short_id, who, who_else},
     model::signal_name as signals,
     render::{
         human::{Style, also, gap},
@@ -20,9 +20,10 @@ const GAPS: usize = 3;
 pub fn oneline(story: &Story, style: &Style) -> Vec<u8> {
     let latest = &story.incident;
     format!(
-        "{} {}: {}; {}; last {}{} {}\n",
+        "{} {}{}: {}; {}; last {}{} {}\n",
         style.time(story.last),
         escape(&latest.victim.comm.0),
+        style.host(&latest.host),
         count(story),
         causes(&story.causes),
         because(latest),
@@ -92,8 +93,9 @@ pub fn human(story: &Story, style: &Style) -> Vec<u8> {
     let unit = latest.victim.unit.as_ref();
     let unit = unit.map_or_else(String::new, |unit| format!(", {}", escape(&unit.0)));
     out.push_str(&format!(
-        "{}{parent}{unit}: {}\n",
+        "{}{parent}{unit}{}: {}\n",
         style.paint("1", &escape(&latest.victim.comm.0)),
+        style.host(&latest.host),
         style.paint("31", &count(story)),
     ));
     let field = |out: &mut String, name: &str, text: &str| {
@@ -138,17 +140,16 @@ pub fn human(story: &Story, style: &Style) -> Vec<u8> {
         field(&mut out, "by", &format!("{role}{}  {}", who(culprit), arguments(culprit)));
         field(&mut out, "", &lineage(culprit));
     }
-    if let Some(elsewhere) = &story.elsewhere {
-        let text = warning::elsewhere(elsewhere, style);
-        out.push_str(&String::from_utf8_lossy(&text));
-    }
     for other in &latest.cause.others {
         field(&mut out, "others", &also(other, latest));
     }
     for (i, RuledOut { theory, because }) in story.ruled_out.iter().enumerate() {
         field(&mut out, if i == 0 { "not" } else { "" }, &format!("{theory}: {because}"));
     }
-    field(&mut out, "fix", &latest.advice);
+    if let Some(elsewhere) = &story.elsewhere {
+        out.push_str(&warning::elsewhere(elsewhere, style));
+    }
+    field(&mut out, "fix", &fix(latest, story.elsewhere.as_deref()));
     for one in gaps.iter().take(GAPS) {
         field(&mut out, "note", &style.paint("33", &gap(one, style)));
     }

@@ -2,16 +2,17 @@
 use crate::{
     contract::{Elsewhere, Remote, Truncation},
     explain::phrase::{arguments, lineage, mapped_by, who},
-    render::human::Style,
+    render::style::Style,
     text::{escape::escape, format::size},
 };
 
-fn line(name: &str, text: &str, style: &Style) -> String {
+/// A field of an answer.
+pub fn line(name: &str, text: &str, style: &Style) -> String {
     format!("  {} {text}\n", style.paint("36", &format!("{name:<8}")))
 }
 
 /// Who may have done it on another host.
-pub fn elsewhere(elsewhere: &Elsewhere, style: &Style) -> Vec<u8> {
+pub fn elsewhere(elsewhere: &Elsewhere, style: &Style) -> String {
     let Elsewhere { culprit, host, remote, .. } = elsewhere;
     let mut out = String::new();
     let mut field = |name: &str, text: &str| out.push_str(&line(name, text, style));
@@ -22,7 +23,7 @@ pub fn elsewhere(elsewhere: &Elsewhere, style: &Style) -> Vec<u8> {
     let path = elsewhere.path.as_ref().map_or_else(String::new, |path| escape(&path.0) + ", ");
     field("", &format!("which has it as {path}{}", served(remote)));
     field("", &elsewhere.summary);
-    out.into_bytes()
+    out
 }
 
 /// `10.0.0.5:/geo`
@@ -42,8 +43,9 @@ pub fn truncation(truncation: &Truncation, style: &Style) -> Vec<u8> {
             ("shrink", format!("{} shrinks a file that other hosts may map", who(culprit)))
         }
     };
+    let on = style.host(&truncation.host);
     let mut out =
-        format!("\n{}  {} {what}\n", style.time(truncation.time), style.paint("33", label));
+        format!("\n{}  {} {what}{on}\n", style.time(truncation.time), style.paint("33", label));
     let mut field = |name: &str, text: &str| out.push_str(&line(name, text, style));
     let (old, new) = (size(truncation.old_size), size(truncation.new_size));
     field("file", &format!("{}  {old} → {new} by {}", warned_path(truncation), truncation.how));

@@ -90,7 +90,7 @@ pub fn style(utc: bool) -> Style {
     // https://no-color.org: any value but the empty one.
     let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let zone = if utc { TimeZone::UTC } else { TimeZone::system() };
-    Style { colour: io::stdout().is_terminal() && !plain, zone, history: false }
+    Style { colour: io::stdout().is_terminal() && !plain, zone, history: false, hosts: false }
 }
 
 /// Writes bytes to standard output, at once.

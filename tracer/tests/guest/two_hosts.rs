@@ -8,7 +8,7 @@ use crate::{
     record::{plain, records, valid},
 };
 
-pub const UPDATER: [(&str, Check); 9] = [
+pub const UPDATER: [(&str, Check); 10] = [
     ("the_readers_history_names_the_updater", |job| named(job, "why")),
     ("what_is_told_is_valid", is_valid),
     ("a_file_nobody_maps_is_kept_with_who_shrank_it", a_file_nobody_maps),
@@ -17,6 +17,7 @@ pub const UPDATER: [(&str, Check); 9] = [
     ("who_maps_a_file_is_known_or_not", mapped),
     ("a_file_of_a_disk_that_nobody_maps_is_not_kept", a_disk),
     ("what_the_server_refuses_is_not_kept", refused),
+    ("where_nobody_died_it_says_what_was_shrunk", nobody_died),
     ("those_on_fuse_are_kept", on_fuse),
 ];
 
@@ -64,9 +65,16 @@ fn named(job: &Job, name: &str) -> Result<()> {
 fn people_read(job: &Job) -> Result<()> {
     for name in ["why.txt", "why.show"] {
         let text = job.text(name)?;
-        for part in
-            ["likely", "on updater", "cp new /srv/geo/live", "10.0.9.1:/two", "which may differ"]
-        {
+        for part in [
+            "on host reader",
+            "likely",
+            "on updater",
+            "cp new /srv/geo/live",
+            "10.0.9.1:/two",
+            "which may differ",
+            "by server, export and inode number",
+            "runs on updater, write the new file beside",
+        ] {
             // One line is short.
             ensure!(text.contains(part), "{name} lacks `{part}`:\n{text}");
         }
@@ -166,5 +174,12 @@ fn on_fuse(job: &Job) -> Result<()> {
 fn refused(job: &Job) -> Result<()> {
     let found = shrinks(job, "/kept")?;
     ensure!(found.is_empty(), "{found:?}");
+    Ok(())
+}
+
+fn nobody_died(job: &Job) -> Result<()> {
+    let told = job.text("culprit.txt")?;
+    let times = told.matches("/srv/geo/live, 100 KiB → 0 B by cp[").count();
+    ensure!(times == 2 && told.contains("list --warnings"), "{told}");
     Ok(())
 }

@@ -99,6 +99,7 @@ except PermissionError:
         kill $server
         whybus list --state-dir $S --warnings -n 0 -o json >/results/shrinks.json 2>/results/shrinks.note
         whybus list --state-dir $S --warnings --utc >/results/shrinks.txt 2>&1
+        { whybus why --state-dir $S /srv/geo/live; whybus why --state-dir $S --path /srv/geo/live; } >/results/culprit.txt 2>&1
         whybus export --state-dir $S >/results/export.json
         cp /results/export.json $X/sync/part
         mv $X/sync/part $X/sync/updater.json

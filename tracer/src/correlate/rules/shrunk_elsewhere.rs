@@ -26,8 +26,8 @@ pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     if let Some((_, shrink)) = evidence.removal() {
         let summary = format!(
-            "shrunk elsewhere: this host learnt {} earlier that its server has it {} long instead \
-             of {}; no process here did it",
+            "shrunk elsewhere: the victim's host learnt {} earlier that the server has it {} long instead \
+             of {}; no process on that host did it",
             duration(evidence.time.saturating_sub(shrink.begin)),
             size(shrink.new_size),
             size(shrink.inode.size),
@@ -39,8 +39,8 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let fault = evidence.past_end().filter(|fault| Evidence::changed_elsewhere(fault))?;
     let watched = evidence.victim.start > evidence.covered && !evidence.lossy();
     let summary = format!(
-        "past the end of a file of {} on a file system that others change; no process here was \
-         seen to shrink it{}: shrunk elsewhere, or mapped too long from the start",
+        "past the end of a file of {} on a file system that others change; no process of the victim's host \
+         was seen to shrink it{}: shrunk elsewhere, or mapped too long from the start",
         size(fault.inode.size),
         if watched { "" } else { " since whybus watches" },
     );

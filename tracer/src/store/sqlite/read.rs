@@ -312,6 +312,14 @@ impl Reader {
         Ok(found)
     }
 
+    /// How many hosts anything is recorded of.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn hosts(&self) -> Result<u64> {
+        Ok(self.db.query_row("SELECT count(DISTINCT host) FROM boot", [], |row| row.get(0))?)
+    }
+
     /// Runs of recorders, oldest first.
     ///
     /// # Errors
