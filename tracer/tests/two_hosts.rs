@@ -145,10 +145,13 @@ fn people_are_told_of_both_hosts() {
     assert!(
         story["advice"].as_str().is_some_and(|advice| advice.starts_with("write the new file"))
     );
-    let listed = shown(&dir, &["list"]) + &shown(&dir, &["list", "--warnings"]);
+    let listed = shown(&dir, &["list"])
+        + &shown(&dir, &["list", "--warnings"])
+        + &shown(&dir, &["list", "--warnings", "-o", "human"]);
     for part in [
         " on host reader: shrunk-elsewhere",
-        "by cp\\x1b[2J[5678] on host updater: other hosts may map it",
+        " shrink on host updater: ",
+        "shrink on host updater: cp\\x1b[2J[5678] shrinks a file that other hosts may map",
     ] {
         assert!(listed.contains(part), "`{part}`: {listed}");
     }

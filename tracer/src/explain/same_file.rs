@@ -51,7 +51,7 @@ impl Match {
             Self::Export => "by server, export and inode number",
             Self::Path => "by server, inode number and path",
             Self::Tunnels => {
-                "by inode number and path: both hosts reach the server through a tunnel, it is taken to be one"
+                "by inode number and path: both hosts reach the server through a tunnel, and it is taken to be one"
             }
         }
     }

@@ -62,13 +62,13 @@ pub fn truncation(truncation: &Truncation, style: &Style) -> Vec<u8> {
         false => ("shrink", "other hosts may map it".to_owned()),
     };
     format!(
-        "{} {label}: {}, {} → {} {}{}: {at_risk}\n",
+        "{} {label}{}: {}, {} → {} {}: {at_risk}\n",
         style.time(truncation.time),
+        style.host(&truncation.host),
         warned_path(truncation),
         size(truncation.old_size),
         size(truncation.new_size),
         culprit.map_or_else(|| "elsewhere".to_owned(), |culprit| format!("by {}", who(culprit))),
-        style.host(&truncation.host),
     )
     .into_bytes()
 }
