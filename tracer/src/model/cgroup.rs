@@ -146,7 +146,10 @@ pub fn place(cgroup: &[u8]) -> Option<&[u8]> {
 /// (src/basic/cgroup-util.c cg_path_get_unit); what a service makes inside of its own cgroup is no unit, whatever it
 /// is called. Of what a user's own manager runs it is the user's unit (cg_path_get_user_unit).
 pub fn unit(cgroup: &[u8]) -> Option<&[u8]> {
-    let mut names = cgroup.split(|b| *b == b'/').filter(|name| !name.is_empty());
+    // systemd puts `_` before a name that could be taken for a file of the kernel's, as `cpu.service` could
+    // (cg_escape), and before one that begins so itself.
+    let names = cgroup.split(|b| *b == b'/').filter(|name| !name.is_empty());
+    let mut names = names.map(|name| name.strip_prefix(b"_").unwrap_or(name));
     let outer = names.find(|name| !is_slice(name)).filter(|name| is_unit(name))?;
     if !(outer.starts_with(b"user@") && outer.ends_with(b".service")) {
         return Some(outer);
@@ -159,7 +162,6 @@ fn is_slice(name: &[u8]) -> bool {
     name.ends_with(b".slice") && name.len() > b".slice".len()
 }
 
-/// systemd puts `_` before a name that could be taken for a file of the kernel's (cg_escape).
 fn is_unit(name: &[u8]) -> bool {
     const KINDS: [&[u8]; 5] = [b".service", b".scope", b".socket", b".mount", b".swap"];
     KINDS.iter().any(|kind| name.ends_with(kind) && name.len() > kind.len())
@@ -298,7 +300,7 @@ mod tests {
 
     #[test]
     fn the_outermost_unit_counts() {
-        let cases: [(&[u8], Option<&[u8]>); 14] = [
+        let cases: [(&[u8], Option<&[u8]>); 17] = [
             (b"/system.slice/geo.service", Some(b"geo.service")),
             (b"/init.scope", Some(b"init.scope")),
             (b"/system.slice/system-getty.slice/getty@tty1.service", Some(b"getty@tty1.service")),
@@ -312,6 +314,12 @@ mod tests {
             ),
             (b"/user.slice/user-0.slice/user@0.service/init.scope", Some(b"init.scope")),
             (b"/user.slice/user-0.slice/user@0.service", Some(b"user@0.service")),
+            (b"/system.slice/_cpu.service", Some(b"cpu.service")),
+            (b"/system.slice/__private.service", Some(b"_private.service")),
+            (
+                b"/user.slice/user-0.slice/user@0.service/app.slice/_memory.service",
+                Some(b"memory.service"),
+            ),
             (b"/mine/evil.service", None),
             (b"/system.slice/evil\n.service", None),
             (b"/system.slice/.service", None),
