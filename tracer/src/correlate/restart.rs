@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use crate::{
     correlate::{
         incident::{Incident, Restart},
-        supervisor::supervised,
+        supervisor::{forks_to_exec, shell, supervised},
     },
     model::{
         Bytes,
@@ -155,6 +155,7 @@ fn replaced<'a, 'b>(
             && ended.time <= time
             && time - ended.time <= WINDOW
             && same_program(ended, start)
+            && !(start.forked && forks_to_exec(&start.actor))
             && same_supervisor(ended, start, same_pod(ended, start))
     };
     let exact = ended.iter().position(|e| fits(e) && same_arguments(e, start) == Some(true));
@@ -176,9 +177,12 @@ fn same_program(ended: &Ended, start: &ProcessStart) -> bool {
     named || same_file && !other
 }
 
-/// The first argument, if it is no option.
+/// The first argument, if it is no option; of a shell also the commands behind its `-c`.
 fn script(actor: &Actor) -> Option<&Bytes> {
-    actor.cmdline.as_ref()?.get(1).filter(|argument| !argument.starts_with(b"-"))
+    let arguments = actor.cmdline.as_ref()?;
+    let first = arguments.get(1)?;
+    let commands = first.starts_with(b"-") && first.ends_with(b"c") && shell(&actor.task.comm);
+    if commands { arguments.get(2) } else { Some(first).filter(|first| !first.starts_with(b"-")) }
 }
 
 fn same_arguments(ended: &Ended, start: &ProcessStart) -> Option<bool> {
@@ -263,6 +267,43 @@ mod tests {
         assert_eq!(restarts.due(2 * S + WAIT, |_| None), []);
         restarts.start(3 * S, start(actor(12, 5, &["python3", "a.py"]), false));
         assert_eq!(restarts.due(3 * S + WAIT, |_| None)[0].1.same_arguments, Some(true));
+    }
+
+    /// ExecStartPre=, several ExecStart=, ExecStopPost=: a unit may run several commands by the same shell.
+    #[test]
+    fn the_next_command_of_a_unit_is_none() {
+        let of = |comm: &str, first: &[&str], second: &[&str]| {
+            let actor = |tgid, args: &[&str]| {
+                let mut actor = actor(tgid, 1, args);
+                (actor.task.cgroup, actor.task.comm) = (Some(77), comm.as_bytes().to_vec());
+                actor
+            };
+            let mut restarts = RestartMatcher::new(true);
+            ended(&mut restarts, "a", actor(10, first), S);
+            restarts.start(2 * S, start(actor(11, second), false));
+            restarts.due(2 * S + WAIT, |_| None).len()
+        };
+        assert_eq!(of("sh", &["/bin/sh", "-c", "exit 9"], &["/bin/sh", "-c", "clean-up"]), 0);
+        assert_eq!(of("bash", &["bash", "-ec", "exit 9"], &["bash", "-ec", "exit 9"]), 1);
+        assert_eq!(of("geo", &["geo", "-c", "old.conf"], &["geo", "-c", "new.conf"]), 1);
+    }
+
+    #[test]
+    fn what_a_service_manager_forks_runs_another_program_yet() {
+        let forked = |parent: u32, comm: &str| {
+            let child = |tgid| {
+                let mut child = actor(tgid, parent, &[]);
+                child.cmdline = None;
+                child.ancestors[0].comm = comm.as_bytes().to_vec();
+                child
+            };
+            let mut restarts = RestartMatcher::new(true);
+            // A child that gave up before it ran the unit's program: it is still systemd.
+            ended(&mut restarts, "a", child(10), S);
+            restarts.start(2 * S, start(child(11), true));
+            restarts.due(2 * S + WAIT, |_| None).len()
+        };
+        assert_eq!([forked(1, "systemd"), forked(330, "systemd"), forked(5, "nginx")], [0, 0, 1]);
     }
 
     #[test]

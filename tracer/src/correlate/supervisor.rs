@@ -29,7 +29,7 @@ const RUNTIMES: [&str; 5] = ["runc", "crun", "youki", "podman", "docker"];
 /// Of the supervisors those that end with the status of the one process they look after.
 const PASSING_ON: [&str; 5] = ["conmon", "docker-init", "tini", "catatonit", "dumb-init"];
 /// Programs that answer a question by their status.
-const ANSWERS: [&str; 16] = [
+const ANSWERS: [&str; 28] = [
     "grep",
     "egrep",
     "fgrep",
@@ -46,7 +46,22 @@ const ANSWERS: [&str; 16] = [
     "getent",
     "mountpoint",
     "pg_isready",
+    // Scripts wait by them until somebody is there.
+    "curl",
+    "dig",
+    "host",
+    "mysqladmin",
+    "nc",
+    "nc.openbsd",
+    "nc.traditional",
+    "ncat",
+    "nslookup",
+    "ping",
+    "redis-cli",
+    "wget",
 ];
+/// Programs that end by the signal that ended the command they ran, which is told already.
+const RAISING: [&str; 2] = ["sudo", "timeout"];
 const SHELLS: [&str; 12] =
     ["sh", "bash", "dash", "zsh", "ksh", "mksh", "fish", "ash", "csh", "tcsh", "busybox", "rbash"];
 
@@ -70,6 +85,17 @@ pub fn stops(task: &Task, other: &Task) -> bool {
 /// Whether its own failure is only that of the process it looks after, which is told already.
 pub fn passes_on(comm: &[u8]) -> bool {
     PASSING_ON.iter().any(|name| comm == name.as_bytes())
+}
+
+/// Whether a signal that it sends itself is only the one that ended the command it ran.
+pub fn raises(comm: &[u8]) -> bool {
+    RAISING.iter().any(|name| comm == name.as_bytes())
+}
+
+/// Whether what it was forked by starts programs and does not go on in its children: a service manager.
+pub fn forks_to_exec(child: &Actor) -> bool {
+    let parent = child.ancestors.first();
+    parent.is_some_and(|parent| parent.id.tgid == 1 || parent.comm == b"systemd")
 }
 
 /// Whether its failure is an answer to whoever asked, however long that took.

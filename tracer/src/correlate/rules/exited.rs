@@ -3,10 +3,13 @@ use crate::{
     correlate::{
         cause::{Cause, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
+        supervisor::{forks_to_exec, shell},
     },
     model::{
         cause::{CauseKind, Confidence},
         observe::Observe,
+        process::ProcessExit,
+        signal_name as signals,
     },
     text::format::duration,
 };
@@ -33,8 +36,97 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         0 => String::new(),
         start => format!(", {} after its start", duration(death.exit.time.saturating_sub(start))),
     };
-    let summary = format!("it called exit({status}) by itself{after}");
+    if let Some(setting) = not_started(death, status) {
+        let summary = format!(
+            "its program was never run: systemd's own child gave up before, with status {status} \
+             ({setting}){after}"
+        );
+        return Some(Verdict {
+            advice: ADVICE_SETUP,
+            ..CAUSE.verdict(Confidence::Proven, summary)
+        });
+    }
+    let meaning = by_shell(death, status);
+    let summary = format!("it called exit({status}) by itself{after}{meaning}");
     Some(CAUSE.verdict(Confidence::Proven, summary))
+}
+
+const ADVICE_SETUP: &str = "the unit's journal (`journalctl -u`) says what could not be set up; systemd.exec(5) \
+                            explains the statuses from 200 on";
+
+/// What systemd calls the statuses of a child that could not set up what a unit asks for
+/// (src/basic/exit-status.h), from 200 on.
+const SETUP: [&str; 46] = [
+    "CHDIR",
+    "NICE",
+    "FDS",
+    "EXEC",
+    "MEMORY",
+    "LIMITS",
+    "OOM_ADJUST",
+    "SIGNAL_MASK",
+    "STDIN",
+    "STDOUT",
+    "CHROOT",
+    "IOPRIO",
+    "TIMERSLACK",
+    "SECUREBITS",
+    "SETSCHEDULER",
+    "CPUAFFINITY",
+    "GROUP",
+    "USER",
+    "CAPABILITIES",
+    "CGROUP",
+    "SETSID",
+    "CONFIRM",
+    "STDERR",
+    "reserved",
+    "PAM",
+    "NETWORK",
+    "NAMESPACE",
+    "NO_NEW_PRIVILEGES",
+    "SECCOMP",
+    "SELINUX_CONTEXT",
+    "PERSONALITY",
+    "APPARMOR",
+    "ADDRESS_FAMILIES",
+    "RUNTIME_DIRECTORY",
+    "reserved",
+    "CHOWN",
+    "SMACK_PROCESS_LABEL",
+    "KEYRING",
+    "STATE_DIRECTORY",
+    "CACHE_DIRECTORY",
+    "LOGS_DIRECTORY",
+    "CONFIGURATION_DIRECTORY",
+    "NUMA_POLICY",
+    "CREDENTIALS",
+    "reserved",
+    "BPF",
+];
+
+/// What systemd could not set up, where its child ended before it ran the program of its unit. Until then it is
+/// called after the program, in parentheses (src/basic/process-util.c rename_process).
+fn not_started(death: &ProcessExit, status: u32) -> Option<&'static str> {
+    let comm = &death.actor.task.comm;
+    let child = comm.starts_with(b"(") && comm.ends_with(b")") && forks_to_exec(&death.actor);
+    SETUP.get((status as usize).checked_sub(200)?).filter(|_| child).copied()
+}
+
+/// What a shell may mean by its status.
+fn by_shell(death: &ProcessExit, status: u32) -> String {
+    if !shell(&death.actor.task.comm) {
+        return String::new();
+    }
+    match status {
+        126 => "; a shell does so if it may not execute a command".to_owned(),
+        127 => "; a shell does so if it does not find a command".to_owned(),
+        129..=159 => {
+            let (number, name) = (status - 128, signals::name(status as i32 - 128));
+            format!("; a shell does so if {name} ended its last command (128 + {number})")
+        }
+        _ => String::new(),
+    }
 }
 
 #[cfg(test)]
@@ -46,5 +138,36 @@ mod tests {
         let verdict = evaluate(&of_death(&exit(3_000_000_000, 1 << 8), None));
         assert_eq!(verdict.class, CauseKind::Exited);
         assert_eq!(verdict.summary, "it called exit(1) by itself, 2.0 s after its start");
+    }
+
+    fn summary(comm: &str, parent: u32, status: u32) -> String {
+        let mut death = exit(3_000_000_000, status << 8);
+        death.actor.task.comm = comm.as_bytes().to_vec();
+        death.actor.ancestors = child_of(parent);
+        evaluate(&of_death(&death, None)).summary
+    }
+
+    #[test]
+    fn what_systemd_could_not_set_up_is_not_the_programs_doing() {
+        let missing = summary("(geo-api)", 1, 203);
+        assert!(missing.contains("never run") && missing.contains("203 (EXEC)"), "{missing}");
+        for (status, name) in
+            [(200, "(CHDIR)"), (217, "(USER)"), (226, "(NAMESPACE)"), (245, "(BPF)")]
+        {
+            assert!(summary("(geo-api)", 1, status).contains(name), "{status}");
+        }
+        for (comm, parent, status) in [("geo-api", 1, 203), ("(geo-api)", 50, 203), ("(x)", 1, 5)] {
+            assert!(
+                summary(comm, parent, status).contains("by itself"),
+                "{comm} {parent} {status}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_shell_passes_on_how_its_command_ended() {
+        assert!(summary("sh", 1, 135).ends_with("SIGBUS ended its last command (128 + 7)"));
+        assert!(summary("bash", 1, 127).contains("does not find a command"));
+        assert!(!summary("geo-api", 1, 135).contains("SIGBUS"));
     }
 }
