@@ -3,6 +3,7 @@
 //   bus FILE  reads past the end of FILE, which it maps
 //   exit      exits with status 3
 //   hog       takes memory until that is all
+//   spin      uses the CPU
 //   deaf      ignores SIGTERM and waits
 //   wait      waits
 #include "common.h"
@@ -24,6 +25,8 @@ int main(int argc, char **argv) {
         if (block)
             memset(block, 1, 1 << 20);
         usleep(1000);
+    }
+    for (volatile int spins = !strcmp(how, "spin"); spins;) {
     }
     if (!strcmp(how, "deaf"))
         signal(SIGTERM, SIG_IGN);

@@ -10,6 +10,8 @@ use crate::{
 
 /// A command of a shell that failed sooner only answered a question, as `grep -q` does. Ns.
 const ANSWER: u64 = 250_000_000;
+/// The status of a child whose execve(2) failed.
+const NOT_RUN: u32 = 127;
 /// As many failures of the same program with the same arguments under the same parent are a loop.
 const LOOP: usize = 3;
 /// Of a loop that is reported already, one exit in this time is reported. Ns.
@@ -58,8 +60,10 @@ impl CrashLoops {
         let Some(parent) = death.actor.ancestors.first() else {
             return if main { vec![(death, 1)] } else { Vec::new() };
         };
-        let asked = answers(&task.comm) || time.saturating_sub(task.id.start) < ANSWER;
-        if !main && shell(&parent.comm) && asked {
+        let soon = shell(&parent.comm) && time.saturating_sub(task.id.start) < ANSWER;
+        // As the children of system(3) and posix_spawn(3) say that there is no such program: a try.
+        let not_run = death.exit.code >> 8 & 0xff == NOT_RUN && task.comm == parent.comm;
+        if !main && (soon || not_run || answers(&task.comm)) {
             return Vec::new();
         }
         let failing = self.loops.entry((parent.id, hash(&death)));
@@ -156,6 +160,29 @@ mod tests {
         let again = |lived| child(lived * MS, 60);
         let counts = [300, 600, 900].map(|lived| told(&mut failing, again(lived)).len());
         assert_eq!(counts, [0, 0, 3]);
+    }
+
+    /// A script that is run by its first line has a name of its own.
+    #[test]
+    fn a_script_that_waits_is_not_told() {
+        let mut failing = CrashLoops::default();
+        for i in 1..10 {
+            let mut ready = of(child(i * 4000 * MS, 50), "wait-for-db", &["pg_isready", "-q"]);
+            ready.actor.task.comm = b"pg_isready".to_vec();
+            assert_eq!(told(&mut failing, ready), Vec::<u64>::new());
+        }
+    }
+
+    /// useradd(8) tries nscd(8) and sss_cache(8) after each of its steps.
+    #[test]
+    fn a_program_that_is_not_there_is_not_told() {
+        let mut failing = CrashLoops::default();
+        for i in 1..10 {
+            let mut try_it = of(child(i * 20 * MS, 50), "useradd", &["useradd", "alice"]);
+            try_it.actor.task.comm = b"useradd".to_vec();
+            try_it.exit.code = 127 << 8;
+            assert_eq!(told(&mut failing, try_it), Vec::<u64>::new());
+        }
     }
 
     #[test]

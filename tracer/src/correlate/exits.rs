@@ -2,11 +2,15 @@
 use std::collections::VecDeque;
 
 use crate::{
-    correlate::{bounded::BoundedMap, crash_loop::CrashLoops, supervisor::stops},
+    correlate::{
+        bounded::BoundedMap,
+        crash_loop::CrashLoops,
+        supervisor::{raises, stops},
+    },
     model::{
         process::{ExitFilter, ExitScope, ProcessExit, SelfSignal},
         signal::{Origin, Signal},
-        signal_name::{SIGHUP, SIGINT, SIGKILL, SIGTERM},
+        signal_name::{SI_KERNEL, SIGHUP, SIGINT, SIGKILL, SIGTERM},
         task::{Actor, Task},
     },
 };
@@ -68,8 +72,10 @@ impl ExitPolicy {
         if by_code != 0 || signal.is_some() {
             let number = signal.as_ref().map_or(by_code, |(_, signal)| signal.number as u32);
             let asked = code != 0 && self.scope.signals >> (number & 31) & 1 != 0;
-            // A stop as it should be: told only to who wants all.
-            let stop = signal.as_ref().is_some_and(|(_, signal)| orderly(signal));
+            // A stop as it should be, or what follows from another end: told only to who wants all.
+            let follows = |signal: &Signal| orderly(signal) || with_namespace(signal) && !exit.oom;
+            let stop =
+                signal.as_ref().is_some_and(|(_, signal)| follows(signal) || passed_on(signal));
             return match asked && !(stop && self.scope.exits == ExitFilter::Lasting) {
                 true => ExitKind::Signal(Box::new(ReportedExit { exit, signal, count: 1 })),
                 false => ExitKind::Unasked,
@@ -123,6 +129,20 @@ impl ExitPolicy {
 /// wanted any more.
 fn orderly(signal: &Signal) -> bool {
     matches!(signal.number, SIGHUP | SIGINT | SIGTERM) && stops(&signal.sender.task, &signal.target)
+}
+
+/// Whether the kernel kills what is left in a PID namespace whose first process has ended, as a container's main
+/// process (kernel/pid_namespace.c zap_pid_ns_processes).
+pub fn with_namespace(signal: &Signal) -> bool {
+    let first = &signal.sender.task;
+    let by_kernel = signal.number == SIGKILL && signal.code == SI_KERNEL;
+    by_kernel && first.ending && first.ns_tgid == Some(1) && !first.id.same(signal.target.id)
+}
+
+/// Whether a process sends itself the signal that ended the command it ran, to end like that.
+fn passed_on(signal: &Signal) -> bool {
+    let sender = &signal.sender.task;
+    signal.code <= 0 && sender.id.same(signal.target.id) && raises(&sender.comm)
 }
 
 /// Whether a process ended of its own doing: a status other than success, or a signal that one
@@ -275,6 +295,47 @@ mod tests {
         assert!(end(9, 1, 9, ExitFilter::Lasting), "after the stop timeout");
         assert!(end(15, 77, 15, ExitFilter::Lasting), "somebody's kill");
         assert!(end(15, 1, 15, ExitFilter::All));
+    }
+
+    /// The end of `comm` by a SIGKILL that `of` makes.
+    fn told(comm: &str, of: impl Fn(&mut Signal), exits: ExitFilter) -> bool {
+        let mut policy = policy(&[9], exits);
+        let mut signal = Signal { number: 9, ..sent(0) };
+        signal.target.id = ProcessId { tgid: VICTIM, start: STARTED };
+        of(&mut signal);
+        policy.signal_sent(5, signal);
+        let mut death = exit(9, 9);
+        death.actor.task.comm = comm.as_bytes().to_vec();
+        policy.classify(death) != ExitKind::Unasked
+    }
+
+    #[test]
+    fn what_ends_with_its_container_is_no_incident() {
+        let of_first = |ending, ns_tgid| {
+            move |signal: &mut Signal| {
+                signal.code = SI_KERNEL;
+                (signal.sender.task.ending, signal.sender.task.ns_tgid) = (ending, ns_tgid);
+            }
+        };
+        assert!(!told("worker", of_first(true, Some(1)), ExitFilter::Lasting));
+        assert!(told("worker", of_first(true, Some(1)), ExitFilter::All));
+        assert!(told("worker", of_first(true, Some(7)), ExitFilter::Lasting));
+        assert!(told("worker", of_first(false, Some(1)), ExitFilter::Lasting));
+    }
+
+    /// `timeout -s KILL 1 sleep 9`
+    #[test]
+    fn a_signal_that_is_passed_on_is_told_of_whom_it_ended() {
+        let mut policy = policy(&[9], ExitFilter::Lasting);
+        let death = |comm: &str, code| {
+            let own = Some(raised(8, 9, code));
+            let mut death = ProcessExit { own, ..exit(9, 9) };
+            death.actor.task.comm = comm.as_bytes().to_vec();
+            policy.classify(death) != ExitKind::Unasked
+        };
+        assert_eq!([death("timeout", 0), death("sudo", 0), death("geo", 0)], [false, false, true]);
+        assert!(death("timeout", SI_KERNEL), "its own limit");
+        assert!(told("timeout", |_| (), ExitFilter::Lasting), "somebody's kill");
     }
 
     #[test]

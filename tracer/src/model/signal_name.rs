@@ -1,7 +1,7 @@
 //! Signals by name. Pure.
 
 /// Those that end a process unless it handles them, as far as they can be recorded.
-const NAMES: [(&str, i32); 13] = [
+const NAMES: [(&str, i32); 15] = [
     ("SIGHUP", 1),
     ("SIGINT", 2),
     ("SIGQUIT", 3),
@@ -14,6 +14,8 @@ const NAMES: [(&str, i32); 13] = [
     ("SIGSEGV", 11),
     ("SIGPIPE", 13),
     ("SIGTERM", 15),
+    ("SIGXCPU", 24),
+    ("SIGXFSZ", 25),
     ("SIGSYS", 31),
 ];
 
@@ -23,11 +25,18 @@ pub const SIGHUP: i32 = 1;
 pub const SIGINT: i32 = 2;
 pub const SIGKILL: i32 = 9;
 pub const SIGPIPE: i32 = 13;
+pub const SIGQUIT: i32 = 3;
 pub const SIGSEGV: i32 = 11;
 pub const SIGTERM: i32 = 15;
+pub const SIGXCPU: i32 = 24;
+pub const SIGXFSZ: i32 = 25;
+/// Of a signal that the kernel sends on its own (include/uapi/asm-generic/siginfo.h).
+pub const SI_KERNEL: i32 = 0x80;
 
-/// What a recorder watches unless told otherwise: faults and traps, abort(3), and who kills whom.
-pub const RECORDED: [i32; 9] = [4, 5, SIGABRT, SIGBUS, 8, SIGKILL, 11, 15, 31];
+/// What a recorder watches unless told otherwise: faults and traps, abort(3), limits that were reached, and who
+/// kills whom. Not those that healthy programs use often, for timers or among themselves.
+pub const RECORDED: [i32; 12] =
+    [SIGQUIT, 4, 5, SIGABRT, SIGBUS, 8, SIGKILL, 11, SIGTERM, SIGXCPU, SIGXFSZ, 31];
 
 /// `SIGSEGV` for 11; real-time signals and the like by number.
 pub fn name(number: i32) -> String {

@@ -65,6 +65,10 @@ const SYSTEMD: Who = unit("systemd", "/usr/lib/systemd/systemd", "init.scope");
 const SHELL: Who = unit("sh", "/usr/bin/dash", "cases.service");
 const JOURNALD: Who =
     unit("systemd-journal", "/usr/lib/systemd/systemd-journald", "systemd-journald.service");
+/// The kernel kills it while it runs.
+const SPINNER: Who = unit("spinner", "/usr/local/bin/spinner", "cpu.service");
+/// What is to become a unit's program is called so until then.
+const MISSING: &str = "(missing)";
 const TRUNCATE: &str = "/usr/bin/truncate";
 
 macro_rules! service {
@@ -73,7 +77,7 @@ macro_rules! service {
     };
 }
 
-static CASES: [Case; 15] = [
+static CASES: [Case; 16] = [
     case("kill_9", service!("killed"), "sent", 137).by(SHELL),
     case("memory_max", service!("hog"), "oom-killed", 137),
     case("the_units_watchdog", service!("silent"), "sent", 134).by(SYSTEMD),
@@ -83,6 +87,7 @@ static CASES: [Case; 15] = [
     case("sigbus_at_once", service!("bus"), "mapped-past-end", 135),
     case("a_loop_until_the_start_limit", service!("loop"), "exited", 3).times(4),
     case("a_script_as_a_service", unit("sh", "/usr/bin/dash", "shell.service"), "exited", 4),
+    case("a_limit_of_cpu_time", SPINNER, "sent", 137).by(SPINNER),
     case("a_job_of_cron", service!("served"), "truncated", 135).by(unit(
         "truncate",
         TRUNCATE,
@@ -123,13 +128,14 @@ static CASES: [Case; 15] = [
 const POD: &str = "d3b07384-d9a0-4c8e-9f6d-1c2a3b4c5d6e";
 const POD_CONTAINER: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-pub const CHECKS: [(&str, Check); 8] = [
+pub const CHECKS: [(&str, Check); 9] = [
     ("it_is_a_service", it_is_a_service),
     ("nothing_else_is_recorded", nothing_else),
     ("an_orderly_stop_is_no_incident", an_orderly_stop),
     ("commands_of_a_shell_are_no_incidents", commands_of_a_shell),
     ("journald_lives_on", journald_lives_on),
     ("why_systemd_kills_is_told", why_systemd_kills),
+    ("a_missing_program_is_told", a_missing_program),
     ("a_warning_is_kept", a_warning_is_kept),
     ("every_line_is_valid", every_line_is_valid),
 ];
@@ -304,7 +310,8 @@ fn nothing_else(job: &Job) -> Result<()> {
         all.iter().partition(|one| podman(one));
     ensure!(helpers.len() <= 1, "{} helpers of podman", helpers.len());
     let expected = |one: &Incident| {
-        plain(&one.victim.comm) == JOURNALD.comm || CASES.iter().any(|case| is(case, one))
+        [JOURNALD.comm, MISSING].contains(&&*plain(&one.victim.comm))
+            || CASES.iter().any(|case| is(case, one))
     };
     let strange = others.iter().filter(|one| !expected(one));
     let names: Vec<String> = strange
@@ -358,15 +365,29 @@ fn journald_lives_on(job: &Job) -> Result<()> {
     Ok(())
 }
 
-/// A watchdog and a stop timeout are no stranger's kill(2).
+/// A watchdog, a stop timeout and a limit are no stranger's kill(2).
 fn why_systemd_kills(job: &Job) -> Result<()> {
     let all = incidents_of(&job.text("list.json")?)?;
-    for (name, setting) in [("silent", "WatchdogSec="), ("deaf", "TimeoutStopSec=")] {
+    let settings =
+        [("silent", "WatchdogSec="), ("deaf", "TimeoutStopSec="), ("spinner", "LimitCPU=")];
+    for (name, setting) in settings {
         let found = named(&all, &[name]);
         ensure!(found.len() == 1, "{} incidents of {name}", found.len());
         let summary = &found[0].cause.summary;
         ensure!(summary.contains(setting), "{name}: {summary}");
     }
+    Ok(())
+}
+
+/// systemd's child fails before it is the unit's program, and no other unit's start is a restart of it.
+fn a_missing_program(job: &Job) -> Result<()> {
+    let all = incidents_of(&job.text("list.json")?)?;
+    let found = named(&all, &[MISSING]);
+    let [one] = found.as_slice() else { bail!("{} incidents", found.len()) };
+    let unit = one.victim.unit.as_ref().map(plain);
+    ensure!(unit.as_deref() == Some("missing.service"), "its unit is {unit:?}");
+    ensure!(one.cause.summary.contains("203 (EXEC)"), "{}", one.cause.summary);
+    ensure!(one.restart.is_none(), "{:?}", one.restart);
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use crate::{
         cause::{CauseKind, Confidence},
         observe::Observe,
         signal::Signal,
+        signal_name::{SIGKILL, SIGXCPU},
     },
     text::format::duration,
 };
@@ -26,7 +27,9 @@ pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     evidence.death?;
-    let signal = evidence.signal.filter(|signal| signal.forced && signal.number != 9)?;
+    // Those two the kernel sends by its own decision.
+    let by_fault = |signal: &&Signal| signal.forced && ![SIGKILL, SIGXCPU].contains(&signal.number);
+    let signal = evidence.signal.filter(by_fault)?;
     // A general protection fault has many reasons, and force_sigsegv() tells none.
     let told = (signal.number, signal.code) != (11, 0x80);
     let confidence = if told { Confidence::Proven } else { Confidence::Likely };

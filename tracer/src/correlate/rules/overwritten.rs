@@ -33,7 +33,7 @@ const CAUSE: Cause = Cause {
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
 /// include/uapi/asm-generic/signal.h: what neither code nor its data brings about.
-const UNRELATED: [i32; 2] = [9, 31];
+const UNRELATED: [i32; 3] = [9, 24, 31];
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let death = evidence.death?;

@@ -3,12 +3,15 @@ use crate::{
     correlate::{
         cause::{Absence, Cause, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
+        exits::with_namespace,
     },
     model::{
         cause::{CauseKind, Confidence},
         observe::Observe,
         signal::{Origin, Signal},
-        signal_name::{SIGABRT, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM},
+        signal_name::{
+            SI_KERNEL, SIGABRT, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM, SIGXCPU, SIGXFSZ,
+        },
     },
 };
 
@@ -48,7 +51,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     }
     let call = match signal.code {
         // SEND_SIG_PRIV: nobody's call.
-        0x80 => "the kernel",
+        SI_KERNEL => "the kernel",
         0 if signal.origin == Origin::Kernel => "kill(2) or by the kernel on its own",
         0 => "kill(2)",
         -1 => "sigqueue(3)",
@@ -65,15 +68,38 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         _ => "",
     };
     let who = match signal.code {
-        0x80 => who.replace(", by", " on behalf of"),
+        SI_KERNEL => who.replace(", by", " on behalf of"),
         _ => who.to_owned(),
     };
     let summary = format!("sent by {call}{who}{}", for_systemd(signal));
     Some(CAUSE.verdict(Confidence::Proven, summary))
 }
 
-/// What a signal says that the kernel sent without anybody's call, although it reads SI_USER.
+/// What a signal says that the kernel sent without anybody's call, although it may read SI_USER.
 fn by_kernel(signal: &Signal, own: bool) -> Option<&'static str> {
+    if with_namespace(signal) {
+        return Some(
+            "sent by the kernel to all that was left in its PID namespace: the first process in there had ended, \
+             the main process of a container most often",
+        );
+    }
+    match signal.number {
+        // kernel/time/posix-cpu-timers.c check_process_timers, check_thread_timers
+        SIGKILL | SIGXCPU if signal.code == SI_KERNEL && own => {
+            return Some(
+                "sent by the kernel while it ran: most likely it has used up the CPU time it may have \
+                 (RLIMIT_CPU: `ulimit -t`, LimitCPU=; or RLIMIT_RTTIME)",
+            );
+        }
+        // mm/filemap.c generic_write_check_limits, fs/attr.c inode_newsize_ok
+        SIGXFSZ if signal.code == 0 && own => {
+            return Some(
+                "raised by the kernel because it wanted a file larger than it may write (RLIMIT_FSIZE: \
+                 `ulimit -f`, LimitFSIZE=), or by its own kill(2)",
+            );
+        }
+        _ => {}
+    }
     if signal.code != 0 || signal.origin == Origin::Call {
         return None;
     }
@@ -192,6 +218,36 @@ mod tests {
         let mut own = Signal { number: 13, origin: Origin::Unknown, ..signal(0) };
         own.sender.task.id = own.target.id;
         assert!(summary(&own).contains("that nobody reads"), "{}", summary(&own));
+    }
+
+    /// Of a process that it ended.
+    fn told(signal: &Signal) -> String {
+        let death = exit(9, signal.number as u32);
+        let verdict = evaluate(&of_death(&death, Some(signal)));
+        assert_eq!((verdict.class, verdict.confidence), (CauseKind::Sent, Confidence::Proven));
+        verdict.summary
+    }
+
+    #[test]
+    fn a_limit_is_nobodys_signal() {
+        let own = |number, code| {
+            let mut signal = Signal { number, forced: code > 0, ..signal(code) };
+            signal.sender.task.id = signal.target.id;
+            told(&signal)
+        };
+        for number in [9, 24] {
+            assert!(own(number, 0x80).contains("RLIMIT_CPU"), "{}", own(number, 0x80));
+            assert!(!own(number, 0).contains("RLIMIT_CPU"), "its own kill(2)");
+        }
+        assert!(own(25, 0).contains("RLIMIT_FSIZE"), "{}", own(25, 0));
+    }
+
+    #[test]
+    fn the_end_of_a_pid_namespace_is_no_kill_by_its_parent() {
+        let mut signal = Signal { number: 9, ..signal(0x80) };
+        (signal.sender.task.ending, signal.sender.task.ns_tgid) = (true, Some(1));
+        signal.target.id.tgid = 50;
+        assert!(told(&signal).contains("PID namespace"), "{}", told(&signal));
     }
 
     #[test]

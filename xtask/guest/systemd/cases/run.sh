@@ -28,7 +28,7 @@ systemctl is-active whybus >/results/active
 at "recording"
 
 cd /usr/local/bin || exit
-for name in killed hog silent commanded segv bus loop deaf orderly instant; do ln victim $name; done
+for name in killed hog silent commanded segv bus loop deaf orderly instant spinner; do ln victim $name; done
 for name in served rotated contained warned; do ln reader $name; done
 cd /
 head -c 4096 /dev/zero >/srv/short
@@ -38,7 +38,9 @@ for name in served rotated contained outside warned; do make /srv/$name; done
 systemctl start served orderly killed commanded deaf
 await test -e /srv/served.ready
 
-for name in segv bus hog silent loop shell; do systemctl start $name; done
+# What is started next takes nobody's place.
+systemctl start missing 2>/dev/null
+for name in segv bus hog silent loop shell cpu; do systemctl start $name; done
 kill -9 "$(main killed)"
 systemctl kill -s KILL commanded
 systemctl stop orderly
@@ -108,7 +110,7 @@ at "cron"
 sleep 2
 systemctl stop whybus
 systemctl show -p Result -p ExecMainStatus whybus >/results/stopped
-units="killed hog silent commanded segv bus loop deaf orderly shell served rotated systemd-journald"
+units="killed hog silent commanded segv bus loop deaf orderly shell cpu served rotated systemd-journald"
 for unit in $units; do
     whybus why $unit.service -o json >/results/why-$unit.json 2>/results/why-$unit.err
     whybus why $unit.service --utc >>/results/why.txt 2>&1
