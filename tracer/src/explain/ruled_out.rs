@@ -89,13 +89,49 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
     if class == CauseKind::MappedPastEnd && proven && incident.complete {
         not("truncated by somebody", "nobody shrank the file while it was watched".to_owned());
     }
+    out.extend(by_the_fault(incident));
+    out
+}
+
+/// What a bus error is taken for first, where the kernel's answer to the fault speaks against it.
+fn by_the_fault(incident: &Incident) -> Vec<RuledOut> {
+    let past_end = matches!(
+        incident.cause.class.known(),
+        CauseKind::Truncated
+            | CauseKind::TruncatedBySelf
+            | CauseKind::ShrunkElsewhere
+            | CauseKind::TruncatedBeforeWatch
+            | CauseKind::MappedPastEnd
+    );
+    if incident.fault.is_none() || !past_end {
+        return Vec::new();
+    }
+    let mut out = vec![
+        RuledOut {
+            theory: "memory pressure".into(),
+            because: "the fault ended in VM_FAULT_SIGBUS, not in VM_FAULT_OOM".into(),
+        },
+        RuledOut {
+            theory: "a full or failing disk".into(),
+            because:
+                "the page lay past the end of the file: nothing was read, and no room was asked for"
+                    .into(),
+        },
+    ];
+    let code = incident.signal.as_ref().and_then(|signal| signal.code_name.as_deref());
+    if code == Some("BUS_ADRERR") {
+        out.push(RuledOut {
+            theory: "faulty memory or a misaligned access".into(),
+            because: "the signal says BUS_ADRERR, not BUS_MCEERR_AR or BUS_ADRALN".into(),
+        });
+    }
     out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::samples::incident;
+    use crate::contract::samples::{full_incident, incident};
 
     fn rules_out(incident: &Incident, theory: &str) -> bool {
         ruled_out(incident).iter().any(|out| out.theory == theory)
@@ -115,6 +151,20 @@ mod tests {
     fn what_is_not_known_is_not_ruled_out() {
         let unknown = incident(CauseKind::Unknown, 9);
         assert!(!ruled_out(&unknown).iter().any(|out| out.theory.starts_with("killed")));
+    }
+
+    #[test]
+    fn what_the_kernel_answered_rules_out_what_a_bus_error_is_taken_for() {
+        let theories =
+            ["memory pressure", "a full or failing disk", "faulty memory or a misaligned access"];
+        let ruled_out = |incident: &Incident| theories.map(|theory| rules_out(incident, theory));
+        let mut one = full_incident();
+        one.signal.as_mut().expect("a signal").code_name = Some("BUS_ADRERR".into());
+        assert_eq!(ruled_out(&one), [true, true, true]);
+        one.signal = None;
+        assert_eq!(ruled_out(&one), [true, true, false]);
+        one.cause.class = CauseKind::NoSpace.into();
+        assert_eq!(ruled_out(&one), [false, false, false]);
     }
 
     #[test]

@@ -5,10 +5,16 @@ fault-around:ext4: chmod:ext4:notify_change shrink-unmapped:ext4:notify_change
 shrink-mapped:ext4:notify_change signal-ignored:ext4:__send_signal$(
     busybox grep -q ' __send_signal_locked$' /proc/kallsyms && echo _locked
 ) signal-handled:ext4:get_signal fork-exit:ext4:do_exit mix:ext4:"
+# Of a fork and exec the least of some processes: from one to the next the page allocator and the caches of the kernel
+# differ by as much as we add.
+least() {
+    case $1 in fork-exit | mix) times="1 2 3 4 5" ;; *) times=1 ;; esac
+    for i in $times; do bench "$1" "$2"; done | busybox sort -n | busybox head -n 1
+}
 round() {
     for workload in $workloads; do
         name=${workload%%:*} rest=${workload#*:}
-        echo "$1 $name ${rest%%:*} $(bench "$name" "/mnt/${rest%%:*}")" >>/results/bench
+        echo "$1 $name ${rest%%:*} $(least "$name" "/mnt/${rest%%:*}")" >>/results/bench
     done
 }
 counts() { busybox grep -h run_cnt /proc/$tracer/fdinfo/* | busybox awk '{print $2}' | busybox tr '\n' ' '; }
@@ -51,7 +57,7 @@ for workload in $workloads; do
     probe=$!
     until [ -s /tmp/ready ] || ! kill -0 $probe 2>/dev/null; do sleep 0.05; done
     [ -s /tmp/ready ] || continue
-    echo "kretprobe $name $fs $(bench "$name" "/mnt/$fs")" >>/results/bench
+    echo "kretprobe $name $fs $(least "$name" "/mnt/$fs")" >>/results/bench
     kill $probe
     wait $probe
 done
