@@ -184,6 +184,7 @@ fn nothing<'a>() -> Evidence<'a> {
         fault: None,
         signal: None,
         death: None,
+        prompt: None,
         memory: None,
         shrinks: &[],
         overwrites: &[],

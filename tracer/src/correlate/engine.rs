@@ -274,7 +274,8 @@ impl Engine {
             }
             ExitKind::Failure(ended) => {
                 // Also of those that are reported only once they go on.
-                let first = ReportedExit { exit: (*ended).clone(), signal: None, count: 1 };
+                let exit = (*ended).clone();
+                let first = ReportedExit { exit, signal: None, prompt: None, count: 1 };
                 self.restarts.ended(&self.exit_id(&first), &ended);
                 for reported in self.exits.failed(*ended) {
                     self.report_exit(reported);

@@ -50,6 +50,8 @@ pub struct Evidence<'a> {
     pub signal: Option<&'a Signal>,
     /// How it ended, where that is what is to be explained.
     pub death: Option<&'a ProcessExit>,
+    /// What others sent it just before it ended without a signal, and when.
+    pub prompt: Option<&'a (u64, Signal)>,
     pub memory: Option<&'a MemoryLimit>,
     /// Shrinks of the faulting inode that began before the fault and were not refused, oldest
     /// first.

@@ -28,6 +28,8 @@ pub struct ReportedExit {
     /// The signal that ended it and when it was generated, ns since boot; `None` where nobody was
     /// seen sending one.
     pub signal: Option<(u64, Signal)>,
+    /// Of one that ended without a signal: what somebody sent it just before, and when.
+    pub prompt: Option<(u64, Signal)>,
     /// How many exits it stands for.
     pub count: u64,
 }
@@ -77,7 +79,10 @@ impl ExitPolicy {
             let stop =
                 signal.as_ref().is_some_and(|(_, signal)| follows(signal) || passed_on(signal));
             return match asked && !(stop && self.scope.exits == ExitFilter::Lasting) {
-                true => ExitKind::Signal(Box::new(ReportedExit { exit, signal, count: 1 })),
+                true => {
+                    let prompt = None;
+                    ExitKind::Signal(Box::new(ReportedExit { exit, signal, prompt, count: 1 }))
+                }
                 false => ExitKind::Unasked,
             };
         }
@@ -97,7 +102,11 @@ impl ExitPolicy {
             ExitFilter::All => vec![(exit, 1)],
             ExitFilter::Lasting => self.loops.failed(exit),
         };
-        due.into_iter().map(|(exit, count)| ReportedExit { exit, signal: None, count }).collect()
+        let reported = |(exit, count)| {
+            let prompt = self.prompt(&exit);
+            ReportedExit { exit, signal: None, prompt, count }
+        };
+        due.into_iter().map(reported).collect()
     }
 
     /// How many targets of signals and crash loops were forgotten because there were too many.
@@ -114,6 +123,15 @@ impl ExitPolicy {
                 && exit.exit.code >> 8 & 0xff == 128 + signal.number as u32
         };
         self.sent.peek(&exit.exit.id.tgid).is_some_and(|list| list.iter().any(asked))
+    }
+
+    /// The latest signal that others sent a process just before it ended: a handler of it may have ended it.
+    fn prompt(&self, exit: &ProcessExit) -> Option<(u64, Signal)> {
+        let just_before = |(time, signal): &&(u64, Signal)| {
+            let ago = exit.exit.time.checked_sub(*time);
+            signal.target.id.same(exit.exit.id) && ago.is_some_and(|ago| ago <= CONSEQUENCE)
+        };
+        self.sent.peek(&exit.exit.id.tgid)?.iter().rev().find(just_before).cloned()
     }
 
     fn terminating_signal(&self, exit: &ProcessExit) -> Option<(u64, Signal)> {
@@ -309,6 +327,22 @@ mod tests {
         policy.classify(death) != ExitKind::Unasked
     }
 
+    /// gunicorn aborts a worker that takes too long; the worker handles that and exits with 1.
+    #[test]
+    fn what_a_master_sent_its_worker_before_its_end_is_kept() {
+        let at = 10 * CONSEQUENCE;
+        let prompt = |sent_at, start| {
+            let mut policy = policy(&[6], ExitFilter::All);
+            let mut abort = Signal { number: 6, ..sent(0) };
+            abort.target.id = ProcessId { tgid: VICTIM, start };
+            policy.signal_sent(sent_at, abort);
+            policy.failed(exit(at, 1 << 8)).remove(0).prompt.map(|(time, _)| time)
+        };
+        assert_eq!(prompt(at - 5, STARTED), Some(at - 5));
+        assert_eq!(prompt(at - CONSEQUENCE - 1, STARTED), None);
+        assert_eq!(prompt(at - 5, STARTED - 1), None, "an earlier process of the same pid");
+    }
+
     #[test]
     fn what_ends_with_its_container_is_no_incident() {
         let of_first = |ending, ns_tgid| {
@@ -326,7 +360,7 @@ mod tests {
     /// `timeout -s KILL 1 sleep 9`
     #[test]
     fn a_signal_that_is_passed_on_is_told_of_whom_it_ended() {
-        let mut policy = policy(&[9], ExitFilter::Lasting);
+        let policy = policy(&[9], ExitFilter::Lasting);
         let death = |comm: &str, code| {
             let own = Some(raised(8, 9, code));
             let mut death = ProcessExit { own, ..exit(9, 9) };

@@ -86,12 +86,12 @@ impl OpenIncident {
 
     /// One that is all about how its victim ended.
     pub fn of_exit(id: String, reported: ReportedExit, clock: ClockOffset) -> Self {
-        let ReportedExit { exit: ended, signal, count } = reported;
+        let ReportedExit { exit: ended, signal, prompt, count } = reported;
         let exit = ended.exit;
         let (time, signal) = signal.map_or((exit.time, None), |(time, s)| (time, Some(s)));
         let mut incident = Incident::new(id, time, ended.actor.clone(), clock);
         incident.last = exit.time;
-        incident.count = count;
+        (incident.count, incident.prompt) = (count, prompt);
         incident.outcome = if exit.code & 0x7f == 0 { Outcome::Exited } else { Outcome::Killed };
         if let Some(signal) = &signal {
             incident.victim.task.tid = signal.target.tid;

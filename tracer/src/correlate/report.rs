@@ -110,6 +110,7 @@ impl Reporter<'_> {
             fault,
             signal: incident.signal.as_ref(),
             death,
+            prompt: incident.prompt.as_ref(),
             memory: incident.memory.as_ref(),
             shrinks: &of_fault,
             overwrites: overwrites.as_deref().unwrap_or_default(),

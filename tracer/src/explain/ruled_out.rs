@@ -3,7 +3,10 @@ use crate::{
     contract::{Incident, RuledOut},
     correlate::cause::SignalFrom,
     explain::phrase::who,
-    model::cause::{CauseKind, Confidence, Outcome},
+    model::{
+        cause::{CauseKind, Confidence, Outcome},
+        signal_name::SI_KERNEL,
+    },
 };
 
 /// Every usual theory that the evidence speaks against; none where the incident is incomplete in a
@@ -34,10 +37,16 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
     let own = sender.is_some_and(|by| by.pid == incident.victim.pid);
     let parent = incident.victim.ancestors.first();
     let by_parent = sender.zip(parent).is_some_and(|(by, parent)| by.pid == parent.pid);
+    let by_kernel = incident.signal.as_ref().is_some_and(|signal| signal.code == SI_KERNEL);
     let source = match from {
         SignalFrom::OomKiller => Some("the kernel sent the signal on its own".to_owned()),
+        // Of a signal that came just before its end a handler may have been why.
+        SignalFrom::NoSignal if incident.cause.confidence.known() != Confidence::Proven => None,
         SignalFrom::NoSignal => Some("no signal ended it".to_owned()),
         SignalFrom::Itself => Some("it sent itself the signal".to_owned()),
+        SignalFrom::Process if own && by_kernel => {
+            Some("the kernel sent the signal on its own".to_owned())
+        }
         SignalFrom::Process if own => Some("it sent itself the signal".to_owned()),
         SignalFrom::Process => sender.map(|by| format!("the signal came from {}", who(by))),
         SignalFrom::Unknown => None,
@@ -145,6 +154,30 @@ mod tests {
         assert!(!rules_out(&oom, "the OOM killer"));
         let exited = incident(CauseKind::Exited, 0);
         assert!(!rules_out(&exited, "a call of exit(3), by itself or a library"));
+    }
+
+    #[test]
+    fn whose_signal_may_have_been_why_is_not_ruled_out() {
+        let mut exited = incident(CauseKind::Exited, 0);
+        exited.cause.confidence = Confidence::Proven.into();
+        assert!(ruled_out(&exited).iter().any(|out| out.theory.starts_with("killed")));
+        exited.cause.confidence = Confidence::Likely.into();
+        assert!(!ruled_out(&exited).iter().any(|out| out.theory.starts_with("killed")));
+    }
+
+    #[test]
+    fn a_limit_is_the_kernels_doing() {
+        let mut limit = incident(CauseKind::Sent, 9);
+        limit.cause.culprit = Some(limit.victim.clone());
+        let because = |incident: &Incident| {
+            let out = ruled_out(incident);
+            out.into_iter()
+                .find(|out| out.theory.starts_with("killed"))
+                .map(|out| out.because.to_string())
+        };
+        assert_eq!(because(&limit).as_deref(), Some("it sent itself the signal"));
+        limit.signal.as_mut().expect("one").code = SI_KERNEL;
+        assert_eq!(because(&limit).as_deref(), Some("the kernel sent the signal on its own"));
     }
 
     #[test]

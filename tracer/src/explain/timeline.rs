@@ -3,7 +3,10 @@ use crate::{
     contract::{Cause, Elsewhere, Incident, Step, Time},
     correlate::cause::SignalFrom,
     explain::phrase::{arguments, who, who_else},
-    model::{cause::Outcome, signal_name as signals},
+    model::{
+        cause::Outcome,
+        signal_name::{self as signals, SI_KERNEL},
+    },
     text::{escape::escape, format::size},
 };
 
@@ -55,6 +58,9 @@ pub fn steps(incident: &Incident, elsewhere: Option<&Elsewhere>) -> Vec<Step> {
                 format!("{} asks for memory; the OOM killer sends {name} to {victim}", who(by))
             }
             (SignalFrom::OomKiller, None) => format!("the OOM killer sends {name} to {victim}"),
+            (SignalFrom::Process, _) if signal.code == SI_KERNEL => {
+                format!("the kernel sends {name} to {victim}")
+            }
             (SignalFrom::Process | SignalFrom::Itself, _) => {
                 format!("{victim} sends itself {name}{code}")
             }

@@ -46,10 +46,28 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
             ..CAUSE.verdict(Confidence::Proven, summary)
         });
     }
+    if let Some((sent, signal)) = evidence.prompt {
+        let sender = signal.sender.task.id;
+        let parent = death.actor.ancestors.first().is_some_and(|parent| parent.id.same(sender));
+        let summary = format!(
+            "it called exit({status}) in a handler, most likely: {} earlier it was sent {} by {}pid {}",
+            duration(death.exit.time.saturating_sub(*sent)),
+            signals::name(signal.number),
+            if parent { "its parent, " } else { "" },
+            sender.tgid,
+        );
+        return Some(Verdict {
+            advice: ADVICE_SENDER,
+            ..CAUSE.verdict(Confidence::Likely, summary)
+        });
+    }
     let meaning = by_shell(death, status);
     let summary = format!("it called exit({status}) by itself{after}{meaning}");
     Some(CAUSE.verdict(Confidence::Proven, summary))
 }
+
+const ADVICE_SENDER: &str = "ask whoever sent the signal: masters end workers that take too long, or whose \
+                             neighbour has crashed; their logs say so";
 
 const ADVICE_SETUP: &str = "the unit's journal (`journalctl -u`) says what could not be set up; systemd.exec(5) \
                             explains the statuses from 200 on";
@@ -162,6 +180,20 @@ mod tests {
                 "{comm} {parent} {status}"
             );
         }
+    }
+
+    #[test]
+    fn whose_signal_came_just_before_is_named() {
+        let mut death = exit(3_000_000_000, 1 << 8);
+        death.actor.ancestors = child_of(50);
+        let mut abort = Signal { number: 6, ..signal(0) };
+        abort.sender.task.id = death.actor.ancestors[0].id;
+        let prompt = (2_990_000_000, abort);
+        let verdict = evaluate(&Evidence { prompt: Some(&prompt), ..of_death(&death, None) });
+        assert_eq!((verdict.class, verdict.confidence), (CauseKind::Exited, Confidence::Likely));
+        assert!(
+            verdict.summary.contains("10 ms earlier it was sent SIGABRT by its parent, pid 50")
+        );
     }
 
     #[test]
