@@ -72,6 +72,10 @@ observe! {
     SignalGenerated: "signal-generated",
     /// A signal, as it is delivered: what becomes of it.
     SignalDelivered: "signal-delivered",
+    /// Whom the OOM killer chooses, and what ran out (mm/oom_kill.c oom_kill_process).
+    OomKill: "oom-kill",
+    /// That it is done with it.
+    OomKillEnd: "oom-kill-end",
     /// The end of a process.
     Exit: "exit",
     /// A program that a process starts to execute.

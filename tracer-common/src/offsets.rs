@@ -143,6 +143,18 @@ offsets! {
     signal_flags: "signal_struct" "flags";
     signal_group_exit_code: "signal_struct" "group_exit_code";
     signal_oom_mm: "signal_struct" "oom_mm";
+    oom_memcg: "oom_control" "memcg", optional;
+    oom_chosen: "oom_control" "chosen", optional;
+    oom_order: "oom_control" "order", optional;
+    oom_constraint: "oom_control" "constraint", optional;
+    oom_total: "oom_control" "totalpages", optional;
+    /// Needs CONFIG_MEMCG, as all of memory cgroups does.
+    memcg_cgroup: "mem_cgroup" "css.cgroup", optional;
+    memcg_limit: "mem_cgroup" "memory.max", optional;
+    memcg_used: "mem_cgroup" "memory.usage.counter", optional;
+    /// Of memory and swap together in a v1 hierarchy; in the v2 one the same place counts swap alone.
+    memcg_memsw_limit: "mem_cgroup" "memsw.max", optional;
+    memcg_memsw_used: "mem_cgroup" "memsw.usage.counter", optional;
     pid_level: "pid" "level";
     pid_numbers: "pid" "numbers";
     siginfo_code: "kernel_siginfo" "si_code";

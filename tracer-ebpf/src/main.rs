@@ -2,7 +2,7 @@
 //! `tracer_common::event` and hands it to [`emit::emit`]. Nothing here decides anything.
 //!
 //! Beside them stand the readers of kernel structs (`task`, `inode`, `path`), the owners of maps, whose
-//! values nobody else touches (`bursts`, `ended`, `program`, `shrinks`, `thread`, `victims`), and `form`: how a
+//! values nobody else touches (`bursts`, `ended`, `oom`, `program`, `shrinks`, `thread`, `victims`), and `form`: how a
 //! program is called, so that a body is written once for every way to hook a function.
 //!
 //! Rust gives no CO-RE relocations, so every offset comes from [`globals`]; what the verifiers
@@ -17,6 +17,7 @@ mod ended;
 mod form;
 mod globals;
 mod inode;
+mod oom;
 mod path;
 mod policy;
 mod probes;

@@ -7,8 +7,8 @@
 //! event counts as lost.
 use aya_ebpf::{macros::map, maps::PerCpuArray};
 use tracer_common::event::{
-    CGROUP_PATH, Cgroup, Deliver, Exit, Fault, Program, Shrink, ShrinkEnd, Signal, Stale, Start,
-    handler,
+    CGROUP_PATH, Cgroup, Deliver, Exit, Fault, OomKill, Program, Shrink, ShrinkEnd, Signal, Stale,
+    Start, handler,
 };
 
 use crate::path::PathSpace;
@@ -97,6 +97,8 @@ scratch! {
     STALE: 1, Stale;
     SIGNAL: 1, Signal;
     DELIVER: 1, Deliver;
+    /// For the program that tells signals.
+    OOM_KILL: 1, OomKill;
     EXIT: 1, WithPath<Exit>;
     EXIT_BACKUP: 1, WithPath<Exit>;
     START: 1, Start;

@@ -185,6 +185,7 @@ fn nothing<'a>() -> Evidence<'a> {
         signal: None,
         death: None,
         prompt: None,
+        oom: None,
         memory: None,
         shrinks: &[],
         overwrites: &[],

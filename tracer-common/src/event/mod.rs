@@ -5,6 +5,7 @@
 mod cgroup;
 mod fault;
 mod file;
+mod oom;
 mod process;
 mod shrink;
 mod signal;
@@ -13,6 +14,7 @@ mod task;
 pub use cgroup::*;
 pub use fault::*;
 pub use file::*;
+pub use oom::*;
 pub use process::*;
 pub use shrink::*;
 pub use signal::*;
@@ -93,6 +95,7 @@ events! {
     START = 8: Start, version 0, 656 bytes;
     CGROUP = 9: Cgroup, version 0, 48 bytes;
     PROGRAM = 10: Program, version 0, 56 bytes;
+    OOM_KILL = 11: OomKill, version 0, 176 bytes;
 }
 
 /// What saved streams say of themselves from the time before records had versions: the layout that

@@ -2,6 +2,7 @@
 mod cgroup;
 mod exit;
 mod fault;
+mod oom;
 mod open;
 mod shrink;
 mod shrink_remote;

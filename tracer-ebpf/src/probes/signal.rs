@@ -8,6 +8,7 @@ use crate::{
     emit::{claim, emit},
     form::{Call, program},
     globals::off,
+    oom,
     policy::is_traced,
     program,
     read::{Probe, Ptr, Read},
@@ -95,6 +96,9 @@ unsafe fn other<Info: Read, C: Call>(call: C, result: i32) -> Option<()> {
         let info = call.arg::<1>() as Ptr;
         let (code, address) = siginfo::<Info>(info);
         let tgid: u32 = C::Memory::get(target, off!(task_tgid));
+        if code == SI_KERNEL {
+            oom::tell::<C::Memory>(target);
+        }
         if tgid == (bpf_get_current_pid_tgid() >> 32) as u32 {
             return victims::note_signal(call.context(), signal, code, address);
         }

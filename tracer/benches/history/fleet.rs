@@ -179,6 +179,7 @@ impl One {
             at_risk: None,
             others: Vec::new(),
             memory: None,
+            oom: None,
         }
     }
 

@@ -33,7 +33,7 @@ pub struct Cause {
     pub path: Option<Untrusted>,
     /// Whether anybody mapped the file at the act.
     pub mapped: Option<bool>,
-    /// Who did it.
+    /// Who did it; of an OOM kill, who asked for memory as there was none.
     pub culprit: Option<Process>,
     /// What /proc said is mapped at the signal's address, where no fault was seen.
     pub mapping: Option<Untrusted>,
@@ -48,6 +48,9 @@ pub struct Cause {
     /// The memory cgroup whose limit was reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<Memory>,
+    /// What the OOM killer decided, as it was seen (mm/oom_kill.c oom_kill_process).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oom: Option<Oom>,
 }
 
 /// A memory cgroup at its limit.
@@ -56,8 +59,35 @@ pub struct Cause {
 pub struct Memory {
     /// Its path, from the root of the hierarchy.
     pub cgroup: Untrusted,
-    /// `memory.max`, bytes.
+    /// `memory.max`, bytes; in a v1 hierarchy that of memory and swap together, where it is nearer.
     pub limit: u64,
+    /// Bytes that counted against it as the OOM killer chose; absent if the limit was looked up after the kill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<u64>,
+}
+
+/// What the OOM killer decided.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Oom {
+    /// What ran out: what a memory cgroup may use, the host's memory, or that of the nodes of a cpuset or a memory
+    /// policy; or nothing, and somebody asked for a kill.
+    #[cfg_attr(test, schemars(extend("x-words" = ["cgroup", "host", "cpuset", "mempolicy", "sysrq"])))]
+    pub ran_out: Label,
+    /// The memory and swap there is in all for who asked, bytes.
+    pub total: u64,
+    /// Whom it chose: the victim, or a process that takes it along.
+    pub chosen: Chosen,
+}
+
+/// Whom the OOM killer chose.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Chosen {
+    /// tgid in the host's PID namespace.
+    pub pid: u32,
+    /// Its name.
+    pub comm: Untrusted,
 }
 
 /// A shrink that did not remove the page.

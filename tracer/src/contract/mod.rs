@@ -28,7 +28,7 @@ mod value;
 mod warning;
 mod watch;
 
-pub use cause::{Cause, Memory, Other};
+pub use cause::{Cause, Chosen, Memory, Oom, Other};
 pub use count::Count;
 pub use doctor::Doctor;
 pub use elsewhere::Elsewhere;

@@ -3,10 +3,10 @@ use serde_json::json;
 
 use crate::{
     contract::{
-        Ancestor, Blind, Cause, CauseCount, Container, Count, Doctor, Elsewhere, End, Fault, File,
-        Finding, FoundFile, FoundMapping, FoundProcess, Frame, Gap, GapReason, Hex, Incident,
-        Label, Loss, Mapper, Mapping, Memory, Missed, Mount, Other, Process, Record, Remote,
-        Restart, RestartSpread, RuledOut, Run, Scan, ShrunkFile, Stack, Step, Story, Time,
+        Ancestor, Blind, Cause, CauseCount, Chosen, Container, Count, Doctor, Elsewhere, End,
+        Fault, File, Finding, FoundFile, FoundMapping, FoundProcess, Frame, Gap, GapReason, Hex,
+        Incident, Label, Loss, Mapper, Mapping, Memory, Missed, Mount, Oom, Other, Process, Record,
+        Remote, Restart, RestartSpread, RuledOut, Run, Scan, ShrunkFile, Stack, Step, Story, Time,
         Truncation, Untrusted, Watching,
     },
     model::cause::{CauseKind, Confidence},
@@ -137,7 +137,12 @@ pub fn full_incident() -> Incident {
             truncation: Some("019aa4d2-6f31-7abc-8def-0123456789ac".into()),
             at_risk: Some(vec![Mapper { pid: 11, start_time: Time(1), comm: hostile() }]),
             others: vec![other],
-            memory: Some(Memory { cgroup: hostile(), limit: 1 << 30 }),
+            memory: Some(Memory { cgroup: hostile(), limit: 1 << 30, used: Some(1 << 30) }),
+            oom: Some(Oom {
+                ran_out: "cgroup".into(),
+                total: 1 << 31,
+                chosen: Chosen { pid: 10, comm: hostile() },
+            }),
             ..sent.cause.clone()
         },
         restart: Some(Restart {

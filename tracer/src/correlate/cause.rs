@@ -54,12 +54,9 @@ impl Cause {
         Verdict::new(self.kind, confidence, summary, self.advice)
     }
 
-    /// What stands before the name of its culprit, where that is not plain.
-    pub fn culprit_role(&self) -> &'static str {
-        match self.signal_from {
-            SignalFrom::OomKiller => "asked for memory: ",
-            _ => "",
-        }
+    /// Whether its culprit did it, and did not only ask for memory.
+    pub fn is_act(&self) -> bool {
+        self.signal_from != SignalFrom::OomKiller
     }
 }
 

@@ -168,6 +168,7 @@ impl Engine {
             KernelEvent::ProcessExit(exit) => self.exit(*exit),
             KernelEvent::ProcessStart(start) => self.restarts.start(time, *start),
             KernelEvent::Cgroup(made) => self.facts.cgroup_made(made),
+            KernelEvent::OomKill(kill) => self.exits.oom_kill(*kill),
             KernelEvent::Program(program) => self.programs.told(time, &program),
         }
     }
@@ -274,8 +275,7 @@ impl Engine {
             }
             ExitKind::Failure(ended) => {
                 // Also of those that are reported only once they go on.
-                let exit = (*ended).clone();
-                let first = ReportedExit { exit, signal: None, prompt: None, count: 1 };
+                let first = ReportedExit::failure((*ended).clone(), 1);
                 self.restarts.ended(&self.exit_id(&first), &ended);
                 for reported in self.exits.failed(*ended) {
                     self.report_exit(reported);

@@ -5,6 +5,7 @@ use crate::model::{
     fault::{Fault, Handler},
     host::Host,
     observe::Observe,
+    oom::OomKill,
     process::ProcessExit,
     remote::is_shared,
     shrink::{DroppedShrinks, Shrink, ShrinkKind},
@@ -52,6 +53,9 @@ pub struct Evidence<'a> {
     pub death: Option<&'a ProcessExit>,
     /// What others sent it just before it ended without a signal, and when.
     pub prompt: Option<&'a (u64, Signal)>,
+    /// Why the OOM killer killed it, where that was told.
+    pub oom: Option<&'a OomKill>,
+    /// A memory cgroup of it that had run into its limit, looked at after its end.
     pub memory: Option<&'a MemoryLimit>,
     /// Shrinks of the faulting inode that began before the fault and were not refused, oldest
     /// first.

@@ -8,10 +8,11 @@ use crate::{
         supervisor::{raises, stops},
     },
     model::{
+        oom::OomKill,
         process::{ExitFilter, ExitScope, ProcessExit, SelfSignal},
         signal::{Origin, Signal},
         signal_name::{SI_KERNEL, SIGHUP, SIGINT, SIGKILL, SIGTERM},
-        task::{Actor, Task},
+        task::{Actor, ProcessId, Task},
     },
 };
 
@@ -20,6 +21,8 @@ pub const CONSEQUENCE: u64 = 2_000_000_000;
 /// Processes that were sent signals, and signals remembered of each.
 const TARGETS: usize = 1_024;
 const SENT: usize = 4;
+/// Processes that the OOM killer killed and whose end was not told yet.
+const OOM_KILLS: usize = 1_024;
 
 /// An end that is an incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +33,17 @@ pub struct ReportedExit {
     pub signal: Option<(u64, Signal)>,
     /// Of one that ended without a signal: what somebody sent it just before, and when.
     pub prompt: Option<(u64, Signal)>,
+    /// Why the OOM killer killed it, where that was told.
+    pub oom: Option<OomKill>,
     /// How many exits it stands for.
     pub count: u64,
+}
+
+impl ReportedExit {
+    /// One that no signal caused.
+    pub fn failure(exit: ProcessExit, count: u64) -> Self {
+        Self { exit, signal: None, oom: None, prompt: None, count }
+    }
 }
 
 /// What an end is, by what is asked for.
@@ -49,12 +61,14 @@ pub struct ExitPolicy {
     scope: ExitScope,
     /// By tgid: signals other than SIGBUS that others sent it, with their times.
     sent: BoundedMap<u32, VecDeque<(u64, Signal)>>,
+    oom_kills: BoundedMap<ProcessId, OomKill>,
     loops: CrashLoops,
 }
 
 impl ExitPolicy {
     pub fn new(scope: ExitScope) -> Self {
-        Self { scope, sent: BoundedMap::new(TARGETS), loops: CrashLoops::default() }
+        let (sent, oom_kills) = (BoundedMap::new(TARGETS), BoundedMap::new(OOM_KILLS));
+        Self { scope, sent, oom_kills, loops: CrashLoops::default() }
     }
 
     /// Takes note of a signal other than SIGBUS: it matters once its target ends.
@@ -64,6 +78,14 @@ impl ExitPolicy {
             list.pop_front();
         }
         list.push_back((time, signal));
+    }
+
+    /// Takes note of an OOM kill. Told again of one process, as it is of whom it chose and of its whole cgroup, it
+    /// is the same.
+    pub fn oom_kill(&mut self, kill: OomKill) {
+        if self.oom_kills.peek(&kill.victim).is_none() {
+            self.oom_kills.insert(kill.victim, kill);
+        }
     }
 
     /// What the end of a process is that had no bus error.
@@ -80,8 +102,9 @@ impl ExitPolicy {
                 signal.as_ref().is_some_and(|(_, signal)| follows(signal) || passed_on(signal));
             return match asked && !(stop && self.scope.exits == ExitFilter::Lasting) {
                 true => {
-                    let prompt = None;
-                    ExitKind::Signal(Box::new(ReportedExit { exit, signal, prompt, count: 1 }))
+                    let (oom, prompt) = (self.oom_kills.peek(&exit.exit.id).cloned(), None);
+                    let reported = ReportedExit { exit, signal, oom, prompt, count: 1 };
+                    ExitKind::Signal(Box::new(reported))
                 }
                 false => ExitKind::Unasked,
             };
@@ -104,14 +127,14 @@ impl ExitPolicy {
         };
         let reported = |(exit, count)| {
             let prompt = self.prompt(&exit);
-            ReportedExit { exit, signal: None, prompt, count }
+            ReportedExit { prompt, ..ReportedExit::failure(exit, count) }
         };
         due.into_iter().map(reported).collect()
     }
 
-    /// How many targets of signals and crash loops were forgotten because there were too many.
+    /// How many targets of signals, OOM kills and crash loops were forgotten because there were too many.
     pub fn evicted(&self) -> u64 {
-        self.sent.evicted() + self.loops.evicted()
+        self.sent.evicted() + self.oom_kills.evicted() + self.loops.evicted()
     }
 
     /// Whether it was asked to end, and did so with the status that a shell gives that signal: a handler
@@ -171,7 +194,7 @@ pub fn ended_itself(code: u32) -> bool {
 }
 
 /// The signal that ended a process, and when it was generated. Of what others `sent` the latest
-/// counts; a handler's own abort(3) is only how it gave up.
+/// counts, but of SIGKILL, which nothing survives, the first; a handler's own abort(3) is only how it gave up.
 fn terminating_signal(death: &ProcessExit, sent: &[(u64, Signal)]) -> Option<(u64, Signal)> {
     let number = (death.exit.code & 0x7f) as i32;
     let soon = |raised: &SelfSignal| death.exit.time.saturating_sub(raised.time) <= CONSEQUENCE;
@@ -182,13 +205,14 @@ fn terminating_signal(death: &ProcessExit, sent: &[(u64, Signal)]) -> Option<(u6
     let fault = death.fault.filter(|raised| raised.signal == number).map(of);
     let own = death.own.filter(|raised| raised.signal == number).map(of);
     let others = sent.iter().filter(|(_, signal)| signal.number == number).cloned();
-    let latest = others.chain(fault).chain(own.clone()).max_by_key(|(time, _)| *time);
+    let all = others.chain(fault).chain(own.clone());
+    if number == SIGKILL {
+        return all.min_by_key(|(time, _)| *time);
+    }
+    let latest = all.max_by_key(|(time, _)| *time);
     let given_up = |raised: &SelfSignal| {
         let at = own.as_ref().map_or(0, |(time, _)| *time);
-        own == latest
-            && raised.time <= at
-            && at - raised.time <= CONSEQUENCE
-            && raised.signal != SIGKILL
+        own == latest && raised.time <= at && at - raised.time <= CONSEQUENCE
     };
     death.fault.filter(given_up).map(of).or(latest)
 }

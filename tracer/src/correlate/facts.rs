@@ -106,16 +106,20 @@ impl FactCache {
             }
             known.exe = Some(exe.clone());
         }
-        let path = match task.cgroup {
-            Some(ROOT_CGROUP) => Some(b"/".to_vec()),
-            id => id.and_then(|id| self.cgroups.get(&id)).cloned(),
-        };
-        match path {
+        match task.cgroup.and_then(|id| self.cgroup_path(id)) {
             Some(path) => {
                 let process = known.unwrap_or_else(|| Process::unknown(task.id));
                 Some(Process { cgroup: Some(path), ..process })
             }
             None => known,
+        }
+    }
+
+    /// The path of a cgroup, by its id.
+    pub fn cgroup_path(&mut self, id: u64) -> Option<Bytes> {
+        match id {
+            ROOT_CGROUP => Some(b"/".to_vec()),
+            id => self.cgroups.get(&id).cloned(),
         }
     }
 

@@ -4,9 +4,10 @@ use crate::{
     model::{
         Bytes,
         cause::{CauseKind, Confidence, Outcome},
-        fact::{Mapper, MemoryLimit, Process, Symbol, View, is_warning},
+        fact::{Mapper, Process, Symbol, View, is_warning},
         fault::Fault,
         file::{Mount, Path, below, name, on},
+        oom::OomKill,
         process::{Exit, ProcessExit},
         shrink::{Shrink, ShrinkKind},
         signal::{Disposition, Signal},
@@ -45,8 +46,10 @@ pub struct Incident {
     pub module_path: Option<Bytes>,
     /// The function it failed in.
     pub symbol: Option<Symbol>,
-    /// The memory cgroup whose limit the OOM killer enforced.
-    pub memory: Option<MemoryLimit>,
+    /// Why the OOM killer killed it, where that was told.
+    pub oom: Option<OomKill>,
+    /// The memory cgroup that the OOM killer acted for, if that is known by name.
+    pub memory: Option<Memory>,
     /// OOM kills since boot, as it ended.
     pub oom_kills: Option<u64>,
     pub restart: Option<Restart>,
@@ -62,6 +65,16 @@ pub struct Incident {
     pub lost: u64,
     /// CLOCK_REALTIME − CLOCK_BOOTTIME as it was told first, ns: its times stay what they were.
     pub clock: ClockOffset,
+}
+
+/// A memory cgroup that ran out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Memory {
+    pub cgroup: Bytes,
+    /// Bytes.
+    pub limit: u64,
+    /// Bytes, as the OOM killer chose; `None` if the limit was looked up after that.
+    pub used: Option<u64>,
 }
 
 /// The process that took the victim's place.
@@ -100,6 +113,7 @@ impl Incident {
             prompt: None,
             module_path: None,
             symbol: None,
+            oom: None,
             memory: None,
             oom_kills: None,
             restart: None,

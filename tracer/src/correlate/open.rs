@@ -11,7 +11,7 @@ use crate::{
     },
     model::{
         cause::Outcome,
-        fact::{Fact, HugeLimit, HugePages, Mapped, Quota, Space},
+        fact::{Fact, HugeLimit, HugePages, Mapped, MemoryLimit, Quota, Space},
         fault::{Burst, BurstKey, Fault, Mode},
         process::{Exit, ProcessExit},
         signal::{Deliver, Disposition, Signal},
@@ -41,6 +41,7 @@ pub struct Lookups {
     pub huge_pages: Option<HugePages>,
     pub huge_limit: Option<HugeLimit>,
     pub mapped: Option<Mapped>,
+    pub memory: Option<MemoryLimit>,
 }
 
 /// An incident that is not finished.
@@ -86,12 +87,12 @@ impl OpenIncident {
 
     /// One that is all about how its victim ended.
     pub fn of_exit(id: String, reported: ReportedExit, clock: ClockOffset) -> Self {
-        let ReportedExit { exit: ended, signal, prompt, count } = reported;
+        let ReportedExit { exit: ended, signal, oom, prompt, count } = reported;
         let exit = ended.exit;
         let (time, signal) = signal.map_or((exit.time, None), |(time, s)| (time, Some(s)));
         let mut incident = Incident::new(id, time, ended.actor.clone(), clock);
         incident.last = exit.time;
-        (incident.count, incident.prompt) = (count, prompt);
+        (incident.count, incident.oom, incident.prompt) = (count, oom, prompt);
         incident.outcome = if exit.code & 0x7f == 0 { Outcome::Exited } else { Outcome::Killed };
         if let Some(signal) = &signal {
             incident.victim.task.tid = signal.target.tid;
@@ -312,7 +313,7 @@ impl OpenIncident {
                 return ControlFlow::Break(());
             }
             Fact::MemoryLimit(limit) if of(limit.victim) => {
-                incident.memory = Some(limit.clone());
+                lookups.memory = Some(limit.clone());
                 return ControlFlow::Break(());
             }
             _ => {}

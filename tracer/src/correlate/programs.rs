@@ -66,7 +66,8 @@ impl ProgramLog {
             | KernelEvent::ProcessStart(_)
             | KernelEvent::Stale(_)
             | KernelEvent::Cgroup(_)
-            | KernelEvent::Program(_) => {}
+            | KernelEvent::Program(_)
+            | KernelEvent::OomKill(_) => {}
         }
     }
 

@@ -4,7 +4,7 @@ use crate::{
         cause::Absence,
         evidence::Evidence,
         facts::FactCache,
-        incident::{File, Incident},
+        incident::{File, Incident, Memory},
         loss::LossTracker,
         open::{OpenIncident, REPORT_DELAY},
         overwrites,
@@ -20,6 +20,7 @@ use crate::{
         file::{name, on},
         host::Host,
         observe::Observe,
+        oom::RanOut,
         signal_name::SIGBUS,
     },
 };
@@ -111,7 +112,8 @@ impl Reporter<'_> {
             signal: incident.signal.as_ref(),
             death,
             prompt: incident.prompt.as_ref(),
-            memory: incident.memory.as_ref(),
+            oom: incident.oom.as_ref(),
+            memory: lookups.memory.as_ref(),
             shrinks: &of_fault,
             overwrites: overwrites.as_deref().unwrap_or_default(),
             code_lost: code_lost.as_ref(),
@@ -128,6 +130,8 @@ impl Reporter<'_> {
             lost: loss.until(),
         };
         let cause = rules::evaluate(&evidence);
+        let of_oom = cause.class == CauseKind::OomKilled;
+        incident.memory = of_oom.then(|| memory(&evidence, facts)).flatten();
         incident.file = fault.filter(|fault| fault.inode.ptr != 0).map(|fault| {
             let view = facts.view(incident.victim.task.id);
             File::of(fault, facts.mounts(), host.mnt_ns, view)
@@ -161,6 +165,26 @@ impl Reporter<'_> {
         let to = incident.last.saturating_add(REPORT_DELAY);
         incident.lost = self.loss.lost_between(from, to);
     }
+}
+
+/// The memory cgroup that the OOM killer acted for: as it was told, or else as it was looked up.
+fn memory(evidence: &Evidence<'_>, facts: &mut FactCache) -> Option<Memory> {
+    let page = evidence.host.page_size;
+    let Some(kill) = evidence.oom else {
+        let looked_up = evidence.memory?;
+        return Some(Memory {
+            cgroup: looked_up.cgroup.clone(),
+            limit: looked_up.limit,
+            used: None,
+        });
+    };
+    let RanOut::Cgroup(ran_out) = &kill.ran_out else { return None };
+    let (counter, _) = ran_out.reached();
+    Some(Memory {
+        cgroup: facts.cgroup_path(ran_out.id?)?,
+        limit: counter.limit.saturating_mul(page),
+        used: Some(counter.used.saturating_mul(page)),
+    })
 }
 
 /// include/trace/events/signal.h

@@ -20,6 +20,7 @@ use crate::{
         file::Mount,
         host::Host,
         input::{Input, KernelEvent, WatchNote},
+        oom::{MemoryCgroup, RanOut},
         process::{ExitScope, ProcessExit},
         remote::is_shared,
         signal::Signal,
@@ -131,11 +132,17 @@ impl Enricher {
                 self.urgent = false;
                 // What /proc tells of a child before its exec(2) is about its parent's program.
                 vec![if start.forked {
-                    self.forked(&start.actor.task, time)
+                    self.cgroup_of(start.actor.task.id, start.actor.task.cgroup, time)
                 } else {
                     self.process(&start.actor.task, false, false, time, None)
                 }]
             }
+            KernelEvent::OomKill(kill) => match kill.ran_out {
+                RanOut::Cgroup(MemoryCgroup { id, .. }) => {
+                    vec![self.cgroup_of(kill.victim, id, time)]
+                }
+                _ => Vec::new(),
+            },
             KernelEvent::Cgroup(CgroupMade { id, path: None }) => {
                 self.cgroup(*id, time);
                 Vec::new()
@@ -242,11 +249,12 @@ impl Enricher {
         self.ask(Target::Process(id), id, time, ask, otherwise)
     }
 
-    /// Asks what the cgroup of a child is called.
-    fn forked(&mut self, task: &Task, time: u64) -> WatchNote {
-        let (cgroups, cgroup) = (self.cgroups.clone(), task.cgroup);
+    /// Asks what a cgroup is called that matters to a process.
+    fn cgroup_of(&mut self, about: ProcessId, cgroup: Option<u64>, time: u64) -> WatchNote {
+        let cgroups = self.cgroups.clone();
+        let otherwise = cgroups.known(cgroup).into_iter().collect();
         let ask = move || cgroups.fact(cgroup).into_iter().collect();
-        self.ask(Target::Process(task.id), task.id, time, ask, Vec::new())
+        self.ask(Target::Process(about), about, time, ask, otherwise)
     }
 
     fn fault(&mut self, fault: &Fault, time: u64) -> WatchNote {

@@ -90,7 +90,22 @@ pub fn because(incident: &Incident) -> String {
         Confidence::Likely => " (likely)",
         Confidence::Unknown => " (not determined)",
     };
-    format!("{}{certainty}", incident.cause.summary)
+    format!("{}{}{certainty}", incident.cause.summary, of_memory(incident))
+}
+
+/// Whose limit was reached, and who asked for memory then: `, cgroup /small; allocation by stress[12]`
+fn of_memory(incident: &Incident) -> String {
+    let cause = &incident.cause;
+    let cgroup =
+        cause.memory.as_ref().map(|memory| format!(", cgroup {}", escape(&memory.cgroup.0)));
+    let asker = cause.culprit.as_ref().filter(|_| !cause.class.known().cause().is_act());
+    let asker = asker.map(|asker| format!("; allocation by {}", who(asker)));
+    cgroup.into_iter().chain(asker).collect()
+}
+
+/// What stands before the name of the culprit; nothing where the cause names it.
+pub fn culprit_field(incident: &Incident) -> &'static str {
+    if incident.cause.class.known().cause().is_act() { "by" } else { "" }
 }
 
 /// What to do against it: whoever did it elsewhere is told so.

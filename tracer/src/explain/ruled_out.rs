@@ -25,11 +25,10 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
             "the OOM killer",
             match incident.oom_kills {
                 Some(0) => "no OOM kill in this boot".to_owned(),
-                Some(count) => format!(
-                    "it did not choose this process (oom_mm is not set); its {count} OOM kills of \
-                     this boot were others"
-                ),
-                None => "the kernel had not marked it as a victim (oom_mm is not set)".to_owned(),
+                Some(count) => {
+                    format!("its {count} OOM kills of this boot were of other processes")
+                }
+                None => "none of its kills was of this process".to_owned(),
             },
         );
     }

@@ -7,6 +7,7 @@ use crate::model::{
     fact::Fact,
     fault::{Burst, Fault},
     observe::{Coverage, Observe, observe_word},
+    oom::OomKill,
     process::{ProcessExit, ProcessStart, Program},
     shrink::{Shrink, ShrinkEnd, Stale},
     signal::{Deliver, Signal},
@@ -56,6 +57,7 @@ pub enum KernelEvent {
     Stale(Stale),
     Cgroup(CgroupMade),
     Program(Box<Program>),
+    OomKill(Box<OomKill>),
 }
 
 /// What the watch itself learns while it runs.

@@ -10,6 +10,7 @@ pub mod file;
 pub mod host;
 pub mod input;
 pub mod observe;
+pub mod oom;
 pub mod process;
 pub mod remote;
 pub mod shrink;

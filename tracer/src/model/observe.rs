@@ -73,6 +73,8 @@ pub fn observe_of_hook(hook: &str) -> Option<Observe> {
             Observe::SignalGenerated
         }
         "tp_btf signal_deliver" => Observe::SignalDelivered,
+        "fentry oom_kill_process" => Observe::OomKill,
+        "fexit oom_kill_process" => Observe::OomKillEnd,
         "fentry taskstats_exit" | "tp_btf sched_process_exit" => Observe::Exit,
         "tp_btf sched_process_exec" => Observe::Exec,
         "tp_btf sched_process_fork" => Observe::Fork,

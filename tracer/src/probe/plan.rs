@@ -38,11 +38,11 @@ impl Plan {
 }
 
 /// Chooses by what BTF says: a program for another prototype may well load. Who starts again is
-/// asked for `restarts` only.
-pub fn choose(kernel: &KernelInfo, restarts: bool) -> Plan {
+/// asked for `ends` of processes only.
+pub fn choose(kernel: &KernelInfo, ends: bool) -> Plan {
     let mut plan = Plan::default();
     for row in TABLE {
-        if row.only_for_restarts() && !restarts || row.backup && !kernel.preempts {
+        if row.only_for_ends() && !ends || row.backup && !kernel.preempts {
             continue;
         }
         let free = |program: &&Program| !(row.backup && plan.holds(program));

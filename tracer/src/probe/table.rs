@@ -26,9 +26,10 @@ impl Row {
         self.backup && self.observe == Observe::Shrink
     }
 
-    /// Whether only who asks for restarts needs it.
-    pub fn only_for_restarts(&self) -> bool {
-        matches!(self.observe, Observe::Exec | Observe::Fork)
+    /// Whether only who asks for ends of processes needs it, beside those of bus errors.
+    pub fn only_for_ends(&self) -> bool {
+        use Observe::{Exec, Fork, OomKill, OomKillEnd};
+        matches!(self.observe, Exec | Fork | OomKill | OomKillEnd)
     }
 
     /// Whether it sees what `other` was not run for.
@@ -44,6 +45,9 @@ const NOTIFY_CHANGE_1: Needs = Needs::Prototype { params: 4, key: (1, "dentry") 
 const FORCE_SIG_FAULT: Needs = Needs::Count(3);
 const FALLOCATE: Needs = Needs::Prototype { params: 4, key: (0, "file") };
 const SEND_SIGNAL: Needs = Needs::Prototype { params: 5, key: (1, "kernel_siginfo") };
+const OOM_CONTROL: Needs = Needs::Prototype { params: 2, key: (0, "oom_control") };
+const OOM: &str =
+    "what ran out before an OOM kill: which memory cgroup, at which limit, or the host";
 const SHRINKS: &str = "truncated, truncated-by-self: who shrank a file";
 const DEVICES: &str = "device-mapping, and every fault whose handler is not hooked";
 const COLLAPSES: &str = "truncated by fallocate(FALLOC_FL_COLLAPSE_RANGE)";
@@ -350,6 +354,28 @@ pub const TABLE: &[Row] = &[
             name: "signal_deliver",
             form: Form::TpBtf("signal_deliver"),
             needs: Needs::Hook,
+        }],
+    },
+    Row {
+        observe: Observe::OomKill,
+        backup: false,
+        module: None,
+        blind: OOM,
+        programs: &[Program {
+            name: "oom_kill_enter",
+            form: Form::Fentry("oom_kill_process"),
+            needs: OOM_CONTROL,
+        }],
+    },
+    Row {
+        observe: Observe::OomKillEnd,
+        backup: false,
+        module: None,
+        blind: OOM,
+        programs: &[Program {
+            name: "oom_kill_exit",
+            form: Form::Fexit("oom_kill_process"),
+            needs: OOM_CONTROL,
         }],
     },
     Row {

@@ -4,7 +4,7 @@ use crate::{
         Blind, Elsewhere, End, File, Gap, GapReason, Incident, Loss, Missed, Mount, Other, Watching,
     },
     explain::phrase::{
-        arguments, because, fix, headline, lineage, mapped_by, place, restarted, who,
+        arguments, because, culprit_field, fix, headline, lineage, mapped_by, place, restarted, who,
     },
     model::cause::CauseKind,
     render::warning::{self, line},
@@ -75,13 +75,10 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
         field("where", &text);
     }
     field("cause", &because(incident));
-    if let Some(memory) = &cause.memory {
-        field("limit", &format!("{} of cgroup {}", size(memory.limit), escape(&memory.cgroup.0)));
-    }
     if let Some(culprit) = &cause.culprit {
         let args = arguments(culprit);
-        let role = cause.class.known().cause().culprit_role();
-        field("by", &format!("{role}{}  {args}", style.paint("1", &who(culprit))));
+        let by = format!("{}  {args}", style.paint("1", &who(culprit)));
+        field(culprit_field(incident), &by);
         field("", &lineage(culprit));
     }
     if let Some(other) = cause.path.as_ref().filter(|other| incident.path() != Some(*other)) {
@@ -329,7 +326,7 @@ mod tests {
         for fact in [
             &format!("\n10:03:07.121  {name}[10] SIGKILL, killed  #1\n"),
             &format!("  file     {name}  ({name} 8:1, inode 12; cut)\n"),
-            &format!("  limit    1 GiB of cgroup {name}\n"),
+            &format!(", cgroup {name}\n"),
             &format!("  others   {name}[6] shrank it 8 B → 4 B, "),
             &format!("  also     at risk, they map this file too: {name}[11]\n"),
             &format!("  where    {name}+0x4 in {name}\n"),

@@ -33,7 +33,8 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
         out.push_str(&format!(" in {}", escape(&symbol.0)));
     }
     if let Some(culprit) = &cause.culprit {
-        out.push_str(&format!(" by {}", who(culprit)));
+        let by = if cause.class.known().cause().is_act() { " by" } else { "; allocation by" };
+        out.push_str(&format!("{by} {}", who(culprit)));
     }
     if incident.times() > 1 {
         out.push_str(&format!(", {} times", incident.times()));

@@ -1,7 +1,9 @@
 //! A story for people and for grep.
 use crate::{
     contract::{CauseCount, Incident, RestartSpread, RuledOut, Story, Time},
-    explain::phrase::{arguments, because, fix, headline, lineage, place, short_id, who, who_else},
+    explain::phrase::{
+        arguments, because, culprit_field, fix, headline, lineage, place, short_id, who, who_else,
+    },
     model::signal_name as signals,
     render::{
         human::{Style, also, gap},
@@ -136,8 +138,8 @@ pub fn human(story: &Story, style: &Style) -> Vec<u8> {
         field(&mut out, "where", &frame);
     }
     if let Some(culprit) = &latest.cause.culprit {
-        let role = latest.cause.class.known().cause().culprit_role();
-        field(&mut out, "by", &format!("{role}{}  {}", who(culprit), arguments(culprit)));
+        let by = format!("{}  {}", who(culprit), arguments(culprit));
+        field(&mut out, culprit_field(latest), &by);
         field(&mut out, "", &lineage(culprit));
     }
     for other in &latest.cause.others {

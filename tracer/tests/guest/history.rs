@@ -8,7 +8,10 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
 use serde_json::Value;
-use whybus::contract::{Gap, GapReason, Incident, Memory, Record};
+use whybus::{
+    contract::{Cause, Gap, GapReason, Incident, Memory, Record},
+    model::cause::Confidence,
+};
 
 use crate::{
     Check, Job, Skipped,
@@ -70,29 +73,30 @@ fn a_crash_names_the_function(job: &Job) -> Result<()> {
     Ok(())
 }
 
-/// Of every OOM kill in the history: the right limit, or none. That the last one has it is owed while
-/// the limit is looked up from user space, after the kill: by then the victim may have left its
-/// cgroup, and a loaded machine is late. Read at the kill, it cannot be missing.
+/// Of every OOM kill in the history: its limit, and who asked for memory.
 fn an_oom_kill_names_the_limit(job: &Job) -> Result<()> {
-    let all = incidents_of(&job.text("list.json")?)?;
+    let mut all = incidents_of(&job.text("list.json")?)?;
+    all.push(story("oom", job)?.incident);
     let kills = all.iter().filter(|incident| incident.cause.class.name() == "oom-killed");
-    let mut memories: Vec<_> = kills.map(|incident| incident.cause.memory.as_ref()).collect();
-    ensure!(!memories.is_empty(), "no OOM kill was recorded");
-    let story = story("oom", job)?;
-    memories.push(story.incident.cause.memory.as_ref());
-    limits(&memories)
+    let causes: Vec<&Cause> = kills.map(|incident| &incident.cause).collect();
+    ensure!(causes.len() > 1, "no OOM kill was recorded");
+    for cause in causes {
+        limit(cause.memory.as_ref())?;
+        let proven = cause.confidence.known() == Confidence::Proven;
+        ensure!(
+            proven && cause.oom.as_ref().is_some_and(|oom| oom.ran_out == "cgroup"),
+            "{cause:?}"
+        );
+    }
+    Ok(())
 }
 
-/// The last of them is the one that `why` told.
-fn limits(memories: &[Option<&Memory>]) -> Result<()> {
-    for memory in memories.iter().copied().flatten() {
-        let right = memory.limit == 24 << 20 && plain(&memory.cgroup) == "/small";
-        ensure!(right, "the limit is said to be {memory:?}");
-    }
-    if memories.last().is_none_or(Option::is_none) {
-        let told = "owed: the limit was not to be had, because it is looked up after the kill";
-        return Err(Skipped(told.to_owned()).into());
-    }
+fn limit(memory: Option<&Memory>) -> Result<()> {
+    let memory = memory.context("no limit")?;
+    let right = memory.limit == 24 << 20 && plain(&memory.cgroup) == "/small";
+    ensure!(right, "the limit is said to be {memory:?}");
+    let near = memory.used.is_some_and(|used| (21 << 20..25 << 20).contains(&used));
+    ensure!(near, "of 24 MiB were used {:?}", memory.used);
     Ok(())
 }
 
@@ -396,19 +400,17 @@ fn numberless(text: &str) -> Vec<String> {
     text.lines().map(line).filter(|line| !line.is_empty()).collect()
 }
 
-/// What is owed is told, what is wrong fails.
+/// Another limit, another cgroup, another use, or none.
 pub fn a_wrong_limit_fails() -> Result<()> {
-    let small = Memory { cgroup: whybus::contract::Untrusted(b"/small".to_vec()), limit: 24 << 20 };
-    let other = Memory { limit: 25 << 20, ..small.clone() };
-    let root = Memory { cgroup: whybus::contract::Untrusted(b"/".to_vec()), ..small.clone() };
-    let owed = |result: Result<()>| result.is_err_and(|error| error.is::<Skipped>());
-    ensure!(limits(&[Some(&small), Some(&small)]).is_ok());
-    ensure!(limits(&[None, Some(&small)]).is_ok());
-    ensure!(owed(limits(&[Some(&small), None])));
-    for wrong in [&other, &root] {
-        for all in [[Some(wrong), Some(&small)], [Some(wrong), None], [None, Some(wrong)]] {
-            ensure!(limits(&all).is_err_and(|error| !error.is::<Skipped>()), "{all:?} passed");
-        }
-    }
+    let cgroup = |path: &[u8]| whybus::contract::Untrusted(path.to_vec());
+    let small = Memory { cgroup: cgroup(b"/small"), limit: 24 << 20, used: Some(24 << 20) };
+    limit(Some(&small))?;
+    let wrong = [
+        Memory { limit: 25 << 20, ..small.clone() },
+        Memory { cgroup: cgroup(b"/"), ..small.clone() },
+        Memory { used: Some(1 << 20), ..small.clone() },
+        Memory { used: None, ..small },
+    ];
+    ensure!(wrong.iter().all(|wrong| limit(Some(wrong)).is_err()) && limit(None).is_err());
     Ok(())
 }

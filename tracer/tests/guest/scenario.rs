@@ -89,6 +89,8 @@ pub fn runs(job: &Arc<Job>, prefix: &str, dir: &Path) -> Result<Vec<Trial>> {
     let ran: Vec<Ran> = job.text("ran")?.lines().filter_map(Ran::parse).collect();
     ensure!(!ran.is_empty(), "nothing ran");
     let mut foreign = incidents_of(&job.text("out.json")?)?;
+    // Of those that ask for more than bus errors.
+    foreign.extend(incidents_of(&job.text("ends.json").unwrap_or_default())?);
     let mut trials = Vec::new();
     for run in &ran {
         let inside = format!("{}/", run.dir());
@@ -285,6 +287,13 @@ fn normal(incident: &Incident) -> Map<String, Value> {
         let words = |args: &Vec<Untrusted>| args.iter().map(plain).collect::<Vec<_>>().join(" ");
         put("cmdline", cmdline.as_ref().map(words).into());
         put("parents", ancestors.iter().map(|parent| plain(&parent.comm)).collect());
+    }
+    put("limit", cause.memory.as_ref().map(|memory| memory.limit).into());
+    put("of", cause.memory.as_ref().map(|memory| plain(&memory.cgroup)).into());
+    if let Some(oom) = &cause.oom {
+        put("ran_out", (*oom.ran_out).into());
+        let own = oom.chosen.pid == incident.victim.pid;
+        put("chosen", if own { "itself" } else { "another" }.into());
     }
     let others = cause.others.iter();
     put("others", others.map(|o| json!([plain(&o.comm), o.old_size, o.new_size])).collect());

@@ -42,7 +42,7 @@ fn stored(kernel: &str) -> Stored {
 #[derive(Clone, Copy)]
 struct Case {
     name: &'static str,
-    restarts: bool,
+    ends: bool,
     /// Modules that could be loaded are.
     loaded: bool,
     lockdown: bool,
@@ -53,13 +53,13 @@ struct Case {
 
 const TRACE: Case = Case {
     name: "trace",
-    restarts: false,
+    ends: false,
     loaded: false,
     lockdown: false,
     ftrace: true,
     cgroup_v1: None,
 };
-const RECORD: Case = Case { name: "record", restarts: true, ..TRACE };
+const RECORD: Case = Case { name: "record", ends: true, ..TRACE };
 const CASES: [Case; 5] = [
     TRACE,
     Case { name: "record, all modules loaded", loaded: true, ..RECORD },
@@ -144,7 +144,7 @@ fn show(stored: &Stored) -> String {
             )
             .unwrap();
         }
-        out.push_str(&show_plan(&choose(&kernel, case.restarts)));
+        out.push_str(&show_plan(&choose(&kernel, case.ends)));
     }
     out
 }
@@ -257,7 +257,7 @@ fn the_plan_is_what_was_attached_when_the_streams_were_recorded() {
     for (kernel, name, case) in streams.into_iter().chain([("newest", "deaths", RECORD)]) {
         let saved = fs::File::open(file(&format!("streams/{name}.stream"))).unwrap();
         let (host, _) = stream::open(BufReader::new(saved)).unwrap();
-        let plan = choose(&info(&stored(kernel), case), case.restarts);
+        let plan = choose(&info(&stored(kernel), case), case.ends);
         let (backups, planned): (Vec<&Probe>, Vec<&Probe>) =
             plan.attach.iter().partition(|probe| probe.row.backup);
         let forms = |probes: &[&Probe]| -> BTreeSet<String> {

@@ -14,11 +14,13 @@ once() {
         busybox timeout 90 /bin/sh "$2" "$4" || echo "$3: status $?" >>/results/statuses
     fi
 }
-# Every scenario on every file system, one tracer watching all of them.
+# each pre|sh [ASKS]: every scenario that asks for that (`#asks:`) on every file system, one tracer watching all of
+# them.
 each() {
     for script in /scenarios/*."$1"; do
         name=$(basename "$script" ".$1")
         eval "case \$name in $chosen) ;; *) continue ;; esac"
+        [ "$(busybox sed -n 's/^#asks: //p' "$script")" = "$2" ] || continue
         needs=$(busybox sed -n 's/^#needs: //p' "$script")
         if [ -n "$needs" ] && ! eval "$needs"; then
             echo "$name" >>/results/skipped
@@ -90,6 +92,16 @@ sleep 1
 kill -TERM $tracer
 wait $tracer
 echo "$?" >/results/trace.status
+# Ways to die that are told to who asks for them. Beside the tracer the OOM killer has others to choose.
+whybus trace --signals kill -o json --save /results/ends.stream >/results/ends.json 2>/results/ends.err &
+tracer=$!
+echo -1000 >/proc/$tracer/oom_score_adj
+until [ -s /results/ends.json ]; do sleep 0.05; done
+each sh signals
+sleep 1
+kill -TERM $tracer
+wait $tracer
+whybus replay -o json /results/ends.stream >/results/ends-replay.json
 whybus replay -o json /results/stream >/results/replay.json
 whybus replay --utc /results/stream >/results/replay.human 2>&1
 [ "$chosen" = '*' ] || return 0

@@ -5,16 +5,17 @@ use super::{
     text,
 };
 use crate::{
-    contract::{Cause, Frame, Hex, Memory, Other, Stack},
+    contract::{Cause, Chosen, Frame, Hex, Memory, Oom, Other, Stack},
     correlate::incident::Incident,
     model::{
         cause::CauseKind,
+        oom::{OomKill, RanOut},
         shrink::{Shrink, how},
         time::ClockOffset,
     },
 };
 
-pub(super) fn cause(incident: &Incident) -> Cause {
+pub(super) fn cause(incident: &Incident, page_size: u64) -> Cause {
     let clock = incident.clock;
     let verdict = &incident.cause;
     let shrink = verdict.shrink.as_ref();
@@ -37,10 +38,32 @@ pub(super) fn cause(incident: &Incident) -> Cause {
         truncation: warning.map(|warning| warning.id.as_str().into()),
         at_risk: warning.map(|warning| mappers(warning, Some(victim), clock)),
         others: verdict.others.iter().map(|shrink| other(shrink, clock)).collect(),
-        memory: incident
-            .memory
+        memory: incident.memory.as_ref().map(|memory| Memory {
+            cgroup: text(&memory.cgroup),
+            limit: memory.limit,
+            used: memory.used,
+        }),
+        oom: incident
+            .oom
             .as_ref()
-            .map(|memory| Memory { cgroup: text(&memory.cgroup), limit: memory.limit }),
+            .filter(|_| verdict.class == CauseKind::OomKilled)
+            .map(|kill| oom(kill, page_size)),
+    }
+}
+
+fn oom(kill: &OomKill, page_size: u64) -> Oom {
+    let ran_out = match kill.ran_out {
+        RanOut::Cgroup(_) => "cgroup",
+        RanOut::Host => "host",
+        RanOut::Cpuset => "cpuset",
+        RanOut::MemoryPolicy => "mempolicy",
+        RanOut::Nothing => "sysrq",
+    };
+    let chosen = &kill.chosen;
+    Oom {
+        ran_out: ran_out.into(),
+        total: kill.total.saturating_mul(page_size),
+        chosen: Chosen { pid: chosen.id.tgid, comm: text(&chosen.comm) },
     }
 }
 

@@ -111,7 +111,7 @@ pub fn reported_incident(incident: &Incident, host: &Host, updated: bool) -> con
         victim,
         fault: fault(incident, host),
         file: file(incident, host),
-        cause: cause(incident),
+        cause: cause(incident, host.page_size),
         signal: signal(incident),
         outcome: incident.outcome.into(),
         exit: incident.exit.map(|exit| {

@@ -11,6 +11,7 @@ use crate::model::input::{KernelEvent, Stamp};
 mod cgroup;
 mod fault;
 mod file;
+mod oom;
 mod process;
 mod shrink;
 mod signal;
@@ -65,6 +66,7 @@ pub fn decode(mut bytes: &[u8]) -> Result<(Stamp, Option<KernelEvent>)> {
         kind::STALE => KernelEvent::Stale(shrink::stale(b)),
         kind::CGROUP => KernelEvent::Cgroup(cgroup::cgroup(b)?),
         kind::PROGRAM => KernelEvent::Program(Box::new(process::program(b)?)),
+        kind::OOM_KILL => KernelEvent::OomKill(Box::new(oom::oom_kill(b))),
         other => bail!("kind {other} has a length but no decoder"),
     };
     Ok((stamp, Some(event)))
@@ -99,6 +101,7 @@ mod tests {
             bytes(&zeroed::<wire::Start>(), b""),
             bytes(&made, b"/a/bcdef"),
             bytes(&program, b"leaf\0up\0"),
+            bytes(&zeroed::<wire::OomKill>(), b""),
         ]
     }
 
