@@ -1,5 +1,5 @@
 // worker HOW: lives a little, then ends: by `exit`, `abort`, or by taking memory until that is all
-// (`hog`); `wait` waits to be killed.
+// (`hog`; `gorge`, as fast as it can); `wait` waits to be killed.
 #include "common.h"
 
 int main(int argc, char **argv) {
@@ -9,11 +9,12 @@ int main(int argc, char **argv) {
         exit(1);
     if (!strcmp(how, "abort"))
         abort();
-    while (!strcmp(how, "hog")) {
+    while (!strcmp(how, "hog") || !strcmp(how, "gorge")) {
         char *block = malloc(1 << 20);
         if (block)
             memset(block, 1, 1 << 20);
-        usleep(2000);
+        if (how[0] == 'h')
+            usleep(2000);
     }
     while (!strcmp(how, "wait"))
         pause();

@@ -237,7 +237,7 @@ fn signal(death: &ProcessExit, raised: SelfSignal) -> Signal {
 mod tests {
     use super::*;
     use crate::{
-        model::{signal_name::mask, task::ProcessId},
+        model::{oom::RanOut, signal_name::mask, task::ProcessId},
         testing::{STARTED, VICTIM, exit, raised, signal as sent},
     };
 
@@ -275,6 +275,40 @@ mod tests {
         let code = |sent: &[_]| terminating_signal(&old, sent).map(|(_, signal)| signal.code);
         assert_eq!(code(&[(at - 5, kill)]), Some(0));
         assert_eq!(code(&[]), Some(1));
+    }
+
+    /// kill -9, and then the OOM killer.
+    #[test]
+    fn nothing_survives_the_first_sigkill() {
+        let kill = |code| Signal { number: 9, ..sent(code) };
+        let killed = exit(9, 9);
+        let code = |sent: &[_]| terminating_signal(&killed, sent).map(|(_, signal)| signal.code);
+        assert_eq!(code(&[(5, kill(0)), (6, kill(0x80))]), Some(0));
+        let own = ProcessExit { fault: Some(raised(4, 9, 0x80)), ..exit(9, 9) };
+        let first = terminating_signal(&own, &[(5, kill(0))]).map(|(_, signal)| signal.code);
+        assert_eq!(first, Some(0x80), "of its own allocation");
+    }
+
+    #[test]
+    fn an_oom_kill_is_told_of_the_process_it_killed() {
+        let mut policy = policy(&[9], ExitFilter::None);
+        let kill = |total, start| OomKill {
+            victim: ProcessId { tgid: VICTIM, start },
+            chosen: exit(9, 9).actor.task,
+            ran_out: RanOut::Host,
+            total,
+        };
+        policy.oom_kill(kill(1, STARTED));
+        policy.oom_kill(kill(2, STARTED));
+        policy.oom_kill(kill(3, STARTED + 1));
+        match policy.classify(exit(9, 9)) {
+            ExitKind::Signal(reported) => assert_eq!(reported.oom, Some(kill(1, STARTED))),
+            other => panic!("{other:?}"),
+        }
+        for start in 0..2 * OOM_KILLS as u64 {
+            policy.oom_kill(kill(4, start));
+        }
+        assert!(policy.evicted() > 0);
     }
 
     fn policy(signals: &[i32], exits: ExitFilter) -> ExitPolicy {

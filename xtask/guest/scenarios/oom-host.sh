@@ -1,0 +1,8 @@
+# The whole host runs out of memory: who is willing (oom_score_adj) goes first.
+#fs: ext4
+#asks: signals
+#: {"class": "oom-killed", "confidence": "proven", "victim": "worker", "culprit": {"any": true}, "parents": {"any": true}, "cmdline": {"any": true}, "signal": "SI_KERNEL", "disposition": "default", "outcome": "killed", "exit": "signal 9", "count": 1, "complete": true, "ran_out": "host", "chosen": "itself", "says": "the host ran out of memory ("}
+. /lib.sh
+sh -c 'echo 1000 >/proc/$$/oom_score_adj; exec worker gorge "$1"' sh "$D/label"
+# SIGKILL
+[ $? = 137 ] || exit 99
