@@ -34,6 +34,7 @@ pub fn host() -> Host {
         since: SINCE,
         clock: ClockOffset(WALL),
         page_size: 4096,
+        cpus: Some(2),
         pid: 99,
         mnt_ns: None,
         deaths: ExitScope::default(),

@@ -1,8 +1,15 @@
-//! This process' own memory, and the size of a page.
+//! This process' own memory, the size of a page, and how many CPUs share all of it.
 
 /// Bytes.
 pub fn page_size() -> u64 {
     rustix::param::page_size() as u64
+}
+
+/// Those online.
+pub fn cpus() -> Option<u64> {
+    // SAFETY: no preconditions.
+    let online = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) };
+    u64::try_from(online).ok().filter(|online| *online != 0)
 }
 
 /// Keeps this process' memory in small pages: where huge ones are always on, khugepaged fills up again what

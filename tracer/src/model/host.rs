@@ -12,6 +12,8 @@ pub struct Host {
     /// CLOCK_REALTIME − CLOCK_BOOTTIME, ns.
     pub clock: ClockOffset,
     pub page_size: u64,
+    /// CPUs online as the watch began; `None` in older streams.
+    pub cpus: Option<u64>,
     /// The tracer's own tgid.
     pub pid: u32,
     /// Mount namespace of the tracer, if known.

@@ -6,7 +6,7 @@ use crate::{
     error::Failure,
     host::{
         clock::{boot_time, boot_to_realtime},
-        memory::page_size,
+        memory::{cpus, page_size},
         privilege,
     },
     model::{
@@ -72,6 +72,7 @@ pub fn host(facts: &KernelInfo, armed: &Attached, deaths: ExitScope) -> Host {
         since: boot_time(),
         clock: boot_to_realtime(),
         page_size: page_size(),
+        cpus: cpus(),
         pid: std::process::id(),
         mnt_ns: view::own(),
         deaths,

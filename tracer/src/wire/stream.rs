@@ -45,7 +45,7 @@ pub fn head(host: &Host) -> Vec<u8> {
         .collect();
     let line = json!({
         "layout": BASE_LAYOUT, "name": host.name, "boot_id": host.boot_id, "release": host.release,
-        "since": host.since, "wall": host.clock.0, "page_size": host.page_size,
+        "since": host.since, "wall": host.clock.0, "page_size": host.page_size, "cpus": host.cpus,
         "pid": host.pid, "mnt_ns": host.mnt_ns,
         "signals": host.deaths.signals, "exits": host.deaths.exits.name(),
         "hooks": hooks, "observes": observes, "blind": blind,
@@ -135,6 +135,7 @@ fn parse_host(line: &[u8]) -> Result<Host> {
         page_size: Some(number(&line["page_size"]))
             .filter(|size| size.is_power_of_two())
             .context("the host line's `page_size` is no power of two")?,
+        cpus: line["cpus"].as_u64().filter(|cpus| *cpus != 0),
         pid: number(&line["pid"]) as u32,
         deaths: ExitScope {
             signals: number(&line["signals"]) as u32,

@@ -32,8 +32,8 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     }
     let reason = match (evidence.fault, evidence.signal) {
         (Some(Fault { handler: Handler::ShmemFault, .. }), _) => format!(
-            "no room for a page of shared memory, although {}: a limit of the memory cgroup, or \
-             room was freed since",
+            "no room for a page of shared memory, although {}: a quota of the tmpfs, vm.overcommit_memory=2, \
+             swap that could not be read (dmesg tells), or room was freed since",
             left(evidence)
         ),
         (Some(Fault { handler: Handler::PageMkwrite, .. }), _) => format!(
