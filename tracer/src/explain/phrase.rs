@@ -3,7 +3,7 @@ use crate::{
     contract::{Ancestor, Elsewhere, Exit, Incident, Mapper, Process, Restart},
     correlate::cause::SignalFrom,
     model::{
-        cause::{Confidence, Outcome},
+        cause::{CauseKind, Confidence, Outcome},
         signal_name as signals,
     },
     text::{
@@ -90,7 +90,23 @@ pub fn because(incident: &Incident) -> String {
         Confidence::Likely => " (likely)",
         Confidence::Unknown => " (not determined)",
     };
-    format!("{}{}{certainty}", incident.cause.summary, of_memory(incident))
+    let whose = match incident.cause.class.known() {
+        CauseKind::ShmFull => of_tmpfs(incident),
+        _ => of_memory(incident),
+    };
+    format!("{}{whose}{certainty}", incident.cause.summary)
+}
+
+/// Which tmpfs it is: `, /dev/shm of container 3f2a91c0b1d2`
+fn of_tmpfs(incident: &Incident) -> String {
+    const SHOWN: usize = 12;
+    let mount = incident.file.as_ref().and_then(|file| file.mount.as_ref());
+    let Some(mount) = mount else { return String::new() };
+    let container = incident.victim.container.as_ref().map(|container| {
+        let id: String = container.id.chars().take(SHOWN).collect();
+        format!(" of container {}", escape(id.as_bytes()))
+    });
+    format!(", {}{}", escape(&mount.point.0), container.unwrap_or_default())
 }
 
 /// Whose limit was reached, and who asked for memory then: `, cgroup /small; allocation by stress[12]`
