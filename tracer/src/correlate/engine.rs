@@ -349,7 +349,7 @@ impl Engine {
                 reporter.report(open);
             }
             let over = open.over(now);
-            if over {
+            if over || open.outlived {
                 reporter.report(open);
             }
             !over

@@ -186,6 +186,19 @@ fn passed_on(signal: &Signal) -> bool {
     signal.code <= 0 && sender.id.same(signal.target.id) && raises(&sender.comm)
 }
 
+/// Whether a process gave up because of what a handler of it took at `time`: it exited soon after, or raised the
+/// signal it died of, however long its core took. A second fault on the way, as in a handler that reports the first,
+/// counts for time.
+pub fn gave_up(death: &ProcessExit, time: u64) -> bool {
+    let number = (death.exit.code & 0x7f) as i32;
+    let own = death.own.filter(|raised| raised.signal == number && raised.time >= time);
+    let ended = own.map_or(death.exit.time, |raised| raised.time);
+    let soon = |from: u64, to: u64| to.saturating_sub(from) <= CONSEQUENCE;
+    let second = death.fault.map(|raised| raised.time);
+    let second = second.filter(|at| (time..=ended).contains(at) && soon(time, *at));
+    soon(second.unwrap_or(time), ended)
+}
+
 /// Whether a process ended of its own doing: a status other than success, or a signal that one
 /// raises oneself, as abort(3) does. Not one that others send to end it.
 pub fn ended_itself(code: u32) -> bool {
@@ -383,6 +396,19 @@ mod tests {
         let mut death = exit(9, 9);
         death.actor.task.comm = comm.as_bytes().to_vec();
         policy.classify(death) != ExitKind::Unasked
+    }
+
+    #[test]
+    fn a_handler_gives_up_when_it_raises_its_signal() {
+        let (at, s) = (10 * CONSEQUENCE, CONSEQUENCE / 2);
+        let end = |own, fault| ProcessExit { own, fault, ..exit(at + 60 * s, 6 | 0x80) };
+        let raised =
+            |after: u64, number| Some(raised(at + after, number, if number == 6 { -6 } else { 1 }));
+        assert!(gave_up(&end(raised(s, 6), None), at), "then it dumps core");
+        assert!(gave_up(&end(raised(3 * s, 6), raised(s, 11)), at), "a fault in the handler");
+        assert!(!gave_up(&end(raised(5 * s, 6), None), at), "for another reason");
+        assert!(!gave_up(&end(raised(9 * s, 6), raised(s, 11)), at));
+        assert!(!gave_up(&end(None, None), at));
     }
 
     /// gunicorn aborts a worker that takes too long; the worker handles that and exits with 1.

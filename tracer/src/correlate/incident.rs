@@ -4,7 +4,10 @@ use crate::{
     model::{
         Bytes,
         cause::{CauseKind, Confidence, Outcome},
-        fact::{Mapper, Process, Symbol, View, is_warning},
+        fact::{
+            HugeLimit, HugePages, Mapped, Mapper, MemoryLimit, Process, Quota, Space, Symbol, View,
+            is_warning,
+        },
         fault::Fault,
         file::{Mount, Path, below, name, on},
         oom::OomKill,
@@ -65,6 +68,17 @@ pub struct Incident {
     pub lost: u64,
     /// CLOCK_REALTIME − CLOCK_BOOTTIME as it was told first, ns: its times stay what they were.
     pub clock: ClockOffset,
+}
+
+/// What was looked up first after an incident's fault.
+#[derive(Debug, Clone, Default)]
+pub struct Lookups {
+    pub space: Option<Space>,
+    pub quota: Option<Quota>,
+    pub huge_pages: Option<HugePages>,
+    pub huge_limit: Option<HugeLimit>,
+    pub mapped: Option<Mapped>,
+    pub memory: Option<MemoryLimit>,
 }
 
 /// A memory cgroup that ran out.

@@ -5,13 +5,13 @@ use tracer_common::maps::BURST_FIRST;
 
 use crate::{
     correlate::{
-        exits::{CONSEQUENCE, ReportedExit, ended_itself},
-        incident::Incident,
+        exits::{CONSEQUENCE, ReportedExit, ended_itself, gave_up},
+        incident::{Incident, Lookups},
         reorder::REORDER_WINDOW,
     },
     model::{
         cause::Outcome,
-        fact::{Fact, HugeLimit, HugePages, Mapped, MemoryLimit, Quota, Space},
+        fact::Fact,
         fault::{Burst, BurstKey, Fault, Mode},
         process::{Exit, ProcessExit},
         signal::{Deliver, Disposition, Signal},
@@ -33,17 +33,6 @@ const EXIT_TIMEOUT: u64 = 600_000 * MS;
 /// Threads named of each.
 const THREADS: usize = 64;
 
-/// What was looked up first after an incident's fault.
-#[derive(Debug, Clone, Default)]
-pub struct Lookups {
-    pub space: Option<Space>,
-    pub quota: Option<Quota>,
-    pub huge_pages: Option<HugePages>,
-    pub huge_limit: Option<HugeLimit>,
-    pub mapped: Option<Mapped>,
-    pub memory: Option<MemoryLimit>,
-}
-
 /// An incident that is not finished.
 pub struct OpenIncident {
     pub incident: Incident,
@@ -53,6 +42,8 @@ pub struct OpenIncident {
     changed: bool,
     /// Its victim ended, or nothing more can come of it.
     done: bool,
+    /// Its victim handled it and may dump core all the same: nothing but its end is waited for.
+    pub outlived: bool,
     /// Faults of it that were sent; the kernel only counts the rest of a burst.
     faults: u64,
 }
@@ -118,6 +109,7 @@ impl OpenIncident {
             reported: false,
             changed: false,
             done: false,
+            outlived: false,
             faults: 1,
         }
     }
@@ -165,7 +157,7 @@ impl OpenIncident {
     /// What the kernel counts its faults under, if they loop.
     pub fn burst_key(&self) -> Option<BurstKey> {
         let fault = self.incident.fault.as_ref()?;
-        (self.faults >= BURST_FIRST).then(|| fault.storm())
+        (self.faults >= BURST_FIRST && !self.outlived).then(|| fault.storm())
     }
 
     /// Takes in how often the kernel has counted its fault, as read at `time`.
@@ -242,10 +234,8 @@ impl OpenIncident {
             Disposition::Default => Outcome::Killed,
             Disposition::Ignore | Disposition::Handler => Outcome::Survived,
         };
-        if incident.outcome != outcome {
-            incident.outcome = outcome;
-            self.changed = true;
-        }
+        self.changed |= incident.outcome != outcome;
+        incident.outcome = outcome;
         incident.last = incident.last.max(time);
     }
 
@@ -261,7 +251,7 @@ impl OpenIncident {
     pub fn exit(&mut self, ended: &ProcessExit) -> bool {
         let (incident, exit) = (&mut self.incident, ended.exit);
         // A handler that gives up ends its process soon, and not with success.
-        let soon = exit.time.saturating_sub(incident.last) <= CONSEQUENCE;
+        let soon = gave_up(ended, incident.last);
         if exit.code & 0x7f == 7 || incident.outcome == Outcome::Killed {
             incident.outcome = Outcome::Killed;
         } else if soon && ended_itself(exit.code) {
@@ -344,14 +334,16 @@ impl OpenIncident {
     }
 
     /// Whether nothing more is waited for at `now`, and all was reported that was to be.
-    pub fn over(&self, now: u64) -> bool {
+    pub fn over(&mut self, now: u64) -> bool {
         let incident = &self.incident;
         // A little longer, for counts that are read only now.
         let exit = incident.exit.map_or(incident.last, |exit| exit.time);
         let done = self.done && exit.saturating_add(REPORT_DELAY) <= now;
-        let wait = if self.dying() { EXIT_TIMEOUT } else { MERGE_WINDOW };
-        let late = incident.last.saturating_add(wait + REORDER_WINDOW) <= now;
-        self.reported && (done || late)
+        let after = |wait: u64| incident.last.saturating_add(wait + REORDER_WINDOW) <= now;
+        let handled = incident.fault.is_some() && incident.outcome == Outcome::Survived;
+        self.outlived = handled && !self.done && after(MERGE_WINDOW);
+        let wait = if self.dying() || self.outlived { EXIT_TIMEOUT } else { MERGE_WINDOW };
+        self.reported && (done || after(wait))
     }
 
     /// Whether more is known than was reported.
@@ -361,7 +353,7 @@ impl OpenIncident {
 
     /// Takes note of something worth an update.
     pub fn mark_changed(&mut self) {
-        self.changed = true;
+        self.changed |= !self.outlived;
     }
 
     /// Takes note that all that is known was reported.
@@ -375,7 +367,7 @@ impl OpenIncident {
 
     /// Whether nothing becomes due without another event.
     pub fn idle(&self) -> bool {
-        self.reported && !self.changed && self.dying()
+        self.reported && !self.changed && (self.dying() || self.outlived)
     }
 }
 
@@ -384,7 +376,7 @@ mod tests {
     use super::*;
     use crate::{
         model::fault::Handler,
-        testing::{STARTED, exit, fault, signal},
+        testing::{STARTED, exit, fault, raised, signal},
     };
 
     const S: u64 = 1_000 * MS;
@@ -463,6 +455,18 @@ mod tests {
         assert_eq!(ended(Handler, S, 0), (Outcome::Survived, false, true), "it went well");
         assert_eq!(ended(Handler, S, 15), (Outcome::Survived, false, true), "it was stopped");
         assert_eq!(ended(Handler, 60 * S, 2 << 8), (Outcome::Survived, false, false), "later");
+    }
+
+    /// The JVM handles SIGBUS, writes its report, aborts, and dumps a large core.
+    #[test]
+    fn who_gives_up_is_awaited_however_long_its_core_takes() {
+        let mut open = open();
+        open.delivery(AT, &delivery(Disposition::Handler));
+        open.mark_reported();
+        assert!(!open.idle() && !open.over(AT + MERGE_WINDOW + REORDER_WINDOW) && open.idle());
+        let end = ProcessExit { own: Some(raised(AT + S, 6, -6)), ..exit(AT + 60 * S, 6) };
+        assert!(open.exit(&end) && open.update_due());
+        assert_eq!(open.incident.outcome, Outcome::Exited);
     }
 
     #[test]
