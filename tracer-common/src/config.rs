@@ -56,6 +56,9 @@ pub struct Config {
     pub register_ret: u32,
     /// 1 if `bpf_task_pt_regs` may be called (since 5.15).
     pub task_regs: u32,
+    /// The processor, as ELF names it (`e_machine`).
+    pub machine: u32,
+    pub pad: u32,
     /// Numbers of the system calls that have pages ready without anybody touching them; u32::MAX in places
     /// that are not used.
     pub populating: [u32; 11],
@@ -85,6 +88,8 @@ impl Config {
         register_arg_1: 0,
         register_ret: 0,
         task_regs: 0,
+        machine: 0,
+        pad: 0,
         populating: [u32::MAX; 11],
         cgroup_controller: CGROUP_V2,
         cgroup_hierarchy: 0,

@@ -91,6 +91,8 @@ offsets! {
     inode_mapping: "inode" "i_mapping";
     inode_ctime_sec: "inode" "i_ctime_sec" or "__i_ctime.tv_sec" or "i_ctime.tv_sec";
     inode_ctime_nsec: "inode" "i_ctime_nsec" or "__i_ctime.tv_nsec" or "i_ctime.tv_nsec";
+    inode_writecount: "inode" "i_writecount.counter";
+    mapping_writable: "address_space" "i_mmap_writable.counter";
     mapping_root: "address_space" "i_mmap.rb_root.rb_node";
     sb_dev: "super_block" "s_dev";
     sb_magic: "super_block" "s_magic";

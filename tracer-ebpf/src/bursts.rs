@@ -31,6 +31,9 @@ static SHARED_SHRINKS: Array<SharedShrinks> = Array::with_max_entries(SHARED_KIN
 #[map]
 static SUPPRESSED: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
 
+/// `BurstKey::handler` of opens for writing.
+const WRITERS: u32 = u32::MAX;
+
 /// Counts a fault of the current thread; gives its number if it is to be sent.
 #[inline(always)]
 pub fn count(inode: u64, handler: u32) -> Option<u64> {
@@ -87,6 +90,14 @@ mod counted {
 unsafe fn kind(shrink: *const Shrink) -> usize {
     // SAFETY: points into a claimed scratch, or to a map value.
     unsafe { ((*shrink).inode.magic == FUSE_SUPER_MAGIC) as usize }
+}
+
+/// Counts an open(2) for writing of a mapped file by the current process; whether it is to be remembered. Its key is
+/// that of shrinks but for the last word.
+#[inline(always)]
+pub fn admits_writer(inode: u64) -> bool {
+    let key = BurstKey { inode, tgid: (bpf_get_current_pid_tgid() >> 32) as u32, handler: WRITERS };
+    admits(&SHRINK_BURSTS, key, 1, SHRINKS_WITHIN)
 }
 
 /// Counts a shrink of a file on a shared file system; whether it is to be sent.

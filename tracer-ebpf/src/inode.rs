@@ -27,7 +27,8 @@ pub unsafe fn inode<R: Read>(out: *mut Inode, inode: Ptr) {
         (*out).dev = R::get(sb, off!(sb_dev));
         (*out).magic = R::get(sb, off!(sb_magic));
         let sec: i64 = R::get(inode, off!(inode_ctime_sec));
-        let nsec: u32 = R::get(inode, off!(inode_ctime_nsec));
+        // From 6.13 on its upper bit says that somebody has asked for it (include/linux/fs.h I_CTIME_QUERIED).
+        let nsec = R::get::<u32>(inode, off!(inode_ctime_nsec)) & !(1 << 31);
         (*out).ctime = sec.wrapping_mul(1_000_000_000).wrapping_add(nsec as i64);
     }
 }
@@ -77,6 +78,19 @@ pub unsafe fn mapped<R: Read>(inode: Ptr) -> bool {
     unsafe {
         let mapping: Ptr = R::get(inode, off!(inode_mapping));
         R::get::<u64>(mapping, off!(mapping_root)) != 0
+    }
+}
+
+/// Whether somebody maps it, and nobody may write to it by its mapping: a library, not a database. Nor is it the
+/// program of a process, which open(2) refuses to write to (include/linux/fs.h deny_write_access).
+#[inline(always)]
+pub unsafe fn only_read<R: Read>(inode: Ptr) -> bool {
+    // SAFETY: `R` copes with any pointer.
+    unsafe {
+        let mapping: Ptr = R::get(inode, off!(inode_mapping));
+        R::get::<u64>(mapping, off!(mapping_root)) != 0
+            && R::get::<i32>(mapping, off!(mapping_writable)) <= 0
+            && R::get::<i32>(inode, off!(inode_writecount)) >= 0
     }
 }
 

@@ -7,8 +7,8 @@
 //! event counts as lost.
 use aya_ebpf::{macros::map, maps::PerCpuArray};
 use tracer_common::event::{
-    CGROUP_PATH, Cgroup, Deliver, Exit, Fault, OomKill, Program, Shrink, ShrinkEnd, Signal, Stale,
-    Start, handler,
+    CGROUP_PATH, Cgroup, Crash, Deliver, Exit, Fault, OomKill, Program, Shrink, ShrinkEnd, Signal,
+    Stale, Start, handler,
 };
 
 use crate::path::PathSpace;
@@ -68,7 +68,8 @@ pub mod teller {
     pub const SIGNAL: u32 = handler::COUNT + 3;
     pub const EXIT: u32 = handler::COUNT + 4;
     pub const EXIT_BACKUP: u32 = handler::COUNT + 5;
-    pub const COUNT: u32 = handler::COUNT + 6;
+    pub const VFS_OPEN: u32 = handler::COUNT + 6;
+    pub const COUNT: u32 = handler::COUNT + 7;
 }
 
 /// Programs that send the shrinks remembered of a file: the handlers of faults by [`handler`], and these.
@@ -99,6 +100,9 @@ scratch! {
     DELIVER: 1, Deliver;
     /// For the program that tells signals.
     OOM_KILL: 1, OomKill;
+    CRASH: 1, Crash;
+    /// The last file that each CPU saw opened for writing.
+    WRITER: 1, Shrink;
     EXIT: 1, WithPath<Exit>;
     EXIT_BACKUP: 1, WithPath<Exit>;
     START: 1, Start;

@@ -18,6 +18,9 @@ const SLOTS: u64 = 4;
 
 #[map]
 static SHRINKS: LruHashMap<Key, Shrink> = LruHashMap::with_max_entries(8192, 0);
+/// Who opened a mapped file for writing last, by address of the inode: apart, so that they push out no shrink.
+#[map]
+static WRITERS: LruHashMap<u64, Shrink> = LruHashMap::with_max_entries(512, 0);
 /// How many shrinks of an inode were seen, times SLOTS, and the slot of the latest.
 #[map]
 static SHRINK_COUNT: LruHashMap<u64, u64> = LruHashMap::with_max_entries(8192, 0);
@@ -125,6 +128,27 @@ pub unsafe fn slot(shrink: *mut Shrink) -> Key {
 pub unsafe fn put(key: Key, shrink: *const Shrink) {
     // SAFETY: points into a claimed scratch.
     let _ = SHRINKS.insert(key, unsafe { &*shrink }, 0);
+}
+
+/// Remembers who opened a mapped file for writing.
+#[inline(always)]
+pub unsafe fn put_writer(inode: u64, writer: *const Shrink) {
+    // SAFETY: points into a claimed scratch.
+    let _ = WRITERS.insert(inode, unsafe { &*writer }, 0);
+}
+
+/// Sends who opened a mapped file for writing last, if that is remembered. `by` is one of
+/// [`crate::scratch::replayer`].
+#[inline(always)]
+pub fn send_writer(inode: u64, by: u32) -> Option<()> {
+    let writer = WRITERS.get_ptr(inode)?;
+    let scratch = claim::<Shrink, _>(&REPLAY, by, ring::CRITICAL)?;
+    // SAFETY: a claimed scratch and a map value.
+    unsafe {
+        copy(&raw mut (*scratch).value, writer, SHRINK_REPLAYED);
+        emit(scratch, size_of::<Shrink>() as u32);
+    }
+    Some(())
 }
 
 /// Whether user space has got a remembered shrink.

@@ -38,6 +38,14 @@ pub fn signalled_itself(tgid: u32) -> bool {
     LAST_SIGNALS.get_ptr(tgid).is_some()
 }
 
+/// What the process brought upon itself last by a fault or trap.
+#[inline(always)]
+pub fn last_fault(tgid: u32) -> Option<*const SelfSignal> {
+    let last = LAST_SIGNALS.get_ptr(tgid)?;
+    // SAFETY: a map value.
+    Some(unsafe { &raw const (*last).fault })
+}
+
 /// The process has ended: moves what it brought upon itself to `out`, which is left alone if there is
 /// nothing, and forgets it.
 #[inline(always)]

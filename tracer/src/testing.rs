@@ -5,6 +5,7 @@ pub use crate::{
     correlate::{evidence::Evidence, rules::evaluate},
     model::{
         cause::{CauseKind, Confidence},
+        crash::Crash,
         fact::{HugeLimit, HugePages, Mapped, Quota, Space},
         fault::{Access, Fault, Handler, Mode, Shm},
         file::{Dev, Inode, InodeId, Path},
@@ -148,8 +149,15 @@ pub fn signal(code: i32) -> Signal {
 pub fn exit(time: u64, code: u32) -> ProcessExit {
     let actor = actor(VICTIM);
     let exit = Exit { id: actor.task.id, time, code };
-    let (exe, fault, own, module) = (None, None, None, None);
-    ProcessExit { exit, actor, exe, fault, own, module, oom: false }
+    let (exe, fault, own, module, crash) = (None, None, None, None, None);
+    ProcessExit { exit, actor, exe, fault, own, module, crash, oom: false }
+}
+
+/// An instruction that is none, on x86-64.
+pub fn crash() -> Crash {
+    let id = actor(VICTIM).task.id;
+    let (module, bytes, registers) = (None, Vec::new(), None);
+    Crash { id, tid: VICTIM, ip: 0, signal: 11, code: 0x80, module, bytes, registers, machine: 62 }
 }
 
 /// A process runs what is called so, in the root directory.

@@ -3,6 +3,7 @@
 //! Times are ns since boot (CLOCK_BOOTTIME, `bpf_ktime_get_boot_ns`), sizes and offsets bytes
 //! unless a field says pages. Zero means "not known" for start times and namespace pids.
 mod cgroup;
+mod crash;
 mod fault;
 mod file;
 mod oom;
@@ -12,6 +13,7 @@ mod signal;
 mod task;
 
 pub use cgroup::*;
+pub use crash::*;
 pub use fault::*;
 pub use file::*;
 pub use oom::*;
@@ -96,6 +98,7 @@ events! {
     CGROUP = 9: Cgroup, version 0, 48 bytes;
     PROGRAM = 10: Program, version 0, 56 bytes;
     OOM_KILL = 11: OomKill, version 0, 176 bytes;
+    CRASH = 12: Crash, version 0, 328 bytes;
 }
 
 /// What saved streams say of themselves from the time before records had versions: the layout that

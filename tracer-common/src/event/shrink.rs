@@ -10,6 +10,8 @@ pub mod shrink_kind {
     /// Not done here: a server said so, and this is when we learnt of it. The actor is whoever
     /// happened to ask.
     pub const REMOTE: u32 = 5;
+    /// open(2) for writing, without O_TRUNC, of a mapped file: nothing was removed, and what was written is not known.
+    pub const OPEN_WRITE: u32 = 6;
 }
 
 /// The inode was mapped when it was shrunk (`address_space.i_mmap` not empty).

@@ -14,7 +14,9 @@ use crate::{
     globals::{config, off},
     inode,
     path::{self, PathSpace},
-    policy, program,
+    policy,
+    probes::crash,
+    program,
     read::{Ptr, Read, Typed},
     scratch::{EXIT, EXIT_BACKUP, Scratch, WithPath, replayer, teller},
     shrinks, task, victims,
@@ -68,6 +70,12 @@ unsafe fn by_find<C: Call>(call: C) {
     // SAFETY: the argument is what the prototype says; `data` outlives the call, which calls back at
     // once.
     unsafe {
+        if let Some(ip) = crash::fill(task) {
+            let mut data = ip;
+            let (find, data) = (found_crash as *mut c_void, (&raw mut data).cast());
+            bpf_find_vma(task.cast_mut().cast(), ip, find, data, 0);
+            crash::send();
+        }
         if let Some(ip) = fill(task, &EXIT, teller::EXIT)
             && ip != 0
         {
@@ -86,11 +94,21 @@ extern "C" fn found(_task: Ptr, vma: Ptr, ip: *mut u64) -> u64 {
     0
 }
 
+/// As `found`, of the crash.
+extern "C" fn found_crash(_task: Ptr, vma: Ptr, ip: *mut u64) -> u64 {
+    // SAFETY: what bpf_find_vma gives, and what it was given.
+    unsafe { crash::module::<Typed>(vma, *ip) };
+    0
+}
+
 #[inline(always)]
 unsafe fn by_list<C: Call>(call: C) {
     let task = call.arg::<0>() as Ptr;
     // SAFETY: the argument is what the prototype says; the reader copes with any pointer.
     unsafe {
+        if crash::fill(task).is_some() {
+            crash::send();
+        }
         if let Some(ip) = fill(task, &EXIT, teller::EXIT)
             && ip != 0
         {
@@ -179,7 +197,9 @@ unsafe fn module<R: Read>(vma: Ptr, ip: u64) -> Option<()> {
         path::of_file::<R>(path, file);
         (*event).path_flags = PathSpace::flags(path);
         (*event).path_len = PathSpace::len(path);
-        shrinks::send_remembered(R::get(file, off!(file_inode)), replayer::EXIT);
+        let inode: u64 = R::get(file, off!(file_inode));
+        shrinks::send_remembered(inode, replayer::EXIT);
+        shrinks::send_writer(inode, replayer::EXIT);
     }
     Some(())
 }

@@ -1,5 +1,6 @@
 //! One module a group of hooks.
 mod cgroup;
+mod crash;
 mod exit;
 mod fault;
 mod oom;

@@ -18,7 +18,7 @@ pub struct Cause {
     /// One sentence, of numbers and our own words only.
     pub summary: Label,
     /// The act that shrank the file.
-    #[cfg_attr(test, schemars(extend("x-words" = ["truncate", "ftruncate", "open(O_TRUNC)", "fallocate(FALLOC_FL_COLLAPSE_RANGE)", "an attribute update", "an unknown call"])))]
+    #[cfg_attr(test, schemars(extend("x-words" = ["truncate", "ftruncate", "open(O_TRUNC)", "fallocate(FALLOC_FL_COLLAPSE_RANGE)", "an attribute update", "open(2) for writing", "an unknown call"])))]
     pub how: Option<Label>,
     /// Size of the file before the act, bytes.
     pub old_size: Option<u64>,
@@ -99,7 +99,7 @@ pub struct Other {
     /// Its name.
     pub comm: Untrusted,
     /// The act.
-    #[cfg_attr(test, schemars(extend("x-words" = ["truncate", "ftruncate", "open(O_TRUNC)", "fallocate(FALLOC_FL_COLLAPSE_RANGE)", "an attribute update", "an unknown call"])))]
+    #[cfg_attr(test, schemars(extend("x-words" = ["truncate", "ftruncate", "open(O_TRUNC)", "fallocate(FALLOC_FL_COLLAPSE_RANGE)", "an attribute update", "open(2) for writing", "an unknown call"])))]
     pub how: Label,
     /// Size before the act, bytes.
     pub old_size: u64,

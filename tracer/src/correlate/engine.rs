@@ -165,6 +165,7 @@ impl Engine {
                     open.delivery(time, &delivery);
                 }
             }
+            KernelEvent::Crash(crash) => self.exits.crashed(*crash),
             KernelEvent::ProcessExit(exit) => self.exit(*exit),
             KernelEvent::ProcessStart(start) => self.restarts.start(time, *start),
             KernelEvent::Cgroup(made) => self.facts.cgroup_made(made),
@@ -257,7 +258,8 @@ impl Engine {
         }
     }
 
-    fn exit(&mut self, ended: ProcessExit) {
+    fn exit(&mut self, mut ended: ProcessExit) {
+        ended.crash = self.exits.take_crash(ended.exit.id);
         let mut explained = false;
         for open in self.open.ended(ended.exit) {
             if open.exit(&ended) {

@@ -8,6 +8,7 @@ use crate::{
         supervisor::{raises, stops},
     },
     model::{
+        crash::Crash,
         oom::OomKill,
         process::{ExitFilter, ExitScope, ProcessExit, SelfSignal},
         signal::{Origin, Signal},
@@ -23,6 +24,8 @@ const TARGETS: usize = 1_024;
 const SENT: usize = 4;
 /// Processes that the OOM killer killed and whose end was not told yet.
 const OOM_KILLS: usize = 1_024;
+/// Processes with a thread that crashed.
+const CRASHES: usize = 256;
 
 /// An end that is an incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,12 +66,25 @@ pub struct ExitPolicy {
     sent: BoundedMap<u32, VecDeque<(u64, Signal)>>,
     oom_kills: BoundedMap<ProcessId, OomKill>,
     loops: CrashLoops,
+    /// By tgid: what threads failed at whose process has not ended yet.
+    crashes: BoundedMap<u32, Crash>,
 }
 
 impl ExitPolicy {
     pub fn new(scope: ExitScope) -> Self {
-        let (sent, oom_kills) = (BoundedMap::new(TARGETS), BoundedMap::new(OOM_KILLS));
-        Self { scope, sent, oom_kills, loops: CrashLoops::default() }
+        let (sent, crashes) = (BoundedMap::new(TARGETS), BoundedMap::new(CRASHES));
+        let oom_kills = BoundedMap::new(OOM_KILLS);
+        Self { scope, sent, oom_kills, loops: CrashLoops::default(), crashes }
+    }
+
+    /// Takes note of what a thread failed at: it matters once its process ends.
+    pub fn crashed(&mut self, crash: Crash) {
+        self.crashes.insert(crash.id.tgid, crash);
+    }
+
+    /// What a thread of a process failed at that ends now; asked once.
+    pub fn take_crash(&mut self, process: ProcessId) -> Option<Crash> {
+        self.crashes.remove(&process.tgid).filter(|crash| crash.id.same(process))
     }
 
     /// Takes note of a signal other than SIGBUS: it matters once its target ends.
@@ -250,8 +266,8 @@ fn signal(death: &ProcessExit, raised: SelfSignal) -> Signal {
 mod tests {
     use super::*;
     use crate::{
-        model::{oom::RanOut, signal_name::mask, task::ProcessId},
-        testing::{STARTED, VICTIM, exit, raised, signal as sent},
+        model::{oom::RanOut, signal_name::mask},
+        testing::{STARTED, VICTIM, crash, exit, raised, signal as sent},
     };
 
     fn number(exit: &ProcessExit, sent: &[(u64, Signal)]) -> Option<i32> {
@@ -469,5 +485,16 @@ mod tests {
     #[test]
     fn who_is_killed_did_not_end_itself() {
         assert_eq!([0, 1 << 8, 6, 9, 15].map(ended_itself), [false, true, true, false, false]);
+    }
+
+    #[test]
+    fn a_crash_is_that_of_the_process_that_ends() {
+        let mut policy = policy(&[11], ExitFilter::None);
+        let (told, id) = (crash(), exit(9, 11).exit.id);
+        policy.crashed(told.clone());
+        assert_eq!(policy.take_crash(id), Some(told.clone()));
+        assert_eq!(policy.take_crash(id), None, "asked once");
+        policy.crashed(told);
+        assert_eq!(policy.take_crash(ProcessId { start: STARTED + 1, ..id }), None);
     }
 }

@@ -8,6 +8,7 @@ mod exits;
 mod facts;
 mod id;
 pub mod incident;
+mod instruction;
 mod loss;
 mod open;
 mod open_incidents;

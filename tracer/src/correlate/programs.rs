@@ -67,7 +67,8 @@ impl ProgramLog {
             | KernelEvent::Stale(_)
             | KernelEvent::Cgroup(_)
             | KernelEvent::Program(_)
-            | KernelEvent::OomKill(_) => {}
+            | KernelEvent::OomKill(_)
+            | KernelEvent::Crash(_) => {}
         }
     }
 

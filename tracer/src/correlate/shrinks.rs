@@ -6,7 +6,7 @@ use crate::{
     model::{
         fault::Fault,
         file::InodeId,
-        shrink::{DroppedShrinks, Shrink, ShrinkEnd, Stale},
+        shrink::{DroppedShrinks, Shrink, ShrinkEnd, ShrinkKind, Stale},
         task::ProcessId,
     },
 };
@@ -72,6 +72,7 @@ impl ShrinkLog {
         self.forgotten = self.forgotten.max(gone.unwrap_or(0));
         if list.len() > SHRINKS
             && let Some(shrink) = list.remove(least(list))
+            && shrink.how != ShrinkKind::OpenWrite
         {
             self.forgotten = self.forgotten.max(shrink.begin);
             let dropped = of_inode.dropped.get_or_insert_with(|| DroppedShrinks::of(&shrink));
@@ -111,7 +112,9 @@ impl ShrinkLog {
 
     /// When the last known shrink of an inode began, ns since boot.
     pub fn latest(&mut self, inode_ptr: u64) -> Option<u64> {
-        self.shrinks.get(&inode_ptr)?.list.back().map(|shrink| shrink.begin)
+        let list = &self.shrinks.get(&inode_ptr)?.list;
+        let shrank = |shrink: &&Shrink| shrink.how != ShrinkKind::OpenWrite;
+        list.iter().rev().find(shrank).map(|shrink| shrink.begin)
     }
 
     /// One of a file that nobody here maps, by its identity; asked once.
@@ -138,7 +141,10 @@ impl ShrinkLog {
         let list = of_inode.into_iter().flat_map(|of_inode| &of_inode.list);
         let concerns = |shrink: &&Shrink| {
             // The address is used again for other inodes.
-            shrink.inode.id == fault.inode.id && shrink.begin <= time && done(shrink)
+            shrink.inode.id == fault.inode.id
+                && shrink.begin <= time
+                && done(shrink)
+                && shrink.how != ShrinkKind::OpenWrite
         };
         list.filter(concerns).cloned().collect()
     }

@@ -149,6 +149,7 @@ impl Enricher {
             }
             KernelEvent::Cgroup(_)
             | KernelEvent::Program(_)
+            | KernelEvent::Crash(_)
             | KernelEvent::Shrink(_)
             | KernelEvent::ShrinkEnd(_)
             | KernelEvent::Deliver(_)

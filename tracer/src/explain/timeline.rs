@@ -25,9 +25,8 @@ pub fn steps(incident: &Incident, elsewhere: Option<&Elsewhere>) -> Vec<Step> {
     }
     let cause = &incident.cause;
     let path = incident.path().map_or_else(|| "its file".to_owned(), |path| escape(&path.0));
-    if let Some((time, (old, new))) = cause.time.zip(cause.old_size.zip(cause.new_size)) {
-        let what = format!("{path}: {} → {}", size(old), size(new));
-        step(time, "shrink", shrunk(cause, elsewhere, &what));
+    if let Some((time, sizes)) = cause.time.zip(cause.old_size.zip(cause.new_size)) {
+        step(time, "shrink", changed(cause, elsewhere, &path, sizes));
     }
     if let Some(fault) = &incident.fault {
         let does = match fault.access.as_deref() {
@@ -93,10 +92,17 @@ pub fn steps(incident: &Incident, elsewhere: Option<&Elsewhere>) -> Vec<Step> {
     steps
 }
 
-/// Who made the file lose its end; `what` says which and by how much.
-fn shrunk(cause: &Cause, elsewhere: Option<&Elsewhere>, what: &str) -> String {
+/// Who made the file called `path` lose its end, or opened it to write to it: then it had one size before and after.
+fn changed(
+    cause: &Cause,
+    elsewhere: Option<&Elsewhere>,
+    path: &str,
+    (old, new): (u64, u64),
+) -> String {
+    let what = format!("{path}: {} → {}", size(old), size(new));
     let how = cause.how.as_deref().unwrap_or("a way we do not know");
     match (&cause.culprit, elsewhere) {
+        (Some(by), _) if old == new => format!("{} opens {path} to write to it", who(by)),
         (Some(by), _) => format!("{} shrinks {what} by {how}", who(by)),
         // The act is older than what the host learnt of it, by how much only another clock tells.
         (None, Some(Elsewhere { culprit, host, how, .. })) => {

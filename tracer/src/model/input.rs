@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     cgroup::CgroupMade,
+    crash::Crash,
     fact::Fact,
     fault::{Burst, Fault},
     observe::{Coverage, Observe, observe_word},
@@ -52,6 +53,7 @@ pub enum KernelEvent {
     ShrinkEnd(ShrinkEnd),
     Signal(Box<Signal>),
     Deliver(Box<Deliver>),
+    Crash(Box<Crash>),
     ProcessExit(Box<ProcessExit>),
     ProcessStart(Box<ProcessStart>),
     Stale(Stale),

@@ -4,6 +4,7 @@
 //! Times are ns since boot (CLOCK_BOOTTIME), sizes and offsets bytes, unless a field says pages.
 pub mod cause;
 pub mod cgroup;
+pub mod crash;
 pub mod fact;
 pub mod fault;
 pub mod file;

@@ -1,5 +1,6 @@
 //! How processes end and start, and which ends are asked for.
 use crate::model::{
+    crash::Crash,
     file::{InodeId, Path},
     task::{Actor, ProcessId},
 };
@@ -47,6 +48,8 @@ pub struct ProcessExit {
     pub own: Option<SelfSignal>,
     /// Where `fault` happened, if known.
     pub module: Option<Module>,
+    /// What the CPU refused there, where the signal killed it and that was told.
+    pub crash: Option<Crash>,
     /// The OOM killer chose it.
     pub oom: bool,
 }

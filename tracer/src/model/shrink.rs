@@ -13,6 +13,8 @@ pub enum ShrinkKind {
     CollapseRange,
     /// On another machine, or by a server in user space; this host only learnt of it.
     Remote,
+    /// None at all: the file was mapped, and opened to be written to.
+    OpenWrite,
     Other(u32),
 }
 
@@ -66,6 +68,7 @@ pub fn how(how: ShrinkKind) -> &'static str {
         ShrinkKind::OpenTrunc => "open(O_TRUNC)",
         ShrinkKind::CollapseRange => "fallocate(FALLOC_FL_COLLAPSE_RANGE)",
         ShrinkKind::Remote => "an attribute update",
+        ShrinkKind::OpenWrite => "open(2) for writing",
         ShrinkKind::Other(_) => "an unknown call",
     }
 }

@@ -27,6 +27,7 @@ pub const SIGKILL: i32 = 9;
 pub const SIGPIPE: i32 = 13;
 pub const SIGQUIT: i32 = 3;
 pub const SIGSEGV: i32 = 11;
+pub const SIGSYS: i32 = 31;
 pub const SIGTERM: i32 = 15;
 pub const SIGXCPU: i32 = 24;
 pub const SIGXFSZ: i32 = 25;

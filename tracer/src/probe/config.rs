@@ -26,6 +26,13 @@ const ARGUMENTS: [u32; 2] = [0, 8];
 #[cfg(target_arch = "aarch64")]
 const RETURNED: u32 = 0;
 
+/// EM_X86_64 (include/uapi/linux/elf-em.h).
+#[cfg(target_arch = "x86_64")]
+const MACHINE: u32 = 62;
+/// EM_AARCH64
+#[cfg(target_arch = "aarch64")]
+const MACHINE: u32 = 183;
+
 /// mmap(2) and its like, which succeed whether or not their pages are to be had; mlock(2) and madvise(2) with
 /// MADV_POPULATE_*, which say themselves if they are not. x86 alone numbers them in two ways: its 32-bit calls
 /// are not among these.
@@ -66,6 +73,8 @@ pub fn config(
         register_arg_1: ARGUMENTS[1],
         register_ret: RETURNED,
         task_regs: u32::from(kernel.allowed.task_regs),
+        machine: MACHINE,
+        pad: 0,
         populating: POPULATING.map(|call| u32::try_from(call).unwrap_or(u32::MAX)),
         cgroup_controller: kernel.cgroup_v1.map_or(CGROUP_V2, |v1| v1.controller),
         cgroup_hierarchy: kernel.cgroup_v1.map_or(0, |v1| v1.hierarchy),

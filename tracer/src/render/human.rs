@@ -258,13 +258,21 @@ fn touch(incident: &Incident) -> Option<String> {
 
 /// One of the shrinks that did not do it.
 pub fn also(other: &Other, incident: &Incident) -> String {
+    let earlier = duration(incident.time.since(other.time));
+    if other.old_size == other.new_size {
+        return format!(
+            "{}[{}] opened it to write, {earlier} earlier",
+            escape(&other.comm.0),
+            other.pid
+        );
+    }
     format!(
         "{}[{}] shrank it {} → {}, {} earlier; that is not what removed this offset",
         escape(&other.comm.0),
         other.pid,
         size(other.old_size),
         size(other.new_size),
-        duration(incident.time.since(other.time)),
+        earlier,
     )
 }
 

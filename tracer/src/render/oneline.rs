@@ -25,7 +25,7 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
     if let Some(offset) = incident.fault.as_ref().and_then(|fault| fault.file_offset) {
         out.push_str(&format!(" at {}", size(offset)));
     }
-    if let Some((old, new)) = cause.old_size.zip(cause.new_size) {
+    if let Some((old, new)) = cause.old_size.zip(cause.new_size).filter(|(old, new)| old != new) {
         out.push_str(&format!(", {} → {}", size(old), size(new)));
     }
     let symbol = incident.stack.as_ref().and_then(|stack| stack.user.first()?.symbol.as_ref());

@@ -3,10 +3,12 @@ use crate::{
     correlate::{
         cause::{Cause, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
+        instruction::{self, Refused},
     },
     model::{
         cause::{CauseKind, Confidence},
         observe::Observe,
+        process::ProcessExit,
         signal::Signal,
         signal_name::{SIGKILL, SIGXCPU},
     },
@@ -26,14 +28,14 @@ const CAUSE: Cause = Cause {
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
-    evidence.death?;
+    let death = evidence.death?;
     // Those two the kernel sends by its own decision.
     let by_fault = |signal: &&Signal| signal.forced && ![SIGKILL, SIGXCPU].contains(&signal.number);
     let signal = evidence.signal.filter(by_fault)?;
     // A general protection fault has many reasons, and force_sigsegv() tells none.
-    let told = (signal.number, signal.code) != (11, 0x80);
+    let told = (signal.number, signal.code) != (11, 0x80) || why(signal, death).is_some();
     let confidence = if told { Confidence::Proven } else { Confidence::Likely };
-    let mut summary = what(signal);
+    let mut summary = what(signal, death);
     if let Some(lost) = evidence.code_lost {
         summary.push_str(&format!(
             "; a library that it has loaded was written over {} earlier, by pid {}",
@@ -44,8 +46,55 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     Some(CAUSE.verdict(confidence, summary))
 }
 
+/// Why the CPU refused its instruction, where the bytes of that tell.
+fn why(signal: &Signal, death: &ProcessExit) -> Option<Refused> {
+    let crash = death.crash.as_ref().filter(|crash| {
+        (crash.signal, crash.code) == (signal.number, signal.code)
+            && death.fault.is_some_and(|fault| fault.tid == crash.tid)
+    })?;
+    match (signal.number, signal.code) {
+        (4, _) => instruction::illegal(crash),
+        (11, 0x80) => instruction::refused(crash),
+        _ => None,
+    }
+}
+
+/// The same as a sentence.
+fn refusal(why: Refused) -> String {
+    match why {
+        Refused::Trap => "it trapped on purpose: ud2, by which compilers and runtimes abort (__builtin_trap, a Rust \
+                          or Swift panic that aborts, Chromium)"
+            .to_owned(),
+        Refused::Extension(name) => format!(
+            "the CPU does not know the instruction, one of {name}: the program was built for another CPU, or the \
+             hypervisor hides it"
+        ),
+        Refused::Privileged(name) => format!(
+            "it executed {name}, which only the kernel may: a jump into data, or an abort of a C library (musl's is \
+             hlt)"
+        ),
+        Refused::NonCanonical(address) => {
+            format!("it used address {address:#x}, which no process can have: a damaged pointer")
+        }
+        Refused::JumpNonCanonical(address) => format!(
+            "it called, or went on at, address {address:#x}, which no process can have: a damaged pointer to a \
+             function, or stack"
+        ),
+        Refused::Return => {
+            "it returned to an address that no process can have: its stack was written over".to_owned()
+        }
+        Refused::Misaligned(address) => format!(
+            "a vector instruction wants its operand at a multiple of 16, and it was at {address:#x}: a stack or a \
+             pointer that is not aligned"
+        ),
+    }
+}
+
 /// What it did that brought it the signal.
-pub fn what(signal: &Signal) -> String {
+pub fn what(signal: &Signal, death: &ProcessExit) -> String {
+    if let Some(why) = why(signal, death) {
+        return refusal(why);
+    }
     let address = signal.address;
     match (signal.number, signal.code) {
         (11, 1) if address < 4096 => {
@@ -68,6 +117,9 @@ pub fn what(signal: &Signal) -> String {
         (8, 1) => "it divided an integer by zero".to_owned(),
         (8, code) => format!("an arithmetic operation failed, si_code {code}"),
         (31, _) => "its seccomp filter forbids the system call it made".to_owned(),
+        (5, 0x80) => "it executed int3, a breakpoint, and nobody debugs it: an abort (__debugbreak, Go, .NET), or \
+                      what a debugger left behind"
+            .to_owned(),
         (5, _) => "it ran into a breakpoint or trap instruction, and nobody debugs it".to_owned(),
         (number, code) => {
             format!("signal {number} with si_code {code}, raised by what it executed")
@@ -86,5 +138,26 @@ mod tests {
         let verdict = evaluate(&of_death(&death, Some(&signal)));
         assert_eq!((verdict.class, verdict.confidence), (CauseKind::Signal, Confidence::Proven));
         assert!(verdict.summary.contains("null pointer"), "{}", verdict.summary);
+    }
+
+    #[test]
+    fn the_bytes_of_the_instruction_tell_which_it_was() {
+        let judged = |number: i32, code: i32, bytes: &[u8], tid: u32| {
+            let crash = Crash { bytes: bytes.to_vec(), signal: number, code, tid, ..crash() };
+            let fault = Some(raised(8, number, code));
+            let death = ProcessExit { crash: Some(crash), fault, ..exit(9, number as u32) };
+            let signal = Signal { number, code, forced: true, ..signal(1) };
+            let verdict = evaluate(&of_death(&death, Some(&signal)));
+            assert_eq!(verdict.class, CauseKind::Signal);
+            (verdict.confidence, verdict.summary)
+        };
+        let (proven, said) = judged(4, 2, &[0x0f, 0x0b], VICTIM);
+        assert!(proven == Confidence::Proven && said.contains("ud2"), "{said}");
+        let (proven, said) = judged(11, 0x80, &[0xf4], VICTIM);
+        assert!(proven == Confidence::Proven && said.contains("it executed hlt"), "{said}");
+        let (likely, said) = judged(11, 0x80, &[0x90], VICTIM);
+        assert!(likely == Confidence::Likely && said.contains("does not say"), "{said}");
+        let (likely, _) = judged(11, 0x80, &[0xf4], VICTIM + 1);
+        assert_eq!(likely, Confidence::Likely, "another thread's");
     }
 }

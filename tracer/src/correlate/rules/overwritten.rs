@@ -13,8 +13,8 @@ use crate::{
         cause::{CauseKind, Confidence},
         observe::Observe,
         process::{Module, ProcessExit},
-        shrink::{Shrink, how},
-        signal_name::SIGSEGV,
+        shrink::{Shrink, ShrinkKind, how},
+        signal_name::{SIGKILL, SIGSEGV, SIGSYS, SIGXCPU},
     },
     text::format::{duration, size},
 };
@@ -33,41 +33,55 @@ const CAUSE: Cause = Cause {
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
 /// include/uapi/asm-generic/signal.h: what neither code nor its data brings about.
-const UNRELATED: [i32; 3] = [9, 24, 31];
+const UNRELATED: [i32; 3] = [SIGKILL, SIGXCPU, SIGSYS];
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let death = evidence.death?;
     let by_code = evidence.signal.filter(|signal| signal.forced);
     let signal = by_code.filter(|signal| !UNRELATED.contains(&signal.number))?;
     let (shrink, place) = match &death.module {
-        Some(module) => (removed(evidence, module)?, "its code lies in a file that"),
+        Some(module) => (changed(evidence, death, module)?, "its code lies in a file that"),
         None if jumped_away(death) => {
             (evidence.code_lost?, "it jumped to where no code is, and a library that it has loaded")
         }
         None => return None,
     };
-    let summary = format!(
-        "{}; {place} was written over while it ran, {} earlier: {} → {} by {}, and new content since",
-        crashed::what(signal),
-        duration(evidence.time.saturating_sub(shrink.begin)),
-        size(shrink.inode.size),
-        size(shrink.new_size),
-        how(shrink.how),
-    );
+    let before = duration(evidence.time.saturating_sub(shrink.begin));
+    let act = match shrink.how {
+        ShrinkKind::OpenWrite => {
+            format!("was opened for writing while it ran, {before} earlier, and has changed since")
+        }
+        kind => format!(
+            "was written over while it ran, {before} earlier: {} → {} by {}, and new content since",
+            size(shrink.inode.size),
+            size(shrink.new_size),
+            how(kind),
+        ),
+    };
+    let summary = format!("{}; {place} {act}", crashed::what(signal, death));
     // Nobody saw which bytes were other ones.
     let mut verdict = CAUSE.verdict(Confidence::Likely, summary);
     verdict.shrink = Some(shrink.clone());
     Some(verdict)
 }
 
-/// The latest shrink that removed the page of the instruction.
-fn removed<'a>(evidence: &Evidence<'a>, module: &Module) -> Option<&'a Shrink> {
+/// The latest act that changed the page of the instruction, or may have.
+fn changed<'a>(
+    evidence: &Evidence<'a>,
+    death: &ProcessExit,
+    module: &Module,
+) -> Option<&'a Shrink> {
     let page = evidence.host.page_size;
-    let removed = |shrink: &&Shrink| {
+    let file = death.crash.as_ref().and_then(|crash| crash.module.as_ref());
+    let changed = |shrink: &&Shrink| {
+        if shrink.how == ShrinkKind::OpenWrite {
+            // Not by the time: the clock of ctime may lag behind.
+            return file.is_some_and(|file| file.ctime != shrink.inode.ctime);
+        }
         let gone = shrink.new_size.div_ceil(page)..shrink.inode.size.div_ceil(page);
         gone.contains(&(module.offset / page))
     };
-    evidence.overwrites.iter().rev().find(removed)
+    evidence.overwrites.iter().rev().find(changed)
 }
 
 /// Whether the instruction itself was not to be had: a damaged address was called, as that of a function in a table
@@ -135,5 +149,25 @@ mod tests {
         assert_eq!(judged(0x10b0, Some(&cp)), CauseKind::Overwritten);
         assert_eq!(judged(0x10b0, None), CauseKind::Signal);
         assert_eq!(judged(0x7f00, Some(&cp)), CauseKind::Signal, "code of no file");
+    }
+
+    #[test]
+    fn who_opened_it_for_writing_is_the_culprit_only_where_it_has_changed_since() {
+        let mut dd =
+            Shrink { how: ShrinkKind::OpenWrite, ..shrink(2, 100_000_000, 16_384, 16_384) };
+        dd.end = Some(dd.begin);
+        let module = Some(Module { id: dd.inode.id, offset: 0x1139, path: Path::default() });
+        let signal = Signal { number: 11, forced: true, ..signal(1) };
+        let judged = |ctime: Option<i64>| {
+            let file = ctime.map(|ctime| Inode { ctime, ..dd.inode });
+            let crash = Some(Crash { module: file, ..crash() });
+            let death = ProcessExit { module: module.clone(), crash, ..exit(9, 11) };
+            let overwrites = std::slice::from_ref(&dd);
+            let verdict = evaluate(&Evidence { overwrites, ..of_death(&death, Some(&signal)) });
+            (verdict.class, verdict.summary.contains("opened for writing"))
+        };
+        assert_eq!(judged(Some(dd.inode.ctime + 5)), (CauseKind::Overwritten, true));
+        assert_eq!(judged(Some(dd.inode.ctime)), (CauseKind::Signal, false));
+        assert_eq!(judged(None), (CauseKind::Signal, false));
     }
 }

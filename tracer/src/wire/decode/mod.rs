@@ -62,6 +62,7 @@ pub fn decode(mut bytes: &[u8]) -> Result<(Stamp, Option<KernelEvent>)> {
         kind::SIGNAL => KernelEvent::Signal(Box::new(signal::signal(b))),
         kind::DELIVER => KernelEvent::Deliver(Box::new(signal::deliver(b)?)),
         kind::EXIT => KernelEvent::ProcessExit(Box::new(process::exit(b, stamp.time)?)),
+        kind::CRASH => KernelEvent::Crash(Box::new(process::crash(b))),
         kind::START => KernelEvent::ProcessStart(Box::new(process::start(b))),
         kind::STALE => KernelEvent::Stale(shrink::stale(b)),
         kind::CGROUP => KernelEvent::Cgroup(cgroup::cgroup(b)?),
@@ -102,6 +103,7 @@ mod tests {
             bytes(&made, b"/a/bcdef"),
             bytes(&program, b"leaf\0up\0"),
             bytes(&zeroed::<wire::OomKill>(), b""),
+            bytes(&zeroed::<wire::Crash>(), b""),
         ]
     }
 

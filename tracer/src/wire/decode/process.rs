@@ -1,14 +1,16 @@
 //! How processes end and start.
 use anyhow::Result;
 use bytes::Buf;
+use tracer_common::event as wire;
 
 use crate::{
     model::{
+        crash::Crash,
         process::{Exit, Module, ProcessExit, ProcessStart, Program, SelfSignal},
         task::ProcessId,
     },
     wire::decode::{
-        file::{file_id, path},
+        file::{file_id, inode, path},
         task::actor,
     },
 };
@@ -30,8 +32,25 @@ pub fn exit(b: &mut &[u8], time: u64) -> Result<ProcessExit> {
         fault,
         own,
         module: module.map(|id| Module { id, offset, path }),
+        crash: None,
         oom,
     })
+}
+
+/// `wire::Crash`
+pub fn crash(b: &mut &[u8]) -> Crash {
+    let start = b.get_u64_le();
+    let (tgid, tid) = (b.get_u32_le(), b.get_u32_le());
+    let ip = b.get_u64_le();
+    let (signal, code) = (b.get_i32_le(), b.get_i32_le());
+    let module = Some(inode(b)).filter(|module| module.id.ino != 0);
+    let mut bytes = b.copy_to_bytes(wire::CODE).to_vec();
+    let registers: Vec<u64> = (0..wire::REGISTERS).map(|_| b.get_u64_le()).collect();
+    bytes.truncate(b.get_u32_le() as usize);
+    let registers = (b.get_u32_le() as usize == wire::REGISTERS).then_some(registers);
+    let machine = b.get_u32_le();
+    let id = ProcessId { tgid, start };
+    Crash { id, tid, ip, signal, code, module, bytes, registers, machine }
 }
 
 /// `wire::SelfSignal`; `None` if there was none.
@@ -69,7 +88,6 @@ mod tests {
             testing::{bytes, zeroed},
         },
     };
-    use tracer_common::event as wire;
 
     fn decoded(exit: &wire::Exit, path: &[u8]) -> ProcessExit {
         let mut raw = bytes(exit, path);
@@ -109,6 +127,29 @@ mod tests {
         let exit = decoded(&zeroed(), b"");
         assert_eq!((exit.fault, exit.own, exit.exe, exit.module), (None, None, None, None));
         assert!(!exit.oom);
+    }
+
+    #[test]
+    fn crashes() {
+        let mut sent: wire::Crash = zeroed();
+        (sent.tgid, sent.tid, sent.start_time, sent.ip) = (1, 2, 3, 4);
+        (sent.signal, sent.code, sent.machine) = (11, 0x80, 62);
+        (sent.module.ino, sent.module.ctime) = (5, 6);
+        (sent.bytes[0], sent.bytes_len) = (0xf4, 2);
+        (sent.registers[20], sent.registers_len) = (7, wire::REGISTERS as u32);
+        let crash = |sent: &wire::Crash| match decode(&bytes(sent, b"")) {
+            Ok((_, Some(KernelEvent::Crash(crash)))) => *crash,
+            other => panic!("{other:?}"),
+        };
+        let told = crash(&sent);
+        assert_eq!((told.id, told.tid, told.ip), (ProcessId { tgid: 1, start: 3 }, 2, 4));
+        assert_eq!((told.signal, told.code, told.machine), (11, 0x80, 62));
+        assert_eq!(told.module.map(|module| (module.id.ino, module.ctime)), Some((5, 6)));
+        assert_eq!(told.bytes, [0xf4, 0]);
+        assert_eq!(told.registers.and_then(|all| all.last().copied()), Some(7));
+        (sent.bytes_len, sent.registers_len, sent.module.ino) = (u32::MAX, 0, 0);
+        let told = crash(&sent);
+        assert_eq!((told.bytes.len(), told.registers, told.module), (wire::CODE, None, None));
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub fn shrink(b: &mut &[u8]) -> Result<Shrink> {
         wire::shrink_kind::OPEN_TRUNC => ShrinkKind::OpenTrunc,
         wire::shrink_kind::COLLAPSE_RANGE => ShrinkKind::CollapseRange,
         wire::shrink_kind::REMOTE => ShrinkKind::Remote,
+        wire::shrink_kind::OPEN_WRITE => ShrinkKind::OpenWrite,
         other => ShrinkKind::Other(other),
     };
     let flags = b.get_u32_le();
@@ -124,6 +125,7 @@ mod tests {
             (wire::shrink_kind::OPEN_TRUNC, ShrinkKind::OpenTrunc),
             (wire::shrink_kind::COLLAPSE_RANGE, ShrinkKind::CollapseRange),
             (wire::shrink_kind::REMOTE, ShrinkKind::Remote),
+            (wire::shrink_kind::OPEN_WRITE, ShrinkKind::OpenWrite),
             (99, ShrinkKind::Other(99)),
         ] {
             let mut sent: wire::Shrink = zeroed();

@@ -1,0 +1,365 @@
+//! Why the CPU refused an instruction of x86-64, as far as its bytes and registers tell. Pure; no disassembler: the
+//! prefixes, the handful of opcodes that decide, and the address that any other one used.
+use crate::model::crash::Crash;
+
+/// What an instruction was refused for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// ud2, ud1, ud0: what compilers and runtimes put where a program must not get to.
+    Trap,
+    /// It is of an extension that this CPU, or its hypervisor, does not offer.
+    Extension(&'static str),
+    /// Only the kernel may execute it.
+    Privileged(&'static str),
+    /// Its address is none that can be: bits 47 to 63 differ.
+    NonCanonical(u64),
+    /// It called or jumped to such an address, or returned to it.
+    JumpNonCanonical(u64),
+    /// It returned to an address that it took from the stack.
+    Return,
+    /// Its operand must lie at a multiple of 16.
+    Misaligned(u64),
+}
+
+/// ELF's e_machine.
+const EM_X86_64: u32 = 62;
+
+/// SIGILL: why `crash` was none that the CPU executes.
+pub fn illegal(crash: &Crash) -> Option<Refused> {
+    let code = Decoded::of(crash)?;
+    match (code.map, code.opcode) {
+        (Map::TwoByte, 0x0b | 0xb9 | 0xff) => Some(Refused::Trap),
+        (Map::Evex, _) => Some(Refused::Extension("AVX-512")),
+        (Map::Vex, _) => Some(Refused::Extension("AVX")),
+        _ => None,
+    }
+}
+
+/// SIGSEGV without an address: why `crash` was refused (#GP).
+pub fn refused(crash: &Crash) -> Option<Refused> {
+    // Some CPUs refuse the jump, others what they find there.
+    if crash.machine == EM_X86_64 && !canonical(crash.ip) {
+        return Some(Refused::JumpNonCanonical(crash.ip));
+    }
+    let code = Decoded::of(crash)?;
+    if let Some(name) = code.privileged() {
+        return Some(Refused::Privileged(name));
+    }
+    if code.map == Map::OneByte && matches!(code.opcode, 0xc2 | 0xc3) {
+        return Some(Refused::Return);
+    }
+    let registers = crash.registers.as_ref()?;
+    let near = code.map == Map::OneByte && code.opcode == 0xff;
+    if near
+        && let Some(modrm) = code.modrm
+        && matches!(modrm >> 3 & 7, 2 | 4)
+        && modrm >> 6 == 3
+    {
+        let to = register(registers, code.rm(modrm));
+        return (!canonical(to)).then_some(Refused::JumpNonCanonical(to));
+    }
+    let address = code.addresses(registers).into_iter().flatten();
+    let mut unaligned = None;
+    for address in address {
+        if !canonical(address) {
+            return Some(Refused::NonCanonical(address));
+        }
+        unaligned = unaligned.or((address % 16 != 0).then_some(address));
+    }
+    unaligned.filter(|_| code.aligned()).map(Refused::Misaligned)
+}
+
+/// Whether an address may be one. With 5-level page tables more may, but a process must ask for those.
+fn canonical(address: u64) -> bool {
+    matches!(address as i64 >> 47, 0 | -1)
+}
+
+/// Which table of opcodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Map {
+    OneByte,
+    /// Behind 0f.
+    TwoByte,
+    /// Behind 0f 38 and 0f 3a.
+    ThreeByte,
+    Vex,
+    Evex,
+}
+
+/// An instruction as far as it is looked at.
+struct Decoded<'a> {
+    map: Map,
+    opcode: u8,
+    modrm: Option<u8>,
+    /// What follows ModRM: SIB, displacement.
+    rest: &'a [u8],
+    /// Bits R, X and B of REX or VEX in their places of REX.
+    rex: u8,
+    /// 66.
+    operand_size: bool,
+    /// 67, or fs or gs: the address is not to be told.
+    addressed_otherwise: bool,
+}
+
+impl<'a> Decoded<'a> {
+    fn of(crash: &'a Crash) -> Option<Self> {
+        (crash.machine == EM_X86_64).then(|| Self::parse(&crash.bytes))?
+    }
+
+    fn parse(mut bytes: &'a [u8]) -> Option<Self> {
+        let (mut operand_size, mut addressed_otherwise, mut rex) = (false, false, 0);
+        let mut next = || {
+            let (first, rest) = bytes.split_first()?;
+            bytes = rest;
+            Some(*first)
+        };
+        let mut opcode = next()?;
+        loop {
+            match opcode {
+                0x66 => operand_size = true,
+                0x64 | 0x65 | 0x67 => addressed_otherwise = true,
+                0x26 | 0x2e | 0x36 | 0x3e | 0xf0 | 0xf2 | 0xf3 => {}
+                _ => break,
+            }
+            opcode = next()?;
+        }
+        if opcode >> 4 == 4 {
+            rex = opcode & 0xf;
+            opcode = next()?;
+        }
+        let map = match opcode {
+            0x0f => {
+                opcode = next()?;
+                match opcode {
+                    0x38 | 0x3a => {
+                        opcode = next()?;
+                        Map::ThreeByte
+                    }
+                    _ => Map::TwoByte,
+                }
+            }
+            // In 64-bit mode these are nothing else. Bits are kept inverted.
+            0xc5 => {
+                let payload = next()?;
+                (rex, operand_size) = ((!payload >> 5) & 4, payload & 3 == 1);
+                opcode = next()?;
+                Map::Vex
+            }
+            0xc4 => {
+                let (first, second) = (next()?, next()?);
+                (rex, operand_size) = ((!first >> 5) & 7, second & 3 == 1);
+                opcode = next()?;
+                Map::Vex
+            }
+            0x62 => Map::Evex,
+            _ => Map::OneByte,
+        };
+        let modrm = if map == Map::Evex { None } else { next() };
+        Some(Self { map, opcode, modrm, rest: bytes, rex, operand_size, addressed_otherwise })
+    }
+
+    /// The name of one that only the kernel may execute.
+    fn privileged(&self) -> Option<&'static str> {
+        match (self.map, self.opcode) {
+            (Map::OneByte, 0xf4) => Some("hlt"),
+            (Map::OneByte, 0xfa) => Some("cli"),
+            (Map::OneByte, 0xfb) => Some("sti"),
+            (Map::OneByte, 0x6c | 0x6d | 0xe4 | 0xe5 | 0xec | 0xed) => Some("in"),
+            (Map::OneByte, 0x6e | 0x6f | 0xe6 | 0xe7 | 0xee | 0xef) => Some("out"),
+            (Map::OneByte, 0xcd) => Some("int"),
+            (Map::TwoByte, 0x06) => Some("clts"),
+            (Map::TwoByte, 0x08 | 0x09) => Some("invd"),
+            (Map::TwoByte, 0x20..=0x23) => Some("mov of a control register"),
+            (Map::TwoByte, 0x30) => Some("wrmsr"),
+            (Map::TwoByte, 0x31) => Some("rdtsc, which prctl(PR_SET_TSC) forbids"),
+            (Map::TwoByte, 0x32) => Some("rdmsr"),
+            (Map::TwoByte, 0x33) => Some("rdpmc"),
+            _ => None,
+        }
+    }
+
+    /// Whether it is one whose operand must be aligned: movaps, movapd, movdqa, movntps, movntdq. Others of SSE
+    /// must, too; a compiler seldom gives them memory that is not.
+    fn aligned(&self) -> bool {
+        let moves = match self.opcode {
+            0x28 | 0x29 | 0x2b => true,
+            0x6f | 0x7f | 0xe7 => self.operand_size,
+            _ => false,
+        };
+        moves && matches!(self.map, Map::TwoByte | Map::Vex)
+    }
+
+    fn rm(&self, modrm: u8) -> usize {
+        usize::from(modrm & 7 | (self.rex & 1) << 3)
+    }
+
+    /// The addresses in memory that it uses.
+    fn addresses(&self, registers: &[u64]) -> [Option<u64>; 2] {
+        const RSI: usize = 6;
+        const RDI: usize = 7;
+        if self.addressed_otherwise {
+            return [None, None];
+        }
+        let of = |number| Some(register(registers, number));
+        match (self.map, self.opcode) {
+            (Map::OneByte, 0xa4..=0xa7) => return [of(RSI), of(RDI)],
+            (Map::OneByte, 0xaa | 0xab | 0xae | 0xaf) => return [None, of(RDI)],
+            (Map::OneByte, 0xac | 0xad) => return [of(RSI), None],
+            (Map::OneByte, opcode) if !one_byte_has_modrm(opcode) => return [None, None],
+            (Map::TwoByte, opcode) if !two_byte_has_modrm(opcode) => return [None, None],
+            _ => {}
+        }
+        [self.modrm.and_then(|modrm| self.effective(modrm, registers)), None]
+    }
+
+    /// The address of a ModRM byte; `None` if it names a register, or lies beside the instruction.
+    fn effective(&self, modrm: u8, registers: &[u64]) -> Option<u64> {
+        let (mode, mut rest) = (modrm >> 6, self.rest);
+        if mode == 3 {
+            return None;
+        }
+        let mut base = Some(self.rm(modrm));
+        let mut index = 0;
+        if modrm & 7 == 4 {
+            let (sib, after) = rest.split_first()?;
+            rest = after;
+            let number = usize::from(sib >> 3 & 7 | (self.rex & 2) << 2);
+            if number != 4 {
+                index = register(registers, number) << (sib >> 6);
+            }
+            base = (sib & 7 != 5 || mode != 0).then(|| self.rm(*sib));
+        } else if modrm & 7 == 5 && mode == 0 {
+            return None;
+        }
+        let displacement = match (mode, base) {
+            (1, _) => i64::from(*rest.first()? as i8),
+            (2, _) | (0, None) => i64::from(i32::from_le_bytes(*rest.first_chunk()?)),
+            _ => 0,
+        };
+        let base = base.map_or(0, |number| register(registers, number));
+        Some(base.wrapping_add(index).wrapping_add_signed(displacement))
+    }
+}
+
+fn one_byte_has_modrm(opcode: u8) -> bool {
+    match opcode {
+        0x00..=0x3f => opcode & 7 < 4,
+        0x63 | 0x69 | 0x6b | 0x80..=0x8f | 0xc0 | 0xc1 | 0xc6 | 0xc7 | 0xd0..=0xd3 => {
+            opcode != 0x8d
+        }
+        0xd8..=0xdf | 0xf6 | 0xf7 | 0xfe | 0xff => true,
+        _ => false,
+    }
+}
+
+fn two_byte_has_modrm(opcode: u8) -> bool {
+    !matches!(opcode, 0x05..=0x0b | 0x0e | 0x30..=0x37 | 0x77 | 0x80..=0x8f | 0xa0..=0xa2 | 0xa8..=0xaa | 0xc8..=0xcf)
+}
+
+/// A register by the number that instructions give it, of `struct pt_regs` (arch/x86/include/asm/ptrace.h).
+fn register(registers: &[u64], number: usize) -> u64 {
+    const PLACES: [usize; 16] = [10, 11, 12, 5, 19, 4, 13, 14, 9, 8, 7, 6, 3, 2, 1, 0];
+    PLACES.get(number).and_then(|place| registers.get(*place)).copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::crash;
+
+    const BAD: u64 = 0x4141_4141_4141_4141;
+
+    /// rax to r15 as instructions number them.
+    fn with(bytes: &[u8], values: &[(usize, u64)]) -> Crash {
+        const PLACES: [usize; 16] = [10, 11, 12, 5, 19, 4, 13, 14, 9, 8, 7, 6, 3, 2, 1, 0];
+        let mut registers = vec![0x1000; 21];
+        for (number, value) in values {
+            registers[PLACES[*number]] = *value;
+        }
+        Crash { bytes: bytes.to_vec(), registers: Some(registers), ..crash() }
+    }
+
+    #[test]
+    fn traps_and_what_the_cpu_has_not() {
+        for (bytes, why) in [
+            (&[0x0f, 0x0b][..], Some(Refused::Trap)),
+            (&[0x67, 0x0f, 0xb9, 0x40, 0x02], Some(Refused::Trap)),
+            (&[0x62, 0xf1, 0x7c, 0x48, 0x28, 0x00], Some(Refused::Extension("AVX-512"))),
+            (&[0xc5, 0xfc, 0x28, 0x00], Some(Refused::Extension("AVX"))),
+            (&[0x06], None),
+            (&[], None),
+        ] {
+            assert_eq!(illegal(&with(bytes, &[])), why, "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn what_a_general_protection_fault_was_for() {
+        for (bytes, values, why) in [
+            (&[0xf4][..], &[][..], Some(Refused::Privileged("hlt"))),
+            (&[0xfa], &[], Some(Refused::Privileged("cli"))),
+            (&[0xee], &[], Some(Refused::Privileged("out"))),
+            (&[0x0f, 0x32], &[], Some(Refused::Privileged("rdmsr"))),
+            // mov (%rax),%rdx
+            (&[0x48, 0x8b, 0x10], &[(0, BAD)], Some(Refused::NonCanonical(BAD))),
+            (&[0x48, 0x8b, 0x10], &[(0, 0x1000)], None),
+            // mov 8(%r12,%rcx,4),%eax
+            (
+                &[0x41, 0x8b, 0x44, 0x8c, 0x08],
+                &[(12, 0x8000_0000_0000_0000), (1, 2)],
+                Some(Refused::NonCanonical(0x8000_0000_0000_0010)),
+            ),
+            // movaps %xmm0,0x8(%rsp)
+            (
+                &[0x0f, 0x29, 0x44, 0x24, 0x08],
+                &[(4, 0x7ffc_0000)],
+                Some(Refused::Misaligned(0x7ffc_0008)),
+            ),
+            (&[0x0f, 0x29, 0x44, 0x24, 0x08], &[(4, 0x7ffc_0008)], None),
+            // vmovdqa (%rdi),%xmm0, and vmovdqu
+            (&[0xc5, 0xf9, 0x6f, 0x07], &[(7, 0x1001)], Some(Refused::Misaligned(0x1001))),
+            (&[0xc5, 0xfa, 0x6f, 0x07], &[(7, 0x1001)], None),
+            // call *%rax, jmp *%r11, ret
+            (&[0xff, 0xd0], &[(0, BAD)], Some(Refused::JumpNonCanonical(BAD))),
+            (&[0x41, 0xff, 0xe3], &[(11, BAD)], Some(Refused::JumpNonCanonical(BAD))),
+            (&[0xc3], &[], Some(Refused::Return)),
+            // rep movsb
+            (&[0xf3, 0xa4], &[(6, 0x1000), (7, BAD)], Some(Refused::NonCanonical(BAD))),
+            // lea is no access, and fs: has a base that nobody knows.
+            (&[0x48, 0x8d, 0x10], &[(0, BAD)], None),
+            (&[0x64, 0x48, 0x8b, 0x10], &[(0, BAD)], None),
+            // Beside the instruction.
+            (&[0x48, 0x8b, 0x05, 0, 0, 0, 0], &[], None),
+        ] {
+            assert_eq!(refused(&with(bytes, values)), why, "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn other_machines_and_missing_registers_tell_nothing() {
+        let other = Crash { machine: 183, ..with(&[0xf4], &[]) };
+        assert_eq!(refused(&other), None);
+        let there = Crash { ip: BAD, ..with(&[], &[]) };
+        assert_eq!(refused(&there), Some(Refused::JumpNonCanonical(BAD)));
+        assert_eq!(refused(&Crash { machine: 183, ..there }), None);
+        let blind = Crash { registers: None, ..with(&[0x48, 0x8b, 0x10], &[]) };
+        assert_eq!(refused(&blind), None);
+        assert_eq!(
+            refused(&Crash { registers: None, ..with(&[0xf4], &[]) }),
+            Some(Refused::Privileged("hlt"))
+        );
+    }
+
+    #[test]
+    fn no_bytes_panic() {
+        for first in 0..=255_u8 {
+            for second in 0..=255_u8 {
+                for len in 0..=4 {
+                    let bytes = &[first, second, 0x84, 0xff][..len];
+                    let crash = with(bytes, &[(0, u64::MAX)]);
+                    let _ = (illegal(&crash), refused(&crash));
+                }
+            }
+        }
+    }
+}

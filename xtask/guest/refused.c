@@ -1,0 +1,19 @@
+// refused FILE HOW: executes what the CPU refuses. FILE only tells whose it is.
+#include "common.h"
+
+int main(int argc, char **argv) {
+    const char *how = argc > 2 ? argv[2] : "";
+    if (!strcmp(how, "trap"))
+        __builtin_trap();
+    if (!strcmp(how, "breakpoint"))
+        __asm__ volatile("int3");
+    if (!strcmp(how, "privileged"))
+        __asm__ volatile("cli");
+    if (!strcmp(how, "pointer"))
+        __asm__ volatile("mov 16(%0), %%rax" ::"r"(0x4141414141414141) : "rax");
+    if (!strcmp(how, "call"))
+        __asm__ volatile("call *%0" ::"r"(0x4242424242424242));
+    if (!strcmp(how, "avx512"))
+        __asm__ volatile("vmovaps %zmm0, %zmm1");
+    return 99;
+}
