@@ -200,8 +200,12 @@ fn cause(case: &Case, job: &Job) -> Result<()> {
     for incident in of(case, job)? {
         let cause = &incident.cause;
         ensure!(cause.class.name() == case.class, "{cause:?}");
-        // Whom the OOM killer names is a matter of the memory of all.
-        if case.class != "oom-killed" {
+        if case.class == "oom-killed" {
+            // Its unit's cgroup is gone with it.
+            let memory = cause.memory.as_ref().context("no limit")?;
+            let unit = plain(&memory.cgroup).ends_with("/hog.service");
+            ensure!(memory.limit == 24 << 20 && memory.used.is_some() && unit, "{memory:?}");
+        } else {
             let culprit = cause.culprit.as_ref().map(|culprit| plain(&culprit.comm));
             ensure!(culprit.as_deref() == case.culprit_name(), "by {culprit:?}");
         }

@@ -1,8 +1,8 @@
 # memory.oom.group: whoever is in the memory cgroup dies with the one that was chosen.
 #fs: ext4
 #asks: signals
-#: {"class": "oom-killed", "confidence": "proven", "victim": "worker", "culprit": "worker", "parents": ["sh", "init"], "cmdline": "worker hog $D/label", "signal": "SI_KERNEL", "disposition": "default", "outcome": "killed", "exit": "signal 9", "count": 1, "complete": true, "ran_out": "cgroup", "chosen": {"in": ["itself", "another"]}, "limit": 8388608, "of": "/together", "says": "its memory cgroup was at its limit of 8 MiB (8"}
-#: {"class": "oom-killed", "confidence": "proven", "victim": "worker", "culprit": "worker", "parents": ["sh", "init"], "cmdline": "worker hog $D/label", "signal": "SI_KERNEL", "disposition": "default", "outcome": "killed", "exit": "signal 9", "count": 1, "complete": true, "ran_out": "cgroup", "chosen": {"in": ["itself", "another"]}, "limit": 8388608, "of": "/together", "says": "its memory cgroup was at its limit of 8 MiB (8"}
+#: {"class": "oom-killed", "confidence": "proven", "victim": "worker", "culprit": "worker", "parents": ["sh", "init"], "cmdline": "worker hog $D/label", "signal": "SI_KERNEL", "disposition": "default", "outcome": "killed", "exit": "signal 9", "count": 1, "complete": true, "ran_out": "cgroup", "chosen": {"in": ["itself", "another"]}, "limit": 8388608, "of": "/together", "says": "its memory cgroup was at its limit of 8 MiB ("}
+#: {"class": "oom-killed", "confidence": "proven", "victim": "worker", "culprit": "worker", "parents": ["sh", "init"], "cmdline": "worker hog $D/label", "signal": "SI_KERNEL", "disposition": "default", "outcome": "killed", "exit": "signal 9", "count": 1, "complete": true, "ran_out": "cgroup", "chosen": {"in": ["itself", "another"]}, "limit": 8388608, "of": "/together", "says": "its memory cgroup was at its limit of 8 MiB ("}
 . /lib.sh
 mountpoint -q /sys/fs/cgroup || mount -t cgroup2 none /sys/fs/cgroup || exit 99
 echo +memory >/sys/fs/cgroup/cgroup.subtree_control || exit 99
