@@ -17,4 +17,17 @@ sleep 1
 kill -TERM $tracer
 wait $tracer
 echo "$?" >/results/trace.status
+# What ends processes, too.
+whybus trace --signals kill -o json >/results/oom.json 2>/results/oom.err &
+tracer=$!
+until [ -s /results/oom.json ]; do sleep 0.05; done
+small=/sys/fs/cgroup/small
+busybox mount -t cgroup2 none /sys/fs/cgroup
+echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+mkdir -p $small
+echo 8M >$small/memory.max
+sh -c "echo \$\$ >$small/cgroup.procs; exec worker hog"
+sleep 1
+kill -TERM $tracer
+wait $tracer
 cat /sys/kernel/security/lockdown >/results/lockdown
