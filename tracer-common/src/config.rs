@@ -52,6 +52,8 @@ pub struct Config {
     pub register_arg_0: u32,
     /// The same of the second argument.
     pub register_arg_1: u32,
+    /// The same of the third argument.
+    pub register_arg_2: u32,
     /// The same of the value returned.
     pub register_ret: u32,
     /// 1 if `bpf_task_pt_regs` may be called (since 5.15).
@@ -86,6 +88,7 @@ impl Config {
         page_shift: 0,
         register_arg_0: 0,
         register_arg_1: 0,
+        register_arg_2: 0,
         register_ret: 0,
         task_regs: 0,
         machine: 0,

@@ -44,6 +44,16 @@ observe! {
     UserfaultFault: "userfault-fault",
     /// The errno of a read into the page cache (mm/filemap.c filemap_read_folio).
     ReadError: "read-error",
+    /// The errno with which a page is not made writable (fs/buffer.c block_page_mkwrite).
+    MkwriteErrno: "mkwrite-errno",
+    /// That ext4 has no room, also where it does without that function (fs/ext4/balloc.c ext4_should_retry_alloc).
+    Ext4Refusal: "ext4-refusal",
+    /// That xfs has no room for a page, within a quota or at all.
+    XfsRefusal: "xfs-refusal",
+    /// The errno with which btrfs has no room for a page.
+    BtrfsRefusal: "btrfs-refusal",
+    /// That a quota has reached its limit (fs/quota/netlink.c quota_send_warning).
+    QuotaLimit: "quota-limit",
     /// A fault on persistent memory (fs/dax.c dax_iomap_fault).
     DaxFault: "dax-fault",
     /// A signal that the kernel raised for a fault (kernel/signal.c force_sig_fault).

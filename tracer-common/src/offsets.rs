@@ -97,6 +97,11 @@ offsets! {
     sb_dev: "super_block" "s_dev";
     sb_magic: "super_block" "s_magic";
     sb_info: "super_block" "s_fs_info";
+    sb_flags: "super_block" "s_flags";
+    /// Where ext4 is built in.
+    ext4_flags: "ext4_sb_info" "s_ext4_flags", optional;
+    ext4_journal: "ext4_sb_info" "s_journal", optional;
+    journal_flags: "journal_s" "j_flags", optional;
     shmem_max: "shmem_sb_info" "max_blocks", optional;
     shmem_used: "shmem_sb_info" "used_blocks.count", optional;
     dentry_inode: "dentry" "d_inode";

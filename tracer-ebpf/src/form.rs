@@ -101,7 +101,8 @@ impl Call for Registers {
     fn arg<const I: usize>(self) -> u64 {
         match I {
             0 => self.register(config!(register_arg_0)),
-            _ => self.register(config!(register_arg_1)),
+            1 => self.register(config!(register_arg_1)),
+            _ => self.register(config!(register_arg_2)),
         }
     }
 

@@ -2,8 +2,8 @@
 //! `tracer_common::event` and hands it to [`emit::emit`]. Nothing here decides anything.
 //!
 //! Beside them stand the readers of kernel structs (`task`, `inode`, `path`), the owners of maps, whose
-//! values nobody else touches (`bursts`, `ended`, `oom`, `program`, `shrinks`, `thread`, `victims`), and `form`: how a
-//! program is called, so that a body is written once for every way to hook a function.
+//! values nobody else touches (`bursts`, `ended`, `oom`, `program`, `refusal`, `shrinks`, `thread`, `victims`), and
+//! `form`: how a program is called, so that a body is written once for every way to hook a function.
 //!
 //! Rust gives no CO-RE relocations, so every offset comes from [`globals`]; what the verifiers
 //! of 5.10 to 7.3 accept is written down in `docs/decisions/0002-typed-loads.md`.
@@ -23,6 +23,7 @@ mod policy;
 mod probes;
 mod program;
 mod read;
+mod refusal;
 mod scratch;
 mod shrinks;
 mod task;

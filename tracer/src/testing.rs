@@ -7,7 +7,7 @@ pub use crate::{
         cause::{CauseKind, Confidence},
         crash::Crash,
         fact::{HugeLimit, HugePages, Mapped, Quota, Space},
-        fault::{Access, Fault, Handler, Mode, Shm},
+        fault::{Access, Fault, Handler, Mode, QuotaId, Refusal, Shm},
         file::{Dev, Inode, InodeId, Path},
         host::Host,
         observe::{AttachedHook, Coverage, Observe},
@@ -102,12 +102,18 @@ pub fn fault(pgoff: u64, size: u64) -> Fault {
         owner_tgid: Some(VICTIM),
         nth: 1,
         read_errno: None,
+        refusal: Refusal::default(),
         poisoned: false,
         shm: None,
         mnt_ns: None,
         below_mount: None,
         source: None,
     }
+}
+
+/// A page that lies inside of a file, but was not made writable, its file system having said so much.
+pub fn refused(refusal: Refusal) -> Fault {
+    Fault { handler: Handler::PageMkwrite, access: Access::Write, refusal, ..fault(0, 8_192) }
 }
 
 pub fn space(free: u64) -> Space {

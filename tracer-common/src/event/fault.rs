@@ -17,6 +17,14 @@ pub mod handler {
     pub const COUNT: u32 = 9;
 }
 
+/// What a file system's state was as it refused a page (`Fault::fs_state`).
+pub mod fs_state {
+    /// SB_RDONLY of `super_block.s_flags`.
+    pub const READ_ONLY: u32 = 1;
+    /// ext4: shut down, by an error or by ioctl(2); nothing is written to it any more.
+    pub const SHUT_DOWN: u32 = 2;
+}
+
 /// A page fault that ended in VM_FAULT_SIGBUS, VM_FAULT_HWPOISON or VM_FAULT_HWPOISON_LARGE.
 ///
 /// Followed by `path_len` bytes: the names of the path, leaf first, each ended by NULs.
@@ -64,4 +72,18 @@ pub struct Fault {
     pub below_mount: u32,
     /// `mount.mnt_devname`, ended by NUL: what was mounted.
     pub mount_source: [u8; SOURCE],
+    /// Why the page could not be made writable, negative; 0 if that is not known. Since version 1, as all below.
+    pub write_errno: i32,
+    /// 1 if that may have been another call's than this fault's, of the same thread shortly before.
+    pub write_doubt: u32,
+    /// The quota whose limit was hit in this fault: 1 + USRQUOTA, GRPQUOTA or PRJQUOTA (0, 1, 2); 0 none.
+    pub quota_type: u32,
+    /// Its uid, gid or project.
+    pub quota_id: u32,
+    /// [`fs_state`].
+    pub fs_state: u32,
+    pub pad: u32,
 }
+
+/// Bytes that version 0 was shorter by.
+pub const FAULT_SINCE_1: usize = 24;

@@ -5,6 +5,7 @@ mod exit;
 mod fault;
 mod oom;
 mod open;
+mod refusal;
 mod shrink;
 mod shrink_remote;
 mod signal;

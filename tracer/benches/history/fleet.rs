@@ -129,6 +129,7 @@ impl One {
             mapping: None,
             handler: "filemap_fault".into(),
             read_errno: None,
+            write_errno: None,
             owner_pid: None,
             count: 1,
             threads: 1,

@@ -97,6 +97,9 @@ pub struct Fault {
     pub handler: Label,
     /// What reading the page from its file system returned, a positive errno.
     pub read_errno: Option<i32>,
+    /// What the file system said as it refused to make the page writable, a positive errno.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub write_errno: Option<i32>,
     /// Whose memory it is, a pid in the host's namespace (`mm_struct.owner`).
     pub owner_pid: Option<u32>,
     /// Faults of this kind of this process.

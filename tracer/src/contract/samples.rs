@@ -119,6 +119,7 @@ pub fn full_incident() -> Incident {
             mapping: Some(hostile()),
             handler: "filemap_fault".into(),
             read_errno: Some(5),
+            write_errno: Some(28),
             owner_pid: Some(10),
             count: 2,
             threads: 1,

@@ -16,6 +16,9 @@ use crate::model::{
 /// Ns within which a file that shrank grows again before its size is read beside a fault.
 const REGROWS: u64 = 1_000_000_000;
 
+/// Bytes that a full file system may keep for itself.
+pub const SPARE: u64 = 256 << 10;
+
 /// What a rule found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
@@ -123,6 +126,37 @@ impl Evidence<'_> {
     /// The fault, if `handler` failed a page that lies inside its file.
     pub fn inside(&self, handler: Handler) -> Option<&Fault> {
         self.fault.filter(|fault| fault.handler == handler && self.past_end().is_none())
+    }
+
+    /// Whether the page was refused for another reason than room, as far as is known without an errno: what is
+    /// found to be used up a moment later is not to blame then.
+    pub fn refused_otherwise(&self) -> bool {
+        let otherwise = |fault: &Fault| {
+            let refusal = fault.refusal;
+            refusal.read_only || refusal.shut_down || self.would_have_said_no_room(fault)
+        };
+        self.fault.is_some_and(otherwise)
+    }
+
+    /// Whether the fault's file system would have been heard to say so if it had had no room for a page. xfs says
+    /// nothing where it does not delay its allocations, so it must have room a moment later, too; nor is a qgroup
+    /// of btrfs heard.
+    pub fn would_have_said_no_room(&self, fault: &Fault) -> bool {
+        const EXT4_SUPER_MAGIC: u64 = 0xef53;
+        const XFS_SUPER_MAGIC: u64 = 0x5846_5342;
+        let sees = |observe| self.host.coverage.sees(observe);
+        match fault.inode.magic {
+            EXT4_SUPER_MAGIC => sees(Observe::MkwriteErrno) && sees(Observe::Ext4Refusal),
+            XFS_SUPER_MAGIC => {
+                sees(Observe::XfsRefusal) && self.room().is_some_and(|free| free >= SPARE)
+            }
+            _ => false,
+        }
+    }
+
+    /// Bytes that statfs(2) found free right after the fault.
+    fn room(&self) -> Option<u64> {
+        self.space.filter(|space| space.errno.is_none()).map(|space| space.free)
     }
 
     /// The latest shrink after which the page was gone and before which it was there. Whatever

@@ -3,6 +3,7 @@ mod bounded;
 pub mod cause;
 mod crash_loop;
 pub mod engine;
+mod errno;
 pub mod evidence;
 mod exits;
 mod facts;

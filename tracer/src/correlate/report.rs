@@ -190,11 +190,12 @@ fn memory(evidence: &Evidence<'_>, facts: &mut FactCache) -> Option<Memory> {
 /// include/trace/events/signal.h
 const TRACE_SIGNAL_IGNORED: i32 = 1;
 
-/// Whether a page was not read because whoever waited for it was being killed (mm/filemap.c filemap_read_folio waits
-/// killably).
+/// Whether a page was not to be had because whoever waited for it was being killed (mm/filemap.c filemap_read_folio and
+/// fs/btrfs/space-info.c wait_reserve_ticket wait killably).
 fn was_given_up(fault: &Fault) -> bool {
     // include/linux/errno.h: ERESTARTSYS to ERESTARTNOHAND, ERESTART_RESTARTBLOCK.
-    fault.read_errno.is_some_and(|errno| matches!(errno, -4 | -514..=-512 | -516))
+    let errno = fault.read_errno.or(fault.refusal.errno);
+    errno.is_some_and(|errno| matches!(errno, -4 | -514..=-512 | -516))
 }
 
 /// Whether an incident is about how its victim ended, not about a SIGBUS.
@@ -226,10 +227,10 @@ mod tests {
 
     #[test]
     fn a_read_given_up_by_who_is_being_killed_is_no_incident() {
-        let told = |errno: i32, mode: Mode, result: i32| {
+        let told = |mut fault: Fault, expected: CauseKind, mode: Mode, result: i32| {
             let mut engine = Engine::new(host());
-            let (mut fault, time) = (fault(0, 4_096), SINCE + 1);
-            (fault.read_errno, fault.mode) = (Some(errno), mode);
+            let time = SINCE + 1;
+            fault.mode = mode;
             let kill = Signal { number: 9, ..signal(0) };
             let bus = Signal { forced: true, result, ..signal(2) };
             let mut events = vec![
@@ -247,7 +248,15 @@ mod tests {
                 Update::Incident(incident) => Some(incident.cause.class),
                 _ => None,
             };
-            engine.finish().into_iter().filter_map(class).any(|class| class == CauseKind::ReadError)
+            engine.finish().into_iter().filter_map(class).any(|class| class == expected)
+        };
+        let told = |errno, mode, result| {
+            let read = Fault { read_errno: Some(errno), ..fault(0, 4_096) };
+            let written = refused(Refusal { errno: Some(errno), ..Refusal::default() });
+            let both = [(read, CauseKind::ReadError), (written, CauseKind::WriteError)];
+            let [read, written] = both.map(|(fault, class)| told(fault, class, mode, result));
+            assert_eq!(read, written, "{errno}");
+            read
         };
         assert!(!told(-4, Mode::User, TRACE_SIGNAL_IGNORED));
         assert!(told(-5, Mode::User, TRACE_SIGNAL_IGNORED));

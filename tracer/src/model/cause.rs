@@ -35,6 +35,7 @@ causes! {
     ShmFull: "shm-full",
     HugePages: "hugepages",
     ReadError: "read-error",
+    WriteError: "write-error",
     StaleHandle: "stale-handle",
     FuseGone: "fuse-gone",
     SpecialMapping: "special-mapping",

@@ -113,6 +113,8 @@ pub struct Fault {
     pub nth: u64,
     /// What reading the page returned, if it was read and failed: a negative errno.
     pub read_errno: Option<i32>,
+    /// What the file system said as the page was to be made writable.
+    pub refusal: Refusal,
     /// VM_FAULT_HWPOISON or VM_FAULT_HWPOISON_LARGE.
     pub poisoned: bool,
     /// How full tmpfs was, if it failed and has a limit.
@@ -124,6 +126,29 @@ pub struct Fault {
     pub below_mount: Option<usize>,
     /// What was mounted there, if known.
     pub source: Option<Bytes>,
+}
+
+/// What a file system said, and in which state it was, as a page was to be made writable.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Refusal {
+    /// A negative errno, if it said one. Of xfs ENOSPC also where it is a quota that is used up.
+    pub errno: Option<i32>,
+    /// Whether what it said may have been meant for another call of the same thread, shortly before.
+    pub doubt: bool,
+    /// The quota whose limit was hit.
+    pub quota: Option<QuotaId>,
+    pub read_only: bool,
+    /// ext4: by an error, or by ioctl(2).
+    pub shut_down: bool,
+}
+
+/// Whose quota it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuotaId {
+    /// USRQUOTA 0, GRPQUOTA 1, PRJQUOTA 2.
+    pub kind: u32,
+    /// uid, gid or project.
+    pub id: u32,
 }
 
 /// How full a tmpfs is, in pages; `used` is short of the truth by what CPUs keep to themselves.

@@ -13,15 +13,15 @@ use crate::{
 };
 
 /// Offsets in `struct pt_regs` of the registers that hold the first arguments of a function, in bytes:
-/// rdi and rsi (arch/x86/include/asm/ptrace.h).
+/// rdi, rsi and rdx (arch/x86/include/asm/ptrace.h).
 #[cfg(target_arch = "x86_64")]
-const ARGUMENTS: [u32; 2] = [112, 104];
+const ARGUMENTS: [u32; 3] = [112, 104, 96];
 /// The same of the value returned: rax.
 #[cfg(target_arch = "x86_64")]
 const RETURNED: u32 = 80;
-/// x0 and x1 (arch/arm64/include/asm/ptrace.h).
+/// x0, x1 and x2 (arch/arm64/include/asm/ptrace.h).
 #[cfg(target_arch = "aarch64")]
-const ARGUMENTS: [u32; 2] = [0, 8];
+const ARGUMENTS: [u32; 3] = [0, 8, 16];
 /// x0.
 #[cfg(target_arch = "aarch64")]
 const RETURNED: u32 = 0;
@@ -71,6 +71,7 @@ pub fn config(
         page_shift: page_size.trailing_zeros(),
         register_arg_0: ARGUMENTS[0],
         register_arg_1: ARGUMENTS[1],
+        register_arg_2: ARGUMENTS[2],
         register_ret: RETURNED,
         task_regs: u32::from(kernel.allowed.task_regs),
         machine: MACHINE,

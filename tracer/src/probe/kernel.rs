@@ -184,9 +184,10 @@ fn no_btf(error: &io::Error) -> anyhow::Error {
     )
 }
 
-/// Whether a module is loaded, or built in.
+/// Whether a module is loaded, or built in. One that is built in and takes no parameters has no directory of its
+/// own under /sys/module, but a file system may have one under /sys/fs.
 pub fn module(name: &str) -> bool {
-    Path::new("/sys/module").join(name).exists()
+    ["/sys/module", "/sys/fs"].iter().any(|place| Path::new(place).join(name).exists())
 }
 
 /// `uname -r`.

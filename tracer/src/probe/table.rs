@@ -38,6 +38,10 @@ impl Row {
     }
 }
 
+const fn program(name: &'static str, form: Form, needs: Needs) -> Program {
+    Program { name, form, needs }
+}
+
 const VM_FAULT: Needs = Needs::Prototype { params: 1, key: (0, "vm_fault") };
 const VM_FAULT_2: Needs = Needs::Prototype { params: 2, key: (0, "vm_fault") };
 const NOTIFY_CHANGE_0: Needs = Needs::Prototype { params: 3, key: (0, "dentry") };
@@ -54,6 +58,10 @@ const COLLAPSES: &str = "truncated by fallocate(FALLOC_FL_COLLAPSE_RANGE)";
 const FUSE: &str = "that a FUSE server shrank a file is likely only, never proven";
 const OPEN: &str = "truncated by open(O_TRUNC) on FUSE, CIFS and Ceph (taken for shrunk-elsewhere)";
 const NFS: &str = "that an NFS file was shrunk elsewhere is likely only, never proven";
+const REFUSAL: &str = "that ext4 had no room for a page is likely only, never proven";
+const REFUSAL_XFS: &str = "that xfs had no room for a page is likely only, never proven";
+const REFUSAL_BTRFS: &str =
+    "that btrfs had no room for a page is likely only, never proven (before 5.14)";
 const CGROUPS: &str = "the cgroup, unit and container of who is gone with its cgroup at once";
 const EXITS: &str = "how the victim ended (exit status, core dump)";
 const SIGNALS: &str = "sent, and every bus error that no file fault caused";
@@ -65,22 +73,14 @@ pub const TABLE: &[Row] = &[
         backup: false,
         module: None,
         blind: "faults on ext4, xfs, btrfs, NFS and FUSE files",
-        programs: &[Program {
-            name: "filemap_fault",
-            form: Form::Fexit("filemap_fault"),
-            needs: VM_FAULT,
-        }],
+        programs: &[program("filemap_fault", Form::Fexit("filemap_fault"), VM_FAULT)],
     },
     Row {
         observe: Observe::ShmemFault,
         backup: false,
         module: None,
         blind: "faults on tmpfs, memfd and shared memory",
-        programs: &[Program {
-            name: "shmem_fault",
-            form: Form::Fexit("shmem_fault"),
-            needs: VM_FAULT,
-        }],
+        programs: &[program("shmem_fault", Form::Fexit("shmem_fault"), VM_FAULT)],
     },
     Row {
         observe: Observe::PageMkwrite,
@@ -88,16 +88,8 @@ pub const TABLE: &[Row] = &[
         module: None,
         blind: "no-space: writes to a hole of a full file system",
         programs: &[
-            Program {
-                name: "page_mkwrite_1",
-                form: Form::Fexit("do_page_mkwrite"),
-                needs: VM_FAULT,
-            },
-            Program {
-                name: "page_mkwrite_2",
-                form: Form::Fexit("do_page_mkwrite"),
-                needs: VM_FAULT_2,
-            },
+            program("page_mkwrite_1", Form::Fexit("do_page_mkwrite"), VM_FAULT),
+            program("page_mkwrite_2", Form::Fexit("do_page_mkwrite"), VM_FAULT_2),
         ],
     },
     Row {
@@ -105,55 +97,113 @@ pub const TABLE: &[Row] = &[
         backup: false,
         module: None,
         blind: "hugepages",
-        programs: &[Program {
-            name: "hugetlb_fault",
-            form: Form::Fexit("hugetlb_fault"),
-            needs: Needs::Prototype { params: 4, key: (1, "vm_area_struct") },
-        }],
+        programs: &[program(
+            "hugetlb_fault",
+            Form::Fexit("hugetlb_fault"),
+            Needs::Prototype { params: 4, key: (1, "vm_area_struct") },
+        )],
     },
     Row {
         observe: Observe::SpecialMappingFault,
         backup: false,
         module: None,
         blind: "special-mapping: vdso, vvar",
-        programs: &[Program {
-            name: "special_mapping_fault",
-            form: Form::Fexit("special_mapping_fault"),
-            needs: VM_FAULT,
-        }],
+        programs: &[program(
+            "special_mapping_fault",
+            Form::Fexit("special_mapping_fault"),
+            VM_FAULT,
+        )],
     },
     Row {
         observe: Observe::UserfaultFault,
         backup: false,
         module: None,
         blind: "userfaultfd",
-        programs: &[Program {
-            name: "handle_userfault",
-            form: Form::Fexit("handle_userfault"),
-            needs: VM_FAULT_2,
-        }],
+        programs: &[program("handle_userfault", Form::Fexit("handle_userfault"), VM_FAULT_2)],
     },
     Row {
         observe: Observe::ReadError,
         backup: false,
         module: None,
         blind: "which errno a failed read returned (before 5.16)",
-        programs: &[Program {
-            name: "filemap_read_folio",
-            form: Form::Fexit("filemap_read_folio"),
-            needs: Needs::Prototype { params: 3, key: (0, "file") },
-        }],
+        programs: &[program(
+            "filemap_read_folio",
+            Form::Fexit("filemap_read_folio"),
+            Needs::Prototype { params: 3, key: (0, "file") },
+        )],
+    },
+    Row {
+        observe: Observe::MkwriteErrno,
+        backup: false,
+        module: None,
+        blind: REFUSAL,
+        programs: &[program(
+            "block_page_mkwrite",
+            Form::Fexit("block_page_mkwrite"),
+            Needs::Prototype { params: 3, key: (0, "vm_area_struct") },
+        )],
+    },
+    Row {
+        observe: Observe::Ext4Refusal,
+        backup: false,
+        module: Some("ext4"),
+        blind: REFUSAL,
+        programs: &[
+            program(
+                "ext4_should_retry_alloc",
+                Form::Fentry("ext4_should_retry_alloc"),
+                Needs::Prototype { params: 2, key: (0, "super_block") },
+            ),
+            program(
+                "ext4_should_retry_called",
+                Form::Kprobe("ext4_should_retry_alloc"),
+                Needs::ReadKernel,
+            ),
+        ],
+    },
+    Row {
+        observe: Observe::XfsRefusal,
+        backup: false,
+        module: Some("xfs"),
+        blind: REFUSAL_XFS,
+        programs: &[program(
+            "xfs_delalloc_enospc",
+            Form::RawTp("xfs_delalloc_enospc"),
+            Needs::ReadKernel,
+        )],
+    },
+    Row {
+        observe: Observe::BtrfsRefusal,
+        backup: false,
+        module: Some("btrfs"),
+        blind: REFUSAL_BTRFS,
+        programs: &[program(
+            "btrfs_reserve_ticket",
+            Form::RawTp("btrfs_reserve_ticket"),
+            Needs::ReadKernel,
+        )],
+    },
+    Row {
+        observe: Observe::QuotaLimit,
+        backup: false,
+        module: None,
+        blind: "whose quota was used up, where no quotactl(2) tells it afterwards; quota on xfs",
+        programs: &[program(
+            "quota_send_warning",
+            Form::Kprobe("quota_send_warning"),
+            Needs::ReadKernel,
+        )],
     },
     Row {
         observe: Observe::DaxFault,
         backup: false,
         module: Some("nd_pmem"),
         blind: "faults on DAX files of system calls (those with a signal are seen as it is raised)",
-        programs: &[Program {
-            name: "dax_iomap_fault",
-            form: Form::Fexit("dax_iomap_fault"),
-            needs: Needs::Prototype { params: 5, key: (0, "vm_fault") },
-        }],
+        programs: &[program(
+            "dax_iomap_fault",
+            Form::Fexit("dax_iomap_fault"),
+            Needs::Prototype { params: 5, key: (0, "vm_fault") },
+        )],
     },
     Row {
         observe: Observe::ForcedSignal,
@@ -161,16 +211,8 @@ pub const TABLE: &[Row] = &[
         module: None,
         blind: DEVICES,
         programs: &[
-            Program {
-                name: "force_sig_fault",
-                form: Form::Fentry("force_sig_fault"),
-                needs: Needs::FindVma(3),
-            },
-            Program {
-                name: "force_sig_fault_cached",
-                form: Form::Fentry("force_sig_fault"),
-                needs: FORCE_SIG_FAULT,
-            },
+            program("force_sig_fault", Form::Fentry("force_sig_fault"), Needs::FindVma(3)),
+            program("force_sig_fault_cached", Form::Fentry("force_sig_fault"), FORCE_SIG_FAULT),
         ],
     },
     Row {
@@ -178,22 +220,14 @@ pub const TABLE: &[Row] = &[
         backup: false,
         module: None,
         blind: COLLAPSES,
-        programs: &[Program {
-            name: "vfs_fallocate_enter",
-            form: Form::Fentry("vfs_fallocate"),
-            needs: FALLOCATE,
-        }],
+        programs: &[program("vfs_fallocate_enter", Form::Fentry("vfs_fallocate"), FALLOCATE)],
     },
     Row {
         observe: Observe::CollapseResult,
         backup: false,
         module: None,
         blind: "whether a collapse succeeded",
-        programs: &[Program {
-            name: "vfs_fallocate_exit",
-            form: Form::Fexit("vfs_fallocate"),
-            needs: FALLOCATE,
-        }],
+        programs: &[program("vfs_fallocate_exit", Form::Fexit("vfs_fallocate"), FALLOCATE)],
     },
     Row {
         observe: Observe::FuseSize,
@@ -201,16 +235,16 @@ pub const TABLE: &[Row] = &[
         module: Some("fuse"),
         blind: FUSE,
         programs: &[
-            Program {
-                name: "fuse_attributes_enter",
-                form: Form::Fentry("fuse_change_attributes"),
-                needs: Needs::First(&["inode", "fuse_attr"]),
-            },
-            Program {
-                name: "fuse_attributes_called",
-                form: Form::Kprobe("fuse_change_attributes"),
-                needs: Needs::ReadKernel,
-            },
+            program(
+                "fuse_attributes_enter",
+                Form::Fentry("fuse_change_attributes"),
+                Needs::First(&["inode", "fuse_attr"]),
+            ),
+            program(
+                "fuse_attributes_called",
+                Form::Kprobe("fuse_change_attributes"),
+                Needs::ReadKernel,
+            ),
         ],
     },
     Row {
@@ -219,16 +253,16 @@ pub const TABLE: &[Row] = &[
         module: Some("fuse"),
         blind: FUSE,
         programs: &[
-            Program {
-                name: "fuse_attributes_exit",
-                form: Form::Fexit("fuse_change_attributes"),
-                needs: Needs::First(&["inode", "fuse_attr"]),
-            },
-            Program {
-                name: "fuse_attributes_returned",
-                form: Form::Kretprobe("fuse_change_attributes"),
-                needs: Needs::ReadKernel,
-            },
+            program(
+                "fuse_attributes_exit",
+                Form::Fexit("fuse_change_attributes"),
+                Needs::First(&["inode", "fuse_attr"]),
+            ),
+            program(
+                "fuse_attributes_returned",
+                Form::Kretprobe("fuse_change_attributes"),
+                Needs::ReadKernel,
+            ),
         ],
     },
     Row {
@@ -236,55 +270,39 @@ pub const TABLE: &[Row] = &[
         backup: false,
         module: None,
         blind: OPEN,
-        programs: &[Program {
-            name: "vfs_open",
-            form: Form::Fentry("vfs_open"),
-            needs: Needs::First(&["path", "file"]),
-        }],
+        programs: &[program("vfs_open", Form::Fentry("vfs_open"), Needs::First(&["path", "file"]))],
     },
     Row {
         observe: Observe::NfsSize,
         backup: false,
         module: Some("nfs"),
         blind: NFS,
-        programs: &[Program {
-            name: "nfs_size",
-            form: Form::RawTp("nfs_size_update"),
-            needs: Needs::ReadKernel,
-        }],
+        programs: &[program("nfs_size", Form::RawTp("nfs_size_update"), Needs::ReadKernel)],
     },
     Row {
         observe: Observe::NfsSizeReply,
         backup: false,
         module: Some("nfs"),
         blind: NFS,
-        programs: &[Program {
-            name: "nfs_size",
-            form: Form::RawTp("nfs_size_wcc"),
-            needs: Needs::ReadKernel,
-        }],
+        programs: &[program("nfs_size", Form::RawTp("nfs_size_wcc"), Needs::ReadKernel)],
     },
     Row {
         observe: Observe::NfsStale,
         backup: false,
         module: Some("nfs"),
         blind: "stale-handle, where the kernel makes EIO of it",
-        programs: &[Program {
-            name: "nfs_stale",
-            form: Form::RawTp("nfs_set_inode_stale"),
-            needs: Needs::ReadKernel,
-        }],
+        programs: &[program("nfs_stale", Form::RawTp("nfs_set_inode_stale"), Needs::ReadKernel)],
     },
     Row {
         observe: Observe::Shrink,
         backup: true,
         module: None,
         blind: "shrinks that a preempted program was not run for",
-        programs: &[Program {
-            name: "notify_change_backup",
-            form: Form::Fentry("notify_change"),
-            needs: Needs::Prototype { params: 4, key: (1, "dentry") },
-        }],
+        programs: &[program(
+            "notify_change_backup",
+            Form::Fentry("notify_change"),
+            Needs::Prototype { params: 4, key: (1, "dentry") },
+        )],
     },
     Row {
         observe: Observe::Shrink,
@@ -292,16 +310,8 @@ pub const TABLE: &[Row] = &[
         module: None,
         blind: SHRINKS,
         programs: &[
-            Program {
-                name: "notify_change_enter_0",
-                form: Form::Fentry("notify_change"),
-                needs: NOTIFY_CHANGE_0,
-            },
-            Program {
-                name: "notify_change_enter_1",
-                form: Form::Fentry("notify_change"),
-                needs: NOTIFY_CHANGE_1,
-            },
+            program("notify_change_enter_0", Form::Fentry("notify_change"), NOTIFY_CHANGE_0),
+            program("notify_change_enter_1", Form::Fentry("notify_change"), NOTIFY_CHANGE_1),
         ],
     },
     Row {
@@ -310,16 +320,8 @@ pub const TABLE: &[Row] = &[
         module: None,
         blind: "whether a shrink succeeded",
         programs: &[
-            Program {
-                name: "notify_change_exit_0",
-                form: Form::Fexit("notify_change"),
-                needs: NOTIFY_CHANGE_0,
-            },
-            Program {
-                name: "notify_change_exit_1",
-                form: Form::Fexit("notify_change"),
-                needs: NOTIFY_CHANGE_1,
-            },
+            program("notify_change_exit_0", Form::Fexit("notify_change"), NOTIFY_CHANGE_0),
+            program("notify_change_exit_1", Form::Fexit("notify_change"), NOTIFY_CHANGE_1),
         ],
     },
     Row {
@@ -328,21 +330,9 @@ pub const TABLE: &[Row] = &[
         module: None,
         blind: SIGNALS,
         programs: &[
-            Program {
-                name: "signal_generate",
-                form: Form::TpBtf("signal_generate"),
-                needs: Needs::ReadKernel,
-            },
-            Program {
-                name: "send_signal",
-                form: Form::Fentry("__send_signal_locked"),
-                needs: SEND_SIGNAL,
-            },
-            Program {
-                name: "send_signal",
-                form: Form::Fentry("__send_signal"),
-                needs: SEND_SIGNAL,
-            },
+            program("signal_generate", Form::TpBtf("signal_generate"), Needs::ReadKernel),
+            program("send_signal", Form::Fentry("__send_signal_locked"), SEND_SIGNAL),
+            program("send_signal", Form::Fentry("__send_signal"), SEND_SIGNAL),
         ],
     },
     Row {
@@ -350,11 +340,7 @@ pub const TABLE: &[Row] = &[
         backup: false,
         module: None,
         blind: "whether a handler ran (outcomes exited and survived)",
-        programs: &[Program {
-            name: "signal_deliver",
-            form: Form::TpBtf("signal_deliver"),
-            needs: Needs::Hook,
-        }],
+        programs: &[program("signal_deliver", Form::TpBtf("signal_deliver"), Needs::Hook)],
     },
     Row {
         observe: Observe::OomKill,
@@ -384,21 +370,9 @@ pub const TABLE: &[Row] = &[
         module: None,
         blind: EXITS,
         programs: &[
-            Program {
-                name: "taskstats_exit",
-                form: Form::Fentry("taskstats_exit"),
-                needs: Needs::FindVma(2),
-            },
-            Program {
-                name: "taskstats_exit_list",
-                form: Form::Fentry("taskstats_exit"),
-                needs: Needs::Count(2),
-            },
-            Program {
-                name: "sched_process_exit",
-                form: Form::TpBtf("sched_process_exit"),
-                needs: Needs::Hook,
-            },
+            program("taskstats_exit", Form::Fentry("taskstats_exit"), Needs::FindVma(2)),
+            program("taskstats_exit_list", Form::Fentry("taskstats_exit"), Needs::Count(2)),
+            program("sched_process_exit", Form::TpBtf("sched_process_exit"), Needs::Hook),
         ],
     },
     Row {
@@ -406,77 +380,57 @@ pub const TABLE: &[Row] = &[
         backup: true,
         module: None,
         blind: "ends that a preempted program was not run for",
-        programs: &[Program {
-            name: "sched_process_exit",
-            form: Form::TpBtf("sched_process_exit"),
-            needs: Needs::Hook,
-        }],
+        programs: &[program("sched_process_exit", Form::TpBtf("sched_process_exit"), Needs::Hook)],
     },
     Row {
         observe: Observe::Exec,
         backup: false,
         module: None,
         blind: "as which process a victim was started again",
-        programs: &[Program {
-            name: "sched_process_exec",
-            form: Form::TpBtf("sched_process_exec"),
-            needs: Needs::Hook,
-        }],
+        programs: &[program("sched_process_exec", Form::TpBtf("sched_process_exec"), Needs::Hook)],
     },
     Row {
         observe: Observe::Fork,
         backup: false,
         module: None,
         blind: "as which process a forked worker was replaced",
-        programs: &[Program {
-            name: "sched_process_fork",
-            form: Form::TpBtf("sched_process_fork"),
-            needs: Needs::Hook,
-        }],
+        programs: &[program("sched_process_fork", Form::TpBtf("sched_process_fork"), Needs::Hook)],
     },
     Row {
         observe: Observe::Exec,
         backup: true,
         module: None,
         blind: "restarts that a preempted program was not run for",
-        programs: &[Program {
-            name: "sched_process_exec_backup",
-            form: Form::TpBtf("sched_process_exec"),
-            needs: Needs::Hook,
-        }],
+        programs: &[program(
+            "sched_process_exec_backup",
+            Form::TpBtf("sched_process_exec"),
+            Needs::Hook,
+        )],
     },
     Row {
         observe: Observe::Fork,
         backup: true,
         module: None,
         blind: "forked workers that a preempted program was not run for",
-        programs: &[Program {
-            name: "sched_process_fork_backup",
-            form: Form::TpBtf("sched_process_fork"),
-            needs: Needs::Hook,
-        }],
+        programs: &[program(
+            "sched_process_fork_backup",
+            Form::TpBtf("sched_process_fork"),
+            Needs::Hook,
+        )],
     },
     Row {
         observe: Observe::CgroupMade,
         backup: false,
         module: None,
         blind: CGROUPS,
-        programs: &[Program {
-            name: "cgroup_mkdir",
-            form: Form::TpBtf("cgroup_mkdir"),
-            needs: Needs::Hook,
-        }],
+        programs: &[program("cgroup_mkdir", Form::TpBtf("cgroup_mkdir"), Needs::Hook)],
     },
     Row {
         observe: Observe::CgroupRenamed,
         backup: false,
         module: None,
         blind: CGROUPS,
-        programs: &[Program {
-            name: "cgroup_rename",
-            form: Form::TpBtf("cgroup_rename"),
-            needs: Needs::Hook,
-        }],
+        programs: &[program("cgroup_rename", Form::TpBtf("cgroup_rename"), Needs::Hook)],
     },
 ];
 

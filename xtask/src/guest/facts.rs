@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Modules that probes wait for (`tracer/src/probe/table.rs`).
-const MODULES: [&str; 3] = ["fuse", "nd_pmem", "nfs"];
+const MODULES: [&str; 6] = ["btrfs", "ext4", "fuse", "nd_pmem", "nfs", "xfs"];
 
 /// Writes tracer/tests/kernels for the kernels asked for, all of them if none is named.
 ///

@@ -20,6 +20,7 @@ mod truncated;
 mod truncated_before_watch;
 mod unknown;
 mod userfaultfd;
+mod write_error;
 
 use crate::{
     correlate::{
@@ -50,6 +51,7 @@ pub const TABLE: &[Rule] = &[
     shm_full::RULE,
     huge_pages::RULE,
     read_error::RULE,
+    write_error::RULE,
     unknown::RULE,
 ];
 

@@ -2,10 +2,11 @@
 use crate::{
     correlate::{
         cause::{Absence, Cause, Rule, SignalFrom},
-        evidence::{Evidence, Verdict},
+        evidence::{Evidence, SPARE, Verdict},
     },
     model::{
         cause::{CauseKind, Confidence},
+        fact::Space,
         fault::Handler,
         observe::Observe,
     },
@@ -24,45 +25,88 @@ const CAUSE: Cause = Cause {
 
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
-/// Bytes a full file system may keep for itself.
-const SPARE: u64 = 256 << 10;
-
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
-    evidence.inside(Handler::PageMkwrite)?;
-    let space = evidence.space.filter(|space| space.errno.is_none())?;
-    let page = evidence.host.page_size;
-    // Every inode gone while blocks are left fails no write to an open file. What is left may be
-    // set aside for the file system's own records: xfs gives up with some blocks to spare.
-    let confidence = match space.free {
-        free if free < page => Confidence::Proven,
-        free if free < SPARE => Confidence::Likely,
+    let refusal = evidence.inside(Handler::PageMkwrite)?.refusal;
+    let space = evidence.space.filter(|space| space.errno.is_none());
+    let (confidence, word) = match (refusal.errno.map(i32::wrapping_neg), space) {
+        (Some(libc::ENOSPC), _) if refusal.doubt => (Confidence::Likely, " (ENOSPC)"),
+        (Some(libc::ENOSPC), _) => (Confidence::Proven, " (ENOSPC)"),
+        // Looked at afterwards: the file system may have been full for another reason, and read-only for one of its
+        // own. Every inode gone while blocks are left fails no write to an open file. What is left may be set aside
+        // for the file system's own records: xfs gives up with some blocks to spare.
+        (None, Some(space)) if space.free < SPARE && !evidence.refused_otherwise() => {
+            (Confidence::Likely, "")
+        }
         _ => return None,
     };
-    let summary = format!(
-        "no room for the page, which was to be written: the file system of {} has {} left",
-        size(space.total),
-        size(space.free),
-    );
-    Some(CAUSE.verdict(confidence, summary))
+    let left = space.map_or(String::new(), |space| left(space, word));
+    Some(
+        CAUSE.verdict(
+            confidence,
+            format!("no room for the page, which was to be written{word}{left}"),
+        ),
+    )
+}
+
+/// What statfs(2) found right afterwards; `word` is what the file system said itself.
+fn left(space: Space, word: &str) -> String {
+    let (total, free) = (size(space.total), size(space.free));
+    if space.free < SPARE || word.is_empty() {
+        return format!(": the file system of {total} has {free} left");
+    }
+    format!(": the file system of {total} has {free} left again, a moment later")
 }
 
 #[cfg(test)]
 mod tests {
     use crate::testing::*;
 
+    fn verdict(
+        errno: Option<i32>,
+        doubt: bool,
+        free: Option<u64>,
+    ) -> (CauseKind, Confidence, String) {
+        let fault = refused(Refusal { errno, doubt, ..Refusal::default() });
+        let mut evidence = evidence(&fault, &[]);
+        evidence.space = free.map(space);
+        let verdict = evaluate(&evidence);
+        (verdict.class, verdict.confidence, verdict.summary)
+    }
+
     #[test]
-    fn a_full_file_system_proves_it() {
-        let mut fault = fault(0, 8_192);
-        fault.handler = Handler::PageMkwrite;
+    fn what_the_file_system_says_proves_it() {
+        let (class, confidence, summary) = verdict(Some(-28), false, Some(8 << 20));
+        assert_eq!((class, confidence), (CauseKind::NoSpace, Confidence::Proven));
+        assert!(summary.contains("(ENOSPC)") && summary.contains("8 MiB left again"), "{summary}");
+        let (class, confidence, summary) = verdict(Some(-28), false, None);
+        assert_eq!((class, confidence), (CauseKind::NoSpace, Confidence::Proven));
+        assert!(summary.ends_with("(ENOSPC)"), "{summary}");
+        // Perhaps it said so to a write(2) before.
+        let (class, confidence, _) = verdict(Some(-28), true, Some(0));
+        assert_eq!((class, confidence), (CauseKind::NoSpace, Confidence::Likely));
+    }
+
+    #[test]
+    fn a_full_file_system_that_said_nothing_is_likely() {
+        for (free, class) in [
+            (Some(0), CauseKind::NoSpace),
+            (Some(20 << 10), CauseKind::NoSpace),
+            // Room is left: a quota, or an error of the device.
+            (Some(1 << 20), CauseKind::Unknown),
+            (None, CauseKind::Unknown),
+        ] {
+            let (told, confidence, _) = verdict(None, false, free);
+            assert_eq!(told, class, "{free:?}");
+            assert_ne!(confidence, Confidence::Proven);
+        }
+    }
+
+    #[test]
+    fn one_that_is_full_and_said_something_else_is_not_full_for_that() {
+        assert_eq!(verdict(Some(-5), false, Some(0)).0, CauseKind::WriteError);
+        let fault = refused(Refusal { read_only: true, ..Refusal::default() });
         let mut evidence = evidence(&fault, &[]);
         evidence.space = Some(space(0));
-        assert_eq!(evaluate(&evidence).class, CauseKind::NoSpace);
-        evidence.space = Some(space(20 << 10));
-        assert_eq!(evaluate(&evidence).confidence, Confidence::Likely);
-        // Room is left: a quota, or an error of the device.
-        evidence.space = Some(space(1 << 20));
-        assert_eq!(evaluate(&evidence).class, CauseKind::Unknown);
-        evidence.space = None;
-        assert_eq!(evaluate(&evidence).class, CauseKind::Unknown);
+        assert_eq!(evaluate(&evidence).class, CauseKind::WriteError);
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     },
     model::{
         cause::{CauseKind, Confidence},
-        fault::Handler,
+        fault::{Handler, QuotaId},
         observe::Observe,
     },
     text::format::size,
@@ -18,42 +18,94 @@ const CAUSE: Cause = Cause {
     rests_on: Some(Absence::OfAct),
     shows_mount: true,
     signal_from: SignalFrom::Fault,
-    advice: "raise the quota (setquota, edquota) or remove files of that owner; to fail \
+    advice: "raise the quota (setquota, edquota, xfs_quota) or remove files of that owner; to fail \
              earlier, reserve the blocks with posix_fallocate(3) before mapping",
 };
 
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
-    evidence.inside(Handler::PageMkwrite)?;
-    let quota = evidence.quota?;
-    let whose = match quota.kind {
-        0 => format!("user {}", quota.id),
-        1 => format!("group {}", quota.id),
-        _ => format!("project {}", quota.id),
+    let refusal = evidence.inside(Handler::PageMkwrite)?.refusal;
+    let asked = evidence.quota;
+    let said = match refusal.errno.map(i32::wrapping_neg) {
+        Some(libc::EDQUOT) => true,
+        // fs/xfs/xfs_trace.h xfs_delalloc_enospc stands for both, and a project's quota is ENOSPC there
+        // (fs/xfs/xfs_trans_dquot.c xfs_trans_dqresv).
+        Some(libc::ENOSPC) | None if refusal.quota.is_some() => true,
+        None if asked.is_some() && !evidence.refused_otherwise() => false,
+        _ => return None,
     };
-    let summary = format!(
-        "no room for the page within a quota: {whose} has used {} of {} on this file system",
-        size(quota.used),
-        size(quota.limit),
-    );
-    Some(CAUSE.verdict(Confidence::Proven, summary))
+    let confidence = match said && !refusal.doubt {
+        true => Confidence::Proven,
+        false => Confidence::Likely,
+    };
+    let of = |known: QuotaId| match known.kind {
+        0 => format!("user {}", known.id),
+        1 => format!("group {}", known.id),
+        _ => format!("project {}", known.id),
+    };
+    let whose = asked.map(|quota| QuotaId { kind: quota.kind, id: quota.id });
+    let used = match (asked, refusal.quota.or(whose)) {
+        (Some(quota), known) if known == whose => format!(
+            ": {} has used {} of {} on this file system",
+            of(QuotaId { kind: quota.kind, id: quota.id }),
+            size(quota.used),
+            size(quota.limit),
+        ),
+        (_, Some(known)) => format!(": that of {}", of(known)),
+        (_, None) => " (EDQUOT)".to_owned(),
+    };
+    Some(CAUSE.verdict(confidence, format!("no room for the page within a quota{used}")))
 }
 
 #[cfg(test)]
 mod tests {
     use crate::testing::*;
 
-    #[test]
-    fn a_used_up_quota_comes_before_a_full_disk() {
-        let mut fault = fault(0, 8_192);
-        fault.handler = Handler::PageMkwrite;
+    /// The verdict on what the file system said and what quotactl(2) said of user 1000 afterwards.
+    fn verdict(
+        errno: Option<i32>,
+        quota: Option<QuotaId>,
+        asked: bool,
+    ) -> (CauseKind, Confidence, String) {
+        let fault = refused(Refusal { errno, quota, ..Refusal::default() });
         let mut evidence = evidence(&fault, &[]);
         evidence.space = Some(space(0));
         let victim = evidence.victim;
-        evidence.quota = Some(Quota { victim, kind: 0, id: 1000, used: 4_096, limit: 4_096 });
+        let used_up = Quota { victim, kind: 0, id: 1000, used: 4_096, limit: 4_096 };
+        evidence.quota = asked.then_some(used_up);
         let verdict = evaluate(&evidence);
-        assert_eq!(verdict.class, CauseKind::Quota);
-        assert!(verdict.summary.contains("user 1000"), "{}", verdict.summary);
+        (verdict.class, verdict.confidence, verdict.summary)
+    }
+
+    #[test]
+    fn what_the_file_system_says_proves_it() {
+        let project = Some(QuotaId { kind: 2, id: 77 });
+        for (errno, quota, asked, whose) in [
+            (Some(-122), None, false, "(EDQUOT)"),
+            (Some(-122), None, true, "user 1000 has used 4 KiB of 4 KiB"),
+            (Some(-122), Some(QuotaId { kind: 0, id: 1000 }), true, "user 1000 has used"),
+            (Some(-122), Some(QuotaId { kind: 1, id: 5 }), false, "that of group 5"),
+            // The quota that was hit is not the one that is asked for.
+            (Some(-28), project, true, "that of project 77"),
+            (None, project, false, "that of project 77"),
+        ] {
+            let (class, confidence, summary) = verdict(errno, quota, asked);
+            assert_eq!((class, confidence), (CauseKind::Quota, Confidence::Proven), "{summary}");
+            assert!(summary.contains(whose), "{summary}");
+        }
+    }
+
+    #[test]
+    fn a_used_up_quota_comes_before_a_full_disk_but_is_likely() {
+        let (class, confidence, summary) = verdict(None, None, true);
+        assert_eq!((class, confidence), (CauseKind::Quota, Confidence::Likely));
+        assert!(summary.contains("user 1000"), "{summary}");
+    }
+
+    #[test]
+    fn a_used_up_quota_is_not_to_blame_for_another_errno() {
+        assert_eq!(verdict(Some(-28), None, true).0, CauseKind::NoSpace);
+        assert_eq!(verdict(Some(-5), None, true).0, CauseKind::WriteError);
     }
 }

@@ -4,6 +4,7 @@ use nix::errno::Errno;
 use crate::{
     correlate::{
         cause::{Absence, Cause, Rule, SignalFrom},
+        errno,
         evidence::{Evidence, Verdict},
     },
     model::{
@@ -98,9 +99,9 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
             &STALE_HANDLE,
             "the server has dropped the open file, and does not give it back (EBADF)",
         ),
-        Some(errno) => {
-            let mut verdict = proven(&READ_ERROR, &named(errno))?;
-            verdict.advice = advice(errno, fault);
+        Some(returned) => {
+            let mut verdict = proven(&READ_ERROR, &errno::named(returned))?;
+            verdict.advice = advice(returned, fault);
             Some(verdict)
         }
         None => {
@@ -118,18 +119,10 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     }
 }
 
-/// A negative errno in words, with its name.
-fn named(errno: i32) -> String {
-    match Errno::from_raw(errno.checked_neg().unwrap_or(0)) {
-        Errno::UnknownErrno => format!("errno {}", errno.unsigned_abs()),
-        known => format!("{} ({known:?})", known.desc()),
-    }
-}
-
-/// What to do about a page that could not be read with `errno`, by what it is read from.
-fn advice(errno: i32, fault: &Fault) -> &'static str {
+/// What to do about a page that could not be read because of the errno `returned`, by what it is read from.
+fn advice(returned: i32, fault: &Fault) -> &'static str {
     let remote = Evidence::changed_elsewhere(fault);
-    match Errno::from_raw(errno.checked_neg().unwrap_or(0)) {
+    match errno::errno(returned) {
         Errno::ENOKEY | Errno::EKEYEXPIRED | Errno::EKEYREVOKED if !remote => KEY_ADVICE,
         Errno::EACCES | Errno::EPERM | Errno::ENOKEY | Errno::EKEYEXPIRED | Errno::EKEYREVOKED
             if remote =>

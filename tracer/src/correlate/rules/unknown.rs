@@ -37,8 +37,8 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
             left(evidence)
         ),
         (Some(Fault { handler: Handler::PageMkwrite, .. }), _) => format!(
-            "a page could not be made writable, although {}: a quota, an error of the file system or its \
-             device (dmesg tells), or room was freed since",
+            "a page could not be made writable, and why is not seen on this kernel; {}: a quota, an error of the file \
+             system or its device (dmesg tells), or room was freed since",
             left(evidence)
         ),
         (Some(Fault { handler: Handler::Unattributed, inode, .. }), _) if inode.ptr == 0 => {

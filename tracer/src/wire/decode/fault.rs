@@ -4,7 +4,7 @@ use bytes::Buf;
 use tracer_common::event as wire;
 
 use crate::{
-    model::fault::{Access, Fault, Handler, Mode, Shm},
+    model::fault::{Access, Fault, Handler, Mode, QuotaId, Refusal, Shm},
     wire::decode::{
         file::{inode, names_within, path},
         task::actor,
@@ -21,8 +21,8 @@ mod fault_flag {
 /// VM_FAULT_HWPOISON | VM_FAULT_HWPOISON_LARGE
 const VM_FAULT_POISON: u32 = 0x30;
 
-/// `wire::Fault`
-pub fn fault(b: &mut &[u8]) -> Result<Fault> {
+/// `wire::Fault`, of either version.
+pub fn fault(b: &mut &[u8], version: u16) -> Result<Fault> {
     let actor = actor(b);
     let inode = inode(b);
     let address = b.get_u64_le();
@@ -44,6 +44,7 @@ pub fn fault(b: &mut &[u8]) -> Result<Fault> {
     let below_mount = b.get_u32_le();
     let source = b.chunk()[..wire::SOURCE].split(|b| *b == 0).next().unwrap_or_default().to_vec();
     b.advance(wire::SOURCE);
+    let refusal = if version == 0 { Refusal::default() } else { refusal(b) };
     let below_mount = names_within(b, below_mount);
     let unattributed = handler == Handler::Unattributed;
     Ok(Fault {
@@ -82,8 +83,25 @@ pub fn fault(b: &mut &[u8]) -> Result<Fault> {
         owner_tgid,
         nth,
         read_errno,
+        refusal,
         poisoned: ret & VM_FAULT_POISON != 0,
     })
+}
+
+/// What stands behind version 0.
+fn refusal(b: &mut &[u8]) -> Refusal {
+    let errno = Some(b.get_i32_le()).filter(|errno| *errno != 0);
+    let doubt = b.get_u32_le() != 0;
+    let (kind, id) = (b.get_u32_le(), b.get_u32_le());
+    let state = b.get_u32_le();
+    b.advance(4);
+    Refusal {
+        errno,
+        doubt,
+        quota: kind.checked_sub(1).map(|kind| QuotaId { kind, id }),
+        read_only: state & wire::fs_state::READ_ONLY != 0,
+        shut_down: state & wire::fs_state::SHUT_DOWN != 0,
+    }
 }
 
 #[cfg(test)]
@@ -151,6 +169,46 @@ mod tests {
         assert_eq!((fault.shm, fault.mnt_ns, fault.below_mount), (None, None, None));
         assert_eq!((fault.source, fault.handler), (None, Handler::Other(0)));
         assert_eq!((fault.access, fault.mode, fault.poisoned), (Access::Read, Mode::Kernel, false));
+    }
+
+    #[test]
+    fn why_a_page_was_not_made_writable() {
+        let mut sent: wire::Fault = zeroed();
+        assert_eq!(decoded(&sent, b"").refusal, Refusal::default());
+        (sent.write_errno, sent.write_doubt) = (-122, 1);
+        (sent.quota_type, sent.quota_id) = (3, 77);
+        sent.fs_state = wire::fs_state::READ_ONLY | wire::fs_state::SHUT_DOWN;
+        sent.path_len = 5;
+        let refusal = Refusal {
+            errno: Some(-122),
+            doubt: true,
+            quota: Some(QuotaId { kind: 2, id: 77 }),
+            read_only: true,
+            shut_down: true,
+        };
+        let new = bytes(&sent, b"leaf\0");
+        assert_eq!(decoded(&sent, b"leaf\0").refusal, refusal);
+        // As a stream of before has it: without what stands behind version 0.
+        let mut old = new.clone();
+        let end = size_of::<wire::Fault>();
+        old.drain(end - wire::FAULT_SINCE_1..end);
+        old[12..14].copy_from_slice(&0_u16.to_le_bytes());
+        let len = old.len() as u32;
+        old[4..8].copy_from_slice(&len.to_le_bytes());
+        match decode(&old).expect("an event").1 {
+            Some(KernelEvent::Fault(fault)) => {
+                assert_eq!(fault.refusal, Refusal::default());
+                assert_eq!(fault.path.names, [b"leaf".to_vec()]);
+            }
+            other => panic!("{other:?}"),
+        }
+        for len in 0..old.len() {
+            let mut cut = old[..len].to_vec();
+            if len >= 8 {
+                cut[4..8].copy_from_slice(&(len as u32).to_le_bytes());
+            }
+            assert!(decode(&cut).is_err(), "{len} bytes");
+        }
     }
 
     #[test]

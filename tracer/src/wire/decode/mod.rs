@@ -4,7 +4,7 @@
 //! against `tracer_common::event::KINDS` before.
 use anyhow::{Result, bail, ensure};
 use bytes::Buf;
-use tracer_common::event::{Header, KINDS, kind, ring};
+use tracer_common::event::{EventKind, FAULT_SINCE_1, Fault, Header, KINDS, kind, ring};
 
 use crate::model::input::{KernelEvent, Stamp};
 
@@ -23,6 +23,10 @@ pub use task::arguments;
 
 /// More than any kernel is built for (NR_CPUS).
 const CPUS: u32 = 1 << 16;
+
+/// Layouts that old streams have and that are read still.
+const OLD_KINDS: [EventKind; 1] =
+    [EventKind { number: kind::FAULT, version: 0, size: size_of::<Fault>() - FAULT_SINCE_1 }];
 
 /// Decodes one event; `None` for a kind, or a version of a kind, that this build does not know.
 ///
@@ -46,8 +50,8 @@ pub fn decode(mut bytes: &[u8]) -> Result<(Stamp, Option<KernelEvent>)> {
     ensure!(len == total, "an event says {len} bytes and has {total}");
     ensure!(usize::from(ring) < ring::COUNT, "an event names ring {ring}");
     ensure!(cpu < CPUS, "an event names cpu {cpu}");
-    let Some(known) = KINDS.iter().find(|known| (known.number, known.version) == (number, version))
-    else {
+    let same = |known: &&EventKind| (known.number, known.version) == (number, version);
+    let Some(known) = KINDS.iter().chain(&OLD_KINDS).find(same) else {
         return Ok((stamp, None));
     };
     ensure!(
@@ -56,7 +60,7 @@ pub fn decode(mut bytes: &[u8]) -> Result<(Stamp, Option<KernelEvent>)> {
         known.size
     );
     let event = match number {
-        kind::FAULT => KernelEvent::Fault(Box::new(fault::fault(b)?)),
+        kind::FAULT => KernelEvent::Fault(Box::new(fault::fault(b, version)?)),
         kind::SHRINK => KernelEvent::Shrink(Box::new(shrink::shrink(b)?)),
         kind::SHRINK_END => KernelEvent::ShrinkEnd(shrink::shrink_end(b, stamp.time)),
         kind::SIGNAL => KernelEvent::Signal(Box::new(signal::signal(b))),

@@ -1,0 +1,100 @@
+//! What file systems say as they refuse to make a page writable, before its fault ends in SIGBUS. None of these
+//! is called, or passed with an errno, where there is room.
+use crate::{
+    form::{Call, program},
+    globals::off,
+    inode::paged,
+    read::{Ptr, Read},
+    refusal,
+};
+
+/// include/uapi/asm-generic/errno-base.h
+const ENOSPC: i32 = 28;
+/// include/uapi/linux/quota.h: the hard limit of blocks, or the soft one for too long.
+const QUOTA_NL_BHARDWARN: u32 = 4;
+const QUOTA_NL_BSOFTLONGWARN: u32 = 5;
+
+program! {
+    /// `int block_page_mkwrite(struct vm_area_struct *vma, struct vm_fault *vmf, get_block_t get_block)`
+    /// (fs/buffer.c): of ext4 (from 6.17 only with delayed allocation) and nilfs2, called by nobody but page_mkwrite.
+    fexit "block_page_mkwrite" => block_page_mkwrite, if is_error::<3, _>, block_refused: of_vma
+}
+program! {
+    /// `int ext4_should_retry_alloc(struct super_block *sb, int *retries)` (fs/ext4/balloc.c): asked after
+    /// each ENOSPC, and nowhere else.
+    fentry "ext4_should_retry_alloc" => ext4_should_retry_alloc, if always, ext4_full: no_space_on
+}
+program! {
+    /// The same where ext4 is a module, whose functions are hooked by name.
+    kprobe "ext4_should_retry_alloc" => ext4_should_retry_called, if always, ext4_full_called: no_space_on
+}
+program! {
+    /// `xfs_delalloc_enospc(struct xfs_inode *ip, xfs_off_t offset, ssize_t count)` (fs/xfs/xfs_trace.h): after
+    /// ENOSPC and after EDQUOT. The tracepoint of a module, whose arguments have no type.
+    raw_tp "xfs_delalloc_enospc" => xfs_delalloc_enospc, if always, xfs_full: no_space_on_xfs
+}
+program! {
+    /// `btrfs_reserve_ticket(const struct btrfs_fs_info *fs_info, u64 flags, u64 bytes, u64 start_ns, int flush,
+    /// int error)` (include/trace/events/btrfs.h, from 5.14): of a reservation that had to wait for room.
+    raw_tp "btrfs_reserve_ticket" => btrfs_reserve_ticket, if is_failed_ticket, btrfs_full: ticket
+}
+program! {
+    /// `void quota_send_warning(struct kqid qid, dev_t dev, const char warntype)` (fs/quota/netlink.c), of
+    /// dquot.c and of xfs, as a limit is crossed. Hooked by its name: before 6.1 no fentry takes a struct.
+    kprobe "quota_send_warning" => quota_send_warning, if is_limit, quota_hit: quota
+}
+
+#[inline(always)]
+fn always<C: Call>(_: C) -> bool {
+    true
+}
+
+#[inline(always)]
+fn is_error<const ARGS: usize, C: Call>(call: C) -> bool {
+    (call.returned::<ARGS>() as i32) < 0
+}
+
+#[inline(always)]
+fn is_failed_ticket<C: Call>(call: C) -> bool {
+    (call.arg::<5>() as i32) < 0
+}
+
+#[inline(always)]
+fn is_limit<C: Call>(call: C) -> bool {
+    matches!(call.arg::<2>() as u8 as u32, QUOTA_NL_BHARDWARN | QUOTA_NL_BSOFTLONGWARN)
+}
+
+#[inline(always)]
+unsafe fn of_vma<C: Call>(call: C) {
+    // SAFETY: the argument is what the prototype says; the reader copes with any pointer.
+    let inode = unsafe {
+        let file: Ptr = C::Memory::get(call.arg::<0>() as Ptr, off!(vma_file));
+        paged::<C::Memory>(file)
+    };
+    refusal::note_of_inode(inode as u64, call.returned::<3>() as i32);
+}
+
+#[inline(always)]
+unsafe fn no_space_on<C: Call>(call: C) {
+    refusal::note_of_fs(call.arg::<0>(), -ENOSPC);
+}
+
+#[inline(always)]
+unsafe fn no_space_on_xfs<C: Call>(call: C) {
+    // `i_mount`, the first field of `struct xfs_inode` (fs/xfs/xfs_inode.h); a super block's `s_fs_info` is the same.
+    // SAFETY: the reader copes with any pointer.
+    let mount: u64 = unsafe { C::Memory::get(call.arg::<0>() as Ptr, 0) };
+    refusal::note_of_fs(mount, -ENOSPC);
+}
+
+#[inline(always)]
+unsafe fn ticket<C: Call>(call: C) {
+    refusal::note_of_fs(call.arg::<0>(), call.arg::<5>() as i32);
+}
+
+/// `struct kqid` (include/linux/quota.h) comes in one register: the id, and above it the kind.
+#[inline(always)]
+unsafe fn quota<C: Call>(call: C) {
+    let qid = call.arg::<0>();
+    refusal::note_quota(call.arg::<1>() as u32, (qid >> 32) as u32, qid as u32);
+}

@@ -1,0 +1,20 @@
+# A linker's output on a full btrfs, removed by make as the linker dies: there is room again a moment later.
+#fs: ext4
+#: {"mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "class": "no-space", "confidence": "proven", "victim": "relink", "access": "write", "offset": {"most": 33554431}, "size": 33554432, "path": "$D/full/out"}
+#+linux-5.10: {"confidence": "likely"}
+. /lib.sh
+load btrfs
+mkdir full
+mkfs.btrfs -q -f /dev/vdd || exit 99
+mount -t btrfs /dev/vdd full || exit 99
+# All but some MiB.
+truncate -s 8M full/spare
+fallocate -l 8M full/spare
+fill full
+rm full/spare
+sync
+cd full
+relink "$D/full/out" 33554432
+cd ..
+linger
+umount full
