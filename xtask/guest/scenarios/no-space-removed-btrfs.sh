@@ -7,6 +7,7 @@ load btrfs
 mkdir full
 mkfs.btrfs -q -f /dev/vdd || exit 99
 mount -t btrfs /dev/vdd full || exit 99
+: >full/out
 # All but some MiB.
 truncate -s 8M full/spare
 fallocate -l 8M full/spare
