@@ -24,7 +24,6 @@ int main(int argc, char **argv) {
     int status;
     waitpid(child, &status, 0);
     unlink(argv[1]);
-    int dir = open(".", O_RDONLY);
-    syncfs(dir);
+    sync();
     return !WIFSIGNALED(status);
 }
