@@ -97,6 +97,17 @@ pub fn because(incident: &Incident) -> String {
     format!("{}{whose}{certainty}", incident.cause.summary)
 }
 
+/// The cause, and who else did it, for where only a line is told.
+pub fn because_of(incident: &Incident) -> String {
+    let cause = &incident.cause;
+    let by = cause
+        .culprit
+        .as_ref()
+        .filter(|by| cause.class.known().cause().is_act() && by.pid != incident.victim.pid);
+    let by = by.map_or_else(String::new, |by| format!("; by {}", who(by)));
+    format!("{}{by}", because(incident))
+}
+
 /// Which tmpfs it is: `, /dev/shm of container 3f2a91c0b1d2`
 fn of_tmpfs(incident: &Incident) -> String {
     const SHOWN: usize = 12;

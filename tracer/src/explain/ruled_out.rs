@@ -24,9 +24,10 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
         not(
             "the OOM killer",
             match incident.oom_kills {
-                Some(0) => "no OOM kill in this boot".to_owned(),
+                Some(0) => "no OOM kill in this boot until then".to_owned(),
+                Some(1) => "its one kill of this boot until then was of another process".to_owned(),
                 Some(count) => {
-                    format!("its {count} OOM kills of this boot were of other processes")
+                    format!("its {count} kills of this boot until then were of other processes")
                 }
                 None => "none of its kills was of this process".to_owned(),
             },
@@ -203,8 +204,8 @@ mod tests {
     fn the_count_of_oom_kills_is_the_evidence() {
         let mut crash = incident(CauseKind::Signal, 11);
         crash.oom_kills = Some(0);
-        assert_eq!(ruled_out(&crash)[0].because, "no OOM kill in this boot");
+        assert_eq!(ruled_out(&crash)[0].because, "no OOM kill in this boot until then");
         crash.oom_kills = Some(3);
-        assert!(ruled_out(&crash)[0].because.contains("3 OOM kills"));
+        assert!(ruled_out(&crash)[0].because.contains("3 kills"));
     }
 }

@@ -55,7 +55,9 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
         style.paint("2", &style.reference(incident)),
     );
     let mut field = |name: &str, text: &str| out.push_str(&line(name, text, style));
-    if let Some(text) = file(incident) {
+    // Of what was written over, the library, which was not touched as a file.
+    let written_over = || incident.path().map(|path| escape(&path.0));
+    if let Some(text) = file(incident).or_else(written_over) {
         field("file", &text);
     }
     if let Some(text) = incident.file.as_ref().and_then(seen_as) {

@@ -2,7 +2,8 @@
 use crate::{
     contract::{CauseCount, Incident, RestartSpread, RuledOut, Story, Time},
     explain::phrase::{
-        arguments, because, culprit_field, fix, headline, lineage, place, short_id, who, who_else,
+        arguments, because, because_of, culprit_field, fix, headline, lineage, place, short_id,
+        who, who_else,
     },
     model::signal_name as signals,
     render::{
@@ -28,7 +29,7 @@ pub fn oneline(story: &Story, style: &Style) -> Vec<u8> {
         style.host(&latest.host),
         count(story),
         causes(&story.causes),
-        because(latest),
+        because_of(latest),
         story.elsewhere.as_ref().map_or_else(String::new, |elsewhere| {
             let host = escape(elsewhere.host.as_bytes());
             format!(", likely by {} on {host}", who(&elsewhere.culprit))

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::{
     contract::{Incident, Untrusted},
     error::Failure,
-    explain::phrase::{because, headline, who},
+    explain::phrase::{because_of, headline, who},
     model::cause::Outcome,
 };
 
@@ -67,7 +67,7 @@ fn fields(incident: &Incident) -> Fields {
     let victim = &incident.victim;
     // A core dump may take minutes: it is dead all the same.
     let alive = !matches!(incident.outcome.known(), Outcome::Killed | Outcome::Exited);
-    let message = format!("{} {}: {}", who(victim), headline(incident), because(incident));
+    let message = format!("{} {}: {}", who(victim), headline(incident), because_of(incident));
     put("MESSAGE", message.as_bytes());
     put("MESSAGE_ID", MESSAGE_ID.as_bytes());
     put("PRIORITY", if alive { WARNING } else { ERROR }.as_bytes());
@@ -160,7 +160,7 @@ mod tests {
     fn an_incident_has_its_fields() {
         let fields = fields(&incident(CauseKind::Sent, 9));
         let of = |name: &str| fields.iter().find(|(n, _)| *n == name).map(|(_, v)| &v[..]);
-        assert_eq!(of("MESSAGE"), Some(&b"geo-api[10] SIGKILL, killed: as it was"[..]));
+        assert_eq!(of("MESSAGE"), Some(&b"geo-api[10] SIGKILL, killed: as it was; by sv[5]"[..]));
         assert_eq!(
             (of("WHYBUS_EXIT"), of("WHYBUS_CULPRIT_COMM")),
             (Some(&b"137"[..]), Some(&b"sv"[..]))

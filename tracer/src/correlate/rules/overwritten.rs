@@ -58,7 +58,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
             how(kind),
         ),
     };
-    let summary = format!("{}; {place} {act}", crashed::what(signal, death));
+    let summary = format!("{place} {act}; {}", crashed::what(signal, death));
     // Nobody saw which bytes were other ones.
     let mut verdict = CAUSE.verdict(Confidence::Likely, summary);
     verdict.shrink = Some(shrink.clone());

@@ -116,7 +116,8 @@ fn by_kernel(signal: &Signal, own: bool) -> Option<&'static str> {
         }
         // kernel/cgroup/cgroup.c __cgroup_kill. Linux 7.3 has been seen without a siginfo for kill(2), too.
         SIGKILL if signal.origin == Origin::Kernel && !own => {
-            "sent by kill(2), or by the kernel to all of its cgroup: somebody wrote to cgroup.kill"
+            "sent by kill(2), or by a write to cgroup.kill, which kills all of a cgroup: this kernel does not tell \
+             which"
         }
         _ => return None,
     })

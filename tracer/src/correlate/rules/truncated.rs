@@ -78,6 +78,10 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         if over || forgotten || doubtful { Confidence::Likely } else { Confidence::Proven };
     let cause = if by_self { &BY_SELF } else { &TRUNCATED };
     let mut verdict = cause.verdict(confidence, summary);
+    if over {
+        verdict.advice = "map no more than fstat(2) says the file has now: its length was taken from elsewhere, or \
+                          from before it was shrunk";
+    }
     verdict.shrink = Some(shrink.clone());
     Some(verdict)
 }
