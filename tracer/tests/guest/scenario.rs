@@ -89,8 +89,10 @@ pub fn runs(job: &Arc<Job>, prefix: &str, dir: &Path) -> Result<Vec<Trial>> {
     let ran: Vec<Ran> = job.text("ran")?.lines().filter_map(Ran::parse).collect();
     ensure!(!ran.is_empty(), "nothing ran");
     let mut foreign = incidents_of(&job.text("out.json")?)?;
-    // Of those that ask for more than bus errors.
-    foreign.extend(incidents_of(&job.text("ends.json").unwrap_or_default())?);
+    // Of those that ask for more than bus errors, where a job has any.
+    if let Ok(ends) = job.text("ends.json") {
+        foreign.extend(incidents_of(&ends)?);
+    }
     let mut trials = Vec::new();
     for run in &ran {
         let inside = format!("{}/", run.dir());
