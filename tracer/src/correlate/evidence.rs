@@ -4,6 +4,7 @@ use crate::model::{
     fact::{HugeLimit, HugePages, Mapped, MemoryLimit, Quota, Space},
     fault::{Fault, Handler},
     host::Host,
+    magic::{BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, HUGETLBFS_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC},
     observe::Observe,
     oom::OomKill,
     process::ProcessExit,
@@ -142,8 +143,6 @@ impl Evidence<'_> {
     /// nothing where it does not delay its allocations, so it must have room a moment later, too; nor is a qgroup
     /// of btrfs heard.
     pub fn would_have_said_no_room(&self, fault: &Fault) -> bool {
-        const EXT4_SUPER_MAGIC: u64 = 0xef53;
-        const XFS_SUPER_MAGIC: u64 = 0x5846_5342;
         let sees = |observe| self.host.coverage.sees(observe);
         match fault.inode.magic {
             EXT4_SUPER_MAGIC => sees(Observe::MkwriteErrno) && sees(Observe::Ext4Refusal),
@@ -214,16 +213,15 @@ impl Evidence<'_> {
 
     /// Whether the file is on a file system that only this kernel changes, as far as is known.
     fn is_local(fault: &Fault) -> bool {
-        // include/uapi/linux/magic.h: ext2 to ext4, xfs, btrfs, f2fs, tmpfs, ramfs, hugetlbfs, erofs,
-        // squashfs. overlayfs is none: what it maps may lie anywhere.
+        // The last: f2fs, ramfs, erofs, squashfs. overlayfs is none: what it maps may lie anywhere.
         const LOCAL: [u64; 9] = [
-            0xef53,
-            0x5846_5342,
-            0x9123_683e,
+            EXT4_SUPER_MAGIC,
+            XFS_SUPER_MAGIC,
+            BTRFS_SUPER_MAGIC,
+            TMPFS_MAGIC,
+            HUGETLBFS_MAGIC,
             0xf2f5_2010,
-            0x0102_1994,
             0x8584_58f6,
-            0x9584_58f6,
             0xe0f5_e1e2,
             0x7371_7368,
         ];

@@ -10,6 +10,10 @@ use crate::{
         },
         fault::Fault,
         file::{Mount, Path, below, name, on},
+        magic::{
+            BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FUSE_SUPER_MAGIC, HUGETLBFS_MAGIC,
+            NFS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC,
+        },
         oom::OomKill,
         process::{Exit, ProcessExit},
         shrink::{Shrink, ShrinkKind},
@@ -269,14 +273,14 @@ impl File {
             return Some(fstype.clone());
         }
         let name = match magic {
-            0x0102_1994 => "tmpfs",
-            0xef53 => "ext4",
-            0x5846_5342 => "xfs",
-            0x9123_683e => "btrfs",
-            0x794c_7630 => "overlay",
-            0x6969 => "nfs",
-            0x6573_5546 => "fuse",
-            0x9584_58f6 => "hugetlbfs",
+            TMPFS_MAGIC => "tmpfs",
+            EXT4_SUPER_MAGIC => "ext4",
+            XFS_SUPER_MAGIC => "xfs",
+            BTRFS_SUPER_MAGIC => "btrfs",
+            OVERLAYFS_SUPER_MAGIC => "overlay",
+            NFS_SUPER_MAGIC => "nfs",
+            FUSE_SUPER_MAGIC => "fuse",
+            HUGETLBFS_MAGIC => "hugetlbfs",
             _ => return None,
         };
         Some(name.as_bytes().to_vec())

@@ -8,13 +8,11 @@ use crate::{
         fact::{Fact, Mapped, Process, Space, View},
         fault::{Fault, Handler},
         file::Mount,
+        magic::FUSE_SUPER_MAGIC,
         process::ProcessExit,
         task::{ProcessId, Task},
     },
 };
-
-/// include/uapi/linux/magic.h
-const FUSE_SUPER_MAGIC: u64 = 0x6573_5546;
 
 /// Where we stand.
 #[derive(Debug, Clone)]

@@ -10,6 +10,7 @@ pub mod fault;
 pub mod file;
 pub mod host;
 pub mod input;
+pub mod magic;
 pub mod observe;
 pub mod oom;
 pub mod process;

@@ -10,6 +10,7 @@ use crate::{
     model::{
         cause::{CauseKind, Confidence},
         fault::{Fault, Handler},
+        magic::{FUSE_SUPER_MAGIC, NFS_SUPER_MAGIC},
         observe::Observe,
     },
 };
@@ -42,10 +43,6 @@ const FUSE_GONE: Cause = Cause {
 };
 
 pub const RULE: Rule = Rule { causes: &[READ_ERROR, STALE_HANDLE, FUSE_GONE], evaluate };
-
-/// include/uapi/linux/magic.h
-const NFS_SUPER_MAGIC: u64 = 0x6969;
-const FUSE_SUPER_MAGIC: u64 = 0x6573_5546;
 
 const KEY_ADVICE: &str = "the file is encrypted and its key is not there, or has expired: unlock it again \
                           (fscrypt, keyctl), then restart what maps it";

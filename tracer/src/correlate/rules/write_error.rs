@@ -8,6 +8,7 @@ use crate::{
     model::{
         cause::{CauseKind, Confidence},
         fault::{Fault, Handler},
+        magic::NFS_SUPER_MAGIC,
         observe::Observe,
     },
 };
@@ -26,9 +27,6 @@ pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
 const SERVER_ADVICE: &str = "look at the server and the way there: dmesg on this host, the server's log, the room and \
                              the quotas there";
-
-/// include/uapi/linux/magic.h
-const NFS_SUPER_MAGIC: u64 = 0x6969;
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let fault = evidence.inside(Handler::PageMkwrite)?;
@@ -118,7 +116,7 @@ mod tests {
     #[test]
     fn a_server_has_its_own_advice() {
         let mut fault = refused(Refusal::default());
-        fault.inode.magic = 0x6969;
+        fault.inode.magic = super::NFS_SUPER_MAGIC;
         let verdict = evaluate(&evidence(&fault, &[]));
         assert_eq!(
             (verdict.class, verdict.confidence),
