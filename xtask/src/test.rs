@@ -158,6 +158,12 @@ fn guests(args: &Args, tally: &mut Tally) -> Result<()> {
         }
     }
     let load = args.load.then(Load::start).transpose()?;
+    if load.is_some() {
+        boots = boots
+            .into_iter()
+            .map(|boots| boots.into_iter().map(|boot| boot.slower(3)).collect())
+            .collect();
+    }
     say(format_args!("{} boots{}", boots.len(), if args.load { ", under load" } else { "" }));
     let queue = Mutex::new(boots.into_iter());
     std::thread::scope(|scope| {

@@ -115,6 +115,11 @@ impl<'a> Boot<'a> {
         Self { timeout, ..self }
     }
 
+    /// The same on a machine that is so many times busier than a boot's timeout expects.
+    pub fn slower(self, times: u32) -> Self {
+        Self { timeout: self.timeout * times, ..self }
+    }
+
     /// As it is told: the release, and what for.
     pub fn title(&self) -> String {
         format!("Linux {}, {}", self.kernel.release, self.label)
