@@ -163,7 +163,8 @@ pub fn exit(time: u64, code: u32) -> ProcessExit {
 pub fn crash() -> Crash {
     let id = actor(VICTIM).task.id;
     let (module, bytes, registers) = (None, Vec::new(), None);
-    Crash { id, tid: VICTIM, ip: 0, signal: 11, code: 0x80, module, bytes, registers, machine: 62 }
+    let (tid, ip, machine) = (VICTIM, 0x7f00_0000_1000, 62);
+    Crash { id, tid, ip, signal: 11, code: 0x80, module, bytes, registers, machine }
 }
 
 /// A process runs what is called so, in the root directory.

@@ -1,4 +1,5 @@
-// refused FILE HOW: executes what the CPU refuses. FILE only tells whose it is.
+// dynamic: refused FILE HOW: executes what the CPU refuses, at addresses where no 32-bit code can lie: before 5.15 the
+// kernel tells no registers. FILE only tells whose it is.
 #include "common.h"
 
 int main(int argc, char **argv) {

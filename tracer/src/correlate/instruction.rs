@@ -21,8 +21,45 @@ pub enum Refused {
     Misaligned(u64),
 }
 
+impl Refused {
+    /// Whether the bytes leave no doubt. Data that is executed looks like any extension; and a thread that has no
+    /// room for a signal's frame is killed the same way (kernel/signal.c force_sigsegv) wherever it is, as at the
+    /// `ret` behind a system call.
+    pub fn certain(self) -> bool {
+        !matches!(self, Self::Extension(_) | Self::Return)
+    }
+}
+
 /// ELF's e_machine.
 const EM_X86_64: u32 = 62;
+
+/// Words of `struct pt_regs` (arch/x86/include/asm/ptrace.h).
+const IP: usize = 16;
+const CS: usize = 17;
+
+/// What `cs` holds in 64-bit mode: __USER_CS (arch/x86/include/asm/segment.h), and FLAT_USER_CS64 of a guest of Xen
+/// (include/xen/interface/xen.h).
+const USER_CS: [u64; 2] = [0x33, 0xe033];
+
+/// The registers, if they are those of the fault: after a handler of it, they are those of what the thread did next,
+/// as raise(3).
+fn registers(crash: &Crash) -> Option<&[u64]> {
+    let registers = crash.registers.as_deref()?;
+    (registers.get(IP) == Some(&crash.ip)).then_some(registers)
+}
+
+/// Whether it was 64-bit code, whose bytes mean what is read from them here; `None` if that is not known.
+pub fn is_64_bit(crash: &Crash) -> Option<bool> {
+    if crash.machine != EM_X86_64 {
+        return None;
+    }
+    // No other code lies there.
+    if crash.ip > u64::from(u32::MAX) {
+        return Some(true);
+    }
+    let cs = registers(crash)?.get(CS)?;
+    Some(USER_CS.contains(&(cs & 0xffff)))
+}
 
 /// SIGILL: why `crash` was none that the CPU executes.
 pub fn illegal(crash: &Crash) -> Option<Refused> {
@@ -30,7 +67,7 @@ pub fn illegal(crash: &Crash) -> Option<Refused> {
     match (code.map, code.opcode) {
         (Map::TwoByte, 0x0b | 0xb9 | 0xff) => Some(Refused::Trap),
         (Map::Evex, _) => Some(Refused::Extension("AVX-512")),
-        (Map::Vex, _) => Some(Refused::Extension("AVX")),
+        (Map::Vex | Map::VexThreeByte, _) => Some(Refused::Extension("AVX, AVX2, FMA or BMI")),
         _ => None,
     }
 }
@@ -48,7 +85,7 @@ pub fn refused(crash: &Crash) -> Option<Refused> {
     if code.map == Map::OneByte && matches!(code.opcode, 0xc2 | 0xc3) {
         return Some(Refused::Return);
     }
-    let registers = crash.registers.as_ref()?;
+    let registers = registers(crash)?;
     let near = code.map == Map::OneByte && code.opcode == 0xff;
     if near
         && let Some(modrm) = code.modrm
@@ -82,7 +119,10 @@ enum Map {
     TwoByte,
     /// Behind 0f 38 and 0f 3a.
     ThreeByte,
+    /// What VEX makes of those behind 0f.
     Vex,
+    /// What it makes of those behind 0f 38 and 0f 3a.
+    VexThreeByte,
     Evex,
 }
 
@@ -103,7 +143,7 @@ struct Decoded<'a> {
 
 impl<'a> Decoded<'a> {
     fn of(crash: &'a Crash) -> Option<Self> {
-        (crash.machine == EM_X86_64).then(|| Self::parse(&crash.bytes))?
+        is_64_bit(crash)?.then(|| Self::parse(&crash.bytes))?
     }
 
     fn parse(mut bytes: &'a [u8]) -> Option<Self> {
@@ -149,7 +189,7 @@ impl<'a> Decoded<'a> {
                 let (first, second) = (next()?, next()?);
                 (rex, operand_size) = ((!first >> 5) & 7, second & 3 == 1);
                 opcode = next()?;
-                Map::Vex
+                if first & 0x1f == 1 { Map::Vex } else { Map::VexThreeByte }
             }
             0x62 => Map::Evex,
             _ => Map::OneByte,
@@ -206,7 +246,11 @@ impl<'a> Decoded<'a> {
             (Map::OneByte, 0xaa | 0xab | 0xae | 0xaf) => return [None, of(RDI)],
             (Map::OneByte, 0xac | 0xad) => return [of(RSI), None],
             (Map::OneByte, opcode) if !one_byte_has_modrm(opcode) => return [None, None],
-            (Map::TwoByte, opcode) if !two_byte_has_modrm(opcode) => return [None, None],
+            (Map::TwoByte | Map::Vex, opcode) if !two_byte_has_modrm(opcode) => {
+                return [None, None];
+            }
+            // Gathers: the index is a vector.
+            (Map::VexThreeByte, 0x90..=0x93) => return [None, None],
             _ => {}
         }
         [self.modrm.and_then(|modrm| self.effective(modrm, registers)), None]
@@ -276,7 +320,9 @@ mod tests {
         for (number, value) in values {
             registers[PLACES[*number]] = *value;
         }
-        Crash { bytes: bytes.to_vec(), registers: Some(registers), ..crash() }
+        let crash = crash();
+        (registers[IP], registers[CS]) = (crash.ip, 0x33);
+        Crash { bytes: bytes.to_vec(), registers: Some(registers), ..crash }
     }
 
     #[test]
@@ -285,7 +331,9 @@ mod tests {
             (&[0x0f, 0x0b][..], Some(Refused::Trap)),
             (&[0x67, 0x0f, 0xb9, 0x40, 0x02], Some(Refused::Trap)),
             (&[0x62, 0xf1, 0x7c, 0x48, 0x28, 0x00], Some(Refused::Extension("AVX-512"))),
-            (&[0xc5, 0xfc, 0x28, 0x00], Some(Refused::Extension("AVX"))),
+            (&[0xc5, 0xfc, 0x28, 0x00], Some(Refused::Extension("AVX, AVX2, FMA or BMI"))),
+            // andn %rcx,%rbx,%rax
+            (&[0xc4, 0xe2, 0xe0, 0xf2, 0xc1], Some(Refused::Extension("AVX, AVX2, FMA or BMI"))),
             (&[0x06], None),
             (&[], None),
         ] {
@@ -319,6 +367,12 @@ mod tests {
             // vmovdqa (%rdi),%xmm0, and vmovdqu
             (&[0xc5, 0xf9, 0x6f, 0x07], &[(7, 0x1001)], Some(Refused::Misaligned(0x1001))),
             (&[0xc5, 0xfa, 0x6f, 0x07], &[(7, 0x1001)], None),
+            // vpackusdw (%rdi),%xmm0,%xmm0: its opcode is that of vmovntps in another map
+            (&[0xc4, 0xe2, 0x79, 0x2b, 0x07], &[(7, 0x1001)], None),
+            // vpgatherdd %xmm2,(%rdi,%xmm1,1),%xmm0
+            (&[0xc4, 0xe2, 0x69, 0x90, 0x04, 0x0f], &[(1, BAD)], None),
+            // vzeroupper, and what follows it
+            (&[0xc5, 0xf8, 0x77, 0x10], &[(0, BAD)], None),
             // call *%rax, jmp *%r11, ret
             (&[0xff, 0xd0], &[(0, BAD)], Some(Refused::JumpNonCanonical(BAD))),
             (&[0x41, 0xff, 0xe3], &[(11, BAD)], Some(Refused::JumpNonCanonical(BAD))),
@@ -348,6 +402,38 @@ mod tests {
             refused(&Crash { registers: None, ..with(&[0xf4], &[]) }),
             Some(Refused::Privileged("hlt"))
         );
+    }
+
+    /// A handler of the fault has raised the signal again.
+    #[test]
+    fn registers_of_another_place_tell_nothing() {
+        let mut crash = with(&[0x48, 0x8b, 0x10], &[(0, BAD)]);
+        assert_eq!(refused(&crash), Some(Refused::NonCanonical(BAD)));
+        crash.ip += 2;
+        assert_eq!(refused(&crash), None);
+        // The bytes are still those of the fault.
+        let raised = Crash { ip: crash.ip, ..with(&[0xf4], &[]) };
+        assert_eq!(refused(&raised), Some(Refused::Privileged("hlt")));
+    }
+
+    #[test]
+    fn code_of_32_bits_is_not_read_as_if_it_had_64() {
+        let at = |ip: u64, cs: Option<u64>| {
+            // dec %eax; mov (%eax),%edx: with 64 bits mov (%rax),%rdx
+            let mut crash = Crash { ip, ..with(&[0x48, 0x8b, 0x10], &[(0, BAD)]) };
+            if let Some(registers) = &mut crash.registers {
+                (registers[IP], registers[CS]) = (ip, cs.unwrap_or(0));
+            }
+            crash.registers = crash.registers.filter(|_| cs.is_some());
+            (is_64_bit(&crash), refused(&crash).is_some())
+        };
+        assert_eq!(at(0x0804_8000, Some(0x23)), (Some(false), false));
+        assert_eq!(at(0x0040_1000, Some(0x33)), (Some(true), true));
+        assert_eq!(at(0x0040_1000, Some(0xe033)), (Some(true), true), "a guest of Xen");
+        // FRED keeps more in the bits above (struct fred_cs).
+        assert_eq!(at(0x0040_1000, Some(0x1_0033)), (Some(true), true));
+        assert_eq!(at(0x0040_1000, None), (None, false), "older kernels give no registers");
+        assert_eq!(at(0x7f00_0000_1000, None), (Some(true), false));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::{
     },
     model::{
         cause::{CauseKind, Confidence},
+        crash::Crash,
         observe::Observe,
         process::ProcessExit,
         signal::Signal,
@@ -33,8 +34,11 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let by_fault = |signal: &&Signal| signal.forced && ![SIGKILL, SIGXCPU].contains(&signal.number);
     let signal = evidence.signal.filter(by_fault)?;
     // A general protection fault has many reasons, and force_sigsegv() tells none.
-    let told = (signal.number, signal.code) != (11, 0x80) || why(signal, death).is_some();
-    let confidence = if told { Confidence::Proven } else { Confidence::Likely };
+    let certain = match why(signal, death) {
+        Some(why) => why.certain(),
+        None => (signal.number, signal.code) != (11, 0x80),
+    };
+    let confidence = if certain { Confidence::Proven } else { Confidence::Likely };
     let mut summary = what(signal, death);
     if let Some(lost) = evidence.code_lost {
         summary.push_str(&format!(
@@ -46,12 +50,17 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     Some(CAUSE.verdict(confidence, summary))
 }
 
-/// Why the CPU refused its instruction, where the bytes of that tell.
-fn why(signal: &Signal, death: &ProcessExit) -> Option<Refused> {
-    let crash = death.crash.as_ref().filter(|crash| {
+/// The instruction that `signal` was for.
+fn instruction<'a>(signal: &Signal, death: &'a ProcessExit) -> Option<&'a Crash> {
+    death.crash.as_ref().filter(|crash| {
         (crash.signal, crash.code) == (signal.number, signal.code)
             && death.fault.is_some_and(|fault| fault.tid == crash.tid)
-    })?;
+    })
+}
+
+/// Why the CPU refused its instruction, where the bytes of that tell.
+fn why(signal: &Signal, death: &ProcessExit) -> Option<Refused> {
+    let crash = instruction(signal, death)?;
     match (signal.number, signal.code) {
         (4, _) => instruction::illegal(crash),
         (11, 0x80) => instruction::refused(crash),
@@ -66,8 +75,8 @@ fn refusal(why: Refused) -> String {
                           or Swift panic that aborts, Chromium)"
             .to_owned(),
         Refused::Extension(name) => format!(
-            "the CPU does not know the instruction, one of {name}: the program was built for another CPU, or the \
-             hypervisor hides it"
+            "the CPU does not know the instruction, which looks like one of {name}: the program was built for \
+             another CPU, or the hypervisor hides it; or it is damaged code"
         ),
         Refused::Privileged(name) => format!(
             "it executed {name}, which only the kernel may: a jump into data, or an abort of a C library (musl's is \
@@ -81,7 +90,7 @@ fn refusal(why: Refused) -> String {
              function, or stack"
         ),
         Refused::Return => {
-            "it returned to an address that no process can have: its stack was written over".to_owned()
+            "it returned to an address that no process can have, most likely: its stack was written over".to_owned()
         }
         Refused::Misaligned(address) => format!(
             "a vector instruction wants its operand at a multiple of 16, and it was at {address:#x}: a stack or a \
@@ -96,6 +105,8 @@ pub fn what(signal: &Signal, death: &ProcessExit) -> String {
         return refusal(why);
     }
     let address = signal.address;
+    let other = instruction(signal, death).and_then(instruction::is_64_bit) == Some(false);
+    let unread = if other { "; what a 32-bit program executes is not looked at" } else { "" };
     match (signal.number, signal.code) {
         (11, 1) if address < 4096 => {
             format!("it used address {address:#x}: a null pointer, most likely")
@@ -105,14 +116,15 @@ pub fn what(signal: &Signal, death: &ProcessExit) -> String {
             "it used address {address:#x} in a way its mapping forbids: read-only, not executable, \
              or a guard page (a stack that overflowed)"
         ),
-        (11, 0x80) => "the CPU does not say at which address: most likely a damaged pointer (an address that \
-                       cannot be); or a misaligned vector instruction, a privileged instruction, or a stack \
-                       without room for a signal's frame"
-            .to_owned(),
+        (11, 0x80) => format!(
+            "the CPU does not say at which address: most likely a damaged pointer (an address that cannot be); or \
+             a misaligned vector instruction, a privileged instruction, or a stack without room for a signal's \
+             frame{unread}"
+        ),
         (11, code) => format!("a memory access failed at address {address:#x}, si_code {code}"),
         (4, _) => format!(
             "the CPU refused the instruction at {address:#x}: a trap on purpose, most likely (ud2, by which \
-             compilers and runtimes abort), or code that is damaged or for another CPU"
+             compilers and runtimes abort), or code that is damaged or for another CPU{unread}"
         ),
         (8, 1) => "it divided an integer by zero".to_owned(),
         (8, code) => format!("an arithmetic operation failed, si_code {code}"),
@@ -159,5 +171,9 @@ mod tests {
         assert!(likely == Confidence::Likely && said.contains("does not say"), "{said}");
         let (likely, _) = judged(11, 0x80, &[0xf4], VICTIM + 1);
         assert_eq!(likely, Confidence::Likely, "another thread's");
+        let (likely, said) = judged(4, 2, &[0xc5, 0xfc, 0x28, 0x00], VICTIM);
+        assert!(likely == Confidence::Likely && said.contains("or it is damaged code"), "{said}");
+        let (likely, said) = judged(11, 0x80, &[0xc3], VICTIM);
+        assert!(likely == Confidence::Likely && said.contains("it returned to"), "{said}");
     }
 }
