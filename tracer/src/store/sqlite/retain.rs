@@ -79,6 +79,9 @@ pub fn forget(db: &mut Connection, oldest: i64, size: u64, largest: u64) -> Resu
         transaction.execute("DELETE FROM gap WHERE until < ?1", [before])?;
         names::drop_unused(&transaction, &used)?;
     }
+    if incidents + warnings != 0 {
+        forget_boots(&transaction)?;
+    }
     transaction.commit()?;
     if incidents + warnings != 0 {
         db.execute_batch("PRAGMA incremental_vacuum")?;
@@ -103,6 +106,20 @@ fn forget_warnings(
         "DELETE FROM warning WHERE id IN
              (SELECT id FROM warning WHERE elsewhere = ?1 AND time < ?2 ORDER BY time LIMIT ?3)",
         params![kind, if crowded { i64::MAX } else { before }, BATCH],
+    )
+}
+
+/// Forgets boots, and with them hosts, of which nothing is left: those of imported rows. This host's own have runs.
+fn forget_boots(db: &Transaction<'_>) -> Result<usize> {
+    db.execute(
+        "DELETE FROM boot WHERE id IN (SELECT id FROM boot WHERE
+             NOT EXISTS (SELECT 1 FROM warning WHERE boot IS NULL)
+             AND NOT EXISTS (SELECT 1 FROM warning WHERE warning.boot = boot.id)
+             AND NOT EXISTS (SELECT 1 FROM incident WHERE incident.boot = boot.id)
+             AND NOT EXISTS (SELECT 1 FROM watch WHERE watch.boot = boot.id)
+             AND NOT EXISTS (SELECT 1 FROM gap WHERE gap.boot = boot.id)
+             LIMIT ?1)",
+        [BATCH],
     )
 }
 
@@ -151,6 +168,25 @@ mod tests {
         let mut db = history([10, 20, 30], 1);
         assert!(!forget(&mut db, 5, 0, u64::MAX).expect("memory").more());
         assert_eq!(left(&db), [5, 15, 25]);
+    }
+
+    #[test]
+    fn boots_of_which_nothing_is_left_are_forgotten() {
+        let mut db = history([0; 3], 0);
+        db.execute_batch(
+            "INSERT INTO boot(id, boot_id, host) VALUES (1, 'a', 'old'), (2, 'b', 'new'), (3, 'c', 'own');
+             INSERT INTO watch(boot, pid, since) VALUES (3, 1, 1);
+             INSERT INTO warning(id, time, body, boot) VALUES (x'01', 1, x'', 1), (x'02', 9, x'', 2);",
+        )
+        .expect("memory");
+        let hosts = |db: &Connection| -> String {
+            let hosts = "SELECT group_concat(host) FROM (SELECT host FROM boot ORDER BY id)";
+            db.query_row(hosts, [], |row| row.get(0)).expect("some")
+        };
+        forget(&mut db, 1, 0, u64::MAX).expect("memory");
+        assert_eq!(hosts(&db), "old,new,own");
+        forget(&mut db, 5, 0, u64::MAX).expect("memory");
+        assert_eq!(hosts(&db), "new,own");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use rusqlite::Connection;
 
 /// `user_version` of what this build writes.
-pub const VERSION: i64 = 4;
+pub const VERSION: i64 = 5;
 /// `application_id`: "whyb".
 pub const APPLICATION: i64 = 0x7768_7962;
 
@@ -112,6 +112,10 @@ ALTER TABLE warning ADD COLUMN export BLOB;
 ALTER TABLE warning ADD COLUMN name BLOB;
 ALTER TABLE warning ADD COLUMN old_size INTEGER;
 ALTER TABLE warning ADD COLUMN new_size INTEGER;
+", "
+-- Its host is known by that, and is forgotten with it. Null in rows of before, and then no boot is forgotten.
+ALTER TABLE warning ADD COLUMN boot INTEGER REFERENCES boot(id);
+CREATE INDEX warning_boot ON warning(boot);
 "];
 
 /// Brings a new or older history to [`VERSION`], in one transaction.

@@ -255,15 +255,14 @@ fn put_incident(
 
 /// What is known of one does not change.
 fn put_warning(db: &Transaction<'_>, warning: &Truncation) -> rusqlite::Result<()> {
-    // Its host is known by that.
-    boot(db, &warning.boot_id, &warning.host)?;
+    let boot = boot(db, &warning.boot_id, &warning.host)?;
     let file = &warning.file;
     let remote = file.remote.as_ref();
     let file = remote.map(|remote| FileKey::new(file.inode, remote, file.path.as_ref()));
     db.prepare_cached(
         "INSERT OR IGNORE INTO warning(id, time, inode, elsewhere, body, server, address, export, name,
-             old_size, new_size)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             old_size, new_size, boot)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?
     .execute(params![
         key(&warning.id),
@@ -277,6 +276,7 @@ fn put_warning(db: &Transaction<'_>, warning: &Truncation) -> rusqlite::Result<(
         file.as_ref().and_then(|file| file.name),
         key::size(warning.old_size),
         key::size(warning.new_size),
+        boot,
     ])?;
     Ok(())
 }
