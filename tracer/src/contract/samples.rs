@@ -55,7 +55,7 @@ fn plain(text: &str) -> Untrusted {
     Untrusted(text.as_bytes().to_vec())
 }
 
-fn process(pid: u32) -> Process {
+pub fn process(pid: u32) -> Process {
     Process {
         pid,
         ns_pid: Some(7),

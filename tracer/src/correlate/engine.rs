@@ -167,7 +167,12 @@ impl Engine {
             }
             KernelEvent::Crash(crash) => self.exits.crashed(*crash),
             KernelEvent::ProcessExit(exit) => self.exit(*exit),
-            KernelEvent::ProcessStart(start) => self.restarts.start(time, *start),
+            KernelEvent::ProcessStart(start) => {
+                if !start.forked {
+                    self.programs.executed(time, start.actor.task.id);
+                }
+                self.restarts.start(time, *start);
+            }
             KernelEvent::Cgroup(made) => self.facts.cgroup_made(made),
             KernelEvent::OomKill(kill) => self.exits.oom_kill(*kill),
             KernelEvent::Program(program) => self.programs.told(time, &program),
@@ -374,9 +379,18 @@ impl Engine {
     }
 
     fn reporter(&mut self) -> (&mut OpenIncidents, Reporter<'_>) {
-        let Self { host, loss, shrinks, facts, open, restarts, questions, counts, updates, .. } =
-            self;
-        (open, Reporter { host, loss, shrinks, facts, restarts, questions, counts, updates })
+        let reporter = Reporter {
+            host: &self.host,
+            loss: &self.loss,
+            shrinks: &self.shrinks,
+            facts: &mut self.facts,
+            programs: &self.programs,
+            restarts: &mut self.restarts,
+            questions: &self.questions,
+            counts: &mut self.counts,
+            updates: &mut self.updates,
+        };
+        (&mut self.open, reporter)
     }
 }
 
@@ -391,12 +405,10 @@ mod tests {
     use crate::{
         model::{
             fact::Process,
-            fault::Handler,
-            observe::AttachedHook,
             signal::{Deliver, Disposition},
             task::ProcessId,
         },
-        testing::{SINCE, VICTIM, fault, host, program, shrink, signal},
+        testing::{SINCE, VICTIM, fault, host, program, shrink},
     };
 
     #[test]
@@ -443,34 +455,6 @@ mod tests {
             }
         }
         assert!(reported.is_some_and(|at| (1_400..1_600).contains(&at)), "{reported:?}");
-    }
-
-    /// A fault on persistent memory whose handler is called again, and the same with a signal.
-    #[test]
-    fn a_fault_that_is_tried_again_is_no_incident() {
-        let incidents = |signalled: bool, watched: bool| {
-            let mut host = host();
-            let hook = |observe| AttachedHook { observe: Some(observe), hook: String::new() };
-            if watched {
-                host.coverage.hooks = vec![hook(Observe::SignalGenerated)];
-            }
-            let mut engine = Engine::new(host);
-            let (mut fault, time) = (fault(0, 4_096), SINCE + 1);
-            fault.handler = Handler::DaxIomapFault;
-            engine.push(
-                Stamp { cpu: 0, ring: 0, seq: 1, time },
-                KernelEvent::Fault(Box::new(fault)).into(),
-            );
-            if signalled {
-                let event = KernelEvent::Signal(Box::new(signal(2)));
-                engine.push(Stamp { cpu: 0, ring: 0, seq: 2, time: time + 1 }, event.into());
-            }
-            let updates = engine.finish();
-            updates.iter().filter(|update| matches!(update, Update::Incident(_))).count()
-        };
-        assert_eq!(incidents(false, true), 0);
-        assert_eq!(incidents(true, true), 1);
-        assert_eq!(incidents(false, false), 1, "nobody would have seen the signal");
     }
 
     /// Of different CPUs: each program was told before its act, and arrives after it.

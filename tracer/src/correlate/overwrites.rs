@@ -1,6 +1,6 @@
 //! Who wrote over the code that a process crashed in, while the process mapped it.
 use crate::{
-    correlate::{incident::Truncation, shrinks::ShrinkLog},
+    correlate::{incident::Truncation, programs::ProgramLog, shrinks::ShrinkLog},
     model::{
         fact::Mapper,
         process::ProcessExit,
@@ -14,58 +14,86 @@ const LOOKED: u64 = 2_000_000_000;
 /// /proc tells starts in ticks of so many ns (USER_HZ).
 const TICK: u64 = 10_000_000;
 
+/// A process, and the ancestors that it was forked by without an exec(2): what they had mapped, it has.
+pub struct Image {
+    processes: Vec<ProcessId>,
+    /// When the first of them began, or had not yet called its last exec(2), ns since boot; 0 unknown.
+    since: u64,
+}
+
+impl Image {
+    /// That of `actor`, as far as its parents' names and what is known of their programs tell: who calls exec(2) for
+    /// the program that it runs already, or another of that name, looks as if it had not, where nobody saw it.
+    pub fn of(actor: &Actor, programs: &ProgramLog) -> Self {
+        let victim = actor.task.id;
+        let mut image =
+            Self { processes: vec![victim], since: victim.start.max(programs.exec_after(victim)) };
+        let mut child = victim;
+        for parent in &actor.ancestors {
+            // A parent that called exec(2) after its child began has not taken the child along.
+            let exec = programs.exec_after(child);
+            let forked = parent.comm == actor.task.comm && exec <= child.start;
+            if !forked || programs.differ(victim, parent.id) {
+                break;
+            }
+            let exec = programs.exec_after(parent.id);
+            let before = if exec < child.start { exec } else { 0 };
+            image.since = parent.id.start.max(before);
+            image.processes.push(parent.id);
+            child = parent.id;
+        }
+        image
+    }
+}
+
 /// Shrinks of the file that `death` failed in which began until `time`, while its victim mapped it, as far as that
 /// is known; oldest first.
-pub fn of_death(log: &ShrinkLog, death: &ProcessExit, time: u64) -> Vec<Shrink> {
+pub fn of_death(log: &ShrinkLog, death: &ProcessExit, image: &Image, time: u64) -> Vec<Shrink> {
     let Some(module) = &death.module else { return Vec::new() };
-    let image = image(&death.actor);
-    let since = image.iter().map(|id| id.start).min().unwrap_or(0);
     let mapped_it = |shrink: &Shrink| {
-        since != 0
-            && shrink.begin >= since
+        image.since != 0
+            && shrink.begin >= image.since
             && shrink.mapped
-            && log.warning_of(shrink).is_none_or(|warning| may_list(warning, &image, time))
+            && log.warning_of(shrink).is_none_or(|warning| may_list(warning, image, time))
     };
     log.of_file(module.id, time).into_iter().filter(mapped_it).collect()
 }
 
-/// The latest shrink of any file until `time` that `victim` was seen to map code of. With the code went what it had
+/// The latest shrink of any file until `time` that a victim was seen to map code of. With the code went what it had
 /// written to other pages of the file: the addresses that the dynamic linker put there
 /// (mm/truncate.c truncate_pagecache unmaps private copies, too).
-pub fn of_process(log: &ShrinkLog, victim: &Actor, time: u64) -> Option<Shrink> {
-    let image = image(victim);
+pub fn of_process(log: &ShrinkLog, image: &Image, time: u64) -> Option<Shrink> {
     let code = |warning: &&Truncation| {
-        let begin = warning.shrink.begin;
-        begin <= time && lists(warning, &image).is_some_and(|mapper| mapper.code)
+        (image.since..=time).contains(&warning.shrink.begin)
+            && lists(warning, image).is_some_and(|mapper| mapper.code)
     };
     let latest = log.warnings().filter(code).max_by_key(|warning| warning.shrink.begin)?;
     log.find(latest.shrink.inode.ptr, latest.shrink.begin).cloned()
 }
 
-/// The process, and the ancestors that it was forked by without an exec(2): what they had mapped, it has.
-fn image(actor: &Actor) -> Vec<ProcessId> {
-    let forked_by = actor.ancestors.iter().take_while(|parent| parent.comm == actor.task.comm);
-    std::iter::once(actor.task.id).chain(forked_by.map(|parent| parent.id)).collect()
-}
-
 /// Whether one of these is among those who mapped the file, or may have been gone when they were looked for.
-fn may_list(warning: &Truncation, image: &[ProcessId], time: u64) -> bool {
+fn may_list(warning: &Truncation, image: &Image, time: u64) -> bool {
     let looked = time.saturating_sub(warning.shrink.begin) > LOOKED && warning.why.is_none();
     !looked || lists(warning, image).is_some()
 }
 
 /// The first of those who mapped the file that is one of these.
-fn lists<'a>(warning: &'a Truncation, image: &[ProcessId]) -> Option<&'a Mapper> {
+fn lists<'a>(warning: &'a Truncation, image: &Image) -> Option<&'a Mapper> {
     let same = |a: ProcessId, b: ProcessId| a.tgid == b.tgid && a.start.abs_diff(b.start) <= TICK;
-    warning.at_risk.iter().find(|mapper| image.iter().any(|id| same(*id, mapper.id)))
+    warning.at_risk.iter().find(|mapper| image.processes.iter().any(|id| same(*id, mapper.id)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        model::{fact::Mapper, file::Path, process::Module, task::Ancestor},
-        testing::{STARTED, VICTIM, exit, shrink},
+        model::{
+            fact::Mapper,
+            file::Path,
+            process::{Module, Program},
+            task::Ancestor,
+        },
+        testing::{STARTED, VICTIM, exit, program, shrink},
     };
 
     const AT: u64 = 20 * STARTED;
@@ -79,7 +107,12 @@ mod tests {
     }
 
     fn begins(log: &ShrinkLog, death: &ProcessExit) -> Vec<u64> {
-        of_death(log, death, AT).iter().map(|shrink| shrink.begin).collect()
+        begins_after(log, death, &ProgramLog::default())
+    }
+
+    fn begins_after(log: &ShrinkLog, death: &ProcessExit, programs: &ProgramLog) -> Vec<u64> {
+        let image = Image::of(&death.actor, programs);
+        of_death(log, death, &image, AT).iter().map(|shrink| shrink.begin).collect()
     }
 
     fn warned(begin: u64, pids: &[u32], code: bool, why: Option<&str>) -> Truncation {
@@ -150,11 +183,42 @@ mod tests {
             let mut log = ShrinkLog::default();
             log.begin(shrink(2, begin, 8_192, 0));
             log.warned(warned(begin, pids, code, None));
-            of_process(&log, &death().actor, time).map(|shrink| shrink.begin)
+            let image = Image::of(&death().actor, &ProgramLog::default());
+            of_process(&log, &image, time).map(|shrink| shrink.begin)
         };
-        assert_eq!(judged(&[77, VICTIM], true, 7, 8), Some(7));
-        assert_eq!(judged(&[77, VICTIM], false, 7, 8), None, "data alone");
-        assert_eq!(judged(&[77], true, 7, 8), None);
-        assert_eq!(judged(&[VICTIM], true, 7, 6), None, "it was gone before");
+        let (act, end) = (STARTED + 7, STARTED + 8);
+        assert_eq!(judged(&[77, VICTIM], true, act, end), Some(act));
+        assert_eq!(judged(&[77, VICTIM], false, act, end), None, "data alone");
+        assert_eq!(judged(&[77], true, act, end), None);
+        assert_eq!(judged(&[VICTIM], true, act, act - 1), None, "it was gone before");
+    }
+
+    /// A supervisor that runs itself anew for each worker, and a server that does to be updated.
+    #[test]
+    fn who_has_called_exec_since_maps_the_new_code() {
+        let (mut log, mut worker) = (ShrinkLog::default(), death());
+        let parent = ProcessId { tgid: 9, start: 5 };
+        let comm = worker.actor.task.comm.clone();
+        worker.actor.ancestors = vec![Ancestor { id: parent, comm }];
+        let (before, while_it_ran) = (STARTED - 5, STARTED + 5);
+        for begin in [before, while_it_ran] {
+            log.begin(shrink(2, begin, 8_192, 0));
+        }
+        let after = |execs: &[(u64, ProcessId)]| {
+            let mut programs = ProgramLog::default();
+            execs.iter().for_each(|(time, id)| programs.executed(*time, *id));
+            begins_after(&log, &worker, &programs)
+        };
+        let victim = worker.actor.task.id;
+        assert_eq!(after(&[]), [before, while_it_ran]);
+        assert_eq!(after(&[(STARTED + 1, victim)]), [while_it_ran]);
+        assert!(after(&[(STARTED + 9, victim)]).is_empty());
+        assert_eq!(after(&[(STARTED - 3, parent)]), [while_it_ran]);
+        let later = after(&[(STARTED + 3, parent)]);
+        assert_eq!(later, [before, while_it_ran], "its child was there");
+        let mut programs = ProgramLog::default();
+        programs.told(6, &Program { id: parent, ..program(9, b"spawn") });
+        programs.told(STARTED + 1, &program(VICTIM, b"worker"));
+        assert_eq!(begins_after(&log, &worker, &programs), [while_it_ran], "of another program");
     }
 }

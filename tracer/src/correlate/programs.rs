@@ -1,10 +1,11 @@
-//! Which program each process ran at which time, as the kernel told it.
+//! Which program each process ran at which time, and since when, as the kernel told it.
 use std::collections::VecDeque;
 
 use crate::{
     correlate::bounded::BoundedMap,
     model::{
-        Bytes, file,
+        Bytes,
+        file::{self, DELETED},
         input::KernelEvent,
         process::Program,
         task::{ProcessId, Task},
@@ -16,8 +17,15 @@ const PROCESSES: usize = 4_096;
 /// Programs of one process: what it did before an exec(2) may be told of after that.
 const PROGRAMS: usize = 4;
 
-/// What a process has run, and from when on, ns since boot; in the order of time.
-type Programs = VecDeque<(u64, Option<Bytes>)>;
+/// What a process has run.
+#[derive(Default)]
+struct Programs {
+    /// And from when on, ns since boot; in the order of time.
+    list: VecDeque<(u64, Option<Bytes>)>,
+    /// Its last exec(2) was later, ns since boot; 0 if none is known of. Programs are told before acts of them, not
+    /// as they begin.
+    exec_after: u64,
+}
 
 /// What processes have run.
 pub struct ProgramLog {
@@ -36,15 +44,38 @@ impl ProgramLog {
     /// The kernel told what a process runs at `time`.
     pub fn told(&mut self, time: u64, program: &Program) {
         let exe = file::program(&program.path);
-        let programs = self.processes.entry(program.id);
-        if programs.back().is_some_and(|(_, last)| *last == exe) {
-            return;
+        let Programs { list, exec_after } = self.processes.entry(program.id);
+        if let Some((told, last)) = list.back() {
+            if *last == exe {
+                return;
+            }
+            if is_other(last.as_ref(), exe.as_ref()) {
+                *exec_after = (*exec_after).max(*told);
+            }
         }
-        if programs.len() == PROGRAMS {
-            programs.pop_front();
+        if list.len() == PROGRAMS {
+            list.pop_front();
             self.outrun += 1;
         }
-        programs.push_back((time, exe));
+        list.push_back((time, exe));
+    }
+
+    /// A process has called exec(2), at `time`: it may run the same program again.
+    pub fn executed(&mut self, time: u64, id: ProcessId) {
+        let programs = self.processes.entry(id);
+        programs.exec_after = programs.exec_after.max(time);
+    }
+
+    /// When a process had not yet called the last exec(2) of it that is known of, ns since boot: what it maps, it has
+    /// mapped since. 0 if none is.
+    pub fn exec_after(&self, id: ProcessId) -> u64 {
+        self.processes.peek(&id).map_or(0, |programs| programs.exec_after)
+    }
+
+    /// Whether two processes are known to run different programs.
+    pub fn differ(&self, a: ProcessId, b: ProcessId) -> bool {
+        let last = |id| self.processes.peek(&id)?.list.back()?.1.as_ref();
+        is_other(last(a), last(b))
     }
 
     /// Says of whoever acts in an event of `time` which program that was.
@@ -74,7 +105,7 @@ impl ProgramLog {
 
     /// The program that the kernel told last before `time`.
     fn name_at(&mut self, time: u64, task: &mut Task) {
-        let programs = self.processes.get(&task.id).into_iter().flatten();
+        let programs = self.processes.get(&task.id).into_iter().flat_map(|known| &known.list);
         let until = programs.take_while(|(told, _)| *told <= time);
         task.exe = until.last().and_then(|(_, exe)| exe.clone());
     }
@@ -83,6 +114,12 @@ impl ProgramLog {
     pub fn evicted(&self) -> u64 {
         self.processes.evicted() + self.outrun
     }
+}
+
+/// Whether two programs are known and not the same one, which may have been replaced meanwhile.
+fn is_other(a: Option<&Bytes>, b: Option<&Bytes>) -> bool {
+    let path = |exe: &Bytes| exe.strip_suffix(DELETED).unwrap_or(exe).to_vec();
+    a.zip(b).is_some_and(|(a, b)| path(a) != path(b))
 }
 
 #[cfg(test)]
@@ -111,6 +148,23 @@ mod tests {
         let expected = [None, first.clone(), first.clone(), second.clone(), second, first];
         assert_eq!(told, expected);
         assert_eq!(at(&mut log, 2, 30), None);
+    }
+
+    #[test]
+    fn an_exec_is_known_by_another_program_or_as_it_happens() {
+        let mut log = ProgramLog::default();
+        let id = |tgid| actor(tgid).task.id;
+        log.told(10, &program(1, b"first"));
+        log.told(15, &program(1, b"first (deleted)"));
+        assert_eq!(log.exec_after(id(1)), 0, "its file was replaced");
+        log.told(20, &program(1, b"second"));
+        assert_eq!(log.exec_after(id(1)), 15);
+        log.executed(30, id(1));
+        assert_eq!((log.exec_after(id(1)), log.exec_after(id(2))), (30, 0));
+        log.told(40, &program(2, b"second (deleted)"));
+        assert!(!log.differ(id(1), id(2)) && !log.differ(id(1), id(3)));
+        log.told(50, &program(3, b"third"));
+        assert!(log.differ(id(1), id(3)));
     }
 
     #[test]

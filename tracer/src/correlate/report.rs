@@ -7,7 +7,8 @@ use crate::{
         incident::{File, Incident, Memory},
         loss::LossTracker,
         open::{OpenIncident, REPORT_DELAY},
-        overwrites,
+        overwrites::{self, Image},
+        programs::ProgramLog,
         questions::OpenQuestions,
         restart::RestartMatcher,
         rules,
@@ -31,6 +32,7 @@ pub struct Reporter<'a> {
     pub loss: &'a LossTracker,
     pub shrinks: &'a ShrinkLog,
     pub facts: &'a mut FactCache,
+    pub programs: &'a ProgramLog,
     pub restarts: &'a mut RestartMatcher,
     pub questions: &'a OpenQuestions,
     pub counts: &'a mut Counts,
@@ -99,13 +101,17 @@ impl Reporter<'_> {
 
     /// Names the cause of an incident, who did it, and which file it is about.
     fn judge(&mut self, open: &mut OpenIncident) {
-        let Self { host, loss, shrinks, facts, .. } = self;
+        let Self { host, loss, shrinks, facts, programs, .. } = self;
         let (incident, lookups) = (&mut open.incident, &open.lookups);
         let (fault, time) = (incident.fault.as_ref(), incident.first);
         let of_fault = fault.map(|fault| shrinks.before(fault, time)).unwrap_or_default();
         let death = incident.death.as_ref().filter(|_| fault.is_none() && is_end(incident));
-        let overwrites = death.map(|death| overwrites::of_death(shrinks, death, time));
-        let code_lost = death.and_then(|death| overwrites::of_process(shrinks, &death.actor, time));
+        let image = death.map(|death| Image::of(&death.actor, programs));
+        let image = image.as_ref();
+        let overwrites = death
+            .zip(image)
+            .map(|(death, image)| overwrites::of_death(shrinks, death, image, time));
+        let code_lost = image.and_then(|image| overwrites::of_process(shrinks, image, time));
         let evidence = Evidence {
             victim: incident.victim.task.id,
             fault,
@@ -224,6 +230,34 @@ mod tests {
         model::input::{KernelEvent, Stamp},
         testing::*,
     };
+
+    /// A fault on persistent memory whose handler is called again, and the same with a signal.
+    #[test]
+    fn a_fault_that_is_tried_again_is_no_incident() {
+        let incidents = |signalled: bool, watched: bool| {
+            let mut host = host();
+            let hook = |observe| AttachedHook { observe: Some(observe), hook: String::new() };
+            if watched {
+                host.coverage.hooks = vec![hook(Observe::SignalGenerated)];
+            }
+            let mut engine = Engine::new(host);
+            let (mut fault, time) = (fault(0, 4_096), SINCE + 1);
+            fault.handler = Handler::DaxIomapFault;
+            engine.push(
+                Stamp { cpu: 0, ring: 0, seq: 1, time },
+                KernelEvent::Fault(Box::new(fault)).into(),
+            );
+            if signalled {
+                let event = KernelEvent::Signal(Box::new(signal(2)));
+                engine.push(Stamp { cpu: 0, ring: 0, seq: 2, time: time + 1 }, event.into());
+            }
+            let updates = engine.finish();
+            updates.iter().filter(|update| matches!(update, Update::Incident(_))).count()
+        };
+        assert_eq!(incidents(false, true), 0);
+        assert_eq!(incidents(true, true), 1);
+        assert_eq!(incidents(false, false), 1, "nobody would have seen the signal");
+    }
 
     #[test]
     fn a_read_given_up_by_who_is_being_killed_is_no_incident() {

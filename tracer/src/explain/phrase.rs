@@ -4,6 +4,7 @@ use crate::{
     correlate::cause::SignalFrom,
     model::{
         cause::{CauseKind, Confidence, Outcome},
+        shrink::{ShrinkKind, how},
         signal_name as signals,
     },
     text::{
@@ -99,12 +100,8 @@ pub fn because(incident: &Incident) -> String {
 
 /// The cause, and who else did it, for where only a line is told.
 pub fn because_of(incident: &Incident) -> String {
-    let cause = &incident.cause;
-    let by = cause
-        .culprit
-        .as_ref()
-        .filter(|by| cause.class.known().cause().is_act() && by.pid != incident.victim.pid);
-    let by = by.map_or_else(String::new, |by| format!("; by {}", who(by)));
+    let by = culprit(incident).filter(|by| is_act(incident) && by.pid != incident.victim.pid);
+    let by = by.map_or_else(String::new, |by| format!("; {} {}", verb(incident), who(by)));
     format!("{}{by}", because(incident))
 }
 
@@ -125,14 +122,43 @@ fn of_memory(incident: &Incident) -> String {
     let cause = &incident.cause;
     let cgroup =
         cause.memory.as_ref().map(|memory| format!(", cgroup {}", escape(&memory.cgroup.0)));
-    let asker = cause.culprit.as_ref().filter(|_| !cause.class.known().cause().is_act());
-    let asker = asker.map(|asker| format!("; allocation by {}", who(asker)));
+    let asker = culprit(incident).filter(|_| !is_act(incident));
+    let asker = asker.map(|asker| format!("; {} {}", verb(incident), who(asker)));
     cgroup.into_iter().chain(asker).collect()
 }
 
-/// What stands before the name of the culprit; nothing where the cause names it.
+/// Who did it, or asked for memory; then it is not the victim, who is told anyway.
+pub fn culprit(incident: &Incident) -> Option<&Process> {
+    let culprit = incident.cause.culprit.as_ref();
+    culprit.filter(|by| is_act(incident) || by.pid != incident.victim.pid)
+}
+
+/// What stands before the name of the culprit, in a column.
 pub fn culprit_field(incident: &Incident) -> &'static str {
-    if incident.cause.class.known().cause().is_act() { "by" } else { "" }
+    match is_act(incident) {
+        false => "asked",
+        true if only_opened(incident) => "opened",
+        true => "by",
+    }
+}
+
+/// What stands before the name of the culprit, in a line.
+pub fn verb(incident: &Incident) -> &'static str {
+    match is_act(incident) {
+        false => "allocation by",
+        true if only_opened(incident) => "opened by",
+        true => "by",
+    }
+}
+
+/// Whether the culprit did it, and did not only ask for memory.
+fn is_act(incident: &Incident) -> bool {
+    incident.cause.class.known().cause().is_act()
+}
+
+/// Whether all that was seen of the culprit is that it opened the file to write to it.
+fn only_opened(incident: &Incident) -> bool {
+    incident.cause.how.as_deref() == Some(how(ShrinkKind::OpenWrite))
 }
 
 /// What to do against it: whoever did it elsewhere is told so.

@@ -4,7 +4,8 @@ use crate::{
         Blind, Elsewhere, End, File, Gap, GapReason, Incident, Loss, Missed, Mount, Other, Watching,
     },
     explain::phrase::{
-        arguments, because, culprit_field, fix, headline, lineage, mapped_by, place, restarted, who,
+        arguments, because, culprit, culprit_field, fix, headline, lineage, mapped_by, place,
+        restarted, who,
     },
     model::cause::CauseKind,
     render::warning::{self, line},
@@ -77,7 +78,7 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
         field("where", &text);
     }
     field("cause", &because(incident));
-    if let Some(culprit) = &cause.culprit {
+    if let Some(culprit) = culprit(incident) {
         let args = arguments(culprit);
         let by = format!("{}  {args}", style.paint("1", &who(culprit)));
         field(culprit_field(incident), &by);
@@ -285,7 +286,7 @@ mod tests {
     use super::*;
     use crate::contract::{
         Record, Time,
-        samples::{every_kind, full_incident, gap as sample_gap},
+        samples::{every_kind, full_incident, gap as sample_gap, process},
     };
 
     fn style(colour: bool, history: bool) -> Style {
@@ -345,6 +346,21 @@ mod tests {
         ] {
             assert!(text.contains(fact), "{fact} is missing in\n{text}");
         }
+    }
+
+    #[test]
+    fn who_asked_for_memory_is_no_culprit_and_who_opened_a_file_may_be_none() {
+        let style = style(false, false);
+        let mut one = Incident { victim: process(20), ..full_incident() };
+        one.cause.class = CauseKind::OomKilled.into();
+        assert!(!shown(incident(&one, &style)).contains("  asked "), "it is the victim");
+        assert!(!shown(crate::render::oneline::incident(&one, &style)).contains("allocation"));
+        one.victim = process(10);
+        assert!(shown(incident(&one, &style)).contains("  asked    "));
+        one.cause.class = CauseKind::Overwritten.into();
+        one.cause.how = Some("open(2) for writing".into());
+        assert!(shown(incident(&one, &style)).contains("  opened   "));
+        assert!(shown(crate::render::oneline::incident(&one, &style)).contains(" opened by "));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One line an incident, for logs and grep.
 use crate::{
     contract::{Incident, Truncation},
-    explain::phrase::{headline, mapped_by, restarted, who},
+    explain::phrase::{culprit, headline, mapped_by, restarted, verb, who},
     model::cause::Confidence,
     render::{human::Style, warning::warned_path},
     text::{escape::escape, format::size},
@@ -32,9 +32,9 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
     if let Some(symbol) = symbol {
         out.push_str(&format!(" in {}", escape(&symbol.0)));
     }
-    if let Some(culprit) = &cause.culprit {
-        let by = if cause.class.known().cause().is_act() { " by" } else { "; allocation by" };
-        out.push_str(&format!("{by} {}", who(culprit)));
+    if let Some(culprit) = culprit(incident) {
+        let sep = if cause.class.known().cause().is_act() { "" } else { ";" };
+        out.push_str(&format!("{sep} {} {}", verb(incident), who(culprit)));
     }
     if incident.times() > 1 {
         out.push_str(&format!(", {} times", incident.times()));

@@ -2,8 +2,8 @@
 use crate::{
     contract::{CauseCount, Incident, RestartSpread, RuledOut, Story, Time},
     explain::phrase::{
-        arguments, because, because_of, culprit_field, fix, headline, lineage, place, short_id,
-        who, who_else,
+        arguments, because, because_of, culprit, culprit_field, fix, headline, lineage, place,
+        short_id, who, who_else,
     },
     model::signal_name as signals,
     render::{
@@ -138,7 +138,7 @@ pub fn human(story: &Story, style: &Style) -> Vec<u8> {
     if let Some(frame) = place(latest) {
         field(&mut out, "where", &frame);
     }
-    if let Some(culprit) = &latest.cause.culprit {
+    if let Some(culprit) = culprit(latest) {
         let by = format!("{}  {}", who(culprit), arguments(culprit));
         field(&mut out, culprit_field(latest), &by);
         field(&mut out, "", &lineage(culprit));

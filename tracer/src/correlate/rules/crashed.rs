@@ -10,8 +10,9 @@ use crate::{
         crash::Crash,
         observe::Observe,
         process::ProcessExit,
+        shrink::{Shrink, ShrinkKind},
         signal::Signal,
-        signal_name::{SIGKILL, SIGXCPU},
+        signal_name::{SIGKILL, SIGSEGV, SIGXCPU},
     },
     text::format::duration,
 };
@@ -27,6 +28,9 @@ const CAUSE: Cause = Cause {
 };
 
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
+
+/// Bytes from address 0 on that a null pointer's members lie in.
+const NULL: u64 = 4096;
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let death = evidence.death?;
@@ -46,8 +50,35 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
             duration(evidence.time.saturating_sub(lost.begin)),
             lost.actor.task.id.tgid
         ));
+    } else if let Some(opened) = opened(evidence, death) {
+        summary.push_str(&format!(
+            "; its code lies in a file that pid {} opened for writing {} earlier, and which has changed since, in \
+             content or attributes",
+            opened.actor.task.id.tgid,
+            duration(evidence.time.saturating_sub(opened.begin)),
+        ));
     }
     Some(CAUSE.verdict(confidence, summary))
+}
+
+/// Whether it failed by a pointer that was bad whatever code used it: programs do so without anybody's doing.
+pub fn by_pointer(signal: &Signal, death: &ProcessExit) -> bool {
+    (signal.number, signal.code) == (SIGSEGV, 1) && signal.address < NULL
+        || why(signal, death).is_some_and(|why| {
+            matches!(
+                why,
+                Refused::NonCanonical(_) | Refused::JumpNonCanonical(_) | Refused::Misaligned(_)
+            )
+        })
+}
+
+/// The latest who opened the file of the instruction for writing, while the process mapped it, if that file has
+/// changed since. By its ctime, which any change of an attribute moves, too: chmod(2), utimes(2), link(2), rename(2).
+pub fn opened<'a>(evidence: &Evidence<'a>, death: &ProcessExit) -> Option<&'a Shrink> {
+    let file = death.crash.as_ref()?.module.as_ref()?;
+    // Not by the time: the clock of ctime may lag behind.
+    let opened = |act: &&Shrink| act.how == ShrinkKind::OpenWrite && act.inode.ctime != file.ctime;
+    evidence.overwrites.iter().rev().find(opened)
 }
 
 /// The instruction that `signal` was for.
@@ -108,7 +139,7 @@ pub fn what(signal: &Signal, death: &ProcessExit) -> String {
     let other = instruction(signal, death).and_then(instruction::is_64_bit) == Some(false);
     let unread = if other { "; what a 32-bit program executes is not looked at" } else { "" };
     match (signal.number, signal.code) {
-        (11, 1) if address < 4096 => {
+        (11, 1) if address < NULL => {
             format!("it used address {address:#x}: a null pointer, most likely")
         }
         (11, 1) => format!("it used address {address:#x}, where nothing is mapped"),

@@ -21,7 +21,7 @@ use crate::{
 
 const CAUSE: Cause = Cause {
     kind: CauseKind::Overwritten,
-    observes: &[Observe::Exit],
+    observes: &[Observe::Shrink, Observe::OpenTruncate],
     rests_on: None,
     shows_mount: false,
     signal_from: SignalFrom::Fault,
@@ -40,7 +40,11 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let by_code = evidence.signal.filter(|signal| signal.forced);
     let signal = by_code.filter(|signal| !UNRELATED.contains(&signal.number))?;
     let (shrink, place) = match &death.module {
-        Some(module) => (changed(evidence, death, module)?, "its code lies in a file that"),
+        Some(module) => {
+            let opened = || crashed::opened(evidence, death);
+            let opened = || opened().filter(|_| !crashed::by_pointer(signal, death));
+            (removed(evidence, module).or_else(opened)?, "its code lies in a file that")
+        }
         None if jumped_away(death) => {
             (evidence.code_lost?, "it jumped to where no code is, and a library that it has loaded")
         }
@@ -49,7 +53,10 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let before = duration(evidence.time.saturating_sub(shrink.begin));
     let act = match shrink.how {
         ShrinkKind::OpenWrite => {
-            format!("was opened for writing while it ran, {before} earlier, and has changed since")
+            format!(
+                "was opened for writing while it ran, {before} earlier, and may have been written over: its content \
+                 or attributes have changed since"
+            )
         }
         kind => format!(
             "was written over while it ran, {before} earlier: {} → {} by {}, and new content since",
@@ -65,23 +72,14 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     Some(verdict)
 }
 
-/// The latest act that changed the page of the instruction, or may have.
-fn changed<'a>(
-    evidence: &Evidence<'a>,
-    death: &ProcessExit,
-    module: &Module,
-) -> Option<&'a Shrink> {
+/// The latest act that removed the page of the instruction.
+fn removed<'a>(evidence: &Evidence<'a>, module: &Module) -> Option<&'a Shrink> {
     let page = evidence.host.page_size;
-    let file = death.crash.as_ref().and_then(|crash| crash.module.as_ref());
-    let changed = |shrink: &&Shrink| {
-        if shrink.how == ShrinkKind::OpenWrite {
-            // Not by the time: the clock of ctime may lag behind.
-            return file.is_some_and(|file| file.ctime != shrink.inode.ctime);
-        }
+    let removed = |shrink: &&Shrink| {
         let gone = shrink.new_size.div_ceil(page)..shrink.inode.size.div_ceil(page);
         gone.contains(&(module.offset / page))
     };
-    evidence.overwrites.iter().rev().find(changed)
+    evidence.overwrites.iter().rev().find(removed)
 }
 
 /// Whether the instruction itself was not to be had: a damaged address was called, as that of a function in a table
@@ -153,21 +151,57 @@ mod tests {
 
     #[test]
     fn who_opened_it_for_writing_is_the_culprit_only_where_it_has_changed_since() {
-        let mut dd =
-            Shrink { how: ShrinkKind::OpenWrite, ..shrink(2, 100_000_000, 16_384, 16_384) };
-        dd.end = Some(dd.begin);
-        let module = Some(Module { id: dd.inode.id, offset: 0x1139, path: Path::default() });
-        let signal = Signal { number: 11, forced: true, ..signal(1) };
+        let dd = dd();
         let judged = |ctime: Option<i64>| {
-            let file = ctime.map(|ctime| Inode { ctime, ..dd.inode });
-            let crash = Some(Crash { module: file, ..crash() });
-            let death = ProcessExit { module: module.clone(), crash, ..exit(9, 11) };
-            let overwrites = std::slice::from_ref(&dd);
-            let verdict = evaluate(&Evidence { overwrites, ..of_death(&death, Some(&signal)) });
-            (verdict.class, verdict.summary.contains("opened for writing"))
+            let (class, said) = judged(&[dd.clone()], ctime, &wild());
+            (class, said.contains("opened for writing"))
         };
         assert_eq!(judged(Some(dd.inode.ctime + 5)), (CauseKind::Overwritten, true));
         assert_eq!(judged(Some(dd.inode.ctime)), (CauseKind::Signal, false));
         assert_eq!(judged(None), (CauseKind::Signal, false));
+    }
+
+    /// `cp new.so lib.so`, and then `touch lib.so`.
+    #[test]
+    fn who_only_opened_it_gives_way_to_whoever_removed_the_page() {
+        let acts = [shrink(3, 90_000_000, 16_384, 0), dd()];
+        let (class, said) = judged(&acts, Some(dd().inode.ctime + 5), &wild());
+        assert_eq!(class, CauseKind::Overwritten);
+        assert!(said.contains("16 KiB → 0 B by ftruncate"), "{said}");
+    }
+
+    #[test]
+    fn a_bad_pointer_is_not_laid_at_the_door_of_whoever_opened_the_file() {
+        let null = Signal { address: 8, ..wild() };
+        let (class, said) = judged(&[dd()], Some(dd().inode.ctime + 5), &null);
+        assert_eq!(class, CauseKind::Signal);
+        assert!(
+            said.contains("null pointer") && said.contains("pid 2 opened for writing"),
+            "{said}"
+        );
+        let (class, _) = judged(&[shrink(3, 90_000_000, 16_384, 0)], None, &null);
+        assert_eq!(class, CauseKind::Overwritten, "the code was gone");
+    }
+
+    /// A mapped library is opened to be written to.
+    fn dd() -> Shrink {
+        let act = shrink(2, 100_000_000, 16_384, 16_384);
+        Shrink { how: ShrinkKind::OpenWrite, end: Some(act.begin), ..act }
+    }
+
+    /// SIGSEGV at an address that is no null pointer's.
+    fn wild() -> Signal {
+        Signal { number: 11, forced: true, address: 0x7f00_0000, ..signal(1) }
+    }
+
+    /// The class of a crash in that library, and its summary; `ctime` is its own as the thread ended.
+    fn judged(overwrites: &[Shrink], ctime: Option<i64>, signal: &Signal) -> (CauseKind, String) {
+        let inode = dd().inode;
+        let module = Some(Module { id: inode.id, offset: 0x1139, path: Path::default() });
+        let file = ctime.map(|ctime| Inode { ctime, ..inode });
+        let crash = Some(Crash { module: file, ..crash() });
+        let death = ProcessExit { module, crash, ..exit(9, 11) };
+        let verdict = evaluate(&Evidence { overwrites, ..of_death(&death, Some(signal)) });
+        (verdict.class, verdict.summary)
     }
 }
