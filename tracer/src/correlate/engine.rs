@@ -265,6 +265,7 @@ impl Engine {
 
     fn exit(&mut self, mut ended: ProcessExit) {
         ended.crash = self.exits.take_crash(ended.exit.id);
+        let oom = self.exits.take_oom_kill(ended.exit.id);
         let mut explained = false;
         for open in self.open.ended(ended.exit) {
             if open.exit(&ended) {
@@ -275,7 +276,7 @@ impl Engine {
         if explained {
             return;
         }
-        match self.exits.classify(ended) {
+        match self.exits.classify(ended, oom) {
             ExitKind::Signal(reported) => {
                 self.restarts.ended(&self.exit_id(&reported), &reported.exit);
                 self.report_exit(*reported);

@@ -1,24 +1,23 @@
-//! Which ends of processes are incidents, beside bus errors, and which signal ended them.
+//! Which ends of processes are incidents, beside bus errors.
 use std::collections::VecDeque;
 
 use crate::{
     correlate::{
         bounded::BoundedMap,
         crash_loop::CrashLoops,
+        ending::{CONSEQUENCE, terminating_signal},
         supervisor::{raises, stops},
     },
     model::{
         crash::Crash,
         oom::OomKill,
-        process::{ExitFilter, ExitScope, ProcessExit, SelfSignal},
-        signal::{Origin, Signal},
+        process::{ExitFilter, ExitScope, ProcessExit},
+        signal::Signal,
         signal_name::{SI_KERNEL, SIGHUP, SIGINT, SIGKILL, SIGTERM},
-        task::{Actor, ProcessId, Task},
+        task::ProcessId,
     },
 };
 
-/// A process that ends this soon after its handler took a fault was ended by it. Ns.
-pub const CONSEQUENCE: u64 = 2_000_000_000;
 /// Processes that were sent signals, and signals remembered of each.
 const TARGETS: usize = 1_024;
 const SENT: usize = 4;
@@ -104,8 +103,13 @@ impl ExitPolicy {
         }
     }
 
-    /// What the end of a process is that had no bus error.
-    pub fn classify(&self, exit: ProcessExit) -> ExitKind {
+    /// Why the OOM killer killed a process that ends now, where that was told; asked once.
+    pub fn take_oom_kill(&mut self, process: ProcessId) -> Option<OomKill> {
+        self.oom_kills.remove(&process)
+    }
+
+    /// What the end of a process is that had no bus error; `oom` is why the OOM killer killed it.
+    pub fn classify(&self, exit: ProcessExit, oom: Option<OomKill>) -> ExitKind {
         let code = exit.exit.code;
         let signal = self.terminating_signal(&exit);
         let by_code = code & 0x7f;
@@ -118,8 +122,7 @@ impl ExitPolicy {
                 signal.as_ref().is_some_and(|(_, signal)| follows(signal) || passed_on(signal));
             return match asked && !(stop && self.scope.exits == ExitFilter::Lasting) {
                 true => {
-                    let (oom, prompt) = (self.oom_kills.peek(&exit.exit.id).cloned(), None);
-                    let reported = ReportedExit { exit, signal, oom, prompt, count: 1 };
+                    let reported = ReportedExit { exit, signal, oom, prompt: None, count: 1 };
                     ExitKind::Signal(Box::new(reported))
                 }
                 false => ExitKind::Unasked,
@@ -148,9 +151,10 @@ impl ExitPolicy {
         due.into_iter().map(reported).collect()
     }
 
-    /// How many targets of signals, OOM kills and crash loops were forgotten because there were too many.
+    /// How many targets of signals, OOM kills, crashes and crash loops were forgotten because there were too many.
     pub fn evicted(&self) -> u64 {
-        self.sent.evicted() + self.oom_kills.evicted() + self.loops.evicted()
+        let told = self.oom_kills.evicted() + self.crashes.evicted();
+        self.sent.evicted() + told + self.loops.evicted()
     }
 
     /// Whether it was asked to end, and did so with the status that a shell gives that signal: a handler
@@ -202,66 +206,6 @@ fn passed_on(signal: &Signal) -> bool {
     signal.code <= 0 && sender.id.same(signal.target.id) && raises(&sender.comm)
 }
 
-/// Whether a process gave up because of what a handler of it took at `time`: it exited soon after, or raised the
-/// signal it died of, however long its core took. A second fault on the way, as in a handler that reports the first,
-/// counts for time.
-pub fn gave_up(death: &ProcessExit, time: u64) -> bool {
-    let number = (death.exit.code & 0x7f) as i32;
-    let own = death.own.filter(|raised| raised.signal == number && raised.time >= time);
-    let ended = own.map_or(death.exit.time, |raised| raised.time);
-    let soon = |from: u64, to: u64| to.saturating_sub(from) <= CONSEQUENCE;
-    let second = death.fault.map(|raised| raised.time);
-    let second = second.filter(|at| (time..=ended).contains(at) && soon(time, *at));
-    soon(second.unwrap_or(time), ended)
-}
-
-/// Whether a process ended of its own doing: a status other than success, or a signal that one
-/// raises oneself, as abort(3) does. Not one that others send to end it.
-pub fn ended_itself(code: u32) -> bool {
-    const SENT: [u32; 5] = [1, 2, 3, 9, 15];
-    code != 0 && !SENT.contains(&(code & 0x7f))
-}
-
-/// The signal that ended a process, and when it was generated. Of what others `sent` the latest
-/// counts, but of SIGKILL, which nothing survives, the first; a handler's own abort(3) is only how it gave up.
-fn terminating_signal(death: &ProcessExit, sent: &[(u64, Signal)]) -> Option<(u64, Signal)> {
-    let number = (death.exit.code & 0x7f) as i32;
-    let soon = |raised: &SelfSignal| death.exit.time.saturating_sub(raised.time) <= CONSEQUENCE;
-    let of = |raised: SelfSignal| (raised.time, signal(death, raised));
-    if number == 0 {
-        return death.fault.filter(soon).map(of);
-    }
-    let fault = death.fault.filter(|raised| raised.signal == number).map(of);
-    let own = death.own.filter(|raised| raised.signal == number).map(of);
-    let others = sent.iter().filter(|(_, signal)| signal.number == number).cloned();
-    let all = others.chain(fault).chain(own.clone());
-    if number == SIGKILL {
-        return all.min_by_key(|(time, _)| *time);
-    }
-    let latest = all.max_by_key(|(time, _)| *time);
-    let given_up = |raised: &SelfSignal| {
-        let at = own.as_ref().map_or(0, |(time, _)| *time);
-        own == latest && raised.time <= at && at - raised.time <= CONSEQUENCE
-    };
-    death.fault.filter(given_up).map(of).or(latest)
-}
-
-/// In the form of a signal that was told: the process is its own sender.
-fn signal(death: &ProcessExit, raised: SelfSignal) -> Signal {
-    let SelfSignal { address, signal, code, tid, .. } = raised;
-    let Actor { task, ancestors, .. } = &death.actor;
-    let target = Task { tid, ..task.clone() };
-    let sender = Actor {
-        task: target.clone(),
-        ancestors: ancestors.clone(),
-        cmdline: death.actor.cmdline.clone(),
-        cmdline_cut: death.actor.cmdline_cut,
-        partial: death.actor.partial,
-    };
-    let (result, forced, origin) = (0, code > 0, Origin::Unknown);
-    Signal { target, sender, number: signal, code, address, result, forced, origin }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,54 +213,6 @@ mod tests {
         model::{oom::RanOut, signal_name::mask},
         testing::{STARTED, VICTIM, crash, exit, raised, signal as sent},
     };
-
-    fn number(exit: &ProcessExit, sent: &[(u64, Signal)]) -> Option<i32> {
-        terminating_signal(exit, sent).map(|(_, signal)| signal.number)
-    }
-
-    #[test]
-    fn a_handler_that_gives_up_does_not_hide_its_fault() {
-        let at = 10 * CONSEQUENCE;
-        // The Go runtime: SIGSEGV, then exit(2).
-        let go = ProcessExit { fault: Some(raised(at - 5, 11, 1)), ..exit(at, 2 << 8) };
-        assert_eq!(number(&go, &[]), Some(11));
-        // A handler that calls abort(3).
-        let fault = Some(raised(at - 9, 11, 1));
-        let abort = ProcessExit { fault, own: Some(raised(at - 5, 6, -6)), ..exit(at, 6) };
-        assert_eq!(number(&abort, &[]), Some(11));
-    }
-
-    #[test]
-    fn what_was_handled_long_ago_is_over() {
-        let at = 10 * CONSEQUENCE;
-        let old = Some(raised(at - 2 * CONSEQUENCE, 11, 1));
-        assert_eq!(number(&ProcessExit { fault: old, ..exit(at, 1 << 8) }, &[]), None);
-        let abort = ProcessExit { fault: old, own: Some(raised(at - 5, 6, -6)), ..exit(at, 6) };
-        assert_eq!(number(&abort, &[]), Some(6));
-    }
-
-    #[test]
-    fn the_latest_of_its_number_counts() {
-        let at = 10 * CONSEQUENCE;
-        let mut kill = sent(0);
-        kill.number = 11;
-        let old = ProcessExit { fault: Some(raised(at - 9, 11, 1)), ..exit(at, 11) };
-        let code = |sent: &[_]| terminating_signal(&old, sent).map(|(_, signal)| signal.code);
-        assert_eq!(code(&[(at - 5, kill)]), Some(0));
-        assert_eq!(code(&[]), Some(1));
-    }
-
-    /// kill -9, and then the OOM killer.
-    #[test]
-    fn nothing_survives_the_first_sigkill() {
-        let kill = |code| Signal { number: 9, ..sent(code) };
-        let killed = exit(9, 9);
-        let code = |sent: &[_]| terminating_signal(&killed, sent).map(|(_, signal)| signal.code);
-        assert_eq!(code(&[(5, kill(0)), (6, kill(0x80))]), Some(0));
-        let own = ProcessExit { fault: Some(raised(4, 9, 0x80)), ..exit(9, 9) };
-        let first = terminating_signal(&own, &[(5, kill(0))]).map(|(_, signal)| signal.code);
-        assert_eq!(first, Some(0x80), "of its own allocation");
-    }
 
     #[test]
     fn an_oom_kill_is_told_of_the_process_it_killed() {
@@ -330,14 +226,36 @@ mod tests {
         policy.oom_kill(kill(1, STARTED));
         policy.oom_kill(kill(2, STARTED));
         policy.oom_kill(kill(3, STARTED + 1));
-        match policy.classify(exit(9, 9)) {
+        let ended = exit(9, 9);
+        let oom = policy.take_oom_kill(ended.exit.id);
+        match policy.classify(ended, oom) {
             ExitKind::Signal(reported) => assert_eq!(reported.oom, Some(kill(1, STARTED))),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn only_what_was_never_asked_for_is_forgotten() {
+        let mut policy = policy(&[9], ExitFilter::None);
+        let kill = |start| OomKill {
+            victim: ProcessId { tgid: VICTIM, start },
+            chosen: exit(9, 9).actor.task,
+            ran_out: RanOut::Host,
+            total: 1,
+        };
         for start in 0..2 * OOM_KILLS as u64 {
-            policy.oom_kill(kill(4, start));
+            policy.oom_kill(kill(start));
+            assert!(policy.take_oom_kill(kill(start).victim).is_some());
         }
-        assert!(policy.evicted() > 0);
+        assert_eq!(policy.evicted(), 0);
+        for start in 0..=OOM_KILLS as u64 {
+            policy.oom_kill(kill(start));
+        }
+        assert_eq!(policy.evicted(), 1);
+        for tgid in 0..=CRASHES as u32 {
+            policy.crashed(Crash { id: ProcessId { tgid, start: 1 }, ..crash() });
+        }
+        assert_eq!(policy.evicted(), 2);
     }
 
     fn policy(signals: &[i32], exits: ExitFilter) -> ExitPolicy {
@@ -346,7 +264,7 @@ mod tests {
 
     #[test]
     fn only_what_is_asked_for_is_an_incident() {
-        let is = |policy: &ExitPolicy, code| match policy.classify(exit(9, code)) {
+        let is = |policy: &ExitPolicy, code| match policy.classify(exit(9, code), None) {
             ExitKind::Signal(_) => "signal",
             ExitKind::Failure(_) => "failure",
             ExitKind::Unasked => "unasked",
@@ -370,7 +288,7 @@ mod tests {
         };
         // An earlier process of the same pid.
         policy.signal_sent(5, kill(STARTED - 1));
-        let sender = |policy: &ExitPolicy| match policy.classify(exit(9, 9)) {
+        let sender = |policy: &ExitPolicy| match policy.classify(exit(9, 9), None) {
             ExitKind::Signal(reported) => reported.signal.map(|(time, _)| time),
             other => panic!("{other:?}"),
         };
@@ -392,7 +310,7 @@ mod tests {
             signal.sender.task.id.tgid = sender;
             signal.sender.task.comm = b"sh".to_vec();
             policy.signal_sent(5, signal);
-            policy.classify(exit(9, code)) != ExitKind::Unasked
+            policy.classify(exit(9, code), None) != ExitKind::Unasked
         };
         assert!(!end(15, 1, 15, ExitFilter::Lasting), "systemctl stop");
         assert!(!end(15, 1, 143 << 8, ExitFilter::Lasting), "and a handler for it");
@@ -411,20 +329,7 @@ mod tests {
         policy.signal_sent(5, signal);
         let mut death = exit(9, 9);
         death.actor.task.comm = comm.as_bytes().to_vec();
-        policy.classify(death) != ExitKind::Unasked
-    }
-
-    #[test]
-    fn a_handler_gives_up_when_it_raises_its_signal() {
-        let (at, s) = (10 * CONSEQUENCE, CONSEQUENCE / 2);
-        let end = |own, fault| ProcessExit { own, fault, ..exit(at + 60 * s, 6 | 0x80) };
-        let raised =
-            |after: u64, number| Some(raised(at + after, number, if number == 6 { -6 } else { 1 }));
-        assert!(gave_up(&end(raised(s, 6), None), at), "then it dumps core");
-        assert!(gave_up(&end(raised(3 * s, 6), raised(s, 11)), at), "a fault in the handler");
-        assert!(!gave_up(&end(raised(5 * s, 6), None), at), "for another reason");
-        assert!(!gave_up(&end(raised(9 * s, 6), raised(s, 11)), at));
-        assert!(!gave_up(&end(None, None), at));
+        policy.classify(death, None) != ExitKind::Unasked
     }
 
     /// gunicorn aborts a worker that takes too long; the worker handles that and exits with 1.
@@ -465,7 +370,7 @@ mod tests {
             let own = Some(raised(8, 9, code));
             let mut death = ProcessExit { own, ..exit(9, 9) };
             death.actor.task.comm = comm.as_bytes().to_vec();
-            policy.classify(death) != ExitKind::Unasked
+            policy.classify(death, None) != ExitKind::Unasked
         };
         assert_eq!([death("timeout", 0), death("sudo", 0), death("geo", 0)], [false, false, true]);
         assert!(death("timeout", SI_KERNEL), "its own limit");
@@ -480,11 +385,6 @@ mod tests {
         let mut helper = exit(STARTED + 1, 1 << 8);
         helper.actor.ancestors = crate::testing::child_of(50);
         assert_eq!(lasting.failed(helper), []);
-    }
-
-    #[test]
-    fn who_is_killed_did_not_end_itself() {
-        assert_eq!([0, 1 << 8, 6, 9, 15].map(ended_itself), [false, true, true, false, false]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 mod bounded;
 pub mod cause;
 mod crash_loop;
+mod ending;
 pub mod engine;
 mod errno;
 pub mod evidence;

@@ -5,7 +5,8 @@ use tracer_common::maps::BURST_FIRST;
 
 use crate::{
     correlate::{
-        exits::{CONSEQUENCE, ReportedExit, ended_itself, gave_up},
+        ending::{CONSEQUENCE, ended_itself, gave_up},
+        exits::ReportedExit,
         incident::{Incident, Lookups},
         reorder::REORDER_WINDOW,
     },
