@@ -61,6 +61,10 @@ offsets! {
     vma_file: "vm_area_struct" "vm_file";
     vma_mm: "vm_area_struct" "vm_mm";
     vma_private: "vm_area_struct" "vm_private_data";
+    vma_ops: "vm_area_struct" "vm_ops";
+    vm_ops_fault: "vm_operations_struct" "fault";
+    vm_ops_mkwrite: "vm_operations_struct" "page_mkwrite";
+    vm_ops_pfn_mkwrite: "vm_operations_struct" "pfn_mkwrite";
     special_name: "vm_special_mapping" "name", optional;
     /// Needs CONFIG_MEMCG.
     mm_owner: "mm_struct" "owner", optional;
@@ -73,6 +77,7 @@ offsets! {
     file_inode: "file" "f_inode";
     file_mode: "file" "f_mode";
     file_mapping: "file" "f_mapping";
+    file_op: "file" "f_op";
     space_host: "address_space" "host";
     path_dentry: "path" "dentry";
     file_path_mnt: "file" "f_path.mnt";
@@ -86,6 +91,7 @@ offsets! {
     inode_sb: "inode" "i_sb";
     inode_nlink: "inode" "i_nlink";
     inode_mode: "inode" "i_mode";
+    inode_rdev: "inode" "i_rdev";
     inode_uid: "inode" "i_uid";
     inode_gid: "inode" "i_gid";
     inode_mapping: "inode" "i_mapping";

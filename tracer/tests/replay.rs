@@ -101,7 +101,7 @@ fn what_is_not_known_is_counted_and_skipped() {
     let host = whole.iter().skip(16).position(|b| *b == b'\n').expect("a host line") + 17;
     let mut newer = whole[..host].to_vec();
     let fault = 1_u16;
-    for (kind, version) in [(0x80_u16, 0_u16), (fault, 2), (fault, u16::MAX)] {
+    for (kind, version) in [(0x80_u16, 0_u16), (fault, 3), (fault, u16::MAX)] {
         let len = 40_u32;
         newer.extend_from_slice(&len.to_le_bytes());
         let at = newer.len();

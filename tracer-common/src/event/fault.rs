@@ -25,6 +25,19 @@ pub mod fs_state {
     pub const SHUT_DOWN: u32 = 2;
 }
 
+/// Bytes of a symbol's name (`Fault::vm_ops_fault`); a longer one is cut.
+pub const SYMBOL: usize = 96;
+
+/// Whom the kernel asks for a page of the mapping (`Fault::mapper`).
+pub mod mapper {
+    /// It is not known who.
+    pub const UNKNOWN: u32 = 0;
+    /// Nobody: all there is was mapped by mmap(2).
+    pub const NOBODY: u32 = 1;
+    /// A function.
+    pub const FUNCTION: u32 = 2;
+}
+
 /// A page fault that ended in VM_FAULT_SIGBUS, VM_FAULT_HWPOISON or VM_FAULT_HWPOISON_LARGE.
 ///
 /// Followed by `path_len` bytes: the names of the path, leaf first, each ended by NULs.
@@ -82,8 +95,22 @@ pub struct Fault {
     pub quota_id: u32,
     /// [`fs_state`].
     pub fs_state: u32,
+    /// `inode.i_rdev` of the mapped file: which device, if it is one. Since version 2, as all below.
+    pub rdev: u32,
+    /// One of [`mapper`].
+    pub mapper: u32,
     pub pad: u32,
+    /// The function of `vm_area_struct.vm_ops` that refused the page: `page_mkwrite` where that failed, else `fault`,
+    /// else `pfn_mkwrite`; as `%pS` prints it, `name+0x0/0x1f0 [module]`, ended by NUL. Of a fault that no handler
+    /// told of, from Linux 5.17 on; as the two below.
+    pub vm_ops_fault: [u8; SYMBOL],
+    /// `vm_area_struct.vm_ops`
+    pub vm_ops: [u8; SYMBOL],
+    /// `file.f_op`
+    pub f_op: [u8; SYMBOL],
 }
 
-/// Bytes that version 0 was shorter by.
-pub const FAULT_SINCE_1: usize = 24;
+/// Bytes that versions 0 and 1 are shorter by. What was padding in version 1 is `rdev` now.
+pub const FAULT_SHORTER: [usize; 2] = [24 + FAULT_SINCE_2, FAULT_SINCE_2];
+
+const FAULT_SINCE_2: usize = 8 + 3 * SYMBOL;

@@ -87,7 +87,7 @@ macro_rules! events {
     };
 }
 events! {
-    FAULT = 1: Fault, version 1, 904 bytes;
+    FAULT = 1: Fault, version 2, 1200 bytes;
     SHRINK = 2: Shrink, version 0, 760 bytes;
     SHRINK_END = 3: ShrinkEnd, version 0, 56 bytes;
     SIGNAL = 4: Signal, version 0, 736 bytes;

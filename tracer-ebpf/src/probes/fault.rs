@@ -1,8 +1,8 @@
 //! Page faults that end in SIGBUS, seen as their handler returns: the mmap or VMA lock is still
 //! held, so vma, file and inode are stable.
-use aya_ebpf::cty::c_void;
+use aya_ebpf::{cty::c_void, helpers::generated::bpf_snprintf};
 use tracer_common::{
-    event::{Fault, handler, ring},
+    event::{Fault, SYMBOL, handler, mapper, ring},
     offsets::ABSENT,
 };
 
@@ -136,6 +136,8 @@ pub struct Place {
     pgoff: u64,
     /// FAULT_FLAG_*
     flags: u32,
+    /// Whether the kernel has bpf_snprintf (from 5.13) and who it is that refused the page is asked for.
+    prints: bool,
 }
 
 impl Place {
@@ -156,8 +158,15 @@ impl Place {
                 exact: exact as u32,
                 pgoff: R::get(vmf, off!(vmf_pgoff)),
                 flags: R::get(vmf, off!(vmf_flags)),
+                prints: false,
             }
         }
+    }
+
+    /// The same on a kernel that has bpf_snprintf.
+    #[inline(always)]
+    pub fn printing(self) -> Self {
+        Self { prints: true, ..self }
     }
 
     /// By an address in a VMA.
@@ -168,7 +177,7 @@ impl Place {
             let start: u64 = R::get(vma, off!(vma_start));
             let first: u64 = R::get(vma, off!(vma_pgoff));
             let pgoff = first + (address.wrapping_sub(start) >> config!(page_shift));
-            Self { vma, address, exact, pgoff, flags }
+            Self { vma, address, exact, pgoff, flags, prints: false }
         }
     }
 }
@@ -199,6 +208,7 @@ pub unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u3
         task::current(&raw mut (*event).actor);
         inode::<R>(&raw mut (*event).inode, host);
         mapping::<R>(event, &at);
+        mapper::<R>(event, &at, file);
         owner::<R>(event, at.vma);
         if handler != handler::UNATTRIBUTED {
             victims::user_ip(ctx, &raw mut (*event).ip);
@@ -258,6 +268,50 @@ unsafe fn mapping<R: Read>(event: *mut Fault, at: &Place) {
         (*event).vm_pgoff = R::get(at.vma, off!(vma_pgoff));
         (*event).vm_flags = R::get(at.vma, off!(vma_flags));
         (*event).flags = at.flags;
+    }
+}
+
+/// Whose mapping it is: a file system's or a driver's. Its functions have names where the kernel prints them.
+#[inline(always)]
+unsafe fn mapper<R: Read>(event: *mut Fault, at: &Place, file: Ptr) {
+    // SAFETY: points into a claimed scratch; `R` copes with any pointer.
+    unsafe {
+        let node: Ptr = R::get(file, off!(file_inode));
+        (*event).rdev = R::get(node, off!(inode_rdev));
+        let ops: Ptr = R::get(at.vma, off!(vma_ops));
+        if ops.is_null() {
+            return;
+        }
+        let mut asked: u64 = if (*event).handler == handler::PAGE_MKWRITE {
+            R::get(ops, off!(vm_ops_mkwrite))
+        } else {
+            R::get(ops, off!(vm_ops_fault))
+        };
+        if asked == 0 {
+            asked = R::get(ops, off!(vm_ops_pfn_mkwrite));
+        }
+        (*event).mapper = if asked == 0 { mapper::NOBODY } else { mapper::FUNCTION };
+        if at.prints {
+            let f_op: u64 = R::get(file, off!(file_op));
+            print(&raw mut (*event).vm_ops_fault, asked);
+            print(&raw mut (*event).vm_ops, ops as u64);
+            print(&raw mut (*event).f_op, f_op);
+        }
+    }
+}
+
+/// What the kernel calls an address; nothing for 0.
+#[inline(always)]
+unsafe fn print(out: *mut [u8; SYMBOL], address: u64) {
+    static FORMAT: [u8; 4] = *b"%pS\0";
+    if address == 0 {
+        return;
+    }
+    let mut data = address;
+    // SAFETY: points into a claimed scratch; the format is in a frozen map.
+    unsafe {
+        let (data, len) = (&raw mut data, size_of::<u64>() as u32);
+        bpf_snprintf(out.cast(), SYMBOL as u32, FORMAT.as_ptr().cast(), data, len);
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
 };
 
 /// include/uapi/asm-generic/siginfo.h
+const BUS_ADRALN: i32 = 1;
 const BUS_ADRERR: i32 = 2;
 /// include/linux/mm_types_task.h, until 6.0
 const VMACACHE_SIZE: u32 = 4;
@@ -32,10 +33,16 @@ program! {
     fentry "force_sig_fault" => force_sig_fault_cached, if is_sigbus, bus_forced_cached: forced_cached
 }
 
-/// Whether no handler told of the fault at this address.
+/// Whether no handler told of the fault at this address. An access that is not aligned has an address on arm64
+/// only: a device may refuse it as well as the CPU.
 #[inline(always)]
 fn is_unattributed<C: Call>(call: C) -> bool {
-    call.arg::<1>() as i32 == BUS_ADRERR && !thread::take_fault(call.arg::<2>())
+    let (code, address) = (call.arg::<1>() as i32, call.arg::<2>());
+    match code {
+        BUS_ADRERR => !thread::take_fault(address),
+        BUS_ADRALN => address != 0,
+        _ => false,
+    }
 }
 
 #[inline(always)]
@@ -54,10 +61,10 @@ unsafe fn forced<C: Call>(call: C) {
     }
 }
 
-/// bpf_find_vma calls back with the mmap lock held for reading.
+/// bpf_find_vma (from 5.17) calls back with the mmap lock held for reading.
 extern "C" fn found(_task: Ptr, vma: Ptr, address: *mut u64) -> u64 {
     // SAFETY: what bpf_find_vma gives, and what it was given.
-    unsafe { unattributed::<Typed>(vma, *address) };
+    unsafe { record_unattributed::<Typed>(at::<Typed>(vma, *address).printing()) };
     0
 }
 
@@ -83,16 +90,19 @@ unsafe fn forced_cached<C: Call>(call: C) {
             i += 1;
         }
         if !found.is_null() {
-            unattributed::<Probe>(found, address);
+            record_unattributed::<Probe>(at::<Probe>(found, address));
         }
     }
 }
 
 #[inline(always)]
-unsafe fn unattributed<R: Read>(vma: Ptr, address: u64) {
+unsafe fn at<R: Read>(vma: Ptr, address: u64) -> Place {
+    // SAFETY: `R` copes with any pointer.
+    unsafe { Place::in_vma::<R>(vma, address, 1, FAULT_FLAG_USER) }
+}
+
+#[inline(always)]
+unsafe fn record_unattributed<R: Read>(at: Place) {
     // SAFETY: `R` copes with any pointer; no stack is asked for.
-    unsafe {
-        let at = Place::in_vma::<R>(vma, address, 1, FAULT_FLAG_USER);
-        record::<R>(core::ptr::null_mut(), at, VM_FAULT_SIGBUS, handler::UNATTRIBUTED);
-    }
+    unsafe { record::<R>(core::ptr::null_mut(), at, VM_FAULT_SIGBUS, handler::UNATTRIBUTED) };
 }

@@ -100,12 +100,34 @@ pub struct Fault {
     /// What the file system said as it refused to make the page writable, a positive errno.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub write_errno: Option<i32>,
+    /// Whose mapping it is, where that is no file system that whybus knows: mostly a driver's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<MappingDriver>,
     /// Whose memory it is, a pid in the host's namespace (`mm_struct.owner`).
     pub owner_pid: Option<u32>,
     /// Faults of this kind of this process.
     pub count: u64,
     /// Threads that had them.
     pub threads: u64,
+}
+
+/// The owner of a mapping, as /proc/kallsyms and sysfs name it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct MappingDriver {
+    /// The function that refused the page (`vm_operations_struct.fault`, `page_mkwrite` or `pfn_mkwrite`); null
+    /// where there is none to ask, or it has no name.
+    pub function: Option<Untrusted>,
+    /// `vm_area_struct.vm_ops`
+    pub vm_ops: Option<Untrusted>,
+    /// `file.f_op`
+    pub file_ops: Option<Untrusted>,
+    /// The module that these are of; null if they are built in.
+    pub module: Option<Untrusted>,
+    /// The number of the device that the file is, major:minor.
+    pub device: Option<Label>,
+    /// The driver that the device is bound to, by sysfs.
+    pub bound: Option<Untrusted>,
 }
 
 /// A signal, as it was sent.

@@ -34,7 +34,7 @@ pub use doctor::Doctor;
 pub use elsewhere::Elsewhere;
 pub use file::{File, Mapping, Mount, Remote};
 pub use gap::{Gap, GapReason};
-pub use incident::{Exit, Fault, Incident, Restart, Signal};
+pub use incident::{Exit, Fault, Incident, MappingDriver, Restart, Signal};
 pub use process::{Ancestor, Container, Mapper, Pod, Process};
 pub use record::{Record, SCHEMA};
 pub use run::Run;

@@ -5,9 +5,9 @@ use crate::{
     contract::{
         Ancestor, Blind, Cause, CauseCount, Chosen, Container, Count, Doctor, Elsewhere, End,
         Fault, File, Finding, FoundFile, FoundMapping, FoundProcess, Frame, Gap, GapReason, Hex,
-        Incident, Label, Loss, Mapper, Mapping, Memory, Missed, Mount, Oom, Other, Process, Record,
-        Remote, Restart, RestartSpread, RuledOut, Run, Scan, ShrunkFile, Stack, Step, Story, Time,
-        Truncation, Untrusted, Watching,
+        Incident, Label, Loss, Mapper, Mapping, MappingDriver, Memory, Missed, Mount, Oom, Other,
+        Process, Record, Remote, Restart, RestartSpread, RuledOut, Run, Scan, ShrunkFile, Stack,
+        Step, Story, Time, Truncation, Untrusted, Watching,
     },
     model::cause::{CauseKind, Confidence},
 };
@@ -120,6 +120,7 @@ pub fn full_incident() -> Incident {
             handler: "filemap_fault".into(),
             read_errno: Some(5),
             write_errno: Some(28),
+            driver: Some(driver()),
             owner_pid: Some(10),
             count: 2,
             threads: 1,
@@ -333,4 +334,15 @@ pub fn every_kind() -> Vec<Record> {
         Record::Gap(gap()),
         Record::Run(run),
     ]
+}
+
+fn driver() -> MappingDriver {
+    MappingDriver {
+        function: Some(hostile()),
+        vm_ops: Some(hostile()),
+        file_ops: Some(hostile()),
+        module: Some(hostile()),
+        device: Some("1:1".into()),
+        bound: Some(hostile()),
+    }
 }

@@ -186,14 +186,7 @@ impl Engine {
             Fact::View(view) => self.facts.view_seen(view),
             Fact::Mounts(mounts) => self.facts.mounts_seen(mounts),
             Fact::Mappers(mappers) => self.warn(mappers),
-            Fact::Space(_)
-            | Fact::Quota(_)
-            | Fact::HugePages(_)
-            | Fact::HugeLimit(_)
-            | Fact::MemoryLimit(_)
-            | Fact::OomKills { .. }
-            | Fact::Mapped(_)
-            | Fact::Symbol(_) => self.open.fact(&fact),
+            fact => self.open.fact(&fact),
         }
     }
 

@@ -4,10 +4,7 @@ use crate::{
     model::{
         Bytes,
         cause::{CauseKind, Confidence, Outcome},
-        fact::{
-            HugeLimit, HugePages, Mapped, Mapper, MemoryLimit, Process, Quota, Space, Symbol, View,
-            is_warning,
-        },
+        fact::{BoundDriver, Mapper, Process, Symbol, View, is_warning},
         fault::Fault,
         file::{Mount, Path, below, name, on},
         magic::{
@@ -68,21 +65,12 @@ pub struct Incident {
     pub culprit_path: Option<Bytes>,
     /// What /proc said is mapped at the address, where no fault was told.
     pub mapped: Option<Bytes>,
+    /// The driver that the device it touched is bound to.
+    pub driver: Option<BoundDriver>,
     /// Events lost that may concern this incident.
     pub lost: u64,
     /// CLOCK_REALTIME − CLOCK_BOOTTIME as it was told first, ns: its times stay what they were.
     pub clock: ClockOffset,
-}
-
-/// What was looked up first after an incident's fault.
-#[derive(Debug, Clone, Default)]
-pub struct Lookups {
-    pub space: Option<Space>,
-    pub quota: Option<Quota>,
-    pub huge_pages: Option<HugePages>,
-    pub huge_limit: Option<HugeLimit>,
-    pub mapped: Option<Mapped>,
-    pub memory: Option<MemoryLimit>,
 }
 
 /// A memory cgroup that ran out.
@@ -141,6 +129,7 @@ impl Incident {
             truncation: None,
             culprit_path: None,
             mapped: None,
+            driver: None,
             lost: 0,
         }
     }

@@ -11,6 +11,7 @@ mod facts;
 mod id;
 pub mod incident;
 mod instruction;
+mod lookups;
 mod loss;
 mod open;
 mod open_incidents;

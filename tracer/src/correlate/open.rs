@@ -7,7 +7,8 @@ use crate::{
     correlate::{
         ending::{CONSEQUENCE, ended_itself, gave_up},
         exits::ReportedExit,
-        incident::{Incident, Lookups},
+        incident::Incident,
+        lookups::Lookups,
         reorder::REORDER_WINDOW,
     },
     model::{
@@ -272,44 +273,7 @@ impl OpenIncident {
 
     /// Takes in what was looked up, if it is about this one. `Break` if it is about no other.
     pub fn fact(&mut self, fact: &Fact) -> ControlFlow<()> {
-        let (incident, lookups) = (&mut self.incident, &mut self.lookups);
-        let of = |victim: ProcessId| incident.victim.task.id.same(victim);
-        match fact {
-            Fact::Space(space) => {
-                if incident.fault.as_ref().is_some_and(|fault| fault.inode.id.dev == space.dev) {
-                    lookups.space.get_or_insert(*space);
-                }
-            }
-            Fact::Quota(quota) if of(quota.victim) => {
-                lookups.quota.get_or_insert(*quota);
-            }
-            Fact::HugePages(pages) => {
-                lookups.huge_pages.get_or_insert(*pages);
-            }
-            Fact::HugeLimit(limit) if of(limit.victim) => {
-                lookups.huge_limit.get_or_insert_with(|| limit.clone());
-            }
-            Fact::OomKills { victim, count } if of(*victim) => {
-                incident.oom_kills.get_or_insert(*count);
-            }
-            Fact::Mapped(mapped) if of(mapped.victim) && incident.fault.is_none() => {
-                let address = incident.signal.as_ref().map(|signal| signal.address);
-                if address == Some(mapped.address) {
-                    lookups.mapped = Some(mapped.clone());
-                    return ControlFlow::Break(());
-                }
-            }
-            Fact::Symbol(symbol) if of(symbol.victim) => {
-                incident.symbol = Some(symbol.clone());
-                return ControlFlow::Break(());
-            }
-            Fact::MemoryLimit(limit) if of(limit.victim) => {
-                lookups.memory = Some(limit.clone());
-                return ControlFlow::Break(());
-            }
-            _ => {}
-        }
-        ControlFlow::Continue(())
+        self.lookups.learn(&mut self.incident, fact)
     }
 
     /// Whether it is to be reported at `now` for the first time.

@@ -1,11 +1,11 @@
 //! What is asked about one event of the kernel, all of it within a deadline.
-use std::{fs, sync::Arc};
+use std::{fs, os::unix::ffi::OsStrExt as _, sync::Arc};
 
 use crate::{
     enrich::{cgroups::CgroupNames, process, view},
     host::{fs as space, proc::maps::parse},
     model::{
-        fact::{Fact, Mapped, Process, Space, View},
+        fact::{BoundDriver, Fact, Mapped, Process, Space, View},
         fault::{Fault, Handler},
         file::Mount,
         magic::FUSE_SUPER_MAGIC,
@@ -55,6 +55,7 @@ pub fn of_fault(fault: &Fault, here: &Here) -> Vec<Fact> {
         events.extend(limit.map(Fact::HugeLimit));
     }
     events.extend(view.map(Fact::View));
+    events.extend(bound_driver(fault).map(Fact::BoundDriver));
     events
 }
 
@@ -85,6 +86,14 @@ fn wants_room(fault: &Fault) -> bool {
         Handler::FilemapFault => fault.inode.magic == FUSE_SUPER_MAGIC,
         _ => false,
     }
+}
+
+/// Which driver the device is bound to.
+fn bound_driver(fault: &Fault) -> Option<BoundDriver> {
+    let device = fault.mapper.device.filter(|_| fault.inode.device())?;
+    let link = fs::read_link(format!("/sys/dev/char/{device}/device/driver")).ok()?;
+    let name = link.file_name()?.as_bytes().to_vec();
+    Some(BoundDriver { victim: fault.actor.task.id, device, name })
 }
 
 /// The file mapped at `address` in a process that got a signal and no fault was told of.

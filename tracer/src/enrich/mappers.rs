@@ -11,7 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::{
     enrich::process,
-    host::proc::maps::parse,
+    host::{clock::thread_time, proc::maps::parse},
     model::{fact::Mappers, file::Dev, shrink::Shrink},
 };
 
@@ -19,7 +19,7 @@ use crate::{
 const WAITING: usize = 16;
 /// One look at all processes takes no longer.
 const LONGEST: Duration = Duration::from_secs(1);
-/// After a look nobody looks for nine times as long: a tenth of one CPU at most.
+/// After a look nobody looks for nine times as long as it ran: a tenth of one CPU at most.
 const REST: u32 = 9;
 /// Mappers that are told.
 const MOST: usize = 64;
@@ -86,11 +86,12 @@ impl MapperScanner {
 
 fn serve(requests: &Receiver<WatchOptions>, answers: &UnboundedSender<Mappers>) {
     for wanted in requests {
-        let started = Instant::now();
+        // What it ran, not how long others kept it from running: a busy host is not looked at less for that.
+        let started = thread_time();
         if answers.send(look(&wanted)).is_err() {
             return;
         }
-        thread::sleep(started.elapsed() * REST);
+        thread::sleep(Duration::from_nanos(thread_time().saturating_sub(started)) * REST);
     }
 }
 

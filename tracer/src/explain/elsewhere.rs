@@ -201,6 +201,7 @@ mod tests {
             handler: "filemap_fault".into(),
             read_errno: None,
             write_errno: None,
+            driver: None,
             owner_pid: None,
             count: 1,
             threads: 1,

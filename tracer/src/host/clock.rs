@@ -8,6 +8,11 @@ pub fn boot_time() -> u64 {
     clock(ClockId::Boottime)
 }
 
+/// Ns that this thread has run.
+pub fn thread_time() -> u64 {
+    clock(ClockId::ThreadCPUTime)
+}
+
 fn clock(id: ClockId) -> u64 {
     let time = clock_gettime(id);
     time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()

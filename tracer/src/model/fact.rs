@@ -32,6 +32,7 @@ pub enum Fact {
     HugeLimit(HugeLimit),
     View(View),
     Mapped(Mapped),
+    BoundDriver(BoundDriver),
     Mappers(Mappers),
 }
 
@@ -160,6 +161,15 @@ pub struct Mapped {
     pub address: u64,
     #[serde(with = "base64")]
     pub path: Bytes,
+}
+
+/// The driver that the device of a fault is bound to (/sys/dev/char/M:m/device/driver).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoundDriver {
+    pub victim: ProcessId,
+    pub device: Dev,
+    #[serde(with = "base64")]
+    pub name: Bytes,
 }
 
 /// How the victim's mount namespace sees the file system of its file, where that is not ours.

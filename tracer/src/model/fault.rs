@@ -5,9 +5,15 @@ use tracer_common::event::handler;
 
 use crate::model::{
     Bytes,
-    file::{Inode, Path},
+    file::{Dev, Inode, Path},
     task::Actor,
 };
+
+/// include/linux/mm.h
+const VM_PFNMAP: u64 = 0x400;
+const VM_IO: u64 = 0x4000;
+/// include/uapi/linux/magic.h: anon_inode, dma-buf. Files of drivers that are no devices.
+const DRIVERS: [u64; 2] = [0x0904_1934, 0x444d_4142];
 
 /// How the page was touched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +121,8 @@ pub struct Fault {
     pub read_errno: Option<i32>,
     /// What the file system said as the page was to be made writable.
     pub refusal: Refusal,
+    /// Whose mapping it is.
+    pub mapper: Mapper,
     /// VM_FAULT_HWPOISON or VM_FAULT_HWPOISON_LARGE.
     pub poisoned: bool,
     /// How full tmpfs was, if it failed and has a limit.
@@ -126,6 +134,29 @@ pub struct Fault {
     pub below_mount: Option<usize>,
     /// What was mounted there, if known.
     pub source: Option<Bytes>,
+}
+
+/// The file system or driver whose mapping it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mapper {
+    /// `inode.i_rdev`: which device the file is.
+    pub device: Option<Dev>,
+    /// Nobody can be asked for a page: all there is was mapped by mmap(2).
+    pub nobody: bool,
+    /// `vm_operations_struct.page_mkwrite` where that failed, else `fault`, else `pfn_mkwrite`: who refused the page.
+    pub function: Option<KernelSymbol>,
+    /// `vm_area_struct.vm_ops`
+    pub vm_ops: Option<KernelSymbol>,
+    /// `file.f_op`
+    pub file_ops: Option<KernelSymbol>,
+}
+
+/// What the kernel calls a function or a table of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KernelSymbol {
+    pub name: Bytes,
+    /// `None` if it is built in.
+    pub module: Option<Bytes>,
 }
 
 /// What a file system said, and in which state it was, as a page was to be made writable.
@@ -163,6 +194,13 @@ impl Fault {
     pub fn storm(&self) -> BurstKey {
         let tgid = self.actor.task.id.tgid;
         BurstKey { tgid, inode: self.inode.ptr, handler: self.handler }
+    }
+
+    /// Whether the mapping is a driver's: of a device, or of a file that stands for something of a driver.
+    pub fn of_driver(&self) -> bool {
+        let driver = self.inode.device() || DRIVERS.contains(&self.inode.magic);
+        let pages = self.vm_flags & (VM_PFNMAP | VM_IO) != 0;
+        (self.inode.ptr != 0 && driver) || (self.handler == Handler::Unattributed && pages)
     }
 
     /// The name of a mapping that has no file: `[vvar]` and the like.

@@ -1,7 +1,8 @@
 //! The answer as a person wants to read it at three in the morning.
 use crate::{
     contract::{
-        Blind, Elsewhere, End, File, Gap, GapReason, Incident, Loss, Missed, Mount, Other, Watching,
+        Blind, Elsewhere, End, File, Gap, GapReason, Incident, Loss, MappingDriver, Missed, Mount,
+        Other, Watching,
     },
     explain::phrase::{
         arguments, because, culprit, culprit_field, fix, headline, lineage, mapped_by, place,
@@ -73,6 +74,10 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
     }
     if let Some(text) = touch(incident) {
         field("touched", &text);
+    }
+    if let Some(text) = incident.fault.as_ref().and_then(|fault| fault.driver.as_ref()).map(driver)
+    {
+        field("driver", &text);
     }
     if let Some(text) = place(incident) {
         field("where", &text);
@@ -250,13 +255,37 @@ fn touch(incident: &Incident) -> Option<String> {
     };
     let access = fault.access.as_ref().map_or_else(String::new, |access| format!("{access} at "));
     if incident.cause.class.known() == CauseKind::DeviceMapping {
-        return Some(format!("{access}offset {} ({offset}) of what it maps", size(offset)));
+        // Drivers put what they like into vm_pgoff: /dev/mem and PCI a physical address.
+        let inside = fault.address.0.saturating_sub(file.mapping.start.0);
+        let whole = file.mapping.end.0.saturating_sub(file.mapping.start.0);
+        return Some(format!("{access}byte {inside} of the {} that it mapped", size(whole)));
     }
     Some(format!(
         "{access}offset {} ({offset}) of a file that is now {}",
         size(offset),
         size(file.size),
     ))
+}
+
+/// Who was asked for the page and refused.
+fn driver(driver: &MappingDriver) -> String {
+    let MappingDriver { function, vm_ops, file_ops, module, device, bound } = driver;
+    let table = vm_ops.as_ref().or(file_ops.as_ref());
+    let asked = match (function, table) {
+        (Some(function), _) => format!("{}() refused the page", escape(&function.0)),
+        (None, Some(table)) => format!("{} has no function that could be asked", escape(&table.0)),
+        (None, None) => "the kernel does not show its name".to_owned(),
+    };
+    let known = function.is_some() || table.is_some();
+    let module = match module {
+        Some(module) => format!(", of module {}", escape(&module.0)),
+        None if known => ", built into the kernel".to_owned(),
+        None => String::new(),
+    };
+    let device = device.as_ref().map_or_else(String::new, |number| format!("; device {number}"));
+    let bound =
+        bound.as_ref().map_or_else(String::new, |by| format!(", driven by {}", escape(&by.0)));
+    format!("{asked}{module}{device}{bound}")
 }
 
 /// One of the shrinks that did not do it.

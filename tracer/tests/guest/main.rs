@@ -15,6 +15,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 mod cases;
 mod cgroups;
+mod classes;
 mod history;
 mod lockdown;
 mod matrix;
@@ -118,6 +119,9 @@ fn main() -> ExitCode {
         };
         trials.push(Trial::ignorable_test("guests", none));
     }
+    trials.push(trial("judging", "every_class_is_told", move || {
+        classes::every_class_is_told(&results)
+    }));
     trials.push(trial("judging", "no_check_passes_on_nothing", no_check_passes_on_nothing));
     trials.push(trial("judging", "a_wrong_limit_fails", history::a_wrong_limit_fails));
     trials.push(trial("judging", "a_scenario_tells_what_differs", scenario::it_tells_what_differs));

@@ -283,6 +283,11 @@ fn normal(incident: &Incident) -> Map<String, Value> {
     put("as", text(cause.path.as_ref()).filter(|other| Some(other) != path.as_ref()).into());
     let mapping = fault.as_ref().and_then(|fault| fault.mapping.as_ref());
     put("mapping", text(mapping.or(cause.mapping.as_ref())).into());
+    if let Some(driver) = fault.as_ref().and_then(|fault| fault.driver.as_ref()) {
+        put("driver", text(driver.function.as_ref().or(driver.vm_ops.as_ref())).into());
+        put("module", text(driver.module.as_ref()).into());
+        put("device", driver.device.as_deref().into());
+    }
     put("how", cause.how.as_deref().into());
     put("old", cause.old_size.into());
     put("new", cause.new_size.into());

@@ -4,7 +4,7 @@ use crate::{
     contract::{self, Hex, Mount},
     correlate::incident::Incident,
     model::{
-        fault::{Access, Handler, Mode},
+        fault::{Access, Fault, Handler, KernelSymbol, Mapper, Mode},
         host::Host,
     },
 };
@@ -29,9 +29,31 @@ pub(super) fn fault(incident: &Incident, host: &Host) -> Option<contract::Fault>
         handler: handler(fault.handler).into(),
         read_errno: fault.read_errno.and_then(i32::checked_neg),
         write_errno: fault.refusal.errno.and_then(i32::checked_neg),
+        driver: driver(incident, fault),
         owner_pid: fault.owner_tgid,
         count: incident.count,
         threads: incident.threads.len() as u64,
+    })
+}
+
+/// Whose mapping it is, where the kernel told.
+fn driver(incident: &Incident, fault: &Fault) -> Option<contract::MappingDriver> {
+    let Mapper { device, function, vm_ops, file_ops, .. } = &fault.mapper;
+    let known = [function, vm_ops, file_ops];
+    if known.iter().all(|symbol| symbol.is_none()) && !fault.inode.device() {
+        return None;
+    }
+    let name = |symbol: &Option<KernelSymbol>| symbol.as_ref().map(|symbol| text(&symbol.name));
+    // Whoever has no vm_ops of its own, and no function there, has file operations.
+    let module = known.into_iter().flatten().find_map(|symbol| symbol.module.as_deref());
+    let bound = incident.driver.as_ref().filter(|bound| Some(bound.device) == *device);
+    Some(contract::MappingDriver {
+        function: name(function),
+        vm_ops: name(vm_ops),
+        file_ops: name(file_ops),
+        module: module.map(text),
+        device: device.map(|dev| dev.to_string().into()),
+        bound: bound.map(|bound| text(&bound.name)),
     })
 }
 

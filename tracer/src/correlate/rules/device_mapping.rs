@@ -6,7 +6,7 @@ use crate::{
     },
     model::{
         cause::{CauseKind, Confidence},
-        fault::{Fault, Handler},
+        fault::{Fault, Mapper},
         observe::Observe,
     },
 };
@@ -23,15 +23,101 @@ const CAUSE: Cause = Cause {
 
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
-/// include/linux/mm.h
-const VM_PFNMAP: u64 = 0x400;
-const VM_IO: u64 = 0x4000;
-/// include/uapi/linux/magic.h: anon_inode, dma-buf. Files of drivers that are no devices.
-const DRIVERS: [u64; 2] = [0x0904_1934, 0x444d_4142];
+/// What the refusal of a function means, by reading it.
+struct Refusal {
+    functions: &'static [&'static str],
+    summary: &'static str,
+    advice: &'static str,
+}
+
+const REFUSALS: &[Refusal] = &[
+    Refusal {
+        // fs/kernfs/file.c: what the mapping was made of is gone, or was only ever mapped beforehand.
+        functions: &["kernfs_vma_fault", "kernfs_vma_page_mkwrite"],
+        summary: "a file of sysfs (as a PCI device's resource0) has no page there any more: its device was removed, \
+                  or a driver has taken its memory, while it was mapped",
+        advice: "see in dmesg whether the device was removed or a driver bound to it (driver_override keeps them \
+                 away); unmap it before that",
+    },
+    Refusal {
+        // kernel/events/core.c
+        functions: &["perf_mmap_fault", "perf_mmap_pfn_mkwrite"],
+        summary: "a ring buffer of perf_event_open(2): only its first page may be written to, and what lies beyond \
+                  its end may not be touched",
+        advice: "map the ring for reading only, or write nothing but data_tail of its first page",
+    },
+    Refusal {
+        // drivers/vfio/pci/vfio_pci_core.c: __vfio_pci_memory_enabled()
+        functions: &["vfio_pci_mmap_fault", "vfio_pci_mmap_page_fault", "vfio_pci_mmap_huge_fault"],
+        summary: "the memory of a PCI device that is passed through: its memory decoding is switched off, or it is \
+                  being reset or asleep (D3)",
+        advice: "look at the device's command register (setpci -s DEVICE COMMAND) and at dmesg for a reset; whoever \
+                 emulates or drives it must not touch its memory meanwhile",
+    },
+    Refusal {
+        // arch/x86/kernel/cpu/sgx/encl.c
+        functions: &["sgx_vma_fault"],
+        summary: "a page of an SGX enclave: it was not added, its permissions do not allow the access, or the \
+                  enclave was lost as the host slept",
+        advice: "create the enclave anew after suspend; check the permissions that it asks for",
+    },
+    Refusal {
+        // security/selinux/selinuxfs.c
+        functions: &["sel_mmap_policy_fault"],
+        summary: "the loaded SELinux policy (/sys/fs/selinux/policy) ends before that, or was written to",
+        advice: "use the size that fstat(2) gives, and map it for reading only",
+    },
+    Refusal {
+        // drivers/uio/uio.c
+        functions: &["uio_vma_fault"],
+        summary: "a device of UIO: it was unregistered while it was mapped, or has no memory there",
+        advice: "see in dmesg whether its driver was unbound; compare with /sys/class/uio/*/maps",
+    },
+    Refusal {
+        functions: &[
+            "ttm_bo_vm_fault",
+            "amdgpu_gem_fault",
+            "radeon_gem_fault",
+            "nouveau_ttm_fault",
+            "xe_gem_fault",
+            "qxl_ttm_fault",
+            "vm_fault_ttm",
+            "vm_fault_gtt",
+            "vm_fault_cpu",
+        ],
+        summary: "a buffer of the GPU could not be brought to where the CPU sees it: video memory is full, the part \
+                  of it that the CPU sees (the PCI BAR) is too small or used up, or the GPU hung or is gone",
+        advice: "see dmesg for a GPU reset; watch video memory; a larger BAR (Resizable BAR in the firmware) helps",
+    },
+    Refusal {
+        // drivers/gpu/drm/drm_gem_shmem_helper.c, drivers/dma-buf/udmabuf.c
+        functions: &["drm_gem_shmem_fault", "udmabuf_vm_fault", "vgem_gem_fault", "vkms_gem_fault"],
+        summary: "a buffer shared with the GPU ends before that, or its pages were given back (purged)",
+        advice: "compare the buffer's size with what was mapped; buffers marked as purgeable may go at any time",
+    },
+    Refusal {
+        // drivers/usb/mon/mon_bin.c, sound/core/pcm_native.c
+        functions: &["mon_bin_vma_fault", "snd_pcm_mmap_data_fault", "snd_pcm_mmap_status_fault"],
+        summary: "the driver's buffer ends before that: it was made smaller, or more was mapped than it has",
+        advice: "map the buffer anew whenever its size is set",
+    },
+    Refusal {
+        // virt/kvm/kvm_main.c, virt/kvm/guest_memfd.c
+        functions: &["kvm_vcpu_fault", "kvm_gmem_fault_user_mapping", "kvm_gmem_fault"],
+        summary: "memory of a virtual machine that KVM does not show there: it is private to the guest, or the \
+                  mapping is longer than what it belongs to",
+        advice: "see with which size and flags the virtual machine's manager maps it",
+    },
+];
+
+/// Where the driver mapped all there is at mmap(2), and has nobody to ask for more (mm/memory.c do_fault).
+const NOBODY_TO_ASK: &str = "the driver mapped all pages at mmap(2), and this one is not there any more: its device \
+                             was removed or reset, a driver has taken the memory (as from /dev/mem), or the mapping \
+                             was made longer by mremap(2)";
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let seen = match (evidence.fault, evidence.mapped) {
-        (Some(fault), _) => is_driver(fault),
+        (Some(fault), _) => fault.of_driver(),
         // The second try, by /proc.
         (None, Some(mapped)) => {
             mapped.path.starts_with(b"/dev/") && !mapped.path.starts_with(b"/dev/shm/")
@@ -42,29 +128,71 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     if !seen {
         return None;
     }
-    let summary = "a mapping of a driver, not of a file with an end: the driver refused the page, or \
-                   has nothing there";
-    Some(CAUSE.verdict(Confidence::Likely, summary))
+    Some(evidence.fault.and_then(named).unwrap_or_else(|| {
+        let summary = "a mapping of a driver, not of a file with an end: the driver refused the page, or \
+                       has nothing there";
+        CAUSE.verdict(Confidence::Likely, summary)
+    }))
 }
 
-fn is_driver(fault: &Fault) -> bool {
-    let driver = fault.inode.device() || DRIVERS.contains(&fault.inode.magic);
-    let pages = fault.vm_flags & (VM_PFNMAP | VM_IO) != 0;
-    (fault.inode.ptr != 0 && driver) || (fault.handler == Handler::Unattributed && pages)
+/// By whom the kernel asked for the page.
+fn named(fault: &Fault) -> Option<Verdict> {
+    let Mapper { nobody, function, .. } = &fault.mapper;
+    if *nobody {
+        return Some(CAUSE.verdict(Confidence::Proven, NOBODY_TO_ASK));
+    }
+    let function = function.as_ref()?;
+    let is_it = |name: &&str| name.as_bytes() == function.name;
+    let known = REFUSALS.iter().find(|refusal| refusal.functions.iter().any(|name| is_it(&name)));
+    Some(match known {
+        Some(Refusal { summary, advice, .. }) => {
+            Verdict::new(CAUSE.kind, Confidence::Proven, *summary, advice)
+        }
+        None => CAUSE.verdict(
+            Confidence::Proven,
+            "a mapping of a driver: its function that was asked for the page refused it",
+        ),
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::*;
+    use crate::{
+        model::fault::{KernelSymbol, Mapper},
+        testing::*,
+    };
 
-    #[test]
-    fn a_device_has_no_end() {
+    fn device() -> Fault {
         let mut fault = fault(7, 0);
         fault.inode.mode = 0o020_600;
         fault.handler = Handler::Unattributed;
-        let verdict = evaluate(&evidence(&fault, &[]));
+        fault
+    }
+
+    #[test]
+    fn a_device_has_no_end() {
+        let verdict = evaluate(&evidence(&device(), &[]));
         assert_eq!(verdict.class, CauseKind::DeviceMapping);
         assert_eq!(verdict.confidence, Confidence::Likely);
+    }
+
+    #[test]
+    fn the_function_that_was_asked_tells_what_its_refusal_means() {
+        let said = |nobody, function: Option<&[u8]>| {
+            let function = function.map(|name| KernelSymbol { name: name.to_vec(), module: None });
+            let mapper = Mapper { nobody, function, ..Mapper::default() };
+            let verdict = evaluate(&evidence(&Fault { mapper, ..device() }, &[]));
+            assert_eq!(verdict.class, CauseKind::DeviceMapping);
+            (verdict.confidence, verdict.summary)
+        };
+        let (sure, text) = said(false, Some(b"vfio_pci_mmap_fault"));
+        assert!(sure == Confidence::Proven && text.contains("memory decoding"), "{text}");
+        let (sure, text) = said(false, Some(b"some_fault"));
+        assert!(sure == Confidence::Proven && text.contains("its function"), "{text}");
+        let (sure, text) = said(true, None);
+        assert!(sure == Confidence::Proven && text.contains("at mmap(2)"), "{text}");
+        let (sure, _) = said(false, None);
+        assert_eq!(sure, Confidence::Likely);
     }
 
     #[test]

@@ -4,9 +4,9 @@ use bytes::Buf;
 use tracer_common::event as wire;
 
 use crate::{
-    model::fault::{Access, Fault, Handler, Mode, QuotaId, Refusal, Shm},
+    model::fault::{Access, Fault, Handler, KernelSymbol, Mapper, Mode, QuotaId, Refusal, Shm},
     wire::decode::{
-        file::{inode, names_within, path},
+        file::{dev, inode, names_within, path},
         task::actor,
     },
 };
@@ -21,7 +21,7 @@ mod fault_flag {
 /// VM_FAULT_HWPOISON | VM_FAULT_HWPOISON_LARGE
 const VM_FAULT_POISON: u32 = 0x30;
 
-/// `wire::Fault`, of either version.
+/// `wire::Fault`, of any version.
 pub fn fault(b: &mut &[u8], version: u16) -> Result<Fault> {
     let actor = actor(b);
     let inode = inode(b);
@@ -45,6 +45,14 @@ pub fn fault(b: &mut &[u8], version: u16) -> Result<Fault> {
     let source = b.chunk()[..wire::SOURCE].split(|b| *b == 0).next().unwrap_or_default().to_vec();
     b.advance(wire::SOURCE);
     let refusal = if version == 0 { Refusal::default() } else { refusal(b) };
+    let mapper = match version {
+        0 => Mapper::default(),
+        1 => {
+            b.advance(4);
+            Mapper::default()
+        }
+        _ => mapper(b),
+    };
     let below_mount = names_within(b, below_mount);
     let unattributed = handler == Handler::Unattributed;
     Ok(Fault {
@@ -84,6 +92,7 @@ pub fn fault(b: &mut &[u8], version: u16) -> Result<Fault> {
         nth,
         read_errno,
         refusal,
+        mapper,
         poisoned: ret & VM_FAULT_POISON != 0,
     })
 }
@@ -94,7 +103,6 @@ fn refusal(b: &mut &[u8]) -> Refusal {
     let doubt = b.get_u32_le() != 0;
     let (kind, id) = (b.get_u32_le(), b.get_u32_le());
     let state = b.get_u32_le();
-    b.advance(4);
     Refusal {
         errno,
         doubt,
@@ -104,11 +112,39 @@ fn refusal(b: &mut &[u8]) -> Refusal {
     }
 }
 
+/// What stands behind version 1.
+fn mapper(b: &mut &[u8]) -> Mapper {
+    let rdev = b.get_u32_le();
+    let asked = b.get_u32_le();
+    b.advance(4);
+    Mapper {
+        device: (rdev != 0).then(|| dev(rdev)),
+        nobody: asked == wire::mapper::NOBODY,
+        function: symbol(b),
+        vm_ops: symbol(b),
+        file_ops: symbol(b),
+    }
+}
+
+/// `name+0x0/0x1f0 [module]`, ended by NUL; `None` if there is none, or the address is inside of something else.
+fn symbol(b: &mut &[u8]) -> Option<KernelSymbol> {
+    let text = b.chunk()[..wire::SYMBOL].split(|b| *b == 0).next().unwrap_or_default().to_vec();
+    b.advance(wire::SYMBOL);
+    let mut words = text.split(|b| *b == b' ');
+    let (name, module) = (words.next()?, words.next());
+    let at = name.windows(5).position(|part| part == b"+0x0/")?;
+    // Kernels that check control flow with jump tables (before 6.1) take the address of an entry there.
+    let name = name[..at].strip_suffix(b".cfi_jt").unwrap_or(&name[..at]);
+    let module = module.and_then(|word| word.strip_prefix(b"[")?.strip_suffix(b"]"));
+    (!name.is_empty())
+        .then(|| KernelSymbol { name: name.to_vec(), module: module.map(<[u8]>::to_vec) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        model::input::KernelEvent,
+        model::{file::Dev, input::KernelEvent},
         wire::decode::{
             decode,
             testing::{bytes, padded, zeroed},
@@ -188,27 +224,60 @@ mod tests {
         };
         let new = bytes(&sent, b"leaf\0");
         assert_eq!(decoded(&sent, b"leaf\0").refusal, refusal);
-        // As a stream of before has it: without what stands behind version 0.
-        let mut old = new.clone();
+        for (version, refusal) in [(0, Refusal::default()), (1, refusal)] {
+            let old = as_version(version, new.clone());
+            match decode(&old).expect("an event").1 {
+                Some(KernelEvent::Fault(fault)) => {
+                    assert_eq!((fault.refusal, fault.mapper), (refusal, Mapper::default()));
+                    assert_eq!(fault.path.names, [b"leaf".to_vec()]);
+                }
+                other => panic!("{other:?}"),
+            }
+            for len in 0..old.len() {
+                let mut cut = old[..len].to_vec();
+                if len >= 8 {
+                    cut[4..8].copy_from_slice(&(len as u32).to_le_bytes());
+                }
+                assert!(decode(&cut).is_err(), "{len} bytes");
+            }
+        }
+    }
+
+    /// An event as a stream of before has it.
+    fn as_version(version: u16, mut event: Vec<u8>) -> Vec<u8> {
         let end = size_of::<wire::Fault>();
-        old.drain(end - wire::FAULT_SINCE_1..end);
-        old[12..14].copy_from_slice(&0_u16.to_le_bytes());
-        let len = old.len() as u32;
-        old[4..8].copy_from_slice(&len.to_le_bytes());
-        match decode(&old).expect("an event").1 {
-            Some(KernelEvent::Fault(fault)) => {
-                assert_eq!(fault.refusal, Refusal::default());
-                assert_eq!(fault.path.names, [b"leaf".to_vec()]);
-            }
-            other => panic!("{other:?}"),
-        }
-        for len in 0..old.len() {
-            let mut cut = old[..len].to_vec();
-            if len >= 8 {
-                cut[4..8].copy_from_slice(&(len as u32).to_le_bytes());
-            }
-            assert!(decode(&cut).is_err(), "{len} bytes");
-        }
+        event.drain(end - wire::FAULT_SHORTER[usize::from(version)]..end);
+        event[12..14].copy_from_slice(&version.to_le_bytes());
+        let len = event.len() as u32;
+        event[4..8].copy_from_slice(&len.to_le_bytes());
+        event
+    }
+
+    #[test]
+    fn whose_mapping_it_is() {
+        let mut sent: wire::Fault = zeroed();
+        assert_eq!(decoded(&sent, b"").mapper, Mapper::default());
+        (sent.rdev, sent.mapper) = (1 << 20 | 1, wire::mapper::FUNCTION);
+        sent.vm_ops_fault = padded(b"uio_vma_fault+0x0/0x1f0 [uio]");
+        sent.vm_ops = padded(b"shmem_vm_ops+0x0/0x80");
+        // Inside of something, or of nothing that has a name.
+        sent.f_op = padded(b"mem_fops+0x8/0x100");
+        let symbol = |name: &[u8], module: Option<&[u8]>| {
+            Some(KernelSymbol { name: name.to_vec(), module: module.map(<[u8]>::to_vec) })
+        };
+        let mapper = Mapper {
+            device: Some(Dev { major: 1, minor: 1 }),
+            nobody: false,
+            function: symbol(b"uio_vma_fault", Some(b"uio")),
+            vm_ops: symbol(b"shmem_vm_ops", None),
+            file_ops: None,
+        };
+        assert_eq!(decoded(&sent, b"").mapper, mapper);
+        sent.mapper = wire::mapper::NOBODY;
+        sent.vm_ops_fault = [b'f'; wire::SYMBOL];
+        sent.vm_ops = padded(b"0xffffffff81000000");
+        let mapper = decoded(&sent, b"").mapper;
+        assert!(mapper.nobody && mapper.function.is_none() && mapper.vm_ops.is_none());
     }
 
     #[test]

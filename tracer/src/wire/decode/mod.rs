@@ -4,7 +4,7 @@
 //! against `tracer_common::event::KINDS` before.
 use anyhow::{Result, bail, ensure};
 use bytes::Buf;
-use tracer_common::event::{EventKind, FAULT_SINCE_1, Fault, Header, KINDS, kind, ring};
+use tracer_common::event::{EventKind, FAULT_SHORTER, Fault, Header, KINDS, kind, ring};
 
 use crate::model::input::{KernelEvent, Stamp};
 
@@ -25,8 +25,12 @@ pub use task::arguments;
 const CPUS: u32 = 1 << 16;
 
 /// Layouts that old streams have and that are read still.
-const OLD_KINDS: [EventKind; 1] =
-    [EventKind { number: kind::FAULT, version: 0, size: size_of::<Fault>() - FAULT_SINCE_1 }];
+const OLD_KINDS: [EventKind; 2] = [old_fault(0), old_fault(1)];
+
+const fn old_fault(version: u16) -> EventKind {
+    let size = size_of::<Fault>() - FAULT_SHORTER[version as usize];
+    EventKind { number: kind::FAULT, version, size }
+}
 
 /// Decodes one event; `None` for a kind, or a version of a kind, that this build does not know.
 ///

@@ -1,0 +1,76 @@
+//! How sure each class was told over all scenarios of every kernel, and that none was left out.
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::{Result, ensure};
+use whybus::{
+    contract::Record,
+    model::cause::{CauseKind, Confidence},
+};
+
+use crate::{Job, Skipped, entries, record::records};
+
+/// Where the scenarios leave their incidents: by job, and file.
+const INCIDENTS: [(&str, &str); 3] =
+    [("matrix", "out.json"), ("matrix", "ends.json"), ("crashes", "out.json")];
+/// What the emulator raises no fault for.
+const NOT_FIRED: [CauseKind; 2] = [CauseKind::Misaligned, CauseKind::OtherKernel];
+
+/// Incidents that are proven, likely, unknown.
+type Counts = BTreeMap<&'static str, BTreeMap<String, [u64; 3]>>;
+
+/// Prints the table of docs/causes.md.
+///
+/// # Errors
+/// Where a class was told on no kernel.
+pub fn every_class_is_told(results: &Path) -> Result<()> {
+    let mut counts = Counts::new();
+    let kernels = entries(results);
+    if kernels.is_empty() {
+        return Err(Skipped("there are no results of guests".to_owned()).into());
+    }
+    for (kernel, (job, file)) in
+        kernels.iter().flat_map(|kernel| INCIDENTS.map(|place| (kernel, place)))
+    {
+        let left = Job { kernel: kernel.clone(), dir: results.join(kernel).join(job) };
+        if left.text("DONE").is_err() {
+            let skipped = format!("{kernel} has no whole run of {job}");
+            return Err(Skipped(skipped).into());
+        }
+        count(&left.text(file)?, kernel, &mut counts)?;
+    }
+    println!("{}", table(&counts, &kernels));
+    for kind in CauseKind::ALL.iter().filter(|kind| !NOT_FIRED.contains(kind)) {
+        ensure!(counts.contains_key(kind.name()), "no scenario is told as `{}`", kind.name());
+    }
+    Ok(())
+}
+
+fn count(text: &str, kernel: &str, counts: &mut Counts) -> Result<()> {
+    for record in records(text)? {
+        if let Record::Incident(incident) = record {
+            let by_kernel = counts.entry(incident.cause.class.known().name()).or_default();
+            let confidence = match incident.cause.confidence.known() {
+                Confidence::Proven => 0,
+                Confidence::Likely => 1,
+                Confidence::Unknown => 2,
+            };
+            by_kernel.entry(kernel.to_owned()).or_default()[confidence] += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Proven, likely and unknown of each class and kernel, as `5 + 1 + 0`.
+fn table(counts: &Counts, kernels: &[String]) -> String {
+    let mut out =
+        format!("| class | {} |\n|---|{}\n", kernels.join(" | "), "---|".repeat(kernels.len()));
+    for kind in CauseKind::ALL {
+        let cell = |kernel: &String| match counts.get(kind.name()).and_then(|of| of.get(kernel)) {
+            Some([proven, likely, unknown]) => format!("{proven} + {likely} + {unknown}"),
+            None => "–".to_owned(),
+        };
+        let cells: Vec<_> = kernels.iter().map(cell).collect();
+        out.push_str(&format!("| `{}` | {} |\n", kind.name(), cells.join(" | ")));
+    }
+    out
+}
