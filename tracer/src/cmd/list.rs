@@ -12,7 +12,7 @@ use crate::{
         json, oneline, warning,
     },
     select::selection::{Selection, Term},
-    sink::stdout::{put, style},
+    sink::stdout::{history_style, put},
     store::sqlite::read::Reader,
 };
 
@@ -30,7 +30,7 @@ pub fn run(args: &List) -> Result<ExitStatus> {
     }
     let reader = Reader::open(&args.state.state_dir)?;
     let limit = if args.limit == 0 { 0 } else { args.limit + 1 };
-    let style = Style { history: true, hosts: reader.hosts()? > 1, ..style(args.utc) };
+    let style = history_style(args.utc, reader.hosts()?);
     let mut found: Vec<Vec<u8>> = if args.warnings {
         let found = reader.warnings(&selection, limit)?;
         found.into_iter().map(|one| warned(one, args.output, &style)).collect()
@@ -97,7 +97,7 @@ pub fn nothing(reader: &Reader, selection: &Selection) -> Result<String> {
         false => "nothing is recorded yet".to_owned(),
         true => "none of the recorded incidents matches".to_owned(),
     };
-    let style = Style { history: true, hosts: reader.hosts()? > 1, ..style(false) };
+    let style = history_style(false, reader.hosts()?);
     if selection.since.is_some() || selection.until.is_some() {
         let (since, until) =
             (selection.since.unwrap_or(i64::MIN), selection.until.unwrap_or(i64::MAX));
@@ -122,7 +122,7 @@ pub fn shrunk(reader: &Reader, selection: &Selection) -> Result<String> {
         return Ok(String::new());
     }
     let latest = reader.warnings(selection, 1)?.pop();
-    let style = Style { history: true, hosts: reader.hosts()? > 1, ..style(false) };
+    let style = history_style(false, reader.hosts()?);
     Ok(latest.map_or_else(String::new, |latest| {
         let latest = String::from_utf8_lossy(&oneline::truncation(&latest, &style)).into_owned();
         format!(

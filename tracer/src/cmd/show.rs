@@ -5,12 +5,8 @@ use crate::{
     cli::Show,
     cmd::{list::shown, status::ExitStatus, why::elsewhere},
     error::Failure,
-    render::{
-        Format,
-        human::{self, Style},
-        oneline,
-    },
-    sink::stdout::{put, style},
+    render::{Format, human, oneline},
+    sink::stdout::{history_style, put},
     store::sqlite::read::Reader,
 };
 
@@ -19,7 +15,7 @@ use crate::{
 pub fn run(args: &Show) -> Result<ExitStatus> {
     let reader = Reader::open(&args.state.state_dir)?;
     let found = reader.by_id(&args.id)?;
-    let style = Style { history: true, hosts: reader.hosts()? > 1, ..style(args.output.utc) };
+    let style = history_style(args.output.utc, reader.hosts()?);
     match found.as_slice() {
         [] => {
             eprintln!("no recorded incident has the id `{}`; `whybus list` shows ids", args.id);

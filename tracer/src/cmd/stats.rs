@@ -10,9 +10,9 @@ use crate::{
     contract::{Count, Record, Time, Untrusted},
     error::Failure,
     model::cgroup::{container, unit},
-    render::{Format, human::Style, json, stats},
+    render::{Format, json, stats},
     select::field::Column,
-    sink::stdout::{put, style},
+    sink::stdout::{history_style, put},
     store::sqlite::read::{Counted, Reader},
     text::format::rfc3339,
 };
@@ -73,7 +73,7 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
         let start = Untrusted(rfc3339(row.first).into_bytes());
         times.push(count("time", start, &row, span_ns));
     }
-    let style = Style { history: true, ..style(args.output.utc) };
+    let style = history_style(args.output.utc, 1);
     put(&match args.output.output {
         Format::Json => {
             let rows = tables.into_iter().flatten().chain(times);

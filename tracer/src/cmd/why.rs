@@ -15,12 +15,12 @@ use crate::{
     },
     host::clock,
     model::cgroup::unit,
-    render::{Format, human::Style, json, story},
+    render::{Format, json, story},
     select::{
         field::{Field, NameKind},
         selection::{Selection, Term, readings},
     },
-    sink::stdout::{put, style},
+    sink::stdout::{history_style, put},
     store::{lock::running_recorder, sqlite::read::Reader},
 };
 
@@ -55,7 +55,7 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
         eprintln!("{text}");
         return Ok(ExitStatus::NotFound);
     };
-    let style = Style { history: true, hosts: reader.hosts()? > 1, ..style(args.output.utc) };
+    let style = history_style(args.output.utc, reader.hosts()?);
     let beat = running_recorder(&args.state.state_dir);
     for (i, key) in keys.iter().take(STORIES).enumerate() {
         let Some(focus) = reader.last(&selection, *key)? else { continue };

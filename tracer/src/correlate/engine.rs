@@ -349,8 +349,9 @@ impl Engine {
                 }
                 reporter.report(open);
             }
+            open.pass(now);
             let over = open.over(now);
-            if over || open.outlived {
+            if over || open.is_outlived() {
                 reporter.report(open);
             }
             !over

@@ -45,7 +45,7 @@ pub struct OpenIncident {
     /// Its victim ended, or nothing more can come of it.
     done: bool,
     /// Its victim handled it and may dump core all the same: nothing but its end is waited for.
-    pub outlived: bool,
+    outlived: bool,
     /// Faults of it that were sent; the kernel only counts the rest of a burst.
     faults: u64,
 }
@@ -298,17 +298,28 @@ impl OpenIncident {
         if ended { incident.last } else { incident.first }
     }
 
+    /// Takes note that it is `now`: no more faults of the same kind may be waited for.
+    pub fn pass(&mut self, now: u64) {
+        let handled = self.incident.fault.is_some() && self.incident.outcome == Outcome::Survived;
+        self.outlived = handled && !self.done && self.quiet_for(MERGE_WINDOW, now);
+    }
+
     /// Whether nothing more is waited for at `now`, and all was reported that was to be.
-    pub fn over(&mut self, now: u64) -> bool {
-        let incident = &self.incident;
+    pub fn over(&self, now: u64) -> bool {
         // A little longer, for counts that are read only now.
-        let exit = incident.exit.map_or(incident.last, |exit| exit.time);
+        let exit = self.incident.exit.map_or(self.incident.last, |exit| exit.time);
         let done = self.done && exit.saturating_add(REPORT_DELAY) <= now;
-        let after = |wait: u64| incident.last.saturating_add(wait + REORDER_WINDOW) <= now;
-        let handled = incident.fault.is_some() && incident.outcome == Outcome::Survived;
-        self.outlived = handled && !self.done && after(MERGE_WINDOW);
         let wait = if self.dying() || self.outlived { EXIT_TIMEOUT } else { MERGE_WINDOW };
-        self.reported && (done || after(wait))
+        self.reported && (done || self.quiet_for(wait, now))
+    }
+
+    fn quiet_for(&self, wait: u64, now: u64) -> bool {
+        self.incident.last.saturating_add(wait + REORDER_WINDOW) <= now
+    }
+
+    /// Whether its victim handled it, and only its end is waited for.
+    pub fn is_outlived(&self) -> bool {
+        self.outlived
     }
 
     /// Whether more is known than was reported.
@@ -428,7 +439,11 @@ mod tests {
         let mut open = open();
         open.delivery(AT, &delivery(Disposition::Handler));
         open.mark_reported();
-        assert!(!open.idle() && !open.over(AT + MERGE_WINDOW + REORDER_WINDOW) && open.idle());
+        let late = AT + MERGE_WINDOW + REORDER_WINDOW;
+        open.pass(late - 1);
+        assert!(!open.idle());
+        open.pass(late);
+        assert!(open.idle() && !open.over(late));
         let end = ProcessExit { own: Some(raised(AT + S, 6, -6)), ..exit(AT + 60 * S, 6) };
         assert!(open.exit(&end) && open.update_due());
         assert_eq!(open.incident.outcome, Outcome::Exited);

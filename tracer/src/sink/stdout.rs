@@ -93,6 +93,11 @@ pub fn style(utc: bool) -> Style {
     Style { colour: io::stdout().is_terminal() && !plain, zone, history: false, hosts: false }
 }
 
+/// The same for what a history has of so many hosts.
+pub fn history_style(utc: bool, hosts: u64) -> Style {
+    Style { history: true, hosts: hosts > 1, ..style(utc) }
+}
+
 /// Writes bytes to standard output, at once.
 ///
 /// # Errors
