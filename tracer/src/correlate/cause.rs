@@ -23,6 +23,9 @@ pub struct Cause {
     pub advice: &'static str,
 }
 
+/// Who is to be asked, in advice that may name them.
+pub const SENDER: &str = "whoever sent the signal";
+
 /// What has not been seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Absence {

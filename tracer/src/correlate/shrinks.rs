@@ -68,11 +68,12 @@ impl ShrinkLog {
         }
         list.push_back(shrink);
         list.make_contiguous().sort_by_key(|shrink| shrink.begin);
-        let gone = gone.iter().flat_map(|gone| &gone.list).map(|shrink| shrink.begin).max();
+        let gone = gone.iter().flat_map(|gone| &gone.list).filter(|gone| shrank(gone));
+        let gone = gone.map(|shrink| shrink.begin).max();
         self.forgotten = self.forgotten.max(gone.unwrap_or(0));
         if list.len() > SHRINKS
             && let Some(shrink) = list.remove(least(list))
-            && shrink.how != ShrinkKind::OpenWrite
+            && shrank(&shrink)
         {
             self.forgotten = self.forgotten.max(shrink.begin);
             let dropped = of_inode.dropped.get_or_insert_with(|| DroppedShrinks::of(&shrink));
@@ -113,8 +114,7 @@ impl ShrinkLog {
     /// When the last known shrink of an inode began, ns since boot.
     pub fn latest(&mut self, inode_ptr: u64) -> Option<u64> {
         let list = &self.shrinks.get(&inode_ptr)?.list;
-        let shrank = |shrink: &&Shrink| shrink.how != ShrinkKind::OpenWrite;
-        list.iter().rev().find(shrank).map(|shrink| shrink.begin)
+        list.iter().rev().find(|shrink| shrank(shrink)).map(|shrink| shrink.begin)
     }
 
     /// One of a file that nobody here maps, by its identity; asked once.
@@ -144,7 +144,7 @@ impl ShrinkLog {
             shrink.inode.id == fault.inode.id
                 && shrink.begin <= time
                 && done(shrink)
-                && shrink.how != ShrinkKind::OpenWrite
+                && shrank(shrink)
         };
         list.filter(concerns).cloned().collect()
     }
@@ -208,6 +208,11 @@ fn least(list: &VecDeque<Shrink>) -> usize {
         high.saturating_sub(low)
     };
     earlier.clone().find(repeated).or_else(|| earlier.min_by_key(smallest)).unwrap_or(0)
+}
+
+/// Whether it removed anything, or was to: no open(2) for writing alone.
+fn shrank(shrink: &Shrink) -> bool {
+    shrink.how != ShrinkKind::OpenWrite
 }
 
 /// Whether a shrink was done or is under way, not refused.
@@ -326,6 +331,18 @@ mod tests {
             log.begin(one);
         }
         assert_eq!(log.complete_since(), 100);
+    }
+
+    #[test]
+    fn who_only_opened_a_file_is_no_shrink_that_was_forgotten() {
+        let mut log = ShrinkLog::default();
+        for inode in 0..2 * INODES as u64 {
+            let mut one =
+                Shrink { how: ShrinkKind::OpenWrite, ..shrink(2, 100 + inode, 8_192, 8_192) };
+            one.inode.ptr = inode;
+            log.begin(one);
+        }
+        assert_eq!(log.complete_since(), 0);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! From incidents to words and stories: what happened in which order, what it was not, how often. Pure.
 pub mod elsewhere;
+pub mod others;
 pub mod phrase;
 pub mod ruled_out;
 pub mod same_file;

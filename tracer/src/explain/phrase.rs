@@ -1,7 +1,7 @@
 //! What is said of an incident in a few words: text of the contract's values, names escaped. Pure.
 use crate::{
     contract::{Ancestor, Elsewhere, Exit, Incident, Mapper, Process, Restart},
-    correlate::cause::SignalFrom,
+    correlate::cause::{SENDER, SignalFrom},
     model::{
         cause::{CauseKind, Confidence, Outcome},
         shrink::{ShrinkKind, how},
@@ -164,7 +164,12 @@ fn only_opened(incident: &Incident) -> bool {
 /// What to do against it: whoever did it elsewhere is told so.
 pub fn fix(incident: &Incident, elsewhere: Option<&Elsewhere>) -> String {
     let Some(Elsewhere { culprit, host, .. }) = elsewhere else {
-        return incident.advice.to_string();
+        let sent = incident.cause.class.known() == CauseKind::Sent;
+        let sender = self::culprit(incident).filter(|by| sent && by.pid != incident.victim.pid);
+        return match sender {
+            Some(by) => incident.advice.replace(SENDER, &who(by)),
+            None => incident.advice.to_string(),
+        };
     };
     let host = escape(host.as_bytes());
     format!("where {} runs on {host}, {ADVICE_ELSEWHERE}", who(culprit))

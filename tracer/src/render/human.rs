@@ -2,11 +2,14 @@
 use crate::{
     contract::{
         Blind, Elsewhere, End, File, Gap, GapReason, Incident, Loss, MappingDriver, Missed, Mount,
-        Other, Watching,
+        Watching,
     },
-    explain::phrase::{
-        arguments, because, culprit, culprit_field, fix, headline, lineage, mapped_by, place,
-        restarted, who,
+    explain::{
+        others::others,
+        phrase::{
+            arguments, because, culprit, culprit_field, fix, headline, lineage, mapped_by, place,
+            restarted, who,
+        },
     },
     model::cause::CauseKind,
     render::warning::{self, line},
@@ -92,8 +95,8 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
     if let Some(other) = cause.path.as_ref().filter(|other| incident.path() != Some(*other)) {
         field("", &format!("which knew the file as {}", escape(&other.0)));
     }
-    for other in &cause.others {
-        field("others", &also(other, incident));
+    for text in others(incident) {
+        field("others", &text);
     }
     if let Some(at_risk) = cause.at_risk.as_ref().filter(|list| !list.is_empty()) {
         let list = mapped_by(at_risk);
@@ -286,26 +289,6 @@ fn driver(driver: &MappingDriver) -> String {
     let bound =
         bound.as_ref().map_or_else(String::new, |by| format!(", driven by {}", escape(&by.0)));
     format!("{asked}{module}{device}{bound}")
-}
-
-/// One of the shrinks that did not do it.
-pub fn also(other: &Other, incident: &Incident) -> String {
-    let earlier = duration(incident.time.since(other.time));
-    if other.old_size == other.new_size {
-        return format!(
-            "{}[{}] opened it to write, {earlier} earlier",
-            escape(&other.comm.0),
-            other.pid
-        );
-    }
-    format!(
-        "{}[{}] shrank it {} → {}, {} earlier; that is not what removed this offset",
-        escape(&other.comm.0),
-        other.pid,
-        size(other.old_size),
-        size(other.new_size),
-        earlier,
-    )
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! A story for people and for grep.
 use crate::{
     contract::{CauseCount, Incident, RestartSpread, RuledOut, Story, Time},
-    explain::phrase::{
-        arguments, because, because_of, culprit, culprit_field, fix, headline, lineage, place,
-        short_id, who, who_else,
+    explain::{
+        others::others,
+        phrase::{
+            arguments, because, because_of, culprit, culprit_field, fix, headline, lineage, place,
+            short_id, who, who_else,
+        },
     },
     model::signal_name as signals,
     render::{
-        human::{Style, also, gap},
+        human::{Style, gap},
         warning,
     },
     text::{
@@ -143,8 +146,8 @@ pub fn human(story: &Story, style: &Style) -> Vec<u8> {
         field(&mut out, culprit_field(latest), &by);
         field(&mut out, "", &lineage(culprit));
     }
-    for other in &latest.cause.others {
-        field(&mut out, "others", &also(other, latest));
+    for text in others(latest) {
+        field(&mut out, "others", &text);
     }
     for (i, RuledOut { theory, because }) in story.ruled_out.iter().enumerate() {
         field(&mut out, if i == 0 { "not" } else { "" }, &format!("{theory}: {because}"));

@@ -43,7 +43,8 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         );
         return Some(Verdict {
             advice: ADVICE_SETUP,
-            ..CAUSE.verdict(Confidence::Proven, summary)
+            // Anybody may call itself so (prctl PR_SET_NAME).
+            ..CAUSE.verdict(Confidence::Likely, summary)
         });
     }
     if let Some((sent, signal)) = evidence.prompt {
@@ -158,15 +159,21 @@ mod tests {
     }
 
     fn summary(comm: &str, parent: u32, status: u32) -> String {
+        judged(comm, parent, status).1
+    }
+
+    fn judged(comm: &str, parent: u32, status: u32) -> (Confidence, String) {
         let mut death = exit(3_000_000_000, status << 8);
         death.actor.task.comm = comm.as_bytes().to_vec();
         death.actor.ancestors = child_of(parent);
-        evaluate(&of_death(&death, None)).summary
+        let verdict = evaluate(&of_death(&death, None));
+        (verdict.confidence, verdict.summary)
     }
 
     #[test]
     fn what_systemd_could_not_set_up_is_not_the_programs_doing() {
-        let missing = summary("(geo-api)", 1, 203);
+        let (likely, missing) = judged("(geo-api)", 1, 203);
+        assert_eq!(likely, Confidence::Likely, "by a name that anybody may take");
         assert!(missing.contains("never run") && missing.contains("203 (EXEC)"), "{missing}");
         for (status, name) in
             [(200, "(CHDIR)"), (217, "(USER)"), (226, "(NAMESPACE)"), (244, "(BPF)")]

@@ -27,7 +27,7 @@ use crate::{
         cause::{Cause, Rule},
         evidence::{Evidence, Verdict},
     },
-    model::cause::CauseKind,
+    model::{cause::CauseKind, shrink::ShrinkKind},
 };
 
 /// Every rule, most specific first; the last one claims everything.
@@ -55,18 +55,22 @@ pub const TABLE: &[Rule] = &[
     unknown::RULE,
 ];
 
+/// Other shrinks listed with a cause: all that are remembered of one inode.
+const OTHERS: usize = 8;
+
 /// Names the cause.
 pub fn evaluate(evidence: &Evidence<'_>) -> Verdict {
     let mut verdict = TABLE
         .iter()
         .find_map(|rule| (rule.evaluate)(evidence))
         .unwrap_or_else(|| unknown::because("no rule claimed it"));
-    // The latest, as far as they are worth listing.
+    // Of who only opened the file nothing follows beside a shrink.
     let chosen = verdict.shrink.as_ref().map(|shrink| shrink.begin);
     let overwrites = evidence.overwrites.iter().filter(|_| verdict.class == CauseKind::Overwritten);
     let known = evidence.shrinks.iter().chain(overwrites).rev();
-    let others = known.filter(|shrink| Some(shrink.begin) != chosen);
-    verdict.others = others.take(4).cloned().collect();
+    let others =
+        known.filter(|shrink| Some(shrink.begin) != chosen && shrink.how != ShrinkKind::OpenWrite);
+    verdict.others = others.take(OTHERS).cloned().collect();
     verdict
 }
 

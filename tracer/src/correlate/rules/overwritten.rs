@@ -153,7 +153,7 @@ mod tests {
     fn who_opened_it_for_writing_is_the_culprit_only_where_it_has_changed_since() {
         let dd = dd();
         let judged = |ctime: Option<i64>| {
-            let (class, said) = judged(&[dd.clone()], ctime, &wild());
+            let (class, said, _) = judged(&[dd.clone()], ctime, &wild());
             (class, said.contains("opened for writing"))
         };
         assert_eq!(judged(Some(dd.inode.ctime + 5)), (CauseKind::Overwritten, true));
@@ -165,21 +165,23 @@ mod tests {
     #[test]
     fn who_only_opened_it_gives_way_to_whoever_removed_the_page() {
         let acts = [shrink(3, 90_000_000, 16_384, 0), dd()];
-        let (class, said) = judged(&acts, Some(dd().inode.ctime + 5), &wild());
+        let ctime = Some(dd().inode.ctime + 5);
+        let (class, said, others) = judged(&acts, ctime, &wild());
         assert_eq!(class, CauseKind::Overwritten);
         assert!(said.contains("16 KiB → 0 B by ftruncate"), "{said}");
+        assert_eq!(others, 0, "nothing follows from that");
     }
 
     #[test]
     fn a_bad_pointer_is_not_laid_at_the_door_of_whoever_opened_the_file() {
         let null = Signal { address: 8, ..wild() };
-        let (class, said) = judged(&[dd()], Some(dd().inode.ctime + 5), &null);
+        let (class, said, _) = judged(&[dd()], Some(dd().inode.ctime + 5), &null);
         assert_eq!(class, CauseKind::Signal);
         assert!(
             said.contains("null pointer") && said.contains("pid 2 opened for writing"),
             "{said}"
         );
-        let (class, _) = judged(&[shrink(3, 90_000_000, 16_384, 0)], None, &null);
+        let (class, ..) = judged(&[shrink(3, 90_000_000, 16_384, 0)], None, &null);
         assert_eq!(class, CauseKind::Overwritten, "the code was gone");
     }
 
@@ -194,14 +196,18 @@ mod tests {
         Signal { number: 11, forced: true, address: 0x7f00_0000, ..signal(1) }
     }
 
-    /// The class of a crash in that library, and its summary; `ctime` is its own as the thread ended.
-    fn judged(overwrites: &[Shrink], ctime: Option<i64>, signal: &Signal) -> (CauseKind, String) {
+    /// The class of a crash in that library, its summary, and how many others it lists; `ctime` is its own as the thread ended.
+    fn judged(
+        overwrites: &[Shrink],
+        ctime: Option<i64>,
+        signal: &Signal,
+    ) -> (CauseKind, String, usize) {
         let inode = dd().inode;
         let module = Some(Module { id: inode.id, offset: 0x1139, path: Path::default() });
         let file = ctime.map(|ctime| Inode { ctime, ..inode });
         let crash = Some(Crash { module: file, ..crash() });
         let death = ProcessExit { module, crash, ..exit(9, 11) };
         let verdict = evaluate(&Evidence { overwrites, ..of_death(&death, Some(signal)) });
-        (verdict.class, verdict.summary)
+        (verdict.class, verdict.summary, verdict.others.len())
     }
 }

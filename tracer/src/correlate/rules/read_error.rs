@@ -86,7 +86,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         Some(ENOTCONN | ECONNABORTED) => proven(&FUSE_GONE, "the FUSE server is gone (ENOTCONN)"),
         // Asked afterwards: the server may have failed the read first, and ended then. From 6.18 on FUSE reads by
         // way of fs/iomap/buffered-io.c, which makes EIO of every errno.
-        None | Some(EIO) if asked.is_some_and(|errno| -errno == ENOTCONN) => {
+        None | Some(EIO) if asked == Some(libc::ENOTCONN) => {
             let summary = "the page lies inside the file and could not be read: the FUSE server is gone \
                            (statfs right after: ENOTCONN)";
             Some(FUSE_GONE.verdict(Confidence::Likely, summary))
@@ -149,6 +149,8 @@ mod tests {
         evidence.space = Some(Space { errno: Some(107), ..space(0) });
         let verdict = evaluate(&evidence);
         assert_eq!((verdict.class, verdict.confidence), (CauseKind::FuseGone, Confidence::Likely));
+        evidence.space = Some(Space { errno: Some(i32::MIN), ..space(0) });
+        assert_eq!(evaluate(&evidence).class, CauseKind::ReadError, "a foreign stream");
     }
 
     #[test]

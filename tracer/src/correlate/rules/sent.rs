@@ -164,6 +164,11 @@ mod tests {
     }
 
     #[test]
+    fn its_advice_may_name_the_sender() {
+        assert!(super::CAUSE.advice.contains(crate::correlate::cause::SENDER));
+    }
+
+    #[test]
     fn a_fault_that_nothing_forced_is_made_up() {
         let signal = signal(2);
         let host = hooked("fentry force_sig_fault", Observe::ForcedSignal);
