@@ -106,24 +106,29 @@ unsafe fn by_list<C: Call>(call: C) {
     let task = call.arg::<0>() as Ptr;
     // SAFETY: the argument is what the prototype says; the reader copes with any pointer.
     unsafe {
-        if crash::fill(task).is_some() {
-            crash::send();
-        }
-        if let Some(ip) = fill(task, &EXIT, teller::EXIT)
-            && ip != 0
-        {
+        let crashed = crash::fill(task);
+        let ended = fill(task, &EXIT, teller::EXIT).filter(|ip| *ip != 0);
+        if let Some(ip) = crashed.or(ended) {
             let mm: Ptr = C::Memory::get(task, off!(task_mm));
             let mut vma: Ptr = C::Memory::get(mm, off!(mm_mmap));
             let mut i = 0;
             while i < VMAS && !vma.is_null() {
                 let end: u64 = C::Memory::get(vma, off!(vma_end));
                 if ip < end {
-                    module::<C::Memory>(vma, ip);
+                    if crashed.is_some() {
+                        crash::module::<C::Memory>(vma, ip);
+                    }
+                    if ended.is_some() {
+                        module::<C::Memory>(vma, ip);
+                    }
                     break;
                 }
                 vma = C::Memory::get(vma, off!(vma_next));
                 i += 1;
             }
+        }
+        if crashed.is_some() {
+            crash::send();
         }
         finish(&EXIT);
     }

@@ -1,8 +1,6 @@
 # The same without removing anything: dd writes into the pages that are executed, as rsync --inplace does; what it
 # writes is no code. (A null pointer would be taken for a bug of the library's own.)
 #: {"class": "overwritten", "confidence": "likely", "says": "was opened for writing while it ran", "victim": "geo_user", "path": "$D/libgeo.so", "how": "open(2) for writing", "old": {"most": 65536}, "new": {"most": 65536}, "culprit": "dd", "cmdline": "dd if=none of=libgeo.so conv=notrunc", "parents": ["sh", "init"], "signal": "ILL_ILLOPN", "disposition": "default", "outcome": "killed", "exit": "signal 4", "count": 1, "complete": true}
-# There the file is not looked up as the thread ends, and whether it has changed is not known.
-#+linux-5.10: {"class": "signal", "confidence": "proven", "says": "the CPU refused the instruction", "path": null, "how": null, "old": null, "new": null, "culprit": null, "cmdline": null, "parents": null}
 . /lib.sh
 . /geo.sh
 head -c 12288 /dev/zero | tr '\0' '\377' >none
