@@ -21,6 +21,9 @@ static BURSTS: LruHashMap<BurstKey, BurstCount> = LruHashMap::with_max_entries(4
 /// Shrinks of mapped files by process, counted from when the first of a second was seen (`sent`).
 #[map]
 static SHRINK_BURSTS: LruHashMap<BurstKey, BurstCount> = LruHashMap::with_max_entries(4096, 0);
+/// The same of opens for writing, which must not push shrinks out.
+#[map]
+static WRITER_BURSTS: LruHashMap<BurstKey, BurstCount> = LruHashMap::with_max_entries(1024, 0);
 /// The same of files on shared file systems that nobody here maps, by what `counted` names (`handler`).
 #[map]
 static SHARED_BURSTS: LruHashMap<BurstKey, BurstCount> = LruHashMap::with_max_entries(4096, 0);
@@ -30,9 +33,6 @@ static SHARED_SHRINKS: Array<SharedShrinks> = Array::with_max_entries(SHARED_KIN
 /// Threads whose last fault was only counted: their signals are not sent either.
 #[map]
 static SUPPRESSED: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
-
-/// `BurstKey::handler` of opens for writing.
-const WRITERS: u32 = u32::MAX;
 
 /// Counts a fault of the current thread; gives its number if it is to be sent.
 #[inline(always)]
@@ -92,12 +92,11 @@ unsafe fn kind(shrink: *const Shrink) -> usize {
     unsafe { ((*shrink).inode.magic == FUSE_SUPER_MAGIC) as usize }
 }
 
-/// Counts an open(2) for writing of a mapped file by the current process; whether it is to be remembered. Its key is
-/// that of shrinks but for the last word.
+/// Counts an open(2) for writing of a mapped file by the current process; whether it is to be remembered.
 #[inline(always)]
 pub fn admits_writer(inode: u64) -> bool {
-    let key = BurstKey { inode, tgid: (bpf_get_current_pid_tgid() >> 32) as u32, handler: WRITERS };
-    admits(&SHRINK_BURSTS, key, 1, SHRINKS_WITHIN)
+    let key = BurstKey { inode, tgid: (bpf_get_current_pid_tgid() >> 32) as u32, handler: 0 };
+    admits(&WRITER_BURSTS, key, 1, SHRINKS_WITHIN)
 }
 
 /// Counts a shrink of a file on a shared file system; whether it is to be sent.

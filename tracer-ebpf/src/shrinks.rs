@@ -137,16 +137,23 @@ pub unsafe fn put_writer(inode: u64, writer: *const Shrink) {
     let _ = WRITERS.insert(inode, unsafe { &*writer }, 0);
 }
 
-/// Sends who opened a mapped file for writing last, if that is remembered. `by` is one of
-/// [`crate::scratch::replayer`].
+/// Sends who opened a mapped file for writing last, if that is remembered and was not sent within [`AGAIN`]: one
+/// program may crash again and again. `by` is one of [`crate::scratch::replayer`].
 #[inline(always)]
 pub fn send_writer(inode: u64, by: u32) -> Option<()> {
-    let writer = WRITERS.get_ptr(inode)?;
-    let scratch = claim::<Shrink, _>(&REPLAY, by, ring::CRITICAL)?;
+    let writer = WRITERS.get_ptr_mut(inode)?;
     // SAFETY: a claimed scratch and a map value.
     unsafe {
+        let now = now();
+        if (*writer).sent != 0 && now.wrapping_sub((*writer).header.time) <= AGAIN {
+            return None;
+        }
+        let scratch = claim::<Shrink, _>(&REPLAY, by, ring::CRITICAL)?;
         copy(&raw mut (*scratch).value, writer, SHRINK_REPLAYED);
-        emit(scratch, size_of::<Shrink>() as u32);
+        if emit(scratch, size_of::<Shrink>() as u32) {
+            (*writer).sent = 1;
+            (*writer).header.time = now;
+        }
     }
     Some(())
 }

@@ -15,7 +15,7 @@ use crate::{
     path::{self, PathSpace},
     program,
     read::{Probe, Ptr, Read},
-    refusal,
+    refusals,
     scratch::FAULT,
     shrinks, task, thread, victims,
 };
@@ -217,7 +217,7 @@ pub unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u3
             room::<R>(event, host);
         }
         if handler == handler::PAGE_MKWRITE {
-            refusal::tell::<R>(event, host);
+            refusals::tell::<R>(event, host);
         }
         (*event).mnt_ns = task::mount_namespace();
         (*event).read_errno = thread::take_read_error(host as u64);

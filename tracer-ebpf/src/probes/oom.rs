@@ -1,7 +1,7 @@
 //! Whom the OOM killer chooses, and for want of what.
 use crate::{
     form::{Call, program},
-    oom,
+    oom_decision,
     read::Ptr,
 };
 
@@ -23,10 +23,10 @@ fn always<C: Call>(_: C) -> bool {
 #[inline(always)]
 unsafe fn begin<C: Call>(call: C) {
     // SAFETY: the argument is what the prototype says; the reader copes with any pointer.
-    unsafe { oom::begin::<C::Memory>(call.arg::<0>() as Ptr) };
+    unsafe { oom_decision::begin::<C::Memory>(call.arg::<0>() as Ptr) };
 }
 
 #[inline(always)]
 unsafe fn end<C: Call>(_: C) {
-    oom::end();
+    oom_decision::end();
 }

@@ -5,7 +5,7 @@ use crate::{
     globals::off,
     inode::paged,
     read::{Ptr, Read},
-    refusal,
+    refusals,
 };
 
 /// include/uapi/asm-generic/errno-base.h
@@ -71,12 +71,12 @@ unsafe fn of_vma<C: Call>(call: C) {
         let file: Ptr = C::Memory::get(call.arg::<0>() as Ptr, off!(vma_file));
         paged::<C::Memory>(file)
     };
-    refusal::note_of_inode(inode as u64, call.returned::<3>() as i32);
+    refusals::note_of_inode(inode as u64, call.returned::<3>() as i32);
 }
 
 #[inline(always)]
 unsafe fn no_space_on<C: Call>(call: C) {
-    refusal::note_of_fs(call.arg::<0>(), -ENOSPC);
+    refusals::note_of_fs(call.arg::<0>(), -ENOSPC);
 }
 
 #[inline(always)]
@@ -84,17 +84,17 @@ unsafe fn no_space_on_xfs<C: Call>(call: C) {
     // `i_mount`, the first field of `struct xfs_inode` (fs/xfs/xfs_inode.h); a super block's `s_fs_info` is the same.
     // SAFETY: the reader copes with any pointer.
     let mount: u64 = unsafe { C::Memory::get(call.arg::<0>() as Ptr, 0) };
-    refusal::note_of_fs(mount, -ENOSPC);
+    refusals::note_of_fs(mount, -ENOSPC);
 }
 
 #[inline(always)]
 unsafe fn ticket<C: Call>(call: C) {
-    refusal::note_of_fs(call.arg::<0>(), call.arg::<5>() as i32);
+    refusals::note_of_fs(call.arg::<0>(), call.arg::<5>() as i32);
 }
 
 /// `struct kqid` (include/linux/quota.h) comes in one register: the id, and above it the kind.
 #[inline(always)]
 unsafe fn quota<C: Call>(call: C) {
     let qid = call.arg::<0>();
-    refusal::note_quota(call.arg::<1>() as u32, (qid >> 32) as u32, qid as u32);
+    refusals::note_quota(call.arg::<1>() as u32, (qid >> 32) as u32, qid as u32);
 }

@@ -8,7 +8,7 @@ use crate::{
     emit::{claim, emit},
     form::{Call, program},
     globals::off,
-    oom,
+    oom_decision,
     policy::is_traced,
     program,
     read::{Probe, Ptr, Read},
@@ -17,6 +17,7 @@ use crate::{
 };
 
 const SIGBUS: i32 = 7;
+const SIGKILL: i32 = 9;
 const SI_KERNEL: i32 = 0x80;
 /// include/uapi/asm-generic/siginfo.h: the last si_code of SIGBUS that a process may send.
 const BUS_OBJERR: i32 = 3;
@@ -96,8 +97,8 @@ unsafe fn other<Info: Read, C: Call>(call: C, result: i32) -> Option<()> {
         let info = call.arg::<1>() as Ptr;
         let (code, address) = siginfo::<Info>(info);
         let tgid: u32 = C::Memory::get(target, off!(task_tgid));
-        if code == SI_KERNEL {
-            oom::tell::<C::Memory>(target);
+        if signal == SIGKILL && code == SI_KERNEL {
+            oom_decision::tell::<C::Memory>(target);
         }
         if tgid == (bpf_get_current_pid_tgid() >> 32) as u32 {
             return victims::note_signal(call.context(), signal, code, address);

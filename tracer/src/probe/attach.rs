@@ -21,7 +21,7 @@ use crate::{
         form::Form,
         kernel::{self, BTF, KernelInfo},
         object::{OBJECT, check_layout, lru_maps},
-        plan::{Missing, Plan, Probe},
+        plan::{Missing, Plan, Probe, take_lone},
     },
 };
 
@@ -130,6 +130,12 @@ pub fn attach(
             Err(error) => missing.push(Missing { probe, reason: reason(&error) }),
         }
     }
+    for lone in take_lone(&mut attached) {
+        if let Some(program) = ebpf.program_mut(lone.probe.program.name) {
+            unload(program);
+        }
+        missing.push(lone);
+    }
     drop(btf);
     trim();
     Ok(Attached { ebpf, attached, pending, missing })
@@ -214,6 +220,15 @@ fn attach_program(program: &mut Program, btf: Option<&Btf>, probe: Probe) -> Res
         }
     }
     Ok(())
+}
+
+/// Detaches a program of a function, and lets it go.
+fn unload(program: &mut Program) {
+    let _ = match program {
+        Program::FEntry(program) => program.unload(),
+        Program::FExit(program) => program.unload(),
+        _ => Ok(()),
+    };
 }
 
 /// What the kernel answered, without the program's listing.

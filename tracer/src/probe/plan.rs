@@ -1,8 +1,11 @@
 //! Which probes this kernel can run. Pure: facts in, plan out.
-use crate::probe::{
-    form::Program,
-    kernel::KernelInfo,
-    table::{Row, TABLE},
+use crate::{
+    model::observe::Observe,
+    probe::{
+        form::Program,
+        kernel::KernelInfo,
+        table::{Row, TABLE},
+    },
 };
 
 /// A row, and the program that is to see for it.
@@ -37,6 +40,17 @@ impl Plan {
     }
 }
 
+/// Takes out of `attach` what is of no use without another one that is not there.
+pub fn take_lone(attach: &mut Vec<Probe>) -> Vec<Missing> {
+    let seen: Vec<_> = attach.iter().map(|probe| probe.row.observe).collect();
+    let lone = |probe: &mut Probe| probe.row.partner().is_some_and(|other| !seen.contains(&other));
+    let reason = |probe: Probe| {
+        let other = probe.row.partner().map_or("", Observe::word);
+        Missing { probe, reason: format!("of no use without {other}") }
+    };
+    attach.extract_if(.., lone).map(reason).collect()
+}
+
 /// Chooses by what BTF says: a program for another prototype may well load. Who starts again is
 /// asked for `ends` of processes only.
 pub fn choose(kernel: &KernelInfo, ends: bool) -> Plan {
@@ -59,5 +73,35 @@ pub fn choose(kernel: &KernelInfo, ends: bool) -> Plan {
             _ => plan.attach.push(probe),
         }
     }
+    plan.missing.extend(take_lone(&mut plan.attach));
     plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn probe(observe: Observe) -> Probe {
+        let row = TABLE.iter().find(|row| row.observe == observe).expect("a row");
+        Probe { row, program: &row.programs[0] }
+    }
+
+    /// One that begins and never ends would name every kill(2) after it an OOM kill.
+    #[test]
+    fn neither_half_of_an_oom_kill_is_hooked_alone() {
+        let halves = [Observe::OomKill, Observe::OomKillEnd];
+        for one in halves {
+            let mut attach = vec![probe(Observe::Exit), probe(one)];
+            let missing = take_lone(&mut attach);
+            assert_eq!(
+                missing.iter().map(|lone| lone.probe.row.observe).collect::<Vec<_>>(),
+                [one]
+            );
+            assert!(missing[0].reason.starts_with("of no use without oom-kill"));
+            assert_eq!(attach.len(), 1);
+        }
+        let mut attach = halves.map(probe).to_vec();
+        assert!(take_lone(&mut attach).is_empty());
+        assert_eq!(attach.len(), 2);
+    }
 }

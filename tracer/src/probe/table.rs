@@ -32,6 +32,16 @@ impl Row {
         matches!(self.observe, Exec | Fork | OomKill | OomKillEnd)
     }
 
+    /// What must be seen, too, if this is to be: who is told of the beginning alone takes everything after it for a
+    /// part of it.
+    pub fn partner(&self) -> Option<Observe> {
+        match self.observe {
+            Observe::OomKill => Some(Observe::OomKillEnd),
+            Observe::OomKillEnd => Some(Observe::OomKill),
+            _ => None,
+        }
+    }
+
     /// Whether it sees what `other` was not run for.
     pub fn stands_in_for(&self, other: &Self) -> bool {
         self.observe == other.observe && self.backup && !other.backup
