@@ -135,6 +135,8 @@ offsets! {
     task_mm: "task_struct" "mm";
     task_signal: "task_struct" "signal";
     task_exit_code: "task_struct" "exit_code";
+    task_min_flt: "task_struct" "min_flt";
+    task_maj_flt: "task_struct" "maj_flt";
     /// Until 6.0: the VMAs a thread has looked up last.
     task_vmacache: "task_struct" "vmacache.vmas", optional;
     task_nsproxy: "task_struct" "nsproxy";

@@ -1,9 +1,11 @@
 //! Why a file system does not make a page writable: what it said while it handled the fault, to the thread that
 //! passes do_page_mkwrite (mm/memory.c) afterwards, and in which state it was.
 //!
-//! Most of these words are given to write(2), too. One counts for a fault only if it was said in the same entry into
-//! the kernel, as far as that can be told: to the same thread a moment before, within the same system call or,
-//! like the fault, within none.
+//! Most of these words are given to write(2), too, and to faults that go well after all: ext4 asks whether to try
+//! again after each ENOSPC. One counts for a fault only if it was said in the same entry into the kernel: to the same
+//! thread a moment before, within the same system call or, like the fault, within none; and no fault of the thread has
+//! gone well in between, for these are counted (mm/memory.c mm_account_fault: neither what fails nor what is tried
+//! again). Those that fail pass here, and leave no word behind.
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::map, maps::LruHashMap};
 use tracer_common::{
     event::{Fault, fs_state},
@@ -48,7 +50,7 @@ struct QuotaHit {
     said: Said,
 }
 
-/// When something was said, and in which system call.
+/// When something was said, in which system call, and after how many faults.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Said {
@@ -56,9 +58,11 @@ struct Said {
     time: u64,
     /// The number of the system call, -1 as 32 bits where the thread is in none; [`NOT_KNOWN`].
     call: u64,
+    /// `task_struct.min_flt` and `maj_flt`; [`NOT_KNOWN`].
+    faults: u64,
 }
 
-/// The number of the system call is not to be had (before 5.15).
+/// The number of the system call is not to be had (before 5.15), or the task cannot be read.
 const NOT_KNOWN: u64 = u64::MAX;
 /// A handler that is refused a page gives up within this time. Ns.
 const LASTS: u64 = 100_000_000;
@@ -80,14 +84,26 @@ fn current() -> u32 {
 impl Said {
     #[inline(always)]
     fn now() -> Self {
-        Self { time: now(), call: task::system_call().map_or(NOT_KNOWN, u64::from) }
+        Self {
+            time: now(),
+            call: task::system_call().map_or(NOT_KNOWN, u64::from),
+            faults: task::faults().unwrap_or(NOT_KNOWN),
+        }
     }
 
-    /// Whether it was said in this entry into the kernel.
+    /// Whether it was said in this entry into the kernel, as far as that can be told.
     #[inline(always)]
     fn just_now(self) -> bool {
         let now = Self::now();
-        now.time.wrapping_sub(self.time) < LASTS && now.call == self.call
+        now.time.wrapping_sub(self.time) < LASTS
+            && now.call == self.call
+            && now.faults == self.faults
+    }
+
+    /// 1 if it may have been said in another entry into the kernel.
+    #[inline(always)]
+    fn doubt(self) -> u32 {
+        (self.call == NOT_KNOWN || self.faults == NOT_KNOWN) as u32
     }
 }
 
@@ -120,6 +136,14 @@ pub fn note_quota(dev: u32, kind: u32, id: u32) {
     let _ = QUOTAS.insert(current(), QuotaHit { dev, kind, id, pad: 0, said: Said::now() }, 0);
 }
 
+/// What was said to the current thread was said of a fault that is not told.
+#[inline(always)]
+pub fn forget() {
+    let tid = current();
+    let _ = REFUSALS.remove(tid);
+    let _ = QUOTAS.remove(tid);
+}
+
 /// Writes down why a page of the file system of `host` could not be made writable, as far as it said so.
 #[inline(always)]
 pub unsafe fn tell<R: Read>(event: *mut Fault, host: Ptr) {
@@ -138,7 +162,7 @@ pub unsafe fn tell<R: Read>(event: *mut Fault, host: Ptr) {
             if refusal.of != 0 && of_this && refusal.said.just_now() {
                 (*event).write_errno = refusal.errno;
                 sure = refusal.only_faults == 1;
-                (*event).write_doubt = (!sure && refusal.said.call == NOT_KNOWN) as u32;
+                (*event).write_doubt = if sure { 0 } else { refusal.said.doubt() };
             }
         }
         if let Some(hit) = QUOTAS.get_ptr(tid) {
@@ -147,7 +171,7 @@ pub unsafe fn tell<R: Read>(event: *mut Fault, host: Ptr) {
             if hit.dev == (*event).inode.dev && hit.said.just_now() {
                 (*event).quota_type = hit.kind.wrapping_add(1);
                 (*event).quota_id = hit.id;
-                (*event).write_doubt |= (!sure && hit.said.call == NOT_KNOWN) as u32;
+                (*event).write_doubt |= if sure { 0 } else { hit.said.doubt() };
             }
         }
     }

@@ -212,6 +212,28 @@ pub fn system_call() -> Option<u32> {
     }
 }
 
+/// How many page faults the current thread has had handled; `None` where its task cannot be read.
+#[inline(always)]
+pub fn faults() -> Option<u64> {
+    // SAFETY: as in `current`.
+    unsafe {
+        match config!(task) {
+            access::TYPED => Some(faults_of::<Typed>(bpf_get_current_task_btf() as Ptr)),
+            access::PROBE => Some(faults_of::<Probe>(bpf_get_current_task() as Ptr)),
+            _ => None,
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn faults_of<R: Read>(task: Ptr) -> u64 {
+    // SAFETY: as in `current`.
+    unsafe {
+        let minor: u64 = R::get(task, off!(task_min_flt));
+        minor.wrapping_add(R::get(task, off!(task_maj_flt)))
+    }
+}
+
 #[inline(always)]
 unsafe fn namespace<R: Read>(task: Ptr) -> u32 {
     // SAFETY: as in `current`.

@@ -197,7 +197,12 @@ pub unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u3
         }
         let file: Ptr = R::get(at.vma, off!(vma_file));
         let host = paged::<R>(file);
-        let nth = bursts::count(host as u64, handler)?;
+        let Some(nth) = bursts::count(host as u64, handler) else {
+            if handler == handler::PAGE_MKWRITE {
+                refusals::forget();
+            }
+            return None;
+        };
         program::of_current(handler, ring::CRITICAL);
         let scratch = claim::<Fault, _>(&FAULT, handler, ring::CRITICAL)?;
         let event = &raw mut (*scratch).value.event;

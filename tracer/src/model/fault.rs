@@ -173,6 +173,14 @@ pub struct Refusal {
     pub shut_down: bool,
 }
 
+impl Refusal {
+    /// Whether what the file system said is why it refused this page. One that is stopped refuses before it looks for
+    /// room.
+    pub fn is_certain(&self) -> bool {
+        !self.doubt && !self.read_only && !self.shut_down
+    }
+}
+
 /// Whose quota it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuotaId {

@@ -29,8 +29,8 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let refusal = evidence.inside(Handler::PageMkwrite)?.refusal;
     let space = evidence.space.filter(|space| space.errno.is_none());
     let (confidence, word) = match (refusal.errno.map(i32::wrapping_neg), space) {
-        (Some(libc::ENOSPC), _) if refusal.doubt => (Confidence::Likely, " (ENOSPC)"),
-        (Some(libc::ENOSPC), _) => (Confidence::Proven, " (ENOSPC)"),
+        (Some(libc::ENOSPC), _) if refusal.is_certain() => (Confidence::Proven, " (ENOSPC)"),
+        (Some(libc::ENOSPC), _) => (Confidence::Likely, " (ENOSPC)"),
         // Looked at afterwards: the file system may have been full for another reason, and read-only for one of its
         // own. Every inode gone while blocks are left fails no write to an open file. What is left may be set aside
         // for the file system's own records: xfs gives up with some blocks to spare.
@@ -98,6 +98,18 @@ mod tests {
             let (told, confidence, _) = verdict(None, false, free);
             assert_eq!(told, class, "{free:?}");
             assert_ne!(confidence, Confidence::Proven);
+        }
+    }
+
+    /// ext4 refuses before it looks for room then (ext4_journal_check_start): what it said may have been said before.
+    #[test]
+    fn one_that_is_stopped_may_have_said_so_before() {
+        for (read_only, shut_down) in [(true, false), (false, true)] {
+            let refusal = Refusal { errno: Some(-28), read_only, shut_down, ..Refusal::default() };
+            let fault = refused(refusal);
+            let verdict = evaluate(&evidence(&fault, &[]));
+            let told = (verdict.class, verdict.confidence);
+            assert_eq!(told, (CauseKind::NoSpace, Confidence::Likely), "{refusal:?}");
         }
     }
 

@@ -7,6 +7,7 @@ use crate::{
     model::{
         cause::{CauseKind, Confidence},
         fault::{Handler, QuotaId},
+        magic::XFS_SUPER_MAGIC,
         observe::Observe,
     },
     text::format::size,
@@ -25,17 +26,21 @@ const CAUSE: Cause = Cause {
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
-    let refusal = evidence.inside(Handler::PageMkwrite)?.refusal;
+    let fault = evidence.inside(Handler::PageMkwrite)?;
+    let refusal = fault.refusal;
     let asked = evidence.quota;
     let said = match refusal.errno.map(i32::wrapping_neg) {
         Some(libc::EDQUOT) => true,
         // fs/xfs/xfs_trace.h xfs_delalloc_enospc stands for both, and a project's quota is ENOSPC there
         // (fs/xfs/xfs_trans_dquot.c xfs_trans_dqresv).
-        Some(libc::ENOSPC) | None if refusal.quota.is_some() => true,
+        Some(libc::ENOSPC) if fault.inode.magic == XFS_SUPER_MAGIC && refusal.quota.is_some() => {
+            true
+        }
+        None if refusal.quota.is_some() => true,
         None if asked.is_some() && !evidence.refused_otherwise() => false,
         _ => return None,
     };
-    let confidence = match said && !refusal.doubt {
+    let confidence = match said && refusal.is_certain() {
         true => Confidence::Proven,
         false => Confidence::Likely,
     };
@@ -60,7 +65,10 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::*;
+    use crate::{
+        model::magic::{EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC},
+        testing::*,
+    };
 
     /// The verdict on what the file system said and what quotactl(2) said of user 1000 afterwards.
     fn verdict(
@@ -68,7 +76,13 @@ mod tests {
         quota: Option<QuotaId>,
         asked: bool,
     ) -> (CauseKind, Confidence, String) {
-        let fault = refused(Refusal { errno, quota, ..Refusal::default() });
+        told(refused(Refusal { errno, quota, ..Refusal::default() }), asked)
+    }
+
+    fn told(mut fault: Fault, asked: bool) -> (CauseKind, Confidence, String) {
+        if fault.refusal.errno == Some(-28) {
+            fault.inode.magic = XFS_SUPER_MAGIC;
+        }
         let mut evidence = evidence(&fault, &[]);
         evidence.space = Some(space(0));
         let victim = evidence.victim;
@@ -94,6 +108,25 @@ mod tests {
             assert_eq!((class, confidence), (CauseKind::Quota, Confidence::Proven), "{summary}");
             assert!(summary.contains(whose), "{summary}");
         }
+    }
+
+    #[test]
+    fn one_that_is_stopped_may_have_said_so_before() {
+        for (read_only, shut_down) in [(true, false), (false, true)] {
+            let quota = Some(QuotaId { kind: 0, id: 1000 });
+            let refusal = Refusal { errno: Some(-122), quota, read_only, shut_down, doubt: false };
+            let (class, confidence, summary) = told(refused(refusal), false);
+            assert_eq!((class, confidence), (CauseKind::Quota, Confidence::Likely), "{summary}");
+        }
+    }
+
+    /// ext4 has an errno for either.
+    #[test]
+    fn a_limit_that_was_hit_before_is_not_to_blame_where_there_is_no_room() {
+        let quota = Some(QuotaId { kind: 0, id: 1000 });
+        let mut fault = refused(Refusal { errno: Some(-28), quota, ..Refusal::default() });
+        fault.inode.magic = EXT4_SUPER_MAGIC;
+        assert_eq!(evaluate(&evidence(&fault, &[])).class, CauseKind::NoSpace);
     }
 
     #[test]
