@@ -52,6 +52,11 @@ observe! {
     XfsRefusal: "xfs-refusal",
     /// The errno with which btrfs has no room for a page.
     BtrfsRefusal: "btrfs-refusal",
+    /// That tmpfs has no room for a page, within its size, a quota or vm.overcommit_memory
+    /// (mm/shmem.c shmem_unused_huge_shrink).
+    ShmemRefusal: "shmem-refusal",
+    /// The errno with which a page of shared memory does not come back from swap (mm/shmem.c shmem_swapin_folio).
+    SwapIn: "swap-in",
     /// That a quota has reached its limit (fs/quota/netlink.c quota_send_warning).
     QuotaLimit: "quota-limit",
     /// A fault on persistent memory (fs/dax.c dax_iomap_fault).

@@ -1,5 +1,5 @@
-//! Why a file system does not make a page writable: what it said while it handled the fault, to the thread that
-//! passes do_page_mkwrite (mm/memory.c) afterwards, and in which state it was.
+//! Why a file system does not make a page writable, or tmpfs has none: what it said while it handled the fault, to the
+//! thread that passes do_page_mkwrite (mm/memory.c) or shmem_fault (mm/shmem.c) afterwards, and in which state it was.
 //!
 //! Most of these words are given to write(2), too, and to faults that go well after all: ext4 asks whether to try
 //! again after each ENOSPC. One counts for a fault only if it was said in the same entry into the kernel: to the same
@@ -8,7 +8,7 @@
 //! again). Those that fail pass here, and leave no word behind.
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::map, maps::LruHashMap};
 use tracer_common::{
-    event::{Fault, fs_state},
+    event::{Fault, fs_state, handler},
     offsets::ABSENT,
 };
 
@@ -29,7 +29,7 @@ static QUOTAS: LruHashMap<u32, QuotaHit> = LruHashMap::with_max_entries(1024, 0)
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Refusal {
-    /// Address of the `struct inode`, of the `struct super_block` or of what its `s_fs_info` points to.
+    /// Address of the `struct inode`, of the `struct super_block` or of what its `s_fs_info` points to; [`SWAP`].
     of: u64,
     /// 1 if nobody but page_mkwrite is ever given it.
     only_faults: u32,
@@ -62,6 +62,8 @@ struct Said {
     faults: u64,
 }
 
+/// `Refusal::of` a page of shared memory that was in swap.
+const SWAP: u64 = 1;
 /// The number of the system call is not to be had (before 5.15), or the task cannot be read.
 const NOT_KNOWN: u64 = u64::MAX;
 /// A handler that is refused a page gives up within this time. Ns.
@@ -130,6 +132,13 @@ pub fn note_of_fs(of: u64, errno: i32) {
     let _ = REFUSALS.insert(tid, refusal, 0);
 }
 
+/// A page of shared memory does not come back from swap because of `errno`, which is negative.
+#[inline(always)]
+pub fn note_swap(errno: i32) {
+    let refusal = Refusal { of: SWAP, only_faults: 0, errno, said: Said::now() };
+    let _ = REFUSALS.insert(current(), refusal, 0);
+}
+
 /// The current thread has hit the limit of a quota.
 #[inline(always)]
 pub fn note_quota(dev: u32, kind: u32, id: u32) {
@@ -144,7 +153,7 @@ pub fn forget() {
     let _ = QUOTAS.remove(tid);
 }
 
-/// Writes down why a page of the file system of `host` could not be made writable, as far as it said so.
+/// Writes down why a page of the file system of `host` could not be had or made writable, as far as it said so.
 #[inline(always)]
 pub unsafe fn tell<R: Read>(event: *mut Fault, host: Ptr) {
     let tid = current();
@@ -159,8 +168,13 @@ pub unsafe fn tell<R: Read>(event: *mut Fault, host: Ptr) {
             let _ = REFUSALS.remove(tid);
             let of_this =
                 refusal.of == host as u64 || refusal.of == sb as u64 || refusal.of == info;
-            if refusal.of != 0 && of_this && refusal.said.just_now() {
-                (*event).write_errno = refusal.errno;
+            let of_swap = refusal.of == SWAP && (*event).handler == handler::SHMEM_FAULT;
+            if refusal.of != 0 && (of_this || of_swap) && refusal.said.just_now() {
+                if of_swap {
+                    (*event).read_errno = refusal.errno;
+                } else {
+                    (*event).write_errno = refusal.errno;
+                }
                 sure = refusal.only_faults == 1;
                 (*event).write_doubt = if sure { 0 } else { refusal.said.doubt() };
             }

@@ -6,7 +6,7 @@ pub use crate::{
     model::{
         cause::{CauseKind, Confidence},
         crash::Crash,
-        fact::{HugeLimit, HugePages, Mapped, Quota, Space},
+        fact::{Commit, HugeLimit, HugePages, Mapped, Quota, Space},
         fault::{Access, Fault, Handler, Mapper, Mode, QuotaId, Refusal, Shm},
         file::{Dev, Inode, InodeId, Path},
         host::Host,
@@ -211,6 +211,7 @@ fn nothing<'a>() -> Evidence<'a> {
         space: None,
         quota: None,
         huge_pages: None,
+        commit: None,
         huge_limit: None,
         mapped: None,
         stale: false,

@@ -85,7 +85,8 @@ pub struct Fault {
     pub below_mount: u32,
     /// `mount.mnt_devname`, ended by NUL: what was mounted.
     pub mount_source: [u8; SOURCE],
-    /// Why the page could not be made writable, negative; 0 if that is not known. Since version 1, as all below.
+    /// Why the page could not be made writable, or tmpfs had none, negative; 0 if that is not known. Since version 1, as
+    /// all below.
     pub write_errno: i32,
     /// 1 if that may have been another call's than this fault's, of the same thread shortly before.
     pub write_doubt: u32,

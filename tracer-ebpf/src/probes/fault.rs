@@ -198,7 +198,7 @@ pub unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u3
         let file: Ptr = R::get(at.vma, off!(vma_file));
         let host = paged::<R>(file);
         let Some(nth) = bursts::count(host as u64, handler) else {
-            if handler == handler::PAGE_MKWRITE {
+            if asks_fs(handler) {
                 refusals::forget();
             }
             return None;
@@ -221,11 +221,11 @@ pub unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u3
         if handler == handler::SHMEM_FAULT {
             room::<R>(event, host);
         }
-        if handler == handler::PAGE_MKWRITE {
+        (*event).read_errno = thread::take_read_error(host as u64);
+        if asks_fs(handler) {
             refusals::tell::<R>(event, host);
         }
         (*event).mnt_ns = task::mount_namespace();
-        (*event).read_errno = thread::take_read_error(host as u64);
         if file.is_null() {
             path::of_no_file(path, at.vma, handler == handler::SPECIAL_MAPPING_FAULT);
         } else {
@@ -242,6 +242,12 @@ pub unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u3
         }
     }
     Some(())
+}
+
+/// Whether the handler asks a file system for room.
+#[inline(always)]
+fn asks_fs(handler: u32) -> bool {
+    handler == handler::PAGE_MKWRITE || handler == handler::SHMEM_FAULT
 }
 
 /// Whether nobody touched the page: the kernel was to have it ready beforehand, for mmap(2) with MAP_POPULATE or

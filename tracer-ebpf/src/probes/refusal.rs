@@ -1,5 +1,5 @@
-//! What file systems say as they refuse to make a page writable, before its fault ends in SIGBUS. None of these
-//! is called, or passed with an errno, where there is room.
+//! What file systems say as they refuse to make a page writable, and tmpfs as it has none, before its fault ends in
+//! SIGBUS. None of these is called, or passed with an errno, where there is room.
 use crate::{
     form::{Call, program},
     globals::off,
@@ -9,6 +9,7 @@ use crate::{
 };
 
 /// include/uapi/asm-generic/errno-base.h
+const EEXIST: i32 = 17;
 const ENOSPC: i32 = 28;
 /// include/uapi/linux/quota.h: the hard limit of blocks, or the soft one for too long.
 const QUOTA_NL_BHARDWARN: u32 = 4;
@@ -39,6 +40,18 @@ program! {
     raw_tp "btrfs_reserve_ticket" => btrfs_reserve_ticket, if is_failed_ticket, btrfs_full: ticket
 }
 program! {
+    /// `unsigned long shmem_unused_huge_shrink(struct shmem_sb_info *sbinfo, struct shrink_control *sc,
+    /// unsigned long nr)` (mm/shmem.c): asked after each ENOSPC (from 6.6 on also after EDQUOT) to find room behind the
+    /// ends of files, without `sc`; with it, rarely, by the shrinker of super blocks.
+    fentry "shmem_unused_huge_shrink" => shmem_unused_huge_shrink, if for_want_of_room,
+    shmem_full: no_space_on
+}
+program! {
+    /// `int shmem_swapin_folio(struct inode *inode, …)` (mm/shmem.c, `shmem_swapin_page` until 5.17), of seven arguments,
+    /// more than fentry takes before 6.6: -EEXIST is tried again.
+    kretprobe "shmem_swapin_folio" => shmem_swapin, if is_swap_error, shmem_not_read: swap
+}
+program! {
     /// `void quota_send_warning(struct kqid qid, dev_t dev, const char warntype)` (fs/quota/netlink.c), of
     /// dquot.c and of xfs, as a limit is crossed. Hooked by its name: before 6.1 no fentry takes a struct.
     kprobe "quota_send_warning" => quota_send_warning, if is_limit, quota_hit: quota
@@ -57,6 +70,17 @@ fn is_error<const ARGS: usize, C: Call>(call: C) -> bool {
 #[inline(always)]
 fn is_failed_ticket<C: Call>(call: C) -> bool {
     (call.arg::<5>() as i32) < 0
+}
+
+#[inline(always)]
+fn for_want_of_room<C: Call>(call: C) -> bool {
+    call.arg::<1>() == 0
+}
+
+#[inline(always)]
+fn is_swap_error<C: Call>(call: C) -> bool {
+    let ret = call.returned::<7>() as i32;
+    ret < 0 && ret != -EEXIST
 }
 
 #[inline(always)]
@@ -90,6 +114,11 @@ unsafe fn no_space_on_xfs<C: Call>(call: C) {
 #[inline(always)]
 unsafe fn ticket<C: Call>(call: C) {
     refusals::note_of_fs(call.arg::<0>(), call.arg::<5>() as i32);
+}
+
+#[inline(always)]
+unsafe fn swap<C: Call>(call: C) {
+    refusals::note_swap(call.returned::<7>() as i32);
 }
 
 /// `struct kqid` (include/linux/quota.h) comes in one register: the id, and above it the kind.

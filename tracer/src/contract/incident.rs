@@ -97,7 +97,7 @@ pub struct Fault {
     pub handler: Label,
     /// What reading the page from its file system returned, a positive errno.
     pub read_errno: Option<i32>,
-    /// What the file system said as it refused to make the page writable, a positive errno.
+    /// What the file system said as it refused to make the page writable, or tmpfs as it had none, a positive errno.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub write_errno: Option<i32>,
     /// Whose mapping it is, where that is no file system that whybus knows: mostly a driver's.

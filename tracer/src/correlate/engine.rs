@@ -1,8 +1,7 @@
 //! The engine: events in, incidents out. Pure: time is an argument, nothing is read or printed.
 //!
-//! It says who hears what, in which order; what each part makes of it stands in the part's file.
-//! CPUs deliver in no common order, so events wait [`REORDER_WINDOW`] to be put in order, and an
-//! incident stays open for [`REPORT_DELAY`] before it is reported. Everything held is bounded.
+//! It says who hears what, in which order; what each part makes of it stands in the part's file. CPUs deliver in no
+//! common order, so events wait [`REORDER_WINDOW`]; an incident is reported after [`REPORT_DELAY`]. All is bounded.
 use crate::{
     correlate::{
         exits::{ExitKind, ExitPolicy, ReportedExit},

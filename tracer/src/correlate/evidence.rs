@@ -1,7 +1,7 @@
 //! What is known of an incident when its cause is asked for, and the answer.
 use crate::model::{
     cause::{CauseKind, Confidence},
-    fact::{HugeLimit, HugePages, Mapped, MemoryLimit, Quota, Space},
+    fact::{Commit, HugeLimit, HugePages, Mapped, MemoryLimit, Quota, Space},
     fault::{Fault, Handler},
     host::Host,
     magic::{BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, HUGETLBFS_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC},
@@ -74,6 +74,8 @@ pub struct Evidence<'a> {
     pub space: Option<Space>,
     pub quota: Option<Quota>,
     pub huge_pages: Option<HugePages>,
+    /// What the host has promised, if it promises no more than it has.
+    pub commit: Option<Commit>,
     pub huge_limit: Option<&'a HugeLimit>,
     /// What lies at the signal's address, where no fault was told.
     pub mapped: Option<&'a Mapped>,
@@ -153,9 +155,15 @@ impl Evidence<'_> {
         }
     }
 
-    /// Bytes that statfs(2) found free right after the fault.
-    fn room(&self) -> Option<u64> {
-        self.space.filter(|space| space.errno.is_none()).map(|space| space.free)
+    /// The same of tmpfs.
+    pub fn shmem_would_have_said_no_room(&self) -> bool {
+        self.host.coverage.sees(Observe::ShmemRefusal)
+    }
+
+    /// Bytes that statfs(2) found free right after the fault. Of a tmpfs without a limit it finds none of none.
+    pub fn room(&self) -> Option<u64> {
+        let limited = |space: &Space| space.errno.is_none() && space.total != 0;
+        self.space.filter(limited).map(|space| space.free)
     }
 
     /// The latest shrink after which the page was gone and before which it was there. Whatever
@@ -191,7 +199,11 @@ impl Evidence<'_> {
                 fault.read_errno.is_none() && self.host.coverage.sees(Observe::ReadError)
             }
             // Half of it is room by any measure of what CPUs keep to themselves.
-            Handler::ShmemFault => fault.shm.is_some_and(|shm| shm.used < shm.max / 2),
+            Handler::ShmemFault => {
+                fault.read_errno.is_none()
+                    && fault.refusal.is_silent()
+                    && fault.shm.is_some_and(|shm| shm.used < shm.max / 2)
+            }
             _ => false,
         };
         self.fault.filter(unread)

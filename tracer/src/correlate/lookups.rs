@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use crate::{
     correlate::incident::Incident,
     model::{
-        fact::{Fact, HugeLimit, HugePages, Mapped, MemoryLimit, Quota, Space},
+        fact::{Commit, Fact, HugeLimit, HugePages, Mapped, MemoryLimit, Quota, Space},
         task::ProcessId,
     },
 };
@@ -15,6 +15,7 @@ pub struct Lookups {
     pub space: Option<Space>,
     pub quota: Option<Quota>,
     pub huge_pages: Option<HugePages>,
+    pub commit: Option<Commit>,
     pub huge_limit: Option<HugeLimit>,
     pub mapped: Option<Mapped>,
     pub memory: Option<MemoryLimit>,
@@ -35,6 +36,9 @@ impl Lookups {
             }
             Fact::HugePages(pages) => {
                 self.huge_pages.get_or_insert(*pages);
+            }
+            Fact::Commit(commit) => {
+                self.commit.get_or_insert(*commit);
             }
             Fact::HugeLimit(limit) if of(limit.victim) => {
                 self.huge_limit.get_or_insert_with(|| limit.clone());

@@ -127,6 +127,7 @@ impl Reporter<'_> {
             space: lookups.space,
             quota: lookups.quota,
             huge_pages: lookups.huge_pages,
+            commit: lookups.commit,
             huge_limit: lookups.huge_limit.as_ref(),
             mapped: lookups.mapped.as_ref(),
             stale: fault.is_some_and(|fault| shrinks.is_stale(fault)),

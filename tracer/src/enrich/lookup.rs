@@ -45,6 +45,9 @@ pub fn of_fault(fault: &Fault, here: &Here) -> Vec<Fact> {
     if wants_room(fault) {
         events.extend(room(fault, view.as_ref(), here));
     }
+    if fault.handler == Handler::ShmemFault {
+        events.extend(space::commit().map(Fact::Commit));
+    }
     if fault.handler == Handler::HugetlbFault {
         let (id, pages) = (fault.actor.task.id, space::huge_pages());
         let cgroup = fault.actor.task.cgroup.and_then(|id| cgroups.path(id));
@@ -121,8 +124,8 @@ fn room(fault: &Fault, view: Option<&View>, here: &Here) -> Vec<Fact> {
         (None, None) => return Vec::new(),
     };
     let space = space::read(&fault.inode, &point).map(Fact::Space);
-    let quota = (fault.handler == Handler::PageMkwrite)
-        .then(|| space::quota(fault, &mount, here.page_size))
+    let quota = matches!(fault.handler, Handler::PageMkwrite | Handler::ShmemFault)
+        .then(|| space::quota(fault, &mount, &point, here.page_size))
         .flatten()
         .map(Fact::Quota);
     space.into_iter().chain(quota).collect()

@@ -1,11 +1,14 @@
 //! How much room there is, where a fault says that there was none.
-use std::{ffi::CString, fs, mem::MaybeUninit};
+use std::{ffi::CString, fs, mem::MaybeUninit, os::fd::AsRawFd as _};
+
+use rustix::fs::{Mode, OFlags};
 
 use crate::model::{
     Bytes,
-    fact::{HugeLimit, HugePages, MemoryLimit, Quota, Space},
+    fact::{Commit, HugeLimit, HugePages, MemoryLimit, Quota, Space},
     fault::Fault,
     file::{Inode, Mount},
+    magic::TMPFS_MAGIC,
     task::ProcessId,
 };
 
@@ -35,31 +38,45 @@ pub fn read(inode: &Inode, point: &[u8]) -> Option<Space> {
 
 /// The quota of the file's owner or group that leaves no room for another page. Projects are not
 /// looked at.
-pub fn quota(fault: &Fault, mount: &Mount, page_size: u64) -> Option<Quota> {
+pub fn quota(fault: &Fault, mount: &Mount, point: &[u8], page_size: u64) -> Option<Quota> {
     let inode = &fault.inode;
     let owners = [(libc::USRQUOTA, inode.uid), (libc::GRPQUOTA, inode.gid)];
     owners.into_iter().find_map(|(kind, id)| {
-        let device = CString::new(mount.source.clone()).ok()?;
-        let mut answer = MaybeUninit::<libc::dqblk>::zeroed();
         let command = libc::QCMD(libc::Q_GETQUOTA, kind);
-        // SAFETY: a string that ends with NUL, and a place to write to.
-        let failed = unsafe {
-            libc::quotactl(command, device.as_ptr(), id as i32, answer.as_mut_ptr().cast())
-        };
-        // SAFETY: filled in, all zeroes before.
-        let answer = unsafe { answer.assume_init() };
+        let answer = match inode.magic {
+            TMPFS_MAGIC => quota_by_mount(command, point, id),
+            _ => quota_by_device(command, &mount.source, id),
+        }?;
         // include/uapi/linux/quota.h: QIF_DQBLKSIZE
         let limit = answer.dqb_bhardlimit.saturating_mul(1024);
         let used = answer.dqb_curspace;
         let over = limit != 0 && used.saturating_add(page_size) > limit;
-        (failed == 0 && over).then_some(Quota {
-            victim: fault.actor.task.id,
-            kind: kind as u32,
-            id,
-            used,
-            limit,
-        })
+        over.then_some(Quota { victim: fault.actor.task.id, kind: kind as u32, id, used, limit })
     })
+}
+
+fn quota_by_device(command: libc::c_int, device: &[u8], id: u32) -> Option<libc::dqblk> {
+    let device = CString::new(device).ok()?;
+    let mut answer = MaybeUninit::<libc::dqblk>::zeroed();
+    // SAFETY: a string that ends with NUL, and a place to write to.
+    let failed =
+        unsafe { libc::quotactl(command, device.as_ptr(), id as i32, answer.as_mut_ptr().cast()) };
+    // SAFETY: filled in, all zeroes before.
+    (failed == 0).then_some(unsafe { answer.assume_init() })
+}
+
+/// The same of what has no device: tmpfs, which has quotas since 6.6, when quotactl_fd(2) had long been there.
+fn quota_by_mount(command: libc::c_int, point: &[u8], id: u32) -> Option<libc::dqblk> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mount = rustix::fs::open(point, flags, Mode::empty()).ok()?;
+    let mut answer = MaybeUninit::<libc::dqblk>::zeroed();
+    let place = answer.as_mut_ptr();
+    // SAFETY: a descriptor, and a place to write to.
+    let failed = unsafe {
+        libc::syscall(libc::SYS_quotactl_fd, mount.as_raw_fd(), command, id as libc::c_int, place)
+    };
+    // SAFETY: filled in, all zeroes before.
+    (failed == 0).then_some(unsafe { answer.assume_init() })
 }
 
 /// The nearest cgroup of `path` whose limit on huge pages of `size` bytes leaves no room for one.
@@ -124,22 +141,38 @@ fn count(text: &str, name: &str) -> Option<u64> {
     line.trim().parse().ok()
 }
 
+/// What the host has promised, where it promises no more than it has.
+pub fn commit() -> Option<Commit> {
+    let mode = fs::read_to_string("/proc/sys/vm/overcommit_memory").ok()?;
+    // include/uapi/linux/mman.h OVERCOMMIT_NEVER
+    let never = mode.trim() == "2";
+    never.then(|| promised(&fs::read_to_string("/proc/meminfo").ok()?)).flatten()
+}
+
+fn promised(meminfo: &str) -> Option<Commit> {
+    let bytes = |name| field(meminfo, name)?.checked_mul(1024);
+    Some(Commit { limit: bytes("CommitLimit")?, committed: bytes("Committed_AS")? })
+}
+
 /// Reads the pool of huge pages of the default size.
 pub fn huge_pages() -> Option<HugePages> {
     parse(&fs::read_to_string("/proc/meminfo").ok()?)
 }
 
 fn parse(meminfo: &str) -> Option<HugePages> {
-    let field = |name: &str| -> Option<u64> {
-        let line = meminfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-        line.split_ascii_whitespace().next()?.parse().ok()
-    };
+    let field = |name| field(meminfo, name);
     Some(HugePages {
         total: field("HugePages_Total")?,
         free: field("HugePages_Free")?,
         reserved: field("HugePages_Rsvd")?,
         size: field("Hugepagesize")? * 1024,
     })
+}
+
+/// A line `NAME: NUMBER` or `NAME: NUMBER kB`.
+fn field(meminfo: &str, name: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]

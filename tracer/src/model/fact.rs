@@ -28,6 +28,7 @@ pub enum Fact {
     Mounts(Vec<Mount>),
     Space(Space),
     HugePages(HugePages),
+    Commit(Commit),
     Quota(Quota),
     HugeLimit(HugeLimit),
     View(View),
@@ -124,6 +125,16 @@ pub struct HugePages {
     pub reserved: u64,
     /// Bytes.
     pub size: u64,
+}
+
+/// How much memory the host has promised, where it promises no more than it has (vm.overcommit_memory=2), read at once
+/// after a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commit {
+    /// Bytes (CommitLimit of /proc/meminfo).
+    pub limit: u64,
+    /// Bytes (Committed_AS).
+    pub committed: u64,
 }
 
 /// A quota of the file system that is used up, read at once after a fault.

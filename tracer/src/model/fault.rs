@@ -159,10 +159,10 @@ pub struct KernelSymbol {
     pub module: Option<Bytes>,
 }
 
-/// What a file system said, and in which state it was, as a page was to be made writable.
+/// What a file system said, and in which state it was, as a page was to be made writable; tmpfs, as one was to be had.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Refusal {
-    /// A negative errno, if it said one. Of xfs ENOSPC also where it is a quota that is used up.
+    /// A negative errno, if it said one. Of xfs and tmpfs ENOSPC also where it is a quota that is used up.
     pub errno: Option<i32>,
     /// Whether what it said may have been meant for another call of the same thread, shortly before.
     pub doubt: bool,
@@ -174,6 +174,11 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Whether the file system said nothing.
+    pub fn is_silent(&self) -> bool {
+        self.errno.is_none() && self.quota.is_none()
+    }
+
     /// Whether what the file system said is why it refused this page. One that is stopped refuses before it looks for
     /// room.
     pub fn is_certain(&self) -> bool {

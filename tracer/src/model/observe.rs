@@ -59,6 +59,8 @@ pub fn observe_of_hook(hook: &str) -> Option<Observe> {
         "fentry ext4_should_retry_alloc" | "kprobe ext4_should_retry_alloc" => Observe::Ext4Refusal,
         "raw_tp xfs_delalloc_enospc" => Observe::XfsRefusal,
         "raw_tp btrfs_reserve_ticket" => Observe::BtrfsRefusal,
+        "fentry shmem_unused_huge_shrink" => Observe::ShmemRefusal,
+        "kretprobe shmem_swapin_folio" | "kretprobe shmem_swapin_page" => Observe::SwapIn,
         "kprobe quota_send_warning" => Observe::QuotaLimit,
         "fexit dax_iomap_fault" => Observe::DaxFault,
         "fentry force_sig_fault" => Observe::ForcedSignal,

@@ -65,11 +65,21 @@ pub enum Needs {
     Count(usize),
     /// `bpf_probe_read_kernel`.
     ReadKernel,
+    /// The same, and that the kernel's own types know the function.
+    Known(&'static str),
     /// `bpf_find_vma`, and as many parameters.
     FindVma(usize),
 }
 
 impl Program {
+    /// The kernel function that is looked for among its own types.
+    pub fn function(&self) -> Option<&'static str> {
+        match self.needs {
+            Needs::Known(function) => Some(function),
+            _ => self.form.function(),
+        }
+    }
+
     /// Why it cannot run on `kernel`, if it cannot. A function of a module is no function of the
     /// kernel's own BTF.
     pub fn unfit(&self, kernel: &KernelInfo, module: Option<&str>) -> Option<String> {
@@ -101,8 +111,15 @@ impl Program {
                 return Some("this kernel has no bpf_find_vma (before 5.17)".to_owned());
             }
             Needs::Count(count) | Needs::FindVma(count) => params.len() == count,
-            Needs::ReadKernel if kernel.allowed.read_kernel => true,
-            Needs::ReadKernel => return Some("lockdown forbids bpf_probe_read_kernel".to_owned()),
+            Needs::ReadKernel | Needs::Known(_) if !kernel.allowed.read_kernel => {
+                return Some("lockdown forbids bpf_probe_read_kernel".to_owned());
+            }
+            Needs::Known(function)
+                if !kernel.functions.iter().any(|(known, _)| *known == function) =>
+            {
+                return Some(format!("this kernel has no function {function} in its BTF"));
+            }
+            Needs::ReadKernel | Needs::Known(_) => true,
             Needs::Prototype { params: count, key: (index, target) } => {
                 params.len() == count && points_to(index) == Some(target)
             }

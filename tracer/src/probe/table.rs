@@ -194,6 +194,35 @@ pub const TABLE: &[Row] = &[
         )],
     },
     Row {
+        observe: Observe::ShmemRefusal,
+        backup: false,
+        module: None,
+        blind: "that a tmpfs is full is likely only, where the count of its pages may be short",
+        programs: &[program(
+            "shmem_unused_huge_shrink",
+            Form::Fentry("shmem_unused_huge_shrink"),
+            Needs::Prototype { params: 3, key: (0, "shmem_sb_info") },
+        )],
+    },
+    Row {
+        observe: Observe::SwapIn,
+        backup: false,
+        module: None,
+        blind: "that shared memory could not be read back from swap",
+        programs: &[
+            program(
+                "shmem_swapin",
+                Form::Kretprobe("shmem_swapin_folio"),
+                Needs::Known("shmem_swapin_folio"),
+            ),
+            program(
+                "shmem_swapin",
+                Form::Kretprobe("shmem_swapin_page"),
+                Needs::Known("shmem_swapin_page"),
+            ),
+        ],
+    },
+    Row {
         observe: Observe::QuotaLimit,
         backup: false,
         module: None,
@@ -450,7 +479,7 @@ fn programs() -> impl Iterator<Item = &'static Program> {
 
 /// The functions that any probe hooks.
 pub fn functions() -> Vec<&'static str> {
-    let mut names: Vec<_> = programs().filter_map(|program| program.form.function()).collect();
+    let mut names: Vec<_> = programs().filter_map(Program::function).collect();
     names.sort_unstable();
     names.dedup();
     names

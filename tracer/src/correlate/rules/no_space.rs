@@ -3,11 +3,12 @@ use crate::{
     correlate::{
         cause::{Absence, Cause, Rule, SignalFrom},
         evidence::{Evidence, SPARE, Verdict},
+        rules::shm_full::has_room,
     },
     model::{
         cause::{CauseKind, Confidence},
         fact::Space,
-        fault::Handler,
+        fault::{Fault, Handler},
         observe::Observe,
     },
     text::format::size,
@@ -25,7 +26,14 @@ const CAUSE: Cause = Cause {
 
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
+const COMMIT_ADVICE: &str = "let the host commit more: vm.overcommit_ratio or vm.overcommit_kbytes, more swap, or \
+                             vm.overcommit_memory=0; or find what commits so much (CommitLimit and Committed_AS of \
+                             /proc/meminfo)";
+
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
+    if let Some(fault) = evidence.inside(Handler::ShmemFault) {
+        return overcommitted(fault, evidence);
+    }
     let refusal = evidence.inside(Handler::PageMkwrite)?.refusal;
     let space = evidence.space.filter(|space| space.errno.is_none());
     let (confidence, word) = match (refusal.errno.map(i32::wrapping_neg), space) {
@@ -46,6 +54,24 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
             format!("no room for the page, which was to be written{word}{left}"),
         ),
     )
+}
+
+/// A page of a tmpfs that has room, on a host that promises no more memory than it has: each page of such a file is
+/// promised as it is touched (mm/shmem.c shmem_acct_blocks). By what is found a moment later.
+fn overcommitted(fault: &Fault, evidence: &Evidence<'_>) -> Option<Verdict> {
+    let commit = evidence.commit?;
+    let silent = fault.refusal.errno.is_none() && evidence.shmem_would_have_said_no_room();
+    if fault.read_errno.is_some() || silent || !has_room(fault, evidence) {
+        return None;
+    }
+    let (committed, limit) = (size(commit.committed), size(commit.limit));
+    let summary = format!(
+        "no room for a page of shared memory: vm.overcommit_memory is 2, and of what may be committed then {committed} \
+         of {limit} (CommitLimit) are, a moment later"
+    );
+    let mut verdict = CAUSE.verdict(Confidence::Likely, summary);
+    verdict.advice = COMMIT_ADVICE;
+    Some(verdict)
 }
 
 /// What statfs(2) found right afterwards; `word` is what the file system said itself.

@@ -3,11 +3,12 @@ use crate::{
     correlate::{
         cause::{Absence, Cause, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
+        rules::shm_full::has_room,
     },
     model::{
         cause::{CauseKind, Confidence},
         fault::{Handler, QuotaId},
-        magic::XFS_SUPER_MAGIC,
+        magic::{TMPFS_MAGIC, XFS_SUPER_MAGIC},
         observe::Observe,
     },
     text::format::size,
@@ -26,17 +27,28 @@ const CAUSE: Cause = Cause {
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
-    let fault = evidence.inside(Handler::PageMkwrite)?;
+    let fault =
+        evidence.inside(Handler::PageMkwrite).or_else(|| evidence.inside(Handler::ShmemFault))?;
     let refusal = fault.refusal;
     let asked = evidence.quota;
     let said = match refusal.errno.map(i32::wrapping_neg) {
         Some(libc::EDQUOT) => true,
         // fs/xfs/xfs_trace.h xfs_delalloc_enospc stands for both, and a project's quota is ENOSPC there
-        // (fs/xfs/xfs_trans_dquot.c xfs_trans_dqresv).
-        Some(libc::ENOSPC) if fault.inode.magic == XFS_SUPER_MAGIC && refusal.quota.is_some() => {
+        // (fs/xfs/xfs_trans_dquot.c xfs_trans_dqresv). So does mm/shmem.c shmem_unused_huge_shrink.
+        Some(libc::ENOSPC)
+            if matches!(fault.inode.magic, XFS_SUPER_MAGIC | TMPFS_MAGIC)
+                && refusal.quota.is_some() =>
+        {
             true
         }
         None if refusal.quota.is_some() => true,
+        _ if fault.handler == Handler::ShmemFault => {
+            let blamed = asked.is_some() && has_room(fault, evidence);
+            if !blamed || fault.read_errno.is_some() {
+                return None;
+            }
+            false
+        }
         None if asked.is_some() && !evidence.refused_otherwise() => false,
         _ => return None,
     };

@@ -54,6 +54,8 @@ const MEMORY_ADVICE: &str = "there was no memory to read the page into: look at 
                              (memory.max) and at what else uses the host's memory";
 const SERVER_ADVICE: &str = "look at the server and the way there: dmesg on this host, the server's log, the mount's \
                              options (soft and timeo give up; hard waits)";
+const SWAP_ADVICE: &str = "the swap device fails: dmesg and smartctl say more of it; replace it (swapoff, swapon), and \
+                           restart what uses shared memory";
 const FUSE_ADVICE: &str = "the FUSE server failed the read, or does not answer: its log says why";
 
 const EIO: i32 = -5;
@@ -64,6 +66,9 @@ const ENOTCONN: i32 = -107;
 const ESTALE: i32 = -116;
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
+    if let Some(fault) = evidence.inside(Handler::ShmemFault) {
+        return of_swap(fault);
+    }
     let fault = evidence.inside(Handler::FilemapFault)?;
     let asked = evidence.space.and_then(|space| space.errno);
     let silent = match asked {
@@ -114,6 +119,18 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
             Some(verdict)
         }
     }
+}
+
+/// A page of shared memory that does not come back from swap.
+fn of_swap(fault: &Fault) -> Option<Verdict> {
+    let why = errno::named(fault.read_errno?);
+    let confidence = if fault.refusal.doubt { Confidence::Likely } else { Confidence::Proven };
+    let summary = format!(
+        "the page lies inside the file, had been swapped out and could not be read back from swap: {why}"
+    );
+    let mut verdict = READ_ERROR.verdict(confidence, summary);
+    verdict.advice = SWAP_ADVICE;
+    Some(verdict)
 }
 
 /// What to do about a page that could not be read because of the errno `returned`, by what it is read from.

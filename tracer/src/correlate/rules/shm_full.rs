@@ -6,7 +6,7 @@ use crate::{
     },
     model::{
         cause::{CauseKind, Confidence},
-        fault::Handler,
+        fault::{Fault, Handler},
         observe::Observe,
     },
     text::format::size,
@@ -33,51 +33,168 @@ fn kept(cpus: Option<u64>) -> u64 {
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let fault = evidence.inside(Handler::ShmemFault)?;
+    if fault.read_errno.is_some() {
+        return None;
+    }
     let page = evidence.host.page_size;
-    let kept = kept(evidence.host.cpus);
     // A moment later, but exact (mm/shmem.c shmem_statfs).
-    let found = evidence.space.filter(|space| space.errno.is_none() && space.free < page);
-    // At that very moment, if the kernel told it.
+    let room = evidence.room();
+    let found_full = room.is_some_and(|free| free < page);
+    let left_again = room.filter(|free| *free >= page);
+    // At that very moment, if the kernel told it; but for what CPUs keep to themselves.
+    let kept = kept(evidence.host.cpus);
     let told = fault.shm.filter(|shm| shm.used.saturating_add(kept) >= shm.max);
-    let (used, total, proven) = match (told, found) {
-        // What may be missing in the count is little against it, or it is not missing.
-        (Some(shm), found) => (shm.max, shm.max, found.is_some() || kept <= shm.max / 4),
-        (None, Some(space)) => {
-            ((space.total - space.free.min(space.total)) / page, space.total / page, false)
-        }
-        (None, None) => return None,
+    let counted_full = fault.shm.is_some_and(|shm| shm.used >= shm.max);
+    let said = fault.refusal.errno.is_some();
+    let silent = !said && evidence.shmem_would_have_said_no_room();
+    let total = match (told, evidence.space) {
+        (Some(_), _) if silent && !counted_full && !found_full => return None,
+        // Whatever was counted, it is not known to have been full then, and is not now.
+        (Some(_), _) if left_again.is_some() && !counted_full && !said => return None,
+        (Some(shm), _) => shm.max.saturating_mul(page),
+        (None, Some(space)) if found_full => space.total,
+        (None, _) => return None,
     };
-    let bytes = |pages: u64| size(pages.saturating_mul(page));
-    let summary = format!("the tmpfs is full: {} in use of {}", bytes(used), bytes(total));
+    let proven = told.is_some() && (counted_full || found_full) && !silent;
     let confidence = if proven { Confidence::Proven } else { Confidence::Likely };
+    let full = match left_again {
+        Some(free) => format!("was full, and has {} free again a moment later", size(free)),
+        None => "is full".to_owned(),
+    };
+    // The mount comes behind it.
+    let total = size(total);
+    let summary = format!("the tmpfs {full}: {total} in use of {total}");
     Some(CAUSE.verdict(confidence, summary))
+}
+
+/// Whether the tmpfs of a fault has room: by what it counted then, and by what statfs(2) says a moment later, or if
+/// that says nothing by a count that cannot be short by as much.
+pub fn has_room(fault: &Fault, evidence: &Evidence<'_>) -> bool {
+    let fits = |slack| fault.shm.is_none_or(|shm| shm.used.saturating_add(slack) < shm.max);
+    match evidence.room() {
+        Some(free) => fits(0) && free >= evidence.host.page_size,
+        None => fits(kept(evidence.host.cpus)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::kept;
-    use crate::model::fault::Shm;
-    use crate::testing::*;
+    use crate::{
+        model::{fault::Shm, magic::TMPFS_MAGIC},
+        testing::*,
+    };
+
+    /// A fault on a tmpfs of 256 pages that failed inside its file.
+    fn failed(used: u64, errno: Option<i32>) -> Fault {
+        let mut fault = Fault { handler: Handler::ShmemFault, ..fault(0, 8_192) };
+        (fault.inode.magic, fault.refusal.errno) = (TMPFS_MAGIC, errno);
+        Fault { shm: Some(Shm { max: 256, used }), ..fault }
+    }
+
+    fn judge(fault: &Fault, free: Option<u64>) -> (CauseKind, Confidence, String) {
+        let evidence = Evidence { space: free.map(space), ..evidence(fault, &[]) };
+        let verdict = evaluate(&evidence);
+        (verdict.class, verdict.confidence, verdict.summary)
+    }
 
     #[test]
-    fn a_full_tmpfs_proves_it() {
-        let mut fault = fault(0, 8_192);
-        fault.handler = Handler::ShmemFault;
-        let mut evidence = evidence(&fault, &[]);
+    fn it_is_proven_by_the_count_or_by_statfs() {
+        use Confidence::{Likely, Proven};
+        for (used, free, confidence) in [
+            (256, None, Proven),
+            (256, Some(1 << 20), Proven),
+            (250, Some(0), Proven),
+            // Six pages may have been left, or counted by a CPU for itself.
+            (250, None, Likely),
+        ] {
+            let (class, told, summary) = judge(&failed(used, None), free);
+            assert_eq!((class, told), (CauseKind::ShmFull, confidence), "{used}, {free:?}");
+            assert!(summary.ends_with(": 1 MiB in use of 1 MiB"), "{summary}");
+        }
+        let full = Fault { shm: None, ..failed(0, None) };
+        assert_eq!(judge(&full, Some(0)).1, Likely);
+    }
+
+    #[test]
+    fn what_statfs_says_against_it_counts() {
+        let (class, _, summary) = judge(&failed(250, None), Some(1 << 20));
+        assert_eq!(class, CauseKind::Unknown, "{summary}");
+        assert!(summary.contains("overcommit"), "{summary}");
+        // It had no room all the same.
+        let (class, confidence, summary) = judge(&failed(250, Some(-28)), Some(1 << 20));
+        assert_eq!((class, confidence), (CauseKind::ShmFull, Confidence::Likely));
+        assert!(summary.contains("was full, and has 1 MiB free again"), "{summary}");
+        // Nor is one full that has no limit.
+        let unlimited = Fault { shm: None, ..failed(0, Some(-28)) };
+        let space = Some(Space { total: 0, ..space(0) });
+        let evidence = Evidence { space, ..evidence(&unlimited, &[]) };
+        assert_eq!(evaluate(&evidence).class, CauseKind::Unknown);
+    }
+
+    /// It would have been heard to look for room.
+    #[test]
+    fn one_that_looked_for_no_room_is_not_proven_full() {
+        let hook = AttachedHook {
+            observe: Some(Observe::ShmemRefusal),
+            hook: "fentry shmem_unused_huge_shrink".to_owned(),
+        };
+        let mut host = host();
+        host.coverage.hooks.push(hook);
+        let judge = |used, errno, free: Option<u64>| {
+            let fault = failed(used, errno);
+            let space = free.map(space);
+            let evidence = Evidence { host: &host, space, ..evidence(&fault, &[]) };
+            let verdict = evaluate(&evidence);
+            (verdict.class, verdict.confidence)
+        };
+        assert_eq!(judge(250, None, None).0, CauseKind::Unknown);
+        assert_eq!(judge(256, None, None), (CauseKind::ShmFull, Confidence::Likely));
+        assert_eq!(judge(250, Some(-28), Some(0)), (CauseKind::ShmFull, Confidence::Proven));
+    }
+
+    #[test]
+    fn a_page_that_does_not_come_back_from_swap_is_a_read_error() {
+        let lost = Fault { read_errno: Some(-5), ..failed(256, None) };
+        let (class, confidence, summary) = judge(&lost, Some(0));
+        assert_eq!((class, confidence), (CauseKind::ReadError, Confidence::Proven));
+        assert!(summary.contains("swap") && summary.contains("(EIO)"), "{summary}");
+        let refusal = Refusal { doubt: true, ..Refusal::default() };
+        let doubted = Fault { refusal, ..lost };
+        assert_eq!(judge(&doubted, None).1, Confidence::Likely);
+    }
+
+    #[test]
+    fn a_quota_of_a_tmpfs_with_room_comes_before_its_size() {
+        let quota = Some(QuotaId { kind: 0, id: 65_534 });
+        let mut over = failed(256, Some(-28));
+        over.refusal.quota = quota;
+        let (class, confidence, summary) = judge(&over, Some(1 << 20));
+        assert_eq!((class, confidence), (CauseKind::Quota, Confidence::Proven), "{summary}");
+        // The kernel tells of a limit once; a second victim is told by what quotactl(2) says afterwards.
+        let second = failed(100, Some(-28));
+        let mut evidence = Evidence { space: Some(space(1 << 20)), ..evidence(&second, &[]) };
+        let victim = evidence.victim;
+        evidence.quota = Some(Quota { victim, kind: 0, id: 65_534, used: 4_096, limit: 4_096 });
+        let verdict = evaluate(&evidence);
+        assert_eq!((verdict.class, verdict.confidence), (CauseKind::Quota, Confidence::Likely));
+        // The size of the file system is looked at first (mm/shmem.c shmem_inode_acct_blocks).
         evidence.space = Some(space(0));
-        let verdict = evaluate(&evidence);
-        assert_eq!((verdict.class, verdict.confidence), (CauseKind::ShmFull, Confidence::Likely));
-        let mut told = fault.clone();
-        told.shm = Some(Shm { max: 256, used: 250 });
-        evidence.fault = Some(&told);
-        evidence.space = None;
-        let verdict = evaluate(&evidence);
-        assert_eq!((verdict.class, verdict.confidence), (CauseKind::ShmFull, Confidence::Proven));
-        evidence.fault = Some(&fault);
-        evidence.space = Some(space(1 << 20));
-        let verdict = evaluate(&evidence);
-        assert_eq!(verdict.class, CauseKind::Unknown);
-        assert!(verdict.summary.contains("overcommit"), "{}", verdict.summary);
+        assert_eq!(evaluate(&evidence).class, CauseKind::ShmFull);
+    }
+
+    #[test]
+    fn a_host_that_promises_no_more_than_it_has_may_be_why() {
+        let commit = Some(Commit { limit: 1 << 30, committed: 1_000 << 20 });
+        let judge = |fault: &Fault, free| {
+            let space = Some(space(free));
+            evaluate(&Evidence { commit, space, ..evidence(fault, &[]) })
+        };
+        let verdict = judge(&failed(100, Some(-28)), 1 << 20);
+        assert_eq!((verdict.class, verdict.confidence), (CauseKind::NoSpace, Confidence::Likely));
+        assert!(verdict.summary.contains("1000 MiB of 1 GiB"), "{}", verdict.summary);
+        assert!(verdict.advice.contains("vm.overcommit"), "{}", verdict.advice);
+        assert_eq!(judge(&failed(256, Some(-28)), 0).class, CauseKind::ShmFull);
     }
 
     #[test]

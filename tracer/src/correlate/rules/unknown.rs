@@ -31,6 +31,13 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         ));
     }
     let reason = match (evidence.fault, evidence.signal) {
+        (Some(Fault { handler: Handler::ShmemFault, refusal, .. }), _)
+            if refusal.is_silent() && evidence.shmem_would_have_said_no_room() =>
+        {
+            "a page of shared memory could not be had, and not for want of room, of which its file system said nothing \
+             (dmesg tells)"
+                .to_owned()
+        }
         (Some(Fault { handler: Handler::ShmemFault, .. }), _) => format!(
             "no room for a page of shared memory, although {}: a quota of the tmpfs, vm.overcommit_memory=2, \
              swap that could not be read (dmesg tells), or room was freed since",
