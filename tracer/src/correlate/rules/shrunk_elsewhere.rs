@@ -6,7 +6,10 @@ use crate::{
     },
     model::{
         cause::{CauseKind, Confidence},
+        fault::Fault,
+        magic::FUSE_SUPER_MAGIC,
         observe::Observe,
+        shrink::Shrink,
     },
     text::format::{duration, size},
 };
@@ -23,28 +26,66 @@ const CAUSE: Cause = Cause {
 
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
+/// Of FUSE, whose server is a program of this host, as a rule.
+const ADVICE_FUSE: &str = "find out what its server makes of this file, and who changes what is behind the server: \
+                           it must be replaced by rename(2), never written over";
+
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
-    if let Some((_, shrink)) = evidence.removal() {
-        let summary = format!(
-            "shrunk elsewhere: the victim's host learnt {} earlier that the server has it {} long instead \
-             of {}; no process on that host did it",
-            duration(evidence.time.saturating_sub(shrink.begin)),
-            size(shrink.new_size),
-            size(shrink.inode.size),
-        );
-        let mut verdict = CAUSE.verdict(Confidence::Proven, summary);
-        verdict.shrink = Some(shrink.clone());
-        return Some(verdict);
+    let (confidence, summary, shrink) = match evidence.removal() {
+        Some((_, shrink)) => (Confidence::Proven, told(evidence, shrink), Some(shrink)),
+        None => {
+            let fault = evidence.past_end().filter(|fault| Evidence::changed_elsewhere(fault))?;
+            (Confidence::Likely, untold(evidence, fault), None)
+        }
+    };
+    let mut verdict = CAUSE.verdict(confidence, summary);
+    if evidence.fault.is_some_and(on_fuse) {
+        verdict.advice = ADVICE_FUSE;
     }
-    let fault = evidence.past_end().filter(|fault| Evidence::changed_elsewhere(fault))?;
+    verdict.shrink = shrink.cloned();
+    Some(verdict)
+}
+
+/// The server said so.
+fn told(evidence: &Evidence<'_>, shrink: &Shrink) -> String {
+    let task = &shrink.actor.task;
+    // Whoever happened to ask: by stat(2), by opening it, or by reading ahead.
+    let asked = match task.id {
+        _ if task.kthread => ", in a reply to the kernel's own request,".to_owned(),
+        id if id.same(evidence.victim) => ", in a reply to the victim,".to_owned(),
+        id if id.tgid != 0 => format!(", in a reply to process {},", id.tgid),
+        _ => String::new(),
+    };
+    // What is behind a FUSE server may be a file of this host as well.
+    let by = match evidence.fault.is_some_and(on_fuse) {
+        true => {
+            "nobody shrank it through this mount: it was shrunk behind its FUSE server, or that told a wrong size"
+        }
+        false => "no process on that host did it",
+    };
+    format!(
+        "shrunk elsewhere: the victim's host learnt {} earlier{asked} that the server has it {} long instead \
+         of {}; {by}",
+        duration(evidence.time.saturating_sub(shrink.begin)),
+        size(shrink.new_size),
+        size(shrink.inode.size),
+    )
+}
+
+/// Nobody said so, but the page lies past the end.
+fn untold(evidence: &Evidence<'_>, fault: &Fault) -> String {
     let watched = evidence.victim.start > evidence.covered && !evidence.lossy();
-    let summary = format!(
+    let wrong = if on_fuse(fault) { ", or its FUSE server told a wrong size" } else { "" };
+    format!(
         "past the end of a file of {} on a file system that others change; no process of the victim's host \
-         was seen to shrink it{}: shrunk elsewhere, or mapped too long from the start",
+         was seen to shrink it{}: shrunk elsewhere, or mapped too long from the start{wrong}",
         size(fault.inode.size),
         if watched { "" } else { " since whybus watches" },
-    );
-    Some(CAUSE.verdict(Confidence::Likely, summary))
+    )
+}
+
+fn on_fuse(fault: &Fault) -> bool {
+    fault.inode.magic == FUSE_SUPER_MAGIC
 }
 
 #[cfg(test)]
@@ -81,5 +122,36 @@ mod tests {
         let verdict = evaluate(&evidence(&fault, &[]));
         assert_eq!(verdict.class, CauseKind::ShrunkElsewhere);
         assert_eq!(verdict.confidence, Confidence::Likely);
+    }
+
+    #[test]
+    fn a_server_of_this_host_may_be_wrong() {
+        let told = |magic, shrinks: &[Shrink]| {
+            let mut fault = fault(20, 0);
+            fault.inode.magic = magic;
+            let verdict = evaluate(&evidence(&fault, shrinks));
+            let wrong = verdict.summary.contains("told a wrong size");
+            (wrong, verdict.advice == super::ADVICE_FUSE, verdict.confidence)
+        };
+        let mut remote = shrink(10, 100, 102_400, 0);
+        remote.how = ShrinkKind::Remote;
+        use Confidence::{Likely, Proven};
+        let shrinks = std::slice::from_ref(&remote);
+        assert_eq!(told(0x6573_5546, shrinks), (true, true, Proven));
+        assert_eq!(told(0x6573_5546, &[]), (true, true, Likely));
+        assert_eq!(told(0x6969, shrinks), (false, false, Proven));
+        assert_eq!(told(0x6969, &[]), (false, false, Likely));
+    }
+
+    #[test]
+    fn whoever_was_told_is_not_who_did_it() {
+        let told = |tgid, kthread| {
+            let mut remote = shrink(tgid, 100, 102_400, 0);
+            (remote.how, remote.actor.task.kthread) = (ShrinkKind::Remote, kthread);
+            evaluate(&evidence(&fault(20, 0), &[remote])).summary
+        };
+        assert!(told(10, false).contains("earlier, in a reply to process 10, that the server has"));
+        assert!(told(10, true).contains("in a reply to the kernel's own request"));
+        assert!(told(VICTIM, false).contains("in a reply to the victim"));
     }
 }
