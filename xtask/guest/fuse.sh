@@ -10,3 +10,9 @@ fuse() {
     : >"$2"
     mount --bind "$1/file" "$2" || exit 99
 }
+# unfuse DIR FILE: ends it and leaves nothing mounted, or the next one would not be the only FUSE file system
+unfuse() {
+    umount -l "$2" "$1"
+    kill $server
+    wait $server || :
+}

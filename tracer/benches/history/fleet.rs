@@ -155,6 +155,8 @@ impl One {
             mapping: Mapping { start, end, file_offset: 0 },
             path_why: None,
             host_path: None,
+            server: None,
+            server_why: None,
         }
     }
 

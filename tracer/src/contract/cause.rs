@@ -33,7 +33,7 @@ pub struct Cause {
     pub path: Option<Untrusted>,
     /// Whether anybody mapped the file at the act.
     pub mapped: Option<bool>,
-    /// Who did it; of an OOM kill, who asked for memory as there was none; by open(2) for writing, who may have.
+    /// Who did it; of an OOM kill, who asked for memory as there was none.
     pub culprit: Option<Process>,
     /// What /proc said is mapped at the signal's address, where no fault was seen.
     pub mapping: Option<Untrusted>,
@@ -90,7 +90,7 @@ pub struct Chosen {
     pub comm: Untrusted,
 }
 
-/// Another shrink of the file: not the one that removed the page last.
+/// A shrink that did not remove the page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Other {

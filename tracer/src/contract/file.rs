@@ -2,7 +2,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    contract::{Hex, Label, Untrusted},
+    contract::{Hex, Label, Server, Untrusted},
     model::remote::{Export, export},
 };
 
@@ -38,6 +38,12 @@ pub struct File {
     #[serde(default, with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<Untrusted>"))]
     pub host_path: Option<Option<Untrusted>>,
+    /// Which process serves it, if it is on FUSE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<Server>,
+    /// Why none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_why: Option<Label>,
 }
 
 /// Null is told apart from absence.

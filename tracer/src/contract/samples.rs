@@ -6,8 +6,8 @@ use crate::{
         Ancestor, Blind, Cause, CauseCount, Chosen, Container, Count, Doctor, Elsewhere, End,
         Fault, File, Finding, FoundFile, FoundMapping, FoundProcess, Frame, Gap, GapReason, Hex,
         Incident, Label, Loss, Mapper, Mapping, MappingDriver, Memory, Missed, Mount, Oom, Other,
-        Process, Record, Remote, Restart, RestartSpread, RuledOut, Run, Scan, ShrunkFile, Stack,
-        Step, Story, Time, Truncation, Untrusted, Watching,
+        Process, Record, Remote, Restart, RestartSpread, RuledOut, Run, Scan, Server, ShrunkFile,
+        Stack, Step, Story, Time, Truncation, Untrusted, Watching,
     },
     model::cause::{CauseKind, Confidence},
 };
@@ -78,6 +78,17 @@ pub fn process(pid: u32) -> Process {
     }
 }
 
+fn server() -> Server {
+    Server {
+        pid: 40,
+        start_time: Time(1),
+        comm: hostile(),
+        exe: Some(hostile()),
+        confidence: Confidence::Likely.into(),
+        by: "name".into(),
+    }
+}
+
 fn file() -> File {
     File {
         path: Some(hostile()),
@@ -92,6 +103,8 @@ fn file() -> File {
         mapping: Mapping { start: Hex(0x1000), end: Hex(0x3000), file_offset: 0 },
         path_why: Some("cut".into()),
         host_path: Some(Some(hostile())),
+        server: Some(server()),
+        server_why: Some("why".into()),
     }
 }
 
@@ -214,6 +227,8 @@ pub fn truncation() -> Truncation {
             generation: 1,
             fstype: Some(hostile()),
             remote: Some(remote()),
+            server: Some(server()),
+            server_why: Some("why".into()),
         },
         how: "ftruncate".into(),
         old_size: 8,

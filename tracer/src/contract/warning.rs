@@ -2,7 +2,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    contract::{Label, Mapper, Process, Remote, Time, Untrusted},
+    contract::{Label, Mapper, Process, Remote, Server, Time, Untrusted},
     model::fact::is_warning,
 };
 
@@ -57,6 +57,12 @@ pub struct ShrunkFile {
     /// every host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote: Option<Remote>,
+    /// Which process serves it, if it is on FUSE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<Server>,
+    /// Why none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_why: Option<Label>,
 }
 
 impl Truncation {

@@ -179,13 +179,10 @@ impl Engine {
     }
 
     fn fact(&mut self, fact: Fact) {
-        match fact {
-            Fact::Process(process) => self.facts.process_seen(*process),
-            Fact::Cgroup(found) => self.facts.cgroup_found(found),
-            Fact::View(view) => self.facts.view_seen(view),
-            Fact::Mounts(mounts) => self.facts.mounts_seen(mounts),
-            Fact::Mappers(mappers) => self.warn(mappers),
-            fact => self.open.fact(&fact),
+        match self.facts.learn(fact) {
+            Some(Fact::Mappers(mappers)) => self.warn(mappers),
+            Some(fact) => self.open.fact(&fact),
+            None => {}
         }
     }
 
@@ -318,6 +315,7 @@ impl Engine {
             mount,
             id: stable_id(&self.host, begin, &shrink.actor.task, shrink.inode.id.ino),
             process: self.facts.process(&shrink.actor.task),
+            server: self.facts.server(shrink.inode.id.dev, begin).cloned(),
             at_risk: processes,
             why,
             shrink,

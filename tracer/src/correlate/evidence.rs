@@ -31,7 +31,7 @@ pub struct Verdict {
     pub advice: &'static str,
     /// The act that did it.
     pub shrink: Option<Shrink>,
-    /// Other shrinks of the same file, latest first.
+    /// Shrinks of the same file that did not remove this offset, latest first.
     pub others: Vec<Shrink>,
 }
 

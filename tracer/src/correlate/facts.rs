@@ -4,8 +4,9 @@ use crate::{
     model::{
         Bytes,
         cgroup::{CgroupMade, CgroupPath, ROOT_CGROUP},
-        fact::{Process, View},
-        file::{DELETED, Mount},
+        fact::{Fact, Process, View},
+        file::{DELETED, Dev, Mount},
+        server::FuseServer,
         task::{ProcessId, Task},
     },
 };
@@ -18,6 +19,11 @@ const CGROUPS: usize = 8_192;
 const CGROUP_PATH: usize = 4_096;
 /// Victims whose mounts are remembered, where they are not ours.
 const VIEWS: usize = 64;
+/// FUSE file systems of which it is remembered who serves them.
+const SERVERS: usize = 64;
+/// An answer about a server holds for events this much earlier or later, ns: not each of them is asked about, and the
+/// number of a device may soon be another's.
+const SERVES: u64 = 500_000_000;
 
 /// Facts that outlive the question they answer.
 pub struct FactCache {
@@ -25,6 +31,8 @@ pub struct FactCache {
     /// Paths by id.
     cgroups: BoundedMap<u64, Bytes>,
     views: BoundedMap<ProcessId, View>,
+    /// The latest answer of each.
+    servers: BoundedMap<Dev, FuseServer>,
     mounts: Vec<Mount>,
 }
 
@@ -34,15 +42,29 @@ impl Default for FactCache {
             processes: BoundedMap::new(PROCESSES),
             cgroups: BoundedMap::new(CGROUPS),
             views: BoundedMap::new(VIEWS),
+            servers: BoundedMap::new(SERVERS),
             mounts: Vec::new(),
         }
     }
 }
 
 impl FactCache {
+    /// Takes in what outlives its question; gives back what is for others.
+    pub fn learn(&mut self, fact: Fact) -> Option<Fact> {
+        match fact {
+            Fact::Process(process) => self.process_seen(*process),
+            Fact::Cgroup(found) => self.cgroup_found(found),
+            Fact::View(view) => self.view_seen(view),
+            Fact::Mounts(mounts) => self.mounts = mounts,
+            Fact::FuseServer(server) => self.server_found(server),
+            other => return Some(other),
+        }
+        None
+    }
+
     /// What /proc told of a process. Asked twice, it may run another program, or be gone: what was known
     /// stays then.
-    pub fn process_seen(&mut self, process: Process) {
+    fn process_seen(&mut self, process: Process) {
         match self.processes.get_mut(&process.id) {
             Some(known) => known.learn(process),
             None => self.processes.insert(process.id, process),
@@ -73,18 +95,21 @@ impl FactCache {
     }
 
     /// What a cgroup is called was looked up. What the kernel told stays.
-    pub fn cgroup_found(&mut self, found: CgroupPath) {
+    fn cgroup_found(&mut self, found: CgroupPath) {
         if self.cgroups.get(&found.id).is_none() && is_path(&found.path) {
             self.cgroups.insert(found.id, found.path);
         }
     }
 
-    pub fn view_seen(&mut self, view: View) {
+    fn view_seen(&mut self, view: View) {
         self.views.insert(view.victim, view);
     }
 
-    pub fn mounts_seen(&mut self, mounts: Vec<Mount>) {
-        self.mounts = mounts;
+    /// Somebody has looked who serves a file system. A later answer wins.
+    fn server_found(&mut self, found: FuseServer) {
+        if self.servers.get(&found.dev).is_none_or(|known| known.time <= found.time) {
+            self.servers.insert(found.dev, found);
+        }
     }
 
     /// What is known of the process of a task that an answer is about: in the cgroup that the task was in, with
@@ -134,14 +159,20 @@ impl FactCache {
         self.views.peek(&victim)
     }
 
+    /// Who served a FUSE file system at `time`, ns since boot, if somebody has looked about then.
+    pub fn server(&self, dev: Dev, time: u64) -> Option<&FuseServer> {
+        self.servers.peek(&dev).filter(|found| found.time.abs_diff(time) <= SERVES)
+    }
+
     /// Our own mounts.
     pub fn mounts(&self) -> &[Mount] {
         &self.mounts
     }
 
-    /// How many processes, cgroups and views were forgotten because there were too many.
+    /// How many processes, cgroups, views and servers were forgotten because there were too many.
     pub fn evicted(&self) -> u64 {
-        self.processes.evicted() + self.cgroups.evicted() + self.views.evicted()
+        let facts = self.processes.evicted() + self.cgroups.evicted();
+        facts + self.views.evicted() + self.servers.evicted()
     }
 }
 
@@ -312,6 +343,20 @@ mod tests {
         assert_eq!([2, 3, 4].map(|id| known(&facts, id)), [None, None, Some(b"/ab".to_vec())]);
         facts.cgroup_found(found(2, b"/new"));
         assert_eq!(known(&facts, 2), Some(b"/new".to_vec()));
+    }
+
+    #[test]
+    fn an_answer_about_a_server_is_of_its_time() {
+        let mut facts = FactCache::default();
+        let (dev, s) = (Dev { major: 0, minor: 48 }, 1_000_000_000);
+        let at = |time| Fact::FuseServer(FuseServer { dev, time, process: None });
+        for time in [10 * s, 20 * s, 15 * s] {
+            assert_eq!(facts.learn(at(time)), None);
+        }
+        let known = [10 * s, 20 * s - SERVES - 1, 20 * s - SERVES, 20 * s + SERVES];
+        let known = known.map(|time| facts.server(dev, time).is_some());
+        assert_eq!(known, [false, false, true, true]);
+        assert!(facts.server(Dev { major: 0, minor: 49 }, 20 * s).is_none());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::{
         },
         oom::OomKill,
         process::{Exit, ProcessExit},
+        server::FuseServer,
         shrink::{Shrink, ShrinkKind},
         signal::{Disposition, Signal},
         task::{Actor, Ancestor, ProcessId},
@@ -38,6 +39,8 @@ pub struct Incident {
     pub victim_process: Option<Process>,
     pub fault: Option<Fault>,
     pub file: Option<File>,
+    /// Who serves the file, if it is on FUSE.
+    pub server: Option<FuseServer>,
     pub signal: Option<Signal>,
     pub disposition: Option<Disposition>,
     pub outcome: Outcome,
@@ -111,6 +114,7 @@ impl Incident {
             victim_process: None,
             fault: None,
             file: None,
+            server: None,
             signal: None,
             disposition: None,
             outcome: Outcome::Pending,
@@ -190,6 +194,8 @@ pub struct Truncation {
     pub process: Option<Process>,
     /// The mount of its file system, where that is known here.
     pub mount: Option<Mount>,
+    /// Who serves it, if it is on FUSE.
+    pub server: Option<FuseServer>,
     /// Processes that mapped what was cut off.
     pub at_risk: Vec<Mapper>,
     /// Why `at_risk` may be incomplete.

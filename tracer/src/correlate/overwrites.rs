@@ -123,6 +123,7 @@ mod tests {
             path: None,
             process: None,
             mount: None,
+            server: None,
             at_risk: pids
                 .iter()
                 .map(|pid| Mapper { id: id(pid), comm: Vec::new(), code })

@@ -20,6 +20,7 @@ use crate::{
         fault::{Fault, Handler, Mode},
         file::{name, on},
         host::Host,
+        magic::FUSE_SUPER_MAGIC,
         observe::Observe,
         oom::RanOut,
         signal_name::SIGBUS,
@@ -143,6 +144,9 @@ impl Reporter<'_> {
             let view = facts.view(incident.victim.task.id);
             File::of(fault, facts.mounts(), host.mnt_ns, view)
         });
+        let on_fuse = fault.filter(|fault| fault.inode.magic == FUSE_SUPER_MAGIC);
+        let server = on_fuse.and_then(|fault| facts.server(fault.inode.id.dev, time));
+        incident.server = server.cloned();
         incident.module_path = death.and_then(|death| death.module.as_ref()).and_then(|module| {
             let (path, _) = name(&module.path, &on(module.id.dev, facts.mounts()));
             path
@@ -228,7 +232,11 @@ mod tests {
     use super::*;
     use crate::{
         correlate::{engine::Engine, update::Update},
-        model::input::{KernelEvent, Stamp},
+        model::{
+            fact::Fact,
+            input::{KernelEvent, Stamp},
+            server::{FuseServer, ServedBy, Server},
+        },
         testing::*,
     };
 
@@ -298,5 +306,26 @@ mod tests {
         // A server in user space may answer EINTR: the signal is not ignored, or a system call fails.
         assert!(told(-4, Mode::User, 0));
         assert!(told(-4, Mode::Kernel, 0));
+    }
+
+    #[test]
+    fn who_serves_a_file_on_fuse_is_told() {
+        let told = |magic, looked_at: u64| {
+            let (mut engine, time) = (Engine::new(host()), SINCE + 1);
+            let mut fault = fault(20, 0);
+            fault.inode.magic = magic;
+            let (dev, id) = (fault.inode.id.dev, fault.actor.task.id);
+            let process = Server { id, comm: b"sshfs".to_vec(), exe: None, by: ServedBy::Alone };
+            let found = FuseServer { dev, time: looked_at, process: Some(process) };
+            let event = KernelEvent::Fault(Box::new(fault));
+            engine.push(Stamp { cpu: 0, ring: 0, seq: 1, time }, event.into());
+            engine.push(Stamp::unnumbered(time + 1), Fact::FuseServer(found).into());
+            let updates = engine.finish();
+            let [Update::Incident(incident)] = &updates[..] else { panic!("{updates:?}") };
+            incident.server.as_ref().and_then(|found| found.process.clone()).is_some()
+        };
+        assert!(told(FUSE_SUPER_MAGIC, SINCE + 1));
+        assert!(!told(FUSE_SUPER_MAGIC, SINCE + 1_000_000_000), "at another time");
+        assert!(!told(0xef53, SINCE + 1), "another file system of that number");
     }
 }

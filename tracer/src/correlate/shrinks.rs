@@ -354,6 +354,7 @@ mod tests {
             path: None,
             process: None,
             mount: None,
+            server: None,
             at_risk: Vec::new(),
             why: None,
         };

@@ -33,8 +33,21 @@ const HUNG: usize = 1_024;
 pub enum Target {
     Process(ProcessId),
     FileSystem(Dev),
+    /// Who serves a file system.
+    Server(Dev),
     /// The file system of cgroups.
     Cgroups,
+}
+
+impl Target {
+    /// How many times [`DEADLINE`] it takes: all processes of the host are looked through for a server, which hangs nowhere,
+    /// but takes its time where the host is busy.
+    fn deadlines(&self) -> u32 {
+        match self {
+            Self::Server(_) => 4,
+            Self::Process(_) | Self::FileSystem(_) | Self::Cgroups => 1,
+        }
+    }
 }
 
 type Ask<T> = Box<dyn FnOnce() -> T + Send>;
@@ -224,7 +237,7 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
                 self.ready.push_back(otherwise);
                 continue;
             }
-            let deadline = now + self.deadline;
+            let deadline = now + self.deadline * target.deadlines();
             let running = Running { target, since: now, deadline, otherwise, worker };
             self.running.insert(self.jobs, running);
         }

@@ -10,7 +10,8 @@ use crate::{
         deadline::{DeadlineExecutor, Target},
         lookup::{self, Here},
         mappers::MapperScanner,
-        symbolize,
+        server::Servers,
+        symbolize, view,
     },
     host::proc::mountinfo,
     model::{
@@ -20,6 +21,7 @@ use crate::{
         file::Mount,
         host::Host,
         input::{Input, KernelEvent, WatchNote},
+        magic::FUSE_SUPER_MAGIC,
         oom::{MemoryCgroup, RanOut},
         process::{ExitScope, ProcessExit},
         remote::is_shared,
@@ -46,6 +48,7 @@ struct Answer {
 pub struct Enricher {
     executor: DeadlineExecutor<Answer>,
     scanner: MapperScanner,
+    servers: Servers,
     mounts: MountTable,
     cgroups: CgroupNames,
     /// The mounts that were told last.
@@ -67,6 +70,7 @@ impl Enricher {
         Self {
             executor: DeadlineExecutor::default(),
             scanner: MapperScanner::start(),
+            servers: Servers::default(),
             mounts: MountTable::default(),
             cgroups: CgroupNames::start(),
             told: Arc::default(),
@@ -105,7 +109,12 @@ impl Enricher {
                 self.faulted = Some((fault.actor.task.tid, fault.address & page));
                 let process =
                     self.process(&fault.actor.task, fault.actor.lacks_cmdline(), true, time, None);
-                vec![process, self.fault(fault, time)]
+                let server =
+                    (fault.inode.magic == FUSE_SUPER_MAGIC).then(|| self.server(fault, time));
+                [Some(process), Some(self.fault(fault, time)), server]
+                    .into_iter()
+                    .flatten()
+                    .collect()
             }
             KernelEvent::Shrink(shrink) if !shrink.replayed => {
                 let refresh =
@@ -166,7 +175,10 @@ impl Enricher {
     pub async fn next(&mut self) -> (Option<u64>, Vec<Input>) {
         tokio::select! {
             answer = self.executor.next() => self.inputs(answer),
-            mappers = self.scanner.next() => (None, vec![Fact::Mappers(mappers).into()]),
+            (server, mappers) = self.scanner.next() => {
+                let facts = server.map(Fact::FuseServer).into_iter().chain([Fact::Mappers(mappers)]);
+                (None, facts.map(Input::Fact).collect())
+            }
         }
     }
 
@@ -269,6 +281,22 @@ impl Enricher {
         };
         let (target, id) = (Target::FileSystem(fault.inode.id.dev), fault.actor.task.id);
         self.ask(target, id, time, ask, lookup::unanswered(fault).into_iter().collect())
+    }
+
+    /// Asks which process serves the file system of a fault.
+    fn server(&mut self, fault: &Fault, time: u64) -> WatchNote {
+        let (asked, own) = (fault.clone(), self.mnt_ns);
+        let (servers, mounts) = (self.servers.clone(), self.mounts.clone());
+        let dev = fault.inode.id.dev;
+        let ask = move || {
+            let theirs = view::read(&asked, own).map(|view| view.mounts);
+            let ours = mounts.refresh();
+            let mounts: Vec<Mount> =
+                ours.iter().cloned().chain(theirs.into_iter().flatten()).collect();
+            let server = servers.find(dev, time, &mounts, true);
+            server.map(Fact::FuseServer).into_iter().collect()
+        };
+        self.ask(Target::Server(dev), fault.actor.task.id, time, ask, Vec::new())
     }
 
     fn ask(

@@ -10,9 +10,14 @@ use std::{
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::{
-    enrich::process,
-    host::{clock::thread_time, proc::maps::parse},
-    model::{fact::Mappers, file::Dev, shrink::Shrink},
+    enrich::{process, server::Servers},
+    host::{
+        clock::thread_time,
+        proc::{maps::parse, mountinfo},
+    },
+    model::{
+        fact::Mappers, file::Dev, magic::FUSE_SUPER_MAGIC, server::FuseServer, shrink::Shrink,
+    },
 };
 
 /// Shrinks that wait to be looked at.
@@ -35,14 +40,19 @@ struct WatchOptions {
     begin: u64,
     new_size: u64,
     files: Vec<(Dev, u64)>,
+    /// The FUSE file system whose server is looked for, too.
+    fuse: Option<Dev>,
 }
+
+/// Who serves the file, if it is on FUSE, and who maps it.
+type Found = (Option<FuseServer>, Mappers);
 
 /// The thread that looks.
 pub struct MapperScanner {
     /// When each inode was looked for last.
     asked: HashMap<u64, Instant>,
     wanted: SyncSender<WatchOptions>,
-    found: UnboundedReceiver<Mappers>,
+    found: UnboundedReceiver<Found>,
 }
 
 impl MapperScanner {
@@ -71,24 +81,29 @@ impl MapperScanner {
         let id = shrink.inode.id;
         let files = std::iter::once((id.dev, id.ino)).chain(shrink.outer).collect();
         let Shrink { begin, new_size, .. } = *shrink;
-        let wanted = WatchOptions { inode: shrink.inode.ptr, begin, new_size, files };
+        let fuse = (shrink.inode.magic == FUSE_SUPER_MAGIC).then_some(id.dev);
+        let wanted = WatchOptions { inode: shrink.inode.ptr, begin, new_size, files, fuse };
         self.wanted.try_send(wanted).is_ok()
     }
 
     /// The next answer; never ends.
-    pub async fn next(&mut self) -> Mappers {
+    pub async fn next(&mut self) -> Found {
         match self.found.recv().await {
-            Some(mappers) => mappers,
+            Some(found) => found,
             None => std::future::pending().await,
         }
     }
 }
 
-fn serve(requests: &Receiver<WatchOptions>, answers: &UnboundedSender<Mappers>) {
+fn serve(requests: &Receiver<WatchOptions>, answers: &UnboundedSender<Found>) {
+    let servers = Servers::default();
     for wanted in requests {
         // What it ran, not how long others kept it from running: a busy host is not looked at less for that.
         let started = thread_time();
-        if answers.send(look(&wanted)).is_err() {
+        // Nobody waits for this thread, nor may it hang.
+        let find = |dev| servers.find(dev, wanted.begin, &mountinfo::read(), false);
+        let server = wanted.fuse.and_then(find);
+        if answers.send((server, look(&wanted))).is_err() {
             return;
         }
         thread::sleep(Duration::from_nanos(thread_time().saturating_sub(started)) * REST);

@@ -3,8 +3,10 @@
 pub mod cgroups;
 pub mod deadline;
 pub mod enricher;
+pub mod holders;
 pub mod lookup;
 pub mod mappers;
 pub mod process;
+pub mod server;
 pub mod symbolize;
 pub mod view;

@@ -33,9 +33,7 @@ pub fn read(task: &Task, wanted: bool) -> Option<Process> {
         .filter(|stat| id.start == 0 || id.start / NS_PER_TICK == stat.start_ticks)?;
     Some(Process {
         id,
-        exe: fs::read_link(format!("/proc/{}/exe", id.tgid))
-            .ok()
-            .map(|path| path.into_os_string().into_vec()),
+        exe: exe(id.tgid),
         cgroup: None,
         cmdline: wanted.then(|| cmdline(id.tgid)).flatten(),
         ancestors: ancestors(stat.ppid),
@@ -44,24 +42,35 @@ pub fn read(task: &Task, wanted: bool) -> Option<Process> {
     })
 }
 
-/// A process by name and start, as far as /proc counts that, and whether it maps `code`.
-pub fn mapper(tgid: u32, code: bool) -> Option<Mapper> {
-    let Stat { comm, start_ticks, .. } = Stat::read(tgid)?;
-    Some(Mapper { id: ProcessId { tgid, start: start_ticks * NS_PER_TICK }, comm, code })
+/// Whether a process is there still, by its start as far as /proc counts that.
+pub fn lives(id: ProcessId) -> bool {
+    Stat::read(id.tgid).is_some_and(|stat| stat.start() == id.start)
 }
 
-fn cmdline(tgid: u32) -> Option<Vec<Bytes>> {
+/// A process by name and start, as far as /proc counts that, and whether it maps `code`.
+pub fn mapper(tgid: u32, code: bool) -> Option<Mapper> {
+    let stat = Stat::read(tgid)?;
+    Some(Mapper { id: ProcessId { tgid, start: stat.start() }, comm: stat.comm, code })
+}
+
+pub(super) fn exe(tgid: u32) -> Option<Bytes> {
+    let path = fs::read_link(format!("/proc/{tgid}/exe")).ok()?;
+    Some(path.into_os_string().into_vec())
+}
+
+/// Reading it can hang.
+pub(super) fn cmdline(tgid: u32) -> Option<Vec<Bytes>> {
     let mut bytes = Vec::new();
     let file = fs::File::open(format!("/proc/{tgid}/cmdline")).ok()?;
     file.take(CMDLINE).read_to_end(&mut bytes).ok()?;
     (!bytes.is_empty()).then(|| arguments(&bytes))
 }
 
-fn ancestors(mut ppid: u32) -> Vec<Ancestor> {
+pub(super) fn ancestors(mut ppid: u32) -> Vec<Ancestor> {
     let mut found = Vec::new();
     while ppid != 0 && found.len() < ANCESTORS {
         let Some(stat) = Stat::read(ppid) else { break };
-        let id = ProcessId { tgid: ppid, start: stat.start_ticks * NS_PER_TICK };
+        let id = ProcessId { tgid: ppid, start: stat.start() };
         found.push(Ancestor { id, comm: stat.comm });
         ppid = stat.ppid;
     }
@@ -70,14 +79,19 @@ fn ancestors(mut ppid: u32) -> Vec<Ancestor> {
 
 /// The fields of /proc/PID/stat in use.
 #[derive(Debug, PartialEq, Eq)]
-struct Stat {
-    comm: Bytes,
-    ppid: u32,
+pub(super) struct Stat {
+    pub comm: Bytes,
+    pub ppid: u32,
     start_ticks: u64,
 }
 
 impl Stat {
-    fn read(tgid: u32) -> Option<Self> {
+    /// When the process was started, ns since boot, to 10 ms.
+    pub fn start(&self) -> u64 {
+        self.start_ticks.saturating_mul(NS_PER_TICK)
+    }
+
+    pub fn read(tgid: u32) -> Option<Self> {
         Self::parse(&fs::read(format!("/proc/{tgid}/stat")).ok()?)
     }
 

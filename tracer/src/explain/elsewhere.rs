@@ -219,6 +219,8 @@ mod tests {
             mapping: Mapping { start: Hex(0x1000), end: Hex(0x3000), file_offset: 0 },
             path_why: None,
             host_path: None,
+            server: None,
+            server_why: None,
         });
         incident
     }
@@ -239,6 +241,8 @@ mod tests {
                 generation: 0,
                 fstype: Some(text(fstype)),
                 remote: Remote::of(fstype.as_bytes(), &mount),
+                server: None,
+                server_why: None,
             },
             how: "open(O_TRUNC)".into(),
             old_size: sizes.0,

@@ -1,6 +1,6 @@
 //! What is said of an incident in a few words: text of the contract's values, names escaped. Pure.
 use crate::{
-    contract::{Ancestor, Elsewhere, Exit, Incident, Mapper, Process, Restart},
+    contract::{Ancestor, Elsewhere, Exit, Incident, Mapper, Process, Restart, Server},
     correlate::cause::{SENDER, SignalFrom},
     model::{
         cause::{CauseKind, Confidence, Outcome},
@@ -9,7 +9,7 @@ use crate::{
     },
     text::{
         escape::{command, escape},
-        format::duration,
+        format::{duration, size},
     },
 };
 
@@ -21,6 +21,45 @@ pub fn who(process: &Process) -> String {
 /// `name[pid]`
 pub fn who_else(ancestor: &Ancestor) -> String {
     format!("{}[{}]", escape(&ancestor.comm.0), ancestor.pid)
+}
+
+/// `sshfs[123]`, `probably sshfs[123]`
+pub fn which_server(server: &Server) -> String {
+    let sure = server.confidence.known() == Confidence::Proven;
+    let probably = if sure { "" } else { "probably " };
+    format!("{probably}{}[{}]", escape(&server.comm.0), server.pid)
+}
+
+/// Who serves a FUSE file system, and how that is known.
+pub fn served_by(server: Option<&Server>, why: Option<&str>) -> Option<String> {
+    let Some(server) = server else { return why.map(str::to_owned) };
+    let by = match &*server.by {
+        "connection" => "",
+        "shared connection" => ", which shares its connection with an older process",
+        "only one" => ", the only FUSE server of its host",
+        "arguments" => ", whose arguments name the mount",
+        "name" => ", which is called as its type is",
+        _ => ", by what a later version knows",
+    };
+    let exe = server.exe.as_ref().map_or_else(String::new, |exe| format!(" ({})", escape(&exe.0)));
+    Some(format!("{}{exe}{by}", which_server(server)))
+}
+
+/// The server of the file that was touched, where nobody else is known to have done it.
+pub fn blamed_server(incident: &Incident) -> Option<&Server> {
+    let server = incident.file.as_ref().and_then(|file| file.server.as_ref());
+    server.filter(|_| incident.cause.culprit.is_none())
+}
+
+/// Who serves the file that was touched: `sshfs[123] (/usr/bin/sshfs); it told the size 100 KiB → 4 KiB`
+pub fn served(incident: &Incident) -> Option<String> {
+    let file = incident.file.as_ref().filter(|_| incident.cause.culprit.is_none())?;
+    let cause = &incident.cause;
+    let told = cause.old_size.zip(cause.new_size).filter(|_| file.server.is_some());
+    let told = told.map_or_else(String::new, |(old, new)| {
+        format!("; it told the size {} → {}", size(old), size(new))
+    });
+    Some(served_by(file.server.as_ref(), file.server_why.as_deref())? + &told)
 }
 
 /// What a process was started as.
@@ -98,10 +137,12 @@ pub fn because(incident: &Incident) -> String {
     format!("{}{whose}{certainty}", incident.cause.summary)
 }
 
-/// The cause, and who else did it, for where only a line is told.
+/// The cause, and who else did it or serves the file, for where only a line is told.
 pub fn because_of(incident: &Incident) -> String {
     let by = culprit(incident).filter(|by| is_act(incident) && by.pid != incident.victim.pid);
-    let by = by.map_or_else(String::new, |by| format!("; {} {}", verb(incident), who(by)));
+    let server = || Some(format!("; served by {}", which_server(blamed_server(incident)?)));
+    let by = by.map(|by| format!("; {} {}", verb(incident), who(by)));
+    let by = by.or_else(server).unwrap_or_default();
     format!("{}{by}", because(incident))
 }
 

@@ -1,8 +1,8 @@
 //! One incident in the order of what happened.
 use crate::{
-    contract::{Cause, Elsewhere, Incident, Step, Time},
+    contract::{Elsewhere, Incident, Step, Time},
     correlate::cause::SignalFrom,
-    explain::phrase::{arguments, who, who_else},
+    explain::phrase::{arguments, blamed_server, which_server, who, who_else},
     model::{
         cause::Outcome,
         signal_name::{self as signals, SI_KERNEL},
@@ -26,7 +26,7 @@ pub fn steps(incident: &Incident, elsewhere: Option<&Elsewhere>) -> Vec<Step> {
     let cause = &incident.cause;
     let path = incident.path().map_or_else(|| "its file".to_owned(), |path| escape(&path.0));
     if let Some((time, sizes)) = cause.time.zip(cause.old_size.zip(cause.new_size)) {
-        step(time, "shrink", changed(cause, elsewhere, &path, sizes));
+        step(time, "shrink", changed(incident, elsewhere, &path, sizes));
     }
     if let Some(fault) = &incident.fault {
         let does = match fault.access.as_deref() {
@@ -94,11 +94,12 @@ pub fn steps(incident: &Incident, elsewhere: Option<&Elsewhere>) -> Vec<Step> {
 
 /// Who made the file called `path` lose its end, or opened it to write to it: then it had one size before and after.
 fn changed(
-    cause: &Cause,
+    incident: &Incident,
     elsewhere: Option<&Elsewhere>,
     path: &str,
     (old, new): (u64, u64),
 ) -> String {
+    let cause = &incident.cause;
     let what = format!("{path}: {} → {}", size(old), size(new));
     let how = cause.how.as_deref().unwrap_or("a way we do not know");
     match (&cause.culprit, elsewhere) {
@@ -109,6 +110,12 @@ fn changed(
             let (by, host) = (who(culprit), escape(host.as_bytes()));
             format!(
                 "the victim's host learns of a shrink of {what}, likely by {by} on {host} by {how}"
+            )
+        }
+        (None, None) if let Some(server) = blamed_server(incident) => {
+            format!(
+                "the victim's host learns of a shrink of {what}, told by {}",
+                which_server(server)
             )
         }
         (None, None) => format!("somebody elsewhere shrinks {what} by {how}"),

@@ -6,6 +6,7 @@ use crate::{
         Bytes,
         cgroup::CgroupPath,
         file::{Dev, Mount},
+        server::FuseServer,
         task::{Actor, Ancestor, ProcessId},
     },
     text::base64,
@@ -35,6 +36,7 @@ pub enum Fact {
     Mapped(Mapped),
     BoundDriver(BoundDriver),
     Mappers(Mappers),
+    FuseServer(FuseServer),
 }
 
 /// What /proc told of a process, read at once because it may be gone a moment later.

@@ -15,6 +15,7 @@ pub mod observe;
 pub mod oom;
 pub mod process;
 pub mod remote;
+pub mod server;
 pub mod shrink;
 pub mod signal;
 pub mod signal_name;

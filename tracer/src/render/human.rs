@@ -8,7 +8,7 @@ use crate::{
         others::others,
         phrase::{
             arguments, because, culprit, culprit_field, fix, headline, lineage, mapped_by, place,
-            restarted, who,
+            restarted, served, who,
         },
     },
     model::cause::CauseKind,
@@ -70,6 +70,9 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
     }
     if let Some(text) = mount(incident) {
         field("mount", &text);
+    }
+    if let Some(text) = served(incident) {
+        field("server", &text);
     }
     let cause = &incident.cause;
     if let Some(path) = &cause.mapping {
@@ -296,9 +299,13 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
-    use crate::contract::{
-        Record, Time,
-        samples::{every_kind, full_incident, gap as sample_gap, process},
+    use crate::{
+        contract::{
+            Record, Time, Untrusted,
+            samples::{every_kind, full_incident, gap as sample_gap, process},
+        },
+        model::cause::Confidence,
+        render::oneline,
     };
 
     fn style(colour: bool, history: bool) -> Style {
@@ -316,15 +323,13 @@ mod tests {
         for record in every_kind() {
             let shown = match &record {
                 Record::Watching(one) => vec![watching(one, &style)],
-                Record::Incident(one) | Record::Update(one) => vec![
-                    incident(one, &style),
-                    update(one, &style),
-                    crate::render::oneline::incident(one, &style),
-                ],
+                Record::Incident(one) | Record::Update(one) => {
+                    vec![incident(one, &style), update(one, &style), oneline::incident(one, &style)]
+                }
                 Record::Truncation(one) => {
                     vec![
                         crate::render::warning::truncation(one, &style),
-                        crate::render::oneline::truncation(one, &style),
+                        oneline::truncation(one, &style),
                     ]
                 }
                 Record::Story(one) => vec![
@@ -358,6 +363,32 @@ mod tests {
         ] {
             assert!(text.contains(fact), "{fact} is missing in\n{text}");
         }
+    }
+
+    /// Where nobody else is known to have done it.
+    #[test]
+    fn who_serves_the_file_is_named() {
+        let told = |by: &str, confidence: Confidence, culprit: bool| {
+            let mut told = full_incident();
+            told.cause.culprit = told.cause.culprit.filter(|_| culprit);
+            let server = told.file.as_mut().and_then(|file| file.server.as_mut());
+            let server = server.expect("a server");
+            (server.comm, server.exe) = (Untrusted(b"sshfs".to_vec()), None);
+            (server.by, server.confidence) = (by.into(), confidence.into());
+            let style = style(false, false);
+            let (block, line) = (incident(&told, &style), oneline::incident(&told, &style));
+            let block = shown(block);
+            let field = block.lines().find(|line| line.starts_with("  server"));
+            let line = shown(line).split_once(", served by ").map(|(_, by)| by.to_owned());
+            (field.unwrap_or_default().to_owned(), line.unwrap_or_default())
+        };
+        let (field, line) = told("connection", Confidence::Proven, false);
+        assert_eq!(field, "  server   sshfs[40]; it told the size 8 B → 0 B");
+        assert!(line.starts_with("sshfs[40]"), "{line}");
+        let (field, line) = told("name", Confidence::Likely, false);
+        assert!(field.contains("probably sshfs[40], which is called as its type is;"), "{field}");
+        assert!(line.starts_with("probably sshfs[40]"), "{line}");
+        assert_eq!(told("connection", Confidence::Proven, true), Default::default());
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! One line an incident, for logs and grep.
 use crate::{
     contract::{Incident, Truncation},
-    explain::phrase::{culprit, headline, mapped_by, restarted, verb, who},
+    explain::phrase::{
+        blamed_server, culprit, headline, mapped_by, restarted, verb, which_server, who,
+    },
     model::cause::Confidence,
     render::{human::Style, warning::warned_path},
     text::{escape::escape, format::size},
@@ -36,6 +38,9 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
         let sep = if cause.class.known().cause().is_act() { "" } else { ";" };
         out.push_str(&format!("{sep} {} {}", verb(incident), who(culprit)));
     }
+    if let Some(server) = blamed_server(incident) {
+        out.push_str(&format!(", served by {}", which_server(server)));
+    }
     if incident.times() > 1 {
         out.push_str(&format!(", {} times", incident.times()));
     }
@@ -69,7 +74,11 @@ pub fn truncation(truncation: &Truncation, style: &Style) -> Vec<u8> {
         warned_path(truncation),
         size(truncation.old_size),
         size(truncation.new_size),
-        culprit.map_or_else(|| "elsewhere".to_owned(), |culprit| format!("by {}", who(culprit))),
+        match (culprit, &truncation.file.server) {
+            (Some(culprit), _) => format!("by {}", who(culprit)),
+            (None, Some(server)) => format!("told by its server, {}", which_server(server)),
+            (None, None) => "elsewhere".to_owned(),
+        },
     )
     .into_bytes()
 }

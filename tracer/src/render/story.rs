@@ -5,7 +5,7 @@ use crate::{
         others::others,
         phrase::{
             arguments, because, because_of, culprit, culprit_field, fix, headline, lineage, place,
-            short_id, who, who_else,
+            served, short_id, who, who_else,
         },
     },
     model::signal_name as signals,
@@ -146,8 +146,9 @@ pub fn human(story: &Story, style: &Style) -> Vec<u8> {
         field(&mut out, culprit_field(latest), &by);
         field(&mut out, "", &lineage(culprit));
     }
-    for text in others(latest) {
-        field(&mut out, "others", &text);
+    let server = served(latest).map(|text| ("server", text)).into_iter();
+    for (name, text) in server.chain(others(latest).into_iter().map(|text| ("others", text))) {
+        field(&mut out, name, &text);
     }
     for (i, RuledOut { theory, because }) in story.ruled_out.iter().enumerate() {
         field(&mut out, if i == 0 { "not" } else { "" }, &format!("{theory}: {because}"));

@@ -1,7 +1,7 @@
 //! Shrinks for people: early warnings, and who may have done it on another host.
 use crate::{
-    contract::{Elsewhere, Remote, Truncation},
-    explain::phrase::{arguments, lineage, mapped_by, who},
+    contract::{Elsewhere, Remote, ShrunkFile, Truncation},
+    explain::phrase::{arguments, lineage, mapped_by, served_by, who},
     render::style::Style,
     text::{escape::escape, format::size},
 };
@@ -56,6 +56,11 @@ pub fn truncation(truncation: &Truncation, style: &Style) -> Vec<u8> {
     }
     if let Some(remote) = &truncation.file.remote {
         field("server", &format!("{}, inode {}", served(remote), truncation.file.inode));
+    }
+    let ShrunkFile { server, server_why, .. } = &truncation.file;
+    let process = served_by(server.as_ref(), server_why.as_deref());
+    if let Some(text) = process.filter(|_| culprit.is_none()) {
+        field("server", &text);
     }
     let at_risk = match &truncation.at_risk_why {
         Some(_) if !here => "not known".to_owned(),

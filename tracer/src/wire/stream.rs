@@ -237,6 +237,7 @@ mod tests {
         fact::{Fact, Process, View},
         fault::{Burst, BurstKey, Handler},
         file::{Dev, Mount},
+        server::{FuseServer, ServedBy, Server},
         task::{Ancestor, ProcessId},
     };
 
@@ -295,6 +296,8 @@ mod tests {
             source: bytes(),
             address: Some(bytes()),
         };
+        let (dev, exe, by) = (mount.dev, Some(bytes()), ServedBy::SharedConnection);
+        let server = Server { id, comm: bytes(), exe, by };
         let key = BurstKey { tgid: 1, inode: 2, handler: Handler::Unattributed };
         let coverage = Coverage {
             hooks: vec![AttachedHook { observe: Some(Observe::Shrink), hook: "x".into() }],
@@ -304,6 +307,8 @@ mod tests {
             Fact::Process(Box::new(process)).into(),
             Fact::Mounts(vec![mount.clone()]).into(),
             Fact::View(View { victim: id, via: 3, mounts: vec![mount] }).into(),
+            Fact::FuseServer(FuseServer { dev, time: 8, process: Some(server) }).into(),
+            Fact::FuseServer(FuseServer { dev, time: 9, process: None }).into(),
             WatchNote::Clock(ClockOffset(-5)).into(),
             WatchNote::Burst(Burst { key, count: u64::MAX }).into(),
             WatchNote::Coverage(coverage).into(),

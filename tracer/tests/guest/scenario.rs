@@ -5,7 +5,10 @@ use std::{fs, path::Path, sync::Arc};
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
 use serde_json::{Map, Value, json};
-use whybus::contract::{Incident, Process, Untrusted};
+use whybus::{
+    contract::{Incident, Process, Untrusted},
+    model::cause::Confidence,
+};
 
 use crate::{
     Job,
@@ -268,6 +271,13 @@ fn normal(incident: &Incident) -> Map<String, Value> {
     if let Some(file) = file {
         put("size", file.size.into());
         put("deleted", file.deleted.into());
+        let server = file.server.as_ref().map(|server| {
+            let sure = server.confidence.known() == Confidence::Proven;
+            let probably = if sure { "" } else { "probably " };
+            format!("{probably}{} by {}", plain(&server.comm), &*server.by)
+        });
+        let why = || file.server_why.as_ref().map(ToString::to_string);
+        put("server", server.or_else(why).into());
         // Only of a victim in other namespaces.
         if let Some(Some(host)) = &file.host_path {
             put("host_path", without_numbers(&plain(host)).into());

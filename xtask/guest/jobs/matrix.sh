@@ -47,6 +47,10 @@ case $(uname -r) in
     5.10.*) echo linux-5.10 ;;
     7.*) echo linux-7 ;;
 esac >>/results/facts
+# fdinfo of /dev/fuse does not tell which file system it serves.
+case $(uname -r) in
+    5.10.* | 6.1.* | 6.12.*) echo fuse-untold ;;
+esac >>/results/facts
 # What people see while a module comes, the clock is set and events are lost; a replay shows the same.
 step() {
     dir=/mnt/ext4/step

@@ -1,11 +1,13 @@
 //! The fault and its file.
-use super::text;
+use super::{at, text};
 use crate::{
-    contract::{self, Hex, Mount},
+    contract::{self, Hex, Label, Mount, Server},
     correlate::incident::Incident,
     model::{
         fault::{Access, Fault, Handler, KernelSymbol, Mapper, Mode},
         host::Host,
+        server::FuseServer,
+        time::ClockOffset,
     },
 };
 
@@ -105,5 +107,24 @@ pub(super) fn file(incident: &Incident, host: &Host) -> Option<contract::File> {
         },
         path_why: file.why.map(Into::into),
         host_path: file.foreign.then(|| file.outside.as_deref().map(text)),
+        server: server(incident.server.as_ref(), incident.clock),
+        server_why: server_why(incident.server.as_ref()),
     })
+}
+
+pub(super) fn server(found: Option<&FuseServer>, clock: ClockOffset) -> Option<Server> {
+    let server = found?.process.as_ref()?;
+    Some(Server {
+        pid: server.id.tgid,
+        start_time: at(clock, server.id.start),
+        comm: text(&server.comm),
+        exe: server.exe.as_deref().map(text),
+        confidence: server.by.confidence().into(),
+        by: server.by.word().into(),
+    })
+}
+
+pub(super) fn server_why(found: Option<&FuseServer>) -> Option<Label> {
+    let nobody = found?.process.is_none();
+    nobody.then(|| "no process of its host serves it any more".into())
 }

@@ -25,7 +25,7 @@ use crate::{
     },
 };
 use cause::{cause, stack};
-use file::{fault, file};
+use file::{fault, file, server, server_why};
 use process::{ancestor, mappers, process as seen_process};
 
 /// What the engine reports, as it leaves the process.
@@ -157,6 +157,8 @@ fn reported_truncation(truncation: &incident::Truncation, host: &Host) -> Trunca
             generation: inode.id.generation,
             fstype: mount.map(|mount| text(&mount.fstype)),
             remote,
+            server: server(truncation.server.as_ref(), host.clock),
+            server_why: server_why(truncation.server.as_ref()),
         },
         how: how(shrink.how).into(),
         old_size: inode.size,

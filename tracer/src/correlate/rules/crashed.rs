@@ -50,7 +50,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
             duration(evidence.time.saturating_sub(lost.begin)),
             lost.actor.task.id.tgid
         ));
-    } else if let Some(opened) = opened(evidence, death).filter(|_| by_pointer(signal, death)) {
+    } else if let Some(opened) = opened(evidence, death) {
         summary.push_str(&format!(
             "; its code lies in a file that pid {} opened for writing {} earlier, and which has changed since, in \
              content or attributes",

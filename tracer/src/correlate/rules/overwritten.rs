@@ -183,9 +183,6 @@ mod tests {
         );
         let (class, ..) = judged(&[shrink(3, 90_000_000, 16_384, 0)], None, &null);
         assert_eq!(class, CauseKind::Overwritten, "the code was gone");
-        let seccomp = Signal { number: 31, forced: true, ..signal(1) };
-        let (_, said, _) = judged(&[dd()], Some(dd().inode.ctime + 5), &seccomp);
-        assert!(!said.contains("opened for writing"), "{said}");
     }
 
     /// A mapped library is opened to be written to.
