@@ -6,6 +6,8 @@ use crate::{
     read::{Ptr, Read},
 };
 
+/// include/uapi/linux/magic.h
+const TMPFS_MAGIC: u64 = 0x0102_1994;
 /// include/uapi/linux/stat.h
 const S_IFMT: u16 = 0o170_000;
 const S_IFREG: u16 = 0o100_000;
@@ -91,6 +93,17 @@ pub unsafe fn only_read<R: Read>(inode: Ptr) -> bool {
         R::get::<u64>(mapping, off!(mapping_root)) != 0
             && R::get::<i32>(mapping, off!(mapping_writable)) <= 0
             && R::get::<i32>(inode, off!(inode_writecount)) >= 0
+    }
+}
+
+/// Whether it is shared memory that no directory has: of memfd_create(2), or removed.
+#[inline(always)]
+pub unsafe fn unnamed_shm<R: Read>(inode: Ptr) -> bool {
+    // SAFETY: `R` copes with any pointer.
+    unsafe {
+        let sb: Ptr = R::get(inode, off!(inode_sb));
+        R::get::<u64>(sb, off!(sb_magic)) == TMPFS_MAGIC
+            && R::get::<u32>(inode, off!(inode_nlink)) == 0
     }
 }
 

@@ -2,7 +2,8 @@
 //! `tracer_common::event` and hands it to [`emit::emit`]. Nothing here decides anything.
 //!
 //! Beside them stand the readers of kernel structs (`task`, `inode`, `path`), the owners of maps, whose
-//! values nobody else touches (`bursts`, `ended`, `oom_decision`, `program`, `refusals`, `shrinks`, `thread`, `victims`), and
+//! values nobody else touches (`bursts`, `ended`, `oom_decision`, `program`, `refusals`, `shrinks`, `sizes`, `thread`,
+//! `victims`), and
 //! `form`: how a program is called, so that a body is written once for every way to hook a function.
 //!
 //! Rust gives no CO-RE relocations, so every offset comes from [`globals`]; what the verifiers
@@ -26,6 +27,7 @@ mod read;
 mod refusals;
 mod scratch;
 mod shrinks;
+mod sizes;
 mod task;
 mod thread;
 mod victims;

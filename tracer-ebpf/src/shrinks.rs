@@ -10,7 +10,10 @@ use tracer_common::event::{Inode, SHRINK_REPLAYED, SHRINK_SUPPRESSED, Shrink, ri
 
 use crate::{
     emit::{claim, emit, now},
+    inode::inode,
+    read::{Ptr, Read},
     scratch::{REPLAY, SHRINK_LATE},
+    task,
 };
 
 /// Shrinks remembered for one inode.
@@ -120,6 +123,19 @@ pub unsafe fn slot(shrink: *mut Shrink) -> Key {
         let slot = if widest { 0 } else { 1 + seen % (SLOTS - 1) };
         let _ = SHRINK_COUNT.insert(inode, (seen + 1) * SLOTS + slot, 0);
         Key { inode, slot }
+    }
+}
+
+/// Who does what to which inode.
+#[inline(always)]
+pub unsafe fn fill<R: Read>(event: *mut Shrink, host: Ptr, how: u32, new_size: i64) {
+    // SAFETY: points into a claimed scratch; `R` copes with any pointer.
+    unsafe {
+        task::current(&raw mut (*event).actor);
+        inode::<R>(&raw mut (*event).inode, host);
+        (*event).new_size = new_size;
+        (*event).begin = (*event).header.time;
+        (*event).how = how;
     }
 }
 

@@ -12,6 +12,9 @@ pub mod shrink_kind {
     pub const REMOTE: u32 = 5;
     /// open(2) for writing, without O_TRUNC, of a mapped file: nothing was removed, and what was written is not known.
     pub const OPEN_WRITE: u32 = 6;
+    /// No shrink either: a file of shared memory that has no name (memfd_create(2)) was made longer by ftruncate(2) or
+    /// fallocate(2). `new_size` is what it then had.
+    pub const GROWN: u32 = 7;
 }
 
 /// The inode was mapped when it was shrunk (`address_space.i_mmap` not empty).

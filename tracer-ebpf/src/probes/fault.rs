@@ -17,7 +17,7 @@ use crate::{
     read::{Probe, Ptr, Read},
     refusals,
     scratch::FAULT,
-    shrinks, task, thread, victims,
+    shrinks, sizes, task, thread, victims,
 };
 
 /// VM_FAULT_SIGBUS | VM_FAULT_HWPOISON | VM_FAULT_HWPOISON_LARGE (include/linux/mm_types.h).
@@ -233,6 +233,9 @@ pub unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u3
         }
         victims::add((*event).actor.task.tgid);
         shrinks::send_remembered((*event).inode.ptr, handler);
+        if handler == handler::SHMEM_FAULT {
+            sizes::send((*event).inode.ptr, handler);
+        }
         let len = PathSpace::len(path);
         (*event).below_mount = PathSpace::below_mount(path);
         (*event).path_flags = PathSpace::flags(path);

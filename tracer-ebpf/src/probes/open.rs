@@ -11,7 +11,6 @@ use crate::{
     form::{Call, program},
     globals::off,
     inode::{only_read, regular},
-    probes::shrink::fill,
     program,
     read::{Ptr, Read},
     scratch::{WRITER, teller},
@@ -82,7 +81,7 @@ unsafe fn note_writer<C: Call>(call: C) {
         let Some(scratch) = claim::<Shrink, _>(&WRITER, 0, ring::BULK) else { return };
         let event = &raw mut (*scratch).value;
         let size: i64 = C::Memory::get(host, off!(inode_size));
-        fill::<C::Memory>(event, host, shrink_kind::OPEN_WRITE, size);
+        shrinks::fill::<C::Memory>(event, host, shrink_kind::OPEN_WRITE, size);
         (*event).flags = SHRINK_MAPPED;
         (*event).end = (*event).begin;
         shrinks::put_writer(host as u64, event);

@@ -13,7 +13,7 @@ use crate::{
     emit::{claim, emit, now},
     form::{Call, program},
     globals::{config, is_shared, off},
-    inode::{inode, mapped},
+    inode::{mapped, unnamed_shm},
     path::{self, PathSpace},
     program,
     read::{Probe, Ptr, Read},
@@ -21,7 +21,7 @@ use crate::{
         SHARED_SHRINK, SHRINK, SHRINK_BACKUP, SHRINK_END, Scratch, WithPath, shrinker, teller,
     },
     shrinks::{self, Opening},
-    task,
+    sizes,
 };
 
 /// include/linux/fs.h
@@ -63,8 +63,9 @@ program! {
 }
 program! {
     /// `int vfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len)` (fs/open.c): the one
-    /// mode that makes a file shorter, and does not pass notify_change.
-    fentry "vfs_fallocate" => vfs_fallocate_enter, if collapses, collapse_begins: collapse
+    /// mode that makes a file shorter, and does not pass notify_change. Another makes it longer.
+    fentry "vfs_fallocate" => vfs_fallocate_enter, if collapses, collapse_begins: collapse,
+    if allocates, fallocate_grows: note_allocated
 }
 program! {
     /// As at entry.
@@ -135,9 +136,40 @@ unsafe fn change<const DENTRY: usize, const ATTR: usize, C: Call>(call: C) -> Op
 unsafe fn enter<const DENTRY: usize, const ATTR: usize, C: Call>(call: C) {
     // SAFETY: as in `change`.
     unsafe {
-        let Some(change) = change::<DENTRY, ATTR, C>(call) else { return };
+        let Some(change) = change::<DENTRY, ATTR, C>(call) else {
+            return note_grown::<C>(
+                C::Memory::get(call.arg::<DENTRY>() as Ptr, off!(dentry_inode)),
+                C::Memory::get(call.arg::<ATTR>() as Ptr, off!(iattr_size)),
+            );
+        };
         let mnt = mount::<ATTR, C>(call, change.valid);
         record::<{ shrinker::NOTIFY_CHANGE }, C::Memory>(mnt, call.arg::<DENTRY>() as Ptr, change);
+    }
+}
+
+/// Remembers who makes shared memory longer that has no name.
+#[inline(always)]
+unsafe fn note_grown<C: Call>(host: Ptr, new_size: i64) {
+    // SAFETY: the reader copes with any pointer.
+    unsafe {
+        let size: i64 = C::Memory::get(host, off!(inode_size));
+        if new_size > size && unnamed_shm::<C::Memory>(host) {
+            sizes::note::<C::Memory>(host, new_size);
+        }
+    }
+}
+
+#[inline(always)]
+fn allocates<C: Call>(call: C) -> bool {
+    call.arg::<1>() as u32 == 0
+}
+
+#[inline(always)]
+unsafe fn note_allocated<C: Call>(call: C) {
+    // SAFETY: the arguments are what the prototype says; the reader copes with any pointer.
+    unsafe {
+        let host = C::Memory::get(call.arg::<0>() as Ptr, off!(file_inode));
+        note_grown::<C>(host, (call.arg::<2>() as i64).wrapping_add(call.arg::<3>() as i64));
     }
 }
 
@@ -164,7 +196,7 @@ unsafe fn enter_unseen<const DENTRY: usize, const ATTR: usize, C: Call>(call: C)
         let Some(scratch) = claim::<Shrink, _>(&SHRINK_BACKUP, 0, ring::BULK) else { return };
         let event = &raw mut (*scratch).value;
         let host = change.host;
-        fill::<C::Memory>(event, host, change.how, change.new_size);
+        shrinks::fill::<C::Memory>(event, host, change.how, change.new_size);
         done_by(event, change.opening);
         let key = shrinks::slot(event);
         let mapped = mapped::<C::Memory>(host);
@@ -276,7 +308,7 @@ unsafe fn record<const BY: u32, R: Read>(mnt: Ptr, dentry: Ptr, change: Change) 
     unsafe {
         let event = &raw mut (*scratch).value.event;
         let host = change.host;
-        fill::<R>(event, host, change.how, change.new_size);
+        shrinks::fill::<R>(event, host, change.how, change.new_size);
         if !done_by(event, change.opening) {
             shrinks::nest(event);
         }
@@ -312,19 +344,6 @@ unsafe fn with_path(scratch: *mut Scratch<WithPath<Shrink>>, mnt: Ptr, dentry: P
         (*event).path_flags = PathSpace::flags(path);
         (*event).path_len = len;
         emit(scratch, size_of::<Shrink>() as u32 + len)
-    }
-}
-
-/// Who does what to which inode.
-#[inline(always)]
-pub unsafe fn fill<R: Read>(event: *mut Shrink, host: Ptr, how: u32, new_size: i64) {
-    // SAFETY: points into a claimed scratch; `R` copes with any pointer.
-    unsafe {
-        task::current(&raw mut (*event).actor);
-        inode::<R>(&raw mut (*event).inode, host);
-        (*event).new_size = new_size;
-        (*event).begin = (*event).header.time;
-        (*event).how = how;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Files that lose their end elsewhere: by a server, of which this host only learns.
 use tracer_common::event::{SHRINK_MAPPED, Shrink, Stale, ring, shrink_kind};
 
-use super::shrink::{fill, finish};
+use super::shrink::finish;
 use crate::{
     emit::{claim, emit, now},
     form::{Call, program},
@@ -145,7 +145,7 @@ unsafe fn record<const BY: u32, R: Read>(host: Ptr, new_size: i64, end: u64) -> 
     // SAFETY: a claimed scratch; `R` copes with any pointer.
     unsafe {
         let event = &raw mut (*scratch).value.event;
-        fill::<R>(event, host, shrink_kind::REMOTE, new_size);
+        shrinks::fill::<R>(event, host, shrink_kind::REMOTE, new_size);
         (*event).end = end;
         let key = shrinks::slot(event);
         if mapped::<R>(host) {

@@ -2,7 +2,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    contract::{Hex, Label, Server, Untrusted},
+    contract::{Hex, Label, Process, Server, Time, Untrusted},
     model::remote::{Export, export},
 };
 
@@ -31,6 +31,9 @@ pub struct File {
     pub mount: Option<Mount>,
     /// The victim's mapping that was touched.
     pub mapping: Mapping,
+    /// Of shared memory without a name (memfd_create(2)) that was mapped too long: who gave it its size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sized: Option<Sizing>,
     /// What is missing about the path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path_why: Option<Label>,
@@ -44,6 +47,20 @@ pub struct File {
     /// Why none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_why: Option<Label>,
+}
+
+/// ftruncate(2) or fallocate(2) that made a file longer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Sizing {
+    /// Who did it.
+    pub by: Process,
+    /// Size of the file before, bytes.
+    pub old_size: u64,
+    /// When.
+    pub time: Time,
+    /// From then to the fault, ns.
+    pub before_ns: u64,
 }
 
 /// Null is told apart from absence.

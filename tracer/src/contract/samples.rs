@@ -7,7 +7,7 @@ use crate::{
         Fault, File, Finding, FoundFile, FoundMapping, FoundProcess, Frame, Gap, GapReason, Hex,
         Incident, Label, Loss, Mapper, Mapping, MappingDriver, Memory, Missed, Mount, Oom, Other,
         Process, Record, Remote, Restart, RestartSpread, RuledOut, Run, Scan, Server, ShrunkFile,
-        Stack, Step, Story, Time, Truncation, Untrusted, Watching,
+        Sizing, Stack, Step, Story, Time, Truncation, Untrusted, Watching,
     },
     model::cause::{CauseKind, Confidence},
 };
@@ -101,6 +101,7 @@ fn file() -> File {
         deleted: false,
         mount: Some(Mount { point: hostile(), source: Some(hostile()), address: Some(hostile()) }),
         mapping: Mapping { start: Hex(0x1000), end: Hex(0x3000), file_offset: 0 },
+        sized: Some(Sizing { by: process(11), old_size: 0, time: Time(1_500), before_ns: 500 }),
         path_why: Some("cut".into()),
         host_path: Some(Some(hostile())),
         server: Some(server()),

@@ -240,6 +240,12 @@ impl Evidence<'_> {
         LOCAL.contains(&fault.inode.magic)
     }
 
+    /// Whether it is shared memory of memfd_create(2), which no directory has.
+    pub fn is_memfd(fault: &Fault) -> bool {
+        let name = fault.path.names.first().filter(|_| fault.path.pseudo);
+        name.is_some_and(|name| name.starts_with(b"memfd:"))
+    }
+
     /// Whether the file may be changed from another machine, or by a server in user space, unseen.
     pub fn changed_elsewhere(fault: &Fault) -> bool {
         is_shared(fault.inode.magic)

@@ -70,6 +70,8 @@ pub struct Incident {
     pub mapped: Option<Bytes>,
     /// The driver that the device it touched is bound to.
     pub driver: Option<BoundDriver>,
+    /// Who gave the shared memory that it touched its size.
+    pub sized: Option<Shrink>,
     /// Events lost that may concern this incident.
     pub lost: u64,
     /// CLOCK_REALTIME − CLOCK_BOOTTIME as it was told first, ns: its times stay what they were.
@@ -134,6 +136,7 @@ impl Incident {
             culprit_path: None,
             mapped: None,
             driver: None,
+            sized: None,
             lost: 0,
         }
     }

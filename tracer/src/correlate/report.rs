@@ -151,6 +151,8 @@ impl Reporter<'_> {
             let (path, _) = name(&module.path, &on(module.id.dev, facts.mounts()));
             path
         });
+        let sized = fault.and_then(|fault| shrinks.sized(fault, time));
+        incident.sized = sized.filter(|_| cause.class == CauseKind::MappedPastEnd).cloned();
         incident.cause = cause;
         incident.mapped = lookups.mapped.as_ref().map(|mapped| mapped.path.clone());
         incident.culprit_path = incident.cause.shrink.as_ref().and_then(|shrink| {

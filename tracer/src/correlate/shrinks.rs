@@ -149,6 +149,15 @@ impl ShrinkLog {
         list.filter(concerns).cloned().collect()
     }
 
+    /// Who last gave the shared memory of `fault` a larger size before `time`, if it has that size still.
+    pub fn sized(&self, fault: &Fault, time: u64) -> Option<&Shrink> {
+        let of_inode = self.shrinks.peek(&fault.inode.ptr)?;
+        let last = of_inode.list.iter().rev().find(|act| {
+            act.inode.id == fault.inode.id && act.begin <= time && act.how == ShrinkKind::Grown
+        })?;
+        (last.new_size == fault.inode.size).then_some(last)
+    }
+
     /// Shrinks of a file that began until `time` and were not refused, oldest first.
     pub fn of_file(&self, file: InodeId, time: u64) -> Vec<Shrink> {
         let all = self.shrinks.values().flat_map(|of_inode| &of_inode.list);
@@ -212,7 +221,7 @@ fn least(list: &VecDeque<Shrink>) -> usize {
 
 /// Whether it removed anything, or was to: no open(2) for writing alone.
 fn shrank(shrink: &Shrink) -> bool {
-    shrink.how != ShrinkKind::OpenWrite
+    shrink.how.removes()
 }
 
 /// Whether a shrink was done or is under way, not refused.

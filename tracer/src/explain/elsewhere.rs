@@ -217,6 +217,7 @@ mod tests {
             deleted: false,
             mount: Some(mount),
             mapping: Mapping { start: Hex(0x1000), end: Hex(0x3000), file_offset: 0 },
+            sized: None,
             path_why: None,
             host_path: None,
             server: None,

@@ -15,7 +15,16 @@ pub enum ShrinkKind {
     Remote,
     /// None at all: the file was mapped, and opened to be written to.
     OpenWrite,
+    /// None either: shared memory without a name was made longer.
+    Grown,
     Other(u32),
+}
+
+impl ShrinkKind {
+    /// Whether anything was removed.
+    pub fn removes(self) -> bool {
+        !matches!(self, Self::OpenWrite | Self::Grown)
+    }
 }
 
 /// A file is about to lose its end.
@@ -69,6 +78,7 @@ pub fn how(how: ShrinkKind) -> &'static str {
         ShrinkKind::CollapseRange => "fallocate(FALLOC_FL_COLLAPSE_RANGE)",
         ShrinkKind::Remote => "an attribute update",
         ShrinkKind::OpenWrite => "open(2) for writing",
+        ShrinkKind::Grown => "growing",
         ShrinkKind::Other(_) => "an unknown call",
     }
 }

@@ -1,9 +1,6 @@
 //! The answer as a person wants to read it at three in the morning.
 use crate::{
-    contract::{
-        Blind, Elsewhere, End, File, Gap, GapReason, Incident, Loss, MappingDriver, Missed, Mount,
-        Watching,
-    },
+    contract::{Blind, Elsewhere, End, Gap, GapReason, Incident, Loss, Missed, Watching},
     explain::{
         others::others,
         phrase::{
@@ -11,12 +8,11 @@ use crate::{
             restarted, served, who,
         },
     },
-    model::cause::CauseKind,
-    render::warning::{self, line},
-    text::{
-        escape::escape,
-        format::{duration, size},
+    render::{
+        touched::{driver, file, mount, seen_as, sized, touch},
+        warning::{self, line},
     },
+    text::{escape::escape, format::duration},
 };
 
 pub use crate::render::style::Style;
@@ -80,6 +76,9 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
     }
     if let Some(text) = touch(incident) {
         field("touched", &text);
+    }
+    if let Some(text) = incident.file.as_ref().and_then(sized) {
+        field("size", &text);
     }
     if let Some(text) = incident.fault.as_ref().and_then(|fault| fault.driver.as_ref()).map(driver)
     {
@@ -217,88 +216,12 @@ pub fn end(end: &End) -> Vec<u8> {
     .into_bytes()
 }
 
-fn file(incident: &Incident) -> Option<String> {
-    let file = incident.file.as_ref()?;
-    let path = file.path.as_ref().map_or_else(|| "(name unknown)".to_owned(), |p| escape(&p.0));
-    let deleted = if file.deleted { " (deleted)" } else { "" };
-    let fstype = file.fstype.as_ref().map_or_else(String::new, |name| escape(&name.0) + " ");
-    let why = file.path_why.as_ref().map_or_else(String::new, |why| format!("; {why}"));
-    Some(format!("{path}{deleted}  ({fstype}{}, inode {}{why})", file.dev, file.inode))
-}
-
-/// What is mounted where, if that is what matters.
-fn mount(incident: &Incident) -> Option<String> {
-    let matters = incident.cause.class.known().cause().shows_mount;
-    let file = incident.file.as_ref().filter(|file| matters && file.host_path.is_none())?;
-    let mount = file.mount.as_ref()?;
-    Some(format!("{} on {}", source(mount), escape(&mount.point.0)))
-}
-
-fn source(mount: &Mount) -> String {
-    mount.source.as_ref().map_or_else(|| "(unknown)".to_owned(), |source| escape(&source.0))
-}
-
-/// Where a victim in another mount namespace has its file, and what it is called here.
-fn seen_as(file: &File) -> Option<String> {
-    let here = file.host_path.as_ref()?;
-    let mount = file.mount.as_ref()?;
-    let source =
-        mount.source.as_ref().map_or_else(String::new, |s| format!(" from {}", escape(&s.0)));
-    let here = match here {
-        Some(path) => format!("; here it is {}", escape(&path.0)),
-        None => "; it is not mounted here".to_owned(),
-    };
-    Some(format!("as the victim sees it, mounted at {}{source}{here}", escape(&mount.point.0)))
-}
-
-fn touch(incident: &Incident) -> Option<String> {
-    let fault = incident.fault.as_ref()?;
-    let Some((offset, file)) = fault.file_offset.zip(incident.file.as_ref()) else {
-        let mapping = fault.mapping.as_ref();
-        let mapping = mapping.map_or_else(|| "anonymous memory".to_owned(), |m| escape(&m.0));
-        let access = fault.access.as_ref().map_or_else(String::new, |a| format!("{a} in "));
-        return Some(format!("{access}{mapping}, at {:#x}", fault.address.0));
-    };
-    let access = fault.access.as_ref().map_or_else(String::new, |access| format!("{access} at "));
-    if incident.cause.class.known() == CauseKind::DeviceMapping {
-        // Drivers put what they like into vm_pgoff: /dev/mem and PCI a physical address.
-        let inside = fault.address.0.saturating_sub(file.mapping.start.0);
-        let whole = file.mapping.end.0.saturating_sub(file.mapping.start.0);
-        return Some(format!("{access}byte {inside} of the {} that it mapped", size(whole)));
-    }
-    Some(format!(
-        "{access}offset {} ({offset}) of a file that is now {}",
-        size(offset),
-        size(file.size),
-    ))
-}
-
-/// Who was asked for the page and refused.
-fn driver(driver: &MappingDriver) -> String {
-    let MappingDriver { function, vm_ops, file_ops, module, device, bound } = driver;
-    let table = vm_ops.as_ref().or(file_ops.as_ref());
-    let asked = match (function, table) {
-        (Some(function), _) => format!("{}() refused the page", escape(&function.0)),
-        (None, Some(table)) => format!("{} has no function that could be asked", escape(&table.0)),
-        (None, None) => "the kernel does not show its name".to_owned(),
-    };
-    let known = function.is_some() || table.is_some();
-    let module = match module {
-        Some(module) => format!(", of module {}", escape(&module.0)),
-        None if known => ", built into the kernel".to_owned(),
-        None => String::new(),
-    };
-    let device = device.as_ref().map_or_else(String::new, |number| format!("; device {number}"));
-    let bound =
-        bound.as_ref().map_or_else(String::new, |by| format!(", driven by {}", escape(&by.0)));
-    format!("{asked}{module}{device}{bound}")
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
+    use crate::model::cause::CauseKind;
     use crate::{
         contract::{
             Record, Time, Untrusted,

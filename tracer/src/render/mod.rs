@@ -7,6 +7,7 @@ pub mod scan;
 pub mod stats;
 pub mod story;
 mod style;
+mod touched;
 pub mod warning;
 
 pub use json::json;

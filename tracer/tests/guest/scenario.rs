@@ -278,6 +278,7 @@ fn normal(incident: &Incident) -> Map<String, Value> {
         });
         let why = || file.server_why.as_ref().map(ToString::to_string);
         put("server", server.or_else(why).into());
+        put("sized_by", file.sized.as_ref().map(|sized| plain(&sized.by.comm)).into());
         // Only of a victim in other namespaces.
         if let Some(Some(host)) = &file.host_path {
             put("host_path", without_numbers(&plain(host)).into());

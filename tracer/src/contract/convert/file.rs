@@ -1,5 +1,5 @@
 //! The fault and its file.
-use super::{at, text};
+use super::{at, process::process, text};
 use crate::{
     contract::{self, Hex, Label, Mount, Server},
     correlate::incident::Incident,
@@ -7,6 +7,7 @@ use crate::{
         fault::{Access, Fault, Handler, KernelSymbol, Mapper, Mode},
         host::Host,
         server::FuseServer,
+        shrink::Shrink,
         time::ClockOffset,
     },
 };
@@ -105,6 +106,7 @@ pub(super) fn file(incident: &Incident, host: &Host) -> Option<contract::File> {
             end: Hex(fault.vm_end),
             file_offset: fault.vm_pgoff.saturating_mul(host.page_size),
         },
+        sized: incident.sized.as_ref().map(|act| sizing(act, incident)),
         path_why: file.why.map(Into::into),
         host_path: file.foreign.then(|| file.outside.as_deref().map(text)),
         server: server(incident.server.as_ref(), incident.clock),
@@ -127,4 +129,14 @@ pub(super) fn server(found: Option<&FuseServer>, clock: ClockOffset) -> Option<S
 pub(super) fn server_why(found: Option<&FuseServer>) -> Option<Label> {
     let nobody = found?.process.is_none();
     nobody.then(|| "no process of its host serves it any more".into())
+}
+
+fn sizing(act: &Shrink, incident: &Incident) -> contract::Sizing {
+    let clock = incident.clock;
+    contract::Sizing {
+        by: process(&act.actor, None, clock),
+        old_size: act.inode.size,
+        time: at(clock, act.begin),
+        before_ns: incident.first.saturating_sub(act.begin),
+    }
 }

@@ -63,7 +63,11 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         size(fault.vm_pgoff.saturating_mul(evidence.host.page_size)),
         size(fault.inode.size),
     );
-    Some(CAUSE.verdict(confidence, summary))
+    let mut verdict = CAUSE.verdict(confidence, summary);
+    if Evidence::is_memfd(fault) {
+        verdict.advice = "map no more of shared memory than fstat(2) says it has, whatever its sender tells; or refuse it";
+    }
+    Some(verdict)
 }
 
 /// The last shrink of the file, if it is so fresh that whoever did it may still be writing the file again, or

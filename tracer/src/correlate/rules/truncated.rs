@@ -31,6 +31,10 @@ const BY_SELF: Cause = Cause {
     advice: "unmap the file, or stop every reader of the mapping, before shrinking it",
 };
 
+/// Nothing can be renamed into its place.
+const MEMFD: &str = "whoever hands out shared memory seals it (fcntl(2) F_ADD_SEALS with F_SEAL_SHRINK); whoever gets \
+                           some from others asks for that seal before mapping it, or handles SIGBUS";
+
 pub const RULE: Rule = Rule { causes: &[TRUNCATED, BY_SELF], evaluate };
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
@@ -78,6 +82,9 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         if over || forgotten || doubtful { Confidence::Likely } else { Confidence::Proven };
     let cause = if by_self { &BY_SELF } else { &TRUNCATED };
     let mut verdict = cause.verdict(confidence, summary);
+    if !by_self && Evidence::is_memfd(fault) {
+        verdict.advice = MEMFD;
+    }
     if over {
         verdict.advice = "map no more than fstat(2) says the file has now: its length was taken from elsewhere, or \
                           from before it was shrunk";

@@ -29,6 +29,7 @@ pub fn shrink(b: &mut &[u8]) -> Result<Shrink> {
         wire::shrink_kind::COLLAPSE_RANGE => ShrinkKind::CollapseRange,
         wire::shrink_kind::REMOTE => ShrinkKind::Remote,
         wire::shrink_kind::OPEN_WRITE => ShrinkKind::OpenWrite,
+        wire::shrink_kind::GROWN => ShrinkKind::Grown,
         other => ShrinkKind::Other(other),
     };
     let flags = b.get_u32_le();
@@ -126,6 +127,7 @@ mod tests {
             (wire::shrink_kind::COLLAPSE_RANGE, ShrinkKind::CollapseRange),
             (wire::shrink_kind::REMOTE, ShrinkKind::Remote),
             (wire::shrink_kind::OPEN_WRITE, ShrinkKind::OpenWrite),
+            (wire::shrink_kind::GROWN, ShrinkKind::Grown),
             (99, ShrinkKind::Other(99)),
         ] {
             let mut sent: wire::Shrink = zeroed();
