@@ -38,7 +38,7 @@ const IP: usize = 16;
 const CS: usize = 17;
 
 /// What `cs` holds in 64-bit mode: __USER_CS (arch/x86/include/asm/segment.h), and FLAT_USER_CS64 of a guest of Xen
-/// (include/xen/interface/xen.h).
+/// (arch/x86/include/asm/xen/interface_64.h).
 const USER_CS: [u64; 2] = [0x33, 0xe033];
 
 /// The registers, if they are those of the fault: after a handler of it, they are those of what the thread did next,
