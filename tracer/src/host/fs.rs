@@ -141,17 +141,16 @@ fn count(text: &str, name: &str) -> Option<u64> {
     line.trim().parse().ok()
 }
 
-/// What the host has promised, where it promises no more than it has.
+/// What the host has promised.
 pub fn commit() -> Option<Commit> {
     let mode = fs::read_to_string("/proc/sys/vm/overcommit_memory").ok()?;
     // include/uapi/linux/mman.h OVERCOMMIT_NEVER
-    let never = mode.trim() == "2";
-    never.then(|| promised(&fs::read_to_string("/proc/meminfo").ok()?)).flatten()
+    promised(mode.trim() == "2", &fs::read_to_string("/proc/meminfo").ok()?)
 }
 
-fn promised(meminfo: &str) -> Option<Commit> {
+fn promised(strict: bool, meminfo: &str) -> Option<Commit> {
     let bytes = |name| field(meminfo, name)?.checked_mul(1024);
-    Some(Commit { limit: bytes("CommitLimit")?, committed: bytes("Committed_AS")? })
+    Some(Commit { strict, limit: bytes("CommitLimit")?, committed: bytes("Committed_AS")? })
 }
 
 /// Reads the pool of huge pages of the default size.

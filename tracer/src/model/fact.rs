@@ -129,10 +129,12 @@ pub struct HugePages {
     pub size: u64,
 }
 
-/// How much memory the host has promised, where it promises no more than it has (vm.overcommit_memory=2), read at once
-/// after a fault.
+/// How much memory the host has promised, and whether it promises more than it has; read at once after a fault of
+/// shared memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Commit {
+    /// vm.overcommit_memory=2: it promises no more than `limit`.
+    pub strict: bool,
     /// Bytes (CommitLimit of /proc/meminfo).
     pub limit: u64,
     /// Bytes (Committed_AS).

@@ -59,7 +59,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
 /// A page of a tmpfs that has room, on a host that promises no more memory than it has: each page of such a file is
 /// promised as it is touched (mm/shmem.c shmem_acct_blocks). By what is found a moment later.
 fn overcommitted(fault: &Fault, evidence: &Evidence<'_>) -> Option<Verdict> {
-    let commit = evidence.commit?;
+    let commit = evidence.commit.filter(|commit| commit.strict)?;
     let silent = fault.refusal.errno.is_none() && evidence.shmem_would_have_said_no_room();
     if fault.read_errno.is_some() || silent || !has_room(fault, evidence) {
         return None;

@@ -55,7 +55,12 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         (None, Some(space)) if found_full => space.total,
         (None, _) => return None,
     };
-    let proven = told.is_some() && (counted_full || found_full) && !silent;
+    // It was heard to look for room in vain, and nothing but its size keeps a page from it: make has removed what
+    // filled it since.
+    let by_size = said
+        && fault.refusal.quota.is_none()
+        && evidence.commit.is_some_and(|commit| !commit.strict);
+    let proven = told.is_some() && (counted_full || found_full || by_size) && !silent;
     let confidence = if proven { Confidence::Proven } else { Confidence::Likely };
     let full = match left_again {
         Some(free) => format!("was full, and has {} free again a moment later", size(free)),
@@ -125,6 +130,15 @@ mod tests {
         let (class, confidence, summary) = judge(&failed(250, Some(-28)), Some(1 << 20));
         assert_eq!((class, confidence), (CauseKind::ShmFull, Confidence::Likely));
         assert!(summary.contains("was full, and has 1 MiB free again"), "{summary}");
+        // Nothing else could have refused it.
+        let removed = failed(250, Some(-28));
+        let judge = |strict| {
+            let commit = Some(Commit { strict, limit: 1 << 30, committed: 1 << 20 });
+            let space = Some(space(1 << 20));
+            evaluate(&Evidence { commit, space, ..evidence(&removed, &[]) })
+        };
+        assert_eq!(judge(false).confidence, Confidence::Proven);
+        assert_ne!(judge(true).confidence, Confidence::Proven);
         // Nor is one full that has no limit.
         let unlimited = Fault { shm: None, ..failed(0, Some(-28)) };
         let space = Some(Space { total: 0, ..space(0) });
@@ -185,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_host_that_promises_no_more_than_it_has_may_be_why() {
-        let commit = Some(Commit { limit: 1 << 30, committed: 1_000 << 20 });
+        let commit = Some(Commit { strict: true, limit: 1 << 30, committed: 1_000 << 20 });
         let judge = |fault: &Fault, free| {
             let space = Some(space(free));
             evaluate(&Evidence { commit, space, ..evidence(fault, &[]) })
