@@ -19,9 +19,10 @@ pub struct Typed;
 impl Read for Typed {
     #[inline(always)]
     unsafe fn get<T: Copy>(base: Ptr, offset: u32) -> T {
+        // Wrapping: by `add` LLVM takes it that `base` is not null, and drops the tests for that which come later.
         // SAFETY: checked by the verifier; a bad address reads as zero
         // (kernel: BPF_PROBE_MEM, kernel/bpf/verifier.c convert_ctx_accesses).
-        unsafe { base.add(offset as usize).cast::<T>().read_volatile() }
+        unsafe { base.wrapping_add(offset as usize).cast::<T>().read_volatile() }
     }
 }
 

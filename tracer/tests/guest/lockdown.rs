@@ -37,6 +37,7 @@ fn attaches(told: &str) -> Result<()> {
     let mut known = matrix::known_to_be_missing(&watching.kernel);
     // Lockdown refuses kprobes (security/lockdown, LOCKDOWN_KPROBES).
     known.push("kprobe quota_send_warning");
+    known.push("kretprobe shmem_swapin_folio");
     matrix::nothing_else_is_missing(&watching.blind, &known)
 }
 

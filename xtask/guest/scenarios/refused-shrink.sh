@@ -1,5 +1,5 @@
 # A shrink that the kernel refuses is taken back: it is neither the cause nor among the others.
 #fs: tmpfs
-#: {"class": "mapped-past-end", "confidence": "proven", "victim": "sealed", "access": "read", "mode": "user", "offset": 100000, "size": 65536, "path": "memfd:sealed", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true}
+#: {"class": "mapped-past-end", "confidence": "proven", "victim": "sealed", "access": "read", "mode": "user", "offset": 100000, "size": 65536, "path": "memfd:sealed", "sized_by": "sealed", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true}
 . /lib.sh
 sealed "$D/label"
