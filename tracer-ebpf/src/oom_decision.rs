@@ -8,7 +8,7 @@ use tracer_common::{
 use crate::{
     emit::{claim, emit},
     globals::{config, off},
-    read::{Ptr, Read},
+    read::{Ptr, Read, is_null},
     scratch::OOM_KILL,
     task,
 };
@@ -64,7 +64,7 @@ unsafe fn memory_cgroup<R: Read>(decision: *mut Decision, memcg: Ptr) {
     unsafe {
         ((*decision).cgroup, (*decision).limit, (*decision).used) = (0, 0, 0);
         ((*decision).memsw_limit, (*decision).memsw_used) = (0, 0);
-        if memcg.is_null() || off!(memcg_limit) == ABSENT {
+        if is_null(memcg) || off!(memcg_limit) == ABSENT {
             return;
         }
         (*decision).constraint = constraint::MEMCG;

@@ -10,7 +10,7 @@ use tracer_common::{
 
 use crate::{
     globals::{config, off},
-    read::{Probe, Ptr, Read, Typed},
+    read::{Probe, Ptr, Read, Typed, is_null},
 };
 
 /// Components of the deepest path that is written whole.
@@ -170,7 +170,7 @@ unsafe fn by_probe(out: *mut PathSpace, mnt: Ptr, dentry: Ptr) {
         (*walk).below_mount = u32::MAX;
         (*walk).flags = deleted::<Probe>(dentry);
         (*walk).mount = 0;
-        if mnt.is_null() {
+        if is_null(mnt) {
             (*walk).flags |= PATH_FS_ROOT;
         } else {
             // struct mount embeds struct vfsmount: fs/mount.h real_mount().

@@ -1,10 +1,17 @@
 //! Reads a field of a kernel struct at a run-time offset, in one of two ways.
-use core::mem::MaybeUninit;
+use core::{hint::black_box, mem::MaybeUninit};
 
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 
 /// An address in the kernel. In typed programs the verifier knows what it points to.
 pub type Ptr = *const u8;
+
+/// Whether a pointer is null that is followed elsewhere, too: of that LLVM concludes that it is not, and drops the test,
+/// if it sees that it is one. In the kernel a null pointer reads as zero.
+#[inline(always)]
+pub fn is_null(pointer: Ptr) -> bool {
+    black_box(pointer as u64) == 0
+}
 
 /// How a kernel pointer is followed.
 pub trait Read {
@@ -19,10 +26,9 @@ pub struct Typed;
 impl Read for Typed {
     #[inline(always)]
     unsafe fn get<T: Copy>(base: Ptr, offset: u32) -> T {
-        // Wrapping: by `add` LLVM takes it that `base` is not null, and drops the tests for that which come later.
         // SAFETY: checked by the verifier; a bad address reads as zero
         // (kernel: BPF_PROBE_MEM, kernel/bpf/verifier.c convert_ctx_accesses).
-        unsafe { base.wrapping_add(offset as usize).cast::<T>().read_volatile() }
+        unsafe { base.add(offset as usize).cast::<T>().read_volatile() }
     }
 }
 

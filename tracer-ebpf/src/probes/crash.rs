@@ -15,7 +15,7 @@ use crate::{
     emit::{claim, emit},
     globals::{config, off},
     inode::inode,
-    read::{Ptr, Read, Typed},
+    read::{Ptr, Read, Typed, is_null},
     scratch::CRASH,
     victims,
 };
@@ -90,7 +90,7 @@ pub unsafe fn module<R: Read>(vma: Ptr, ip: u64) -> Option<()> {
     unsafe {
         let start: u64 = R::get(vma, off!(vma_start));
         let file: Ptr = R::get(vma, off!(vma_file));
-        if !file.is_null() && ip >= start {
+        if !is_null(file) && ip >= start {
             inode::<R>(&raw mut (*scratch).value.module, R::get(file, off!(file_inode)));
         }
     }

@@ -17,7 +17,7 @@ use crate::{
     policy,
     probes::crash,
     program,
-    read::{Ptr, Read, Typed},
+    read::{Ptr, Read, Typed, is_null},
     scratch::{EXIT, EXIT_BACKUP, Scratch, WithPath, replayer, teller},
     shrinks, task, victims,
 };
@@ -112,7 +112,7 @@ unsafe fn by_list<C: Call>(call: C) {
             let mm: Ptr = C::Memory::get(task, off!(task_mm));
             let mut vma: Ptr = C::Memory::get(mm, off!(mm_mmap));
             let mut i = 0;
-            while i < VMAS && !vma.is_null() {
+            while i < VMAS && !is_null(vma) {
                 let end: u64 = C::Memory::get(vma, off!(vma_end));
                 if ip < end {
                     if crashed.is_some() {
@@ -192,7 +192,7 @@ unsafe fn module<R: Read>(vma: Ptr, ip: u64) -> Option<()> {
         let event = &raw mut (*scratch).value.event;
         let start: u64 = R::get(vma, off!(vma_start));
         let file: Ptr = R::get(vma, off!(vma_file));
-        if file.is_null() || ip < start {
+        if is_null(file) || ip < start {
             return None;
         }
         let pgoff: u64 = R::get(vma, off!(vma_pgoff));

@@ -14,7 +14,7 @@ use crate::{
     inode::{inode, paged},
     path::{self, PathSpace},
     program,
-    read::{Probe, Ptr, Read},
+    read::{Probe, Ptr, Read, is_null},
     refusals,
     scratch::FAULT,
     shrinks, sizes, task, thread, victims,
@@ -226,7 +226,7 @@ pub unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u3
             refusals::tell::<R>(event, host);
         }
         (*event).mnt_ns = task::mount_namespace();
-        if file.is_null() {
+        if is_null(file) {
             path::of_no_file(path, at.vma, handler == handler::SPECIAL_MAPPING_FAULT);
         } else {
             path::of_mapping::<R>(path, &raw mut (*event).mount_source, file);
@@ -293,7 +293,7 @@ unsafe fn mapper<R: Read>(event: *mut Fault, at: &Place, file: Ptr) {
         let node: Ptr = R::get(file, off!(file_inode));
         (*event).rdev = R::get(node, off!(inode_rdev));
         let ops: Ptr = R::get(at.vma, off!(vma_ops));
-        if ops.is_null() {
+        if is_null(ops) {
             return;
         }
         let mut asked: u64 = if (*event).handler == handler::PAGE_MKWRITE {

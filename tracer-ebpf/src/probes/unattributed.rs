@@ -13,7 +13,7 @@ use super::{
 use crate::{
     form::{Call, program},
     globals::{config, off},
-    read::{Probe, Ptr, Read, Typed},
+    read::{Probe, Ptr, Read, Typed, is_null},
     thread,
 };
 
@@ -89,7 +89,7 @@ unsafe fn forced_cached<C: Call>(call: C) {
             }
             i += 1;
         }
-        if !found.is_null() {
+        if !is_null(found) {
             record_unattributed::<Probe>(at::<Probe>(found, address));
         }
     }
