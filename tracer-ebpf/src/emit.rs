@@ -66,6 +66,16 @@ unsafe fn tag(header: *const Header) -> u64 {
     bpf_get_current_pid_tgid() ^ unsafe { (*header).time }.rotate_left(20)
 }
 
+/// Whether a scratch is still what this program claimed: another one may have run in between.
+#[inline(always)]
+pub unsafe fn is_owned<S>(scratch: *mut Scratch<S>) -> bool {
+    // SAFETY: a claimed scratch starts with a header.
+    unsafe {
+        let header = (&raw const (*scratch).value).cast::<Header>();
+        (&raw const (*scratch).owner).read_volatile() == tag(header)
+    }
+}
+
 /// Sends `len` bytes of the claimed event. False if it was lost, which is counted either way.
 #[inline(always)]
 pub unsafe fn emit<S>(scratch: *mut Scratch<S>, len: u32) -> bool {
@@ -83,7 +93,7 @@ pub unsafe fn emit<S>(scratch: *mut Scratch<S>, len: u32) -> bool {
         (*header).cpu = bpf_get_smp_processor_id();
         let fail_every = config!(fail_every);
         let fail = fail_every != 0 && seq % fail_every as u64 == 0;
-        if fail || (&raw const (*scratch).owner).read_volatile() != tag(header) {
+        if fail || !is_owned(scratch) {
             (*state).lost += 1;
             return false;
         }

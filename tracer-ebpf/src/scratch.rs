@@ -103,8 +103,8 @@ scratch! {
     CRASH: 1, Crash;
     /// The last file that each CPU saw opened for writing.
     WRITER: 1, Shrink;
-    /// The last unnamed shared memory that each CPU saw growing.
-    GROWN: 1, Shrink;
+    /// Shared memory without a name that has grown, by [`shrinker`].
+    GROWN: shrinker::COUNT, Shrink;
     EXIT: 1, WithPath<Exit>;
     EXIT_BACKUP: 1, WithPath<Exit>;
     START: 1, Start;

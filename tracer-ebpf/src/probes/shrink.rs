@@ -13,7 +13,7 @@ use crate::{
     emit::{claim, emit, now},
     form::{Call, program},
     globals::{config, is_shared, off},
-    inode::{mapped, unnamed_shm},
+    inode::mapped,
     path::{self, PathSpace},
     program,
     read::{Probe, Ptr, Read},
@@ -69,7 +69,8 @@ program! {
 }
 program! {
     /// As at entry.
-    fexit "vfs_fallocate" => vfs_fallocate_exit, if collapses, collapse_ends: collapsed
+    fexit "vfs_fallocate" => vfs_fallocate_exit, if collapses, collapse_ends: collapsed,
+    if allocates, fallocate_ends: allocated
 }
 
 /// Reads `ia_valid` of the `struct iattr *` that is argument `ATTR`.
@@ -137,25 +138,13 @@ unsafe fn enter<const DENTRY: usize, const ATTR: usize, C: Call>(call: C) {
     // SAFETY: as in `change`.
     unsafe {
         let Some(change) = change::<DENTRY, ATTR, C>(call) else {
-            return note_grown::<C>(
+            return sizes::begin::<C::Memory>(
                 C::Memory::get(call.arg::<DENTRY>() as Ptr, off!(dentry_inode)),
                 C::Memory::get(call.arg::<ATTR>() as Ptr, off!(iattr_size)),
             );
         };
         let mnt = mount::<ATTR, C>(call, change.valid);
         record::<{ shrinker::NOTIFY_CHANGE }, C::Memory>(mnt, call.arg::<DENTRY>() as Ptr, change);
-    }
-}
-
-/// Remembers who makes shared memory longer that has no name.
-#[inline(always)]
-unsafe fn note_grown<C: Call>(host: Ptr, new_size: i64) {
-    // SAFETY: the reader copes with any pointer.
-    unsafe {
-        let size: i64 = C::Memory::get(host, off!(inode_size));
-        if new_size > size && unnamed_shm::<C::Memory>(host) {
-            sizes::note::<C::Memory>(host, new_size);
-        }
     }
 }
 
@@ -169,7 +158,17 @@ unsafe fn note_allocated<C: Call>(call: C) {
     // SAFETY: the arguments are what the prototype says; the reader copes with any pointer.
     unsafe {
         let host = C::Memory::get(call.arg::<0>() as Ptr, off!(file_inode));
-        note_grown::<C>(host, (call.arg::<2>() as i64).wrapping_add(call.arg::<3>() as i64));
+        let end = (call.arg::<2>() as i64).wrapping_add(call.arg::<3>() as i64);
+        sizes::begin::<C::Memory>(host, end);
+    }
+}
+
+#[inline(always)]
+unsafe fn allocated<C: Call>(call: C) {
+    // SAFETY: as in `note_allocated`.
+    unsafe {
+        let host = C::Memory::get(call.arg::<0>() as Ptr, off!(file_inode));
+        sizes::end::<C::Memory>(host, call.returned::<4>() as i32, shrinker::FALLOCATE);
     }
 }
 
@@ -216,8 +215,9 @@ unsafe fn exit<const DENTRY: usize, const ATTR: usize, const ARGS: usize, C: Cal
     unsafe {
         let dentry = call.arg::<DENTRY>() as Ptr;
         let host = C::Memory::get(dentry, off!(dentry_inode));
-        let done =
-            finish::<{ shrinker::NOTIFY_CHANGE }, C::Memory>(host, call.returned::<ARGS>() as i32);
+        let ret = call.returned::<ARGS>() as i32;
+        sizes::end::<C::Memory>(host, ret, shrinker::NOTIFY_CHANGE);
+        let done = finish::<{ shrinker::NOTIFY_CHANGE }, C::Memory>(host, ret);
         if let Some(done) = done
             && (*done).sent == 0
             && (*done).ret == 0

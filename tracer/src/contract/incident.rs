@@ -111,7 +111,7 @@ pub struct Fault {
     pub threads: u64,
 }
 
-/// The owner of a mapping, as /proc/kallsyms and sysfs name it.
+/// The owner of a mapping, as the kernel prints its names, and sysfs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MappingDriver {

@@ -12,6 +12,7 @@ use crate::model::{
 /// include/linux/mm.h
 const VM_PFNMAP: u64 = 0x400;
 const VM_IO: u64 = 0x4000;
+const VM_DONTEXPAND: u64 = 0x4_0000;
 /// include/uapi/linux/magic.h: anon_inode, dma-buf. Files of drivers that are no devices.
 const DRIVERS: [u64; 2] = [0x0904_1934, 0x444d_4142];
 
@@ -209,11 +210,24 @@ impl Fault {
         BurstKey { tgid, inode: self.inode.ptr, handler: self.handler }
     }
 
-    /// Whether the mapping is a driver's: of a device, or of a file that stands for something of a driver.
+    /// Whether the mapping is no file's with an end: of a device, of a socket, of a file that stands for something of
+    /// a driver, or all of it mapped beforehand.
     pub fn of_driver(&self) -> bool {
-        let driver = self.inode.device() || DRIVERS.contains(&self.inode.magic);
-        let pages = self.vm_flags & (VM_PFNMAP | VM_IO) != 0;
-        (self.inode.ptr != 0 && driver) || (self.handler == Handler::Unattributed && pages)
+        let Inode { mode, magic, ptr, .. } = self.inode;
+        let socket = mode & libc::S_IFMT == libc::S_IFSOCK;
+        let driver = self.inode.device() || socket || DRIVERS.contains(&magic);
+        let pages = self.vm_flags & (VM_PFNMAP | VM_IO) != 0 || self.mapper.nobody && ptr != 0;
+        (ptr != 0 && driver) || (self.handler == Handler::Unattributed && pages)
+    }
+
+    /// VM_PFNMAP: the mapping shows addresses of memory, whoever owns that. The process itself cannot drop pages of it.
+    pub fn shows_frames(&self) -> bool {
+        self.vm_flags & VM_PFNMAP != 0
+    }
+
+    /// Whether mremap(2) can make the mapping longer.
+    pub fn expands(&self) -> bool {
+        self.vm_flags & VM_DONTEXPAND == 0
     }
 
     /// The name of a mapping that has no file: `[vvar]` and the like.

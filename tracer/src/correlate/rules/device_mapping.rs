@@ -6,7 +6,7 @@ use crate::{
     },
     model::{
         cause::{CauseKind, Confidence},
-        fault::{Fault, Mapper},
+        fault::{Fault, Handler, Mapper},
         observe::Observe,
     },
 };
@@ -57,9 +57,9 @@ const REFUSALS: &[Refusal] = &[
     Refusal {
         // arch/x86/kernel/cpu/sgx/encl.c
         functions: &["sgx_vma_fault"],
-        summary: "a page of an SGX enclave: it was not added, its permissions do not allow the access, or the \
-                  enclave was lost as the host slept",
-        advice: "create the enclave anew after suspend; check the permissions that it asks for",
+        summary: "a page of an SGX enclave: it was not added, its permissions do not allow the access, no enclave \
+                  memory (EPC) is left, or the enclave was lost as the host slept",
+        advice: "create the enclave anew after suspend; check the permissions that it asks for, and how much EPC there is",
     },
     Refusal {
         // security/selinux/selinuxfs.c
@@ -74,6 +74,7 @@ const REFUSALS: &[Refusal] = &[
         advice: "see in dmesg whether its driver was unbound; compare with /sys/class/uio/*/maps",
     },
     Refusal {
+        // drivers/gpu/drm/ttm/ttm_bo_vm.c, and who wraps it.
         functions: &[
             "ttm_bo_vm_fault",
             "amdgpu_gem_fault",
@@ -82,12 +83,18 @@ const REFUSALS: &[Refusal] = &[
             "xe_gem_fault",
             "qxl_ttm_fault",
             "vm_fault_ttm",
-            "vm_fault_gtt",
-            "vm_fault_cpu",
         ],
-        summary: "a buffer of the GPU could not be brought to where the CPU sees it: video memory is full, the part \
-                  of it that the CPU sees (the PCI BAR) is too small or used up, or the GPU hung or is gone",
-        advice: "see dmesg for a GPU reset; watch video memory; a larger BAR (Resizable BAR in the firmware) helps",
+        summary: "a buffer of the GPU could not be brought to where the CPU sees it: video memory is full, the part of \
+                  it that the CPU sees (the PCI BAR) is too small or used up, the buffer was imported from another \
+                  device, or it ends before that",
+        advice: "watch video memory, and dmesg; a larger BAR (Resizable BAR in the firmware) helps if that is the limit",
+    },
+    Refusal {
+        // drivers/gpu/drm/i915/gem/i915_gem_mman.c i915_error_to_vmf_fault: no room is none of them.
+        functions: &["vm_fault_cpu", "vm_fault_gtt"],
+        summary: "a buffer of the GPU (i915): it was purged, is read-only and was written to, or could not be read back \
+                  from swap",
+        advice: "buffers marked as purgeable (I915_GEM_MADVISE) may go at any time; see dmesg for errors of swap",
     },
     Refusal {
         // drivers/gpu/drm/drm_gem_shmem_helper.c, drivers/dma-buf/udmabuf.c
@@ -102,22 +109,39 @@ const REFUSALS: &[Refusal] = &[
         advice: "map the buffer anew whenever its size is set",
     },
     Refusal {
-        // virt/kvm/kvm_main.c, virt/kvm/guest_memfd.c
-        functions: &["kvm_vcpu_fault", "kvm_gmem_fault_user_mapping", "kvm_gmem_fault"],
-        summary: "memory of a virtual machine that KVM does not show there: it is private to the guest, or the \
-                  mapping is longer than what it belongs to",
-        advice: "see with which size and flags the virtual machine's manager maps it",
+        // virt/kvm/kvm_main.c
+        functions: &["kvm_vcpu_fault"],
+        summary: "the page of a virtual CPU of KVM (struct kvm_run): more of it was mapped than it has",
+        advice: "map as much as KVM_GET_VCPU_MMAP_SIZE says",
+    },
+    Refusal {
+        // virt/kvm/guest_memfd.c
+        functions: &["kvm_gmem_fault_user_mapping", "kvm_gmem_fault"],
+        summary: "memory of a virtual machine (guest_memfd): it is private to the guest, or ends before that",
+        advice: "see with which size and flags the virtual machine's manager makes and maps it",
     },
 ];
 
-/// Where the driver mapped all there is at mmap(2), and has nobody to ask for more (mm/memory.c do_fault).
-const NOBODY_TO_ASK: &str = "the driver mapped all pages at mmap(2), and this one is not there any more: its device \
-                             was removed or reset, a driver has taken the memory (as from /dev/mem), or the mapping \
-                             was made longer by mremap(2)";
+/// Why a page is gone that was mapped at mmap(2), and nobody can be asked for it again (mm/memory.c do_fault).
+fn gone(fault: &Fault) -> String {
+    let longer = if fault.expands() { ", or mremap(2) made the mapping longer" } else { "" };
+    let why = if fault.shows_frames() {
+        "a driver has taken the memory, or its device was removed or reset"
+    } else {
+        "the process gave it back itself (madvise(2) with MADV_DONTNEED, mremap(2) with MREMAP_DONTUNMAP), or its \
+         owner took it away"
+    };
+    format!(
+        "all that is mapped there was mapped by mmap(2), and this page is not there any more: {why}{longer}"
+    )
+}
+
+const GONE_ADVICE: &str = "see in dmesg and /proc/iomem who has the memory now; unmap it before a driver is bound, and \
+                           touch nothing of it after madvise(2) or beyond what mmap(2) was given";
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let seen = match (evidence.fault, evidence.mapped) {
-        (Some(fault), _) => fault.of_driver(),
+        (Some(fault), _) => fault.of_driver() || refusal(fault).is_some(),
         // The second try, by /proc.
         (None, Some(mapped)) => {
             mapped.path.starts_with(b"/dev/") && !mapped.path.starts_with(b"/dev/shm/")
@@ -139,12 +163,10 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
 fn named(fault: &Fault) -> Option<Verdict> {
     let Mapper { nobody, function, .. } = &fault.mapper;
     if *nobody {
-        return Some(CAUSE.verdict(Confidence::Proven, NOBODY_TO_ASK));
+        return Some(Verdict::new(CAUSE.kind, Confidence::Proven, gone(fault), GONE_ADVICE));
     }
-    let function = function.as_ref()?;
-    let is_it = |name: &&str| name.as_bytes() == function.name;
-    let known = REFUSALS.iter().find(|refusal| refusal.functions.iter().any(|name| is_it(&name)));
-    Some(match known {
+    function.as_ref()?;
+    Some(match refusal(fault) {
         Some(Refusal { summary, advice, .. }) => {
             Verdict::new(CAUSE.kind, Confidence::Proven, *summary, advice)
         }
@@ -153,6 +175,14 @@ fn named(fault: &Fault) -> Option<Verdict> {
             "a mapping of a driver: its function that was asked for the page refused it",
         ),
     })
+}
+
+/// What it means that the function refused which was asked, if that is known.
+fn refusal(fault: &Fault) -> Option<&'static Refusal> {
+    let function =
+        fault.mapper.function.as_ref().filter(|_| fault.handler == Handler::Unattributed)?;
+    let is_it = |name: &&str| name.as_bytes() == function.name;
+    REFUSALS.iter().find(|refusal| refusal.functions.iter().any(|name| is_it(&name)))
 }
 
 #[cfg(test)]
@@ -190,9 +220,36 @@ mod tests {
         let (sure, text) = said(false, Some(b"some_fault"));
         assert!(sure == Confidence::Proven && text.contains("its function"), "{text}");
         let (sure, text) = said(true, None);
-        assert!(sure == Confidence::Proven && text.contains("at mmap(2)"), "{text}");
+        assert!(sure == Confidence::Proven && text.contains("MADV_DONTNEED"), "{text}");
         let (sure, _) = said(false, None);
         assert_eq!(sure, Confidence::Likely);
+    }
+
+    #[test]
+    fn who_may_have_taken_a_page_depends_on_the_mapping() {
+        let said = |vm_flags| {
+            let mapper = Mapper { nobody: true, ..Mapper::default() };
+            evaluate(&evidence(&Fault { mapper, vm_flags, ..device() }, &[])).summary
+        };
+        // VM_PFNMAP and VM_DONTEXPAND: remap_pfn_range(); the second alone: io_uring.
+        let (memory, ring) = (said(0x4_0400), said(0x4_0000));
+        assert!(memory.contains("a driver has taken") && !memory.contains("longer"), "{memory}");
+        assert!(ring.contains("gave it back itself") && !ring.contains("device"), "{ring}");
+        assert!(said(0).ends_with("longer"));
+    }
+
+    #[test]
+    fn a_socket_has_no_end_either() {
+        let mut socket = device();
+        socket.inode.mode = 0o140_777;
+        assert_eq!(evaluate(&evidence(&socket, &[])).class, CauseKind::DeviceMapping);
+        // selinuxfs: a regular file of size 0.
+        let mut policy = device();
+        policy.inode.mode = 0o100_400;
+        assert_eq!(evaluate(&evidence(&policy, &[])).class, CauseKind::MappedPastEnd);
+        let function = Some(KernelSymbol { name: b"sel_mmap_policy_fault".to_vec(), module: None });
+        policy.mapper = Mapper { function, ..Mapper::default() };
+        assert_eq!(evaluate(&evidence(&policy, &[])).class, CauseKind::DeviceMapping);
     }
 
     #[test]
