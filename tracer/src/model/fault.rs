@@ -213,9 +213,8 @@ impl Fault {
     /// Whether the mapping is no file's with an end: of a device, of a socket, of a file that stands for something of
     /// a driver, or all of it mapped beforehand.
     pub fn of_driver(&self) -> bool {
-        let Inode { mode, magic, ptr, .. } = self.inode;
-        let socket = mode & libc::S_IFMT == libc::S_IFSOCK;
-        let driver = self.inode.device() || socket || DRIVERS.contains(&magic);
+        let Inode { magic, ptr, .. } = self.inode;
+        let driver = self.inode.device() || self.inode.socket() || DRIVERS.contains(&magic);
         let pages = self.vm_flags & (VM_PFNMAP | VM_IO) != 0 || self.mapper.nobody && ptr != 0;
         (ptr != 0 && driver) || (self.handler == Handler::Unattributed && pages)
     }

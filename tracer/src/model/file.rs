@@ -44,6 +44,11 @@ pub struct Inode {
 }
 
 impl Inode {
+    /// S_ISSOCK
+    pub fn socket(&self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFSOCK
+    }
+
     /// S_ISCHR: the file is a device.
     pub fn device(&self) -> bool {
         self.mode & libc::S_IFMT == libc::S_IFCHR

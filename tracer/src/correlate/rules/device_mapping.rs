@@ -122,22 +122,29 @@ const REFUSALS: &[Refusal] = &[
     },
 ];
 
-/// Why a page is gone that was mapped at mmap(2), and nobody can be asked for it again (mm/memory.c do_fault).
-fn gone(fault: &Fault) -> String {
+/// Why a page is not there that nobody can be asked for (mm/memory.c do_fault), and what to do.
+fn gone(fault: &Fault) -> (String, &'static str) {
     let longer = if fault.expands() { ", or mremap(2) made the mapping longer" } else { "" };
-    let why = if fault.shows_frames() {
-        "a driver has taken the memory, or its device was removed or reset"
+    let (why, advice) = if fault.inode.socket() {
+        (
+            "a mapped socket has only what was received, and nothing was there (TCP_ZEROCOPY_RECEIVE)",
+            "touch only what getsockopt(2) TCP_ZEROCOPY_RECEIVE says it has mapped",
+        )
+    } else if fault.shows_frames() {
+        (
+            "all was mapped by mmap(2), and this page is not there any more: a driver has taken the memory, or its \
+             device was removed or reset",
+            "see in dmesg and /proc/iomem who has the memory now; unmap it before a driver is bound",
+        )
     } else {
-        "the process gave it back itself (madvise(2) with MADV_DONTNEED, mremap(2) with MREMAP_DONTUNMAP), or its \
-         owner took it away"
+        (
+            "all was mapped by mmap(2), and this page is not there any more: the process gave it back itself \
+             (madvise(2) with MADV_DONTNEED, mremap(2) with MREMAP_DONTUNMAP), or its owner took it away",
+            "touch nothing of it after madvise(2), or beyond what mmap(2) was given",
+        )
     };
-    format!(
-        "all that is mapped there was mapped by mmap(2), and this page is not there any more: {why}{longer}"
-    )
+    (format!("{why}{longer}"), advice)
 }
-
-const GONE_ADVICE: &str = "see in dmesg and /proc/iomem who has the memory now; unmap it before a driver is bound, and \
-                           touch nothing of it after madvise(2) or beyond what mmap(2) was given";
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let seen = match (evidence.fault, evidence.mapped) {
@@ -163,7 +170,8 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
 fn named(fault: &Fault) -> Option<Verdict> {
     let Mapper { nobody, function, .. } = &fault.mapper;
     if *nobody {
-        return Some(Verdict::new(CAUSE.kind, Confidence::Proven, gone(fault), GONE_ADVICE));
+        let (summary, advice) = gone(fault);
+        return Some(Verdict::new(CAUSE.kind, Confidence::Proven, summary, advice));
     }
     function.as_ref()?;
     Some(match refusal(fault) {
