@@ -19,11 +19,10 @@ pub struct Server {
     pub comm: Untrusted,
     /// Its program, as /proc/PID/exe calls it.
     pub exe: Option<Untrusted>,
-    /// Proven: it holds the connection of this file system, or it is the only process that holds /dev/fuse, and this the
-    /// only FUSE file system.
+    /// Proven: it holds the connection of this file system, and nobody else does.
     pub confidence: Named<Confidence>,
-    /// What says that it is this one: its connection (`fuse_connection` of /proc/PID/fdinfo/N, which 7.3 has and 6.12
-    /// has not); the same, shared with an older process; that it is the only one; of several that its arguments name the
+    /// What says that it is this one: its connection (`fuse_connection` of /proc/PID/fdinfo/N, which Linux has from 6.16
+    /// on); the same, shared with an older process; that it is the only one; of several that its arguments name the
     /// mount point or the source; or that it is called as the file system is.
     #[cfg_attr(test, schemars(extend("x-words" = ["connection", "shared connection", "only one", "arguments", "name"])))]
     pub by: Label,

@@ -146,7 +146,9 @@ impl Reporter<'_> {
         });
         let on_fuse = fault.filter(|fault| fault.inode.magic == FUSE_SUPER_MAGIC);
         let server = on_fuse.and_then(|fault| facts.server(fault.inode.id.dev, time));
-        incident.server = server.cloned();
+        // Of one that is gone nobody is named who has the device open now.
+        let gone = cause.class == CauseKind::FuseGone;
+        incident.server = server.filter(|found| !gone || found.process.is_none()).cloned();
         incident.module_path = death.and_then(|death| death.module.as_ref()).and_then(|module| {
             let (path, _) = name(&module.path, &on(module.id.dev, facts.mounts()));
             path

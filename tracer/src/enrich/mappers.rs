@@ -102,8 +102,10 @@ fn serve(requests: &Receiver<WatchOptions>, answers: &UnboundedSender<Found>) {
         let started = thread_time();
         // Nobody waits for this thread, nor may it hang.
         let find = |dev| servers.find(dev, wanted.begin, &mountinfo::read(), false);
+        // First of all who maps it: a victim may die at once.
+        let mappers = look(&wanted);
         let server = wanted.fuse.and_then(find);
-        if answers.send((server, look(&wanted))).is_err() {
+        if answers.send((server, mappers)).is_err() {
             return;
         }
         thread::sleep(Duration::from_nanos(thread_time().saturating_sub(started)) * REST);

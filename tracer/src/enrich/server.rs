@@ -90,6 +90,8 @@ struct Seen {
     mounts: Vec<Mount>,
     /// FUSE file systems that the kernel lists, where its list is mounted.
     listed: Vec<u32>,
+    /// The kernel tells which connection a descriptor is of: one without is of none.
+    tells: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -104,11 +106,13 @@ impl Seen {
     fn now(deadline: Instant, patient: bool) -> Self {
         let mut mounts = Vec::new();
         let mut holders = holders::look(deadline);
-        if !holders.list.iter().any(Holder::tells) {
+        let tells = kernel_tells() || holders.list.iter().any(Holder::tells);
+        if !tells {
             // Of their own namespaces: arguments name the mount point as it is called there.
             for holder in holders.list.iter_mut().take_while(|_| Instant::now() < deadline) {
-                let text = fs::read(format!("/proc/{}/mountinfo", holder.id.tgid));
-                mounts.extend(mountinfo::parse(&text.unwrap_or_default()));
+                let (theirs, whole) = mountinfo::of(holder.id.tgid);
+                mounts.extend(theirs.into_iter().filter(|mount| is_fuse(&mount.fstype)));
+                holders.complete &= whole;
                 if patient {
                     holder.arguments = process::cmdline(holder.id.tgid).unwrap_or_default();
                 }
@@ -116,7 +120,7 @@ impl Seen {
         }
         let listed = fs::read_dir("/sys/fs/fuse/connections").into_iter().flatten().flatten();
         let listed = listed.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-        Self { holders, mounts, listed }
+        Self { holders, mounts, listed, tells }
     }
 
     fn choose(&self, dev: Dev, mounts: &[Mount]) -> Answer {
@@ -131,10 +135,9 @@ impl Seen {
             true => Answer::Nobody,
             false => Answer::Unknown,
         };
-        let holders: Vec<&Holder> = list.iter().filter(|holder| !holder.only_passes_on()).collect();
-        if list.iter().any(Holder::tells) {
+        if self.tells {
             let serve = |holder: &&Holder| holder.has(connection(dev));
-            let services = services(holders.into_iter().filter(serve).collect());
+            let services = services(list.iter().filter(serve).collect());
             let by = match services.len() {
                 1 => ServedBy::Connection,
                 _ => ServedBy::SharedConnection,
@@ -142,7 +145,7 @@ impl Seen {
             let latest = services.into_iter().max_by_key(|holder| holder.id.start);
             return latest.map_or(nobody, |holder| holder.server(by));
         }
-        let services = services(holders);
+        let services = services(list.iter().collect());
         let file_systems = self.file_systems(dev, &mounts);
         match services.as_slice() {
             [] => return nobody,
@@ -203,17 +206,29 @@ fn connection(dev: Dev) -> u32 {
     dev.major << 20 | dev.minor
 }
 
+fn is_fuse(fstype: &[u8]) -> bool {
+    is_served_here(fstype) || fstype == b"virtiofs"
+}
+
 /// Whether a file system of this type has its server on the same host.
 fn is_served_here(fstype: &[u8]) -> bool {
     let starts = |with: &[u8]| fstype.starts_with(with);
     fstype == b"fuse" || fstype == b"fuseblk" || starts(b"fuse.") || starts(b"fuseblk.")
 }
 
-/// One of each family: children inherit the descriptor of who serves. The first process of the host only keeps it for
-/// a service of its (sd_pid_notify_with_fds(3)).
+/// From 6.16 on (fs/fuse/dev.c fuse_dev_show_fdinfo).
+fn kernel_tells() -> bool {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
+    (numbers.next(), numbers.next()) >= (Some(6), Some(16))
+}
+
+/// One of each family: children inherit the descriptor of who serves. Not who only passes it on, if there is another;
+/// nor the first process of the host, which keeps it for a service of its (sd_pid_notify_with_fds(3)).
 fn services(mut holders: Vec<&Holder>) -> Vec<&Holder> {
-    if holders.iter().any(|holder| holder.id.tgid != 1) {
-        holders.retain(|holder| holder.id.tgid != 1);
+    let serves = |holder: &&Holder| holder.id.tgid != 1 && !holder.only_passes_on();
+    if holders.iter().any(serves) {
+        holders.retain(serves);
     }
     let pids: BTreeSet<u32> = holders.iter().map(|holder| holder.id.tgid).collect();
     holders.retain(|holder| !holder.parents.iter().any(|parent| pids.contains(parent)));
@@ -277,7 +292,8 @@ mod tests {
 
     fn seen(list: Vec<Holder>, mounts: &[Mount]) -> Seen {
         let mounts = mounts.to_vec();
-        Seen { holders: Holders { list, complete: true }, mounts, listed: Vec::new() }
+        let tells = list.iter().any(Holder::tells);
+        Seen { holders: Holders { list, complete: true }, mounts, listed: Vec::new(), tells }
     }
 
     fn chosen(seen: &Seen) -> Option<(u32, ServedBy)> {
@@ -312,7 +328,14 @@ mod tests {
         assert_eq!(of(vec![keeper, mine.clone()]), Some((7, ServedBy::Connection)), "fdstore");
         let helper = Holder { comm: b"fusermount3".to_vec(), ..with(12, &[Some(48)]) };
         assert_eq!(of(vec![helper.clone(), mine]), Some((7, ServedBy::Connection)));
-        assert_eq!(of(vec![helper, other.clone()]), NOBODY, "its parent has ended");
+        assert_eq!(
+            of(vec![helper, other.clone()]),
+            Some((12, ServedBy::Connection)),
+            "its parent has ended"
+        );
+        let mut dead = seen(vec![holder(14, &["x"])], &[sshfs()]);
+        dead.tells = true;
+        assert_eq!(chosen(&dead), NOBODY, "who has opened it, and mounted nothing");
         let mut part = seen(vec![other], &[sshfs()]);
         part.holders.complete = false;
         assert_eq!(chosen(&part), None, "another may");

@@ -6,6 +6,9 @@ use crate::{
     model::{fact::View, fault::Fault},
 };
 
+/// Mounts of one file system that are told; a namespace may have as many as it likes.
+const MOUNTS: usize = 16;
+
 /// The mount namespace of this process.
 pub fn own() -> Option<u32> {
     namespace(Path::new("/proc/self/ns/mnt"))
@@ -20,9 +23,9 @@ pub fn read(fault: &Fault, own: Option<u32>) -> Option<View> {
     let mut pids = std::iter::once(actor.task.id.tgid).chain(ancestors);
     pids.find_map(|pid| {
         let inside = namespace(Path::new(&format!("/proc/{pid}/ns/mnt"))) == Some(theirs);
-        let text = inside.then(|| fs::read(format!("/proc/{pid}/mountinfo")).ok())??;
-        let mut mounts = mount::parse(&text);
+        let (mut mounts, _) = inside.then(|| mount::of(pid))?;
         mounts.retain(|mount| mount.dev == fault.inode.id.dev);
+        mounts.truncate(MOUNTS);
         (!mounts.is_empty()).then_some(View { victim: actor.task.id, via: pid, mounts })
     })
 }

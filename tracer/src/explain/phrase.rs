@@ -36,7 +36,7 @@ pub fn served_by(server: Option<&Server>, why: Option<&str>) -> Option<String> {
     let by = match &*server.by {
         "connection" => "",
         "shared connection" => ", which shares its connection with an older process",
-        "only one" => ", the only FUSE server of its host",
+        "only one" => ", the only one of its host that has /dev/fuse open",
         "arguments" => ", whose arguments name the mount",
         "name" => ", which is called as its type is",
         _ => ", by what a later version knows",

@@ -4,7 +4,7 @@ use crate::{
     correlate::cause::SignalFrom,
     explain::phrase::{arguments, blamed_server, which_server, who, who_else},
     model::{
-        cause::Outcome,
+        cause::{CauseKind, Outcome},
         signal_name::{self as signals, SI_KERNEL},
     },
     text::{escape::escape, format::size},
@@ -36,6 +36,7 @@ pub fn steps(incident: &Incident, elsewhere: Option<&Elsewhere>) -> Vec<Step> {
             _ => "touches",
         };
         let what = match (fault.file_offset, &incident.file) {
+            (Some(_), Some(_)) if cause.class.known() == CauseKind::DeviceMapping => path.clone(),
             (Some(offset), Some(file)) => {
                 format!("{path} at {}; the file has {}", size(offset), size(file.size))
             }

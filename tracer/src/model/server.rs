@@ -57,8 +57,11 @@ impl ServedBy {
 
     pub fn confidence(self) -> Confidence {
         match self {
-            Self::Connection | Self::Alone => Confidence::Proven,
-            Self::SharedConnection | Self::Arguments | Self::Name => Confidence::Likely,
+            Self::Connection => Confidence::Proven,
+            // Who has opened /dev/fuse may have mounted nothing yet.
+            Self::Alone | Self::SharedConnection | Self::Arguments | Self::Name => {
+                Confidence::Likely
+            }
         }
     }
 }

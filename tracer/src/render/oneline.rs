@@ -4,7 +4,7 @@ use crate::{
     explain::phrase::{
         blamed_server, culprit, headline, mapped_by, restarted, verb, which_server, who,
     },
-    model::cause::Confidence,
+    model::cause::{CauseKind, Confidence},
     render::{human::Style, warning::warned_path},
     text::{escape::escape, format::size},
 };
@@ -24,7 +24,10 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
     if incident.file.is_some() || path.is_some() {
         out.push_str(&format!(" {}", path.as_deref().unwrap_or("(name unknown)")));
     }
-    if let Some(offset) = incident.fault.as_ref().and_then(|fault| fault.file_offset) {
+    let of_file = cause.class.known() != CauseKind::DeviceMapping;
+    if let Some(offset) =
+        incident.fault.as_ref().and_then(|fault| fault.file_offset).filter(|_| of_file)
+    {
         out.push_str(&format!(" at {}", size(offset)));
     }
     if let Some((old, new)) = cause.old_size.zip(cause.new_size).filter(|(old, new)| old != new) {

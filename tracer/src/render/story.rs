@@ -11,6 +11,7 @@ use crate::{
     model::signal_name as signals,
     render::{
         human::{Style, gap},
+        touched::{driver, sized},
         warning,
     },
     text::{
@@ -90,6 +91,19 @@ fn times(count: u64) -> String {
     }
 }
 
+/// What was touched, why it was not there, and where in its program.
+fn known_of(latest: &Incident) -> impl Iterator<Item = (&'static str, String)> {
+    let driver_of = latest.fault.as_ref().and_then(|fault| fault.driver.as_ref());
+    [
+        ("size", latest.file.as_ref().and_then(sized)),
+        ("driver", driver_of.map(driver)),
+        ("cause", Some(because(latest))),
+        ("where", place(latest)),
+    ]
+    .into_iter()
+    .filter_map(|(name, text)| Some((name, text?)))
+}
+
 /// The whole story.
 pub fn human(story: &Story, style: &Style) -> Vec<u8> {
     let Story { incident: latest, gaps, .. } = story;
@@ -137,9 +151,8 @@ pub fn human(story: &Story, style: &Style) -> Vec<u8> {
         before = Some(step.time);
     }
     out.push('\n');
-    field(&mut out, "cause", &because(latest));
-    if let Some(frame) = place(latest) {
-        field(&mut out, "where", &frame);
+    for (name, text) in known_of(latest) {
+        field(&mut out, name, &text);
     }
     if let Some(culprit) = culprit(latest) {
         let by = format!("{}  {}", who(culprit), arguments(culprit));

@@ -48,7 +48,7 @@ pub fn seen_as(file: &File) -> Option<String> {
 pub fn sized(file: &File) -> Option<String> {
     let Sizing { by, old_size, before_ns, .. } = file.sized.as_ref()?;
     let (from, to, ago) = (size(*old_size), size(file.size), duration(*before_ns));
-    Some(format!("{} set it from {from} to {to}, {ago} before", who(by)))
+    Some(format!("{to}, set (from {from}) by {} {ago} before the fault", who(by)))
 }
 
 /// How it was touched, and where.
@@ -80,7 +80,7 @@ pub fn driver(driver: &MappingDriver) -> String {
     let table = vm_ops.as_ref().or(file_ops.as_ref());
     let asked = match (function, table) {
         (Some(function), _) => format!("{}() refused the page", escape(&function.0)),
-        (None, Some(table)) => format!("{} has no function that could be asked", escape(&table.0)),
+        (None, Some(table)) => format!("{} has no fault handler to ask", escape(&table.0)),
         (None, None) => "the kernel does not show its name".to_owned(),
     };
     let known = function.is_some() || table.is_some();

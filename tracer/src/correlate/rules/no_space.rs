@@ -26,9 +26,8 @@ const CAUSE: Cause = Cause {
 
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
-const COMMIT_ADVICE: &str = "let the host commit more: vm.overcommit_ratio or vm.overcommit_kbytes, more swap, or \
-                             vm.overcommit_memory=0; or find what commits so much (CommitLimit and Committed_AS of \
-                             /proc/meminfo)";
+const COMMIT_ADVICE: &str = "find what commits so much (VmData of /proc/*/status), add swap, or raise vm.overcommit_ratio or \
+                             vm.overcommit_kbytes; vm.overcommit_memory=0 only if nobody set 2 on purpose";
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     if let Some(fault) = evidence.inside(Handler::ShmemFault) {
@@ -66,8 +65,8 @@ fn overcommitted(fault: &Fault, evidence: &Evidence<'_>) -> Option<Verdict> {
     }
     let (committed, limit) = (size(commit.committed), size(commit.limit));
     let summary = format!(
-        "no room for a page of shared memory: vm.overcommit_memory is 2, and of what may be committed then {committed} \
-         of {limit} (CommitLimit) are, a moment later"
+        "no room for a page of shared memory: vm.overcommit_memory is 2 and the commit limit was reached; {committed} of \
+         {limit} (CommitLimit) are committed a moment later, and a part is kept for root (vm.admin_reserve_kbytes)"
     );
     let mut verdict = CAUSE.verdict(Confidence::Likely, summary);
     verdict.advice = COMMIT_ADVICE;

@@ -39,7 +39,8 @@ const FUSE_GONE: Cause = Cause {
     rests_on: Some(Absence::OfAct),
     shows_mount: true,
     signal_from: SignalFrom::Fault,
-    advice: "the FUSE server is gone: restart it, then what maps its files",
+    advice: "the FUSE server is gone: unmount first (fusermount3 -u, or umount -l), mount it again, then restart what \
+             maps its files",
 };
 
 pub const RULE: Rule = Rule { causes: &[READ_ERROR, STALE_HANDLE, FUSE_GONE], evaluate };
@@ -54,8 +55,8 @@ const MEMORY_ADVICE: &str = "there was no memory to read the page into: look at 
                              (memory.max) and at what else uses the host's memory";
 const SERVER_ADVICE: &str = "look at the server and the way there: dmesg on this host, the server's log, the mount's \
                              options (soft and timeo give up; hard waits)";
-const SWAP_ADVICE: &str = "the swap device fails: dmesg and smartctl say more of it; replace it (swapoff, swapon), and \
-                           restart what uses shared memory";
+const SWAP_ADVICE: &str = "a swap device fails: see dmesg and /proc/swaps. Add other swap first, stop what uses the \
+                           shared memory, then swapoff: what it cannot read back is lost";
 const FUSE_ADVICE: &str = "the FUSE server failed the read, or does not answer: its log says why";
 
 const EIO: i32 = -5;

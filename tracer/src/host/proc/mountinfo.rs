@@ -1,5 +1,5 @@
 //! Mounts: which directory a file system hangs in.
-use std::fs;
+use std::{fs, io::Read as _};
 
 use crate::model::{
     Bytes,
@@ -9,6 +9,17 @@ use crate::model::{
 /// Reads the mounts of our own namespace; empty where /proc is missing.
 pub fn read() -> Vec<Mount> {
     parse(&fs::read("/proc/self/mountinfo").unwrap_or_default())
+}
+
+/// Bytes of another namespace's mounts that are read: whoever lives there can make many.
+const MOST: u64 = 4 << 20;
+
+/// The mounts as process `pid` sees them, and whether these are all.
+pub fn of(pid: u32) -> (Vec<Mount>, bool) {
+    let mut text = Vec::new();
+    let read = fs::File::open(format!("/proc/{pid}/mountinfo"))
+        .and_then(|file| file.take(MOST).read_to_end(&mut text));
+    (parse(&text), read.is_ok_and(|read| (read as u64) < MOST))
 }
 
 /// Parses proc(5) mountinfo, skipping lines it cannot read.
