@@ -109,7 +109,11 @@ impl Seen {
         let tells = kernel_tells() || holders.list.iter().any(Holder::tells);
         if !tells {
             // Of their own namespaces: arguments name the mount point as it is called there.
-            for holder in holders.list.iter_mut().take_while(|_| Instant::now() < deadline) {
+            for holder in &mut holders.list {
+                if Instant::now() >= deadline {
+                    holders.complete = false;
+                    break;
+                }
                 let (theirs, whole) = mountinfo::of(holder.id.tgid);
                 mounts.extend(theirs.into_iter().filter(|mount| is_fuse(&mount.fstype)));
                 holders.complete &= whole;

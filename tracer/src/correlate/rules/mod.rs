@@ -27,7 +27,11 @@ use crate::{
         cause::{Cause, Rule},
         evidence::{Evidence, Verdict},
     },
-    model::{cause::CauseKind, shrink::ShrinkKind},
+    model::{
+        cause::CauseKind,
+        remote::is_shared,
+        shrink::{Shrink, ShrinkKind},
+    },
 };
 
 /// Every rule, most specific first; the last one claims everything.
@@ -68,10 +72,19 @@ pub fn evaluate(evidence: &Evidence<'_>) -> Verdict {
     let chosen = verdict.shrink.as_ref().map(|shrink| shrink.begin);
     let overwrites = evidence.overwrites.iter().filter(|_| verdict.class == CauseKind::Overwritten);
     let known = evidence.shrinks.iter().chain(overwrites).rev();
-    let others =
-        known.filter(|shrink| Some(shrink.begin) != chosen && shrink.how != ShrinkKind::OpenWrite);
+    let others = known.filter(|shrink| {
+        Some(shrink.begin) != chosen
+            && shrink.how != ShrinkKind::OpenWrite
+            && is_same_file(shrink, evidence.victim.start)
+    });
     verdict.others = others.take(OTHERS).cloned().collect();
     verdict
+}
+
+/// Whether it was that very file that was shrunk: an inode without a generation may be another file's of before, if its
+/// file system was mounted anew under the same device number.
+fn is_same_file(shrink: &Shrink, start: u64) -> bool {
+    shrink.inode.id.generation != 0 || !is_shared(shrink.inode.magic) || shrink.begin >= start
 }
 
 fn causes() -> impl Iterator<Item = &'static Cause> {
@@ -90,6 +103,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::model::magic::FUSE_SUPER_MAGIC;
 
     const README: &str = include_str!("../../../../README.md");
     const CAUSES: &str = include_str!("../../../../docs/causes.md");
@@ -106,6 +120,14 @@ mod tests {
             .filter_map(|line| line.split('|').nth(1))
             .flat_map(|cell| cell.split('`').skip(1).step_by(2))
             .collect()
+    }
+
+    #[test]
+    fn an_inode_without_a_generation_may_have_been_another_file() {
+        let mut shrink = crate::testing::shrink(2, 5, 8_192, 0);
+        assert!(is_same_file(&shrink, 6), "ext4");
+        (shrink.inode.magic, shrink.inode.id.generation) = (FUSE_SUPER_MAGIC, 0);
+        assert!(is_same_file(&shrink, 5) && !is_same_file(&shrink, 6));
     }
 
     #[test]
