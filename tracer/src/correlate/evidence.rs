@@ -74,7 +74,7 @@ pub struct Evidence<'a> {
     pub space: Option<Space>,
     pub quota: Option<Quota>,
     pub huge_pages: Option<HugePages>,
-    /// What the host has promised, if it promises no more than it has.
+    /// What the host has promised, looked up after a fault of shared memory.
     pub commit: Option<Commit>,
     pub huge_limit: Option<&'a HugeLimit>,
     /// What lies at the signal's address, where no fault was told.

@@ -153,8 +153,8 @@ impl ExitPolicy {
 
     /// How many targets of signals, OOM kills, crashes and crash loops were forgotten because there were too many.
     pub fn evicted(&self) -> u64 {
-        let told = self.oom_kills.evicted() + self.crashes.evicted();
-        self.sent.evicted() + told + self.loops.evicted()
+        let Self { sent, oom_kills, crashes, loops, .. } = self;
+        sent.evicted() + oom_kills.evicted() + crashes.evicted() + loops.evicted()
     }
 
     /// Whether it was asked to end, and did so with the status that a shell gives that signal: a handler

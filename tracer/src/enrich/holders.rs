@@ -138,8 +138,8 @@ fn held_in(directory: &str) -> io::Result<(Vec<Bytes>, usize)> {
     Ok((found, looked_at))
 }
 
-/// Whether it is the device, whatever it is called. The link has the path in the holder's mount namespace, which is cut
-/// where a mount has been detached since; others are not asked.
+/// Whether it is the device. The link has the path in the holder's mount namespace, cut to `/` where its mount has been
+/// detached since. A node of another name is not found.
 fn is_device(descriptor: &DirEntry) -> bool {
     let Ok(path) = fs::read_link(descriptor.path()) else { return false };
     let path = path.into_os_string().into_vec();

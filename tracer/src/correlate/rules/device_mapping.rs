@@ -1,4 +1,4 @@
-//! A driver had nothing to map there.
+//! Whoever owns the mapping, mostly a driver, had nothing to map there.
 use crate::{
     correlate::{
         cause::{Absence, Cause, Rule, SignalFrom},

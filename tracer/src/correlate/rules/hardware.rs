@@ -6,6 +6,7 @@ use crate::{
     },
     model::{
         cause::{CauseKind, Confidence},
+        fault::Handler,
         observe::Observe,
     },
 };
@@ -56,6 +57,13 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         (None, Some(1)) => {
             (&MISALIGNED, Confidence::Proven, "misaligned access (BUS_ADRALN); no file is involved")
         }
+        // On arm64 the signal has an address, and what is mapped there was looked up. Of a device it is the device that
+        // wants it aligned.
+        (Some(fault), Some(1)) if fault.handler == Handler::Unattributed && !fault.of_driver() => (
+            &MISALIGNED,
+            Confidence::Proven,
+            "misaligned access (BUS_ADRALN); its file is not to blame",
+        ),
         (None, Some(3 | 0x80)) => (
             &OTHER_KERNEL,
             Confidence::Likely,
@@ -82,5 +90,19 @@ mod tests {
         for (code, class) in cases {
             assert_eq!(evaluate(&without_fault(&signal(code))).class, class);
         }
+    }
+
+    /// On arm64, where the fault of such an access is looked up.
+    #[test]
+    fn a_misaligned_access_to_a_device_is_the_devices() {
+        let misaligned = signal(1);
+        let class = |mode| {
+            let mut fault = Fault { handler: Handler::Unattributed, ..fault(1, 4_096) };
+            fault.inode.mode = mode;
+            let signal = Some(&misaligned);
+            evaluate(&Evidence { signal, ..evidence(&fault, &[]) }).class
+        };
+        assert_eq!(class(0o100_644), CauseKind::Misaligned);
+        assert_eq!(class(0o020_600), CauseKind::DeviceMapping);
     }
 }
