@@ -9,11 +9,17 @@ use whybus::{
 
 use crate::{Job, Skipped, entries, record::records};
 
-/// Where the scenarios leave their incidents: by job, and file.
-const INCIDENTS: [(&str, &str); 3] =
-    [("matrix", "out.json"), ("matrix", "ends.json"), ("crashes", "out.json")];
-/// What the emulator raises no fault for.
-const NOT_FIRED: [CauseKind; 2] = [CauseKind::Misaligned, CauseKind::OtherKernel];
+/// Where the scenarios leave their incidents: by job, and file. Restarts (`exited`, `aborted`) are
+/// those of the history job.
+const INCIDENTS: [(&str, &str); 4] = [
+    ("matrix", "out.json"),
+    ("matrix", "ends.json"),
+    ("crashes", "out.json"),
+    ("history", "export.json"),
+];
+/// The emulator raises no fault for the first two, and no scenario is there to be `unknown`.
+const NOT_FIRED: [CauseKind; 3] =
+    [CauseKind::Misaligned, CauseKind::OtherKernel, CauseKind::Unknown];
 
 /// Incidents that are proven, likely, unknown.
 type Counts = BTreeMap<&'static str, BTreeMap<String, [u64; 3]>>;
