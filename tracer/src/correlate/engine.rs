@@ -340,7 +340,9 @@ impl Engine {
     fn report_due(&mut self, now: u64) {
         let (open, mut reporter) = self.reporter();
         open.retain(|open| {
-            if open.report_due(now) && (open.overdue(now) || !reporter.awaits_answers(open)) {
+            let awaits =
+                |open: &OpenIncident| open.awaits_delivery() || reporter.awaits_answers(open);
+            if open.report_due(now) && (open.overdue(now) || !awaits(open)) {
                 if reporter.came_to_nothing(open) {
                     return false;
                 }

@@ -281,6 +281,13 @@ impl OpenIncident {
         !self.reported && self.reported_after(REPORT_DELAY) <= now
     }
 
+    /// Whether its signal was raised and is still to reach its victim, which on a busy host may be long off the
+    /// CPU in between. Only a forced one is never blocked (kernel/signal.c force_sig_info_to_task).
+    pub fn awaits_delivery(&self) -> bool {
+        let forced = self.incident.signal.as_ref().is_some_and(|signal| signal.code > 0);
+        forced && self.incident.outcome == Outcome::Pending
+    }
+
     /// Whether it has waited for answers as long as any takes: somebody may be asked about again and again.
     pub fn overdue(&self, now: u64) -> bool {
         self.reported_after(REPORT_DELAY + ANSWERS) <= now
@@ -458,6 +465,19 @@ mod tests {
         open.delivery(AT, &arrived);
         assert_eq!(open.incident.victim.task.comm, b"whole");
         assert_eq!(open.incident.victim.task.id.start, STARTED);
+    }
+
+    #[test]
+    fn a_forced_signal_is_awaited_until_it_is_delivered() {
+        let mut open = open();
+        assert!(!open.awaits_delivery(), "no signal was seen");
+        open.signal(AT, signal(2));
+        assert!(open.awaits_delivery());
+        open.delivery(AT + S, &delivery(Disposition::Default));
+        assert!(!open.awaits_delivery());
+        assert!(
+            !OpenIncident::of_signal("a".into(), AT, signal(0), ClockOffset(0)).awaits_delivery()
+        );
     }
 
     #[test]
