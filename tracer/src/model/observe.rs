@@ -54,7 +54,7 @@ pub fn observe_of_hook(hook: &str) -> Option<Observe> {
         "fexit hugetlb_fault" => Observe::HugetlbFault,
         "fexit special_mapping_fault" => Observe::SpecialMappingFault,
         "fexit handle_userfault" => Observe::UserfaultFault,
-        "fexit filemap_read_folio" => Observe::ReadError,
+        "fexit filemap_read_folio" | "fexit filemap_read_page" => Observe::ReadError,
         "fexit block_page_mkwrite" => Observe::MkwriteErrno,
         "fentry ext4_should_retry_alloc" | "kprobe ext4_should_retry_alloc" => Observe::Ext4Refusal,
         "raw_tp xfs_delalloc_enospc" => Observe::XfsRefusal,

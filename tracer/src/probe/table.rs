@@ -56,6 +56,8 @@ const VM_FAULT: Needs = Needs::Prototype { params: 1, key: (0, "vm_fault") };
 const VM_FAULT_2: Needs = Needs::Prototype { params: 2, key: (0, "vm_fault") };
 const NOTIFY_CHANGE_0: Needs = Needs::Prototype { params: 3, key: (0, "dentry") };
 const NOTIFY_CHANGE_1: Needs = Needs::Prototype { params: 4, key: (1, "dentry") };
+/// filemap_read_folio(file, filler, folio); from 5.13 to 5.15 filemap_read_page(file, mapping, page).
+const READ_FILE: Needs = Needs::Prototype { params: 3, key: (0, "file") };
 const FORCE_SIG_FAULT: Needs = Needs::Count(3);
 const FALLOCATE: Needs = Needs::Prototype { params: 4, key: (0, "file") };
 const SEND_SIGNAL: Needs = Needs::Prototype { params: 5, key: (1, "kernel_siginfo") };
@@ -135,12 +137,11 @@ pub const TABLE: &[Row] = &[
         observe: Observe::ReadError,
         backup: false,
         module: None,
-        blind: "which errno a failed read returned (before 5.16)",
-        programs: &[program(
-            "filemap_read_folio",
-            Form::Fexit("filemap_read_folio"),
-            Needs::Prototype { params: 3, key: (0, "file") },
-        )],
+        blind: "which errno a failed read returned (before 5.13)",
+        programs: &[
+            program("filemap_read_folio", Form::Fexit("filemap_read_folio"), READ_FILE),
+            program("filemap_read_folio", Form::Fexit("filemap_read_page"), READ_FILE),
+        ],
     },
     Row {
         observe: Observe::MkwriteErrno,

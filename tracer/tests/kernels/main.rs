@@ -222,6 +222,26 @@ fn every_kernel_has_what_nothing_works_without() {
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 
+/// None of the kernels here is one of them: mm/filemap.c of 5.15 has `static int filemap_read_page(struct file *file,
+/// struct address_space *mapping, struct page *page)`.
+#[test]
+fn from_5_13_to_5_15_the_errno_of_a_read_is_taken_where_a_page_is_read() {
+    let text = fs::read_to_string(file("kernels/6.1.txt")).unwrap();
+    let of_then = |line: &str| match line.split(['(', ' ']).nth(1) {
+        Some("filemap_read_folio") => "function filemap_read_folio absent".to_owned(),
+        Some("filemap_read_page") => {
+            "function filemap_read_page(struct file *file, struct address_space \
+                                      *mapping, struct page *page) -> int"
+                .to_owned()
+        }
+        _ => line.to_owned(),
+    };
+    let text: Vec<String> = text.lines().map(of_then).collect();
+    let plan = choose(&info(&Stored::parse(&text.join("\n")), TRACE), false);
+    let probe = plan.attach.iter().find(|probe| probe.row.observe == Observe::ReadError).unwrap();
+    assert_eq!(probe.program.form.to_string(), "fexit filemap_read_page");
+}
+
 /// Otherwise "absent" would mean nobody looked.
 #[test]
 fn the_stored_facts_know_everything_that_is_asked() {
