@@ -3,7 +3,12 @@
 //! who does not answer in time is answered for.
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    sync::mpsc::{self, SyncSender},
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+        mpsc::{self, SyncSender},
+    },
     thread,
     time::Duration,
 };
@@ -15,9 +20,10 @@ use tokio::{
 
 use crate::model::{file::Dev, task::ProcessId};
 
-/// How long an answer may take once a thread asks.
+/// How long an answer may take once a thread asks, while that thread sleeps in the kernel.
 const DEADLINE: Duration = Duration::from_millis(100);
-/// How long a question may wait for a thread: on a busy host there are many, and the answer is still there.
+/// How long a question may wait for a thread, and then its thread for the CPU: on a busy host there are many, and the
+/// answer is still there.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Who has been asked for longer than this holds up nobody: another thread asks what waits behind it.
 const SLOW: Duration = Duration::from_millis(5);
@@ -71,7 +77,26 @@ struct Running<T> {
 }
 
 /// The way to a thread, which ends when this is dropped.
-type Worker<T> = SyncSender<(u64, Ask<T>)>;
+struct Worker<T> {
+    jobs: SyncSender<(u64, Ask<T>)>,
+    /// Its tid; 0 until it runs for the first time.
+    tid: Arc<AtomicU32>,
+}
+
+impl<T> Worker<T> {
+    /// Whether it does not sleep: nobody makes it hang, it only waits for the CPU.
+    fn is_runnable(&self) -> bool {
+        let tid = self.tid.load(Ordering::Relaxed);
+        let stat = || fs::read(format!("/proc/self/task/{tid}/stat"));
+        tid == 0 || stat().is_ok_and(|stat| state(&stat) == Some(b'R'))
+    }
+}
+
+/// The state in `pid (comm) state …` (fs/proc/array.c do_task_stat).
+fn state(stat: &[u8]) -> Option<u8> {
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    stat.get(end + 2).copied()
+}
 
 /// Threads that ask.
 pub struct DeadlineExecutor<T> {
@@ -81,8 +106,8 @@ pub struct DeadlineExecutor<T> {
     /// What can be given at once.
     ready: VecDeque<T>,
     idle: Option<Worker<T>>,
-    /// Jobs given up on, whose threads still hang.
-    hanging: HashMap<u64, Worker<T>>,
+    /// Jobs given up on, whose threads still hang, and on whom.
+    hanging: HashMap<u64, (Target, Worker<T>)>,
     hung: HashSet<Target>,
     jobs: u64,
     /// [`DEADLINE`] and [`PATIENCE`], but for tests.
@@ -114,8 +139,8 @@ impl<T: Send + 'static> Default for DeadlineExecutor<T> {
 
 impl<T: Send + 'static> DeadlineExecutor<T> {
     /// Asks; the answer, or `otherwise` if there is none in time, comes by [`Self::next`]. What is `urgent`,
-    /// because it is about to go away, is asked before what is not. A target that made a thread hang is not
-    /// asked about again.
+    /// because it is about to go away, is asked before what is not. A target that makes a thread hang is not
+    /// asked about again until that thread comes back.
     pub fn request(
         &mut self,
         target: Target,
@@ -148,7 +173,9 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
                 return answer;
             }
             let check = wake(self.next_check());
+            // An answer that is there counts, however late this is run.
             tokio::select! {
+                biased;
                 done = self.done.recv() => if let Some((job, answer)) = done {
                     self.finished(job, answer);
                 },
@@ -186,7 +213,10 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
                 self.ready.push_back(answer);
                 Some(running.worker)
             }
-            None => self.hanging.remove(&job),
+            None => self.hanging.remove(&job).map(|(target, worker)| {
+                self.hung.remove(&target);
+                worker
+            }),
         };
         // One thread waits for what comes next; the others end with their sender.
         if self.idle.is_none() {
@@ -196,9 +226,16 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
 
     /// Answers for whoever did not answer in time.
     fn expire(&mut self, now: Instant) {
+        let (deadline, patience) = (self.deadline, self.patience);
+        for running in self.running.values_mut().filter(|running| running.deadline <= now) {
+            let last = running.since + patience;
+            if last > now && running.worker.is_runnable() {
+                running.deadline = last.min(now + deadline);
+            }
+        }
         let late = self.running.extract_if(|_, running| running.deadline <= now);
         for (job, Running { target, otherwise, worker, .. }) in late {
-            self.hanging.insert(job, worker);
+            self.hanging.insert(job, (target, worker));
             if self.hung.len() == HUNG {
                 self.hung.clear();
             }
@@ -233,7 +270,7 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
             };
             let Question { target, ask, otherwise, .. } = question;
             self.jobs += 1;
-            if worker.send((self.jobs, ask)).is_err() {
+            if worker.jobs.send((self.jobs, ask)).is_err() {
                 self.ready.push_back(otherwise);
                 continue;
             }
@@ -250,9 +287,14 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
     }
 
     fn spawn(&self) -> Option<Worker<T>> {
-        let (worker, jobs) = mpsc::sync_channel::<(u64, Ask<T>)>(1);
-        let report = self.report.clone();
+        let (sender, jobs) = mpsc::sync_channel::<(u64, Ask<T>)>(1);
+        let worker = Worker { jobs: sender, tid: Arc::default() };
+        let (report, tid) = (self.report.clone(), Arc::clone(&worker.tid));
         let work = move || {
+            tid.store(
+                rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs(),
+                Ordering::Relaxed,
+            );
             for (job, ask) in jobs {
                 if report.send((job, ask())).is_err() {
                     return;
@@ -312,6 +354,57 @@ mod tests {
                 executor.next().await;
             }
         });
+    }
+
+    /// A thread that only waits for the CPU may be of a host on which everybody does.
+    #[test]
+    fn who_is_busy_does_not_hang() {
+        run(async {
+            let mut executor = DeadlineExecutor {
+                deadline: Duration::from_millis(5),
+                patience: Duration::from_secs(60),
+                ..DeadlineExecutor::default()
+            };
+            let spin = || {
+                let until = Instant::now() + Duration::from_millis(200);
+                while Instant::now() < until {
+                    std::hint::spin_loop();
+                }
+                10
+            };
+            executor.request(process(1), true, spin, 1);
+            assert_eq!(executor.next().await, 10);
+            executor.patience = Duration::from_millis(20);
+            executor.request(process(2), true, spin, 2);
+            assert_eq!(executor.next().await, 2, "not for ever");
+        });
+    }
+
+    /// A disk may be slow once.
+    #[test]
+    fn who_comes_back_is_asked_again() {
+        run(async {
+            let deadline = Duration::from_millis(5);
+            let mut executor = DeadlineExecutor { deadline, ..patient() };
+            let (hold, slow) = mpsc::channel::<()>();
+            executor.request(process(1), true, move || slow.recv().map_or(10, |()| 10), 1);
+            assert_eq!(executor.next().await, 1);
+            drop(hold);
+            while !executor.hanging.is_empty() {
+                executor.request(process(2), true, || 20, 2);
+                executor.next().await;
+            }
+            executor.deadline = Duration::from_secs(60);
+            executor.request(process(1), true, || 10, 1);
+            assert_eq!(executor.next().await, 10);
+        });
+    }
+
+    #[test]
+    fn the_state_of_a_thread_stands_behind_its_name() {
+        assert_eq!(state(b"7 (whybus-ask) R 1 7"), Some(b'R'));
+        assert_eq!(state(b"7 (a) R (b) S 1 7"), Some(b'S'));
+        assert_eq!((state(b"7 (a)"), state(b"")), (None, None));
     }
 
     #[test]
