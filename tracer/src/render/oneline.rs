@@ -13,13 +13,16 @@ use crate::{
 pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
     let cause = &incident.cause;
     let mut out = format!(
-        "{} {} {}{}: {}",
+        "{} {} {}{}",
         style.time(incident.time),
         who(&incident.victim),
         headline(incident),
         style.host(&incident.host),
-        cause.class.name(),
     );
+    // The headline of who exited says so already.
+    if cause.class.known() != CauseKind::Exited {
+        out.push_str(&format!(": {}", cause.class.name()));
+    }
     let path = incident.path().map(|path| escape(&path.0));
     if incident.file.is_some() || path.is_some() {
         out.push_str(&format!(" {}", path.as_deref().unwrap_or("(name unknown)")));
