@@ -81,7 +81,7 @@ pub fn driver(driver: &MappingDriver) -> String {
     let asked = match (function, table) {
         (Some(function), _) => format!("{}() refused the page", escape(&function.0)),
         (None, Some(table)) => format!("{} has no fault handler to ask", escape(&table.0)),
-        (None, None) => "the kernel does not show its name".to_owned(),
+        (None, None) => "the kernel does not show the driver's name".to_owned(),
     };
     let known = function.is_some() || table.is_some();
     let module = match module {

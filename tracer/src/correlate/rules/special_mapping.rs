@@ -25,7 +25,7 @@ pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     evidence.fault.filter(|fault| fault.handler == Handler::SpecialMappingFault)?;
-    let summary = "a page of a mapping the kernel made, and has nothing to show for";
+    let summary = "a page of a mapping that the kernel made, with nothing behind it";
     Some(CAUSE.verdict(Confidence::Proven, summary))
 }
 

@@ -32,8 +32,8 @@ const BY_SELF: Cause = Cause {
 };
 
 /// Nothing can be renamed into its place.
-const MEMFD: &str = "whoever hands out shared memory seals it (fcntl(2) F_ADD_SEALS with F_SEAL_SHRINK); whoever gets \
-                           some from others asks for that seal before mapping it, or handles SIGBUS";
+const MEMFD: &str = "whoever hands out shared memory should seal it (fcntl(2) F_ADD_SEALS with F_SEAL_SHRINK); whoever \
+                     gets some from others should look for that seal before mapping it, or handle SIGBUS";
 
 pub const RULE: Rule = Rule { causes: &[TRUNCATED, BY_SELF], evaluate };
 

@@ -34,18 +34,17 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         (Some(Fault { handler: Handler::ShmemFault, refusal, .. }), _)
             if refusal.is_silent() && evidence.shmem_would_have_said_no_room() =>
         {
-            "a page of shared memory could not be had, and not for want of room, of which its file system said nothing \
-             (dmesg tells)"
+            "a page of shared memory could not be had, and a lack of room would have been seen (dmesg may tell)"
                 .to_owned()
         }
         (Some(Fault { handler: Handler::ShmemFault, .. }), _) => format!(
-            "no room for a page of shared memory, although {}: a quota of the tmpfs, vm.overcommit_memory=2, \
-             swap that could not be read (dmesg tells), or room was freed since",
+            "a page of shared memory could not be had; {}: no room at that moment, a quota of the tmpfs, vm.overcommit_memory=2, or \
+             swap that could not be read (dmesg tells)",
             left(evidence)
         ),
         (Some(Fault { handler: Handler::PageMkwrite, .. }), _) => format!(
-            "a page could not be made writable, and why is not seen on this kernel; {}: a quota, an error of the file \
-             system or its device (dmesg tells), or room was freed since",
+            "a page could not be made writable, and why is not seen on this kernel; {}: no room at that moment, a quota, or an error of \
+             the file system or its device (dmesg tells)",
             left(evidence)
         ),
         (Some(Fault { handler: Handler::Unattributed, inode, .. }), _) if inode.ptr == 0 => {
@@ -65,7 +64,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
                 .to_owned()
         }
         (None, Some(signal)) if signal.code == 2 && !evidence.host.coverage.uncovered.is_empty() => format!(
-            "{} hooks are missing on this host, the first of them {}: see `whybus doctor`",
+            "hooks are missing on this host, the first of {} is {}: see `whybus doctor`",
             evidence.host.coverage.uncovered.len(),
             evidence.host.coverage.uncovered[0].hook
         ),
@@ -85,13 +84,15 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
 fn left(evidence: &Evidence<'_>) -> String {
     match evidence.space {
         Some(Space { errno: Some(libc::ETIMEDOUT), .. }) => {
-            "whether it is full is not known (it did not answer in time)".to_owned()
+            "whether the file system is full is not known (it did not answer in time)".to_owned()
         }
         Some(Space { errno: Some(errno), .. }) => {
-            format!("whether it is full is not known (statfs: errno {errno})")
+            format!("whether the file system is full is not known (statfs: errno {errno})")
         }
-        Some(space) => format!("the file system has {} left", size(space.free)),
-        None => "whether it is full is not known (its mount is not ours to see)".to_owned(),
+        Some(space) => format!("the file system has {} left a moment later", size(space.free)),
+        None => {
+            "whether the file system is full is not known (its mount is not ours to see)".to_owned()
+        }
     }
 }
 
@@ -108,7 +109,7 @@ mod tests {
     fn every_unknown_names_its_reason() {
         let mut inside = fault(0, 4_096);
         for (handler, reason) in [
-            (Handler::ShmemFault, "no room for a page of shared memory"),
+            (Handler::ShmemFault, "a page of shared memory could not be had"),
             (Handler::PageMkwrite, "a page could not be made writable"),
             (Handler::DaxIomapFault, "a page of persistent memory"),
             (Handler::Other(99), "a handler we do not know"),
