@@ -151,6 +151,7 @@ impl One {
                 point: bytes("/srv"),
                 source: Some(bytes("/dev/nvme1n1")),
                 address: None,
+                backing: None,
             }),
             mapping: Mapping { start, end, file_offset: 0 },
             path_why: None,

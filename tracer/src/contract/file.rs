@@ -93,6 +93,9 @@ pub struct Mount {
     /// `server.address`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Untrusted>,
+    /// The file behind it, where it is a loop device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backing: Option<Untrusted>,
 }
 
 /// What a server has of a file system on the network, as its mount names it.

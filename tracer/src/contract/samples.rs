@@ -99,7 +99,12 @@ fn file() -> File {
         size: 0,
         nlink: 1,
         deleted: false,
-        mount: Some(Mount { point: hostile(), source: Some(hostile()), address: Some(hostile()) }),
+        mount: Some(Mount {
+            point: hostile(),
+            source: Some(hostile()),
+            address: Some(hostile()),
+            backing: Some(hostile()),
+        }),
         mapping: Mapping { start: Hex(0x1000), end: Hex(0x3000), file_offset: 0 },
         sized: Some(Sizing { by: process(11), old_size: 0, time: Time(1_500), before_ns: 500 }),
         path_why: Some("cut".into()),

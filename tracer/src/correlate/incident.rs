@@ -21,6 +21,10 @@ use crate::{
     },
 };
 
+/// Of a file system on a loop device.
+const LOOP_ADVICE: &str = "its device is a file: look whether that was truncated or written over, and whether the file \
+                           system that holds it is full or fails; dmesg tells more. Then mount it again";
+
 /// One victim, one file or address, one cause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Incident {
@@ -162,6 +166,14 @@ impl Incident {
         self.file.as_ref().and_then(|file| file.path.as_deref())
     }
 
+    /// What to do about it. Whether a loop device is below is not known as the rules are asked.
+    pub fn advice(&self) -> &'static str {
+        let failed = matches!(self.cause.class, CauseKind::ReadError | CauseKind::WriteError);
+        let mount = self.file.as_ref().and_then(|file| file.mount.as_ref());
+        let backed = mount.is_some_and(|mount| mount.backing.is_some());
+        if failed && backed { LOOP_ADVICE } else { self.cause.advice }
+    }
+
     /// The faulting address, exact if the fault or its signal told it.
     pub fn address(&self) -> Option<(u64, bool)> {
         if let Some(fault) = &self.fault
@@ -235,6 +247,8 @@ pub struct FileMount {
     pub fstype: Option<Bytes>,
     /// Of the server, as `Mount::address`.
     pub address: Option<Bytes>,
+    /// As `Mount::backing`.
+    pub backing: Option<Bytes>,
 }
 
 impl File {
@@ -259,6 +273,7 @@ impl File {
                 source: Some(mount.source.clone()),
                 fstype: Some(mount.fstype.clone()),
                 address: mount.address.clone(),
+                backing: mount.backing.clone(),
             }),
             (None, walked) => walked,
         };
@@ -294,7 +309,8 @@ fn walked_mount(fault: &Fault) -> Option<FileMount> {
     let below = fault.below_mount.unwrap_or(names.len());
     let mut point = vec![b'/'];
     point.extend_from_slice(&names[..names.len().saturating_sub(below)].join(&b'/'));
-    Some(FileMount { point, source: fault.source.clone(), fstype: None, address: None })
+    let source = fault.source.clone();
+    Some(FileMount { point, source, fstype: None, address: None, backing: None })
 }
 
 /// What we see a file as that `path` names in another mount namespace: where we have the same
@@ -323,5 +339,39 @@ fn outside(
             Some(join(&mount.point, &in_fs[root.len()..]))
         }
         None => Some(join(format!("/proc/{}/root", view?.via).as_bytes(), path)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::actor;
+
+    #[test]
+    fn a_loop_device_is_a_file_to_look_at() {
+        let advice = |class, backing: Option<&[u8]>| {
+            let mut incident = Incident::new(String::new(), 1, actor(7), ClockOffset::default());
+            incident.cause = Verdict::new(class, Confidence::Proven, "", "look at the disk");
+            incident.file = Some(File {
+                path: None,
+                why: None,
+                deleted: false,
+                mount: Some(FileMount {
+                    point: b"/m".to_vec(),
+                    source: Some(b"/dev/loop0".to_vec()),
+                    fstype: None,
+                    address: None,
+                    backing: backing.map(<[u8]>::to_vec),
+                }),
+                foreign: false,
+                outside: None,
+            });
+            incident.advice()
+        };
+        for class in [CauseKind::ReadError, CauseKind::WriteError] {
+            assert!(advice(class, Some(b"/srv/snap.img")).contains("device is a file"));
+            assert_eq!(advice(class, None), "look at the disk");
+        }
+        assert_eq!(advice(CauseKind::Truncated, Some(b"/srv/snap.img")), "look at the disk");
     }
 }

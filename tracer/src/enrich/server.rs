@@ -291,6 +291,7 @@ mod tests {
             fstype: fstype.into(),
             source: source.into(),
             address: None,
+            backing: None,
         }
     }
 

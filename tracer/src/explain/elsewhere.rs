@@ -183,7 +183,7 @@ mod tests {
 
     fn mounted(source: &str, address: Option<&str>) -> Mount {
         let address = address.map(text);
-        Mount { point: text("/efs"), source: Some(text(source)), address }
+        Mount { point: text("/efs"), source: Some(text(source)), address, backing: None }
     }
 
     /// Page 19 of /efs/x/live, inode 12 of `source`, was touched, 98 bytes into it.

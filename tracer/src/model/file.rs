@@ -87,6 +87,9 @@ pub struct Mount {
     /// Address of the server (`addr=` of NFS and CIFS), whatever name it was mounted by.
     #[serde(default, with = "base64", skip_serializing_if = "Option::is_none")]
     pub address: Option<Bytes>,
+    /// The file that its loop device reads and writes.
+    #[serde(default, with = "base64", skip_serializing_if = "Option::is_none")]
+    pub backing: Option<Bytes>,
 }
 
 /// The mounts of one file system.

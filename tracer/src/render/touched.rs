@@ -28,7 +28,10 @@ pub fn mount(incident: &Incident) -> Option<String> {
 }
 
 fn source(mount: &Mount) -> String {
-    mount.source.as_ref().map_or_else(|| "(unknown)".to_owned(), |source| escape(&source.0))
+    let source =
+        mount.source.as_ref().map_or_else(|| "(unknown)".to_owned(), |source| escape(&source.0));
+    let file = mount.backing.as_ref().map(|file| format!(", which is {},", escape(&file.0)));
+    source + &file.unwrap_or_default()
 }
 
 /// Where a victim in another mount namespace has its file, and what it is called here.

@@ -295,6 +295,7 @@ mod tests {
             fstype: bytes(),
             source: bytes(),
             address: Some(bytes()),
+            backing: Some(bytes()),
         };
         let (dev, exe, by) = (mount.dev, Some(bytes()), ServedBy::SharedConnection);
         let server = Server { id, comm: bytes(), exe, by };

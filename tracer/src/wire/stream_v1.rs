@@ -198,5 +198,6 @@ fn parse_mount(body: &Value) -> Mount {
         fstype: text("fstype"),
         source: text("source"),
         address: None,
+        backing: None,
     }
 }

@@ -100,6 +100,7 @@ pub(super) fn file(incident: &Incident, host: &Host) -> Option<contract::File> {
             point: text(&mount.point),
             source: mount.source.as_deref().map(text),
             address: mount.address.as_deref().map(text),
+            backing: mount.backing.as_deref().map(text),
         }),
         mapping: contract::Mapping {
             start: Hex(fault.vm_start),

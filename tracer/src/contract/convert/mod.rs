@@ -125,7 +125,7 @@ pub fn reported_incident(incident: &Incident, host: &Host, updated: bool) -> con
         }),
         restart: restart(incident),
         stack: stack(incident),
-        advice: incident.cause.advice.into(),
+        advice: incident.advice().into(),
         complete: incident.lost == 0,
         lost: incident.lost,
         count: (incident.fault.is_none() && incident.count > 1).then_some(incident.count),
@@ -143,7 +143,7 @@ fn reported_truncation(truncation: &incident::Truncation, host: &Host) -> Trunca
     let remote = mount.and_then(|mount| {
         let model::file::Mount { point, source, address, fstype, .. } = mount;
         let (source, address) = (Some(text(source)), address.as_deref().map(text));
-        Remote::of(fstype, &contract::Mount { point: text(point), source, address })
+        Remote::of(fstype, &contract::Mount { point: text(point), source, address, backing: None })
     });
     Truncation {
         id: truncation.id.as_str().into(),

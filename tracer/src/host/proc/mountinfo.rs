@@ -8,7 +8,7 @@ use crate::model::{
 
 /// Reads the mounts of our own namespace; empty where /proc is missing.
 pub fn read() -> Vec<Mount> {
-    parse(&fs::read("/proc/self/mountinfo").unwrap_or_default())
+    backed(parse(&fs::read("/proc/self/mountinfo").unwrap_or_default()))
 }
 
 /// Bytes of another namespace's mounts that are read: whoever lives there can make many.
@@ -19,7 +19,7 @@ pub fn of(pid: u32) -> (Vec<Mount>, bool) {
     let mut text = Vec::new();
     let read = fs::File::open(format!("/proc/{pid}/mountinfo"))
         .and_then(|file| file.take(MOST).read_to_end(&mut text));
-    (parse(&text), read.is_ok_and(|read| (read as u64) < MOST))
+    (backed(parse(&text)), read.is_ok_and(|read| (read as u64) < MOST))
 }
 
 /// Parses proc(5) mountinfo, skipping lines it cannot read.
@@ -49,7 +49,24 @@ fn line(line: &[u8]) -> Option<Mount> {
         fstype: unescape(fields.get(dash + 1)?),
         source: unescape(fields.get(dash + 2)?),
         address: fields.get(dash + 3).and_then(|options| address(options)),
+        backing: None,
     })
+}
+
+/// Major number of loop devices (LOOP_MAJOR of include/uapi/linux/major.h). Not of their partitions, and btrfs has
+/// numbers of its own.
+const LOOP: u32 = 7;
+
+/// The same with the files behind loop devices, as drivers/block/loop.c loop_attr_backing_file_show names them.
+fn backed(mut mounts: Vec<Mount>) -> Vec<Mount> {
+    for mount in mounts.iter_mut().filter(|mount| mount.dev.major == LOOP) {
+        let name = fs::read(format!("/sys/dev/block/{}/loop/backing_file", mount.dev));
+        mount.backing = name.ok().map(|mut name| {
+            name.pop_if(|last| *last == b'\n');
+            name
+        });
+    }
+    mounts
 }
 
 /// `rw,vers=4.2,addr=10.0.0.5` (fs/nfs/super.c nfs_show_options, fs/smb/client/cifsfs.c cifs_show_address)
@@ -92,6 +109,7 @@ mod tests {
             fstype: b"nfs4".to_vec(),
             source: b"fs-1:/".to_vec(),
             address: None,
+            backing: None,
         };
         assert_eq!(parse(text), [mount.clone()]);
         let text = b"36 35 0:45 /sub /mnt/a\\040b rw - nfs4 fs-1:/ rw,clientaddr=10.0.0.9,addr=10.0.0.5,x\n";
