@@ -29,7 +29,7 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
                 Some(count) => {
                     format!("its {count} kills of this boot until then were of other processes")
                 }
-                None => "none of its kills was of this process".to_owned(),
+                None => "no OOM kill of this process was seen".to_owned(),
             },
         );
     }

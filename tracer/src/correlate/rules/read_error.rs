@@ -10,7 +10,7 @@ use crate::{
     model::{
         cause::{CauseKind, Confidence},
         fault::{Fault, Handler},
-        magic::{FUSE_SUPER_MAGIC, NFS_SUPER_MAGIC},
+        magic::{BTRFS_SUPER_MAGIC, FUSE_SUPER_MAGIC, NFS_SUPER_MAGIC},
         observe::Observe,
     },
 };
@@ -51,6 +51,9 @@ const TICKET_ADVICE: &str = "the server refuses: look whether a Kerberos ticket 
                              permissions have changed there, then restart what maps the file";
 const CHECKSUM_ADVICE: &str = "what is stored is not what was written: dmesg names the block; check the file \
                                system (fsck, xfs_repair, btrfs scrub) and restore the file from a backup";
+/// fs/btrfs/bio.c btrfs_end_bio_work makes EIO of a checksum that does not match.
+const BTRFS_ADVICE: &str = "dmesg tells whether the device failed or a checksum did (csum failed); btrfs device stats \
+                            and btrfs scrub count both. Restore the file from a backup; smartctl for the device";
 const MEMORY_ADVICE: &str = "there was no memory to read the page into: look at the limit of its memory cgroup \
                              (memory.max) and at what else uses the host's memory";
 const SERVER_ADVICE: &str = "look at the server and the way there: dmesg on this host, the server's log, the mount's \
@@ -148,6 +151,7 @@ fn advice(returned: i32, fault: &Fault) -> &'static str {
         Errno::ENOMEM => MEMORY_ADVICE,
         _ if fault.inode.magic == FUSE_SUPER_MAGIC => FUSE_ADVICE,
         _ if remote => SERVER_ADVICE,
+        Errno::EIO if fault.inode.magic == BTRFS_SUPER_MAGIC => BTRFS_ADVICE,
         _ => READ_ERROR.advice,
     }
 }
@@ -174,6 +178,7 @@ mod tests {
     #[test]
     fn an_errno_has_its_name_and_its_advice() {
         const EXT4: u64 = 0xef53;
+        const BTRFS: u64 = 0x9123_683e;
         const NFS: u64 = 0x6969;
         const FUSE: u64 = 0x6573_5546;
         let cases = [
@@ -184,6 +189,7 @@ mod tests {
             (-13, NFS, "(EACCES)", "Kerberos"),
             (-126, EXT4, "(ENOKEY)", "fscrypt"),
             (-74, EXT4, "(EBADMSG)", "backup"),
+            (-5, BTRFS, "(EIO)", "csum failed"),
             (-117, EXT4, "(EUCLEAN)", "fsck"),
             (-12, EXT4, "(ENOMEM)", "memory.max"),
             (-4_000, EXT4, "errno 4000", "smartctl"),

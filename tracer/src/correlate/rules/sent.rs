@@ -24,6 +24,10 @@ const CAUSE: Cause = Cause {
     advice: "no memory access failed: ask whoever sent the signal",
 };
 
+/// timeout(1) and sudo(8) raise what ended their child, handlers what they handled.
+const OWN_ADVICE: &str = "it raised the signal itself: timeout(1), sudo(8) and the like do so after their child died of \
+                          it (look at incidents just before); otherwise look into its own code";
+
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
@@ -44,7 +48,9 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
             "sent by the process to itself with a made-up si_code of {}: no fault raised it",
             signal.code
         );
-        return Some(CAUSE.verdict(Confidence::Proven, summary));
+        let mut verdict = CAUSE.verdict(Confidence::Proven, summary);
+        verdict.advice = OWN_ADVICE;
+        return Some(verdict);
     }
     if let Some(summary) = by_kernel(signal, own) {
         return Some(CAUSE.verdict(Confidence::Proven, summary));
@@ -72,7 +78,11 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         _ => who.to_owned(),
     };
     let summary = format!("sent by {call}{who}{}", for_systemd(signal));
-    Some(CAUSE.verdict(Confidence::Proven, summary))
+    let mut verdict = CAUSE.verdict(Confidence::Proven, summary);
+    if own {
+        verdict.advice = OWN_ADVICE;
+    }
+    Some(verdict)
 }
 
 /// What a signal says that the kernel sent without anybody's call, although it may read SI_USER.
@@ -200,6 +210,17 @@ mod tests {
             assert_eq!(verdict.class, CauseKind::Sent);
             assert!(verdict.summary.contains(call));
         }
+    }
+
+    /// timeout(1) raises what ended its child.
+    #[test]
+    fn nobody_is_told_to_ask_a_process_that_sent_itself_the_signal() {
+        let mut own = signal(-6);
+        own.sender.task.id = own.target.id;
+        let verdict = evaluate(&without_fault(&own));
+        assert_eq!((verdict.class, verdict.confidence), (CauseKind::Sent, Confidence::Proven));
+        assert!(verdict.advice.contains("timeout(1)"), "{}", verdict.advice);
+        assert!(!verdict.advice.contains(crate::correlate::cause::SENDER));
     }
 
     fn summary(signal: &Signal) -> String {
