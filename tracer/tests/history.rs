@@ -194,6 +194,22 @@ fn a_cause_of_a_later_version_keeps_its_name() {
     assert!(text(&run(&dir.0, &["list", "-o", "oneline"]).stdout).contains("eaten-by-mice"));
 }
 
+/// One that no version knows is a slip.
+#[test]
+fn a_class_that_does_not_exist_is_refused_and_the_nearest_suggested() {
+    let dir = Dir::filled();
+    for verb in ["list", "why", "stats"] {
+        let refused = run(&dir.0, &[verb, "--class", "nospace"]);
+        assert_eq!(refused.status.code(), Some(2), "{verb}");
+        let told = text(&refused.stderr);
+        assert!(told.contains("there is no class `nospace`; did you mean `no-space`?"), "{told}");
+    }
+    for class in ["no-space", "eaten-*"] {
+        let nothing = run(&dir.0, &["list", "--class", class, "--comm", "nobody"]);
+        assert_eq!(nothing.status.code(), Some(1), "{class}");
+    }
+}
+
 #[test]
 fn every_filter_finds_what_it_says() {
     let dir = Dir::filled();

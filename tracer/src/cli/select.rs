@@ -68,7 +68,7 @@ pub struct Select {
     pub unit: Vec<String>,
     #[command(flatten)]
     pub common: Common,
-    /// Causes of this class
+    /// Causes of this class: `no-space`, `truncated*`, … (docs/causes.md has all)
     #[arg(long, value_name = "CLASS")]
     pub class: Vec<String>,
     /// Incidents of this host (after an import)

@@ -6,15 +6,22 @@ use crate::{
     cmd::status::ExitStatus,
     contract::{Gap, GapReason, Incident, Record, Truncation},
     error::Failure,
+    model::cause::CauseKind,
     render::Format,
     render::{
         human::{self, Style},
         json, oneline, warning,
     },
-    select::selection::{Selection, Term},
+    select::{
+        field::{Field, NameKind},
+        selection::{Selection, Term},
+    },
     sink::stdout::{history_style, put},
     store::sqlite::read::Reader,
 };
+
+/// How like what was asked for a name must be to be suggested, of 1.
+pub const NEAR: f64 = 0.75;
 
 /// # Errors
 /// Where there is no history to read.
@@ -92,7 +99,11 @@ fn warned(one: Truncation, format: Format, style: &Style) -> Vec<u8> {
 }
 
 /// What to say where nothing matches: whether anybody was watching at all.
+///
+/// # Errors
+/// Where a class was asked for that does not exist.
 pub fn nothing(reader: &Reader, selection: &Selection) -> Result<String> {
+    refuse_unknown_class(reader, selection)?;
     let mut text = match reader.any()? {
         false => "nothing is recorded yet".to_owned(),
         true => "none of the recorded incidents matches".to_owned(),
@@ -113,6 +124,25 @@ pub fn nothing(reader: &Reader, selection: &Selection) -> Result<String> {
     }
     text.push_str(&shrunk(reader, selection)?);
     Ok(text)
+}
+
+/// A class that neither this version nor the history knows is a mistake.
+fn refuse_unknown_class(reader: &Reader, selection: &Selection) -> Result<()> {
+    let ours = || CauseKind::ALL.iter().map(|kind| kind.name());
+    let recorded = reader.names(NameKind::CauseKind)?;
+    let known = |text: &str| {
+        ours().any(|name| name == text) || recorded.values().any(|name| name == text.as_bytes())
+    };
+    let terms = selection.terms.iter().filter(|term| term.filter.field == Field::Class);
+    let Some(text) = terms.flat_map(Term::only_names).find(|text| !known(text)) else {
+        return Ok(());
+    };
+    let likeness = |name: &&str| strsim::jaro_winkler(name, text);
+    let near = ours().filter(|name| likeness(name) > NEAR);
+    let near = near.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let meant = near.map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
+    let all = ours().collect::<Vec<_>>().join(", ");
+    Err(Failure::usage(format!("there is no class `{text}`{meant}\nclasses: {all}")))
 }
 
 /// Says that there are shrinks that match, if what is asked for can be of a shrink.

@@ -166,7 +166,7 @@ fn nearest(reader: &Reader, selector: &str) -> Result<Vec<String>> {
             let last = text.rsplit('/').next().unwrap_or(&text);
             let part = selector.len() > 2 && text.contains(selector);
             let score = if part { 1.0 } else { strsim::jaro_winkler(last, selector) };
-            if score > 0.75 {
+            if score > list::NEAR {
                 near.push((score, crate::text::escape::escape(&name)));
             }
         }

@@ -51,6 +51,15 @@ impl Term {
         Self { filter, values: Values::Names(patterns) }
     }
 
+    /// What it asks for by name, without patterns.
+    pub fn only_names(&self) -> impl Iterator<Item = &str> {
+        let patterns = match &self.values {
+            Values::Names(patterns) => patterns.as_slice(),
+            Values::Numbers(_) => &[],
+        };
+        patterns.iter().filter_map(Pattern::only_name)
+    }
+
     /// Whether one of the values matches.
     pub fn matches(&self, facets: &Facets<'_>) -> bool {
         match (&self.filter.reads, &self.values) {
