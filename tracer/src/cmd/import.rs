@@ -20,6 +20,7 @@ use crate::{
         },
         state_dir as dir,
     },
+    text::format::counted,
 };
 
 /// Entries in one transaction.
@@ -48,16 +49,19 @@ pub fn run(args: &Import) -> Result<ExitStatus> {
     store.hurry()?;
     let done = take(input, &mut store)?;
     eprintln!(
-        "{} incidents and updates{} taken into {}{}",
-        done.incidents,
+        "{}{} taken into {}{}",
+        match done.incidents {
+            1 => "1 incident or update".to_owned(),
+            incidents => format!("{incidents} incidents and updates"),
+        },
         match done.warnings {
             0 => String::new(),
-            warnings => format!(" and {warnings} warnings"),
+            warnings => format!(" and {}", counted(warnings, "warning")),
         },
         dir::history(dir).display(),
         match done.foreign {
             0 => String::new(),
-            foreign => format!("; {foreign} lines were none of ours"),
+            foreign => format!("; {} skipped: no JSON of whybus", counted(foreign, "line")),
         }
     );
     Ok(if done.incidents + done.warnings == 0 { ExitStatus::NotFound } else { ExitStatus::Done })

@@ -2,6 +2,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
+use rustix::process::geteuid;
 
 use crate::{
     cli::Scan as Args,
@@ -39,9 +40,22 @@ pub fn run(args: &Args) -> Result<ExitStatus> {
     };
     put(&bytes)?;
     if seen.denied != 0 {
-        eprintln!("whybus: {} processes do not show their mappings: run it as root", seen.denied);
+        eprintln!("whybus: {}", denied(seen.denied, geteuid().is_root()));
     }
     Ok(status(seen.found.len(), seen.denied))
+}
+
+/// Whoever is root already is not told to be.
+fn denied(processes: u64, root: bool) -> String {
+    let whose = match processes {
+        1 => "1 process".to_owned(),
+        processes => format!("{processes} processes"),
+    };
+    let why = match root {
+        true => "CAP_SYS_PTRACE is missing, or a security module forbids it",
+        false => "run it as root",
+    };
+    format!("the mappings of {whose} could not be read: {why}")
 }
 
 /// What was found is sure; that nothing was found only if all was looked at.

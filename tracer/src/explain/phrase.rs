@@ -9,7 +9,7 @@ use crate::{
     },
     text::{
         escape::{command, escape},
-        format::{duration, size},
+        format::{duration, size, times},
     },
 };
 
@@ -120,6 +120,15 @@ pub fn headline(incident: &Incident) -> String {
             Some(exit) => format!("{name}, handled; ended later {}", ended(exit)),
         },
         Outcome::Pending => format!("{name}, outcome not seen"),
+    }
+}
+
+/// How often, where more than once: `, faulted 3 times`
+pub fn repeated(incident: &Incident) -> String {
+    let what = if incident.fault.is_some() { "faulted" } else { "happened" };
+    match incident.times() {
+        1 => String::new(),
+        count => format!(", {what} {}", times(count)),
     }
 }
 

@@ -5,14 +5,17 @@ use crate::{
         others::others,
         phrase::{
             arguments, because, culprit, culprit_field, fix, headline, lineage, mapped_by, place,
-            restarted, served, who,
+            repeated, restarted, served, who,
         },
     },
     render::{
         touched::{driver, file, mount, seen_as, sized, touch},
         warning::{self, line},
     },
-    text::{escape::escape, format::duration},
+    text::{
+        escape::escape,
+        format::{counted, duration},
+    },
 };
 
 pub use crate::render::style::Style;
@@ -21,8 +24,8 @@ pub use crate::render::style::Style;
 pub fn watching(watching: &Watching, style: &Style) -> Vec<u8> {
     let Watching { hooks, blind, .. } = watching;
     let mut out = format!(
-        "watching {} hooks on {} · complete since {}\n",
-        hooks.len(),
+        "watching {} on {} · complete since {}\n",
+        counted(hooks.len() as u64, "hook"),
         escape(watching.kernel.as_bytes()),
         style.time(watching.time),
     );
@@ -118,18 +121,19 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
     }
     out.push_str(&line("fix", &fix(incident, elsewhere), style));
     if incident.lost != 0 {
-        let text = format!("incomplete: {} events that may concern this were lost", incident.lost);
-        out.push_str(&line("note", &style.paint("33", &text), style));
+        out.push_str(&line("note", &style.paint("33", &incomplete(incident.lost)), style));
     }
     out.into_bytes()
 }
 
+/// What is said of an incident where events were lost.
+pub fn incomplete(lost: u64) -> String {
+    let were = if lost == 1 { "was" } else { "were" };
+    format!("incomplete: {} that may concern this {were} lost", counted(lost, "event"))
+}
+
 /// What became of an incident that was told already.
 pub fn update(incident: &Incident, style: &Style) -> Vec<u8> {
-    let count = match incident.times() {
-        1 => String::new(),
-        count => format!(", {count} times"),
-    };
     let mut last = incident.exit.as_ref().map_or(incident.last, |exit| exit.time);
     let mut restart = String::new();
     if let Some(told) = &incident.restart {
@@ -137,10 +141,11 @@ pub fn update(incident: &Incident, style: &Style) -> Vec<u8> {
         restart = format!("; restarted {}", restarted(told));
     }
     format!(
-        "{}  {} {}{count}{restart}  {}\n",
+        "{}  {} {}{}{restart}  {}\n",
         style.time(last),
         who(&incident.victim),
         headline(incident),
+        repeated(incident),
         style.paint("2", &style.reference(incident)),
     )
     .into_bytes()
@@ -162,9 +167,8 @@ pub fn gap(gap: &Gap, style: &Style) -> String {
 /// Events that are missing.
 pub fn loss(loss: &Loss, style: &Style) -> Vec<u8> {
     let text = format!(
-        "lost {} {} events on cpu {} between {} and {}",
-        loss.lost,
-        loss.ring,
+        "lost {} on cpu {} between {} and {}",
+        counted(loss.lost, &format!("{} event", loss.ring)),
         loss.cpu,
         style.time(loss.from),
         style.time(loss.time),
@@ -175,10 +179,9 @@ pub fn loss(loss: &Loss, style: &Style) -> Vec<u8> {
 /// Calls that the kernel did not run our program for.
 pub fn missed(missed: &Missed, style: &Style) -> Vec<u8> {
     let Missed { hook, calls, .. } = missed;
-    let plural = if *calls == 1 { "" } else { "s" };
     let text = format!(
-        "{hook} was not looked at {calls} time{plural}, because its program was running already on that CPU; \
-         few such calls matter"
+        "{hook} was not looked at {}, because its program was running already on that CPU; few such calls matter",
+        counted(*calls, "time")
     );
     format!("{}\n", style.paint("33", &text)).into_bytes()
 }
@@ -187,30 +190,24 @@ pub fn missed(missed: &Missed, style: &Style) -> Vec<u8> {
 pub fn end(end: &End) -> Vec<u8> {
     let mut lost = match end.lost {
         0 => "nothing lost".to_owned(),
-        lost => format!("{lost} events lost"),
+        lost => format!("{} lost", counted(lost, "event")),
     };
     if end.missed != 0 {
-        let plural = if end.missed == 1 { "" } else { "s" };
-        lost.push_str(&format!(" · {} call{plural} not looked at", end.missed));
+        lost.push_str(&format!(" · {} not looked at", counted(end.missed, "call")));
     }
     if end.not_warned != 0 {
-        lost.push_str(&format!(" · {} shrinks without a warning: too many", end.not_warned));
+        let shrinks = counted(end.not_warned, "shrink");
+        lost.push_str(&format!(" · {shrinks} without a warning: too many"));
     }
     if end.not_recorded != 0 {
-        let count = end.not_recorded;
-        lost.push_str(&format!(" · {count} shrinks on network file systems not kept: too many"));
+        let shrinks = counted(end.not_recorded, "shrink");
+        lost.push_str(&format!(" · {shrinks} on network file systems not kept: too many"));
     }
     format!(
-        "\n{} after {} · {} {}, {} explained · {lost}\n",
+        "\n{} after {} · {}, {} explained · {lost}\n",
         end.reason,
         duration(end.watched_ns),
-        end.incidents,
-        match (end.only_bus_errors, end.incidents) {
-            (true, 1) => "bus error",
-            (true, _) => "bus errors",
-            (false, 1) => "incident",
-            (false, _) => "incidents",
-        },
+        counted(end.incidents, if end.only_bus_errors { "bus error" } else { "incident" }),
         end.explained,
     )
     .into_bytes()
@@ -346,7 +343,7 @@ mod tests {
         };
         assert_eq!(
             shown(watching(&told, &style(false, false))),
-            "watching 1 hooks on 6.12 · complete since 00:00:00.000\n\
+            "watching 1 hook on 6.12 · complete since 00:00:00.000\n\
              missing a, c (not there); blind for: quota\n\
              missing b (not there); blind for: sent\n"
         );

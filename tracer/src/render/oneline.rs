@@ -2,7 +2,7 @@
 use crate::{
     contract::{Incident, Truncation},
     explain::phrase::{
-        blamed_server, culprit, headline, mapped_by, restarted, verb, which_server, who,
+        blamed_server, culprit, headline, mapped_by, repeated, restarted, verb, which_server, who,
     },
     model::cause::{CauseKind, Confidence},
     render::{human::Style, warning::warned_path},
@@ -47,9 +47,7 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
     if let Some(server) = blamed_server(incident) {
         out.push_str(&format!(", served by {}", which_server(server)));
     }
-    if incident.times() > 1 {
-        out.push_str(&format!(", {} times", incident.times()));
-    }
+    out.push_str(&repeated(incident));
     if let Some(restart) = &incident.restart {
         out.push_str(&format!("; restarted {}", restarted(restart)));
     }

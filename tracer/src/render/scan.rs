@@ -3,7 +3,10 @@ use std::collections::BTreeMap;
 
 use crate::{
     contract::{Finding, Scan},
-    text::{escape::escape, format::size},
+    text::{
+        escape::escape,
+        format::{counted, size},
+    },
 };
 
 /// By file, its processes below it.
@@ -38,7 +41,9 @@ pub fn human(findings: &[Finding], scan: &Scan) -> Vec<u8> {
     }
     let Scan { findings, mappings, processes, took_ns, .. } = scan;
     out.push_str(&format!(
-        "{findings} findings in {mappings} file mappings of {processes} processes, {} ms\n",
+        "{} in {} of {processes} processes, {} ms\n",
+        counted(*findings, "finding"),
+        counted(*mappings, "file mapping"),
         took_ns / 1_000_000
     ));
     out.into_bytes()

@@ -2,7 +2,7 @@
 use crate::{
     contract::{Count, Time},
     render::human::Style,
-    text::escape::escape,
+    text::{escape::escape, format::counted},
 };
 
 /// Width of the longest bar.
@@ -10,8 +10,8 @@ const BAR: u64 = 40;
 
 /// How many there are in all, and when.
 pub fn total(incidents: u64, first: Time, last: Time, style: &Style) -> String {
-    let plural = if incidents == 1 { "" } else { "s" };
-    format!("{incidents} incident{plural}, {} to {}\n", style.time(first), style.time(last))
+    let incidents = counted(incidents, "incident");
+    format!("{incidents}, {} to {}\n", style.time(first), style.time(last))
 }
 
 /// One table: what its rows are counted by is the same in each.

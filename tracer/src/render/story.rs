@@ -10,13 +10,13 @@ use crate::{
     },
     model::signal_name as signals,
     render::{
-        human::{Style, gap},
+        human::{Style, gap, incomplete},
         touched::{driver, sized},
         warning,
     },
     text::{
         escape::escape,
-        format::{clock, duration},
+        format::{clock, counted, duration, times},
     },
 };
 
@@ -48,14 +48,13 @@ fn count(story: &Story) -> String {
     match (*deaths, *incidents) {
         (0, 1) => "one incident, and it lived on".to_owned(),
         (0, incidents) => format!("{incidents} incidents, and it lived on"),
-        (1, 1) => "died once".to_owned(),
         (deaths, _) if story.partial => {
-            format!("{incidents} incidents, of the last {deaths} deaths")
+            format!("{incidents} incidents, of the last {}", counted(deaths, "death"))
         }
         (deaths, incidents) if deaths < incidents => {
-            format!("{incidents} incidents, {deaths} deaths")
+            format!("{incidents} incidents, {}", counted(deaths, "death"))
         }
-        (deaths, _) => format!("died {deaths} times"),
+        (deaths, _) => format!("died {}", times(deaths)),
     }
 }
 
@@ -80,14 +79,6 @@ fn causes(causes: &[CauseCount]) -> String {
             }
             text.join(", ")
         }
-    }
-}
-
-fn times(count: u64) -> String {
-    match count {
-        1 => "once".to_owned(),
-        2 => "twice".to_owned(),
-        count => format!("{count} times"),
     }
 }
 
@@ -178,8 +169,7 @@ pub fn human(story: &Story, style: &Style) -> Vec<u8> {
         field(&mut out, "note", &style.paint("33", &text));
     }
     if latest.lost != 0 {
-        let text = format!("incomplete: {} events that may concern this were lost", latest.lost);
-        field(&mut out, "note", &style.paint("33", &text));
+        field(&mut out, "note", &style.paint("33", &incomplete(latest.lost)));
     }
     out.into_bytes()
 }

@@ -253,8 +253,13 @@ impl HistoryWriter {
         let Some((since, _)) = self.failing.take() else { return };
         let lost = std::mem::take(&mut self.dropped);
         eprintln!(
-            "whybus: {} is written to again; {lost} incidents were lost",
-            self.options.state_dir.display()
+            "whybus: {} is written to again; meanwhile {} lost",
+            self.options.state_dir.display(),
+            match lost {
+                0 => "nothing was".to_owned(),
+                1 => "1 incident was".to_owned(),
+                lost => format!("{lost} incidents were"),
+            }
         );
         if let Some(begun) = self.begun.as_ref().filter(|_| lost != 0) {
             let gap = Gap {

@@ -36,6 +36,21 @@ pub fn duration(ns: u64) -> String {
     }
 }
 
+/// `1 event`, `3 events`
+pub fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+/// `once`, `twice`, `3 times`
+pub fn times(count: u64) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        count => format!("{count} times"),
+    }
+}
+
 /// Ns since the epoch as RFC 3339 in UTC, with nanoseconds.
 pub fn rfc3339(ns: i64) -> String {
     timestamp(ns).to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S.%9fZ").to_string()
