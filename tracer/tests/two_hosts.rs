@@ -127,7 +127,7 @@ fn people_are_told_of_both_hosts() {
             " on host reader",
             "which may differ",
             "the same file by inode number and path",
-            "no process on that host did it",
+            "no process of the victim's host did it",
             "fix      where cp\\x1b[2J[5678] runs on updater, write the new file beside the old one",
         ] {
             assert!(shown.contains(part), "{verb} lacks `{part}`: {shown}");

@@ -26,6 +26,9 @@ pub struct Cause {
 /// Who is to be asked, in advice that may name them.
 pub const SENDER: &str = "whoever sent the signal";
 
+/// What is to be raised, in advice that may name the unit or container it is of.
+pub const MEMORY_LIMIT: &str = "the limit of that memory cgroup";
+
 /// What has not been seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Absence {

@@ -1,9 +1,10 @@
 //! What is said of an incident in a few words: text of the contract's values, names escaped. Pure.
 use crate::{
-    contract::{Ancestor, Elsewhere, Exit, Incident, Mapper, Process, Restart, Server},
-    correlate::cause::{SENDER, SignalFrom},
+    contract::{Ancestor, Elsewhere, Exit, Incident, Mapper, Memory, Process, Restart, Server},
+    correlate::cause::{MEMORY_LIMIT, SENDER, SignalFrom},
     model::{
         cause::{CauseKind, Confidence, Outcome},
+        cgroup,
         shrink::{ShrinkKind, how},
         signal_name as signals,
     },
@@ -51,13 +52,13 @@ pub fn blamed_server(incident: &Incident) -> Option<&Server> {
     server.filter(|_| incident.cause.culprit.is_none())
 }
 
-/// Who serves the file that was touched: `sshfs[123] (/usr/bin/sshfs); it told the size 100 KiB → 4 KiB`
+/// Who serves the file that was touched: `sshfs[123] (/usr/bin/sshfs); it reported the size 100 KiB → 4 KiB`
 pub fn served(incident: &Incident) -> Option<String> {
     let file = incident.file.as_ref().filter(|_| incident.cause.culprit.is_none())?;
     let cause = &incident.cause;
     let told = cause.old_size.zip(cause.new_size).filter(|_| file.server.is_some());
     let told = told.map_or_else(String::new, |(old, new)| {
-        format!("; it told the size {} → {}", size(old), size(new))
+        format!("; it reported the size {} → {}", size(old), size(new))
     });
     Some(served_by(file.server.as_ref(), file.server_why.as_deref())? + &told)
 }
@@ -216,13 +217,27 @@ pub fn fix(incident: &Incident, elsewhere: Option<&Elsewhere>) -> String {
     let Some(Elsewhere { culprit, host, .. }) = elsewhere else {
         let sent = incident.cause.class.known() == CauseKind::Sent;
         let sender = self::culprit(incident).filter(|by| sent && by.pid != incident.victim.pid);
-        return match sender {
-            Some(by) => incident.advice.replace(SENDER, &who(by)),
-            None => incident.advice.to_string(),
+        let limit = incident.cause.memory.as_ref().and_then(memory_limit);
+        let named = [(SENDER, sender.map(who)), (MEMORY_LIMIT, limit)];
+        let fill = |advice: String, (name, known): (&str, Option<String>)| match known {
+            Some(known) => advice.replace(name, &known),
+            None => advice,
         };
+        return named.into_iter().fold(incident.advice.to_string(), fill);
     };
     let host = escape(host.as_bytes());
     format!("where {} runs on {host}, {ADVICE_ELSEWHERE}", who(culprit))
+}
+
+/// By what name people set the limit of a memory cgroup.
+fn memory_limit(memory: &Memory) -> Option<String> {
+    let path = &memory.cgroup.0;
+    if cgroup::container(path).is_some() {
+        let how = "docker run --memory, in Kubernetes resources.limits.memory";
+        return Some(format!("the memory limit of that container ({how})"));
+    }
+    let unit = cgroup::unit_of_limits(path)?;
+    Some(format!("MemoryMax= of {}", escape(unit)))
 }
 
 /// What to do where it was done.
@@ -274,4 +289,30 @@ pub fn mapped_by(mappers: &[Mapper]) -> String {
 pub fn short_id(id: &str) -> String {
     let digits: String = id.chars().filter(char::is_ascii_hexdigit).collect();
     digits.get(20..).unwrap_or(&digits).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Untrusted, samples::full_incident};
+
+    /// In the words in which it is set.
+    #[test]
+    fn whose_memory_limit_it_is() {
+        let id = "0123456789abcdef".repeat(4);
+        for (path, limit) in [
+            ("/system.slice/hog.service".to_owned(), "raise MemoryMax= of hog.service, or"),
+            ("/user.slice/user-1000.slice".to_owned(), "raise MemoryMax= of user-1000.slice, or"),
+            (format!("/system.slice/docker-{id}.scope"), "that container (docker run --memory"),
+            ("/small".to_owned(), "raise the limit of that memory cgroup, or"),
+            ("/system.slice/hog.service/inner".to_owned(), "raise the limit of that memory cgroup"),
+        ] {
+            let mut incident = full_incident();
+            incident.advice = format!("raise {MEMORY_LIMIT}, or run less").into();
+            let memory = incident.cause.memory.as_mut().expect("a memory cgroup");
+            memory.cgroup = Untrusted(path.clone().into_bytes());
+            let told = fix(&incident, None);
+            assert!(told.contains(limit), "{path}: {told}");
+        }
+    }
 }

@@ -115,7 +115,7 @@ fn changed(
         }
         (None, None) if let Some(server) = blamed_server(incident) => {
             format!(
-                "the victim's host learns of a shrink of {what}, told by {}",
+                "the victim's host learns of a shrink of {what}, reported by {}",
                 which_server(server)
             )
         }

@@ -158,6 +158,13 @@ pub fn unit(cgroup: &[u8]) -> Option<&[u8]> {
     Some(inner.unwrap_or(outer))
 }
 
+/// The unit whose very own cgroup this is, a slice too: what has its limits.
+pub fn unit_of_limits(cgroup: &[u8]) -> Option<&[u8]> {
+    let name = cgroup.rsplit(|b| *b == b'/').next()?;
+    let name = name.strip_prefix(b"_").unwrap_or(name);
+    (is_slice(name) || unit(cgroup) == Some(name)).then_some(name)
+}
+
 fn is_slice(name: &[u8]) -> bool {
     name.ends_with(b".slice") && name.len() > b".slice".len()
 }

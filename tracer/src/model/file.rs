@@ -49,6 +49,11 @@ impl Inode {
         self.mode & libc::S_IFMT == libc::S_IFSOCK
     }
 
+    /// S_ISBLK
+    pub fn block_device(&self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFBLK
+    }
+
     /// S_ISCHR: the file is a device.
     pub fn device(&self) -> bool {
         self.mode & libc::S_IFMT == libc::S_IFCHR

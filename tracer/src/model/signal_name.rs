@@ -21,7 +21,9 @@ const NAMES: [(&str, i32); 15] = [
 
 pub const SIGABRT: i32 = 6;
 pub const SIGBUS: i32 = 7;
+pub const SIGFPE: i32 = 8;
 pub const SIGHUP: i32 = 1;
+pub const SIGILL: i32 = 4;
 pub const SIGINT: i32 = 2;
 pub const SIGKILL: i32 = 9;
 pub const SIGPIPE: i32 = 13;
@@ -29,6 +31,7 @@ pub const SIGQUIT: i32 = 3;
 pub const SIGSEGV: i32 = 11;
 pub const SIGSYS: i32 = 31;
 pub const SIGTERM: i32 = 15;
+pub const SIGTRAP: i32 = 5;
 pub const SIGXCPU: i32 = 24;
 pub const SIGXFSZ: i32 = 25;
 /// Of a signal that the kernel sends on its own (include/uapi/asm-generic/siginfo.h).

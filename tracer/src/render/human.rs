@@ -303,7 +303,7 @@ mod tests {
             (field.unwrap_or_default().to_owned(), line.unwrap_or_default())
         };
         let (field, line) = told("connection", Confidence::Proven, false);
-        assert_eq!(field, "  server   sshfs[40]; it told the size 8 B → 0 B");
+        assert_eq!(field, "  server   sshfs[40]; it reported the size 8 B → 0 B");
         assert!(line.starts_with("sshfs[40]"), "{line}");
         let (field, line) = told("name", Confidence::Likely, false);
         assert!(field.contains("probably sshfs[40], which is called as its type is;"), "{field}");

@@ -80,7 +80,7 @@ pub fn truncation(truncation: &Truncation, style: &Style) -> Vec<u8> {
         size(truncation.new_size),
         match (culprit, &truncation.file.server) {
             (Some(culprit), _) => format!("by {}", who(culprit)),
-            (None, Some(server)) => format!("told by its server, {}", which_server(server)),
+            (None, Some(server)) => format!("reported by its server, {}", which_server(server)),
             (None, None) => "elsewhere".to_owned(),
         },
     )

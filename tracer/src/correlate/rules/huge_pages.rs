@@ -6,6 +6,7 @@ use crate::{
     },
     model::{
         cause::{CauseKind, Confidence},
+        fact::HugePages,
         fault::Handler,
         observe::Observe,
     },
@@ -24,6 +25,9 @@ const CAUSE: Cause = Cause {
 
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
+/// Which of the two it was is not known.
+const ADVICE_ROOM: &str = "the pool has free pages: see hugetlb.*.max and hugetlb.*.events of the cgroup and of those above \
+                           it, and the pools of other sizes (/sys/kernel/mm/hugepages)";
 const ADVICE_LIMIT: &str = "raise the cgroup's hugetlb limit (hugetlb.*.max; in Kubernetes the \
                             hugepages-* resource of the container)";
 
@@ -38,24 +42,25 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         let verdict = CAUSE.verdict(Confidence::Proven, summary);
         return Some(Verdict { advice: ADVICE_LIMIT, ..verdict });
     }
-    let summary = match evidence.huge_pages {
-        Some(pool) if pool.free <= pool.reserved => format!(
-            "no huge page free: the pool has {} of {}, {} free, {} of them promised to others",
-            pool.total,
-            size(pool.size),
-            pool.free,
-            pool.reserved,
-        ),
-        Some(pool) => format!(
-            "no huge page was given, although the pool of {} pages of {} has {} free: a cgroup's \
-             hugetlb limit, or pages of another size",
-            pool.total,
-            size(pool.size),
-            pool.free,
-        ),
-        None => "no huge page was given".to_owned(),
+    let Some(pool) = evidence.huge_pages else {
+        return Some(CAUSE.verdict(Confidence::Proven, "no huge page was given"));
     };
-    Some(CAUSE.verdict(Confidence::Proven, summary))
+    let HugePages { total, free, reserved, .. } = pool;
+    let pool = format!("the pool of {} pages", size(pool.size));
+    if free > reserved {
+        let summary = format!(
+            "no huge page was given, although {pool} has {free} of {total} free: a cgroup's hugetlb limit, or pages \
+             of another size"
+        );
+        let verdict = CAUSE.verdict(Confidence::Proven, summary);
+        return Some(Verdict { advice: ADVICE_ROOM, ..verdict });
+    }
+    let state = match (total, free) {
+        (0, _) => "is empty".to_owned(),
+        (_, 0) => format!("has none of {total} free"),
+        _ => format!("has {free} of {total} free, but reserved for other mappings"),
+    };
+    Some(CAUSE.verdict(Confidence::Proven, format!("no huge page was free: {pool} {state}")))
 }
 
 #[cfg(test)]
@@ -69,7 +74,11 @@ mod tests {
         let mut evidence = evidence(&fault, &[]);
         let pool = |free| HugePages { total: 4, free, reserved: 0, size: 2 << 20 };
         evidence.huge_pages = Some(pool(0));
-        assert!(evaluate(&evidence).summary.contains("no huge page free"));
+        assert_eq!(
+            evaluate(&evidence).summary,
+            "no huge page was free: the pool of 2 MiB pages has none of 4 free"
+        );
+        assert!(evaluate(&evidence).advice.contains("nr_hugepages"));
         let limit =
             HugeLimit { victim: evidence.victim, cgroup: b"/pod".to_vec(), used: 0, limit: 0 };
         evidence.huge_limit = Some(&limit);
@@ -79,5 +88,6 @@ mod tests {
         let verdict = evaluate(&evidence);
         assert_eq!(verdict.class, CauseKind::HugePages);
         assert!(verdict.summary.contains("cgroup"));
+        assert!(verdict.advice.starts_with("the pool has free pages"), "{}", verdict.advice);
     }
 }

@@ -22,6 +22,10 @@ const CAUSE: Cause = Cause {
              file with ftruncate(2) or posix_fallocate(3) first",
 };
 
+const ADVICE_MEMFD: &str = "map no more of shared memory than fstat(2) says it has, whatever its sender tells; or refuse it";
+const ADVICE_DEVICE: &str = "the block device is smaller than what was mapped: compare with `blockdev --getsize64`; a loop \
+                             device follows its image (losetup -c), others their partition or volume";
+
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
 /// How long a shrink may take between its start and the new ctime. Ns.
@@ -58,14 +62,17 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     };
     let mapped = fault.vm_end.saturating_sub(fault.vm_start);
     let summary = format!(
-        "mapped past the end: {} mapped from offset {}, the file has {}; {ground}",
+        "mapped past the end: {} mapped from offset {}, the {} has {}; {ground}",
         size(mapped),
         size(fault.vm_pgoff.saturating_mul(evidence.host.page_size)),
+        if fault.inode.block_device() { "device" } else { "file" },
         size(fault.inode.size),
     );
     let mut verdict = CAUSE.verdict(confidence, summary);
     if Evidence::is_memfd(fault) {
-        verdict.advice = "map no more of shared memory than fstat(2) says it has, whatever its sender tells; or refuse it";
+        verdict.advice = ADVICE_MEMFD;
+    } else if fault.inode.block_device() {
+        verdict.advice = ADVICE_DEVICE;
     }
     Some(verdict)
 }
@@ -106,6 +113,16 @@ mod tests {
         likely(&|evidence| evidence.victim.start = SINCE, "older than the watch");
         likely(&|evidence| evidence.victim.start = 0, "a start that is not known");
         likely(&|evidence| evidence.lost = SINCE + 1, "a loss");
+    }
+
+    #[test]
+    fn a_block_device_is_not_to_be_grown_as_a_file() {
+        let mut fault = fault(20, 40_960);
+        fault.inode.mode = libc::S_IFBLK | 0o660;
+        let verdict = evaluate(&watched(&fault));
+        assert_eq!(verdict.class, CauseKind::MappedPastEnd);
+        assert!(verdict.summary.contains("the device has 40 KiB"), "{}", verdict.summary);
+        assert!(verdict.advice.contains("losetup"), "{}", verdict.advice);
     }
 
     #[test]

@@ -26,6 +26,11 @@ const CAUSE: Cause = Cause {
 
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
+/// What filled it is gone: whoever looks on now sees room.
+const AGAIN_ADVICE: &str = "there was room again a moment later: find what fills it for a while (builds, dumps, logs), or make \
+                            it larger; or reserve the blocks before mapping, with posix_fallocate(3), which fails with \
+                            ENOSPC instead";
+
 const COMMIT_ADVICE: &str = "find what commits so much (VmData of /proc/*/status), add swap, or raise vm.overcommit_ratio or \
                              vm.overcommit_kbytes; vm.overcommit_memory=0 only if nobody set 2 on purpose";
 
@@ -46,13 +51,14 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         }
         _ => return None,
     };
-    let left = space.map_or(String::new(), |space| left(space, word));
-    Some(
-        CAUSE.verdict(
-            confidence,
-            format!("no room for the page, which was to be written{word}{left}"),
-        ),
-    )
+    let again = space.is_some_and(|space| space.free >= SPARE);
+    let left = space.map_or(String::new(), |Space { total, free, .. }| {
+        let again = if again { " again, a moment later" } else { "" };
+        format!(": the file system of {} has {} left{again}", size(total), size(free))
+    });
+    let summary = format!("no room for the page, which was to be written{word}{left}");
+    let verdict = CAUSE.verdict(confidence, summary);
+    Some(if again { Verdict { advice: AGAIN_ADVICE, ..verdict } } else { verdict })
 }
 
 /// A page of a tmpfs that has room, on a host that promises no more memory than it has: each page of such a file is
@@ -71,15 +77,6 @@ fn overcommitted(fault: &Fault, evidence: &Evidence<'_>) -> Option<Verdict> {
     let mut verdict = CAUSE.verdict(Confidence::Likely, summary);
     verdict.advice = COMMIT_ADVICE;
     Some(verdict)
-}
-
-/// What statfs(2) found right afterwards; `word` is what the file system said itself.
-fn left(space: Space, word: &str) -> String {
-    let (total, free) = (size(space.total), size(space.free));
-    if space.free < SPARE || word.is_empty() {
-        return format!(": the file system of {total} has {free} left");
-    }
-    format!(": the file system of {total} has {free} left again, a moment later")
 }
 
 #[cfg(test)]
@@ -103,6 +100,13 @@ mod tests {
         let (class, confidence, summary) = verdict(Some(-28), false, Some(8 << 20));
         assert_eq!((class, confidence), (CauseKind::NoSpace, Confidence::Proven));
         assert!(summary.contains("(ENOSPC)") && summary.contains("8 MiB left again"), "{summary}");
+        let fault = refused(Refusal { errno: Some(-28), ..Refusal::default() });
+        let advice = |free| {
+            let evidence = Evidence { space: Some(space(free)), ..evidence(&fault, &[]) };
+            evaluate(&evidence).advice
+        };
+        assert!(advice(0).starts_with("free space"), "{}", advice(0));
+        assert!(advice(8 << 20).starts_with("there was room again"), "{}", advice(8 << 20));
         let (class, confidence, summary) = verdict(Some(-28), false, None);
         assert_eq!((class, confidence), (CauseKind::NoSpace, Confidence::Proven));
         assert!(summary.ends_with("(ENOSPC)"), "{summary}");

@@ -243,6 +243,11 @@ mod tests {
     }
 
     #[test]
+    fn the_limit_can_be_named_in_the_advice() {
+        assert!(super::ADVICE_CGROUP.contains(crate::correlate::cause::MEMORY_LIMIT));
+    }
+
+    #[test]
     fn a_limit_that_was_looked_up_says_so() {
         let death = killed();
         let limit = MemoryLimit { victim: death.exit.id, cgroup: b"/a".to_vec(), limit: 1 << 20 };

@@ -20,7 +20,7 @@ const CAUSE: Cause = Cause {
     rests_on: Some(Absence::OfAct),
     shows_mount: true,
     signal_from: SignalFrom::Fault,
-    advice: "raise the quota (setquota, edquota, xfs_quota) or remove files of that owner; to fail \
+    advice: "raise the quota (setquota, edquota, xfs_quota) or remove files that count against it; to fail \
              earlier, reserve the blocks with posix_fallocate(3) before mapping",
 };
 
@@ -62,17 +62,17 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         _ => format!("project {}", known.id),
     };
     let whose = asked.map(|quota| QuotaId { kind: quota.kind, id: quota.id });
-    let used = match (asked, refusal.quota.or(whose)) {
-        (Some(quota), known) if known == whose => format!(
-            ": {} has used {} of {} on this file system",
-            of(QuotaId { kind: quota.kind, id: quota.id }),
+    let quota = match (asked, refusal.quota.or(whose)) {
+        (Some(quota), Some(known)) if Some(known) == whose => format!(
+            "the quota of {}: {} of {} are used on this file system",
+            of(known),
             size(quota.used),
             size(quota.limit),
         ),
-        (_, Some(known)) => format!(": that of {}", of(known)),
-        (_, None) => " (EDQUOT)".to_owned(),
+        (_, Some(known)) => format!("the quota of {}", of(known)),
+        (_, None) => "a quota (EDQUOT)".to_owned(),
     };
-    Some(CAUSE.verdict(confidence, format!("no room for the page within a quota{used}")))
+    Some(CAUSE.verdict(confidence, format!("no room for the page within {quota}")))
 }
 
 #[cfg(test)]
@@ -109,12 +109,12 @@ mod tests {
         let project = Some(QuotaId { kind: 2, id: 77 });
         for (errno, quota, asked, whose) in [
             (Some(-122), None, false, "(EDQUOT)"),
-            (Some(-122), None, true, "user 1000 has used 4 KiB of 4 KiB"),
-            (Some(-122), Some(QuotaId { kind: 0, id: 1000 }), true, "user 1000 has used"),
-            (Some(-122), Some(QuotaId { kind: 1, id: 5 }), false, "that of group 5"),
+            (Some(-122), None, true, "the quota of user 1000: 4 KiB of 4 KiB are used"),
+            (Some(-122), Some(QuotaId { kind: 0, id: 1000 }), true, "user 1000: 4 KiB"),
+            (Some(-122), Some(QuotaId { kind: 1, id: 5 }), false, "the quota of group 5"),
             // The quota that was hit is not the one that is asked for.
-            (Some(-28), project, true, "that of project 77"),
-            (None, project, false, "that of project 77"),
+            (Some(-28), project, true, "the quota of project 77"),
+            (None, project, false, "the quota of project 77"),
         ] {
             let (class, confidence, summary) = verdict(errno, quota, asked);
             assert_eq!((class, confidence), (CauseKind::Quota, Confidence::Proven), "{summary}");

@@ -10,7 +10,8 @@ use crate::{
         observe::Observe,
         signal::{Origin, Signal},
         signal_name::{
-            SI_KERNEL, SIGABRT, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM, SIGXCPU, SIGXFSZ,
+            SI_KERNEL, SIGABRT, SIGBUS, SIGFPE, SIGHUP, SIGILL, SIGINT, SIGKILL, SIGPIPE, SIGSEGV,
+            SIGTERM, SIGTRAP, SIGXCPU, SIGXFSZ,
         },
     },
 };
@@ -29,6 +30,9 @@ const OWN_ADVICE: &str = "it raised the signal itself: timeout(1), sudo(8) and t
                           it (look at incidents just before); otherwise look into its own code";
 
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
+
+/// Of signals that nobody takes for a failed memory access.
+const ASK_ADVICE: &str = "ask whoever sent the signal";
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let signal = evidence.signal?;
@@ -52,8 +56,8 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         verdict.advice = OWN_ADVICE;
         return Some(verdict);
     }
-    if let Some(summary) = by_kernel(signal, own) {
-        return Some(CAUSE.verdict(Confidence::Proven, summary));
+    if let Some((summary, advice)) = by_kernel(signal, own) {
+        return Some(Verdict { advice, ..CAUSE.verdict(Confidence::Proven, summary) });
     }
     let call = match signal.code {
         // SEND_SIG_PRIV: nobody's call.
@@ -78,35 +82,40 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         _ => who.to_owned(),
     };
     let summary = format!("sent by {call}{who}{}", for_systemd(signal));
-    let mut verdict = CAUSE.verdict(Confidence::Proven, summary);
-    if own {
-        verdict.advice = OWN_ADVICE;
-    }
-    Some(verdict)
+    let verdict = CAUSE.verdict(Confidence::Proven, summary);
+    let advice = match signal.number {
+        _ if own => OWN_ADVICE,
+        SIGILL | SIGTRAP | SIGBUS | SIGFPE | SIGSEGV => verdict.advice,
+        _ => ASK_ADVICE,
+    };
+    Some(Verdict { advice, ..verdict })
 }
 
-/// What a signal says that the kernel sent without anybody's call, although it may read SI_USER.
-fn by_kernel(signal: &Signal, own: bool) -> Option<&'static str> {
+/// What a signal says that the kernel sent without anybody's call, although it may read SI_USER; and what to do.
+fn by_kernel(signal: &Signal, own: bool) -> Option<(&'static str, &'static str)> {
     if with_namespace(signal) {
-        return Some(
+        return Some((
             "sent by the kernel to all that was left in its PID namespace: the first process in there had ended, \
              the main process of a container most often",
-        );
+            "find out why that first process ended: this one only went with it",
+        ));
     }
     match signal.number {
         // kernel/time/posix-cpu-timers.c check_process_timers, check_thread_timers
         SIGKILL | SIGXCPU if signal.code == SI_KERNEL && own => {
-            return Some(
+            return Some((
                 "sent by the kernel while it ran: most likely it has used up the CPU time it may have \
                  (RLIMIT_CPU: `ulimit -t`, LimitCPU=; or RLIMIT_RTTIME)",
-            );
+                "raise that limit, or find what it spent so much CPU time on",
+            ));
         }
         // mm/filemap.c generic_write_check_limits, fs/attr.c inode_newsize_ok
         SIGXFSZ if signal.code == 0 && own => {
-            return Some(
+            return Some((
                 "raised by the kernel because it wanted a file larger than it may write (RLIMIT_FSIZE: \
                  `ulimit -f`, LimitFSIZE=), or by its own kill(2)",
-            );
+                "raise that limit, or have it write smaller files",
+            ));
         }
         _ => {}
     }
@@ -115,20 +124,23 @@ fn by_kernel(signal: &Signal, own: bool) -> Option<&'static str> {
     }
     Some(match signal.number {
         // Whoever ends makes no system call any more (kernel/exit.c forget_original_parent).
-        _ if signal.sender.task.ending && !own => {
+        _ if signal.sender.task.ending && !own => (
             "sent by the kernel because its parent ended, or the thread of its parent that had started it: it \
-             had asked for that (PR_SET_PDEATHSIG)"
-        }
+                 had asked for that (PR_SET_PDEATHSIG)",
+            "find out why the parent, or that thread, ended: this one only followed",
+        ),
         // fs/pipe.c pipe_write
-        SIGPIPE if own => {
+        SIGPIPE if own => (
             "raised by the kernel because it wrote to a pipe or socket that nobody reads any more, or by its \
-             own kill(2)"
-        }
+             own kill(2)",
+            "find out why the reader has gone; a program that is to survive that ignores SIGPIPE and looks for EPIPE",
+        ),
         // kernel/cgroup/cgroup.c __cgroup_kill. Linux 7.3 has been seen without a siginfo for kill(2), too.
-        SIGKILL if signal.origin == Origin::Kernel && !own => {
+        SIGKILL if signal.origin == Origin::Kernel && !own => (
             "sent by kill(2), or by a write to cgroup.kill, which kills all of a cgroup: this kernel does not tell \
-             which"
-        }
+             which",
+            ASK_ADVICE,
+        ),
         _ => return None,
     })
 }
@@ -175,7 +187,9 @@ mod tests {
 
     #[test]
     fn its_advice_may_name_the_sender() {
-        assert!(super::CAUSE.advice.contains(crate::correlate::cause::SENDER));
+        for advice in [super::CAUSE.advice, super::ASK_ADVICE] {
+            assert!(advice.contains(crate::correlate::cause::SENDER));
+        }
     }
 
     #[test]

@@ -51,31 +51,31 @@ fn told(evidence: &Evidence<'_>, shrink: &Shrink) -> String {
     let task = &shrink.actor.task;
     // Whoever happened to ask: by stat(2), by opening it, or by reading ahead.
     let asked = match task.id {
-        _ if task.kthread => ", in a reply to the kernel's own request,".to_owned(),
-        id if id.same(evidence.victim) => ", in a reply to the victim,".to_owned(),
-        id if id.tgid != 0 => format!(", in a reply to process {},", id.tgid),
+        _ if task.kthread => ", when the kernel asked".to_owned(),
+        id if id.same(evidence.victim) => ", when the victim asked".to_owned(),
+        id if id.tgid != 0 => format!(", when process {} asked", id.tgid),
         _ => String::new(),
     };
     // What is behind a FUSE server may be a file of this host as well.
-    let by = match evidence.fault.is_some_and(on_fuse) {
-        true => {
-            "nobody shrank it through this mount: it was shrunk behind its FUSE server, or that told a wrong size"
-        }
-        false => "no process on that host did it",
+    let (server, by) = match evidence.fault.is_some_and(on_fuse) {
+        true => (
+            "FUSE server",
+            "nobody shrank it through this mount, so it was shrunk behind the server, or that reported a wrong size",
+        ),
+        false => ("server", "no process of the victim's host did it"),
     };
     format!(
-        "shrunk elsewhere: the victim's host learnt {} earlier{asked} that the server has it {} long instead \
-         of {}; {by}",
-        duration(evidence.time.saturating_sub(shrink.begin)),
+        "shrunk elsewhere: its {server} reported {} instead of {}, {} earlier{asked}; {by}",
         size(shrink.new_size),
         size(shrink.inode.size),
+        duration(evidence.time.saturating_sub(shrink.begin)),
     )
 }
 
 /// Nobody said so, but the page lies past the end.
 fn untold(evidence: &Evidence<'_>, fault: &Fault) -> String {
     let watched = evidence.victim.start > evidence.covered && !evidence.lossy();
-    let wrong = if on_fuse(fault) { ", or its FUSE server told a wrong size" } else { "" };
+    let wrong = if on_fuse(fault) { ", or its FUSE server reported a wrong size" } else { "" };
     format!(
         "past the end of a file of {} on a file system that others change; no process of the victim's host \
          was seen to shrink it{}: shrunk elsewhere, or mapped too long from the start{wrong}",
@@ -130,7 +130,7 @@ mod tests {
             let mut fault = fault(20, 0);
             fault.inode.magic = magic;
             let verdict = evaluate(&evidence(&fault, shrinks));
-            let wrong = verdict.summary.contains("told a wrong size");
+            let wrong = verdict.summary.contains("reported a wrong size");
             (wrong, verdict.advice == super::ADVICE_FUSE, verdict.confidence)
         };
         let mut remote = shrink(10, 100, 102_400, 0);
@@ -150,8 +150,8 @@ mod tests {
             (remote.how, remote.actor.task.kthread) = (ShrinkKind::Remote, kthread);
             evaluate(&evidence(&fault(20, 0), &[remote])).summary
         };
-        assert!(told(10, false).contains("earlier, in a reply to process 10, that the server has"));
-        assert!(told(10, true).contains("in a reply to the kernel's own request"));
-        assert!(told(VICTIM, false).contains("in a reply to the victim"));
+        assert!(told(10, false).contains(" earlier, when process 10 asked; no process"));
+        assert!(told(10, true).contains("when the kernel asked"));
+        assert!(told(VICTIM, false).contains("when the victim asked"));
     }
 }

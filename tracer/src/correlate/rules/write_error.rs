@@ -45,11 +45,11 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         // fs/nfs/file.c nfs_vm_page_mkwrite asks for no room: what was written before is sent first.
         None if fault.inode.magic == NFS_SUPER_MAGIC => (
             Confidence::Likely,
-            "what had been written before could not be sent to the server, which has no room, or an error".to_owned(),
+            "what had been written before could not be sent to the server, which has no room, or failed".to_owned(),
         ),
         None if evidence.would_have_said_no_room(fault) => (
             Confidence::Likely,
-            "its file system refused, and not for want of room, of which it said nothing: it is shut down, or its \
+            "its file system gave no reason, and a lack of room would have been seen: it has been shut down, or its \
              device fails"
                 .to_owned(),
         ),
