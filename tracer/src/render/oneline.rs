@@ -40,6 +40,9 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
     if let Some(symbol) = symbol {
         out.push_str(&format!(" in {}", escape(&symbol.0)));
     }
+    if let Some(memory) = &cause.memory {
+        out.push_str(&format!(", cgroup {}", escape(&memory.cgroup.0)));
+    }
     if let Some(culprit) = culprit(incident) {
         let sep = if cause.class.known().cause().is_act() { "" } else { ";" };
         out.push_str(&format!("{sep} {} {}", verb(incident), who(culprit)));

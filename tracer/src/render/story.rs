@@ -23,16 +23,19 @@ use crate::{
 /// Gaps that are told to people.
 const GAPS: usize = 3;
 
-/// `geo-api: 5 deaths, truncated 5 times, started again 1.0 s to 1.2 s later; last …`
+/// `geo-api: died 5 times; every time the same: truncated (SIGBUS); last truncated under …`, or of one incident
+/// `geo-api: died once, truncated (SIGBUS): truncated under …`
 pub fn oneline(story: &Story, style: &Style) -> Vec<u8> {
     let latest = &story.incident;
     format!(
-        "{} {}{}: {}; {}; last {}{} {}\n",
+        "{} {}{}: {} {}{} {}\n",
         style.time(story.last),
         escape(&latest.victim.comm.0),
         style.host(&latest.host),
-        count(story),
-        causes(&story.causes),
+        match story.causes.as_slice() {
+            [only] if story.incidents == 1 => format!("{}, {}:", count(story), name(only)),
+            all => format!("{}; {}; last", count(story), causes(all)),
+        },
         because_of(latest),
         story.elsewhere.as_ref().map_or_else(String::new, |elsewhere| {
             let host = escape(elsewhere.host.as_bytes());
@@ -58,16 +61,18 @@ fn count(story: &Story) -> String {
     }
 }
 
+/// `truncated (SIGBUS)`
+fn name(cause: &CauseCount) -> String {
+    let status = match cause.status {
+        Some(status @ 129..=159) => format!(" ({})", signals::name(status as i32 - 128)),
+        Some(status) => format!(" (status {status})"),
+        None => String::new(),
+    };
+    format!("{}{status}", cause.class)
+}
+
 /// `truncated (SIGBUS) 4 times, exited (status 1) once`
 fn causes(causes: &[CauseCount]) -> String {
-    let name = |cause: &CauseCount| {
-        let status = match cause.status {
-            Some(status @ 129..=159) => format!(" ({})", signals::name(status as i32 - 128)),
-            Some(status) => format!(" (status {status})"),
-            None => String::new(),
-        };
-        format!("{}{status}", cause.class)
-    };
     let one = |cause: &CauseCount| format!("{} {}", name(cause), times(cause.count));
     match causes {
         [only] if only.count > 1 => format!("every time the same: {}", name(only)),

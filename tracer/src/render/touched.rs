@@ -19,12 +19,13 @@ pub fn file(incident: &Incident) -> Option<String> {
     Some(format!("{path}{deleted}  ({fstype}{}, inode {}{why})", file.dev, file.inode))
 }
 
-/// What is mounted where, if that is what matters.
+/// What is mounted where, if that is what matters: not where the node of a device is.
 pub fn mount(incident: &Incident) -> Option<String> {
     let matters = incident.cause.class.known().cause().shows_mount;
     let file = incident.file.as_ref().filter(|file| matters && file.host_path.is_none())?;
     let mount = file.mount.as_ref()?;
-    Some(format!("{} on {}", source(mount), escape(&mount.point.0)))
+    let of_node = mount.source.as_ref().is_some_and(|source| source.0 == b"devtmpfs");
+    (!of_node).then(|| format!("{} on {}", source(mount), escape(&mount.point.0)))
 }
 
 fn source(mount: &Mount) -> String {

@@ -23,6 +23,8 @@ const CAUSE: Cause = Cause {
 };
 
 const ADVICE_MEMFD: &str = "map no more of shared memory than fstat(2) says it has, whatever its sender tells; or refuse it";
+const ADVICE_REWRITTEN: &str = "write the new file beside the old one and rename(2) it into place: whoever opens it meanwhile then \
+                                finds a whole one";
 const ADVICE_DEVICE: &str = "the block device is smaller than what was mapped: compare with `blockdev --getsize64`; a loop \
                              device follows its image (losetup -c), others their partition or volume";
 
@@ -40,11 +42,12 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     // A shrink unmaps its pages before it changes ctime (fs/ext4/inode.c ext4_setattr: first
     // truncate_pagecache, then ext4_truncate): while one may be under way, an old ctime says nothing.
     let under_way = evidence.lossy_since(evidence.time.saturating_sub(UNDER_WAY));
-    let (confidence, ground) = match (rewritten(evidence), doubt) {
+    let rewritten = rewritten(evidence);
+    let (confidence, ground) = match (rewritten, doubt) {
         (Some(shrink), _) => (
             Confidence::Likely,
             format!(
-                "it was shrunk from {} to {} {} before, and may still be being written again",
+                "it was shrunk from {} to {} {} before, and whoever did that may still be writing it anew",
                 size(shrink.inode.size),
                 size(shrink.new_size),
                 duration(evidence.time.saturating_sub(shrink.begin)),
@@ -73,6 +76,8 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         verdict.advice = ADVICE_MEMFD;
     } else if fault.inode.block_device() {
         verdict.advice = ADVICE_DEVICE;
+    } else if rewritten.is_some() {
+        verdict.advice = ADVICE_REWRITTEN;
     }
     Some(verdict)
 }
@@ -149,6 +154,7 @@ mod tests {
             verdict.summary
         );
         assert_eq!(verdict.others.len(), 1, "who did it");
+        assert!(verdict.advice.contains("rename(2)"), "{}", verdict.advice);
         // Long done: it is as if it had not been.
         evidence.victim.start = SINCE + REWRITE + 1;
         assert_eq!(evaluate(&evidence).confidence, Confidence::Proven);
