@@ -150,10 +150,11 @@ impl Incident {
         if let Some(act) = &self.cause.shrink {
             return (act.how != ShrinkKind::Remote).then_some(&act.actor);
         }
+        let sender = self.signal.as_ref().map(|signal| &signal.sender);
         match self.cause.class.cause().signal_from {
-            SignalFrom::Process | SignalFrom::OomKiller => {
-                self.signal.as_ref().map(|signal| &signal.sender)
-            }
+            // What a kernel thread sends is for somebody else: it reads a terminal's keys, say.
+            SignalFrom::Process => sender.filter(|sender| !sender.task.kthread),
+            SignalFrom::OomKiller => sender,
             _ => None,
         }
     }

@@ -19,6 +19,8 @@ pub enum Refused {
     Return,
     /// Its operand must lie at a multiple of 16.
     Misaligned(u64),
+    /// It was no instruction: execve(2) failed with this errno where it could no longer go back to the old program.
+    Exec(i32),
 }
 
 impl Refused {
@@ -34,6 +36,8 @@ impl Refused {
 const EM_X86_64: u32 = 62;
 
 /// Words of `struct pt_regs` (arch/x86/include/asm/ptrace.h).
+const AX: usize = 10;
+const ORIG_AX: usize = 15;
 const IP: usize = 16;
 const CS: usize = 17;
 
@@ -46,6 +50,17 @@ const USER_CS: [u64; 2] = [0x33, 0xe033];
 fn registers(crash: &Crash) -> Option<&[u64]> {
     let registers = crash.registers.as_deref()?;
     (registers.get(IP) == Some(&crash.ip)).then_some(registers)
+}
+
+/// What execve(2) or execveat(2) returned to nobody (fs/exec.c bprm_execve: behind `point_of_no_return` it raises
+/// SIGSEGV). An exception has no number of a system call. Where the old program is still there, whose instruction can be
+/// read, the kernel had no room for a signal's frame after a call that failed early.
+fn failed_exec(crash: &Crash) -> Option<i32> {
+    const EXECVE: [u64; 2] = [59, 322];
+    let registers = registers(crash).filter(|_| crash.bytes.is_empty())?;
+    let returned = *registers.get(AX)? as i64;
+    let call = EXECVE.contains(registers.get(ORIG_AX)?);
+    (call && (-4095..0).contains(&returned)).then_some(returned as i32)
 }
 
 /// Whether it was 64-bit code, whose bytes mean what is read from them here; `None` if that is not known.
@@ -77,6 +92,11 @@ pub fn refused(crash: &Crash) -> Option<Refused> {
     // Some CPUs refuse the jump, others what they find there.
     if crash.machine == EM_X86_64 && !canonical(crash.ip) {
         return Some(Refused::JumpNonCanonical(crash.ip));
+    }
+    if is_64_bit(crash)?
+        && let Some(returned) = failed_exec(crash)
+    {
+        return Some(Refused::Exec(returned));
     }
     let code = Decoded::of(crash)?;
     if let Some(name) = code.privileged() {
@@ -402,6 +422,21 @@ mod tests {
             refused(&Crash { registers: None, ..with(&[0xf4], &[]) }),
             Some(Refused::Privileged("hlt"))
         );
+    }
+
+    #[test]
+    fn a_program_that_could_not_be_set_up() {
+        let exec = |number: u64, returned: i64, bytes: &[u8]| {
+            let mut crash = with(bytes, &[(0, returned as u64)]);
+            crash.registers.as_mut().expect("registers")[ORIG_AX] = number;
+            refused(&crash)
+        };
+        assert_eq!(exec(59, -12, &[]), Some(Refused::Exec(-12)));
+        assert_eq!(exec(322, -14, &[]), Some(Refused::Exec(-14)));
+        assert_eq!(exec(59, 0, &[]), None, "it went well");
+        assert_eq!(exec(59, -2, &[0x48, 0x3d]), None, "the old program is still there");
+        assert_eq!(exec(1, -12, &[]), None, "another system call");
+        assert_eq!(exec(u64::MAX, -12, &[]), None, "an exception");
     }
 
     /// A handler of the fault has raised the signal again.

@@ -2,6 +2,7 @@
 use crate::{
     correlate::{
         cause::{Cause, Rule, SignalFrom},
+        errno,
         evidence::{Evidence, Verdict},
         instruction::{self, Refused},
     },
@@ -29,6 +30,9 @@ const CAUSE: Cause = Cause {
 
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
+const EXEC_ADVICE: &str = "look at the limits that it was started with (ulimit -v, -s, -d; LimitAS=, LimitSTACK=, LimitDATA=), \
+                           and whether the file of the program is whole (dpkg -V, rpm -V, or install it again)";
+
 /// Bytes from address 0 on that a null pointer's members lie in.
 const NULL: u64 = 4096;
 
@@ -38,7 +42,8 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let by_fault = |signal: &&Signal| signal.forced && ![SIGKILL, SIGXCPU].contains(&signal.number);
     let signal = evidence.signal.filter(by_fault)?;
     // A general protection fault has many reasons, and force_sigsegv() tells none.
-    let certain = match why(signal, death) {
+    let why = why(signal, death);
+    let certain = match why {
         Some(why) => why.certain(),
         None => (signal.number, signal.code) != (11, 0x80),
     };
@@ -58,7 +63,11 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
             duration(evidence.time.saturating_sub(opened.begin)),
         ));
     }
-    Some(CAUSE.verdict(confidence, summary))
+    let mut verdict = CAUSE.verdict(confidence, summary);
+    if let Some(Refused::Exec(_)) = why {
+        verdict.advice = EXEC_ADVICE;
+    }
+    Some(verdict)
 }
 
 /// Whether it failed by a pointer that was bad whatever code used it: programs do so without anybody's doing.
@@ -123,6 +132,10 @@ fn refusal(why: Refused) -> String {
         Refused::Return => {
             "it returned to an address that no process can have, most likely: its stack was written over".to_owned()
         }
+        Refused::Exec(returned) => format!(
+            "its program had just been replaced (execve) and the kernel could not set up the new one: {}",
+            errno::named(returned)
+        ),
         Refused::Misaligned(address) => format!(
             "a vector instruction wants its operand at a multiple of 16, and it was at {address:#x}: a stack or a \
              pointer that is not aligned"
@@ -149,8 +162,8 @@ pub fn what(signal: &Signal, death: &ProcessExit) -> String {
         ),
         (11, 0x80) => format!(
             "the CPU does not say at which address: most likely a damaged pointer (an address that cannot be); or \
-             a misaligned vector instruction, a privileged instruction, or a stack without room for a signal's \
-             frame{unread}"
+             a misaligned vector instruction, a privileged instruction, a stack without room for a signal's \
+             frame, or a program that could not be set up (execve){unread}"
         ),
         (11, code) => format!("a memory access failed at address {address:#x}, si_code {code}"),
         (4, _) => format!(

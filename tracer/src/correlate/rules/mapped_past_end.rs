@@ -6,6 +6,7 @@ use crate::{
     },
     model::{
         cause::{CauseKind, Confidence},
+        fault::{Access, Fault},
         observe::Observe,
         shrink::Shrink,
     },
@@ -25,11 +26,15 @@ const CAUSE: Cause = Cause {
 const ADVICE_MEMFD: &str = "map no more of shared memory than fstat(2) says it has, whatever its sender tells; or refuse it";
 const ADVICE_REWRITTEN: &str = "write the new file beside the old one and rename(2) it into place: whoever opens it meanwhile then \
                                 finds a whole one";
+const ADVICE_PROGRAM: &str = "the file ends before what its header promises: a program or library that was copied, downloaded or \
+                              unpacked in part only. Install it again (dpkg -V or rpm -V names others)";
 const ADVICE_DEVICE: &str = "the block device is smaller than what was mapped: compare with `blockdev --getsize64`; a loop \
                              device follows its image (losetup -c), others their partition or volume";
 
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
+/// include/linux/mm.h
+const VM_SHARED: u64 = 0x8;
 /// How long a shrink may take between its start and the new ctime. Ns.
 const UNDER_WAY: u64 = 10_000_000_000;
 /// How long after a shrink a file may still be being written again. Ns.
@@ -78,8 +83,20 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         verdict.advice = ADVICE_DEVICE;
     } else if rewritten.is_some() {
         verdict.advice = ADVICE_REWRITTEN;
+    } else if is_program(fault) {
+        verdict.advice = ADVICE_PROGRAM;
     }
     Some(verdict)
+}
+
+/// Whether it is mapped as programs and libraries are: executed, or written to in memory alone (relocations, and the end
+/// of the data, which execve(2) clears: fs/binfmt_elf.c padzero). Their headers say how much is mapped.
+fn is_program(fault: &Fault) -> bool {
+    match fault.access {
+        Access::Exec => true,
+        Access::Write => fault.vm_flags & VM_SHARED == 0,
+        Access::Read | Access::Unknown => false,
+    }
 }
 
 /// The last shrink of the file, if it is so fresh that whoever did it may still be writing the file again, or
@@ -128,6 +145,18 @@ mod tests {
         assert_eq!(verdict.class, CauseKind::MappedPastEnd);
         assert!(verdict.summary.contains("the device has 40 KiB"), "{}", verdict.summary);
         assert!(verdict.advice.contains("losetup"), "{}", verdict.advice);
+    }
+
+    #[test]
+    fn a_program_that_is_not_whole_is_to_be_installed_again() {
+        let advice = |access, vm_flags| {
+            let fault = Fault { access, vm_flags, ..fault(1, 0) };
+            evaluate(&watched(&fault)).advice
+        };
+        assert!(advice(Access::Exec, 0).contains("Install it again"));
+        assert!(advice(Access::Write, 0).contains("Install it again"));
+        assert!(advice(Access::Write, super::VM_SHARED).contains("st_size"));
+        assert!(advice(Access::Read, 0).contains("st_size"));
     }
 
     #[test]

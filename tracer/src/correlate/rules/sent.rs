@@ -10,8 +10,8 @@ use crate::{
         observe::Observe,
         signal::{Origin, Signal},
         signal_name::{
-            SI_KERNEL, SIGABRT, SIGBUS, SIGFPE, SIGHUP, SIGILL, SIGINT, SIGKILL, SIGPIPE, SIGSEGV,
-            SIGTERM, SIGTRAP, SIGXCPU, SIGXFSZ,
+            SI_KERNEL, SIGABRT, SIGBUS, SIGFPE, SIGHUP, SIGILL, SIGINT, SIGKILL, SIGPIPE, SIGQUIT,
+            SIGSEGV, SIGTERM, SIGTRAP, SIGXCPU, SIGXFSZ,
         },
     },
 };
@@ -33,6 +33,8 @@ pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
 /// Of signals that nobody takes for a failed memory access.
 const ASK_ADVICE: &str = "ask whoever sent the signal";
+const DETACH_ADVICE: &str = "what is to outlive its terminal, or whoever started it, runs as a service, \
+                             or by systemd-run, setsid or tmux";
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let signal = evidence.signal?;
@@ -55,6 +57,13 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         let mut verdict = CAUSE.verdict(Confidence::Proven, summary);
         verdict.advice = OWN_ADVICE;
         return Some(verdict);
+    }
+    if signal.code == SI_KERNEL
+        && !own
+        && let Some(summary) = of_terminal_or_tracer(signal)
+    {
+        let verdict = CAUSE.verdict(Confidence::Proven, summary);
+        return Some(Verdict { advice: DETACH_ADVICE, ..verdict });
     }
     if let Some((summary, advice)) = by_kernel(signal, own) {
         return Some(Verdict { advice, ..CAUSE.verdict(Confidence::Proven, summary) });
@@ -141,6 +150,39 @@ fn by_kernel(signal: &Signal, own: bool) -> Option<(&'static str, &'static str)>
              which",
             ASK_ADVICE,
         ),
+        _ => return None,
+    })
+}
+
+/// What a signal says that the kernel sends to another than the process it acts for (SEND_SIG_PRIV): who that is says
+/// little, a terminal's keys are read by a kernel thread.
+fn of_terminal_or_tracer(signal: &Signal) -> Option<&'static str> {
+    let ending = signal.sender.task.ending;
+    if with_namespace(signal) {
+        return None;
+    }
+    Some(match signal.number {
+        // drivers/tty/n_tty.c isig, drivers/tty/pty.c pty_signal
+        SIGINT => {
+            "sent by the kernel to all that ran in the foreground of its terminal: most likely Ctrl-C was typed there"
+        }
+        SIGQUIT => {
+            "sent by the kernel to all that ran in the foreground of its terminal: most likely Ctrl-\\ was typed there"
+        }
+        // drivers/tty/tty_jobctrl.c disassociate_ctty, kernel/exit.c kill_orphaned_pgrp
+        SIGHUP if ending => {
+            "sent by the kernel because the first process of its terminal's session ended; or it had been stopped, and \
+             with its parent ended the last that could have continued it"
+        }
+        // drivers/tty/tty_jobctrl.c tty_signal_session_leader
+        SIGHUP => {
+            "sent by the kernel because its terminal is gone: a window or a connection was closed"
+        }
+        // kernel/ptrace.c exit_ptrace
+        SIGKILL if ending => {
+            "sent by the kernel because its tracer ended, a debugger or a sandbox, which had asked for that \
+             (PTRACE_O_EXITKILL: strace --kill-on-exit)"
+        }
         _ => return None,
     })
 }
@@ -289,6 +331,22 @@ mod tests {
         (signal.sender.task.ending, signal.sender.task.ns_tgid) = (true, Some(1));
         signal.target.id.tgid = 50;
         assert!(told(&signal).contains("PID namespace"), "{}", told(&signal));
+    }
+
+    #[test]
+    fn a_terminal_and_a_tracer_that_ended_are_nobodys_kill() {
+        let sent = |number, ending| {
+            let mut signal = Signal { number, ..signal(0x80) };
+            signal.target.id.tgid = 50;
+            signal.sender.task.ending = ending;
+            told(&signal)
+        };
+        assert!(sent(2, false).contains("Ctrl-C"), "{}", sent(2, false));
+        assert!(sent(3, false).contains("Ctrl-\\"), "{}", sent(3, false));
+        assert!(sent(1, false).contains("terminal is gone"), "{}", sent(1, false));
+        assert!(sent(1, true).contains("session ended"), "{}", sent(1, true));
+        assert!(sent(9, true).contains("PTRACE_O_EXITKILL"), "{}", sent(9, true));
+        assert_eq!(sent(9, false), "sent by the kernel");
     }
 
     #[test]
