@@ -5,3 +5,4 @@ pub mod fs;
 pub mod memory;
 pub mod privilege;
 pub mod proc;
+pub mod restrictions;

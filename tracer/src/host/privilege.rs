@@ -4,8 +4,10 @@ use std::fs;
 use crate::error::Failure;
 
 /// Capabilities by number (include/uapi/linux/capability.h).
-const NEEDED: [(u32, &str); 2] = [(39, "CAP_BPF"), (38, "CAP_PERFMON")];
-const CAP_SYS_ADMIN: u32 = 21;
+const NEEDED: [(u32, &str); 2] = [(CAP_BPF, "CAP_BPF"), (CAP_PERFMON, "CAP_PERFMON")];
+pub const CAP_SYS_ADMIN: u32 = 21;
+pub const CAP_PERFMON: u32 = 38;
+pub const CAP_BPF: u32 = 39;
 
 /// # Errors
 /// Where a capability is missing.
@@ -22,7 +24,8 @@ pub fn check() -> Result<(), Failure> {
     )))
 }
 
-fn effective(status: &str) -> u64 {
+/// The effective capabilities, by `/proc/PID/status`.
+pub fn effective(status: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0)
 }

@@ -1,6 +1,7 @@
 //! Loads the object with this kernel's globals filled in and attaches what the plan names.
 use std::{
     collections::{HashMap, VecDeque},
+    io,
     sync::Mutex,
     thread,
 };
@@ -14,7 +15,10 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use tracer_common::config::Config;
 
 use crate::{
-    host::memory::{page_size, trim},
+    host::{
+        memory::{page_size, trim},
+        restrictions::Restrictions,
+    },
     model::process::ExitScope,
     probe::{
         config::config,
@@ -22,6 +26,7 @@ use crate::{
         kernel::{self, BTF, KernelInfo},
         object::{OBJECT, check_layout, lru_maps},
         plan::{Missing, Plan, Probe, take_lone},
+        refusal::{self, Step},
     },
 };
 
@@ -231,8 +236,18 @@ fn unload(program: &mut Program) {
     };
 }
 
-/// What the kernel answered, without the program's listing.
-fn reason(error: &anyhow::Error) -> String {
+/// Why the kernel refused, as far as that is found out; else what it answered, without the program's listing.
+pub fn reason(error: &anyhow::Error) -> String {
+    let (step, said) = answer(error);
+    let errno = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error());
+    match errno.and_then(|errno| refusal::why(step, errno, &Restrictions::gather())) {
+        Some(row) => row.why.to_owned(),
+        None => said,
+    }
+}
+
+/// What was asked of the kernel, and its answer.
+fn answer(error: &anyhow::Error) -> (Step, String) {
     match error.downcast_ref::<ProgramError>() {
         Some(ProgramError::LoadError { io_error, verifier_log }) => {
             let log = verifier_log.to_string();
@@ -240,15 +255,18 @@ fn reason(error: &anyhow::Error) -> String {
             let objection = log.lines().rfind(|line| {
                 !line.is_empty() && !line.starts_with("processed") && !line.contains("stack depth")
             });
-            match objection {
+            let said = match objection {
                 Some(line) => format!("the verifier refused it: {line} ({io_error})"),
                 None => format!("the kernel refused to load it: {io_error}"),
-            }
+            };
+            (Step::Load, said)
         }
         Some(ProgramError::SyscallError(error)) => {
-            format!("the kernel refused to attach it: {}", error.io_error)
+            let step = if error.call == "perf_event_open" { Step::Kprobe } else { Step::Attach };
+            (step, format!("the kernel refused to attach it: {}", error.io_error))
         }
-        _ => format!("{error:#}"),
+        Some(ProgramError::KProbeError(_)) => (Step::Kprobe, format!("{error:#}")),
+        _ => (Step::Load, format!("{error:#}")),
     }
 }
 

@@ -8,5 +8,6 @@ pub mod kernel;
 pub mod object;
 pub mod offsets;
 pub mod plan;
+pub mod refusal;
 pub mod ring;
 pub mod table;

@@ -1,0 +1,103 @@
+//! What this host forbids a process of ours: capabilities, lockdown, seccomp, sysctls.
+use std::{fs, path::Path};
+
+use crate::host::privilege;
+
+/// What may be why the kernel refuses a program.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Restrictions {
+    /// The effective capabilities, a bit each.
+    pub capabilities: u64,
+    /// In a user namespace of its own: the kernel asks for capabilities of the first one (`capable()`).
+    pub user_namespace: bool,
+    /// A seccomp filter looks at its system calls.
+    pub seccomp: bool,
+    /// `none`, `integrity` or `confidentiality`; `None` where securityfs does not tell.
+    pub lockdown: Option<String>,
+    pub perf_event_paranoid: Option<i64>,
+    pub unprivileged_bpf_disabled: Option<i64>,
+    /// `net.core.bpf_jit_enable`
+    pub jit: Option<i64>,
+    /// `kernel.ftrace_enabled`
+    pub ftrace: Option<i64>,
+    /// Perf events may be opened on kprobes (CONFIG_KPROBE_EVENTS, and /sys is there).
+    pub kprobes: bool,
+    /// SELinux enforces its policy.
+    pub selinux: bool,
+}
+
+impl Restrictions {
+    /// As they are now.
+    pub fn gather() -> Self {
+        let sysctl = |name: &str| {
+            let text = fs::read_to_string(Path::new("/proc/sys").join(name)).ok()?;
+            text.trim().parse().ok()
+        };
+        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        Self {
+            lockdown: lockdown(),
+            perf_event_paranoid: sysctl("kernel/perf_event_paranoid"),
+            unprivileged_bpf_disabled: sysctl("kernel/unprivileged_bpf_disabled"),
+            jit: sysctl("net/core/bpf_jit_enable"),
+            ftrace: sysctl("kernel/ftrace_enabled"),
+            kprobes: Path::new("/sys/bus/event_source/devices/kprobe/type").exists(),
+            selinux: read("/sys/fs/selinux/enforce").trim() == "1",
+            ..Self::of_process(&read("/proc/self/status"), &read("/proc/self/uid_map"))
+        }
+    }
+
+    /// What /proc says of a process: its `status` and its `uid_map`. Pure.
+    fn of_process(status: &str, uid_map: &str) -> Self {
+        let seccomp = status.lines().find_map(|line| line.strip_prefix("Seccomp:"));
+        // include/linux/uidgid.h: the first namespace maps every id to itself.
+        let whole = ["0", "0", "4294967295"];
+        Self {
+            capabilities: privilege::effective(status),
+            user_namespace: !uid_map.is_empty() && !uid_map.split_whitespace().eq(whole),
+            // include/uapi/linux/seccomp.h SECCOMP_MODE_FILTER
+            seccomp: seccomp.is_some_and(|mode| mode.trim() == "2"),
+            ..Self::default()
+        }
+    }
+
+    /// Whether the process has the capability of this number.
+    pub fn may(&self, capability: u32) -> bool {
+        self.capabilities >> capability & 1 != 0
+    }
+}
+
+/// How far the kernel is locked down, as far as it says so.
+pub fn lockdown() -> Option<String> {
+    let text = fs::read_to_string("/sys/kernel/security/lockdown").ok()?;
+    chosen(&text).map(str::to_owned)
+}
+
+/// The word in brackets: `none [integrity] confidentiality`.
+fn chosen(text: &str) -> Option<&str> {
+    let mode = text.split_whitespace().find_map(|word| word.strip_prefix('['))?;
+    Some(mode.trim_end_matches(']'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_is_told_from_the_host() {
+        let status = "Name:\tx\nCapEff:\t000001ffffffffff\nSeccomp:\t2\nSeccomp_filters:\t1\n";
+        let host = Restrictions::of_process(status, "         0          0 4294967295\n");
+        assert!(host.seccomp && !host.user_namespace && host.may(39) && !host.may(41));
+        let status = "CapEff:\t0000000000000000\nSeccomp:\t0\n";
+        let inside = Restrictions::of_process(status, "         0     100000      65536\n");
+        assert!(!inside.seccomp && inside.user_namespace && !inside.may(39));
+        // Without /proc nothing is known of it.
+        assert_eq!(Restrictions::of_process("", ""), Restrictions::default());
+    }
+
+    #[test]
+    fn the_word_in_brackets_is_the_mode() {
+        assert_eq!(chosen("none [integrity] confidentiality\n"), Some("integrity"));
+        assert_eq!(chosen("[none] integrity confidentiality\n"), Some("none"));
+        assert_eq!(chosen(""), None);
+    }
+}
