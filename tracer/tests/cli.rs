@@ -2,11 +2,12 @@
 use std::{
     collections::BTreeMap,
     os::unix::process::CommandExt as _,
+    path::Path,
     process::{Command, Stdio},
 };
 
 mod common;
-use common::{recorded, text, whybus};
+use common::{recorded, text, values, whybus};
 
 fn stderr(command: &mut Command) -> (Option<i32>, String) {
     let out = command.output().expect("whybus runs");
@@ -70,15 +71,44 @@ fn without_privilege_it_says_what_is_missing() {
     assert!(copied.is_ok_and(|status| status.success()), "a copy");
     std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .expect("our own directory");
-    for verb in ["trace", "doctor"] {
+    let as_nobody = |args: &[&str]| {
         let mut command = Command::new(&copy);
         if root {
             command.uid(65534).gid(65534);
         }
-        let (status, error) = stderr(command.arg(verb));
-        assert_eq!(status, Some(77), "{error}");
-        assert!(error.contains("CAP_BPF and CAP_PERFMON") && error.contains("sudo"), "{error}");
-        assert_eq!(error.lines().count(), 1, "{error}");
+        command.args(args);
+        command
+    };
+    let (status, error) = stderr(&mut as_nobody(&["trace"]));
+    assert_eq!(status, Some(77), "{error}");
+    assert!(error.contains("CAP_BPF and CAP_PERFMON") && error.contains("sudo"), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+    // What can be said without trying is said, where the kernel publishes its types.
+    if !Path::new("/sys/kernel/btf/vmlinux").exists() {
+        return;
+    }
+    let out = as_nobody(&["doctor"]).output().expect("whybus runs");
+    let said = text(&out.stdout);
+    assert_eq!(out.status.code(), Some(77), "{said}{}", text(&out.stderr));
+    assert!(said.starts_with("NOT TRIED: ") && said.contains("CAP_PERFMON"), "{said}");
+    assert!(said.contains("\nkernel ") && said.contains("\nlimits "), "{said}");
+    assert!(said.lines().count() < 24, "{said}");
+    let out = as_nobody(&["doctor", "-o", "json"]).output().expect("whybus runs");
+    let plan = &values(&out)[0];
+    assert_eq!((&plan["kind"], &plan["verdict"]), (&"doctor".into(), &serde_json::Value::Null));
+    let planned = |one: &serde_json::Value| one["state"] == "planned";
+    assert!(plan["observed"].as_array().is_some_and(|all| all.iter().any(planned)), "{plan}");
+}
+
+/// Before anything is attached.
+#[test]
+fn what_is_required_has_a_name() {
+    for verb in ["trace", "record"] {
+        let (status, error) = stderr(&mut whybus([verb, "--require", "bus-errors,nonsense"]));
+        assert_eq!(status, Some(2), "{error}");
+        assert!(error.contains("bus-errors, deaths, all, or the name of a cause"), "{error}");
+        let help = text(&whybus([verb, "--help"]).output().expect("whybus runs").stdout);
+        assert!(help.contains("--require <LIST>"), "{help}");
     }
 }
 

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     cli::{
-        options::{Deaths, Output, State},
+        options::{Deaths, Output, Require, State},
         select::{Filter, Select},
     },
     render::Format,
@@ -30,9 +30,9 @@ Exit status:
   1   nothing found, fewer than --count asked for, or findings of `scan`
   2   usage: flags, times, selectors that cannot be
   66  an input cannot be read: no history, a damaged stream, a refused directory
-  69  this kernel cannot do it, or (`doctor`, `demo`) a hook that decides bus errors is missing
+  69  this kernel cannot do it, or not what --require names, or (`doctor`, `demo`) is NOT READY
   70  internal error
-  75  looked, but not at everything (`scan` without privilege, `doctor` with another hook missing)
+  75  looked, but not at everything: `scan` unprivileged, `doctor` DEGRADED, `trace` NOT READY
   77  no privilege
   `trace -- CMD` passes the status of CMD on (128 + signal if one ended it)";
 
@@ -80,6 +80,8 @@ pub struct Trace {
     /// Stop after this many incidents
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
+    #[command(flatten)]
+    pub require: Require,
     /// Keep the raw event stream in FILE, for `whybus replay`
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
@@ -112,6 +114,8 @@ pub struct Record {
     /// Print incidents as well
     #[arg(long, value_enum, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "oneline")]
     pub print: Option<Format>,
+    #[command(flatten)]
+    pub require: Require,
     #[command(flatten)]
     pub deaths: Deaths,
     #[command(flatten)]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum, builder::PossibleValue};
 
 use crate::{
+    correlate::readiness::Requirement,
     model::{
         process::{ExitFilter, ExitScope},
         signal_name as signals,
@@ -53,6 +54,21 @@ pub struct Deaths {
     /// `trace`, lasting for `record`]
     #[arg(long, value_name = "WHICH", value_parser = exits)]
     pub exits: Option<ExitFilter>,
+}
+
+/// What must be told.
+#[derive(Args, Default)]
+pub struct Require {
+    /// Watch nothing, and end with 69, unless this can be told on this host: `bus-errors` (which file, and who did
+    /// it), `deaths`, `all` that whybus knows, or causes by name (truncated, quota, ...; see docs/causes.md)
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = requirement)]
+    pub require: Vec<Requirement>,
+}
+
+fn requirement(name: &str) -> Result<Requirement, String> {
+    Requirement::parse(name).ok_or_else(|| {
+        "use bus-errors, deaths, all, or the name of a cause: truncated, quota, ...".to_owned()
+    })
 }
 
 /// One item of `--signals`.

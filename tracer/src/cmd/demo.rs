@@ -8,11 +8,9 @@ use rustix::{
 };
 
 use crate::{
-    cmd::{
-        doctor::{causes, of_bus_errors},
-        status::ExitStatus,
-    },
-    model::process::ExitScope,
+    cmd::status::ExitStatus,
+    correlate::readiness::readiness,
+    model::{observe::Readiness, process::ExitScope},
     render::Format,
     select::selection::Selection,
     sink::stdout::StdoutSink,
@@ -21,6 +19,7 @@ use crate::{
 
 /// A reader of a mapped file, and a script that copies over it.
 const SCRIPT: &str = r#"
+echo >&2 "a process maps $1/live.db and reads it; then cp overwrites it:"
 head -c 1048576 /dev/zero > "$1/live.db"
 head -c 4096 /dev/zero > "$1/new.db"
 "$0" demo-victim "$1/live.db" & victim=$!
@@ -38,7 +37,6 @@ pub fn run() -> Result<ExitStatus> {
     let own = env::current_exe().context("finding our own program")?;
     let command: Vec<OsString> =
         vec!["sh".into(), "-c".into(), SCRIPT.into(), own.into(), dir.clone().into()];
-    eprintln!("a process maps {0}/live.db and reads it; then cp overwrites it:\n", dir.display());
     let options = WatchOptions {
         selection: Selection::default(),
         deaths: ExitScope::default(),
@@ -46,6 +44,7 @@ pub fn run() -> Result<ExitStatus> {
         shared_shrinks: false,
         duration: None,
         count: None,
+        required: &[],
         save: None,
         fail_every: 0,
         command: &command,
@@ -53,9 +52,8 @@ pub fn run() -> Result<ExitStatus> {
     let watched = watch(&options, &mut StdoutSink::new(Format::Human, false));
     let _ = fs::remove_dir_all(&dir);
     let watched = watched?;
-    let (_, unexplained) = causes(|observe| watched.coverage.sees(observe));
     Ok(match watched.command {
-        _ if unexplained.iter().any(|cause| of_bus_errors(*cause)) => ExitStatus::Unavailable,
+        _ if readiness(&watched.coverage) == Readiness::NotReady => ExitStatus::Unavailable,
         Some(status) => ExitStatus::Command(status),
         None => ExitStatus::Done,
     })

@@ -5,103 +5,143 @@ use tracer_common::config::task;
 use crate::{
     cli::Doctor,
     cmd::status::ExitStatus,
-    contract::{self, Blind, Label, Record},
-    model::{cause::CauseKind, observe::Observe, process::ExitScope},
+    contract::{self, Label, Observed, Record, convert::blind},
+    correlate::readiness::{causes, readiness, summary},
+    host::{
+        privilege,
+        restrictions::{Restrictions, lockdown},
+    },
+    model::{cause::CauseKind, observe::Readiness, process::ExitScope},
     probe::{
-        kernel as facts,
+        kernel::KernelInfo,
         plan::{Missing, Probe},
     },
     render::{Format, doctor, json},
-    sink::stdout::put,
-    watch::arm::arm,
+    sink::stdout::{put, style},
+    watch::arm::{arm, covered, plan},
 };
 
-/// How many causes can be told by what is seen, and which cannot.
-pub fn causes(sees: impl Fn(Observe) -> bool) -> (usize, Vec<CauseKind>) {
-    let named = CauseKind::ALL.iter().filter(|kind| **kind != CauseKind::Unknown);
-    let (told, blind): (Vec<CauseKind>, Vec<CauseKind>) =
-        named.partition(|kind| kind.cause().observes.iter().any(|observe| sees(*observe)));
-    (told.len(), blind)
+/// What is there to be attached, or was.
+struct Found {
+    kernel: KernelInfo,
+    attached: Vec<Probe>,
+    pending: Vec<Probe>,
+    missing: Vec<Missing>,
 }
 
-/// Whether it is a cause of bus errors, and not of other ends only.
-pub fn of_bus_errors(cause: CauseKind) -> bool {
-    use CauseKind::{Aborted, Exited, OomKilled, Overwritten, Signal};
-    !matches!(cause, Overwritten | Signal | Aborted | OomKilled | Exited)
-}
-
-/// Without a hook that decides bus errors this kernel is not for us; without another, partly.
-fn status(unexplained: &[CauseKind], missing: usize) -> ExitStatus {
-    if unexplained.iter().any(|cause| of_bus_errors(*cause)) {
-        ExitStatus::Unavailable
-    } else if missing != 0 {
-        ExitStatus::Partly
-    } else {
-        ExitStatus::Done
-    }
-}
-
-/// Attaches everything for a moment and says how that went.
+/// Attaches everything for a moment and says how that went. Who may not attach anything is told what would be.
 ///
 /// # Errors
 /// As [`arm`].
 pub fn run(args: &Doctor) -> Result<ExitStatus> {
-    let (facts, armed) = arm(ExitScope::default(), true, true, 0)?;
-    let sees = |observe| armed.attached.iter().any(|probe| probe.row.observe == observe);
-    let (told, unexplained) = causes(sees);
-    let status = status(&unexplained, armed.missing.len());
-    let blind_for: Vec<&str> = unexplained.into_iter().map(CauseKind::name).collect();
-    let reads = match facts.allowed.task() {
+    let denied = privilege::check().err();
+    let found = match &denied {
+        Some(_) => planned()?,
+        None => tried()?,
+    };
+    let report = report(&found, denied.is_none());
+    put(&match args.output {
+        Format::Json => json(&Record::Doctor(Box::new(report.clone()))),
+        Format::Human | Format::Oneline => {
+            let denied = denied.as_ref().map(|denied| doctor::Denied {
+                why: denied.to_string(),
+                limits: limits(&Restrictions::gather()),
+            });
+            doctor::human(&report, denied.as_ref(), &style(false))
+        }
+    })?;
+    Ok(match report.verdict.map(|verdict| verdict.known()) {
+        None => ExitStatus::Privilege,
+        Some(Readiness::Ready) => ExitStatus::Done,
+        Some(Readiness::Degraded) => ExitStatus::Partly,
+        Some(Readiness::NotReady) => ExitStatus::Unavailable,
+    })
+}
+
+fn tried() -> Result<Found> {
+    let (kernel, armed) = arm(ExitScope::default(), true, true, 0)?;
+    let (attached, pending) = (armed.attached.clone(), armed.pending.clone());
+    Ok(Found { kernel, attached, pending, missing: armed.missing.clone() })
+}
+
+fn planned() -> Result<Found> {
+    let (kernel, plan) = plan(true)?;
+    Ok(Found { kernel, attached: plan.attach, pending: plan.pending, missing: plan.missing })
+}
+
+/// What else may stand in the way of who has no privilege.
+fn limits(host: &Restrictions) -> String {
+    let sysctl = |name: &str, value: Option<i64>| {
+        let value = value.map_or_else(|| "unknown".to_owned(), |value| value.to_string());
+        format!("{name} {value}")
+    };
+    let mut said = vec![
+        sysctl("unprivileged_bpf_disabled", host.unprivileged_bpf_disabled),
+        sysctl("perf_event_paranoid", host.perf_event_paranoid),
+    ];
+    let others = [
+        (host.seccomp, "a seccomp filter"),
+        (host.user_namespace, "a user namespace"),
+        (host.selinux, "SELinux"),
+    ];
+    said.extend(others.iter().filter(|(there, _)| *there).map(|(_, what)| (*what).to_owned()));
+    said.join(", ")
+}
+
+fn report(found: &Found, tried: bool) -> contract::Doctor {
+    let Found { kernel, attached, pending, missing } = found;
+    let coverage = covered(attached, missing);
+    let (told, unexplained) = causes(&coverage);
+    let reads = match kernel.allowed.task() {
         task::TYPED => "typed loads",
         task::PROBE => "bpf_probe_read_kernel (no bpf_get_current_task_btf before 5.11)",
         _ => "helpers only: ancestors come from /proc, if the process is still there",
     };
-    let paths = if facts.allowed.read_kernel {
+    let paths = if kernel.allowed.read_kernel {
         "whole, across mounts"
     } else {
         "names up to 31 bytes (lockdown forbids bpf_probe_read_kernel)"
     };
-    let label = |probe: &Probe| Label::from(probe.program.form.to_string());
-    let blind = |missing: &Missing| Blind {
-        hook: label(&missing.probe),
-        reason: missing.reason.as_str().into(),
-        causes: missing.probe.row.blind.into(),
-    };
-    let report = contract::Doctor {
-        kernel: facts.release.as_str().into(),
-        lockdown: facts::lockdown().map(Label::from),
-        hooks: armed.attached.iter().map(label).collect(),
-        blind: armed.missing.iter().map(blind).collect(),
+    let state = if tried { "attached" } else { "planned" };
+    let unseen: Vec<Probe> = missing.iter().map(|missing| missing.probe).collect();
+    let states = [(state, attached), ("waiting", pending), ("missing", &unseen)];
+    let mut things: Vec<Observed> = Vec::new();
+    for (state, probes) in states {
+        for probe in probes {
+            let one = observed(probe, state);
+            // A second program of a thing sees nothing else.
+            if !things.iter().any(|known| known.what == one.what) {
+                things.push(one);
+            }
+        }
+    }
+    contract::Doctor {
+        verdict: tried.then(|| readiness(&coverage).into()),
+        summary: summary(&coverage).map(Label::from),
+        kernel: kernel.release.as_str().into(),
+        lockdown: lockdown().map(Label::from),
+        hooks: attached.iter().map(label).collect(),
+        blind: coverage.uncovered.iter().map(blind).collect(),
+        observed: things,
         culprit: reads.into(),
         paths: paths.into(),
-        pending: armed.pending.iter().map(label).collect(),
+        pending: pending.iter().map(label).collect(),
         explained: told as u64,
-        total: (told + blind_for.len()) as u64,
-        unexplained: blind_for.into_iter().map(Label::from).collect(),
-    };
-    let module = |probe: &Probe| probe.row.module.unwrap_or_default();
-    let modules: Vec<&str> = armed.pending.iter().map(module).collect();
-    put(&match args.output {
-        Format::Json => json(&Record::Doctor(Box::new(report))),
-        Format::Human | Format::Oneline => doctor::human(&report, &modules),
-    })?;
-    Ok(status)
+        total: (told + unexplained.len()) as u64,
+        unexplained: unexplained.into_iter().map(CauseKind::name).map(Label::from).collect(),
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn label(probe: &Probe) -> Label {
+    Label::from(probe.program.form.to_string())
+}
 
-    #[test]
-    fn what_decides_bus_errors_weighs_more_than_the_rest() {
-        let (all, none) = causes(|_| true);
-        assert_eq!((all, none.len()), (CauseKind::ALL.len() - 1, 0));
-        assert_eq!(status(&none, 0), ExitStatus::Done);
-        let (_, no_ends) = causes(|observe| observe != Observe::Exit);
-        assert!(!no_ends.is_empty() && !no_ends.iter().any(|cause| of_bus_errors(*cause)));
-        assert_eq!(status(&no_ends, 1), ExitStatus::Partly);
-        assert_eq!(status(&[], 1), ExitStatus::Partly);
-        let (_, no_faults) = causes(|observe| observe != Observe::FileFault);
-        assert_eq!(status(&no_faults, 1), ExitStatus::Unavailable);
+fn observed(probe: &Probe, state: &str) -> Observed {
+    Observed {
+        what: probe.row.observe.word().into(),
+        hook: label(probe),
+        state: state.into(),
+        module: probe.row.module.filter(|_| state == "waiting").map(Label::from),
+        unknown_without: probe.row.blind.into(),
     }
 }

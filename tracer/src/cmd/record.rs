@@ -27,6 +27,7 @@ pub fn run(args: &Record) -> Result<ExitStatus> {
         restarts: true,
         duration: None,
         count: None,
+        required: &args.require.require,
         save: None,
         fail_every: 0,
         command: &[],

@@ -4,7 +4,11 @@ use anyhow::Result;
 use crate::{
     cli::Trace,
     cmd::status::ExitStatus,
-    model::process::{ExitFilter, ExitScope},
+    correlate::readiness::readiness,
+    model::{
+        observe::Readiness,
+        process::{ExitFilter, ExitScope},
+    },
     sink::stdout::StdoutSink,
     watch::live::{WatchOptions, watch},
 };
@@ -20,20 +24,24 @@ pub fn run(args: &Trace) -> Result<ExitStatus> {
         shared_shrinks: false,
         duration: args.duration,
         count: args.count,
+        required: &args.require.require,
         save: args.save.as_deref(),
         fail_every: args.fail_every,
         command: &args.command,
     };
     let mut sink = StdoutSink::new(args.output.output, args.output.utc);
     let watched = watch(&wanted, &mut sink)?;
-    Ok(status(watched.command, args.count, watched.incidents))
+    let blind = readiness(&watched.coverage) == Readiness::NotReady;
+    Ok(status(watched.command, args.count, watched.incidents, blind))
 }
 
-/// A command passes its own on; else fewer incidents than were asked for are too few.
-fn status(command: Option<u8>, asked_for: Option<u64>, incidents: u64) -> ExitStatus {
+/// A command passes its own on; else fewer incidents than were asked for are too few. Who was `blind` for what decides
+/// bus errors has not looked at everything.
+fn status(command: Option<u8>, asked_for: Option<u64>, incidents: u64, blind: bool) -> ExitStatus {
     match command {
         Some(status) => ExitStatus::Command(status),
         None if asked_for.is_some_and(|count| incidents < count) => ExitStatus::NotFound,
+        None if blind => ExitStatus::Partly,
         None => ExitStatus::Done,
     }
 }
@@ -44,9 +52,10 @@ mod tests {
 
     #[test]
     fn a_command_speaks_for_itself_and_too_few_are_told() {
-        assert_eq!(status(Some(42), Some(3), 0), ExitStatus::Command(42));
-        assert_eq!(status(None, Some(3), 2), ExitStatus::NotFound);
-        assert_eq!(status(None, Some(3), 3), ExitStatus::Done);
-        assert_eq!(status(None, None, 0), ExitStatus::Done);
+        assert_eq!(status(Some(42), Some(3), 0, true), ExitStatus::Command(42));
+        assert_eq!(status(None, Some(3), 2, true), ExitStatus::NotFound);
+        assert_eq!(status(None, Some(3), 3, false), ExitStatus::Done);
+        assert_eq!(status(None, None, 0, false), ExitStatus::Done);
+        assert_eq!(status(None, None, 0, true), ExitStatus::Partly);
     }
 }

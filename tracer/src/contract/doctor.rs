@@ -1,20 +1,32 @@
 //! What can be watched on a kernel.
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{Blind, Label};
+use crate::{
+    contract::{Blind, Label, Named},
+    model::observe::Readiness,
+};
 
 /// `whybus doctor`: what would attach here, and what is not known for want of the rest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Doctor {
+    /// Whether what decides bus errors can be watched; null where that was not tried, for want of privilege.
+    #[serde(default)]
+    pub verdict: Option<Named<Readiness>>,
+    /// What cannot be told here, and why; null where all can.
+    #[serde(default)]
+    pub summary: Option<Label>,
     /// Release of the kernel (`uname -r`).
     pub kernel: Label,
     /// Its lockdown mode; null where securityfs does not tell.
     pub lockdown: Option<Label>,
-    /// What is attached, each as form and function.
+    /// What is attached, each as form and function; where that was not tried, what would be.
     pub hooks: Vec<Label>,
     /// What could not be attached.
     pub blind: Vec<Blind>,
+    /// In which form each thing is observed.
+    #[serde(default)]
+    pub observed: Vec<Observed>,
     /// What culprits and their ancestors are read by.
     pub culprit: Label,
     /// How much of paths is known.
@@ -27,4 +39,22 @@ pub struct Doctor {
     pub total: u64,
     /// Causes that cannot be told here.
     pub unexplained: Vec<Label>,
+}
+
+/// Something that whybus looks at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Observed {
+    /// What it is: `file-fault`, `shrink`.
+    pub what: Label,
+    /// In which form and where: `fexit filemap_fault`; the one that is preferred where there is none.
+    pub hook: Label,
+    /// Whether it is attached.
+    #[cfg_attr(test, schemars(extend("x-words" = ["attached", "planned", "waiting", "missing"])))]
+    pub state: Label,
+    /// The module it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<Label>,
+    /// What is not known without it.
+    pub unknown_without: Label,
 }

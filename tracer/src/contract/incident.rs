@@ -53,10 +53,15 @@ pub struct Incident {
     pub stack: Option<Stack>,
     /// What to do against it, one sentence.
     pub advice: Label,
-    /// False: events that may concern this incident were lost.
+    /// False: events that may concern this incident were lost, or hooks are missing that might have decided its
+    /// cause (`blind`).
     pub complete: bool,
     /// Events lost that may concern it.
     pub lost: u64,
+    /// Hooks that are missing on its host and might have decided its cause, each as form and function; absent
+    /// where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blind: Vec<Label>,
     /// How many of its kind this stands for, where it is no fault; 1 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,

@@ -5,11 +5,14 @@ use crate::{
     contract::{
         Ancestor, Blind, Cause, CauseCount, Chosen, Container, Count, Doctor, Elsewhere, End,
         Fault, File, Finding, FoundFile, FoundMapping, FoundProcess, Frame, Gap, GapReason, Hex,
-        Incident, Label, Loss, Mapper, Mapping, MappingDriver, Memory, Missed, Mount, Oom, Other,
-        Process, Record, Remote, Restart, RestartSpread, RuledOut, Run, Scan, Server, ShrunkFile,
-        Sizing, Stack, Step, Story, Time, Truncation, Untrusted, Watching,
+        Incident, Label, Loss, Mapper, Mapping, MappingDriver, Memory, Missed, Mount, Observed,
+        Oom, Other, Process, Record, Remote, Restart, RestartSpread, RuledOut, Run, Scan, Server,
+        ShrunkFile, Sizing, Stack, Step, Story, Time, Truncation, Untrusted, Watching,
     },
-    model::cause::{CauseKind, Confidence},
+    model::{
+        cause::{CauseKind, Confidence},
+        observe::Readiness,
+    },
 };
 
 /// An incident as a history of version 1 has it: victim 10, child of sv[5].
@@ -184,6 +187,8 @@ pub fn full_incident() -> Incident {
                 module_offset: Some(0x400),
             }],
         }),
+        blind: vec!["fentry notify_change".into()],
+        complete: false,
         count: Some(3),
         oom_kills: Some(1),
         ..sent
@@ -199,7 +204,14 @@ fn watch_kinds() -> [Record; 4] {
             boot_id: "boot".into(),
             kernel: "6.12".into(),
             hooks: vec![hook()],
-            blind: vec![Blind { hook: hook(), reason: "not there".into(), causes: "all".into() }],
+            blind: vec![Blind {
+                hook: hook(),
+                reason: "not there".into(),
+                fix: Some("another kernel".into()),
+                causes: "all".into(),
+            }],
+            verdict: Some(Readiness::NotReady.into()),
+            summary: Some("nothing is told".into()),
         }),
         Record::Loss(Loss { time: Time(2), from: Time(1), cpu: 0, ring: "chatty".into(), lost: 9 }),
         Record::Missed(Missed { time: Time(3), hook: hook(), calls: 1 }),
@@ -215,6 +227,7 @@ fn watch_kinds() -> [Record; 4] {
             truncations: 1,
             not_warned: 0,
             not_recorded: 1,
+            not_told: Some("who truncated a file".into()),
             only_bus_errors: false,
         }),
     ]
@@ -274,6 +287,15 @@ fn doctor() -> Record {
         explained: 1,
         total: 23,
         unexplained: vec!["sent".into()],
+        verdict: Some(Readiness::Ready.into()),
+        summary: Some("all is told".into()),
+        observed: vec![Observed {
+            what: "file-fault".into(),
+            hook: "fexit filemap_fault".into(),
+            state: "attached".into(),
+            module: Some("xfs".into()),
+            unknown_without: "all".into(),
+        }],
     }))
 }
 

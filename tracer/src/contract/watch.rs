@@ -1,14 +1,23 @@
 //! What is told of the watch itself.
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{Label, Time};
+use crate::{
+    contract::{Label, Named, Time, Vocabulary},
+    model::observe::Readiness,
+};
 
-/// Watching is complete, or what is watched has changed.
+/// All is watched that can be, or what is watched has changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Watching {
-    /// Since when watching is complete.
+    /// Since when all is watched that can be.
     pub time: Time,
+    /// Whether what decides bus errors is watched; null in what an older whybus wrote.
+    #[serde(default)]
+    pub verdict: Option<Named<Readiness>>,
+    /// What cannot be told here, and why; null where all can.
+    #[serde(default)]
+    pub summary: Option<Label>,
     /// Host name. OpenTelemetry: `host.name`.
     pub host: Label,
     /// /proc/sys/kernel/random/boot_id.
@@ -29,8 +38,27 @@ pub struct Blind {
     pub hook: Label,
     /// Why it is not there.
     pub reason: Label,
+    /// What to do about it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<Label>,
     /// What is not known without it.
     pub causes: Label,
+}
+
+impl Vocabulary for Readiness {
+    const FALLBACK: Self = Self::Degraded;
+
+    fn words() -> Vec<Self> {
+        vec![Self::Ready, Self::Degraded, Self::NotReady]
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Degraded => "degraded",
+            Self::NotReady => "not-ready",
+        }
+    }
 }
 
 /// Events are missing from a CPU's numbering.
@@ -95,6 +123,9 @@ pub struct End {
     /// Shrinks of files on network file systems that are not in the history, because there were too many at once.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub not_recorded: u64,
+    /// What could not be told for want of hooks, as the watch ended; absent where all were there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_told: Option<Label>,
     /// Nothing but bus errors was asked for: what people read calls them so. Not written.
     #[serde(skip)]
     pub only_bus_errors: bool,

@@ -20,6 +20,18 @@ const REGROWS: u64 = 1_000_000_000;
 /// Bytes that a full file system may keep for itself.
 pub const SPARE: u64 = 256 << 10;
 
+/// What sees a fault that ends in SIGBUS.
+pub const FAULTS: &[Observe] = &[
+    Observe::FileFault,
+    Observe::ShmemFault,
+    Observe::PageMkwrite,
+    Observe::HugetlbFault,
+    Observe::SpecialMappingFault,
+    Observe::UserfaultFault,
+    Observe::DaxFault,
+    Observe::ForcedSignal,
+];
+
 /// What a rule found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
@@ -100,6 +112,11 @@ impl Evidence<'_> {
     /// Whether events were lost since the victim started; since ever, if that is not known.
     pub fn lossy(&self) -> bool {
         self.lossy_since(self.victim.start)
+    }
+
+    /// Whether what a probe would see is known not to be seen on this host.
+    pub fn lacks(&self, observe: Observe) -> bool {
+        self.host.coverage.lacks(observe)
     }
 
     /// Why it proves nothing that no shrink of the file is known since the victim started; `None` if it does.

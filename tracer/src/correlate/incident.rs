@@ -78,6 +78,8 @@ pub struct Incident {
     pub sized: Option<Shrink>,
     /// Events lost that may concern this incident.
     pub lost: u64,
+    /// Hooks that are missing on this host and might have decided its cause, by name.
+    pub blind: Vec<String>,
     /// CLOCK_REALTIME − CLOCK_BOOTTIME as it was told first, ns: its times stay what they were.
     pub clock: ClockOffset,
 }
@@ -142,6 +144,7 @@ impl Incident {
             driver: None,
             sized: None,
             lost: 0,
+            blind: Vec::new(),
         }
     }
 

@@ -1,4 +1,5 @@
 //! From events to incidents: who lost which page of which file, why, and what became of it. Pure.
+mod blindness;
 mod bounded;
 pub mod cause;
 mod crash_loop;
@@ -18,6 +19,7 @@ mod open_incidents;
 mod overwrites;
 mod programs;
 mod questions;
+pub mod readiness;
 mod reorder;
 #[cfg(test)]
 mod replayed;

@@ -1,6 +1,7 @@
 //! From an open incident to its answer: gathers what the engine's parts know of it and reports it.
 use crate::{
     correlate::{
+        blindness,
         cause::Absence,
         evidence::Evidence,
         facts::FactCache,
@@ -138,6 +139,7 @@ impl Reporter<'_> {
             lost: loss.until(),
         };
         let cause = rules::evaluate(&evidence);
+        incident.blind = blindness::blind(&evidence, &cause);
         let of_oom = cause.class == CauseKind::OomKilled;
         incident.memory = of_oom.then(|| memory(&evidence, facts)).flatten();
         incident.file = fault.filter(|fault| fault.inode.ptr != 0).map(|fault| {

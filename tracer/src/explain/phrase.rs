@@ -291,6 +291,26 @@ pub fn short_id(id: &str) -> String {
     digits.get(20..).unwrap_or(&digits).to_owned()
 }
 
+/// What may be missing from what is known of an incident.
+pub fn incomplete(incident: &Incident) -> Option<String> {
+    let lost = match incident.lost {
+        0 => None,
+        1 => Some("an event that may concern this was lost".to_owned()),
+        lost => Some(format!("{lost} events that may concern this were lost")),
+    };
+    let blind = incident.blind.first().map(|first| {
+        let first = escape(first.as_bytes());
+        let missing = match incident.blind.len() {
+            1 => format!("{first} is"),
+            2 => format!("{first} and one more hook are"),
+            count => format!("{first} and {} more hooks are", count - 1),
+        };
+        format!("{missing} missing on its host, which might have decided this: `whybus doctor`")
+    });
+    let said: Vec<String> = lost.into_iter().chain(blind).collect();
+    (!said.is_empty()).then(|| format!("incomplete: {}", said.join("; ")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -80,7 +80,7 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
         }
     }
     let other = !matches!(from, SignalFrom::Fault | SignalFrom::Unknown);
-    if ended && other && !own {
+    if ended && other && !own && incident.blind.is_empty() {
         not(
             "a crash (SIGSEGV, SIGBUS, SIGILL, SIGFPE)",
             "it got no such signal in the two seconds before".to_owned(),

@@ -15,6 +15,29 @@ impl Coverage {
     pub fn sees(&self, observe: Observe) -> bool {
         self.hooks.iter().any(|hook| hook.observe == Some(observe))
     }
+
+    /// The probe that would see `observe`, if it is known to be missing: not only waiting for its module, or not
+    /// asked for.
+    pub fn lacking(&self, observe: Observe) -> Option<&Uncovered> {
+        let missing = self.uncovered.iter().find(|missing| missing.sees() == Some(observe))?;
+        (!self.sees(observe)).then_some(missing)
+    }
+
+    /// Whether `observe` is known not to be seen.
+    pub fn lacks(&self, observe: Observe) -> bool {
+        self.lacking(observe).is_some()
+    }
+}
+
+/// How far what is asked for can be told on a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// Every hook is attached.
+    Ready,
+    /// A hook is missing, but none that decides bus errors.
+    Degraded,
+    /// A hook is missing that decides bus errors.
+    NotReady,
 }
 
 /// A probe that is attached.
@@ -39,9 +62,25 @@ impl AttachedHook {
 /// A hook that is not there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Uncovered {
+    /// What it would see; `None` in the stream of a whybus that had a probe we do not know.
+    #[serde(default, with = "observe_word_if_known")]
+    pub observe: Option<Observe>,
     pub hook: String,
     pub reason: String,
     pub causes: String,
+}
+
+impl Uncovered {
+    /// As [`AttachedHook::of_words`].
+    pub fn of_words(hook: String, word: Option<&str>, reason: String, causes: String) -> Self {
+        let AttachedHook { observe, hook } = AttachedHook::of_words(hook, word);
+        Self { observe, hook, reason, causes }
+    }
+
+    /// What it would see, by its name where nothing else tells.
+    pub fn sees(&self) -> Option<Observe> {
+        self.observe.or_else(|| observe_of_hook(&self.hook))
+    }
 }
 
 /// What a hook sees, by the name it has in streams and histories that name hooks only. Those

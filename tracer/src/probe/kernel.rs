@@ -12,7 +12,7 @@ use tracer_common::{
 };
 
 use crate::{
-    host::cgroup,
+    host::{cgroup, privilege, restrictions::lockdown},
     probe::{
         btf::{Btf, Param, Types},
         offsets,
@@ -24,6 +24,9 @@ pub const BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// The enum that numbers the controllers of cgroups.
 pub const CONTROLLERS: &str = "cgroup_subsys_id";
+
+/// The enum that numbers the helpers of programs.
+const HELPERS: &str = "bpf_func_id";
 
 const FTRACE: &str = "/proc/sys/kernel/ftrace_enabled";
 
@@ -73,6 +76,29 @@ pub struct Allowed {
 }
 
 impl Allowed {
+    fn by_trying() -> Self {
+        Self {
+            read_kernel: helper(BpfHelper::BPF_FUNC_probe_read_kernel),
+            task_btf: helper(BpfHelper::BPF_FUNC_get_current_task_btf),
+            snprintf: helper(BpfHelper::BPF_FUNC_snprintf),
+            find_vma: helper(BpfHelper::BPF_FUNC_find_vma),
+            task_regs: helper(BpfHelper::BPF_FUNC_task_pt_regs),
+        }
+    }
+
+    /// By the helpers that the kernel knows, for who may not try: what lockdown forbids of them is known.
+    fn by_types(types: &impl Types) -> Self {
+        let knows = |name: &str| types.enumerator(HELPERS, &format!("BPF_FUNC_{name}")).is_some();
+        let locked = lockdown().is_some_and(|mode| mode == "confidentiality");
+        Self {
+            read_kernel: knows("probe_read_kernel") && !locked,
+            task_btf: knows("get_current_task_btf"),
+            snprintf: knows("snprintf"),
+            find_vma: knows("find_vma"),
+            task_regs: knows("task_pt_regs"),
+        }
+    }
+
     /// How programs read the current task (`tracer_common::config::task`).
     pub fn task(self) -> u32 {
         match (self.task_btf, self.read_kernel) {
@@ -120,20 +146,16 @@ impl KernelInfo {
         let data = fs::read(BTF).map_err(|error| no_btf(&error))?;
         let mut asked: Vec<&str> = offsets::wanted().collect();
         asked.extend(hooks);
-        asked.push(CONTROLLERS);
+        asked.extend([CONTROLLERS, HELPERS]);
         let btf = Btf::parse(data, &asked).with_context(|| format!("reading {BTF}"))?;
+        // Only who may load programs can try whether the verifier lets them call a helper.
+        let by_types = privilege::check().is_err().then(|| Allowed::by_types(&btf));
         let setting = Setting {
             release: release(),
             preempts: fs::read_to_string("/proc/version").is_ok_and(|version| preempts(&version)),
             ftrace: fs::read_to_string(FTRACE).map_or(true, |text| text.trim() != "0"),
             modules: modules.iter().copied().filter(|name| module(name)).collect(),
-            allowed: Allowed {
-                read_kernel: helper(BpfHelper::BPF_FUNC_probe_read_kernel),
-                task_btf: helper(BpfHelper::BPF_FUNC_get_current_task_btf),
-                snprintf: helper(BpfHelper::BPF_FUNC_snprintf),
-                find_vma: helper(BpfHelper::BPF_FUNC_find_vma),
-                task_regs: helper(BpfHelper::BPF_FUNC_task_pt_regs),
-            },
+            allowed: by_types.unwrap_or_else(Allowed::by_trying),
             cgroup_v1: cgroup::v1_hierarchy(),
         };
         Ok(Self::of(&btf, hooks, setting))
@@ -194,11 +216,4 @@ pub fn module(name: &str) -> bool {
 pub fn release() -> String {
     fs::read_to_string("/proc/sys/kernel/osrelease")
         .map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
-}
-
-/// Whether the kernel is locked down for confidentiality, as far as it says so.
-pub fn lockdown() -> Option<String> {
-    let text = fs::read_to_string(Path::new("/sys/kernel/security/lockdown")).ok()?;
-    let mode = text.split_whitespace().find_map(|word| word.strip_prefix('['))?;
-    Some(mode.trim_end_matches(']').to_owned())
 }

@@ -1,79 +1,277 @@
-//! What `whybus doctor` says, for people.
-use crate::{contract::Doctor, text::escape::escape};
+//! What `whybus doctor` says, for people: the verdict first, and all of it on one screen.
+use crate::{
+    contract::{Doctor, Observed},
+    model::cause::CauseKind,
+    render::{
+        style::Style,
+        watching::{colour, grouped, missing, verdict},
+    },
+    text::escape::escape,
+};
 
-/// `modules`: for each of `pending` what it waits for.
-pub fn human(report: &Doctor, modules: &[&str]) -> Vec<u8> {
-    let Doctor { hooks, blind, pending, unexplained, culprit, paths, .. } = report;
+/// Columns of a screen, and where its text begins.
+const WIDTH: usize = 80;
+const LABEL: usize = 11;
+/// Its lines, but for the one of the prompt.
+const LINES: usize = 23;
+
+/// Who may not attach anything.
+pub struct Denied {
+    pub why: String,
+    /// What else may stand in the way.
+    pub limits: String,
+}
+
+/// `denied`: nothing was tried, and why.
+pub fn human(report: &Doctor, denied: Option<&Denied>, style: &Style) -> Vec<u8> {
+    let head = first(report, denied, style) + &seen(report, denied);
+    let tail = last(report, denied);
+    let room = LINES.saturating_sub(head.lines().count() + tail.lines().count());
+    let missing = unattached(report, room);
+    format!("{head}{missing}{tail}").into_bytes()
+}
+
+/// What is seen here, in which form.
+fn seen(report: &Doctor, denied: Option<&Denied>) -> String {
+    let (hooks, blind) = (report.hooks.len(), report.blind.len());
     let lockdown = report.lockdown.as_deref().unwrap_or("unknown (no securityfs)");
-    let mut out = format!("kernel    {}\n", escape(report.kernel.as_bytes()));
-    out.push_str(&format!("lockdown  {lockdown}\n"));
-    for hook in hooks {
-        out.push_str(&format!("attached  {hook}\n"));
+    let kernel = format!("{}, lockdown {lockdown}", escape(report.kernel.as_bytes()));
+    let mut out = match denied {
+        Some(denied) => field("kernel", &kernel) + &field("limits", &denied.limits),
+        None => field("kernel", &format!("{kernel}; {hooks} of {} hooks attach", hooks + blind)),
+    };
+    for (form, what) in forms(&report.observed) {
+        out.push_str(&field(form, &what.join(" ")));
     }
-    for missing in blind {
-        out.push_str(&format!(
-            "missing   {}: {}\n          blind for: {}\n",
-            missing.hook,
-            escape(missing.reason.as_bytes()),
-            missing.causes,
-        ));
-    }
-    for (hook, module) in pending.iter().zip(modules) {
-        out.push_str(&format!("waiting   {hook}: attached once module {module} is there\n"));
-    }
-    out.push_str(&format!("explains  {} of {} causes", report.explained, report.total));
-    out.push_str(&match unexplained.as_slice() {
-        [] => "\n".to_owned(),
-        causes => {
-            let names: Vec<&str> = causes.iter().map(|name| &**name).collect();
-            format!("; not: {}\n", names.join(", "))
+    out
+}
+
+/// Why hooks are missing, in so many lines.
+fn unattached(report: &Doctor, room: usize) -> String {
+    let mut out = String::new();
+    let mut left = report.blind.len();
+    for reason in grouped(&report.blind) {
+        let mut text = field("missing", &missing(&reason));
+        if let Some(fix) = reason.missing.first().and_then(|blind| blind.fix.as_ref()) {
+            text.push_str(&field("  fix", &escape(fix.as_bytes())));
         }
-    });
-    out.push_str(&format!("culprits  by {culprit}\npaths     {paths}\n"));
-    out.push_str(match blind.as_slice() {
-        [] => "ready     run `whybus trace`, or `whybus demo` to see an answer\n",
-        _ => "partly    `whybus trace` works, but blind as said above\n",
-    });
-    out.into_bytes()
+        // What is left takes a line.
+        let last = reason.missing.len() == left;
+        if out.lines().count() + text.lines().count() + usize::from(!last) > room {
+            out.push_str(&field("", &format!("{left} more hooks: `whybus doctor -o json`")));
+            break;
+        }
+        left -= reason.missing.len();
+        out.push_str(&text);
+    }
+    out
+}
+
+fn last(report: &Doctor, denied: Option<&Denied>) -> String {
+    let waiting = waiting(&report.observed).map(|text| field("waiting", &text));
+    waiting.unwrap_or_default()
+        + &field("explains", &explains(report))
+        + &field("reads", &format!("culprits by {}; paths {}", report.culprit, report.paths))
+        + &match denied {
+            Some(_) => field("try", "sudo whybus doctor"),
+            None => field("try", "`whybus demo` shows an answer, `whybus trace` watches"),
+        }
+}
+
+/// The verdict.
+fn first(report: &Doctor, denied: Option<&Denied>, style: &Style) -> String {
+    let summary = report.summary.as_ref().map(|text| escape(text.as_bytes()));
+    let known = report.verdict.as_ref().map(|verdict| verdict.known());
+    let text = match (denied, known) {
+        (Some(denied), _) => {
+            let planned = match summary {
+                Some(said) => format!("; by its types alone {said}"),
+                None => "; by its types this kernel has all that is needed".to_owned(),
+            };
+            format!("NOT TRIED: {}{planned}", denied.why)
+        }
+        (None, Some(known)) => match summary {
+            Some(said) => format!("{}: {said}", verdict(known)),
+            None => format!("{}: every hook for this kernel attaches", verdict(known)),
+        },
+        (None, None) => "NOT TRIED".to_owned(),
+    };
+    let lines = wrap(&text, WIDTH).join("\n");
+    let word = known.filter(|_| denied.is_none());
+    match word.and_then(|known| Some((known, lines.strip_prefix(verdict(known))?))) {
+        Some((known, rest)) => format!("{}{rest}\n", style.paint(colour(known), verdict(known))),
+        None => format!("{lines}\n"),
+    }
+}
+
+/// What is seen in each form, and what is not.
+fn forms(observed: &[Observed]) -> Vec<(&str, Vec<&str>)> {
+    let mut forms: Vec<(&str, Vec<&str>)> = Vec::new();
+    let missing = |one: &&Observed| &*one.state == "missing";
+    for one in observed.iter().filter(|one| &*one.state != "waiting" && !missing(one)) {
+        let form = one.hook.split(' ').next().unwrap_or_default();
+        match forms.iter_mut().find(|(known, _)| *known == form) {
+            Some((_, what)) => what.push(&one.what),
+            None => forms.push((form, vec![&one.what])),
+        }
+    }
+    let nowhere: Vec<&str> = observed.iter().filter(missing).map(|one| &*one.what).collect();
+    if !nowhere.is_empty() {
+        forms.push(("unseen", nowhere));
+    }
+    forms
+}
+
+fn waiting(observed: &[Observed]) -> Option<String> {
+    let mut modules: Vec<&str> = observed.iter().filter_map(|one| one.module.as_deref()).collect();
+    let hooks = modules.len();
+    modules.dedup();
+    let text = format!("{hooks} hooks for the modules {}", modules.join(", "));
+    (hooks != 0).then_some(text)
+}
+
+fn explains(report: &Doctor) -> String {
+    let Doctor { explained, total, unexplained, .. } = report;
+    let names: Vec<&str> = unexplained.iter().map(|name| &**name).collect();
+    let all = CauseKind::ALL.iter().filter(|kind| **kind != CauseKind::Unknown);
+    let told: Vec<&str> =
+        all.map(|kind| kind.name()).filter(|kind| !names.contains(kind)).collect();
+    match names.as_slice() {
+        [] => format!("{explained} of {total} causes"),
+        few if few.len() < told.len() => {
+            format!("{explained} of {total} causes; not: {}", few.join(", "))
+        }
+        _ => format!("only {explained} of {total} causes: {}", told.join(", ")),
+    }
+}
+
+fn field(label: &str, text: &str) -> String {
+    let mut out = String::new();
+    for (i, line) in wrap(text, WIDTH - LABEL).iter().enumerate() {
+        let label = if i == 0 { label } else { "" };
+        out.push_str(&format!("{label:<LABEL$}{line}\n"));
+    }
+    out
+}
+
+/// Lines of at most `width` characters, broken at spaces.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::contract::Blind;
+    use jiff::tz::TimeZone;
 
-    #[test]
-    fn what_is_missing_is_said() {
-        let ready = Doctor {
-            kernel: "6.12".into(),
-            lockdown: None,
-            hooks: vec!["fexit filemap_fault".into()],
-            blind: Vec::new(),
+    use super::*;
+    use crate::{
+        contract::Blind,
+        model::observe::Readiness,
+        probe::{refusal::FTRACE_OFF, table::TABLE},
+    };
+
+    const PLAIN: Style = Style { colour: false, zone: TimeZone::UTC, history: false, hosts: false };
+
+    /// Of a host on which `is_there` says what attaches.
+    fn host(is_there: impl Fn(&str) -> bool, verdict: Readiness, summary: Option<&str>) -> Doctor {
+        let rows = || TABLE.iter().filter(|row| !row.backup);
+        let hook = |row: &crate::probe::table::Row| row.programs[0].form.to_string();
+        let state = |row: &crate::probe::table::Row| match row.module {
+            Some(_) => "waiting",
+            None if is_there(&hook(row)) => "attached",
+            None => "missing",
+        };
+        let of = |wanted: &'static str| rows().filter(move |row| state(row) == wanted);
+        Doctor {
+            verdict: Some(verdict.into()),
+            summary: summary.map(Into::into),
+            kernel: "6.1.0-56-cloud-amd64".into(),
+            lockdown: Some("none".into()),
+            hooks: of("attached").map(|row| hook(row).into()).collect(),
+            blind: of("missing")
+                .map(|row| Blind {
+                    hook: hook(row).into(),
+                    reason: FTRACE_OFF.why.into(),
+                    fix: Some(FTRACE_OFF.fix.into()),
+                    causes: row.blind.into(),
+                })
+                .collect(),
+            observed: rows()
+                .map(|row| Observed {
+                    what: row.observe.word().into(),
+                    hook: hook(row).into(),
+                    state: state(row).into(),
+                    module: row.module.map(Into::into),
+                    unknown_without: row.blind.into(),
+                })
+                .collect(),
             culprit: "typed loads".into(),
             paths: "whole, across mounts".into(),
-            pending: vec!["fentry fuse_open".into()],
-            explained: 23,
-            total: 23,
+            pending: of("waiting").map(|row| hook(row).into()).collect(),
+            explained: 8,
+            total: 25,
             unexplained: Vec::new(),
-        };
-        let text = |report: &Doctor| String::from_utf8(human(report, &["fuse"])).expect("text");
-        assert_eq!(
-            text(&ready),
-            "kernel    6.12\nlockdown  unknown (no securityfs)\nattached  fexit filemap_fault\n\
-             waiting   fentry fuse_open: attached once module fuse is there\n\
-             explains  23 of 23 causes\nculprits  by typed loads\npaths     whole, across mounts\n\
-             ready     run `whybus trace`, or `whybus demo` to see an answer\n"
-        );
-        let blind = Blind {
-            hook: "tp_btf signal_generate".into(),
-            reason: "not there".into(),
-            causes: "who sent it".into(),
-        };
-        let partly = Doctor { blind: vec![blind], unexplained: vec!["sent".into()], ..ready };
-        assert!(text(&partly).contains(
-            "missing   tp_btf signal_generate: not there\n          blind for: who sent it\n"
-        ));
-        assert!(text(&partly).contains("23 of 23 causes; not: sent\n"));
-        assert!(text(&partly).ends_with("but blind as said above\n"));
+        }
+    }
+
+    fn text(report: &Doctor, denied: Option<&Denied>) -> String {
+        let text = String::from_utf8(human(report, denied, &PLAIN)).expect("text");
+        let lines = text.lines().count();
+        assert!(lines < 24, "{lines} lines:\n{text}");
+        let long = text.lines().find(|line| line.chars().count() > WIDTH);
+        assert_eq!(long, None);
+        text
+    }
+
+    #[test]
+    fn a_host_that_is_ready_fits_one_screen() {
+        let ready = host(|_| true, Readiness::Ready, None);
+        let said = text(&ready, None);
+        assert!(said.starts_with("READY: every hook for this kernel attaches\nkernel     6.1"));
+        assert!(said.contains("\nfexit      file-fault shmem-fault "), "{said}");
+        assert!(said.contains("\ntp_btf     signal-generated "), "{said}");
+        assert!(said.contains("\nwaiting    "), "{said}");
+        assert!(!said.contains("missing") && !said.contains("unseen"), "{said}");
+    }
+
+    #[test]
+    fn a_host_that_lacks_most_fits_one_screen() {
+        let said = "whybus cannot tell which file a bus error was in or who truncated a file, because \
+                    kernel.ftrace_enabled is 0";
+        let mut blind = host(|hook| hook.starts_with("tp_btf"), Readiness::NotReady, Some(said));
+        let every = CauseKind::ALL.iter().skip(9).map(|cause| cause.name().into());
+        blind.unexplained = every.collect();
+        let told = text(&blind, None);
+        assert!(told.starts_with("NOT READY: whybus cannot tell which file a bus error was in"));
+        assert!(told.contains(" hooks: kernel.ftrace_enabled is 0\n  fix      sysctl kernel.f"));
+        assert!(told.contains("\nunseen     file-fault shmem-fault "), "{told}");
+        // Whatever is not attached in one of few forms is for its own reason.
+        for (i, missing) in blind.blind.iter_mut().enumerate() {
+            missing.reason =
+                format!("the kernel says something long about this one, number {i}").into();
+        }
+        blind.blind.truncate(9);
+        let told = text(&blind, None);
+        assert!(told.contains("\n           7 more hooks: `whybus doctor -o json`\n"), "{told}");
+    }
+
+    #[test]
+    fn who_may_not_try_is_told_the_plan() {
+        let mut report = host(|_| true, Readiness::Ready, None);
+        report.verdict = None;
+        let denied = Denied { why: "no privilege".to_owned(), limits: "perf 2".to_owned() };
+        let said = text(&report, Some(&denied));
+        assert!(said.starts_with("NOT TRIED: no privilege; by its types this kernel has all"));
+        assert!(said.contains("\nlimits     perf 2\n") && said.ends_with("sudo whybus doctor\n"));
     }
 }

@@ -1,11 +1,11 @@
 //! The answer as a person wants to read it at three in the morning.
 use crate::{
-    contract::{Blind, Elsewhere, End, Gap, GapReason, Incident, Loss, Missed, Watching},
+    contract::{Elsewhere, End, Gap, GapReason, Incident, Loss, Missed},
     explain::{
         others::others,
         phrase::{
-            arguments, because, culprit, culprit_field, fix, headline, lineage, mapped_by, place,
-            repeated, restarted, served, who,
+            arguments, because, culprit, culprit_field, fix, headline, incomplete, lineage,
+            mapped_by, place, repeated, restarted, served, who,
         },
     },
     render::{
@@ -19,28 +19,6 @@ use crate::{
 };
 
 pub use crate::render::style::Style;
-
-/// The line that says what is watched, and one for each thing that is not.
-pub fn watching(watching: &Watching, style: &Style) -> Vec<u8> {
-    let Watching { hooks, blind, .. } = watching;
-    let mut out = format!(
-        "watching {} on {} · complete since {}\n",
-        counted(hooks.len() as u64, "hook"),
-        escape(watching.kernel.as_bytes()),
-        style.time(watching.time),
-    );
-    // Hooks that are missing for one thing together are told together.
-    for (i, first) in blind.iter().enumerate() {
-        let same = |other: &&Blind| other.causes == first.causes;
-        if blind[..i].iter().any(|other| same(&other)) {
-            continue;
-        }
-        let hooks: Vec<&str> = blind.iter().filter(same).map(|blind| &*blind.hook).collect();
-        let what = format!("{} ({}); blind for: {}", hooks.join(", "), first.reason, first.causes);
-        out.push_str(&format!("{} {}\n", style.paint("33", "missing"), escape(what.as_bytes())));
-    }
-    out.into_bytes()
-}
 
 /// The whole answer, an indented block.
 pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
@@ -120,16 +98,10 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
         out.push_str(&warning::elsewhere(elsewhere, style));
     }
     out.push_str(&line("fix", &fix(incident, elsewhere), style));
-    if incident.lost != 0 {
-        out.push_str(&line("note", &style.paint("33", &incomplete(incident.lost)), style));
+    if let Some(text) = incomplete(incident) {
+        out.push_str(&line("note", &style.paint("33", &text), style));
     }
     out.into_bytes()
-}
-
-/// What is said of an incident where events were lost.
-pub fn incomplete(lost: u64) -> String {
-    let were = if lost == 1 { "was" } else { "were" };
-    format!("incomplete: {} that may concern this {were} lost", counted(lost, "event"))
 }
 
 /// What became of an incident that was told already.
@@ -189,9 +161,13 @@ pub fn missed(missed: &Missed, style: &Style) -> Vec<u8> {
 /// The last line.
 pub fn end(end: &End) -> Vec<u8> {
     let mut lost = match end.lost {
+        0 if end.not_told.is_some() => "nothing lost of what was watched".to_owned(),
         0 => "nothing lost".to_owned(),
         lost => format!("{} lost", counted(lost, "event")),
     };
+    if let Some(not_told) = &end.not_told {
+        lost.push_str(&format!(" · not watched: {}", escape(not_told.as_bytes())));
+    }
     if end.missed != 0 {
         lost.push_str(&format!(" · {} not looked at", counted(end.missed, "call")));
     }
@@ -242,7 +218,7 @@ mod tests {
         let style = style(false, true);
         for record in every_kind() {
             let shown = match &record {
-                Record::Watching(one) => vec![watching(one, &style)],
+                Record::Watching(one) => vec![crate::render::watching::human(one, &style)],
                 Record::Incident(one) | Record::Update(one) => {
                     vec![incident(one, &style), update(one, &style), oneline::incident(one, &style)]
                 }
@@ -327,29 +303,6 @@ mod tests {
     }
 
     #[test]
-    fn hooks_missing_for_one_thing_are_told_together() {
-        let blind = |hook: &str, causes: &str| Blind {
-            hook: hook.into(),
-            reason: "not there".into(),
-            causes: causes.into(),
-        };
-        let told = Watching {
-            time: Time(0),
-            host: "host".into(),
-            boot_id: "boot".into(),
-            kernel: "6.12".into(),
-            hooks: vec!["fexit filemap_fault".into()],
-            blind: vec![blind("a", "quota"), blind("b", "sent"), blind("c", "quota")],
-        };
-        assert_eq!(
-            shown(watching(&told, &style(false, false))),
-            "watching 1 hook on 6.12 · complete since 00:00:00.000\n\
-             missing a, c (not there); blind for: quota\n\
-             missing b (not there); blind for: sent\n"
-        );
-    }
-
-    #[test]
     fn the_end_calls_things_by_their_names() {
         let one = End {
             time: Time(0),
@@ -363,6 +316,7 @@ mod tests {
             truncations: 0,
             not_warned: 0,
             not_recorded: 0,
+            not_told: None,
             only_bus_errors: true,
         };
         let lost = End {
@@ -377,6 +331,10 @@ mod tests {
             shown(end(&one)),
             "\ninterrupted after 130 ms · 1 bus error, 1 explained · nothing lost\n"
         );
+        let blind = End { not_told: Some("who truncated a file".into()), ..one.clone() };
+        let told = shown(end(&blind));
+        let expected = " · nothing lost of what was watched · not watched: who truncated a file\n";
+        assert!(told.ends_with(expected), "{told}");
         assert_eq!(
             shown(end(&lost)),
             "\ninterrupted after 130 ms · 2 incidents, 1 explained · 3 events lost · 1 call not looked \

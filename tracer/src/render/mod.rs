@@ -9,6 +9,7 @@ pub mod story;
 mod style;
 mod touched;
 pub mod warning;
+pub mod watching;
 
 pub use json::json;
 

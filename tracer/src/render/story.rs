@@ -4,8 +4,8 @@ use crate::{
     explain::{
         others::others,
         phrase::{
-            arguments, because, because_of, culprit, culprit_field, fix, headline, lineage, place,
-            served, short_id, who, who_else,
+            arguments, because, because_of, culprit, culprit_field, fix, headline, incomplete,
+            lineage, place, served, short_id, who, who_else,
         },
     },
     model::signal_name as signals,
@@ -173,8 +173,8 @@ pub fn human(story: &Story, style: &Style) -> Vec<u8> {
         let text = format!("{} more such times before: -o json", gaps.len() - GAPS);
         field(&mut out, "note", &style.paint("33", &text));
     }
-    if latest.lost != 0 {
-        field(&mut out, "note", &style.paint("33", &incomplete(latest.lost)));
+    if let Some(text) = incomplete(latest) {
+        field(&mut out, "note", &style.paint("33", &text));
     }
     out.into_bytes()
 }

@@ -16,9 +16,12 @@ use crate::{
         Gap, GapReason, Incident, Record, Time,
         convert::{end_record, update_record, watching_record},
     },
-    correlate::update::{Counts, Update},
+    correlate::{
+        readiness::{readiness, summary},
+        update::{Counts, Update},
+    },
     model::{host::Host, observe::Observe},
-    render::Format,
+    render::{Format, watching::verdict},
     sink::{
         Sink,
         history_writer::{HistoryOptions, HistoryWriter, Message, now},
@@ -149,6 +152,11 @@ impl Sink for HistorySink {
         if std::mem::replace(&mut self.begun, true) {
             return Ok(());
         }
+        // What `systemctl status` shows.
+        let status = match summary(&host.coverage) {
+            Some(said) => format!("{}: {said}", verdict(readiness(&host.coverage))),
+            None => verdict(readiness(&host.coverage)).to_owned(),
+        };
         let since = host.clock.realtime(host.since);
         let (host, boot_id) = (host.name.clone(), host.boot_id.clone());
         self.send(Message::Begin { host, boot_id, since });
@@ -160,7 +168,7 @@ impl Sink for HistorySink {
             }
         }
         // Without a service manager there is nobody to tell.
-        let _ = sd_notify::notify(&[NotifyState::Ready]);
+        let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
         Ok(())
     }
 

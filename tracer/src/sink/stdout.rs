@@ -17,7 +17,7 @@ use crate::{
     render::{
         Format,
         human::{self, Style},
-        json, oneline, warning,
+        json, oneline, warning, watching,
     },
     sink::Sink,
 };
@@ -50,7 +50,7 @@ impl StdoutSink {
             return put(&json(record));
         }
         match (format, record) {
-            (_, Record::Watching(watching)) => beside(&human::watching(watching, style)),
+            (_, Record::Watching(told)) => beside(&watching::human(told, style)),
             (_, Record::Loss(loss)) => beside(&human::loss(loss, style)),
             (_, Record::Missed(missed)) => beside(&human::missed(missed, style)),
             (_, Record::End(end)) => beside(&human::end(end)),

@@ -2,6 +2,7 @@
 use anyhow::Result;
 
 use crate::{
+    correlate::readiness::{Requirement, sees_anything, summary, unmet},
     enrich::view,
     error::Failure,
     host::{
@@ -17,7 +18,8 @@ use crate::{
     probe::{
         attach::{self, Attached},
         kernel::KernelInfo,
-        plan::{self, Missing},
+        plan::{self, Missing, Plan, Probe},
+        refusal::{fix, is_privilege},
         table,
     },
 };
@@ -25,7 +27,7 @@ use crate::{
 /// Attaches everything this kernel can run.
 ///
 /// # Errors
-/// Where privilege is missing, or no fault and no signal could be seen.
+/// Where privilege is missing, or nothing could be told of anybody.
 pub fn arm(
     deaths: ExitScope,
     restarts: bool,
@@ -33,31 +35,66 @@ pub fn arm(
     fail_every: u32,
 ) -> Result<(KernelInfo, Attached)> {
     privilege::check()?;
-    let facts = KernelInfo::gather(&table::functions(), &table::modules())
-        .map_err(|error| Failure::unavailable(format!("{error:#}")))?;
-    if !facts.missing_fields.is_empty() {
-        return Err(Failure::unavailable(format!(
-            "Linux {} has no {}: its structs are not those whybus knows (5.10 to 7.3); please \
-             report this with the output of `whybus doctor`",
-            facts.release,
-            facts.missing_fields.join(", ")
-        )));
-    }
+    let facts = facts()?;
     let armed = attach::attach(&facts, plan::choose(&facts, restarts), deaths, shared, fail_every)
-        .map_err(|error| Failure::unavailable(format!("{error:#}")))?;
-    if armed.attached.is_empty() {
-        let why: Vec<String> = armed.missing.iter().map(reason).collect();
-        return Err(Failure::unavailable(format!(
-            "no hook could be attached on Linux {}: {}; run `whybus doctor` for what to do",
-            facts.release,
-            why.join("; ")
+        .map_err(|error| refused(&attach::reason(&error)))?;
+    let coverage = coverage(&armed);
+    if !sees_anything(&coverage) {
+        let why = summary(&coverage).unwrap_or_else(|| "no hook could be attached".to_owned());
+        return Err(not_ready(format!(
+            "{} (Linux {}); `whybus doctor` lists them",
+            with_fix(&why),
+            facts.release
         )));
     }
     Ok((facts, armed))
 }
 
-fn reason(missing: &Missing) -> String {
-    format!("{}: {}", missing.probe.program.form, missing.reason)
+/// What would be attached, as far as that can be said without trying.
+///
+/// # Errors
+/// Where this kernel is none for us.
+pub fn plan(restarts: bool) -> Result<(KernelInfo, Plan)> {
+    let facts = facts()?;
+    let plan = plan::choose(&facts, restarts);
+    Ok((facts, plan))
+}
+
+fn facts() -> Result<KernelInfo> {
+    let facts = KernelInfo::gather(&table::functions(), &table::modules())
+        .map_err(|error| not_ready(format!("{error:#}")))?;
+    if !facts.missing_fields.is_empty() {
+        return Err(not_ready(format!(
+            "Linux {} has no {}: its structs are not those whybus knows (5.10 to 7.3); please report \
+             this, with the file /sys/kernel/btf/vmlinux",
+            facts.release,
+            facts.missing_fields.join(", ")
+        )));
+    }
+    Ok(facts)
+}
+
+/// This kernel is none for us.
+fn not_ready(why: String) -> anyhow::Error {
+    Failure::unavailable(format!("NOT READY: {why}"))
+}
+
+/// Nothing at all can be loaded.
+fn refused(why: &str) -> anyhow::Error {
+    match is_privilege(why) {
+        true => Failure::Privilege(with_fix(why)).into(),
+        false => not_ready(with_fix(why)),
+    }
+}
+
+fn with_fix(why: &str) -> String {
+    fix(why).map_or_else(|| why.to_owned(), |fix| format!("{why}; to do: {fix}"))
+}
+
+/// # Errors
+/// Where not all that is required can be told here.
+pub fn require(required: &[Requirement], coverage: &Coverage) -> Result<()> {
+    unmet(required, coverage).map_or(Ok(()), |why| Err(not_ready(why)))
 }
 
 /// Describes this host and what is attached.
@@ -82,12 +119,18 @@ pub fn host(facts: &KernelInfo, armed: &Attached, deaths: ExitScope) -> Host {
 
 /// What is attached, and what is not.
 pub fn coverage(armed: &Attached) -> Coverage {
-    let uncovered = armed.missing.iter().map(|missing| Uncovered {
+    covered(&armed.attached, &armed.missing)
+}
+
+/// The same of probes that are attached, or would be, and of those that are missing.
+pub fn covered(attached: &[Probe], missing: &[Missing]) -> Coverage {
+    let uncovered = missing.iter().map(|missing| Uncovered {
+        observe: Some(missing.probe.row.observe),
         hook: missing.probe.program.form.to_string(),
         reason: missing.reason.clone(),
         causes: missing.probe.row.blind.to_owned(),
     });
-    let hooks = armed.attached.iter().map(|probe| AttachedHook {
+    let hooks = attached.iter().map(|probe| AttachedHook {
         observe: Some(probe.row.observe),
         hook: probe.program.form.to_string(),
     });

@@ -9,7 +9,7 @@ use tokio::{
 use tracer_common::maps::{self, RingState};
 
 use crate::{
-    correlate::REPORT_DELAY,
+    correlate::{REPORT_DELAY, readiness::Requirement},
     enrich::enricher::Enricher,
     error::Failure,
     host::{
@@ -32,7 +32,7 @@ use crate::{
     select::selection::Selection,
     sink::Sink,
     watch::{
-        arm::{arm, coverage, host},
+        arm::{arm, coverage, host, require},
         child::{exited, spawn},
         driver::Driver,
         evictions::Evictions,
@@ -63,6 +63,8 @@ pub struct WatchOptions<'a> {
     pub shared_shrinks: bool,
     pub duration: Option<Duration>,
     pub count: Option<u64>,
+    /// What must be told, or nothing is watched.
+    pub required: &'a [Requirement],
     /// Where all inputs are saved.
     pub save: Option<&'a Path>,
     /// Every n-th event is dropped in the kernel (tests of loss); 0 for none.
@@ -89,6 +91,7 @@ pub struct Watched {
 pub fn watch(options: &WatchOptions<'_>, sink: &mut dyn Sink) -> Result<Watched> {
     let attached =
         arm(options.deaths, options.restarts, options.shared_shrinks, options.fail_every)?;
+    require(options.required, &coverage(&attached.1))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async { Watch::start(options, sink, attached)?.run().await })
 }

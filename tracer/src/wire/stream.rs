@@ -41,7 +41,10 @@ pub fn head(host: &Host) -> Vec<u8> {
     let hooks: Vec<&str> = hooks.iter().map(|hook| hook.hook.as_str()).collect();
     let blind: Vec<Value> = uncovered
         .iter()
-        .map(|blind| json!({"hook": blind.hook, "reason": blind.reason, "causes": blind.causes}))
+        .map(|blind| {
+            let observe = blind.observe.map(Observe::word);
+            json!({"hook": blind.hook, "observe": observe, "reason": blind.reason, "causes": blind.causes})
+        })
         .collect();
     let line = json!({
         "layout": BASE_LAYOUT, "name": host.name, "boot_id": host.boot_id, "release": host.release,
@@ -150,10 +153,10 @@ fn parse_host(line: &[u8]) -> Result<Host> {
                 .collect(),
             uncovered: list(&line["blind"])
                 .iter()
-                .map(|blind| Uncovered {
-                    hook: text(&blind["hook"]),
-                    reason: text(&blind["reason"]),
-                    causes: text(&blind["causes"]),
+                .map(|blind| {
+                    let (reason, causes) = (text(&blind["reason"]), text(&blind["causes"]));
+                    let word = blind["observe"].as_str();
+                    Uncovered::of_words(text(&blind["hook"]), word, reason, causes)
                 })
                 .collect(),
         },

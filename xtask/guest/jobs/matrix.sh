@@ -57,10 +57,10 @@ step() {
     mkdir -p "$dir"
     whybus trace --utc --fail-every 7 --save /results/step.stream >/results/step.txt 2>&1 &
     tracer=$!
-    until busybox grep -q '^watching' /results/step.txt; do sleep 0.05; done
+    until busybox grep -q 'watching ' /results/step.txt; do sleep 0.05; done
     busybox timeout 60 /bin/sh /scenarios/cp-sh.sh "$dir"
     for module in $(cat /modules.d/nfsv4 /modules.d/fuse); do busybox insmod "$module" 2>/dev/null; done
-    until [ "$(busybox grep -c '^watching' /results/step.txt)" -gt 1 ]; do sleep 0.05; done
+    until [ "$(busybox grep -c 'watching ' /results/step.txt)" -gt 1 ]; do sleep 0.05; done
     busybox date -s "@$(($(busybox date +%s) + 7200))" >/dev/null
     sleep 2
     rm -f "$dir"/*
@@ -130,6 +130,8 @@ whybus trace -o json --duration 5 2>/results/pipe.err | head -c 1 >/dev/null
 # No privilege: 77.
 busybox su -s /bin/sh nobody -c 'whybus trace' 2>/results/unprivileged
 echo "$?" >/results/unprivileged.status
+busybox su -s /bin/sh nobody -c 'whybus doctor' >/results/untried 2>&1
+echo "$?" >/results/untried.status
 # A kernel without BTF: 69.
 busybox mount -t tmpfs none /sys/kernel/btf
 whybus trace >/dev/null 2>/results/nobtf
@@ -140,6 +142,10 @@ echo 0 2>/dev/null >/proc/sys/kernel/ftrace_enabled
 cat /proc/sys/kernel/ftrace_enabled >/results/ftrace
 whybus trace -o json --duration 300ms >/results/partly.json 2>/results/partly
 echo "$?" >/results/partly.status
+whybus trace --require all --duration 300ms >/results/partly.required 2>&1
+echo "$?" >/results/partly.required.status
+whybus doctor >/results/partly.doctor 2>&1
+echo "$?" >/results/partly.doctor.status
 echo 1 >/proc/sys/kernel/ftrace_enabled
 # A task that loops on its fault, beside one that dies of its own.
 dir=/mnt/ext4/storm

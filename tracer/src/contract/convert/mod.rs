@@ -5,17 +5,18 @@ mod process;
 
 use crate::{
     contract::{
-        self, Blind, End, Hex, Loss, Missed, Record, Remote, Restart, ShrunkFile, Time, Truncation,
-        Untrusted, Watching,
+        self, Blind, End, Hex, Label, Loss, Missed, Record, Remote, Restart, ShrunkFile, Time,
+        Truncation, Untrusted, Watching,
     },
     correlate::{
         incident::{self, Incident},
+        readiness::{not_told, readiness, summary},
         update::{Counts, Loss as Lost, Update},
     },
     model::{
         self,
         host::Host,
-        observe::Coverage,
+        observe::{Coverage, Uncovered},
         process::ExitScope,
         remote::is_shared,
         shrink::{ShrinkKind, how},
@@ -23,6 +24,7 @@ use crate::{
         signal_name as signals,
         time::ClockOffset,
     },
+    probe::refusal,
 };
 use cause::{cause, stack};
 use file::{fault, file, server, server_why};
@@ -48,19 +50,27 @@ pub fn update_record(update: &Update, host: &Host) -> Record {
 /// What is watched.
 pub fn watching_record(host: &Host) -> Record {
     let Coverage { hooks, uncovered } = &host.coverage;
-    let blind = uncovered.iter().map(|blind| Blind {
-        hook: blind.hook.as_str().into(),
-        reason: blind.reason.as_str().into(),
-        causes: blind.causes.as_str().into(),
-    });
     Record::Watching(Watching {
         time: at(host.clock, host.since),
+        verdict: Some(readiness(&host.coverage).into()),
+        summary: summary(&host.coverage).map(Label::from),
         host: host.name.as_str().into(),
         boot_id: host.boot_id.as_str().into(),
         kernel: host.release.as_str().into(),
         hooks: hooks.iter().map(|hook| hook.hook.as_str().into()).collect(),
-        blind: blind.collect(),
+        blind: uncovered.iter().map(blind).collect(),
     })
+}
+
+/// A hook that is missing, as it leaves the process.
+pub fn blind(missing: &Uncovered) -> Blind {
+    let (reason, fix) = refusal::split(&missing.reason);
+    Blind {
+        hook: missing.hook.as_str().into(),
+        reason: reason.into(),
+        fix: fix.map(Label::from),
+        causes: missing.causes.as_str().into(),
+    }
 }
 
 /// The end of a watch, at `now` (ns since boot).
@@ -77,6 +87,7 @@ pub fn end_record(counts: &Counts, host: &Host, now: u64, reason: &str) -> Recor
         truncations: counts.truncations,
         not_warned: counts.not_warned,
         not_recorded: counts.not_recorded,
+        not_told: not_told(&host.coverage).map(Label::from),
         only_bus_errors: host.deaths == ExitScope::default(),
     })
 }
@@ -126,8 +137,9 @@ pub fn reported_incident(incident: &Incident, host: &Host, updated: bool) -> con
         restart: restart(incident),
         stack: stack(incident),
         advice: incident.advice().into(),
-        complete: incident.lost == 0,
+        complete: incident.lost == 0 && incident.blind.is_empty(),
         lost: incident.lost,
+        blind: incident.blind.iter().map(|hook| hook.as_str().into()).collect(),
         count: (incident.fault.is_none() && incident.count > 1).then_some(incident.count),
         oom_kills: incident.oom_kills,
     }

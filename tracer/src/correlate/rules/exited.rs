@@ -63,8 +63,13 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         });
     }
     let meaning = by_shell(death, status);
-    let summary = format!("it called exit({status}) by itself{after}{meaning}");
-    Some(CAUSE.verdict(Confidence::Proven, summary))
+    // Of a signal that was handled nobody would know.
+    let (confidence, unseen) = match evidence.lacks(Observe::SignalGenerated) {
+        true => (Confidence::Likely, "; which signals it was sent is not watched on this host"),
+        false => (Confidence::Proven, ""),
+    };
+    let summary = format!("it called exit({status}) by itself{after}{meaning}{unseen}");
+    Some(CAUSE.verdict(confidence, summary))
 }
 
 const ADVICE_SENDER: &str = "ask whoever sent the signal: masters end workers that take too long, or whose \

@@ -42,6 +42,11 @@ pub const RULE: Rule = Rule { causes: &[MEMORY_FAILURE, MISALIGNED, OTHER_KERNEL
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let poisoned = evidence.fault.is_some_and(|fault| fault.poisoned);
     let code = evidence.signal.map(|signal| signal.code);
+    // A process may send itself what looks like a fault (kernel/signal.c do_rt_sigqueueinfo).
+    let forced = match evidence.lacks(Observe::ForcedSignal) {
+        true => Confidence::Likely,
+        false => Confidence::Proven,
+    };
     let (cause, confidence, summary) = match (evidence.fault, code) {
         (_, Some(4)) => (
             &MEMORY_FAILURE,
@@ -55,7 +60,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         ),
         (Some(_), _) if poisoned => (&MEMORY_FAILURE, Confidence::Proven, "the page is poisoned"),
         (None, Some(1)) => {
-            (&MISALIGNED, Confidence::Proven, "misaligned access (BUS_ADRALN); no file is involved")
+            (&MISALIGNED, forced, "misaligned access (BUS_ADRALN); no file is involved")
         }
         // On arm64 the signal has an address, and what is mapped there was looked up. Of a device it is the device that
         // wants it aligned.

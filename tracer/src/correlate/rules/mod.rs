@@ -22,6 +22,8 @@ mod unknown;
 mod userfaultfd;
 mod write_error;
 
+pub use crashed::by_pointer;
+
 use crate::{
     correlate::{
         cause::{Cause, Rule},

@@ -9,6 +9,7 @@ use crate::{
         cause::{CauseKind, Confidence},
         fact::Space,
         fault::{Fault, Handler},
+        magic::XFS_SUPER_MAGIC,
         observe::Observe,
     },
     text::format::size,
@@ -38,10 +39,15 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     if let Some(fault) = evidence.inside(Handler::ShmemFault) {
         return overcommitted(fault, evidence);
     }
-    let refusal = evidence.inside(Handler::PageMkwrite)?.refusal;
+    let fault = evidence.inside(Handler::PageMkwrite)?;
+    let refusal = fault.refusal;
+    // fs/xfs/xfs_trans_dquot.c xfs_trans_dqresv: a project's quota is ENOSPC, too.
+    let may_be_quota = fault.inode.magic == XFS_SUPER_MAGIC && evidence.lacks(Observe::QuotaLimit);
     let space = evidence.space.filter(|space| space.errno.is_none());
     let (confidence, word) = match (refusal.errno.map(i32::wrapping_neg), space) {
-        (Some(libc::ENOSPC), _) if refusal.is_certain() => (Confidence::Proven, " (ENOSPC)"),
+        (Some(libc::ENOSPC), _) if refusal.is_certain() && !may_be_quota => {
+            (Confidence::Proven, " (ENOSPC)")
+        }
         (Some(libc::ENOSPC), _) => (Confidence::Likely, " (ENOSPC)"),
         // Looked at afterwards: the file system may have been full for another reason, and read-only for one of its
         // own. Every inode gone while blocks are left fails no write to an open file. What is left may be set aside

@@ -107,6 +107,11 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         ),
         Some(returned) => {
             let mut verdict = proven(&READ_ERROR, &errno::named(returned))?;
+            // What the kernel makes EIO of is told by the tracepoint of stale files alone.
+            let nfs = fault.inode.magic == NFS_SUPER_MAGIC;
+            if returned == EIO && nfs && evidence.lacks(Observe::NfsStale) {
+                verdict.confidence = Confidence::Likely;
+            }
             verdict.advice = advice(returned, fault);
             Some(verdict)
         }

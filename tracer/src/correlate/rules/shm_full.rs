@@ -60,7 +60,9 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let by_size = said
         && fault.refusal.quota.is_none()
         && evidence.commit.is_some_and(|commit| !commit.strict);
-    let proven = told.is_some() && (counted_full || found_full || by_size) && !silent;
+    // A page that does not come back from swap fails in the same way.
+    let swapped = !said && evidence.lacks(Observe::SwapIn);
+    let proven = told.is_some() && (counted_full || found_full || by_size) && !silent && !swapped;
     let confidence = if proven { Confidence::Proven } else { Confidence::Likely };
     let full = match left_again {
         Some(free) => format!("was full, and has {} free again a moment later", size(free)),

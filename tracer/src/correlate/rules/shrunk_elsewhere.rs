@@ -32,7 +32,11 @@ const ADVICE_FUSE: &str = "find out what its server makes of this file, and who 
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let (confidence, summary, shrink) = match evidence.removal() {
-        Some((_, shrink)) => (Confidence::Proven, told(evidence, shrink), Some(shrink)),
+        Some((_, shrink)) => {
+            let confidence =
+                if unwatched(evidence) { Confidence::Likely } else { Confidence::Proven };
+            (confidence, told(evidence, shrink), Some(shrink))
+        }
         None => {
             let fault = evidence.past_end().filter(|fault| Evidence::changed_elsewhere(fault))?;
             (Confidence::Likely, untold(evidence, fault), None)
@@ -44,6 +48,11 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     }
     verdict.shrink = shrink.cloned();
     Some(verdict)
+}
+
+/// Whether a process of this host may have done it unseen.
+fn unwatched(evidence: &Evidence<'_>) -> bool {
+    [Observe::Shrink, Observe::OpenTruncate].iter().any(|observe| evidence.lacks(*observe))
 }
 
 /// The server said so.
@@ -63,6 +72,10 @@ fn told(evidence: &Evidence<'_>, shrink: &Shrink) -> String {
             "nobody shrank it through this mount, so it was shrunk behind the server, or that reported a wrong size",
         ),
         false => ("server", "no process of the victim's host did it"),
+    };
+    let by = match unwatched(evidence) {
+        true => "who shrinks files on that host is not watched",
+        false => by,
     };
     format!(
         "shrunk elsewhere: its {server} reported {} instead of {}, {} earlier{asked}; {by}",

@@ -75,11 +75,20 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     if forgotten {
         summary.push_str("; it was shrunk too often since to remember each time");
     }
+    // It was begun: whether it went well would have been seen as it returned.
+    let unseen = shrink.end.is_none()
+        && evidence.lacks(match shrink.how {
+            ShrinkKind::CollapseRange => Observe::CollapseResult,
+            _ => Observe::ShrinkResult,
+        });
+    if unseen {
+        summary.push_str("; whether that went well is not watched on this host");
+    }
     // Tmpfs may also have been short of memory.
     let inside = evidence.past_end().is_none();
     let doubtful = inside && (fault.handler != Handler::FilemapFault || evidence.lossy());
-    let confidence =
-        if over || forgotten || doubtful { Confidence::Likely } else { Confidence::Proven };
+    let doubtful = doubtful || over || forgotten || unseen;
+    let confidence = if doubtful { Confidence::Likely } else { Confidence::Proven };
     let cause = if by_self { &BY_SELF } else { &TRUNCATED };
     let mut verdict = cause.verdict(confidence, summary);
     if !by_self && Evidence::is_memfd(fault) {

@@ -2,12 +2,13 @@
 use crate::{
     correlate::{
         cause::{Absence, Cause, Rule, SignalFrom},
-        evidence::{Evidence, Verdict},
+        evidence::{Evidence, FAULTS, Verdict},
     },
     model::{
         cause::{CauseKind, Confidence},
         fact::Space,
         fault::{Fault, Handler},
+        observe::Uncovered,
     },
     text::format::size,
 };
@@ -63,11 +64,9 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
              that does not tell what was wrong with it"
                 .to_owned()
         }
-        (None, Some(signal)) if signal.code == 2 && !evidence.host.coverage.uncovered.is_empty() => format!(
-            "hooks are missing on this host, the first of {} is {}: see `whybus doctor`",
-            evidence.host.coverage.uncovered.len(),
-            evidence.host.coverage.uncovered[0].hook
-        ),
+        (None, Some(signal)) if signal.code == 2 && unseen(evidence).is_some() => {
+            unseen(evidence).unwrap_or_default()
+        }
         (None, Some(signal)) if signal.code == 2 => {
             "no handler we watch saw the fault, and its mapping could not be looked up as the signal \
              was raised; or its event was lost"
@@ -79,6 +78,23 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         (None, None) => "neither fault nor signal was recorded".to_owned(),
     };
     Some(because(reason))
+}
+
+/// Which hooks are missing that see faults, and why.
+fn unseen(evidence: &Evidence<'_>) -> Option<String> {
+    let coverage = &evidence.host.coverage;
+    let missing = FAULTS.iter().filter_map(|observe| coverage.lacking(*observe));
+    let missing: Vec<&Uncovered> = missing.collect();
+    let first = missing.first()?;
+    let others = match missing.len() {
+        1 => " is".to_owned(),
+        2 => " and one more hook of faults are".to_owned(),
+        count => format!(" and {} more hooks of faults are", count - 1),
+    };
+    Some(format!(
+        "the fault was not seen: {}{others} missing on this host ({})",
+        first.hook, first.reason
+    ))
 }
 
 fn left(evidence: &Evidence<'_>) -> String {

@@ -1,0 +1,149 @@
+//! What is watched, and what is not: the verdict first.
+use crate::{
+    contract::{Blind, Watching},
+    correlate::readiness::{Reason, reasons},
+    model::observe::Readiness,
+    render::style::Style,
+    text::escape::escape,
+};
+
+/// Reasons that are listed beside a watch, at most.
+const REASONS: usize = 4;
+
+/// The word that a host is judged by.
+pub fn verdict(readiness: Readiness) -> &'static str {
+    match readiness {
+        Readiness::Ready => "READY",
+        Readiness::Degraded => "DEGRADED",
+        Readiness::NotReady => "NOT READY",
+    }
+}
+
+/// The colour of that word.
+pub fn colour(readiness: Readiness) -> &'static str {
+    match readiness {
+        Readiness::Ready => "32",
+        Readiness::Degraded => "33",
+        Readiness::NotReady => "31",
+    }
+}
+
+/// The verdict, what is watched, and why the rest is not: a line a reason.
+pub fn human(watching: &Watching, style: &Style) -> Vec<u8> {
+    let Watching { hooks, blind, .. } = watching;
+    let known = watching.verdict.as_ref().map(|verdict| verdict.known());
+    let readiness = known.unwrap_or(match blind.as_slice() {
+        [] => Readiness::Ready,
+        _ => Readiness::Degraded,
+    });
+    let word = style.paint(colour(readiness), verdict(readiness));
+    let watched = format!(
+        "watching {} of {} hooks on {}",
+        hooks.len(),
+        hooks.len() + blind.len(),
+        escape(watching.kernel.as_bytes()),
+    );
+    let since = style.time(watching.time);
+    if readiness == Readiness::Ready {
+        return format!("{word}: {watched} · complete since {since}\n").into_bytes();
+    }
+    let summary = watching.summary.as_ref().map(|text| escape(text.as_bytes()));
+    let mut out = format!("{word}: {}\n{watched} · since {since}\n", summary.unwrap_or_default());
+    let reasons = grouped(blind);
+    for reason in reasons.iter().take(REASONS) {
+        let (label, text) = (style.paint("33", "missing"), missing(reason));
+        out.push_str(&format!("{label} {text}\n"));
+        if let Some(fix) = reason.missing.first().and_then(|blind| blind.fix.as_ref()) {
+            out.push_str(&format!("{}     {}\n", style.paint("36", "fix"), escape(fix.as_bytes())));
+        }
+    }
+    if reasons.len() > REASONS {
+        let more: usize = reasons[REASONS..].iter().map(|reason| reason.missing.len()).sum();
+        out.push_str(&format!("        {more} more hooks: `whybus doctor`\n"));
+    }
+    out.into_bytes()
+}
+
+/// Hooks that are missing, by why.
+pub fn grouped(blind: &[Blind]) -> Vec<Reason<'_, Blind>> {
+    reasons(blind, |blind| (&blind.hook, blind.reason.to_string()))
+}
+
+/// How many hooks are missing, and why; of one also what it would tell.
+pub fn missing(reason: &Reason<'_, Blind>) -> String {
+    let why = escape(reason.why.as_bytes());
+    match reason.missing.as_slice() {
+        [one] => {
+            let (hook, causes) = (escape(one.hook.as_bytes()), escape(one.causes.as_bytes()));
+            format!("{hook}: {why}; blind for: {causes}")
+        }
+        several => format!("{} hooks: {why}", several.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::contract::Time;
+
+    fn blind(hook: &str, reason: &str, fix: Option<&str>) -> Blind {
+        Blind {
+            hook: hook.into(),
+            reason: reason.into(),
+            fix: fix.map(Into::into),
+            causes: "quota".into(),
+        }
+    }
+
+    fn shown(blind: Vec<Blind>, verdict: Readiness, summary: Option<&str>) -> String {
+        let told = Watching {
+            time: Time(0),
+            host: "host".into(),
+            boot_id: "boot".into(),
+            kernel: "6.12".into(),
+            hooks: vec!["fexit filemap_fault".into()],
+            blind,
+            verdict: Some(verdict.into()),
+            summary: summary.map(Into::into),
+        };
+        let style = Style { colour: false, zone: TimeZone::UTC, history: false, hosts: false };
+        String::from_utf8(human(&told, &style)).expect("text")
+    }
+
+    #[test]
+    fn a_host_that_is_ready_says_so_in_one_line() {
+        assert_eq!(
+            shown(Vec::new(), Readiness::Ready, None),
+            "READY: watching 1 of 1 hooks on 6.12 · complete since 00:00:00.000\n"
+        );
+    }
+
+    #[test]
+    fn the_verdict_comes_first_and_each_reason_once() {
+        let off = "kernel.ftrace_enabled is 0";
+        let fix = Some("sysctl kernel.ftrace_enabled=1");
+        let missing = vec![
+            blind("fexit a", off, fix),
+            blind("kprobe c", "no function c", None),
+            blind("fentry b", off, fix),
+        ];
+        assert_eq!(
+            shown(missing, Readiness::NotReady, Some("whybus cannot tell much")),
+            "NOT READY: whybus cannot tell much\n\
+             watching 1 of 4 hooks on 6.12 · since 00:00:00.000\n\
+             missing 2 hooks: kernel.ftrace_enabled is 0\n\
+             fix     sysctl kernel.ftrace_enabled=1\n\
+             missing kprobe c: no function c; blind for: quota\n"
+        );
+    }
+
+    #[test]
+    fn a_host_that_lacks_everything_takes_no_screen() {
+        let many = (0..40).map(|i| blind(&format!("fexit {i}x"), &format!("because {i}"), None));
+        let text = shown(many.collect(), Readiness::Degraded, Some("little"));
+        assert_eq!(text.lines().count(), 2 + REASONS + 1, "{text}");
+        assert!(text.ends_with("        36 more hooks: `whybus doctor`\n"), "{text}");
+    }
+}
