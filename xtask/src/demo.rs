@@ -42,17 +42,13 @@ fn native(whybus: &Path) -> Result<(), String> {
     // It says what is missing, and ends with another status than 0 if anything is.
     if out.stdout.is_empty() {
         let text = String::from_utf8_lossy(&out.stderr);
-        let text = text.trim().trim_start_matches("whybus: ");
+        let text = text.trim().trim_start_matches("whybus: ").trim_start_matches("NOT READY: ");
         return Err(text.split([';', ':']).next().unwrap_or(text).to_owned());
     }
     let report: Value = serde_json::from_slice(&out.stdout).map_err(|error| error.to_string())?;
-    let hooks = report["hooks"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let wanted = ["fexit filemap_fault", "fexit shmem_fault", "fentry notify_change"];
-    let Some(missing) = wanted.iter().find(|hook| !hooks.iter().any(|have| have == **hook)) else {
-        return Ok(());
-    };
-    let blind = report["blind"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let reason = blind.iter().find(|blind| blind["hook"] == **missing);
-    let reason = reason.and_then(|blind| blind["reason"].as_str()).unwrap_or("it is not attached");
-    Err(format!("{missing}: {reason}"))
+    match report["verdict"].as_str() {
+        Some("not-ready") => Err(report["summary"].as_str().unwrap_or("not ready").to_owned()),
+        Some(_) => Ok(()),
+        None => Err("without privilege it may not be tried".to_owned()),
+    }
 }

@@ -7,10 +7,8 @@ use crate::{
     cmd::status::ExitStatus,
     contract::{self, Label, Observed, Record, convert::blind},
     correlate::readiness::{causes, readiness, summary},
-    host::{
-        privilege,
-        restrictions::{Restrictions, lockdown},
-    },
+    error::Failure,
+    host::restrictions::{Restrictions, lockdown},
     model::{cause::CauseKind, observe::Readiness, process::ExitScope},
     probe::{
         kernel::KernelInfo,
@@ -34,19 +32,20 @@ struct Found {
 /// # Errors
 /// As [`arm`].
 pub fn run(args: &Doctor) -> Result<ExitStatus> {
-    let denied = privilege::check().err();
-    let found = match &denied {
-        Some(_) => planned()?,
-        None => tried()?,
+    let (found, denied) = match tried() {
+        Ok(found) => (found, None),
+        // Without a capability, or in a container that forbids bpf(2).
+        Err(error) => match error.downcast_ref() {
+            Some(Failure::Privilege(why)) => (planned()?, Some(why.clone())),
+            _ => return Err(error),
+        },
     };
     let report = report(&found, denied.is_none());
     put(&match args.output {
         Format::Json => json(&Record::Doctor(Box::new(report.clone()))),
         Format::Human | Format::Oneline => {
-            let denied = denied.as_ref().map(|denied| doctor::Denied {
-                why: denied.to_string(),
-                limits: limits(&Restrictions::gather()),
-            });
+            let limits = limits(&Restrictions::gather());
+            let denied = denied.map(|why| doctor::Denied { why, limits });
             doctor::human(&report, denied.as_ref(), &style(false))
         }
     })?;

@@ -12,7 +12,7 @@ use tracer_common::{
 };
 
 use crate::{
-    host::{cgroup, privilege, restrictions::lockdown},
+    host::{cgroup, restrictions::lockdown},
     probe::{
         btf::{Btf, Param, Types},
         offsets,
@@ -138,24 +138,22 @@ pub struct Setting {
 
 impl KernelInfo {
     /// Reads this kernel's BTF, also for the functions named in `hooks`, and looks which of `modules`
-    /// are there.
+    /// are there. Only who may load programs (`may_try`) can ask the verifier whether they may call a helper.
     ///
     /// # Errors
     /// Where the kernel publishes none, or it cannot be read.
-    pub fn gather(hooks: &[&'static str], modules: &[&'static str]) -> Result<Self> {
+    pub fn gather(hooks: &[&'static str], modules: &[&'static str], may_try: bool) -> Result<Self> {
         let data = fs::read(BTF).map_err(|error| no_btf(&error))?;
         let mut asked: Vec<&str> = offsets::wanted().collect();
         asked.extend(hooks);
         asked.extend([CONTROLLERS, HELPERS]);
         let btf = Btf::parse(data, &asked).with_context(|| format!("reading {BTF}"))?;
-        // Only who may load programs can try whether the verifier lets them call a helper.
-        let by_types = privilege::check().is_err().then(|| Allowed::by_types(&btf));
         let setting = Setting {
             release: release(),
             preempts: fs::read_to_string("/proc/version").is_ok_and(|version| preempts(&version)),
             ftrace: fs::read_to_string(FTRACE).map_or(true, |text| text.trim() != "0"),
             modules: modules.iter().copied().filter(|name| module(name)).collect(),
-            allowed: by_types.unwrap_or_else(Allowed::by_trying),
+            allowed: if may_try { Allowed::by_trying() } else { Allowed::by_types(&btf) },
             cgroup_v1: cgroup::v1_hierarchy(),
         };
         Ok(Self::of(&btf, hooks, setting))

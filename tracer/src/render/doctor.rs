@@ -73,6 +73,7 @@ fn last(report: &Doctor, denied: Option<&Denied>) -> String {
         + &field("explains", &explains(report))
         + &field("reads", &format!("culprits by {}; paths {}", report.culprit, report.paths))
         + &match denied {
+            Some(denied) if denied.why.contains("; to do: ") => String::new(),
             Some(_) => field("try", "sudo whybus doctor"),
             None => field("try", "`whybus demo` shows an answer, `whybus trace` watches"),
         }

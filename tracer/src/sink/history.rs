@@ -149,14 +149,16 @@ impl Sink for HistorySink {
     fn watching(&mut self, host: &Host) -> Result<()> {
         let beside = StdoutSink::new(Format::Oneline, false);
         self.writer.as_ref().unwrap_or(&beside).print(&watching_record(host))?;
-        if std::mem::replace(&mut self.begun, true) {
-            return Ok(());
-        }
         // What `systemctl status` shows.
         let status = match summary(&host.coverage) {
             Some(said) => format!("{}: {said}", verdict(readiness(&host.coverage))),
             None => verdict(readiness(&host.coverage)).to_owned(),
         };
+        // Without a service manager there is nobody to tell.
+        let _ = sd_notify::notify(&[NotifyState::Status(&status)]);
+        if std::mem::replace(&mut self.begun, true) {
+            return Ok(());
+        }
         let since = host.clock.realtime(host.since);
         let (host, boot_id) = (host.name.clone(), host.boot_id.clone());
         self.send(Message::Begin { host, boot_id, since });
@@ -167,8 +169,7 @@ impl Sink for HistorySink {
                 eprintln!("recording in memory, until {} can be written to", history.display())
             }
         }
-        // Without a service manager there is nobody to tell.
-        let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
         Ok(())
     }
 

@@ -35,7 +35,7 @@ pub fn arm(
     fail_every: u32,
 ) -> Result<(KernelInfo, Attached)> {
     privilege::check()?;
-    let facts = facts()?;
+    let facts = facts(true)?;
     let armed = attach::attach(&facts, plan::choose(&facts, restarts), deaths, shared, fail_every)
         .map_err(|error| refused(&attach::reason(&error)))?;
     let coverage = coverage(&armed);
@@ -55,13 +55,13 @@ pub fn arm(
 /// # Errors
 /// Where this kernel is none for us.
 pub fn plan(restarts: bool) -> Result<(KernelInfo, Plan)> {
-    let facts = facts()?;
+    let facts = facts(false)?;
     let plan = plan::choose(&facts, restarts);
     Ok((facts, plan))
 }
 
-fn facts() -> Result<KernelInfo> {
-    let facts = KernelInfo::gather(&table::functions(), &table::modules())
+fn facts(may_try: bool) -> Result<KernelInfo> {
+    let facts = KernelInfo::gather(&table::functions(), &table::modules(), may_try)
         .map_err(|error| not_ready(format!("{error:#}")))?;
     if !facts.missing_fields.is_empty() {
         return Err(not_ready(format!(
