@@ -180,6 +180,18 @@ mod observe_word_if_known {
 mod tests {
     use super::*;
 
+    /// In a stream of before that was saved, the hook's name tells what it would see.
+    #[test]
+    fn what_is_missing_is_known_by_what_it_would_see() {
+        let old = r#"{"hooks": [], "uncovered": [{"hook": "fexit filemap_fault", "reason": "so", "causes": ""}]}"#;
+        let mut coverage: Coverage = serde_json::from_str(old).expect("a coverage");
+        assert!(coverage.lacks(Observe::FileFault));
+        assert!(!coverage.lacks(Observe::Shrink), "it may only be waiting for its module");
+        let hook = AttachedHook { observe: Some(Observe::FileFault), hook: "kprobe".into() };
+        coverage.hooks.push(hook);
+        assert!(!coverage.lacks(Observe::FileFault), "it is seen in another form");
+    }
+
     #[test]
     fn every_word_means_one_thing() {
         for observe in Observe::ALL {

@@ -274,6 +274,16 @@ mod tests {
             host(&format!(r#"{{"layout":{BASE_LAYOUT},"since":1,"wall":2,"page_size":4096}}"#));
         let hook = "kprobe force_sig_fault".to_owned();
         told.coverage.hooks.push(AttachedHook { observe: Some(Observe::ForcedSignal), hook });
+        let missing = |hook: &str, observe| Uncovered {
+            observe,
+            hook: hook.to_owned(),
+            reason: "why".into(),
+            causes: "what".into(),
+        };
+        told.coverage.uncovered = vec![
+            missing("kprobe notify_change", Some(Observe::Shrink)),
+            missing("kprobe of_tomorrow", None),
+        ];
         let head = head(&told);
         let (read, _) = open(head.as_slice()).unwrap();
         assert_eq!(read, told);
