@@ -22,6 +22,12 @@ pub mod read_user {
     pub const SNPRINTF: u32 = 2;
 }
 
+/// The processor, as ELF names it (include/uapi/linux/elf-em.h).
+pub mod machine {
+    pub const X86_64: u32 = 62;
+    pub const AARCH64: u32 = 183;
+}
+
 /// `Config::cgroup_controller`: none, the v2 hierarchy names cgroups.
 pub const CGROUP_V2: u32 = u32::MAX;
 
@@ -48,17 +54,9 @@ pub struct Config {
     pub exits: u32,
     /// Binary logarithm of the size of a page, in bytes (PAGE_SHIFT).
     pub page_shift: u32,
-    /// Offset in `struct pt_regs` of the register that holds a function's first argument, in bytes.
-    pub register_arg_0: u32,
-    /// The same of the second argument.
-    pub register_arg_1: u32,
-    /// The same of the third argument.
-    pub register_arg_2: u32,
-    /// The same of the value returned.
-    pub register_ret: u32,
     /// 1 if `bpf_task_pt_regs` may be called (since 5.15).
     pub task_regs: u32,
-    /// The processor, as ELF names it (`e_machine`).
+    /// One of [`machine`].
     pub machine: u32,
     pub pad: u32,
     /// Numbers of the system calls that have pages ready without anybody touching them; u32::MAX in places
@@ -86,10 +84,6 @@ impl Config {
         signals: 0,
         exits: 0,
         page_shift: 0,
-        register_arg_0: 0,
-        register_arg_1: 0,
-        register_arg_2: 0,
-        register_ret: 0,
         task_regs: 0,
         machine: 0,
         pad: 0,

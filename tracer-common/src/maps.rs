@@ -64,3 +64,25 @@ pub const SHARED_WITHIN: u64 = 60_000_000_000;
 pub const BURST_FIRST: u64 = 10;
 /// Ns between those that are sent after that.
 pub const BURST_EVERY: u64 = 500_000_000;
+
+/// Functions whose arguments are kept from their entry to their return, where no trampoline hooks them.
+pub mod call {
+    pub const FILEMAP_FAULT: u32 = 0;
+    pub const SHMEM_FAULT: u32 = 1;
+    pub const SPECIAL_MAPPING_FAULT: u32 = 2;
+    pub const PAGE_MKWRITE: u32 = 3;
+    pub const USERFAULT: u32 = 4;
+    pub const DAX_IOMAP_FAULT: u32 = 5;
+    pub const HUGETLB_FAULT: u32 = 6;
+    pub const MKWRITE_ERRNO: u32 = 7;
+    pub const FILEMAP_READ_FOLIO: u32 = 8;
+    pub const NOTIFY_CHANGE: u32 = 9;
+    pub const FALLOCATE: u32 = 10;
+    pub const COUNT: u32 = 11;
+
+    /// Whether a thread that is in one may call it again before it returns: file systems are stacked upon one
+    /// another.
+    pub const fn nests(call: u32) -> bool {
+        matches!(call, FILEMAP_READ_FOLIO | NOTIFY_CHANGE | FALLOCATE)
+    }
+}

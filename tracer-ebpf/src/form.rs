@@ -3,7 +3,7 @@
 use aya_ebpf::cty::c_void;
 
 use crate::{
-    globals::config,
+    arch, calls,
     read::{Probe, Read, Typed},
 };
 
@@ -67,9 +67,7 @@ macro_rules! array {
 array!(Trampoline, Typed);
 array!(Raw, Probe);
 
-/// kprobe and kretprobe: registers. Their offsets in `struct pt_regs` come from the loader, so that one
-/// object serves every architecture, and the helper reads them: a load at an offset that is no constant is
-/// refused ("dereference of modified ctx ptr").
+/// kprobe and kretprobe: registers.
 #[derive(Clone, Copy)]
 pub struct Registers(*mut c_void);
 
@@ -79,12 +77,6 @@ impl Registers {
     #[inline(always)]
     pub unsafe fn new(ctx: *mut c_void) -> Self {
         Self(ctx)
-    }
-
-    #[inline(always)]
-    fn register(self, offset: u32) -> u64 {
-        // SAFETY: the helper checks the address.
-        unsafe { Probe::get(self.0.cast(), offset) }
     }
 }
 
@@ -99,17 +91,58 @@ impl Call for Registers {
     /// Of a kprobe. Of a kretprobe there are none any more.
     #[inline(always)]
     fn arg<const I: usize>(self) -> u64 {
-        match I {
-            0 => self.register(config!(register_arg_0)),
-            1 => self.register(config!(register_arg_1)),
-            _ => self.register(config!(register_arg_2)),
-        }
+        // SAFETY: a context of this form.
+        unsafe { arch::arg::<I>(self.0) }
     }
 
     /// Of a kretprobe.
     #[inline(always)]
     fn returned<const ARGS: usize>(self) -> u64 {
-        self.register(config!(register_ret))
+        // SAFETY: a context of this form.
+        unsafe { arch::returned(self.0) }
+    }
+}
+
+/// kretprobe, with the arguments that a kprobe has kept.
+#[derive(Clone, Copy)]
+pub struct Returning {
+    ctx: *mut c_void,
+    /// All zero if the call was not seen to begin.
+    args: [u64; calls::ARGS],
+    pub complete: bool,
+}
+
+impl Returning {
+    /// # Safety
+    /// `ctx` is the context of a kretprobe.
+    #[inline(always)]
+    pub unsafe fn of<const CALL: u32>(ctx: *mut c_void) -> Self {
+        // SAFETY: as above.
+        match unsafe { calls::take::<CALL>(ctx) } {
+            Some(args) => Self { ctx, args, complete: true },
+            None => Self { ctx, args: [0; calls::ARGS], complete: false },
+        }
+    }
+}
+
+impl Call for Returning {
+    type Memory = Probe;
+
+    #[inline(always)]
+    fn context(self) -> *mut c_void {
+        self.ctx
+    }
+
+    #[inline(always)]
+    fn arg<const I: usize>(self) -> u64 {
+        const { assert!(I < calls::ARGS) };
+        self.args[I]
+    }
+
+    #[inline(always)]
+    fn returned<const ARGS: usize>(self) -> u64 {
+        // SAFETY: a context of this form.
+        unsafe { arch::returned(self.ctx) }
     }
 }
 
@@ -119,7 +152,20 @@ impl Call for Registers {
 ///
 /// Conditions and bodies are functions of one [`Call`]; the precondition of a body, which is unsafe, is
 /// that the program is attached to a hook with the prototype it was written for.
+///
+/// What hooks a function by a trampoline may name its other form, by kprobes, with the same conditions and bodies:
+/// `fentry … => PROGRAM or KPROBE`, `fexit … => PROGRAM or KPROBE, KRETPROBE of CALL` (a name of
+/// [`tracer_common::maps::call`]).
 macro_rules! program {
+    ($(#[$doc:meta])* fentry $function:literal => $program:ident or $called:ident $($body:tt)*) => {
+        program!($(#[$doc])* fentry $function => $program $($body)*);
+        program!(@kprobe $function, $called $($body)*);
+    };
+    ($(#[$doc:meta])* fexit $function:literal => $program:ident or $called:ident, $returned:ident of
+        $call:ident $($body:tt)*) => {
+        program!($(#[$doc])* fexit $function => $program $($body)*);
+        program!(@kretprobe $function, $called, $returned, $call $($body)*);
+    };
     ($(#[$doc:meta])* fentry $function:literal => $program:ident $($body:tt)*) => {
         program!(@ [aya_ebpf::macros::fentry(function = $function)], FEntryContext, Trampoline, u32,
             [$(#[$doc])*] $program $($body)*);
@@ -164,6 +210,48 @@ macro_rules! program {
             unsafe { ($then)($crate::form::$form::new(ctx)) };
             0
         })+
+    };
+    (@kprobe $function:literal, $called:ident $(, if $when:expr, $slow:ident: $then:expr)+) => {
+        #[aya_ebpf::macros::kprobe(function = $function)]
+        pub fn $called(ctx: aya_ebpf::programs::ProbeContext) -> u32 {
+            // SAFETY: the context of this program, which is attached by its prototype.
+            unsafe {
+                let call = $crate::form::Registers::new(aya_ebpf::EbpfContext::as_ptr(&ctx));
+                $(if ($when)(call) {
+                    ($then)(call);
+                    return 0;
+                })+
+            }
+            0
+        }
+    };
+    (@kretprobe $function:literal, $called:ident, $returned:ident, $call:ident
+        $(, if $when:expr, $slow:ident: $then:expr)+) => {
+        #[aya_ebpf::macros::kprobe(function = $function)]
+        pub fn $called(ctx: aya_ebpf::programs::ProbeContext) -> u32 {
+            let ctx = aya_ebpf::EbpfContext::as_ptr(&ctx);
+            // SAFETY: the context of this program.
+            unsafe { $crate::calls::keep::<{ tracer_common::maps::call::$call }>(ctx) };
+            0
+        }
+
+        #[aya_ebpf::macros::kretprobe(function = $function)]
+        pub fn $returned(ctx: aya_ebpf::programs::RetProbeContext) -> u32 {
+            let ctx = aya_ebpf::EbpfContext::as_ptr(&ctx);
+            // SAFETY: the context of this program, which is attached by its prototype.
+            unsafe {
+                let call = $crate::form::Returning::of::<{ tracer_common::maps::call::$call }>(ctx);
+                $(if ($when)(call) {
+                    if call.complete {
+                        ($then)(call);
+                    } else {
+                        $crate::calls::count_missed::<{ tracer_common::maps::call::$call }>();
+                    }
+                    return 0;
+                })+
+            }
+            0
+        }
     };
 }
 

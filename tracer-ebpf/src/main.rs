@@ -2,9 +2,10 @@
 //! `tracer_common::event` and hands it to [`emit::emit`]. Nothing here decides anything.
 //!
 //! Beside them stand the readers of kernel structs (`task`, `inode`, `path`), the owners of maps, whose
-//! values nobody else touches (`bursts`, `ended`, `oom_decision`, `program`, `refusals`, `shrinks`, `sizes`, `thread`,
+//! values nobody else touches (`bursts`, `calls`, `ended`, `oom_decision`, `program`, `refusals`, `shrinks`, `sizes`, `thread`,
 //! `victims`), and
-//! `form`: how a program is called, so that a body is written once for every way to hook a function.
+//! `form`: how a program is called, so that a body is written once for every way to hook a function; `arch` knows where
+//! the processors keep arguments.
 //!
 //! Rust gives no CO-RE relocations, so every offset comes from [`globals`]; what the verifiers
 //! of 5.10 to 7.3 accept is written down in `docs/decisions/0002-typed-loads.md`.
@@ -12,7 +13,9 @@
 #![no_std]
 #![no_main]
 
+mod arch;
 mod bursts;
+mod calls;
 mod emit;
 mod ended;
 mod form;

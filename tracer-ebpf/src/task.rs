@@ -108,12 +108,12 @@ pub unsafe fn current(out: *mut Actor) {
 /// Fills `out` for `task`, which a hook was given as the current one, with ancestors and command
 /// line. Unlike `current` this works where the current task has no type (5.10 locked down).
 #[inline(always)]
-pub unsafe fn given(out: *mut Actor, given: Ptr) {
-    // SAFETY: `out` points into a claimed scratch; typed loads cope with any pointer.
+pub unsafe fn given<R: Read>(out: *mut Actor, given: Ptr) {
+    // SAFETY: `out` points into a claimed scratch; `R` copes with any pointer.
     unsafe {
         (*out).task.uid = bpf_get_current_uid_gid() as u32;
-        task::<Typed>(&raw mut (*out).task, given);
-        family::<Typed>(out, given);
+        task::<R>(&raw mut (*out).task, given);
+        family::<R>(out, given);
     }
 }
 

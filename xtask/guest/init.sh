@@ -14,6 +14,9 @@ busybox mount -t tmpfs -o size=64m tmpfs /mnt/tmpfs
 busybox ip link set lo up
 echo WHYBUS-INIT "$(busybox uname -r)"
 job=$(busybox tr ' ' '\n' </proc/cmdline | busybox sed -n 's/^whybus\.job=//p')
+# Forms of programs that are to be refused (docs/testing.md).
+WHYBUS_REFUSE=$(busybox tr ' ' '\n' </proc/cmdline | busybox sed -n 's/^whybus\.refuse=//p')
+[ -z "$WHYBUS_REFUSE" ] || export WHYBUS_REFUSE
 . "/jobs/$job.sh"
 busybox tar -cf /dev/vdb -C / results
 busybox sync

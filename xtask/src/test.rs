@@ -53,6 +53,9 @@ pub struct Args {
     /// Only crashes of changed code, in guests
     #[arg(long, conflicts_with_all = ["host", "record", "only", "recorder", "systemd", "two_hosts"])]
     crashes: bool,
+    /// The scenarios with these forms of programs refused (`trampolines`, `trampolines,kprobes`)
+    #[arg(long, value_name = "FORMS", conflicts_with_all = ["host", "recorder", "systemd", "two_hosts", "crashes"])]
+    refuse: Option<String>,
     /// With two compilers running beside the guests
     #[arg(long, conflicts_with = "host")]
     load: bool,
@@ -71,6 +74,7 @@ pub fn run(args: &Args) -> Result<()> {
     if args.only.is_empty()
         && args.recorder.is_none()
         && args.systemd.is_none()
+        && args.refuse.is_none()
         && !args.two_hosts
         && !args.crashes
     {
@@ -129,6 +133,7 @@ fn guests(args: &Args, tally: &mut Tally) -> Result<()> {
     let whole = args.only.is_empty()
         && args.recorder.is_none()
         && args.kernels.is_empty()
+        && args.refuse.is_none()
         && !args.two_hosts
         && !args.crashes;
     let mut release = args.systemd;
@@ -229,7 +234,12 @@ fn jobs<'a>(args: &Args, kernel: &'a Kernel, tree: &Tree) -> Result<Vec<Boot<'a>
     if args.crashes {
         return Ok(vec![boot("crashes")]);
     }
-    let matrix = boot("matrix").disk(packages::java()?);
+    let mut matrix = boot("matrix").disk(packages::java()?);
+    if let Some(forms) = &args.refuse {
+        // Each program is verified in vain first.
+        matrix =
+            matrix.append(&format!("whybus.refuse={forms}")).timeout(Duration::from_secs(1_200));
+    }
     if !args.only.is_empty() {
         let mut only = matrix.label("only").append(&format!("whybus.only={}", args.only.join("|")));
         if let Some(times) = args.repeat {
@@ -237,6 +247,9 @@ fn jobs<'a>(args: &Args, kernel: &'a Kernel, tree: &Tree) -> Result<Vec<Boot<'a>
             only = only.timeout(Duration::from_secs(900 + 60 * u64::from(times)));
         }
         return Ok(vec![only]);
+    }
+    if args.refuse.is_some() {
+        return Ok(vec![matrix]);
     }
     let lockdown = boot("lockdown").append("lockdown=confidentiality");
     Ok(vec![matrix, lockdown, boot("crashes"), boot("cgroups"), history()])

@@ -15,26 +15,26 @@ use crate::{
     emit::{claim, emit},
     globals::{config, off},
     inode::inode,
-    read::{Ptr, Read, Typed, is_null},
+    read::{Ptr, Read, is_null},
     scratch::CRASH,
     victims,
 };
 
 /// Fills the scratch if `task`, the current one, ends by a fault or trap of its own; gives the instruction.
 #[inline(always)]
-pub unsafe fn fill(task: Ptr) -> Option<u64> {
+pub unsafe fn fill<R: Read>(task: Ptr) -> Option<u64> {
     let ids = bpf_get_current_pid_tgid();
     let fault = victims::last_fault((ids >> 32) as u32)?;
-    // SAFETY: typed loads cope with any pointer; a map value, and a claimed scratch.
+    // SAFETY: `R` copes with any pointer; a map value, and a claimed scratch.
     unsafe {
-        let code: u32 = Typed::get(task, off!(task_exit_code));
+        let code: u32 = R::get(task, off!(task_exit_code));
         if (*fault).tid != ids as u32 || (*fault).signal as u32 != code & 0x7f || (*fault).ip == 0 {
             return None;
         }
         let scratch = claim::<Crash, _>(&CRASH, 0, ring::CRITICAL)?;
         let event = &raw mut (*scratch).value;
-        let leader: Ptr = Typed::get(task, off!(task_leader));
-        (*event).start_time = Typed::get(leader, off!(task_start));
+        let leader: Ptr = R::get(task, off!(task_leader));
+        (*event).start_time = R::get(leader, off!(task_start));
         ((*event).tgid, (*event).tid) = ((ids >> 32) as u32, ids as u32);
         ((*event).signal, (*event).code) = ((*fault).signal, (*fault).code);
         let ip = (*fault).ip;

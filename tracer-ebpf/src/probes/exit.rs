@@ -2,7 +2,10 @@
 //! killed, and, if that is asked for, every one that failed.
 use aya_ebpf::{
     cty::c_void,
-    helpers::{bpf_get_current_pid_tgid, generated::bpf_find_vma},
+    helpers::{
+        bpf_get_current_pid_tgid,
+        generated::{bpf_find_vma, bpf_get_current_task_btf},
+    },
     maps::PerCpuArray,
 };
 use tracer_common::event::{Exit, PATH, kind, ring};
@@ -30,11 +33,13 @@ const VMAS: u32 = 256;
 program! {
     /// `void taskstats_exit(struct task_struct *tsk, int group_dead)` (kernel/taskstats.c): called by
     /// do_exit once a thread, in its own context, the last time that it has its memory.
-    fentry "taskstats_exit" => taskstats_exit, if is_of_interest, ended: by_find
+    fentry "taskstats_exit" => taskstats_exit or taskstats_exit_kprobe,
+    if is_of_interest, ended: by_find
 }
 program! {
     /// The same where there is no bpf_find_vma: VMAs are a list (until 6.0).
-    fentry "taskstats_exit" => taskstats_exit_list, if is_of_interest, ended_list: by_list
+    fentry "taskstats_exit" => taskstats_exit_list or taskstats_exit_list_kprobe,
+    if is_of_interest, ended_list: by_list
 }
 program! {
     /// `sched_process_exit(struct task_struct *p)` (include/trace/events/sched.h), once a thread, in
@@ -70,18 +75,18 @@ unsafe fn by_find<C: Call>(call: C) {
     // SAFETY: the argument is what the prototype says; `data` outlives the call, which calls back at
     // once.
     unsafe {
-        if let Some(ip) = crash::fill(task) {
+        if let Some(ip) = crash::fill::<C::Memory>(task) {
             let mut data = ip;
             let (find, data) = (found_crash as *mut c_void, (&raw mut data).cast());
-            bpf_find_vma(task.cast_mut().cast(), ip, find, data, 0);
+            bpf_find_vma(bpf_get_current_task_btf().cast(), ip, find, data, 0);
             crash::send();
         }
-        if let Some(ip) = fill(task, &EXIT, teller::EXIT)
+        if let Some(ip) = fill::<C::Memory>(task, &EXIT, teller::EXIT)
             && ip != 0
         {
             let mut data = ip;
             let (find, data) = (found as *mut c_void, (&raw mut data).cast());
-            bpf_find_vma(task.cast_mut().cast(), ip, find, data, 0);
+            bpf_find_vma(bpf_get_current_task_btf().cast(), ip, find, data, 0);
         }
         finish(&EXIT);
     }
@@ -106,8 +111,8 @@ unsafe fn by_list<C: Call>(call: C) {
     let task = call.arg::<0>() as Ptr;
     // SAFETY: the argument is what the prototype says; the reader copes with any pointer.
     unsafe {
-        let crashed = crash::fill(task);
-        let ended = fill(task, &EXIT, teller::EXIT).filter(|ip| *ip != 0);
+        let crashed = crash::fill::<C::Memory>(task);
+        let ended = fill::<C::Memory>(task, &EXIT, teller::EXIT).filter(|ip| *ip != 0);
         if let Some(ip) = crashed.or(ended) {
             let mm: Ptr = C::Memory::get(task, off!(task_mm));
             let mut vma: Ptr = C::Memory::get(mm, off!(mm_mmap));
@@ -138,41 +143,41 @@ unsafe fn by_list<C: Call>(call: C) {
 unsafe fn late<C: Call>(call: C) {
     // SAFETY: the argument is what the prototype says.
     unsafe {
-        fill(call.arg::<0>() as Ptr, &EXIT_BACKUP, teller::EXIT_BACKUP);
+        fill::<C::Memory>(call.arg::<0>() as Ptr, &EXIT_BACKUP, teller::EXIT_BACKUP);
         finish(&EXIT_BACKUP);
     }
 }
 
 /// Fills the scratch for a process whose last thread this is, once; gives the instruction it failed at.
-/// `task` must be typed: it is what names the actor under lockdown.
+/// `task`, the current one, names the actor: under lockdown it is typed.
 #[inline(always)]
-unsafe fn fill(task: Ptr, map: &Exits, by: u32) -> Option<u64> {
+unsafe fn fill<R: Read>(task: Ptr, map: &Exits, by: u32) -> Option<u64> {
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-    // SAFETY: typed loads cope with any pointer; a claimed scratch.
+    // SAFETY: `R` copes with any pointer; a claimed scratch.
     unsafe {
-        let signal: Ptr = Typed::get(task, off!(task_signal));
+        let signal: Ptr = R::get(task, off!(task_signal));
         // do_exit() has already taken this thread off the count (kernel/exit.c).
-        let live: u32 = Typed::get(signal, off!(signal_live));
+        let live: u32 = R::get(signal, off!(signal_live));
         if live != 0 {
             return None;
         }
-        let leader: Ptr = Typed::get(task, off!(task_leader));
-        if !ended::first_to_end(tgid, Typed::get(leader, off!(task_start))) {
+        let leader: Ptr = R::get(task, off!(task_leader));
+        if !ended::first_to_end(tgid, R::get(leader, off!(task_start))) {
             return None;
         }
         program::of_current(by, ring::CRITICAL);
         let scratch = claim::<Exit, _>(map, 0, ring::CRITICAL)?;
         let event = &raw mut (*scratch).value.event;
-        task::given(&raw mut (*event).actor, task);
-        let flags: u32 = Typed::get(signal, off!(signal_flags));
+        task::given::<R>(&raw mut (*event).actor, task);
+        let flags: u32 = R::get(signal, off!(signal_flags));
         // What wait(2) gives: kernel/exit.c wait_task_zombie().
         (*event).code = if flags & SIGNAL_GROUP_EXIT != 0 {
-            Typed::get(signal, off!(signal_group_exit_code))
+            R::get(signal, off!(signal_group_exit_code))
         } else {
-            Typed::get(leader, off!(task_exit_code))
+            R::get(leader, off!(task_exit_code))
         };
-        (*event).oom = (Typed::get::<u64>(signal, off!(signal_oom_mm)) != 0) as u32;
-        (*event).exe = inode::exe::<Typed>(task);
+        (*event).oom = (R::get::<u64>(signal, off!(signal_oom_mm)) != 0) as u32;
+        (*event).exe = inode::exe::<R>(task);
         if policy::ends_traced() {
             ended::note(Key::file(&(*event).exe));
             ended::note(Key::name(&raw const (*event).actor.task.comm));

@@ -35,23 +35,27 @@ const VM_LOCKED: u64 = 0x2000;
 
 program! {
     /// `vm_fault_t filemap_fault(struct vm_fault *vmf)` (mm/filemap.c).
-    fexit "filemap_fault" => filemap_fault, if is_bus::<1, _>,
+    fexit "filemap_fault" => filemap_fault or filemap_fault_called, filemap_fault_returned of FILEMAP_FAULT,
+    if is_bus::<1, _>,
     filemap_failed: handler_failed::<1, { handler::FILEMAP_FAULT }, _>
 }
 program! {
     /// `vm_fault_t shmem_fault(struct vm_fault *vmf)` (mm/shmem.c).
-    fexit "shmem_fault" => shmem_fault, if is_bus::<1, _>,
+    fexit "shmem_fault" => shmem_fault or shmem_fault_called, shmem_fault_returned of SHMEM_FAULT,
+    if is_bus::<1, _>,
     shmem_failed: handler_failed::<1, { handler::SHMEM_FAULT }, _>
 }
 program! {
     /// `vm_fault_t special_mapping_fault(struct vm_fault *vmf)` (mm/mmap.c, mm/vma.c).
-    fexit "special_mapping_fault" => special_mapping_fault, if is_bus::<1, _>,
+    fexit "special_mapping_fault" => special_mapping_fault or special_mapping_called, special_mapping_returned of SPECIAL_MAPPING_FAULT,
+    if is_bus::<1, _>,
     special_failed: handler_failed::<1, { handler::SPECIAL_MAPPING_FAULT }, _>
 }
 program! {
     /// `vm_fault_t do_page_mkwrite(struct vm_fault *vmf)` (mm/memory.c, to 6.6): the file system
     /// was asked for room for a page that is to be written.
-    fexit "do_page_mkwrite" => page_mkwrite_1, if is_bus::<1, _>,
+    fexit "do_page_mkwrite" => page_mkwrite_1 or page_mkwrite_called, page_mkwrite_returned of PAGE_MKWRITE,
+    if is_bus::<1, _>,
     mkwrite_failed_1: handler_failed::<1, { handler::PAGE_MKWRITE }, _>
 }
 program! {
@@ -62,24 +66,28 @@ program! {
 program! {
     /// `vm_fault_t handle_userfault(struct vm_fault *vmf, unsigned long reason)`
     /// (fs/userfaultfd.c).
-    fexit "handle_userfault" => handle_userfault, if is_bus::<2, _>,
+    fexit "handle_userfault" => handle_userfault or userfault_called, userfault_returned of USERFAULT,
+    if is_bus::<2, _>,
     userfault_failed: handler_failed::<2, { handler::USERFAULT }, _>
 }
 program! {
     /// `vm_fault_t dax_iomap_fault(struct vm_fault *vmf, unsigned int order, unsigned long *pfnp,
     /// int *iomap_errp, const struct iomap_ops *ops)` (fs/dax.c; only the first is looked at).
-    fexit "dax_iomap_fault" => dax_iomap_fault, if is_bus::<5, _>,
+    fexit "dax_iomap_fault" => dax_iomap_fault or dax_fault_called, dax_fault_returned of DAX_IOMAP_FAULT,
+    if is_bus::<5, _>,
     dax_failed: handler_failed::<5, { handler::DAX_IOMAP_FAULT }, _>
 }
 program! {
     /// `vm_fault_t hugetlb_fault(struct mm_struct *mm, struct vm_area_struct *vma, unsigned long
     /// address, unsigned int flags)` (mm/hugetlb.c).
-    fexit "hugetlb_fault" => hugetlb_fault, if is_bus::<4, _>, hugetlb_failed: hugetlb
+    fexit "hugetlb_fault" => hugetlb_fault or hugetlb_fault_called, hugetlb_fault_returned of HUGETLB_FAULT,
+    if is_bus::<4, _>, hugetlb_failed: hugetlb
 }
 program! {
     /// `int filemap_read_folio(struct file *file, filler_t filler, struct folio *folio)`
     /// (mm/filemap.c, from 5.16): the errno that filemap_fault makes a SIGBUS of.
-    fexit "filemap_read_folio" => filemap_read_folio, if is_error::<3, _>,
+    fexit "filemap_read_folio" => filemap_read_folio or filemap_read_called, filemap_read_returned of FILEMAP_READ_FOLIO,
+    if is_error::<3, _>,
     read_failed: note_read_error::<3, _>
 }
 

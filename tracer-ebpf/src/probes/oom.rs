@@ -8,11 +8,16 @@ use crate::{
 program! {
     /// `void oom_kill_process(struct oom_control *oc, const char *message)` (mm/oom_kill.c), in the context of
     /// who asked for memory: the victim is chosen and not killed yet.
-    fentry "oom_kill_process" => oom_kill_enter, if always, oom_chosen: begin
+    fentry "oom_kill_process" => oom_kill_enter or oom_kill_kprobe,
+    if always, oom_chosen: begin
 }
 program! {
     /// The same as it returns: whoever is killed for it has been sent SIGKILL.
     fexit "oom_kill_process" => oom_kill_exit, if always, oom_done: end
+}
+
+program! {
+    kretprobe "oom_kill_process" => oom_kill_kretprobe, if always, oom_done_slow: end
 }
 
 #[inline(always)]

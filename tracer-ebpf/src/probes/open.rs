@@ -25,7 +25,8 @@ const WRITES: u32 = 0o3;
 program! {
     /// `int vfs_open(const struct path *path, struct file *file)` (fs/open.c). The file has its flags, and
     /// no inode yet.
-    fentry "vfs_open" => vfs_open, if truncates, open_begins: note, if writes_to_mapped, open_writes: note_writer
+    fentry "vfs_open" => vfs_open or vfs_open_kprobe,
+    if truncates, open_begins: note, if writes_to_mapped, open_writes: note_writer
 }
 
 #[inline(always)]

@@ -18,7 +18,8 @@ const QUOTA_NL_BSOFTLONGWARN: u32 = 5;
 program! {
     /// `int block_page_mkwrite(struct vm_area_struct *vma, struct vm_fault *vmf, get_block_t get_block)`
     /// (fs/buffer.c): of ext4 (from 6.17 only with delayed allocation) and nilfs2, called by nobody but page_mkwrite.
-    fexit "block_page_mkwrite" => block_page_mkwrite, if is_error::<3, _>, block_refused: of_vma
+    fexit "block_page_mkwrite" => block_page_mkwrite or block_mkwrite_called, block_mkwrite_returned of MKWRITE_ERRNO,
+    if is_error::<3, _>, block_refused: of_vma
 }
 program! {
     /// `int ext4_should_retry_alloc(struct super_block *sb, int *retries)` (fs/ext4/balloc.c): asked after
@@ -43,7 +44,8 @@ program! {
     /// `unsigned long shmem_unused_huge_shrink(struct shmem_sb_info *sbinfo, struct shrink_control *sc,
     /// unsigned long nr)` (mm/shmem.c): asked after each ENOSPC (from 6.6 on also after EDQUOT) to find room behind the
     /// ends of files, without `sc`; with it, rarely, by the shrinker of super blocks.
-    fentry "shmem_unused_huge_shrink" => shmem_unused_huge_shrink, if for_want_of_room,
+    fentry "shmem_unused_huge_shrink" => shmem_unused_huge_shrink or shmem_full_kprobe,
+    if for_want_of_room,
     shmem_full: no_space_on
 }
 program! {

@@ -36,12 +36,14 @@ const FALLOC_FL_COLLAPSE_RANGE: u32 = 8;
 
 program! {
     /// `int notify_change(struct dentry *, struct iattr *, struct inode **)` (fs/attr.c, to 5.11).
-    fentry "notify_change" => notify_change_enter_0, if resizes::<1, _>, enter_0: enter::<0, 1, _>
+    fentry "notify_change" => notify_change_enter_0 or notify_change_kprobe_0,
+    if resizes::<1, _>, enter_0: enter::<0, 1, _>
 }
 program! {
     /// `int notify_change(struct mnt_idmap *, struct dentry *, struct iattr *, …)` (from 5.12;
     /// the first argument was a `struct user_namespace *` until 6.2).
-    fentry "notify_change" => notify_change_enter_1, if resizes::<2, _>, enter_1: enter::<1, 2, _>
+    fentry "notify_change" => notify_change_enter_1 or notify_change_kprobe_1,
+    if resizes::<2, _>, enter_1: enter::<1, 2, _>
 }
 program! {
     /// The same once more, where the kernel preempts: it does not run a program that a task was
@@ -53,23 +55,27 @@ program! {
 }
 program! {
     /// As `notify_change_enter_0`.
-    fexit "notify_change" => notify_change_exit_0, if may_have_resized::<1, _>,
+    fexit "notify_change" => notify_change_exit_0 or notify_change_0_called, notify_change_0_returned of NOTIFY_CHANGE,
+    if may_have_resized::<1, _>,
     exit_0: exit::<0, 1, 3, _>
 }
 program! {
     /// As `notify_change_enter_1`.
-    fexit "notify_change" => notify_change_exit_1, if may_have_resized::<2, _>,
+    fexit "notify_change" => notify_change_exit_1 or notify_change_1_called, notify_change_1_returned of NOTIFY_CHANGE,
+    if may_have_resized::<2, _>,
     exit_1: exit::<1, 2, 4, _>
 }
 program! {
     /// `int vfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len)` (fs/open.c): the one
     /// mode that makes a file shorter, and does not pass notify_change. Another makes it longer.
-    fentry "vfs_fallocate" => vfs_fallocate_enter, if collapses, collapse_begins: collapse,
+    fentry "vfs_fallocate" => vfs_fallocate_enter or vfs_fallocate_kprobe,
+    if collapses, collapse_begins: collapse,
     if allocates, fallocate_grows: note_allocated
 }
 program! {
     /// As at entry.
-    fexit "vfs_fallocate" => vfs_fallocate_exit, if collapses, collapse_ends: collapsed,
+    fexit "vfs_fallocate" => vfs_fallocate_exit or fallocate_called, fallocate_returned of FALLOCATE,
+    if collapses, collapse_ends: collapsed,
     if allocates, fallocate_ends: allocated
 }
 

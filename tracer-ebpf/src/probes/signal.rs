@@ -36,6 +36,11 @@ program! {
     if is_other, other_generated: generated_other
 }
 program! {
+    /// The same under lockdown where `info` still has a type, and no function's entry can be hooked.
+    tp_btf "signal_generate" => signal_generate_typed, if is_sigbus, bus_generated_typed: generated_typed,
+    if is_other, other_generated_typed: generated_other_typed
+}
+program! {
     /// `int __send_signal_locked(int sig, struct kernel_siginfo *info, struct task_struct *t,
     /// enum pid_type type, bool force)` (kernel/signal.c, `__send_signal` until 5.17), under
     /// lockdown: `info` is typed in a function's entry. Whether the target ignores the signal is not
@@ -70,6 +75,19 @@ unsafe fn generated<C: Call>(call: C) {
 unsafe fn generated_other<C: Call>(call: C) {
     // SAFETY: as in `generated`.
     unsafe { other::<Probe, C>(call, call.arg::<4>() as i32) };
+}
+
+#[inline(always)]
+unsafe fn generated_typed<C: Call>(call: C) {
+    let (info, target) = (call.arg::<1>() as Ptr, call.arg::<2>() as Ptr);
+    // SAFETY: as in `generated`.
+    unsafe { bus::<C::Memory, C>(info, target, call.arg::<3>() as i32, call.arg::<4>() as i32) };
+}
+
+#[inline(always)]
+unsafe fn generated_other_typed<C: Call>(call: C) {
+    // SAFETY: as in `generated`.
+    unsafe { other::<C::Memory, C>(call, call.arg::<4>() as i32) };
 }
 
 #[inline(always)]

@@ -139,7 +139,7 @@ unsafe fn started(task: Ptr, forked: bool, map: &PerCpuArray<Scratch<Start>>) ->
         if forked {
             task::child(&raw mut (*event).actor, task);
         } else {
-            task::given(&raw mut (*event).actor, task);
+            task::given::<Typed>(&raw mut (*event).actor, task);
         }
         (*event).exe = inode::exe::<Typed>(task);
         (*event).forked = forked as u32;

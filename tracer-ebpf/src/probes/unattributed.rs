@@ -25,12 +25,14 @@ const VMACACHE_SIZE: u32 = 4;
 
 program! {
     /// With bpf_find_vma.
-    fentry "force_sig_fault" => force_sig_fault, if is_sigbus, bus_forced: forced
+    fentry "force_sig_fault" => force_sig_fault or force_sig_fault_kprobe,
+    if is_sigbus, bus_forced: forced
 }
 program! {
     /// The same where there is no bpf_find_vma: do_user_addr_fault has just looked the VMA up, and it
     /// stands in the thread's cache (mm/vmacache.c, until 6.0).
-    fentry "force_sig_fault" => force_sig_fault_cached, if is_sigbus, bus_forced_cached: forced_cached
+    fentry "force_sig_fault" => force_sig_fault_cached or force_sig_fault_cached_kprobe,
+    if is_sigbus, bus_forced_cached: forced_cached
 }
 
 /// Whether no handler told of the fault at this address. An access that is not aligned has an address on arm64

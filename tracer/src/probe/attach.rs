@@ -2,7 +2,10 @@
 use std::{
     collections::{HashMap, VecDeque},
     io,
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
@@ -10,6 +13,7 @@ use anyhow::{Context as _, Result, anyhow};
 use aya::{
     Btf, Ebpf, EbpfLoader, Pod, VerifierLogLevel,
     programs::{BtfTracePoint, FEntry, FExit, KProbe, Program, ProgramError, RawTracePoint},
+    sys::SyscallError,
 };
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tracer_common::config::Config;
@@ -26,7 +30,8 @@ use crate::{
         kernel::{self, BTF, KernelInfo},
         object::{OBJECT, check_layout, lru_maps},
         plan::{Missing, Plan, Probe, take_lone},
-        refusal::{self, Step},
+        refusal::{self, ENOTSUPP, NO_TRAMPOLINES, Step},
+        refuse::Refused,
     },
 };
 
@@ -52,6 +57,8 @@ pub struct Attached {
     /// Of modules that are not there yet.
     pub pending: Vec<Probe>,
     pub missing: Vec<Missing>,
+    kernel: KernelInfo,
+    gate: Gate,
 }
 
 impl Attached {
@@ -68,15 +75,97 @@ impl Attached {
         }
         let typed = due.iter().any(|probe| probe.program.form.is_typed());
         let btf = if typed { Some(types()?) } else { None };
-        for probe in due {
-            match attach_named(&mut self.ebpf, btf.as_ref(), probe) {
-                Ok(()) => self.attached.push(probe),
-                Err(error) => self.missing.push(Missing { probe, reason: reason(&error) }),
-            }
-        }
+        self.attach_in_rounds(due, btf.as_ref());
         drop(btf);
         trim();
         Ok(true)
+    }
+
+    /// Attaches what is wanted, each in the first form that the kernel lets it have: what failed is tried again in
+    /// its next form, together with all else that failed.
+    fn attach_in_rounds(&mut self, wanted: Vec<Probe>, btf: Option<&Btf>) {
+        // What was wanted first, and why it is not to be had in the forms that were tried.
+        let mut tried: Vec<(Probe, String)> =
+            wanted.iter().map(|probe| (*probe, String::new())).collect();
+        let mut round: Vec<(usize, Probe)> = wanted.into_iter().enumerate().collect();
+        while !round.is_empty() {
+            let probes: Vec<Probe> = round.iter().map(|(_, probe)| *probe).collect();
+            let results = attach_all(&mut self.ebpf, btf, &self.gate, &probes);
+            let mut next = Vec::new();
+            for ((i, probe), result) in round.into_iter().zip(results) {
+                let Err(error) = result else {
+                    self.attached.push(probe);
+                    continue;
+                };
+                note(&mut tried[i].1, probe, &reason(&error));
+                match probe.next(&self.kernel) {
+                    Some(other) => next.push((i, other)),
+                    None => {
+                        let (probe, reason) = tried[i].clone();
+                        self.missing.push(Missing { probe, reason });
+                    }
+                }
+            }
+            // A second program may be the next form of the first: it is now.
+            for attached in &mut self.attached {
+                if let Some(at) = next.iter().position(|(_, probe)| probe.is_same(*attached)) {
+                    attached.row = next.remove(at).1.row;
+                }
+            }
+            round = next;
+        }
+        // As they are listed, in whichever round they came.
+        self.attached.sort_by_key(|probe| probe.row.place());
+    }
+}
+
+/// Adds to why something cannot be seen that one more of its forms is refused.
+fn note(reasons: &mut String, probe: Probe, reason: &str) {
+    if reasons.is_empty() {
+        reasons.push_str(reason);
+    } else if !reasons.ends_with(reason) {
+        reasons.push_str(&format!("; {}: {reason}", probe.program.form));
+    }
+}
+
+/// What this kernel is known to refuse.
+struct Gate {
+    /// On purpose.
+    refused: Refused,
+    /// Trampolines of any function.
+    no_trampolines: AtomicBool,
+}
+
+impl Gate {
+    /// Asked before a program is loaded, so that none is verified in vain.
+    fn before(&self, form: Form) -> Result<()> {
+        if form.is_trampoline() && self.no_trampolines.load(Ordering::Relaxed) {
+            return Err(anyhow!(NO_TRAMPOLINES.why));
+        }
+        Ok(())
+    }
+
+    /// Asked before a program that is loaded is attached.
+    fn refuse(&self, form: Form) -> Result<()> {
+        match self.refused.answer(form) {
+            Some(io_error) => {
+                Err(SyscallError { call: "attach", io_error }).map_err(ProgramError::from)?
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn after(&self, form: Form, error: &anyhow::Error) {
+        if form.is_trampoline() && errno(error) == Some(ENOTSUPP) {
+            self.no_trampolines.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+fn errno(error: &anyhow::Error) -> Option<i32> {
+    match error.downcast_ref::<ProgramError>() {
+        Some(ProgramError::SyscallError(error)) => error.io_error.raw_os_error(),
+        _ => None,
     }
 }
 
@@ -112,7 +201,7 @@ pub fn attach(
     for (map, entries) in &maps {
         loader.map_max_entries(map, (*entries).max(LRU_PER_CPU * cpus().min(LRU_CPUS)));
     }
-    let mut ebpf = loader
+    let ebpf = loader
         // No CO-RE relocations in the object: do not let aya parse the kernel's types for it.
         .btf(None)
         .override_global("CONFIG", &config, true)
@@ -120,43 +209,56 @@ pub fn attach(
         .load(OBJECT)
         .context("loading the probes' maps into the kernel")?;
     let btf = types()?;
-    let Plan { attach: wanted, pending, mut missing } = plan;
-    let mut attached = Vec::new();
-    let (first, wanted): (Vec<_>, Vec<_>) =
-        wanted.into_iter().partition(|probe| probe.row.goes_first());
-    let mut results: Vec<_> = first
-        .into_iter()
-        .map(|probe| (probe, attach_named(&mut ebpf, Some(&btf), probe)))
-        .collect();
-    results.extend(attach_all(&mut ebpf, &btf, &wanted));
-    for (probe, result) in results {
-        match result {
-            Ok(()) => attached.push(probe),
-            Err(error) => missing.push(Missing { probe, reason: reason(&error) }),
-        }
-    }
-    for lone in take_lone(&mut attached) {
-        if let Some(program) = ebpf.program_mut(lone.probe.program.name) {
+    let Plan { attach: wanted, pending, missing } = plan;
+    let gate = Gate { refused: Refused::by_environment(), no_trampolines: AtomicBool::new(false) };
+    let (kernel, attached) = (kernel.clone(), Vec::new());
+    let mut armed = Attached { ebpf, attached, pending, missing, kernel, gate };
+    let (first, wanted) = wanted.into_iter().partition(|probe| probe.row.goes_first());
+    armed.attach_in_rounds(first, Some(&btf));
+    armed.attach_in_rounds(wanted, Some(&btf));
+    for lone in take_lone(&mut armed.attached) {
+        if let Some(program) = armed.ebpf.program_mut(lone.probe.program.name) {
             unload(program);
         }
-        missing.push(lone);
+        armed.missing.push(lone);
     }
+    armed.missing.retain(|missing| !is_needless(missing.probe, &armed.attached));
     drop(btf);
     trim();
-    Ok(Attached { ebpf, attached, pending, missing })
+    Ok(armed)
+}
+
+/// Whether it stands in for a program that needs nobody to: no task is preempted in a kprobe.
+fn is_needless(probe: Probe, attached: &[Probe]) -> bool {
+    attached.iter().any(|first| {
+        probe.row.stands_in_for(first.row)
+            && matches!(first.program.form, Form::Kprobe(_) | Form::Kretprobe(_))
+    })
+}
+
+/// A program to attach, with what keeps the arguments for it.
+struct Job<'a> {
+    probe: Probe,
+    program: &'a mut Program,
+    keeper: Option<&'a mut Program>,
 }
 
 /// Loads and attaches on every CPU there is: verifying takes most of the time, and is done for each
 /// program on its own. The results in the order of `wanted`.
-fn attach_all(ebpf: &mut Ebpf, btf: &Btf, wanted: &[Probe]) -> Vec<(Probe, Result<()>)> {
+fn attach_all(
+    ebpf: &mut Ebpf,
+    btf: Option<&Btf>,
+    gate: &Gate,
+    wanted: &[Probe],
+) -> Vec<Result<()>> {
     let mut programs: HashMap<String, &mut Program> =
         ebpf.programs_mut().map(|(name, program)| (name.to_owned(), program)).collect();
     // One program may serve several hooks: whoever comes second waits for the first.
     let mut later = Vec::new();
     let mut work = VecDeque::new();
     for (i, probe) in wanted.iter().enumerate() {
-        match programs.remove(probe.program.name) {
-            Some(program) => work.push_back((i, *probe, program)),
+        match Job::take(&mut programs, *probe) {
+            Some(job) => work.push_back((i, job)),
             None => later.push((i, *probe)),
         }
     }
@@ -168,10 +270,10 @@ fn attach_all(ebpf: &mut Ebpf, btf: &Btf, wanted: &[Probe]) -> Vec<(Probe, Resul
             scope.spawn(|| {
                 loop {
                     let next = work.lock().ok().and_then(|mut work| work.pop_front());
-                    let Some((i, probe, program)) = next else { break };
-                    let result = attach_program(program, Some(btf), probe);
+                    let Some((i, job)) = next else { break };
+                    let result = job.attach(btf, gate);
                     if let Ok(mut done) = done.lock() {
-                        done.push((i, probe, result));
+                        done.push((i, result));
                     }
                 }
             });
@@ -179,22 +281,53 @@ fn attach_all(ebpf: &mut Ebpf, btf: &Btf, wanted: &[Probe]) -> Vec<(Probe, Resul
     });
     let mut done = done.into_inner().unwrap_or_default();
     for (i, probe) in later {
-        done.push((i, probe, attach_named(ebpf, Some(btf), probe)));
+        let mut programs =
+            ebpf.programs_mut().map(|(name, program)| (name.to_owned(), program)).collect();
+        let job = Job::take(&mut programs, probe);
+        let missing = || anyhow!("the object has no program {}", probe.program.name);
+        done.push((i, job.ok_or_else(missing).and_then(|job| job.attach(btf, gate))));
     }
-    done.sort_by_key(|(i, ..)| *i);
-    done.into_iter().map(|(_, probe, result)| (probe, result)).collect()
+    done.sort_by_key(|(i, _)| *i);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
-fn attach_named(ebpf: &mut Ebpf, btf: Option<&Btf>, probe: Probe) -> Result<()> {
-    let program = ebpf
-        .program_mut(probe.program.name)
-        .ok_or_else(|| anyhow!("the object has no program {}", probe.program.name))?;
-    attach_program(program, btf, probe)
+impl<'a> Job<'a> {
+    fn take(programs: &mut HashMap<String, &'a mut Program>, probe: Probe) -> Option<Self> {
+        let program = programs.remove(probe.program.name)?;
+        let keeper = match probe.program.kept {
+            Some(kept) => Some(programs.remove(kept.by)?),
+            None => None,
+        };
+        Some(Self { probe, program, keeper })
+    }
+
+    /// Attaches it whole or not at all.
+    fn attach(self, btf: Option<&Btf>, gate: &Gate) -> Result<()> {
+        let Self { probe, program, keeper } = self;
+        let form = probe.program.form;
+        gate.before(form)?;
+        // What a call was entered with is kept only once its return is seen, too.
+        let mut result = attach_program(program, btf, form, gate);
+        if let (Ok(()), Some(keeper), Some(function)) = (&result, keeper, form.function()) {
+            result = attach_program(keeper, btf, Form::Kprobe(function), gate);
+            if result.is_err() {
+                unload(keeper);
+            }
+        }
+        if let Err(error) = &result {
+            // Where a program serves several hooks the others keep it.
+            if !matches!(form, Form::RawTp(_)) {
+                unload(program);
+            }
+            gate.after(form, error);
+        }
+        result
+    }
 }
 
-fn attach_program(program: &mut Program, btf: Option<&Btf>, probe: Probe) -> Result<()> {
+fn attach_program(program: &mut Program, btf: Option<&Btf>, form: Form, gate: &Gate) -> Result<()> {
     let btf = || btf.context("no types were read");
-    match probe.program.form {
+    match form {
         Form::RawTp(name) => {
             let program: &mut RawTracePoint = program.try_into()?;
             // One program may serve several.
@@ -206,16 +339,19 @@ fn attach_program(program: &mut Program, btf: Option<&Btf>, probe: Probe) -> Res
         Form::Kprobe(function) | Form::Kretprobe(function) => {
             let program: &mut KProbe = program.try_into()?;
             program.load()?;
+            gate.refuse(form)?;
             program.attach(function, 0)?;
         }
         Form::Fentry(function) => {
             let program: &mut FEntry = program.try_into()?;
             program.load(function, btf()?)?;
+            gate.refuse(form)?;
             program.attach()?;
         }
         Form::Fexit(function) => {
             let program: &mut FExit = program.try_into()?;
             program.load(function, btf()?)?;
+            gate.refuse(form)?;
             program.attach()?;
         }
         Form::TpBtf(name) => {
@@ -227,11 +363,13 @@ fn attach_program(program: &mut Program, btf: Option<&Btf>, probe: Probe) -> Res
     Ok(())
 }
 
-/// Detaches a program of a function, and lets it go.
+/// Detaches a program, and lets it go.
 fn unload(program: &mut Program) {
     let _ = match program {
         Program::FEntry(program) => program.unload(),
         Program::FExit(program) => program.unload(),
+        Program::KProbe(program) => program.unload(),
+        Program::BtfTracePoint(program) => program.unload(),
         _ => Ok(()),
     };
 }

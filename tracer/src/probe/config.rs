@@ -1,7 +1,7 @@
 //! The globals of one kernel and one watch. Pure.
 use tracer_common::{
     LAYOUT,
-    config::{self, CGROUP_V2, Config},
+    config::{self, CGROUP_V2, Config, machine},
 };
 
 use crate::{
@@ -12,26 +12,10 @@ use crate::{
     probe::kernel::KernelInfo,
 };
 
-/// Offsets in `struct pt_regs` of the registers that hold the first arguments of a function, in bytes:
-/// rdi, rsi and rdx (arch/x86/include/asm/ptrace.h).
 #[cfg(target_arch = "x86_64")]
-const ARGUMENTS: [u32; 3] = [112, 104, 96];
-/// The same of the value returned: rax.
-#[cfg(target_arch = "x86_64")]
-const RETURNED: u32 = 80;
-/// x0, x1 and x2 (arch/arm64/include/asm/ptrace.h).
+const MACHINE: u32 = machine::X86_64;
 #[cfg(target_arch = "aarch64")]
-const ARGUMENTS: [u32; 3] = [0, 8, 16];
-/// x0.
-#[cfg(target_arch = "aarch64")]
-const RETURNED: u32 = 0;
-
-/// EM_X86_64 (include/uapi/linux/elf-em.h).
-#[cfg(target_arch = "x86_64")]
-const MACHINE: u32 = 62;
-/// EM_AARCH64
-#[cfg(target_arch = "aarch64")]
-const MACHINE: u32 = 183;
+const MACHINE: u32 = machine::AARCH64;
 
 /// mmap(2) and its like, which succeed whether or not their pages are to be had; mlock(2) and madvise(2) with
 /// MADV_POPULATE_*, which say themselves if they are not. x86 alone numbers them in two ways: its 32-bit calls
@@ -69,10 +53,6 @@ pub fn config(
         signals: exits.signals,
         exits: u32::from(exits.exits != ExitFilter::None),
         page_shift: page_size.trailing_zeros(),
-        register_arg_0: ARGUMENTS[0],
-        register_arg_1: ARGUMENTS[1],
-        register_arg_2: ARGUMENTS[2],
-        register_ret: RETURNED,
         task_regs: u32::from(kernel.allowed.task_regs),
         machine: MACHINE,
         pad: 0,

@@ -9,7 +9,7 @@ use aya::{
 };
 use tracer_common::{
     event::ring,
-    maps::{BurstCount, BurstKey, RingState, SHARED_KINDS, SharedShrinks},
+    maps::{BurstCount, BurstKey, RingState, SHARED_KINDS, SharedShrinks, call},
 };
 
 use crate::probe::plan::Probe;
@@ -98,8 +98,18 @@ impl Counters {
     }
 }
 
+/// Calls that were not followed from their beginning to their end, by the number of the function
+/// ([`tracer_common::maps::call`]).
+fn calls_missed(ebpf: &Ebpf) -> Vec<u64> {
+    let map = ebpf.map("CALLS_MISSED").and_then(|map| PerCpuArray::<_, u64>::try_from(map).ok());
+    let Some(map) = map else { return Vec::new() };
+    let count = |call| map.get(&call, 0).map_or(0, |values| values.iter().sum());
+    (0..call::COUNT).map(count).collect()
+}
+
 /// How often calls of each hook were not looked at, because its program was running already on that
-/// CPU (`recursion_misses`; before 5.12 the kernel neither guards nor counts). Where a second program
+/// CPU (`recursion_misses`; before 5.12, and of kprobes before 6.7, the kernel does not count), or because a kprobe
+/// and a kretprobe did not both see them. Where a second program
 /// stands in for one, only what both were not run for is missed: no more than either was.
 pub fn recursion_misses(ebpf: &Ebpf, attached: &[Probe]) -> Vec<(Probe, u64)> {
     let count = |program: &str| {
@@ -108,6 +118,7 @@ pub fn recursion_misses(ebpf: &Ebpf, attached: &[Probe]) -> Vec<(Probe, u64)> {
         let line = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
         line.trim().parse::<u64>().ok()
     };
+    let followed = calls_missed(ebpf);
     let mut seen: Vec<&str> = Vec::new();
     let mut misses = Vec::new();
     for probe in attached {
@@ -119,7 +130,9 @@ pub fn recursion_misses(ebpf: &Ebpf, attached: &[Probe]) -> Vec<(Probe, u64)> {
         let second = attached.iter().find(|other| other.row.stands_in_for(probe.row));
         let calls = count(probe.program.name).unwrap_or(0);
         let second = second.and_then(|second| count(second.program.name)).unwrap_or(calls);
-        misses.push((*probe, calls.min(second)));
+        let kept = probe.program.kept.as_ref();
+        let halves = kept.and_then(|kept| followed.get(kept.call as usize)).copied().unwrap_or(0);
+        misses.push((*probe, calls.min(second) + halves));
     }
     misses.retain(|(_, calls)| *calls != 0);
     misses

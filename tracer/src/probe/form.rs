@@ -11,17 +11,34 @@ pub enum Form {
     RawTp(&'static str),
     /// Of a function by its name, also of a module: its arguments have no types.
     Kprobe(&'static str),
-    /// As it returns, by when its arguments are gone.
+    /// As it returns, by when its arguments are gone, but for those that a kprobe has kept.
     Kretprobe(&'static str),
 }
 
+/// Whether kprobes at the entry of a function need ftrace, too (CONFIG_KPROBES_ON_FTRACE, which arm64 has not): where
+/// that is off they are attached and never fire.
+const KPROBES_ON_FTRACE: bool = cfg!(target_arch = "x86_64");
+
 impl Form {
-    /// The kernel function, where its prototype must be known.
+    /// The kernel function.
     pub fn function(self) -> Option<&'static str> {
         match self {
-            Self::Fentry(function) | Self::Fexit(function) => Some(function),
-            Self::TpBtf(_) | Self::RawTp(_) | Self::Kprobe(_) | Self::Kretprobe(_) => None,
+            Self::Fentry(function)
+            | Self::Fexit(function)
+            | Self::Kprobe(function)
+            | Self::Kretprobe(function) => Some(function),
+            Self::TpBtf(_) | Self::RawTp(_) => None,
         }
+    }
+
+    /// Whether it hooks a function by a trampoline, which not every kernel attaches.
+    pub fn is_trampoline(self) -> bool {
+        matches!(self, Self::Fentry(_) | Self::Fexit(_))
+    }
+
+    /// Whether it is dead where `kernel.ftrace_enabled` is 0.
+    fn needs_ftrace(self) -> bool {
+        self.is_trampoline() || self.function().is_some() && KPROBES_ON_FTRACE
     }
 
     /// Whether the kernel's types must be at hand to attach it.
@@ -50,6 +67,17 @@ pub struct Program {
     pub name: &'static str,
     pub form: Form,
     pub needs: Needs,
+    /// Of a kretprobe: what keeps the arguments of its function.
+    pub kept: Option<Kept>,
+}
+
+/// How the arguments of a function are kept until it returns.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept {
+    /// The program at its entry.
+    pub by: &'static str,
+    /// One of [`tracer_common::maps::call`].
+    pub call: u32,
 }
 
 /// What a program was written for.
@@ -65,7 +93,7 @@ pub enum Needs {
     Count(usize),
     /// `bpf_probe_read_kernel`.
     ReadKernel,
-    /// The same, and that the kernel's own types know the function.
+    /// That the kernel's own types know the function.
     Known(&'static str),
     /// `bpf_find_vma`, and as many parameters.
     FindVma(usize),
@@ -76,6 +104,7 @@ impl Program {
     pub fn function(&self) -> Option<&'static str> {
         match self.needs {
             Needs::Known(function) => Some(function),
+            Needs::Hook | Needs::ReadKernel if !self.form.is_trampoline() => None,
             _ => self.form.function(),
         }
     }
@@ -83,13 +112,11 @@ impl Program {
     /// Why it cannot run on `kernel`, if it cannot. A function of a module is no function of the
     /// kernel's own BTF.
     pub fn unfit(&self, kernel: &KernelInfo, module: Option<&str>) -> Option<String> {
+        if self.form.needs_ftrace() && !kernel.ftrace {
+            return Some("kernel.ftrace_enabled is 0; sysctl kernel.ftrace_enabled=1".to_owned());
+        }
         let mut params: &[Param] = &[];
-        if let Some(function) = self.form.function() {
-            if !kernel.ftrace {
-                return Some(
-                    "kernel.ftrace_enabled is 0; sysctl kernel.ftrace_enabled=1".to_owned(),
-                );
-            }
+        if let Some(function) = self.function() {
             match kernel.functions.iter().find(|(known, _)| *known == function) {
                 Some((_, known)) => params = known,
                 None if module.is_some() => {
@@ -99,6 +126,9 @@ impl Program {
                 }
                 None => return Some(format!("this kernel has no function {function} in its BTF")),
             }
+        }
+        if !self.form.is_typed() && !kernel.allowed.read_kernel {
+            return Some("lockdown forbids bpf_probe_read_kernel".to_owned());
         }
         let points_to =
             |index: usize| params.get(index).and_then(|param| param.points_to.as_deref());
@@ -111,13 +141,8 @@ impl Program {
                 return Some("this kernel has no bpf_find_vma (before 5.17)".to_owned());
             }
             Needs::Count(count) | Needs::FindVma(count) => params.len() == count,
-            Needs::ReadKernel | Needs::Known(_) if !kernel.allowed.read_kernel => {
+            Needs::ReadKernel if !kernel.allowed.read_kernel => {
                 return Some("lockdown forbids bpf_probe_read_kernel".to_owned());
-            }
-            Needs::Known(function)
-                if !kernel.functions.iter().any(|(known, _)| *known == function) =>
-            {
-                return Some(format!("this kernel has no function {function} in its BTF"));
             }
             Needs::ReadKernel | Needs::Known(_) => true,
             Needs::Prototype { params: count, key: (index, target) } => {

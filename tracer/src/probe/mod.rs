@@ -9,5 +9,6 @@ pub mod object;
 pub mod offsets;
 pub mod plan;
 pub mod refusal;
+pub mod refuse;
 pub mod ring;
 pub mod table;

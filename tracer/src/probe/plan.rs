@@ -40,6 +40,22 @@ impl Plan {
     }
 }
 
+impl Probe {
+    /// The next form in which the same may be seen, where this one is not to be had.
+    pub fn next(self, kernel: &KernelInfo) -> Option<Self> {
+        let after =
+            self.row.programs.iter().skip_while(|program| !std::ptr::eq(*program, self.program));
+        let mut fit =
+            after.skip(1).filter(|program| program.unfit(kernel, self.row.module).is_none());
+        fit.next().map(|program| Self { program, ..self })
+    }
+
+    /// Whether it is that program at that place.
+    pub fn is_same(self, other: Self) -> bool {
+        self.program.name == other.program.name && self.program.form == other.program.form
+    }
+}
+
 /// Takes out of `attach` what is of no use without another one that is not there.
 pub fn take_lone(attach: &mut Vec<Probe>) -> Vec<Missing> {
     let seen: Vec<_> = attach.iter().map(|probe| probe.row.observe).collect();

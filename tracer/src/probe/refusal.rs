@@ -6,7 +6,7 @@ use crate::host::{
 };
 
 /// include/linux/errno.h: the kernel's own, which no header of user space has.
-const ENOTSUPP: i32 = 524;
+pub const ENOTSUPP: i32 = 524;
 
 /// What was asked of the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

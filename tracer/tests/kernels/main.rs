@@ -91,14 +91,21 @@ fn info(stored: &Stored, case: Case) -> KernelInfo {
     KernelInfo::of(stored, &functions(), setting)
 }
 
-fn show_plan(plan: &Plan) -> String {
+/// By which programs the same is seen where that one is refused.
+fn other_forms(kernel: &KernelInfo, probe: Probe) -> String {
+    let others = std::iter::successors(probe.next(kernel), |other| other.next(kernel));
+    others.map(|other| format!(", or {} by {}", other.program.form, other.program.name)).collect()
+}
+
+fn show_plan(kernel: &KernelInfo, plan: &Plan) -> String {
     let mut out = String::new();
     let mut line = |probe: &Probe, rest: &str| {
         let backup = if probe.row.backup { " (backup)" } else { "" };
         writeln!(out, "  {}{backup}: {rest}", probe.row.observe.word()).unwrap();
     };
     for probe in &plan.attach {
-        line(probe, &format!("{} by {}", probe.program.form, probe.program.name));
+        let others = other_forms(kernel, *probe);
+        line(probe, &format!("{} by {}{others}", probe.program.form, probe.program.name));
     }
     for probe in &plan.pending {
         let module = probe.row.module.unwrap_or_default();
@@ -144,7 +151,7 @@ fn show(stored: &Stored) -> String {
             )
             .unwrap();
         }
-        out.push_str(&show_plan(&choose(&kernel, case.ends)));
+        out.push_str(&show_plan(&kernel, &choose(&kernel, case.ends)));
     }
     out
 }

@@ -51,6 +51,11 @@ esac >>/results/facts
 case $(uname -r) in
     5.10.* | 6.1.* | 6.12.*) echo fuse-untold ;;
 esac >>/results/facts
+# Which forms of programs are left.
+case $WHYBUS_REFUSE in
+    *kprobes*) echo signal-alone ;;
+    trampolines) echo kprobes ;;
+esac >>/results/facts
 # What people see while a module comes, the clock is set and events are lost; a replay shows the same.
 step() {
     dir=/mnt/ext4/step
