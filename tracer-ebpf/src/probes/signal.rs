@@ -21,6 +21,8 @@ const SIGKILL: i32 = 9;
 const SI_KERNEL: i32 = 0x80;
 /// include/uapi/asm-generic/siginfo.h: the last si_code of SIGBUS that a process may send.
 const BUS_OBJERR: i32 = 3;
+/// `orig_ax` of a trap on x86 (arch/x86/entry/entry_64.S), NO_SYSCALL on arm64 (arch/arm64/include/asm/ptrace.h).
+const NO_SYSTEM_CALL: u32 = u32::MAX;
 /// include/linux/pid_types.h
 const PIDTYPE_PID: u32 = 0;
 /// include/trace/events/signal.h
@@ -144,7 +146,7 @@ unsafe fn bus<Info: Read, C: Call>(info: Ptr, target: Ptr, group: i32, result: i
     // SAFETY: a claimed scratch; the readers cope with any pointer.
     unsafe {
         let (code, address) = siginfo::<Info>(info);
-        let forced = thread::take_forced();
+        let forced = thread::take_forced() || is_fault_of_current::<C::Memory>(code, target);
         if code > 0 && bursts::is_suppressed() {
             return None;
         }
@@ -174,6 +176,17 @@ unsafe fn bus<Info: Read, C: Call>(info: Ptr, target: Ptr, group: i32, result: i
     Some(())
 }
 
+/// Whether the kernel raises it for a fault of the current thread, which is in no system call: made up it would be sent
+/// by one.
+#[inline(always)]
+pub unsafe fn is_fault_of_current<R: Read>(code: i32, target: Ptr) -> bool {
+    // SAFETY: the reader copes with any pointer.
+    let tid: u32 = unsafe { R::get(target, off!(task_pid)) };
+    (1..=BUS_OBJERR).contains(&code)
+        && tid == bpf_get_current_pid_tgid() as u32
+        && task::system_call() == Some(NO_SYSTEM_CALL)
+}
+
 /// kill(2) and its like bring a siginfo (kernel/signal.c prepare_kill_siginfo). The kernel's own send_sig and
 /// PR_SET_PDEATHSIG bring none, and the receiver reads SI_USER as of kill(2).
 #[inline(always)]
@@ -184,7 +197,7 @@ fn origin_of(info: Ptr) -> u32 {
 /// si_code and, for a fault, si_addr. The pointer may be SEND_SIG_NOINFO (0: a user's kill) or
 /// SEND_SIG_PRIV (1: the kernel's), see kernel/signal.c __send_signal_locked.
 #[inline(always)]
-unsafe fn siginfo<R: Read>(info: Ptr) -> (i32, u64) {
+pub unsafe fn siginfo<R: Read>(info: Ptr) -> (i32, u64) {
     if info.is_null() {
         return (0, 0);
     }

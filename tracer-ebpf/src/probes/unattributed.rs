@@ -8,7 +8,7 @@ use tracer_common::{event::handler, offsets::ABSENT};
 
 use super::{
     fault::{FAULT_FLAG_USER, Place, VM_FAULT_SIGBUS, record},
-    signal::is_sigbus,
+    signal::{is_fault_of_current, is_sigbus, siginfo},
 };
 use crate::{
     form::{Call, program},
@@ -35,11 +35,19 @@ program! {
     if is_sigbus, bus_forced_cached: forced_cached
 }
 
+program! {
+    /// `signal_generate` (see [`super::signal`]) where no function may be hooked: as the same signal is raised.
+    tp_btf "signal_generate" => signal_alone, if is_sigbus, bus_alone: alone::<Probe, _>
+}
+program! {
+    /// The same under lockdown where its `info` has a type.
+    tp_btf "signal_generate" => signal_alone_typed, if is_sigbus, bus_alone_typed: alone::<Typed, _>
+}
+
 /// Whether no handler told of the fault at this address. An access that is not aligned has an address on arm64
 /// only: a device may refuse it as well as the CPU.
 #[inline(always)]
-fn is_unattributed<C: Call>(call: C) -> bool {
-    let (code, address) = (call.arg::<1>() as i32, call.arg::<2>());
+fn is_unattributed(code: i32, address: u64) -> bool {
     match code {
         BUS_ADRERR => !thread::take_fault(address),
         BUS_ADRALN => address != 0,
@@ -50,10 +58,27 @@ fn is_unattributed<C: Call>(call: C) -> bool {
 #[inline(always)]
 unsafe fn forced<C: Call>(call: C) {
     thread::note_forced();
-    if !is_unattributed(call) {
+    // SAFETY: as in `find`.
+    unsafe { find(call.arg::<1>() as i32, call.arg::<2>()) };
+}
+
+#[inline(always)]
+unsafe fn alone<Info: Read, C: Call>(call: C) {
+    // SAFETY: the arguments are what the prototype says; the readers cope with any pointer.
+    unsafe {
+        let (code, address) = siginfo::<Info>(call.arg::<1>() as Ptr);
+        if is_fault_of_current::<C::Memory>(code, call.arg::<2>() as Ptr) {
+            find(code, address);
+        }
+    }
+}
+
+/// Looks the mapping at the failed address up, unless a handler told of it.
+#[inline(always)]
+unsafe fn find(code: i32, address: u64) {
+    if !is_unattributed(code, address) {
         return;
     }
-    let address = call.arg::<2>();
     let mut data = address;
     // SAFETY: helpers; `data` outlives the call, which calls back at once.
     unsafe {
@@ -73,10 +98,11 @@ extern "C" fn found(_task: Ptr, vma: Ptr, address: *mut u64) -> u64 {
 #[inline(always)]
 unsafe fn forced_cached<C: Call>(call: C) {
     thread::note_forced();
-    if !is_unattributed(call) || config!(read_kernel) == 0 || off!(task_vmacache) == ABSENT {
+    let (code, address) = (call.arg::<1>() as i32, call.arg::<2>());
+    if !is_unattributed(code, address) || config!(read_kernel) == 0 || off!(task_vmacache) == ABSENT
+    {
         return;
     }
-    let address = call.arg::<2>();
     // SAFETY: probe reads cope with any address.
     unsafe {
         let task = bpf_get_current_task() as Ptr;

@@ -149,24 +149,23 @@ impl Gate {
     fn refuse(&self, form: Form) -> Result<()> {
         match self.refused.answer(form) {
             Some(io_error) => {
-                Err(SyscallError { call: "attach", io_error }).map_err(ProgramError::from)?
+                let call = if form.is_trampoline() { "bpf_link_create" } else { "perf_event_open" };
+                Err(ProgramError::from(SyscallError { call, io_error }).into())
             }
             None => Ok(()),
         }
     }
 
     fn after(&self, form: Form, error: &anyhow::Error) {
-        if form.is_trampoline() && errno(error) == Some(ENOTSUPP) {
+        let attaching = answer(error).0 == Step::Attach;
+        if form.is_trampoline() && attaching && errno(error) == Some(ENOTSUPP) {
             self.no_trampolines.store(true, Ordering::Relaxed);
         }
     }
 }
 
 fn errno(error: &anyhow::Error) -> Option<i32> {
-    match error.downcast_ref::<ProgramError>() {
-        Some(ProgramError::SyscallError(error)) => error.io_error.raw_os_error(),
-        _ => None,
-    }
+    error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error())
 }
 
 fn types() -> Result<Btf> {
@@ -377,8 +376,7 @@ fn unload(program: &mut Program) {
 /// Why the kernel refused, as far as that is found out; else what it answered, without the program's listing.
 pub fn reason(error: &anyhow::Error) -> String {
     let (step, said) = answer(error);
-    let errno = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error());
-    match errno.and_then(|errno| refusal::why(step, errno, &Restrictions::gather())) {
+    match errno(error).and_then(|errno| refusal::why(step, errno, &Restrictions::gather())) {
         Some(row) => row.why.to_owned(),
         None => said,
     }

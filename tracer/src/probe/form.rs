@@ -97,6 +97,10 @@ pub enum Needs {
     Known(&'static str),
     /// `bpf_find_vma`, and as many parameters.
     FindVma(usize),
+    /// `bpf_find_vma` and `bpf_probe_read_kernel`.
+    Vma,
+    /// `bpf_find_vma` alone.
+    TypedVma,
 }
 
 impl Program {
@@ -104,7 +108,11 @@ impl Program {
     pub fn function(&self) -> Option<&'static str> {
         match self.needs {
             Needs::Known(function) => Some(function),
-            Needs::Hook | Needs::ReadKernel if !self.form.is_trampoline() => None,
+            Needs::Hook | Needs::ReadKernel | Needs::Vma | Needs::TypedVma
+                if !self.form.is_trampoline() =>
+            {
+                None
+            }
             _ => self.form.function(),
         }
     }
@@ -137,14 +145,14 @@ impl Program {
             Needs::First(targets) => {
                 targets.iter().enumerate().all(|(index, target)| points_to(index) == Some(*target))
             }
-            Needs::FindVma(_) if !kernel.allowed.find_vma => {
+            Needs::FindVma(_) | Needs::Vma | Needs::TypedVma if !kernel.allowed.find_vma => {
                 return Some("this kernel has no bpf_find_vma (before 5.17)".to_owned());
             }
             Needs::Count(count) | Needs::FindVma(count) => params.len() == count,
-            Needs::ReadKernel if !kernel.allowed.read_kernel => {
+            Needs::ReadKernel | Needs::Vma if !kernel.allowed.read_kernel => {
                 return Some("lockdown forbids bpf_probe_read_kernel".to_owned());
             }
-            Needs::ReadKernel | Needs::Known(_) => true,
+            Needs::ReadKernel | Needs::Known(_) | Needs::Vma | Needs::TypedVma => true,
             Needs::Prototype { params: count, key: (index, target) } => {
                 params.len() == count && points_to(index) == Some(target)
             }
