@@ -38,8 +38,8 @@ const MEMFD: &str = "whoever hands out shared memory should seal it (fcntl(2) F_
 pub const RULE: Rule = Rule { causes: &[TRUNCATED, BY_SELF], evaluate };
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
-    let (fault, shrink) =
-        evidence.removal().filter(|(_, shrink)| shrink.how != ShrinkKind::Remote)?;
+    let removal = evidence.removal().filter(|(_, shrink)| shrink.how != ShrinkKind::Remote);
+    let Some((fault, shrink)) = removal else { return unwatched(evidence) };
     let by_self = shrink.actor.task.id.same(evidence.victim);
     let before = evidence.time.saturating_sub(shrink.begin);
     let mut summary = format!(
@@ -102,9 +102,53 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     Some(verdict)
 }
 
+/// Past the end of a file that has changed since its process started and since the watch began, where no hook sees who
+/// shrinks files.
+fn unwatched(evidence: &Evidence<'_>) -> Option<Verdict> {
+    let fault = evidence.past_end()?;
+    let ctime = fault.inode.ctime;
+    let changed = evidence.changed_since_start(fault) == Some(true);
+    if !evidence.lacks(Observe::Shrink)
+        || !changed
+        || ctime < evidence.realtime(evidence.host.since)
+        || Evidence::changed_elsewhere(fault)
+    {
+        return None;
+    }
+    let before = evidence.realtime(evidence.time).saturating_sub(ctime);
+    let summary = format!(
+        "past the end of a file of {}, which changed {} earlier, after the process started; who shrinks files is not \
+         watched on this host",
+        size(fault.inode.size),
+        duration(u64::try_from(before).unwrap_or(0)),
+    );
+    Some(TRUNCATED.verdict(Confidence::Likely, summary))
+}
+
 #[cfg(test)]
 mod tests {
     use crate::testing::*;
+
+    #[test]
+    fn where_nobody_watches_who_shrinks_files_a_change_is_the_likely_shrink() {
+        let mut fault = fault(20, 0);
+        fault.inode.ctime = WALL + SINCE as i64 + 5;
+        let class = |host: &Host| {
+            let verdict = evaluate(&Evidence { host, ..evidence(&fault, &[]) });
+            (verdict.class, verdict.confidence)
+        };
+        let watching = evidence(&fault, &[]).host.clone();
+        let mut blind = watching.clone();
+        blind.coverage.hooks.retain(|hook| hook.observe != Some(Observe::Shrink));
+        blind.coverage.uncovered.push(crate::model::observe::Uncovered {
+            observe: Some(Observe::Shrink),
+            hook: "fentry notify_change".to_owned(),
+            reason: String::new(),
+            causes: String::new(),
+        });
+        assert_eq!(class(&blind), (CauseKind::Truncated, Confidence::Likely));
+        assert_eq!(class(&watching).0, CauseKind::MappedPastEnd);
+    }
 
     #[test]
     fn the_latest_shrink_that_removed_the_page_did_it() {
