@@ -169,8 +169,8 @@ fn guests(args: &Args, tally: &mut Tally) -> Result<()> {
             .map(|boots| boots.into_iter().map(|boot| boot.slower(3)).collect())
             .collect();
     }
-    let (count, load) = (boots.len(), if args.load { ", under load" } else { "" });
-    say(format_args!("{count} boot{}{load}", if count == 1 { "" } else { "s" }));
+    let (count, how) = (boots.len(), if args.load { ", under load" } else { "" });
+    say(format_args!("{count} boot{}{how}", if count == 1 { "" } else { "s" }));
     let queue = Mutex::new(boots.into_iter());
     std::thread::scope(|scope| {
         for _ in 0..2 {

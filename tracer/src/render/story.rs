@@ -10,7 +10,7 @@ use crate::{
     },
     model::signal_name as signals,
     render::{
-        human::{Style, gap, incomplete},
+        human::{Style, gap},
         touched::{driver, sized},
         warning,
     },
