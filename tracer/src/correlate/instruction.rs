@@ -19,6 +19,8 @@ pub enum Refused {
     Return,
     /// Its operand must lie at a multiple of 16.
     Misaligned(u64),
+    /// It used its stack where that has no page.
+    Stack(u64),
     /// It was no instruction: execve(2) failed with this errno where it could no longer go back to the old program.
     Exec(i32),
 }
@@ -40,6 +42,11 @@ const AX: usize = 10;
 const ORIG_AX: usize = 15;
 const IP: usize = 16;
 const CS: usize = 17;
+/// By the number that instructions have for it.
+const SP: usize = 4;
+/// How far from the stack pointer an access is still one to the stack, in bytes: as far as Linux let a stack grow below
+/// it until 4.20 (arch/x86/mm/fault.c, `enter` and a large frame).
+const STACK: u64 = 65_536 + 32 * 8;
 
 /// What `cs` holds in 64-bit mode: __USER_CS (arch/x86/include/asm/segment.h), and FLAT_USER_CS64 of a guest of Xen
 /// (arch/x86/include/asm/xen/interface_64.h).
@@ -61,6 +68,13 @@ fn failed_exec(crash: &Crash) -> Option<i32> {
     let returned = *registers.get(AX)? as i64;
     let call = EXECVE.contains(registers.get(ORIG_AX)?);
     (call && (-4095..0).contains(&returned)).then_some(returned as i32)
+}
+
+/// SIGSEGV at an address that was used: whether that is one of its stack, which has no page there.
+pub fn overflowed(crash: &Crash, address: u64) -> Option<Refused> {
+    let registers = registers(crash).filter(|_| crash.machine == EM_X86_64)?;
+    let near = register(registers, SP).abs_diff(address) <= STACK;
+    near.then_some(Refused::Stack(address))
 }
 
 /// Whether it was 64-bit code, whose bytes mean what is read from them here; `None` if that is not known.

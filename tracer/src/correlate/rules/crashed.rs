@@ -33,6 +33,10 @@ pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 const EXEC_ADVICE: &str = "look at the limits that it was started with (ulimit -v, -s, -d; LimitAS=, LimitSTACK=, LimitDATA=), \
                            and whether the file of the program is whole (dpkg -V, rpm -V, or install it again)";
 
+const STACK_ADVICE: &str = "look for a recursion without end through the function named (coredumpctl gdb, then bt); if it \
+                            only goes deep, give it a larger stack (ulimit -s, LimitSTACK=; of a thread \
+                            pthread_attr_setstacksize(3))";
+
 /// Bytes from address 0 on that a null pointer's members lie in.
 const NULL: u64 = 4096;
 
@@ -64,9 +68,11 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         ));
     }
     let mut verdict = CAUSE.verdict(confidence, summary);
-    if let Some(Refused::Exec(_)) = why {
-        verdict.advice = EXEC_ADVICE;
-    }
+    verdict.advice = match why {
+        Some(Refused::Exec(_)) => EXEC_ADVICE,
+        Some(Refused::Stack(_)) => STACK_ADVICE,
+        _ => verdict.advice,
+    };
     Some(verdict)
 }
 
@@ -104,6 +110,7 @@ fn why(signal: &Signal, death: &ProcessExit) -> Option<Refused> {
     match (signal.number, signal.code) {
         (4, _) => instruction::illegal(crash),
         (11, 0x80) => instruction::refused(crash),
+        (11, 1 | 2) if signal.address >= NULL => instruction::overflowed(crash, signal.address),
         _ => None,
     }
 }
@@ -135,6 +142,10 @@ fn refusal(why: Refused) -> String {
         Refused::Exec(returned) => format!(
             "its program had just been replaced (execve) and the kernel could not set up the new one: {}",
             errno::named(returned)
+        ),
+        Refused::Stack(address) => format!(
+            "its stack overflowed, most likely by a recursion without end: it used address {address:#x}, beside its \
+             stack pointer, where its stack has no page"
         ),
         Refused::Misaligned(address) => format!(
             "a vector instruction wants its operand at a multiple of 16, and it was at {address:#x}: a stack or a \
@@ -219,5 +230,29 @@ mod tests {
         assert!(likely == Confidence::Likely && said.contains("or it is damaged code"), "{said}");
         let (likely, said) = judged(11, 0x80, &[0xc3], VICTIM);
         assert!(likely == Confidence::Likely && said.contains("it returned to"), "{said}");
+    }
+
+    #[test]
+    fn a_stack_without_a_page_has_overflowed() {
+        let sp = 0x7ffd_2000_0000;
+        let judged = |address: u64, ip: u64, code: i32| {
+            let mut registers = vec![0; 21];
+            (registers[16], registers[19]) = (crash().ip, sp);
+            let crash = Crash { registers: Some(registers), signal: 11, code, ip, ..crash() };
+            let death =
+                ProcessExit { crash: Some(crash), fault: Some(raised(8, 11, code)), ..exit(9, 11) };
+            let signal = Signal { number: 11, address, forced: true, ..signal(code) };
+            let verdict = evaluate(&of_death(&death, Some(&signal)));
+            (verdict.confidence, verdict.summary.contains("its stack overflowed"))
+        };
+        // A call pushes where it returns to; a large frame is entered with one step.
+        assert_eq!(judged(sp - 8, crash().ip, 1), (Confidence::Proven, true));
+        assert_eq!(judged(sp + 4096, crash().ip, 2), (Confidence::Proven, true), "a guard page");
+        assert_eq!(judged(sp - (1 << 20), crash().ip, 1), (Confidence::Proven, false));
+        assert_eq!(
+            judged(sp - 8, crash().ip + 1, 1),
+            (Confidence::Proven, false),
+            "registers of later"
+        );
     }
 }
