@@ -119,6 +119,7 @@ impl One {
 
     fn fault(&self, offset: u64) -> Fault {
         Fault {
+            driver: None,
             access: Some("read".into()),
             mode: "user".into(),
             address: Hex(0x7f00_0000_0000 + offset),
@@ -139,6 +140,7 @@ impl One {
     fn file(&self, path: &str, table: u64) -> File {
         let (start, end) = (Hex(0x7f00_0000_0000), Hex(0x7f00_0000_0000 + SIZE));
         File {
+            sized: None,
             path: Some(bytes(path)),
             dev: "259:1".into(),
             inode: 1000 + table,
@@ -228,6 +230,7 @@ impl One {
             disposition: Some("default".into()),
         };
         Incident {
+            blind: Vec::new(),
             updated: false,
             id: id.into(),
             number: i + 1,
