@@ -33,6 +33,8 @@ fn deciding(evidence: &Evidence<'_>, verdict: &Verdict) -> Vec<Observe> {
     match verdict.class {
         Kind::Unknown => of_unknown(evidence),
         Kind::MappedPastEnd | Kind::TruncatedBeforeWatch | Kind::ShrunkElsewhere => shrinks(magic),
+        // Without an act it is by the state of the file alone.
+        Kind::Truncated | Kind::TruncatedBySelf if verdict.shrink.is_none() => shrinks(magic),
         Kind::Truncated | Kind::TruncatedBySelf => result(verdict).into_iter().collect(),
         Kind::ReadError | Kind::FuseGone => match (errno, magic) {
             (None, _) => vec![Observe::ReadError],
@@ -180,6 +182,15 @@ mod tests {
         let (_, confidence, blind, _) =
             judged(&Evidence { host: &host, ..evidence(&fault, &shrinks) });
         assert_eq!((confidence, blind.len()), (Confidence::Proven, 0));
+    }
+
+    #[test]
+    fn a_truncation_that_is_told_without_an_act_rests_on_nobody_looking() {
+        let fault = fault(20, 0);
+        let host = lacking(&[Observe::Shrink, Observe::ShrinkResult]);
+        let evidence = Evidence { host: &host, ..evidence(&fault, &[]) };
+        let verdict = Verdict::new(CauseKind::Truncated, Confidence::Likely, "by its state", "");
+        assert_eq!(blind(&evidence, &verdict), ["shrink"]);
     }
 
     #[test]
