@@ -8,16 +8,19 @@ use crate::{
     probe::refusal::{fix, split},
 };
 
-/// What decides bus errors, and what nobody can tell without it.
-const DECIDES: [(Observe, &str); 4] = [
-    (Observe::FileFault, "which file a bus error was in"),
-    (Observe::ShmemFault, "why shared memory failed"),
-    (Observe::Shrink, "who truncated a file"),
-    (Observe::SignalGenerated, "who sent a signal"),
+/// What decides bus errors, any one of it, and what nobody can tell without. The file of a fault may be had from its
+/// signal, too.
+const DECIDES: [Decisive; 4] = [
+    (&[Observe::FileFault, Observe::ForcedSignal], "which file a bus error was in"),
+    (&[Observe::ShmemFault, Observe::ForcedSignal], "which shared memory a bus error was in"),
+    (&[Observe::Shrink], "who truncated a file"),
+    (&[Observe::SignalGenerated], "who sent a signal"),
 ];
 /// The same for deaths of other kinds.
-const DECIDES_DEATHS: [(Observe, &str); 2] =
-    [(Observe::Exit, "how a process ended"), (Observe::SignalGenerated, "who sent a signal")];
+const DECIDES_DEATHS: [Decisive; 2] =
+    [(&[Observe::Exit], "how a process ended"), (&[Observe::SignalGenerated], "who sent a signal")];
+
+type Decisive = (&'static [Observe], &'static str);
 /// What is looked at of a host to say that something can be told there at all.
 const ANY: [Observe; 6] = [
     Observe::FileFault,
@@ -30,6 +33,8 @@ const ANY: [Observe; 6] = [
 
 /// Causes by name in one sentence, at most.
 const NAMED: usize = 4;
+/// As the names of hooks begin.
+const FORMS: [&str; 6] = ["fentry", "fexit", "tp_btf", "raw_tp", "kretprobe", "kprobe"];
 /// Before the names of causes.
 const BY: &str = "bus errors by ";
 
@@ -65,8 +70,8 @@ fn of_bus_errors(cause: CauseKind) -> bool {
     !matches!(cause, Overwritten | Signal | Aborted | OomKilled | Exited)
 }
 
-fn unseen(coverage: &Coverage, decides: &[(Observe, &'static str)]) -> Vec<&'static str> {
-    let lacks = |(observe, _): &&(Observe, &'static str)| coverage.lacks(*observe);
+fn unseen(coverage: &Coverage, decides: &[Decisive]) -> Vec<&'static str> {
+    let lacks = |(any, _): &&Decisive| any.iter().all(|observe| coverage.lacks(*observe));
     decides.iter().filter(lacks).map(|(_, what)| *what).collect()
 }
 
@@ -117,6 +122,8 @@ pub fn summary(coverage: &Coverage) -> Option<String> {
         count => format!(" (one of {count} reasons)"),
     };
     let why = reasons.first().map(|reason| reason.why.as_str()).unwrap_or_default();
+    // What else is said of further forms.
+    let why = why.split("; ").next().unwrap_or(why);
     Some(format!("{what}, because {why}{more}"))
 }
 
@@ -163,7 +170,12 @@ fn alike(hook: &str, reason: &str) -> String {
         true => word.replace(function, "…"),
         false => word.to_owned(),
     };
-    reason.split(' ').map(word).collect::<Vec<_>>().join(" ")
+    let mut alike = reason.split(' ').map(word).collect::<Vec<_>>().join(" ");
+    // Nor does it matter in which of its forms.
+    for form in FORMS {
+        alike = alike.replace(&format!("{form} …: "), "");
+    }
+    alike
 }
 
 fn different<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
@@ -263,9 +275,11 @@ mod tests {
         let (told, none) = causes(&all);
         assert_eq!((told, none.len()), (CauseKind::ALL.len() - 1, 0));
         assert_eq!((readiness(&all), summary(&all)), (Readiness::Ready, None));
-        for (observe, what) in DECIDES {
-            let coverage = watched(&[(observe, OFF), (Observe::ReadError, "not there")]);
-            assert_eq!(readiness(&coverage), Readiness::NotReady, "{observe:?}");
+        for (any, what) in DECIDES {
+            let mut lacking: Vec<_> = any.iter().map(|observe| (*observe, OFF)).collect();
+            lacking.push((Observe::ReadError, "not there"));
+            let coverage = watched(&lacking);
+            assert_eq!(readiness(&coverage), Readiness::NotReady, "{any:?}");
             let said = summary(&coverage).expect("a sentence");
             assert!(said.starts_with(&format!("whybus cannot tell {what}, because ")), "{said}");
             assert!(said.ends_with(" (one of 2 reasons)"), "{said}");
@@ -279,6 +293,11 @@ mod tests {
                  kernel.ftrace_enabled is 0"
             )
         );
+        // By its signal alone.
+        let signals = watched(&[(Observe::FileFault, OFF), (Observe::PageMkwrite, OFF)]);
+        assert_eq!(readiness(&signals), Readiness::Degraded);
+        let said = not_told(&signals).unwrap_or_default();
+        assert_eq!(said, "bus errors by 6 of the causes (`whybus doctor`)");
         let detail = watched(&[(Observe::ReadError, "not there")]);
         assert_eq!(not_told(&detail).as_deref(), Some("what read-error shows"));
     }
@@ -306,14 +325,14 @@ mod tests {
     #[test]
     fn one_reason_is_given_once_whatever_function_it_names() {
         let coverage = watched(&[
-            (Observe::ReadError, "no function read-error: here"),
+            (Observe::ReadError, "no function read-error; kprobe read-error: off"),
             (Observe::Exec, OFF),
-            (Observe::SwapIn, "no function swap-in: here"),
+            (Observe::SwapIn, "no function swap-in; kretprobe swap-in: off"),
         ]);
         let told = of(&coverage);
         let told: Vec<(&str, usize)> =
             told.iter().map(|reason| (reason.why.as_str(), reason.missing.len())).collect();
-        assert_eq!(told, [("no function …: here", 2), (OFF, 1)]);
+        assert_eq!(told, [("no function …; off", 2), (OFF, 1)]);
     }
 
     #[test]

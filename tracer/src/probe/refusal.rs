@@ -63,8 +63,8 @@ pub const SELINUX: Why = Why {
 };
 pub const POLICY: Why = Why {
     why: "the kernel or a security module forbids it (EPERM)",
-    fix: "capabilities, lockdown, seccomp and sysctls allow it: see dmesg and the audit log, or ask who provides the \
-          kernel whether fentry, fexit and kprobes are allowed",
+    fix: "see dmesg and the audit log, or ask who provides the kernel: capabilities, lockdown, seccomp and sysctls \
+          allow it",
 };
 pub const NO_TRAMPOLINES: Why = Why {
     why: "this kernel attaches no program to a function (error 524: arm64 before 6.4, or no BPF JIT)",
@@ -75,7 +75,7 @@ pub const NO_JIT: Why = Why {
     fix: "sysctl net.core.bpf_jit_enable=1",
 };
 pub const NO_KPROBES: Why = Why {
-    why: "this kernel has no kprobes for perf (CONFIG_KPROBE_EVENTS), or /sys is not mounted",
+    why: "no kprobes for perf events here (CONFIG_KPROBE_EVENTS, or no /sys)",
     fix: "mount sysfs at /sys; else it takes a kernel with CONFIG_KPROBE_EVENTS",
 };
 pub const TAKEN: Why = Why {

@@ -57,7 +57,8 @@ fn unattached(report: &Doctor, room: usize) -> String {
         }
         // What is left takes a line.
         let last = reason.missing.len() == left;
-        if out.lines().count() + text.lines().count() + usize::from(!last) > room {
+        let lines = out.lines().count() + text.lines().count() + usize::from(!last);
+        if lines > room && !out.is_empty() {
             out.push_str(&field("", &format!("{left} more hooks: `whybus doctor -o json`")));
             break;
         }

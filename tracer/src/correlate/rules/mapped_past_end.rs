@@ -15,7 +15,7 @@ use crate::{
 
 const CAUSE: Cause = Cause {
     kind: CauseKind::MappedPastEnd,
-    observes: &[Observe::FileFault],
+    observes: &[Observe::FileFault, Observe::ForcedSignal],
     rests_on: Some(Absence::OfAct),
     shows_mount: false,
     signal_from: SignalFrom::Fault,

@@ -16,7 +16,7 @@ use crate::{
 
 const CAUSE: Cause = Cause {
     kind: CauseKind::ShrunkElsewhere,
-    observes: &[Observe::FileFault],
+    observes: &[Observe::FileFault, Observe::ForcedSignal],
     rests_on: Some(Absence::OfAct),
     shows_mount: true,
     signal_from: SignalFrom::Fault,

@@ -14,7 +14,7 @@ use crate::{
 
 const CAUSE: Cause = Cause {
     kind: CauseKind::TruncatedBeforeWatch,
-    observes: &[Observe::FileFault],
+    observes: &[Observe::FileFault, Observe::ForcedSignal],
     rests_on: Some(Absence::OfAct),
     shows_mount: false,
     signal_from: SignalFrom::Fault,
