@@ -140,7 +140,11 @@ impl Evidence<'_> {
     /// The fault, if its page lies past the end of its file.
     pub fn past_end(&self) -> Option<&Fault> {
         let page = self.host.page_size;
-        self.fault.filter(|fault| fault.pgoff >= fault.inode.size.div_ceil(page))
+        // Anonymous memory has no end. A handler that sees any has a file.
+        let of_file =
+            |fault: &&Fault| fault.handler != Handler::Unattributed || fault.inode.ptr != 0;
+        let fault = self.fault.filter(of_file)?;
+        (fault.pgoff >= fault.inode.size.div_ceil(page)).then_some(fault)
     }
 
     /// The fault, if `handler` failed a page that lies inside its file.

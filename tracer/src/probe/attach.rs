@@ -23,7 +23,7 @@ use crate::{
         memory::{page_size, trim},
         restrictions::Restrictions,
     },
-    model::process::ExitScope,
+    model::{observe::Observe, process::ExitScope},
     probe::{
         config::config,
         form::Form,
@@ -116,6 +116,26 @@ impl Attached {
         }
         // As they are listed, in whichever round they came.
         self.attached.sort_by_key(|probe| probe.row.place());
+    }
+
+    /// Where a fault is taken from its signal, the signal must be told after it: of two programs on one tracepoint the
+    /// one that was attached last runs last (kernel/tracepoint.c func_add).
+    fn attach_signals_last(&mut self, btf: &Btf) {
+        let from_signal = |probe: &Probe| {
+            probe.row.observe == Observe::ForcedSignal
+                && matches!(probe.program.form, Form::TpBtf(_))
+        };
+        if !self.attached.iter().any(from_signal) {
+            return;
+        }
+        let signals = |probe: &mut Probe| probe.row.observe == Observe::SignalGenerated;
+        let again: Vec<Probe> = self.attached.extract_if(.., signals).collect();
+        for probe in &again {
+            if let Some(program) = self.ebpf.program_mut(probe.program.name) {
+                unload(program);
+            }
+        }
+        self.attach_in_rounds(again, Some(btf));
     }
 }
 
@@ -215,6 +235,7 @@ pub fn attach(
     let (first, wanted) = wanted.into_iter().partition(|probe| probe.row.goes_first());
     armed.attach_in_rounds(first, Some(&btf));
     armed.attach_in_rounds(wanted, Some(&btf));
+    armed.attach_signals_last(&btf);
     for lone in take_lone(&mut armed.attached) {
         if let Some(program) = armed.ebpf.program_mut(lone.probe.program.name) {
             unload(program);

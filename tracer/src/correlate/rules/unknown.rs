@@ -8,7 +8,7 @@ use crate::{
         cause::{CauseKind, Confidence},
         fact::Space,
         fault::{Fault, Handler},
-        observe::Uncovered,
+        observe::{Observe, Uncovered},
     },
     text::format::size,
 };
@@ -49,9 +49,15 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
             left(evidence)
         ),
         (Some(Fault { handler: Handler::Unattributed, inode, .. }), _) if inode.ptr == 0 => {
-            "a page of anonymous memory could not be had: swap could not be read, or the page table \
-             is damaged (dmesg tells)"
-                .to_owned()
+            let unseen = if evidence.lacks(Observe::UserfaultFault) {
+                "; or a userfaultfd refused it, which is not watched on this host"
+            } else {
+                ""
+            };
+            format!(
+                "a page of anonymous memory could not be had: swap could not be read, or the page table \
+                 is damaged (dmesg tells){unseen}"
+            )
         }
         (Some(Fault { handler: Handler::DaxIomapFault, .. }), _) => {
             "a page of persistent memory could not be had inside the file: no room, or bad memory; \
@@ -120,6 +126,15 @@ pub fn because(reason: impl Into<String>) -> Verdict {
 #[cfg(test)]
 mod tests {
     use crate::testing::*;
+
+    #[test]
+    fn anonymous_memory_has_no_end_to_be_past() {
+        let mut fault = Fault { handler: Handler::Unattributed, ..fault(20, 0) };
+        (fault.inode.ptr, fault.inode.magic) = (0, 0);
+        let verdict = evaluate(&evidence(&fault, &[]));
+        assert_eq!(verdict.class, CauseKind::Unknown);
+        assert!(verdict.summary.contains("anonymous memory"), "{}", verdict.summary);
+    }
 
     #[test]
     fn every_unknown_names_its_reason() {
