@@ -46,7 +46,8 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let unchanged = evidence.changed_since_start(fault) == Some(false);
     // A shrink unmaps its pages before it changes ctime (fs/ext4/inode.c ext4_setattr: first
     // truncate_pagecache, then ext4_truncate): while one may be under way, an old ctime says nothing.
-    let under_way = evidence.lossy_since(evidence.time.saturating_sub(UNDER_WAY));
+    let under_way = evidence.lacks(Observe::Shrink)
+        || evidence.lossy_since(evidence.time.saturating_sub(UNDER_WAY));
     let rewritten = rewritten(evidence);
     let (confidence, ground) = match (rewritten, doubt) {
         (Some(shrink), _) => (
