@@ -10,6 +10,7 @@ use crate::{
         fault::{Fault, Handler},
         observe::{Observe, Uncovered},
     },
+    probe::refusal::split,
     text::format::size,
 };
 
@@ -99,7 +100,8 @@ fn unseen(evidence: &Evidence<'_>) -> Option<String> {
     };
     Some(format!(
         "the fault was not seen: {}{others} missing on this host ({})",
-        first.hook, first.reason
+        first.hook,
+        split(&first.reason).0
     ))
 }
 
