@@ -114,7 +114,7 @@ pub fn summary(coverage: &Coverage) -> Option<String> {
     let what = match readiness(coverage) {
         Readiness::NotReady => format!("whybus cannot tell {not_told}"),
         _ if not_told.starts_with(BY) => format!("whybus cannot explain {not_told}"),
-        _ => format!("bus errors are explained, but for {not_told}"),
+        _ => format!("bus errors are explained, except {not_told}"),
     };
     let reasons = of(coverage);
     let more = match reasons.len() {
