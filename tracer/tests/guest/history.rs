@@ -129,7 +129,7 @@ fn a_service_manager_is_told(job: &Job) -> Result<()> {
     let lines: Vec<&str> = told.lines().collect();
     // What it is ready for, first.
     let verdict =
-        |line: &&str| ["STATUS=READY: ", "STATUS=DEGRADED: "].iter().any(|v| line.starts_with(v));
+        |line: &&str| ["STATUS=READY", "STATUS=DEGRADED: "].iter().any(|v| line.starts_with(v));
     let ready = lines.first().is_some_and(verdict) && lines.get(1) == Some(&"READY=1");
     let pings = lines.iter().filter(|line| **line == "WATCHDOG=1").count();
     ensure!(ready && pings > 3 && lines.last() == Some(&"STOPPING=1"), "{lines:?}");
