@@ -1,4 +1,4 @@
-// deep: calls itself until its stack is used up.
+// deep FILE: calls itself until its stack is used up. FILE only tells whose it is.
 #include "common.h"
 
 static volatile int end;

@@ -2,4 +2,4 @@
 #: {"class": "signal", "confidence": "proven", "says": "its stack overflowed", "victim": "deep", "signal": "SEGV_MAPERR", "disposition": "default", "outcome": "killed", "exit": "signal 11", "count": 1, "complete": true}
 #+linux-5.10: {"says": "where nothing is mapped"}
 . /lib.sh
-deep
+deep "$D/x"
