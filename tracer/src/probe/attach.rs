@@ -28,7 +28,7 @@ use crate::{
         config::config,
         form::Form,
         kernel::{self, BTF, KernelInfo},
-        object::{OBJECT, check_layout, lru_maps},
+        object::{OBJECT, check_layout, give_back, lru_maps},
         plan::{Missing, Plan, Probe, take_lone},
         refusal::{self, ENOTSUPP, NO_TRAMPOLINES, Step},
         refuse::Refused,
@@ -244,6 +244,7 @@ pub fn attach(
     }
     armed.missing.retain(|missing| !is_needless(missing.probe, &armed.attached));
     drop(btf);
+    give_back();
     trim();
     Ok(armed)
 }

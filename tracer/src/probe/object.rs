@@ -1,7 +1,10 @@
 //! The compiled probes; `cargo xtask ebpf` rebuilds them.
 use anyhow::{Context as _, Result, ensure};
 use object::{File, Object as _, ObjectSection as _, ObjectSymbol as _};
+use rustix::mm::{Advice, madvise};
 use tracer_common::LAYOUT;
+
+use crate::host::memory::page_size;
 
 /// An ELF file, checked in.
 pub static OBJECT: &[u8] =
@@ -50,6 +53,19 @@ fn layout(object: &[u8]) -> Option<u32> {
     Some(u32::from_le_bytes(*data.first_chunk()?))
 }
 
+/// Gives the pages of the object back to the system, most of what is resident of a program that has attached its probes.
+/// Whoever reads it again gets them from the program's file.
+pub fn give_back() {
+    let page = page_size() as usize;
+    let begin = OBJECT.as_ptr().align_offset(page);
+    let whole = OBJECT.len().saturating_sub(begin) / page * page;
+    if let Some(pages) = OBJECT.get(begin..begin + whole) {
+        let pages_of = pages.as_ptr().cast_mut().cast();
+        // SAFETY: whole pages of a constant, which nobody has written to and the file still has.
+        let _ = unsafe { madvise(pages_of, pages.len(), Advice::LinuxDontNeed) };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,5 +99,12 @@ mod tests {
         assert!(check_layout(&other).is_err());
         assert!(check_layout(b"no object").is_err());
         assert!(check_layout(&OBJECT[..OBJECT.len() / 2]).is_err());
+    }
+
+    #[test]
+    fn an_object_that_was_given_back_is_there_again() {
+        let before = OBJECT.to_vec();
+        give_back();
+        assert!(OBJECT == before);
     }
 }
