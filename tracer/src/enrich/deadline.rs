@@ -3,7 +3,6 @@
 //! who does not answer in time is answered for.
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    fs,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -18,13 +17,16 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::model::{file::Dev, task::ProcessId};
+use crate::{
+    enrich::process::Stat,
+    model::{file::Dev, task::ProcessId},
+};
 
 /// How long an answer may take once a thread asks, while that thread sleeps in the kernel.
 const DEADLINE: Duration = Duration::from_millis(100);
 /// How long a question may wait for a thread, and then its thread for the CPU: on a busy host there are many, and the
 /// answer is still there.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 /// Who has been asked for longer than this holds up nobody: another thread asks what waits behind it.
 const SLOW: Duration = Duration::from_millis(5);
 /// Threads at most. If all of them hang, nobody is asked any more.
@@ -87,15 +89,9 @@ impl<T> Worker<T> {
     /// Whether it does not sleep: nobody makes it hang, it only waits for the CPU.
     fn is_runnable(&self) -> bool {
         let tid = self.tid.load(Ordering::Relaxed);
-        let stat = || fs::read(format!("/proc/self/task/{tid}/stat"));
-        tid == 0 || stat().is_ok_and(|stat| state(&stat) == Some(b'R'))
+        // /proc has every thread by its tid, though it lists processes only.
+        tid == 0 || Stat::read(tid).is_some_and(|stat| stat.state == b'R')
     }
-}
-
-/// The state in `pid (comm) state …` (fs/proc/array.c do_task_stat).
-fn state(stat: &[u8]) -> Option<u8> {
-    let end = stat.iter().rposition(|byte| *byte == b')')?;
-    stat.get(end + 2).copied()
 }
 
 /// Threads that ask.
@@ -110,9 +106,9 @@ pub struct DeadlineExecutor<T> {
     hanging: HashMap<u64, (Target, Worker<T>)>,
     hung: HashSet<Target>,
     jobs: u64,
-    /// [`DEADLINE`] and [`PATIENCE`], but for tests.
+    /// [`DEADLINE`] and [`TIMEOUT`], but for tests.
     deadline: Duration,
-    patience: Duration,
+    timeout: Duration,
     /// Jobs that are done.
     done: UnboundedReceiver<(u64, T)>,
     report: UnboundedSender<(u64, T)>,
@@ -130,7 +126,7 @@ impl<T: Send + 'static> Default for DeadlineExecutor<T> {
             hung: HashSet::new(),
             jobs: 0,
             deadline: DEADLINE,
-            patience: PATIENCE,
+            timeout: TIMEOUT,
             done,
             report,
         }
@@ -154,7 +150,7 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
             self.ready.push_back(otherwise);
             return;
         }
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + self.timeout;
         waiting.push_back(Question { target, deadline, ask: Box::new(ask), otherwise });
         self.dispatch();
     }
@@ -226,9 +222,9 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
 
     /// Answers for whoever did not answer in time.
     fn expire(&mut self, now: Instant) {
-        let (deadline, patience) = (self.deadline, self.patience);
+        let (deadline, timeout) = (self.deadline, self.timeout);
         for running in self.running.values_mut().filter(|running| running.deadline <= now) {
-            let last = running.since + patience;
+            let last = running.since + timeout;
             if last > now && running.worker.is_runnable() {
                 running.deadline = last.min(now + deadline);
             }
@@ -328,8 +324,8 @@ mod tests {
 
     /// As it is, but for a machine on which a thread may not be run for a long time.
     fn patient<T: Send + 'static>() -> DeadlineExecutor<T> {
-        let (deadline, patience) = (Duration::from_secs(2), Duration::from_secs(60));
-        DeadlineExecutor { deadline, patience, ..DeadlineExecutor::default() }
+        let (deadline, timeout) = (Duration::from_secs(2), Duration::from_secs(60));
+        DeadlineExecutor { deadline, timeout, ..DeadlineExecutor::default() }
     }
 
     #[test]
@@ -362,7 +358,7 @@ mod tests {
         run(async {
             let mut executor = DeadlineExecutor {
                 deadline: Duration::from_millis(5),
-                patience: Duration::from_secs(60),
+                timeout: Duration::from_secs(60),
                 ..DeadlineExecutor::default()
             };
             let spin = || {
@@ -374,7 +370,7 @@ mod tests {
             };
             executor.request(process(1), true, spin, 1);
             assert_eq!(executor.next().await, 10);
-            executor.patience = Duration::from_millis(20);
+            executor.timeout = Duration::from_millis(20);
             executor.request(process(2), true, spin, 2);
             assert_eq!(executor.next().await, 2, "not for ever");
         });
@@ -398,13 +394,6 @@ mod tests {
             executor.request(process(1), true, || 10, 1);
             assert_eq!(executor.next().await, 10);
         });
-    }
-
-    #[test]
-    fn the_state_of_a_thread_stands_behind_its_name() {
-        assert_eq!(state(b"7 (whybus-ask) R 1 7"), Some(b'R'));
-        assert_eq!(state(b"7 (a) R (b) S 1 7"), Some(b'S'));
-        assert_eq!((state(b"7 (a)"), state(b"")), (None, None));
     }
 
     #[test]

@@ -81,6 +81,8 @@ pub(super) fn ancestors(mut ppid: u32) -> Vec<Ancestor> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Stat {
     pub comm: Bytes,
+    /// `R` where it does not sleep (fs/proc/array.c task_state_array).
+    pub state: u8,
     pub ppid: u32,
     start_ticks: u64,
 }
@@ -102,10 +104,11 @@ impl Stat {
         let comm = bytes.get(open + 1..close)?.to_vec();
         let rest = std::str::from_utf8(bytes.get(close + 1..)?).ok()?;
         let mut fields = rest.split_ascii_whitespace();
-        let ppid = fields.nth(1)?.parse().ok()?;
+        let state = *fields.next()?.as_bytes().first()?;
+        let ppid = fields.next()?.parse().ok()?;
         // starttime is field 22 of proc(5); ppid was the 4th.
         let start_ticks = fields.nth(17)?.parse().ok()?;
-        Some(Self { comm, ppid, start_ticks })
+        Some(Self { comm, state, ppid, start_ticks })
     }
 }
 
@@ -116,7 +119,7 @@ mod tests {
     #[test]
     fn a_comm_may_hold_parentheses() {
         let line = b"7 (a) (b\n) S 3 7 7 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 4242 1 1\n";
-        let stat = Stat { comm: b"a) (b\n".to_vec(), ppid: 3, start_ticks: 4242 };
+        let stat = Stat { comm: b"a) (b\n".to_vec(), state: b'S', ppid: 3, start_ticks: 4242 };
         assert_eq!(Stat::parse(line), Some(stat));
     }
 

@@ -26,12 +26,12 @@ use crate::{
     model::{observe::Observe, process::ExitScope},
     probe::{
         config::config,
+        forced_refusal::Refused,
         form::Form,
         kernel::{self, BTF, KernelInfo},
         object::{OBJECT, check_layout, give_back, lru_maps},
         plan::{Missing, Plan, Probe, take_lone},
         refusal::{self, ENOTSUPP, NO_TRAMPOLINES, Step},
-        refuse::Refused,
     },
 };
 
@@ -261,7 +261,7 @@ fn is_needless(probe: Probe, attached: &[Probe]) -> bool {
 struct Job<'a> {
     probe: Probe,
     program: &'a mut Program,
-    keeper: Option<&'a mut Program>,
+    entry: Option<&'a mut Program>,
 }
 
 /// Loads and attaches on every CPU there is: verifying takes most of the time, and is done for each
@@ -315,24 +315,24 @@ fn attach_all(
 impl<'a> Job<'a> {
     fn take(programs: &mut HashMap<String, &'a mut Program>, probe: Probe) -> Option<Self> {
         let program = programs.remove(probe.program.name)?;
-        let keeper = match probe.program.kept {
+        let entry = match probe.program.kept {
             Some(kept) => Some(programs.remove(kept.by)?),
             None => None,
         };
-        Some(Self { probe, program, keeper })
+        Some(Self { probe, program, entry })
     }
 
     /// Attaches it whole or not at all.
     fn attach(self, btf: Option<&Btf>, gate: &Gate) -> Result<()> {
-        let Self { probe, program, keeper } = self;
+        let Self { probe, program, entry } = self;
         let form = probe.program.form;
         gate.before(form)?;
         // What a call was entered with is kept only once its return is seen, too.
         let mut result = attach_program(program, btf, form, gate);
-        if let (Ok(()), Some(keeper), Some(function)) = (&result, keeper, form.function()) {
-            result = attach_program(keeper, btf, Form::Kprobe(function), gate);
+        if let (Ok(()), Some(entry), Some(function)) = (&result, entry, form.function()) {
+            result = attach_program(entry, btf, Form::Kprobe(function), gate);
             if result.is_err() {
-                unload(keeper);
+                unload(entry);
             }
         }
         if let Err(error) = &result {
