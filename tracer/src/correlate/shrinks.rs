@@ -35,11 +35,12 @@ pub struct ShrinkLog {
     forgotten: u64,
 }
 
-/// Shrinks of one inode.
+/// Shrinks of the inodes that have had one address, one after the other.
 #[derive(Default)]
 struct InodeShrinks {
     list: VecDeque<Shrink>,
-    dropped: Option<DroppedShrinks>,
+    /// Those of the last inode that had to be forgotten.
+    dropped: Option<(InodeId, DroppedShrinks)>,
 }
 
 impl Default for ShrinkLog {
@@ -76,8 +77,13 @@ impl ShrinkLog {
             && shrank(&shrink)
         {
             self.forgotten = self.forgotten.max(shrink.begin);
-            let dropped = of_inode.dropped.get_or_insert_with(|| DroppedShrinks::of(&shrink));
-            dropped.add(&shrink);
+            let id = shrink.inode.id;
+            if list.back().is_some_and(|latest| latest.inode.id == id) {
+                let known = of_inode.dropped.filter(|(of, _)| *of == id);
+                let mut dropped = known.map_or(DroppedShrinks::of(&shrink), |(_, dropped)| dropped);
+                dropped.add(&shrink);
+                of_inode.dropped = Some((id, dropped));
+            }
         }
     }
 
@@ -88,7 +94,8 @@ impl ShrinkLog {
 
     /// Shrinks of the inode of `fault` that had to be forgotten.
     pub fn dropped(&self, fault: &Fault) -> Option<DroppedShrinks> {
-        self.shrinks.peek(&fault.inode.ptr)?.dropped
+        let (id, dropped) = self.shrinks.peek(&fault.inode.ptr)?.dropped?;
+        (id == fault.inode.id).then_some(dropped)
     }
 
     /// Since when nothing had to be forgotten for want of room, ns since boot; 0 if nothing ever was.
@@ -200,9 +207,11 @@ impl ShrinkLog {
     }
 }
 
-/// Which of an inode's shrinks matters least: one that a later one repeats, or else the one that removed
-/// least; never the latest. `list` is in the order in which they began.
+/// Which of an inode's shrinks matters least: one of an inode that had the address before, one that a later one
+/// repeats, or else the one that removed least; never the latest. `list` is in the order in which they began.
 fn least(list: &VecDeque<Shrink>) -> usize {
+    let latest = list.back().map(|shrink| shrink.inode.id);
+    let former = |at: &usize| Some(list[*at].inode.id) != latest;
     let removed = |shrink: &Shrink| (shrink.new_size, shrink.inode.size);
     let repeated = |at: &usize| {
         let (low, high) = removed(&list[*at]);
@@ -216,7 +225,8 @@ fn least(list: &VecDeque<Shrink>) -> usize {
         let (low, high) = removed(&list[*at]);
         high.saturating_sub(low)
     };
-    earlier.clone().find(repeated).or_else(|| earlier.min_by_key(smallest)).unwrap_or(0)
+    let useless = earlier.clone().find(former).or_else(|| earlier.clone().find(repeated));
+    useless.or_else(|| earlier.min_by_key(smallest)).unwrap_or(0)
 }
 
 /// Whether it removed anything, or was to: no open(2) for writing alone.
@@ -328,6 +338,23 @@ mod tests {
         assert!(dropped.may_have_removed(112, 4_096, 10), "page 448 KiB");
         assert!(!dropped.may_have_removed(112, 4_096, 11), "it is younger than what was dropped");
         assert!(!dropped.may_have_removed(200, 4_096, 10), "page 800 KiB");
+    }
+
+    #[test]
+    fn an_inode_that_had_the_address_before_takes_no_room() {
+        let mut log = ShrinkLog::default();
+        let former = |begin, old| {
+            let mut shrink = shrink(2, begin, old, 0);
+            shrink.inode.id.generation += 1;
+            shrink
+        };
+        log.begin(former(1, 1 << 30));
+        log.begin(former(2, 2 << 30));
+        for begin in 10..10 + SHRINKS as u64 {
+            log.begin(shrink(2, begin, 100 * 4_096 - 4_096 * begin, 99 * 4_096 - 4_096 * begin));
+        }
+        assert_eq!(begins(&log, 100).len(), SHRINKS);
+        assert_eq!(log.dropped(&fault(1, 0)), None, "it was another file's");
     }
 
     #[test]
