@@ -219,5 +219,6 @@ fn nothing<'a>() -> Evidence<'a> {
         covered: SINCE,
         dropped: None,
         lost: 0,
+        shrinks_lost: 0,
     }
 }

@@ -101,6 +101,8 @@ pub struct Evidence<'a> {
     /// Until when events were lost, ns since boot; 0 if none was. What we have not seen until then may have
     /// happened all the same.
     pub lost: u64,
+    /// The same of what may have shrunk a local file.
+    pub shrinks_lost: u64,
 }
 
 impl Evidence<'_> {
@@ -112,6 +114,11 @@ impl Evidence<'_> {
     /// Whether events were lost since the victim started; since ever, if that is not known.
     pub fn lossy(&self) -> bool {
         self.lossy_since(self.victim.start)
+    }
+
+    /// Whether a shrink of a local file may have been lost after `time`.
+    pub fn shrinks_lost_since(&self, time: u64) -> bool {
+        self.shrinks_lost != 0 && self.shrinks_lost >= time
     }
 
     /// Whether what a probe would see is known not to be seen on this host.
@@ -134,7 +141,7 @@ impl Evidence<'_> {
         if start <= self.covered {
             return Some("older shrinks had to be forgotten since the process started");
         }
-        self.lossy().then_some("events were lost")
+        self.shrinks_lost_since(start).then_some("events were lost")
     }
 
     /// The fault, if its page lies past the end of its file.

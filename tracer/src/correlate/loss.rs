@@ -15,11 +15,11 @@ const LOSSES: usize = 256;
 /// Rings whose numbering is followed: those of 8,192 CPUs, which is what kernels are built for at most.
 const RINGS: usize = 16_384;
 
-/// What an answer rests on that says nobody shrank a file.
-const SHRINKS: [Observe; 10] = [
-    Observe::Shrink,
+/// What an answer rests on that says nobody shrank a local file: each is seen as it begins.
+const LOCAL_SHRINKS: [Observe; 2] = [Observe::Shrink, Observe::Collapse];
+/// What other answers rest on: how that ended, who shrank a file elsewhere, and which signal was generated.
+const OTHERS: [Observe; 10] = [
     Observe::ShrinkResult,
-    Observe::Collapse,
     Observe::CollapseResult,
     Observe::OpenTruncate,
     Observe::FuseSize,
@@ -27,6 +27,8 @@ const SHRINKS: [Observe; 10] = [
     Observe::NfsSize,
     Observe::NfsSizeReply,
     Observe::NfsStale,
+    Observe::ForcedSignal,
+    Observe::SignalGenerated,
 ];
 
 /// Follows the numbering of each CPU's events and says what is missing from it.
@@ -111,13 +113,19 @@ impl LossTracker {
 
     /// Until when something was lost on which an answer may rest, ns since boot; 0 if nothing was.
     pub fn until(&self) -> u64 {
-        let decides = |observe: &Observe| {
-            SHRINKS.contains(observe)
-                || matches!(observe, Observe::ForcedSignal | Observe::SignalGenerated)
-        };
-        let missed = self.missed.iter().filter(|(observe, _)| decides(observe));
-        let missed = missed.map(|(_, (_, time))| *time);
-        self.losses.iter().map(|loss| loss.to).chain(missed).max().unwrap_or(0)
+        self.local_shrinks_until().max(self.missed_until(&OTHERS))
+    }
+
+    /// Until when a shrink of a local file may have been lost, ns since boot; 0 if none was.
+    pub fn local_shrinks_until(&self) -> u64 {
+        let events = self.losses.iter().map(|loss| loss.to).max().unwrap_or(0);
+        events.max(self.missed_until(&LOCAL_SHRINKS))
+    }
+
+    /// Until when calls of one of these were not looked at.
+    fn missed_until(&self, of: &[Observe]) -> u64 {
+        let missed = of.iter().filter_map(|observe| self.missed.get(observe));
+        missed.map(|(_, time)| *time).max().unwrap_or(0)
     }
 
     /// How many events were lost that may lie between two times, ns since boot.
@@ -177,7 +185,16 @@ mod tests {
         assert_eq!(tracker.recursion_misses(Observe::Exec, 5, 13), Some(2));
         assert_eq!(tracker.until(), 0, "nothing rests on it");
         assert_eq!(tracker.recursion_misses(Observe::Shrink, 1, 14), Some(1));
-        assert_eq!(tracker.until(), 14);
+        assert_eq!((tracker.until(), tracker.local_shrinks_until()), (14, 14));
+    }
+
+    #[test]
+    fn who_opens_a_file_does_not_shrink_a_local_one() {
+        let mut tracker = LossTracker::new(5);
+        tracker.recursion_misses(Observe::Collapse, 1, 10);
+        tracker.recursion_misses(Observe::OpenTruncate, 1, 11);
+        tracker.recursion_misses(Observe::SignalGenerated, 1, 12);
+        assert_eq!((tracker.until(), tracker.local_shrinks_until()), (12, 10));
     }
 
     #[test]

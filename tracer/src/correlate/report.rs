@@ -137,6 +137,7 @@ impl Reporter<'_> {
             covered: loss.covered().max(shrinks.complete_since()),
             dropped: fault.and_then(|fault| shrinks.dropped(fault)),
             lost: loss.until(),
+            shrinks_lost: loss.local_shrinks_until(),
         };
         let cause = rules::evaluate(&evidence);
         incident.blind = blindness::blind(&evidence, &cause);

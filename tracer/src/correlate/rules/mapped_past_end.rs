@@ -47,7 +47,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     // A shrink unmaps its pages before it changes ctime (fs/ext4/inode.c ext4_setattr: first
     // truncate_pagecache, then ext4_truncate): while one may be under way, an old ctime says nothing.
     let under_way = evidence.lacks(Observe::Shrink)
-        || evidence.lossy_since(evidence.time.saturating_sub(UNDER_WAY));
+        || evidence.shrinks_lost_since(evidence.time.saturating_sub(UNDER_WAY));
     let rewritten = rewritten(evidence);
     let (confidence, ground) = match (rewritten, doubt) {
         (Some(shrink), _) => (
@@ -135,7 +135,7 @@ mod tests {
         likely(&|evidence| evidence.covered = u64::MAX, "a hook that is missing");
         likely(&|evidence| evidence.victim.start = SINCE, "older than the watch");
         likely(&|evidence| evidence.victim.start = 0, "a start that is not known");
-        likely(&|evidence| evidence.lost = SINCE + 1, "a loss");
+        likely(&|evidence| evidence.shrinks_lost = SINCE + 1, "a loss");
     }
 
     #[test]
@@ -203,7 +203,7 @@ mod tests {
         };
         assert!(names_ctime(&evidence));
         // A shrink that was lost may still be under way.
-        evidence.lost = 2;
+        evidence.shrinks_lost = 2;
         assert!(!names_ctime(&evidence));
     }
 }
