@@ -58,8 +58,9 @@ fn unattached(report: &Doctor, room: usize) -> String {
         // What is left takes a line.
         let last = reason.missing.len() == left;
         let lines = out.lines().count() + text.lines().count() + usize::from(!last);
-        if lines > room && !out.is_empty() {
-            out.push_str(&field("", &format!("{left} more hooks: `whybus doctor -o json`")));
+        if lines > room {
+            let (label, more) = if out.is_empty() { ("missing", "") } else { ("", "more ") };
+            out.push_str(&field(label, &format!("{left} {more}hooks: `whybus doctor -o json`")));
             break;
         }
         left -= reason.missing.len();
@@ -74,8 +75,8 @@ fn last(report: &Doctor, denied: Option<&Denied>) -> String {
         + &field("explains", &explains(report))
         + &field("reads", &format!("culprits by {}; paths {}", report.culprit, report.paths))
         + &match denied {
-            Some(denied) if denied.why.contains("; to do: ") => String::new(),
-            Some(_) => field("try", "sudo whybus doctor"),
+            // What to do is said first.
+            Some(_) => String::new(),
             None => field("try", "`whybus demo` shows an answer, `whybus trace` watches"),
         }
 }
@@ -271,9 +272,22 @@ mod tests {
     fn who_may_not_try_is_told_the_plan() {
         let mut report = host(|_| true, Readiness::Ready, None);
         report.verdict = None;
-        let denied = Denied { why: "no privilege".to_owned(), limits: "perf 2".to_owned() };
+        let why = "watching the kernel needs CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN), which this \
+                   process lacks; run it as root: sudo whybus …";
+        let denied = Denied { why: why.to_owned(), limits: "perf 2".to_owned() };
         let said = text(&report, Some(&denied));
-        assert!(said.starts_with("NOT TRIED: no privilege; by its types this kernel has all"));
-        assert!(said.contains("\nlimits     perf 2\n") && said.ends_with("sudo whybus doctor\n"));
+        assert!(said.starts_with("NOT TRIED: watching the kernel needs CAP_BPF"), "{said}");
+        assert!(said.contains("; by its types this\nkernel has all that is needed\n"), "{said}");
+        assert!(said.contains("\nlimits     perf 2\n"), "{said}");
+        // What is missing is named as well.
+        let function = "this kernel has no function filemap_read_folio in its BTF";
+        let lacking = "which errno a failed read returned (before 5.13)";
+        let mut report = host(|hook| hook != "fexit filemap_read_folio", Readiness::Degraded, None);
+        report.verdict = None;
+        report.summary =
+            Some(format!("bus errors are explained, except {lacking}, because {function}").into());
+        report.blind.iter_mut().for_each(|blind| blind.reason = function.into());
+        let said = text(&report, Some(&denied));
+        assert!(said.contains("\nmissing    fexit filemap_read_folio: "), "{said}");
     }
 }
