@@ -6,13 +6,13 @@ use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
 use serde_json::{Map, Value, json};
 use whybus::{
-    contract::{Incident, Process, Untrusted},
+    contract::{Incident, Process, Record, Untrusted},
     model::cause::Confidence,
 };
 
 use crate::{
     Job,
-    record::{incidents_of, plain},
+    record::{incidents, incidents_of, plain, records},
     root, trial,
 };
 
@@ -91,7 +91,9 @@ pub fn runs(job: &Arc<Job>, prefix: &str, dir: &Path) -> Result<Vec<Trial>> {
     let (skipped, facts) = (job.text("skipped")?, job.text("facts")?);
     let ran: Vec<Ran> = job.text("ran")?.lines().filter_map(Ran::parse).collect();
     ensure!(!ran.is_empty(), "nothing ran");
-    let mut foreign = incidents_of(&job.text("out.json")?)?;
+    let watched = records(&job.text("out.json")?)?;
+    let unseen = unseen(&watched);
+    let mut foreign = incidents(watched);
     // Of those that ask for more than bus errors, where a job has any.
     if let Ok(ends) = job.text("ends.json") {
         foreign.extend(incidents_of(&ends)?);
@@ -103,8 +105,9 @@ pub fn runs(job: &Arc<Job>, prefix: &str, dir: &Path) -> Result<Vec<Trial>> {
         let mine: Vec<_> = mine.map(|incident| normal(&incident)).collect();
         let expected = scenarios.iter().find(|scenario| scenario.name == run.name);
         let expected = expected.map(|scenario| scenario.expected(&run.dir(), &facts));
+        let unseen = unseen.clone();
         trials.push(trial(&job.kernel, &format!("{prefix}{}", run.label()), move || {
-            compare(&expected.context("no such scenario")?, &mine)
+            compare(&expected.context("no such scenario")?, &mine).with_context(|| unseen)
         }));
     }
     // Whoever chose some does not miss the others.
@@ -130,6 +133,17 @@ pub fn runs(job: &Arc<Job>, prefix: &str, dir: &Path) -> Result<Vec<Trial>> {
         parts(&statuses)
     }));
     Ok(trials)
+}
+
+/// What the watch did not see, for who asks why an answer is another.
+fn unseen(watched: &[Record]) -> String {
+    let said = watched.iter().filter_map(|record| match record {
+        Record::Missed(missed) => Some(format!("{} ×{}", missed.hook, missed.calls)),
+        Record::Loss(loss) => Some(format!("{} events of {}", loss.lost, loss.ring)),
+        _ => None,
+    });
+    let said: Vec<String> = said.collect();
+    format!("not seen in the whole watch: [{}]", said.join(", "))
 }
 
 /// 99 is how the programs under test say that something else failed than what was meant to;
@@ -188,6 +202,7 @@ fn compare(expected: &[Map<String, Value>], got: &[Map<String, Value>]) -> Resul
     }
     let (mut faults, mut owed) = (Vec::new(), Vec::new());
     for (want, got) in expected.iter().zip(got) {
+        let before = faults.len();
         let keys: std::collections::BTreeSet<&String> = want.keys().chain(got.keys()).collect();
         for key in keys {
             let (mut want, got) = (want.get(key), got.get(key));
@@ -214,6 +229,9 @@ fn compare(expected: &[Map<String, Value>], got: &[Map<String, Value>]) -> Resul
                     |value: Option<&Value>| value.map_or("nothing".to_owned(), Value::to_string);
                 faults.push(format!("{key} is {}, expected {}", show(got), show(want)));
             }
+        }
+        if let (true, Some(says)) = (faults.len() > before, got.get("says")) {
+            faults.push(format!("the summary is {says}"));
         }
     }
     ensure!(faults.is_empty(), "{}", faults.join("\n"));
