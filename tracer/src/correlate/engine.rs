@@ -20,7 +20,7 @@ use crate::{
         update::{Counts, Evicted, Loss, Update},
     },
     model::{
-        fact::{Fact, Mappers},
+        fact::{Fact, GONE, Mappers},
         fault::{BurstKey, Fault, Mode},
         file::{Mount, mount_of, name, on},
         host::Host,
@@ -298,13 +298,13 @@ impl Engine {
 
     /// Somebody has looked who maps a file that was shrunk.
     fn warn(&mut self, mappers: Mappers) {
-        let Mappers { inode, begin, processes, path, why } = mappers;
-        let shared = self.shrinks.take_shared(inode, begin);
-        let Some(shrink) = shared.or_else(|| self.shrinks.find(inode, begin).cloned()) else {
-            return;
-        };
+        let Mappers { inode, begin, processes, path, mut why } = mappers;
+        let Some(shrink) = self.shrinks.take(inode, begin) else { return };
         if processes.is_empty() && why.is_none() && !is_shared(shrink.inode.magic) {
             return;
+        }
+        if shrink.mapped && processes.is_empty() {
+            why.get_or_insert_with(|| GONE.to_owned());
         }
         let mounts = on(shrink.inode.id.dev, self.facts.mounts());
         let (walked, _) = name(&shrink.path, &mounts);

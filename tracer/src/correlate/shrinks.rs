@@ -19,7 +19,7 @@ const SHRINKS: usize = 8;
 const WARNINGS: usize = 256;
 
 /// Shrinks that are about to be told.
-const SHARED: usize = 1_024;
+const AWAITED: usize = 1_024;
 
 /// What is remembered of files that lost their end.
 pub struct ShrinkLog {
@@ -31,6 +31,9 @@ pub struct ShrinkLog {
     /// By inode and begin: of files that other hosts may map and nobody here does, until they are told. No fault
     /// needs them: the kernel sends them again with it.
     shared: BoundedMap<(u64, u64), Shrink>,
+    /// By inode and begin: those that had no room among the others of their inode, until somebody has looked who maps
+    /// the file. Of some nobody looks: to forget one is no loss.
+    crowded: BoundedMap<(u64, u64), Shrink>,
     /// When the youngest shrink began that had to be forgotten, ns since boot; 0 if none had to.
     forgotten: u64,
 }
@@ -46,8 +49,8 @@ struct InodeShrinks {
 impl Default for ShrinkLog {
     fn default() -> Self {
         let (shrinks, stale) = (BoundedMap::new(INODES), BoundedMap::new(INODES));
-        let shared = BoundedMap::new(SHARED);
-        Self { shrinks, stale, warnings: VecDeque::new(), shared, forgotten: 0 }
+        let (shared, crowded) = (BoundedMap::new(AWAITED), BoundedMap::new(AWAITED));
+        Self { shrinks, stale, warnings: VecDeque::new(), shared, crowded, forgotten: 0 }
     }
 }
 
@@ -84,6 +87,9 @@ impl ShrinkLog {
                 dropped.add(&shrink);
                 of_inode.dropped = Some((id, dropped));
             }
+            if !shrink.replayed {
+                self.crowded.insert((shrink.inode.ptr, shrink.begin), shrink);
+            }
         }
     }
 
@@ -105,9 +111,10 @@ impl ShrinkLog {
 
     /// Takes note that the call which announced a shrink returned.
     pub fn end(&mut self, end: ShrinkEnd) {
-        if let Some(of_inode) = self.shrinks.get_mut(&end.inode)
-            && let Some(shrink) = of_inode.list.iter_mut().find(|shrink| shrink.begin == end.begin)
-        {
+        let of_inode = self.shrinks.get_mut(&end.inode);
+        let mut list = of_inode.into_iter().flat_map(|of_inode| &mut of_inode.list);
+        let known = list.find(|shrink| shrink.begin == end.begin);
+        if let Some(shrink) = known.or_else(|| self.crowded.get_mut(&(end.inode, end.begin))) {
             shrink.end = Some(end.time);
             shrink.ret = Some(end.ret);
         }
@@ -124,12 +131,14 @@ impl ShrinkLog {
         list.iter().rev().find(|shrink| shrank(shrink)).map(|shrink| shrink.begin)
     }
 
-    /// One of a file that nobody here maps, by its identity; asked once.
-    pub fn take_shared(&mut self, inode_ptr: u64, begin: u64) -> Option<Shrink> {
-        self.shared.remove(&(inode_ptr, begin))
+    /// One that somebody has looked for who maps its file, by its identity, unless it was refused; asked once.
+    pub fn take(&mut self, inode_ptr: u64, begin: u64) -> Option<Shrink> {
+        let id = (inode_ptr, begin);
+        let apart = self.shared.remove(&id).or_else(|| self.crowded.remove(&id));
+        apart.filter(done).or_else(|| self.find(inode_ptr, begin).cloned())
     }
 
-    /// A shrink by its identity, unless it was refused.
+    /// A shrink by its identity, unless it was refused or there was no room for it.
     pub fn find(&self, inode_ptr: u64, begin: u64) -> Option<&Shrink> {
         let of_inode = self.shrinks.peek(&inode_ptr)?;
         of_inode.list.iter().find(|shrink| shrink.begin == begin && done(shrink))
@@ -402,18 +411,32 @@ mod tests {
     }
 
     #[test]
+    fn one_that_there_was_no_room_for_is_told_all_the_same() {
+        let mut log = ShrinkLog::default();
+        for begin in 0..100 {
+            log.begin(shrink(2, begin, 409_600 - 4_096 * begin, 405_504 - 4_096 * begin));
+            if begin == 1 {
+                log.end(ShrinkEnd { inode: 7, begin, time: begin, ret: -1 });
+            }
+        }
+        log.end(ShrinkEnd { inode: 7, begin: 2, time: 100, ret: -1 });
+        let told = (0..100).filter(|begin| log.take(7, *begin).is_some()).collect::<Vec<_>>();
+        assert_eq!((told.len(), told[0], told[1]), (98, 0, 3), "but those that were refused");
+    }
+
+    #[test]
     fn one_that_only_other_hosts_may_suffer_from_makes_no_room_for_itself() {
         let mut log = ShrinkLog::default();
         log.begin(shrink(2, 10, 8_192, 0));
-        for begin in 0..4 * SHARED as u64 {
+        for begin in 0..4 * AWAITED as u64 {
             let mut other = shrink(2, begin, 8_192, 0);
             (other.shared, other.inode.ptr) = (true, 1_000 + begin);
             log.begin(other);
         }
         assert_eq!((begins(&log, 100), log.complete_since()), (vec![10], 0));
-        let last = 4 * SHARED as u64 - 1;
-        assert!(log.take_shared(1_000 + last, last).is_some());
-        assert!(log.take_shared(1_000 + last, last).is_none(), "asked once");
-        assert!(log.take_shared(1_000, 0).is_none(), "too many");
+        let last = 4 * AWAITED as u64 - 1;
+        assert!(log.take(1_000 + last, last).is_some());
+        assert!(log.take(1_000 + last, last).is_none(), "asked once");
+        assert!(log.take(1_000, 0).is_none(), "too many");
     }
 }

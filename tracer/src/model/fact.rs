@@ -215,6 +215,9 @@ pub struct Mappers {
 const NOT_LOOKED_FOR: &str =
     "nobody looked who maps it: that was done less than a second before, or too many files wait";
 
+/// The same where somebody has looked and found nobody any more.
+pub const GONE: &str = "whoever mapped it was gone when somebody looked";
+
 impl Mappers {
     /// Nobody mapped it, by the kernel.
     pub fn none(inode: u64, begin: u64) -> Self {
@@ -230,7 +233,7 @@ impl Mappers {
 /// Whether a shrink is a warning: `anybody` was found to be at risk, or was looked for, and `why` says why the search
 /// may have missed somebody.
 pub fn is_warning(anybody: bool, why: Option<&str>) -> bool {
-    anybody || why.is_some_and(|why| why != NOT_LOOKED_FOR)
+    anybody || why.is_some_and(|why| ![NOT_LOOKED_FOR, GONE].contains(&why))
 }
 
 /// A process that maps a file.

@@ -125,9 +125,7 @@ fn a_thousand(job: &Job) -> Result<()> {
     let too_many = |gap: &whybus::contract::Gap| gap.reason == whybus::contract::GapReason::Shrinks;
     let counted: u64 = counted.filter(too_many).filter_map(|gap| gap.lost).sum();
     let all = 1_000 + 21 + 100;
-    // While somebody looks who maps a file, one of many shrinks of it may be forgotten.
-    let told = kept + counted;
-    ensure!((all - 2..=all).contains(&told), "{kept} kept, {counted} counted of {all}");
+    ensure!(kept + counted == all, "{kept} kept, {counted} counted of {all}");
     let note = job.text("shrinks.note")?;
     ensure!(note.contains("too many at once"), "{note}");
     Ok(())
