@@ -7,13 +7,14 @@ use serde_json::Value;
 use crate::{
     build,
     guest::{kernels, tree::Tree, vm::Boot},
+    machine::Machine,
     shell::say,
 };
 
 /// # Errors
 /// Where neither this host nor a guest can give an answer.
 pub fn run() -> Result<()> {
-    let whybus = build::whybus()?;
+    let whybus = build::whybus(Machine::X86_64)?;
     match native(&whybus) {
         Ok(()) => {
             say("running on this host: its kernel and your privilege allow it");
@@ -23,7 +24,7 @@ pub fn run() -> Result<()> {
         }
         Err(reason) => say(format_args!("not on this host ({reason}); in a throw-away guest")),
     }
-    let tree = Tree::build()?;
+    let tree = Tree::build(Machine::X86_64)?;
     let kernels = kernels::fetch(&["newest".to_owned()])?;
     let kernel = kernels.first().context("no kernel")?;
     say(format_args!("booting Linux {} under QEMU", kernel.release));

@@ -9,6 +9,7 @@ mod build;
 mod demo;
 mod guest;
 mod load;
+mod machine;
 mod setup;
 mod shell;
 mod test;

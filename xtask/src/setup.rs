@@ -33,6 +33,8 @@ pub const GUESTS: &[&str] = &[
     "xz-utils",
     "zstd",
 ];
+/// Needed beside these where guests are of arm64.
+pub const ARM64: &[&str] = &["qemu-system-arm", "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"];
 /// Version of bpf-linker.
 pub const LINKER: &str = "0.13.0";
 

@@ -18,7 +18,7 @@ use crate::{
         debian::{self, Release, System},
         kernels::{self, Kernel},
         packages,
-        tree::Tree,
+        tree::{Tree, Trees},
         vm::{self, Boot},
     },
     load::Load,
@@ -128,7 +128,6 @@ fn cargo_test(args: &[&str]) -> Command {
 /// Boots every kernel that is asked for, for each of its jobs, two at a time. What goes wrong stands
 /// among the results, too.
 fn guests(args: &Args, tally: &mut Tally) -> Result<()> {
-    let tree = Tree::build()?;
     // The gate has the older one: its kernel lacks more.
     let whole = args.only.is_empty()
         && args.recorder.is_none()
@@ -143,11 +142,17 @@ fn guests(args: &Args, tally: &mut Tally) -> Result<()> {
             false => tally.skip(debian::ONLY_ROOT),
         }
     }
-    let system = release.map(|release| debian::fetch(release, &tree)).transpose()?;
     let kernels = match args.systemd {
         Some(_) => Vec::new(),
         None => kernels::fetch(&args.kernels)?,
     };
+    let own = release.map(debian::kernel).transpose()?;
+    let trees = Trees::of(kernels.iter().chain(&own))?;
+    let system = release.zip(own).map(|(release, kernel)| {
+        let tree = trees.tree(&kernel)?;
+        debian::fetch(release, kernel, tree)
+    });
+    let system = system.transpose()?;
     // Packed before anything boots: packing changes the tree. What takes longest boots first.
     // Each of them is of guests that run at the same time.
     let mut boots: Vec<Vec<Boot<'_>>> = system.iter().map(|system| vec![systemd(system)]).collect();
@@ -155,11 +160,12 @@ fn guests(args: &Args, tally: &mut Tally) -> Result<()> {
     let wires = std::env::temp_dir().join(format!("whybus-wires-{}", std::process::id()));
     fs::create_dir_all(&wires)?;
     for kernel in &kernels {
+        let tree = trees.tree(kernel)?;
         if args.two_hosts || (whole && kernel.series == TWO_HOSTS) {
-            boots.push(two_hosts(kernel, &tree, &wires)?);
+            boots.push(two_hosts(kernel, tree, &wires)?);
         }
         if !args.two_hosts {
-            boots.extend(jobs(args, kernel, &tree)?.into_iter().map(|boot| vec![boot]));
+            boots.extend(jobs(args, kernel, tree)?.into_iter().map(|boot| vec![boot]));
         }
     }
     let load = args.load.then(Load::start).transpose()?;
@@ -234,7 +240,7 @@ fn jobs<'a>(args: &Args, kernel: &'a Kernel, tree: &Tree) -> Result<Vec<Boot<'a>
     if args.crashes {
         return Ok(vec![boot("crashes")]);
     }
-    let mut matrix = boot("matrix").disk(packages::java()?);
+    let mut matrix = boot("matrix").disk(packages::java(kernel.machine)?);
     if let Some(forms) = &args.refuse {
         // Each program is verified in vain first.
         matrix =

@@ -51,10 +51,11 @@ esac >>/results/facts
 case $(uname -r) in
     5.10.* | 6.1.* | 6.12.*) echo fuse-untold ;;
 esac >>/results/facts
-# Which forms of programs are left.
-case $WHYBUS_REFUSE in
+[ "$(uname -m)" != aarch64 ] || echo arm64 >>/results/facts
+# Which forms of programs are left: arm64 has no trampolines for functions before 6.4.
+case $WHYBUS_REFUSE,$(uname -m),$(uname -r) in
     *kprobes*) echo signal-alone ;;
-    trampolines) echo kprobes ;;
+    trampolines,* | ,aarch64,5.* | ,aarch64,6.[0-3].*) echo kprobes ;;
 esac >>/results/facts
 # What people see while a module comes, the clock is set and events are lost; a replay shows the same.
 step() {

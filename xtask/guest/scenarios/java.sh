@@ -5,7 +5,7 @@
 make live 102400
 mkdir -p /jvm
 mountpoint -q /jvm || mount -o ro /dev/vde /jvm || exit 99
-LD_LIBRARY_PATH=/jvm/usr/lib/x86_64-linux-gnu:/jvm/lib/x86_64-linux-gnu /jvm/usr/lib/jvm/java-17-openjdk-amd64/bin/java -Xint -Xshare:auto -XX:-UsePerfData -cp /jvm Mapped "$D/live" &
+LD_LIBRARY_PATH=$(echo /jvm/usr/lib/*-linux-gnu /jvm/lib/*-linux-gnu | tr " " :) /jvm/usr/lib/jvm/java-17-openjdk-*/bin/java -Xint -Xshare:auto -XX:-UsePerfData -cp /jvm Mapped "$D/live" &
 victim=$!
 await live.ready
 truncate -s 0 live

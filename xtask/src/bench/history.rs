@@ -5,6 +5,7 @@ use anyhow::Result;
 
 use crate::{
     build,
+    machine::Machine,
     shell::{call, root},
 };
 
@@ -12,6 +13,6 @@ use crate::{
 /// Where a budget does not hold.
 pub fn run() -> Result<()> {
     let mut cargo = Command::new("cargo");
-    cargo.current_dir(root()).env("WHYBUS", build::whybus()?);
+    cargo.current_dir(root()).env("WHYBUS", build::whybus(Machine::X86_64)?);
     call(cargo.args(["bench", "--quiet", "--package", "tracer", "--bench", "history"]))
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     guest::{
         kernels::{self, Kernel},
-        tree::Tree,
+        tree::Trees,
         vm::Boot,
     },
     shell::say,
@@ -38,9 +38,11 @@ const CALLS: f64 = 9.0 * 2048.0;
 /// # Errors
 /// Where a guest fails or a budget does not hold.
 pub fn run(wanted: &[String]) -> Result<()> {
-    let tree = Tree::build()?;
+    let kernels = kernels::fetch(wanted)?;
+    let trees = Trees::of(kernels.iter())?;
     let mut broken = Vec::new();
-    for kernel in kernels::fetch(wanted)? {
+    for kernel in kernels {
+        let tree = trees.tree(&kernel)?;
         say(format_args!("counting instructions on Linux {}", kernel.release));
         let boot = Boot::new(&kernel, tree.pack(&kernel)?, "bench")
             .append("mitigations=off nokaslr norandmaps")

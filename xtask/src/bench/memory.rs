@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use tracer_common::event::{Header, Shrink, ShrinkEnd, kind};
 
-use crate::{build, shell::root};
+use crate::{build, machine::Machine, shell::root};
 
 const INCIDENTS: usize = 100_000;
 /// Between two rounds of the recorded stream: long enough for every incident to be over.
@@ -20,7 +20,7 @@ const ROUND: u64 = 600_000_000_000;
 /// # Errors
 /// Where memory grew, or the replay failed.
 pub fn check() -> Result<String> {
-    let whybus = build::whybus()?;
+    let whybus = build::whybus(Machine::X86_64)?;
     // Of version 1: a later one says that it ends, and when time moves on, which rounds of it cannot.
     let stream = fs::read(root().join("tracer/tests/streams/v1.stream"))?;
     let golden = fs::read_to_string(root().join("tracer/tests/streams/v1.json"))?;

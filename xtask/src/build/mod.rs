@@ -1,27 +1,27 @@
 //! What is compiled: the probes, and the static whybus.
 pub mod ebpf;
 
-use std::{path::PathBuf, process::Command, sync::Once};
+use std::{path::PathBuf, sync::Once};
 
 use anyhow::{Context as _, Result};
 
-use crate::shell::{call, root, say, target};
-
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+use crate::{
+    machine::Machine,
+    shell::{call, root, say, target},
+};
 
 /// The static whybus that is shipped, and tested.
 ///
 /// # Errors
 /// Where it does not compile.
-pub fn whybus() -> Result<PathBuf> {
+pub fn whybus(machine: Machine) -> Result<PathBuf> {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| say("building whybus, static"));
-    let mut cargo = Command::new("cargo");
+    let mut cargo = machine.cargo()?;
     cargo
         .current_dir(root())
         .args(["build", "--quiet", "--release", "--locked", "--package", "tracer"])
-        .args(["--target", TARGET])
-        .env("RUSTFLAGS", "-C target-feature=+crt-static");
+        .args(["--target", machine.target()]);
     call(&mut cargo).context("building whybus")?;
-    Ok(target().join(TARGET).join("release/whybus"))
+    Ok(target().join(machine.target()).join("release/whybus"))
 }

@@ -66,12 +66,19 @@ pub struct System {
     pub overlay: PathBuf,
 }
 
+/// The kernel it is booted with.
+///
+/// # Errors
+/// Where that cannot be had.
+pub fn kernel(release: Release) -> Result<Kernel> {
+    let kernel = kernels::fetch(&[release.kernel().to_owned()])?;
+    kernel.into_iter().next().context("no kernel")
+}
+
 /// # Errors
 /// Where a package cannot be had, or this user may not make a Debian.
-pub fn fetch(release: Release, tree: &Tree) -> Result<System> {
+pub fn fetch(release: Release, kernel: Kernel, tree: &Tree) -> Result<System> {
     setup::packages(TOOLS, "making a guest with systemd")?;
-    let kernel = kernels::fetch(&[release.kernel().to_owned()])?;
-    let kernel = kernel.into_iter().next().context("no kernel")?;
     let disk = disk(release, &kernel)?;
     let dir = target().join("guest").join(format!("systemd-{}", release.suite()));
     let _ = fs::remove_dir_all(&dir);
@@ -101,7 +108,7 @@ fn disk(release: Release, kernel: &Kernel) -> Result<PathBuf> {
     for what in LEFT_OUT {
         make.arg(format!("--dpkgopt=path-exclude=/usr/share/{what}/*"));
     }
-    make.arg(suite).arg(&tree).args(Apt::new()?.sources(suite)?);
+    make.arg(suite).arg(&tree).args(Apt::new(kernel.machine)?.sources(suite)?);
     // Warnings of maintainers' scripts are many; failures are shown whole.
     output(&mut make).context("making a Debian")?;
     let modules = tree.join("usr/lib/modules");

@@ -9,12 +9,48 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     guest::packages::Apt,
+    machine::Machine,
     setup,
     shell::{output, say},
 };
 
-/// The kernels of the matrix, by the name the command line takes.
-pub const SERIES: [&str; 4] = ["5.10", "6.1", "6.12", "newest"];
+/// The kernels there are, by the name the command line takes.
+const SERIES: [Series; 11] = [
+    Series::of("5.10", Machine::X86_64, "linux-image-5.10.0-", "cloud-amd64"),
+    Series::of("6.1", Machine::X86_64, "linux-image-6.1.0-", "cloud-amd64"),
+    Series::of("6.12", Machine::X86_64, "linux-image-6.12.", "cloud-amd64"),
+    Series::of("newest", Machine::X86_64, "linux-binary-", "cloud-amd64"),
+    Series::of("6.1-full", Machine::X86_64, "linux-image-6.1.0-", "amd64"),
+    Series::of("6.1-rt", Machine::X86_64, "linux-image-6.1.0-", "rt-amd64"),
+    Series::of("6.12-rt", Machine::X86_64, "linux-image-6.12.", "rt-amd64"),
+    Series::of("arm64-6.1", Machine::Aarch64, "linux-image-6.1.0-", "cloud-arm64"),
+    Series::of("arm64-6.12", Machine::Aarch64, "linux-image-6.12.", "cloud-arm64"),
+    Series::of("arm64-newest", Machine::Aarch64, "linux-binary-", "cloud-arm64"),
+    Series::of("arm64-6.12-16k", Machine::Aarch64, "linux-image-6.12.", "arm64-16k"),
+];
+/// Those of a run that names none.
+const ALWAYS: [&str; 4] = ["5.10", "6.1", "6.12", "newest"];
+
+/// A kernel as Debian names it.
+struct Series {
+    name: &'static str,
+    machine: Machine,
+    /// How its package's name begins, before the version, and how it ends.
+    package: &'static str,
+    flavour: &'static str,
+}
+
+impl Series {
+    const fn of(
+        name: &'static str,
+        machine: Machine,
+        package: &'static str,
+        flavour: &'static str,
+    ) -> Self {
+        Self { name, machine, package, flavour }
+    }
+}
+
 /// Modules a guest loads, with what they depend on.
 const MODULES: [&str; 4] = ["virtio_pci", "virtio_blk", "overlay", "dm_mod"];
 /// Modules a scenario loads when it needs them (`load NAME` in lib.sh).
@@ -33,8 +69,9 @@ const ON_DEMAND: [&str; 11] = [
 ];
 /// A kernel that can be booted.
 pub struct Kernel {
-    /// `5.10` … `newest`.
+    /// `5.10` … `arm64-newest`.
     pub series: String,
+    pub machine: Machine,
     /// `uname -r`.
     pub release: String,
     pub image: PathBuf,
@@ -46,23 +83,26 @@ pub struct Kernel {
     pub on_demand: Vec<(&'static str, Vec<PathBuf>)>,
 }
 
-/// The kernels asked for, all of them if none is named.
+/// The kernels asked for, those of every run if none is named.
 ///
 /// # Errors
 /// Where a name is unknown, or a package cannot be had.
 pub fn fetch(wanted: &[String]) -> Result<Vec<Kernel>> {
     for name in wanted {
-        let known = SERIES.contains(&name.as_str());
-        ensure!(known, "no kernel `{name}`; there are {}", SERIES.join(", "));
+        let known = SERIES.iter().any(|series| series.name == name);
+        let names: Vec<&str> = SERIES.iter().map(|series| series.name).collect();
+        ensure!(known, "no kernel `{name}`; there are {}", names.join(", "));
     }
-    let chosen =
-        SERIES.iter().filter(|name| wanted.is_empty() || wanted.iter().any(|w| w == **name));
-    let apt = Apt::new()?;
-    chosen.map(|series| kernel(&apt, series)).collect()
+    let chosen = SERIES.iter().filter(|series| match wanted {
+        [] => ALWAYS.contains(&series.name),
+        some => some.iter().any(|name| name == series.name),
+    });
+    chosen.map(kernel).collect()
 }
 
-fn kernel(apt: &Apt, series: &str) -> Result<Kernel> {
-    let dir = setup::cache()?.join("kernels").join(series);
+fn kernel(series: &Series) -> Result<Kernel> {
+    let apt = &Apt::new(series.machine)?;
+    let dir = setup::cache()?.join("kernels").join(series.name);
     let packages = dir.join(".packages");
     if !packages.is_file() {
         let names = kernel_packages(apt, series)?;
@@ -87,28 +127,23 @@ fn kernel(apt: &Apt, series: &str) -> Result<Kernel> {
         .map(|name| Ok((*name, load_order(base, &release, &out, &[*name])?)))
         .collect::<Result<_>>()?;
     let directory = entry.path();
-    Ok(Kernel { series: series.to_owned(), release, image, directory, modules, on_demand })
+    let (series, machine) = (series.name.to_owned(), series.machine);
+    Ok(Kernel { series, machine, release, image, directory, modules, on_demand })
 }
 
 /// The newest packages that hold a kernel of the series and its modules.
-fn kernel_packages(apt: &Apt, series: &str) -> Result<Vec<String>> {
-    let search = ["search", "--names-only", "^linux-(image|binary|modules)-[0-9].*-cloud-amd64$"];
-    let found = output(apt.command("apt-cache").args(search))?;
+fn kernel_packages(apt: &Apt, series: &Series) -> Result<Vec<String>> {
+    let Series { package, flavour, .. } = series;
+    // A version has digits, dots, and Debian's suffix; other flavours have words.
+    let pattern = format!("^{package}[0-9.]*([+]deb[0-9.]+)?-?{flavour}$");
+    let found = output(apt.command("apt-cache").args(["search", "--names-only", &pattern]))?;
     let names: Vec<&str> = found.lines().filter_map(|line| line.split(' ').next()).collect();
-    let prefix = match series {
-        "5.10" => "linux-image-5.10.0-",
-        "6.1" => "linux-image-6.1.0-",
-        "6.12" => "linux-image-6.12.",
-        _ => "linux-binary-",
-    };
     let newest = names
         .iter()
         // 6.1.0-0.deb11 is a backport to bullseye.
-        .filter(|name| {
-            name.starts_with(prefix) && !name.contains("-0.deb") && !name.contains("+deb14")
-        })
+        .filter(|name| !name.contains("-0.deb") && !name.contains("+deb14"))
         .max_by_key(|name| numbers(name))
-        .with_context(|| format!("Debian offers no {prefix}*-cloud-amd64"))?;
+        .with_context(|| format!("Debian offers no {package}*-{flavour}"))?;
     let mut packages = vec![(*newest).to_owned()];
     if let Some(rest) = newest.strip_prefix("linux-binary-") {
         packages.push(format!("linux-modules-{rest}"));

@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{
+    machine::Machine,
     setup,
     shell::{call, output, say},
 };
@@ -90,8 +91,8 @@ const JAVA: [&str; 4] = ["libecj-java", "libgcc-s1", "libstdc++6", "openjdk-17-j
 ///
 /// # Errors
 /// Where a package cannot be had.
-pub fn programs() -> Result<PathBuf> {
-    let root = setup::cache()?.join("programs");
+pub fn programs(machine: Machine) -> Result<PathBuf> {
+    let root = setup::cache()?.join(machine.of("programs"));
     let done = root.join(".done");
     if fs::read_to_string(&done).is_ok_and(|list| list == PROGRAMS.join(" ")) {
         return Ok(root);
@@ -99,7 +100,7 @@ pub fn programs() -> Result<PathBuf> {
     say("fetching the guests' programs from Debian");
     let _ = fs::remove_dir_all(&root);
     fs::create_dir_all(&root)?;
-    let apt = Apt::new()?;
+    let apt = Apt::new(machine)?;
     let wanted: Vec<String> = PROGRAMS.iter().map(|name| format!("{name}/bookworm")).collect();
     apt.unpack(&wanted, &root)?;
     fs::write(&done, PROGRAMS.join(" "))?;
@@ -111,9 +112,9 @@ pub fn programs() -> Result<PathBuf> {
 ///
 /// # Errors
 /// Where a package cannot be had, or the programs do not compile.
-pub fn java() -> Result<PathBuf> {
+pub fn java(machine: Machine) -> Result<PathBuf> {
     let source = crate::shell::root().join("xtask/guest/java/Mapped.java");
-    let dir = setup::cache()?.join("java");
+    let dir = setup::cache()?.join(machine.of("java"));
     let (tree, disk, done) = (dir.join("tree"), dir.join("disk"), dir.join(".done"));
     let wanted = format!("{} {}", JAVA.join(" "), fs::read_to_string(&source)?);
     if fs::read_to_string(&done).is_ok_and(|made| made == wanted) {
@@ -121,37 +122,51 @@ pub fn java() -> Result<PathBuf> {
     }
     say("fetching a Java runtime from Debian");
     let _ = fs::remove_dir_all(&dir);
-    fs::create_dir_all(&tree)?;
-    let packages: Vec<String> = JAVA.iter().map(|name| format!("{name}/bookworm")).collect();
-    Apt::new()?.unpack(&packages, &tree)?;
-    let home = tree.join("usr/lib/jvm/java-17-openjdk-amd64");
-    // Debian keeps the configuration in /etc and links to it.
-    let fix = "find . -type l -lname '/etc/java*' -exec sh -c \
-               'for link; do cp -r --remove-destination \"$0$(readlink \"$link\")\" \"$link\"; done' \
-               \"$1\" {} +";
-    call(Command::new("sh").args(["-c", fix, "sh"]).arg(&tree).current_dir(&home))?;
+    let home = jre(machine, &tree)?;
+    // What compiles runs on this machine.
+    let own = dir.join("own");
+    let (own, home) = match machine {
+        Machine::X86_64 => (&tree, home),
+        Machine::Aarch64 => (&own, jre(Machine::X86_64, &own)?),
+    };
     let mut compiler = Command::new(home.join("bin/java"));
-    compiler.arg("-cp").arg(tree.join("usr/share/java/ecj.jar"));
+    compiler.arg("-cp").arg(own.join("usr/share/java/ecj.jar"));
     compiler.arg("org.eclipse.jdt.internal.compiler.batch.Main");
     call(compiler.args(["-source", "11", "-target", "11", "-d"]).arg(&tree).arg(&source))?;
     fs::File::create(&disk)?.set_len(400 << 20)?;
     call(Command::new("mke2fs").args(["-q", "-t", "ext4", "-d"]).arg(&tree).arg(&disk))?;
-    fs::remove_dir_all(&tree)?;
+    for unpacked in [&tree, own] {
+        let _ = fs::remove_dir_all(unpacked);
+    }
     fs::write(&done, wanted)?;
     Ok(disk)
+}
+
+/// Unpacks a Java runtime into a directory; gives its home there.
+fn jre(machine: Machine, tree: &Path) -> Result<PathBuf> {
+    fs::create_dir_all(tree)?;
+    let packages: Vec<String> = JAVA.iter().map(|name| format!("{name}/bookworm")).collect();
+    Apt::new(machine)?.unpack(&packages, tree)?;
+    let home = tree.join(format!("usr/lib/jvm/java-17-openjdk-{}", machine.debian()));
+    // Debian keeps the configuration in /etc and links to it.
+    let fix = "find . -type l -lname '/etc/java*' -exec sh -c \
+               'for link; do cp -r --remove-destination \"$0$(readlink \"$link\")\" \"$link\"; done' \
+               \"$1\" {} +";
+    call(Command::new("sh").args(["-c", fix, "sh"]).arg(tree).current_dir(&home))?;
+    Ok(home)
 }
 
 /// apt with sources and state of its own.
 pub struct Apt {
     dir: PathBuf,
+    machine: Machine,
 }
 
 impl Apt {
     /// # Errors
     /// Where this machine has no Debian mirror.
-    pub fn new() -> Result<Self> {
-        let dir = setup::cache()?.join("apt");
-        let apt = Self { dir };
+    pub fn new(machine: Machine) -> Result<Self> {
+        let apt = Self { dir: setup::cache()?.join(machine.of("apt")), machine };
         if apt.dir.join("ready").is_file() {
             return Ok(apt);
         }
@@ -186,7 +201,12 @@ impl Apt {
             option("Dir::Cache", "cache"),
             option("Dir::Etc::sourcelist", "sources.list"),
             "Dir::Etc::sourceparts=/dev/null".to_owned(),
+            format!("APT::Architecture={}", self.machine.debian()),
+            format!("APT::Architectures={}", self.machine.debian()),
             "APT::Sandbox::User=root".to_owned(),
+            // A mirror that hangs is asked again.
+            "Acquire::http::Timeout=30".to_owned(),
+            "Acquire::Retries=3".to_owned(),
         ] {
             command.args(["-o", &option]);
         }

@@ -11,11 +11,12 @@ use anyhow::{Context as _, Result};
 use crate::{
     build,
     guest::{kernels, packages},
+    machine::Machine,
     setup,
     shell::{call, output, root, target},
 };
 
-/// A directory tree for the initramfs, common to all kernels.
+/// A directory tree for the initramfs, common to all kernels of a machine.
 pub struct Tree {
     dir: PathBuf,
 }
@@ -25,11 +26,11 @@ impl Tree {
     ///
     /// # Errors
     /// Where something does not compile, or a package cannot be had.
-    pub fn build() -> Result<Self> {
-        setup::packages(setup::GUESTS, "making and booting guests")?;
-        let whybus = build::whybus()?;
-        let programs = packages::programs()?;
-        let dir = target().join("guest/tree");
+    pub fn build(machine: Machine) -> Result<Self> {
+        machine.set_up()?;
+        let whybus = build::whybus(machine)?;
+        let programs = packages::programs(machine)?;
+        let dir = target().join("guest").join(machine.of("tree"));
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(&dir)?;
         for sub in ["dev", "proc", "sys", "tmp", "mnt", "etc", "usr"] {
@@ -47,13 +48,13 @@ impl Tree {
                 call(Command::new("cp").args(["-a", "--"]).arg(from.join(".")).arg(to))?;
             }
         }
-        prune(&dir.join("usr/lib"))?;
+        prune(&dir.join("usr/lib"), machine);
         let bin = dir.join("usr/bin");
         symlink("dash", bin.join("sh")).or_else(|error| match error.kind() {
             std::io::ErrorKind::AlreadyExists => Ok(()),
             _ => Err(error),
         })?;
-        fs::copy("/bin/busybox", bin.join("busybox")).context("copying busybox-static")?;
+        fs::copy(machine.busybox()?, bin.join("busybox")).context("copying busybox-static")?;
         fs::copy(&whybus, bin.join("whybus"))?;
         fs::write(
             dir.join("etc/passwd"),
@@ -64,7 +65,7 @@ impl Tree {
             dir.join("etc/group"),
             "root:x:0:\nnogroup:x:65534:\nadm:x:4:sre\nsre:x:1000:\nsystemd-journal:x:999:\n",
         )?;
-        compile(&dir.join("usr"))?;
+        compile(&dir.join("usr"), machine)?;
         let guest = root().join("xtask/guest");
         for sub in ["jobs", "scenarios", "crashes", "lockdown", "python", "history"] {
             call(Command::new("cp").arg("-r").arg(guest.join(sub)).arg(dir.join(sub)))?;
@@ -112,6 +113,37 @@ impl Tree {
     }
 }
 
+/// The trees that some kernels boot with.
+pub struct Trees {
+    of: Vec<(Machine, Tree)>,
+}
+
+impl Trees {
+    /// One for each machine among the kernels.
+    ///
+    /// # Errors
+    /// As [`Tree::build`].
+    pub fn of<'a>(kernels: impl Iterator<Item = &'a kernels::Kernel> + Clone) -> Result<Self> {
+        let machines = [Machine::X86_64, Machine::Aarch64];
+        let wanted = |machine: &Machine| kernels.clone().any(|kernel| kernel.machine == *machine);
+        let build = |machine| Ok((machine, Tree::build(machine)?));
+        Ok(Self { of: machines.into_iter().filter(wanted).map(build).collect::<Result<_>>()? })
+    }
+
+    /// That of a kernel.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn tree(&self, kernel: &kernels::Kernel) -> Result<&Tree> {
+        let tree = self.of.iter().find(|(machine, _)| *machine == kernel.machine);
+        tree.map(|(_, tree)| tree).with_context(|| format!("no tree for {}", kernel.series))
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &Tree> {
+        self.of.iter().map(|(_, tree)| tree)
+    }
+}
+
 /// Packs a directory as a kernel unpacks it.
 ///
 /// # Errors
@@ -125,21 +157,30 @@ pub fn archive(dir: &Path, out: PathBuf) -> Result<PathBuf> {
 }
 
 /// Documentation, locale data and the larger libraries no scenario needs: they cost boot time.
-fn prune(lib: &Path) -> Result<()> {
+fn prune(lib: &Path, machine: Machine) {
+    let triplet = machine.triplet();
     for sub in [
-        "x86_64-linux-gnu/gconv",
-        "x86_64-linux-gnu/security",
-        "python3.11/config-3.11-x86_64-linux-gnu",
+        format!("{triplet}/gconv"),
+        format!("{triplet}/security"),
+        format!("python3.11/config-3.11-{triplet}"),
     ] {
         let _ = fs::remove_dir_all(lib.join(sub));
     }
-    Ok(())
 }
 
 /// The programs under test: C, and Go.
-fn compile(usr: &Path) -> Result<()> {
-    let (bin, lib) = (usr.join("bin"), usr.join("lib/x86_64-linux-gnu"));
+fn compile(usr: &Path, machine: Machine) -> Result<()> {
+    let (bin, lib) = (usr.join("bin"), usr.join("lib").join(machine.triplet()));
     let dir = root().join("xtask/guest");
+    let foreign = machine.foreign()?;
+    let gcc = || {
+        let mut gcc = Command::new(machine.gcc());
+        if let Some(foreign) = &foreign {
+            gcc.arg("-I").arg(foreign.join("usr/include/fuse3"));
+            gcc.arg("-L").arg(foreign.join("usr/lib").join(machine.triplet()));
+        }
+        gcc
+    };
     // Libraries first: programs are linked to them.
     let mut sources: Vec<PathBuf> =
         fs::read_dir(&dir)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
@@ -151,12 +192,12 @@ fn compile(usr: &Path) -> Result<()> {
         match path.extension().and_then(|ext| ext.to_str()) {
             Some("c") if first(&path)?.starts_with("// so:") => {
                 let out = lib.join(name).with_extension("so");
-                let mut gcc = Command::new("gcc");
+                let mut gcc = gcc();
                 gcc.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"]).arg(out).arg(&path);
                 output(&mut gcc)?;
             }
             Some("c") => {
-                let mut gcc = Command::new("gcc");
+                let mut gcc = gcc();
                 if !first(&path)?.starts_with("// dynamic:") {
                     gcc.arg("-static");
                 }
@@ -175,6 +216,7 @@ fn compile(usr: &Path) -> Result<()> {
                 go.args(["build", "-trimpath", "-o"]).arg(bin.join(name)).arg(&path);
                 let cgo = first(&path)?.starts_with("// cgo:");
                 go.env("CGO_LDFLAGS", format!("-L{}", lib.display()));
+                go.env("GOARCH", machine.debian()).env("CC", machine.gcc());
                 go.env("CGO_ENABLED", if cgo { "1" } else { "0" })
                     .env("GO111MODULE", "off")
                     .env("GOFLAGS", "");

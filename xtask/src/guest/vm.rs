@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use crate::{
     guest::{
         kernels::{self, Kernel},
-        tree::Tree,
+        tree::Trees,
     },
     shell::{call, say, target},
 };
@@ -211,22 +211,21 @@ impl<'a> Boot<'a> {
     /// Starts the emulator with these disks, /dev/vda and so on.
     fn qemu(&self, disks: &[&PathBuf], console: &Path) -> Result<std::process::Child> {
         let append = format!(
-            // 32 MiB of the memory play a module of persistent memory.
-            "console=ttyS0 quiet panic=-1 printk.devkmsg=off memmap=32M!1024M whybus.job={}{}",
-            self.job, self.append
+            "{} quiet panic=-1 printk.devkmsg=off whybus.job={}{}",
+            self.kernel.machine.command_line(),
+            self.job,
+            self.append
         );
         let drive = |path: &Path, more: &str| {
             ["-drive".to_owned(), format!("file={},if=virtio,format=raw{more}", path.display())]
         };
-        let mut qemu = Command::new("qemu-system-x86_64");
+        let mut qemu = self.kernel.machine.emulator();
         qemu.args([
             // All virtual CPUs on one thread: on threads of their own, one may run into a breakpoint of
             // text patching that another has taken away already (arch/x86/kernel/alternative.c
             // text_poke_bp), and the guest oopses. Two guests run at a time anyway.
             "-accel",
             "tcg,thread=single",
-            "-cpu",
-            "max,-cx16",
             "-m",
             "1536",
             "-no-reboot",
@@ -260,7 +259,7 @@ impl<'a> Boot<'a> {
         .stdin(Stdio::null())
         .stdout(fs::File::create(console)?)
         .stderr(Stdio::inherit());
-        qemu.spawn().context("starting qemu-system-x86_64")
+        qemu.spawn().context("starting the emulator")
     }
 }
 
@@ -285,15 +284,19 @@ fn unpack(disk: &Path, results: &Path) -> Result<()> {
 /// # Errors
 /// Where a guest cannot be made or does not finish.
 pub fn run(wanted: &[String], append: &str, command: &[OsString]) -> Result<()> {
-    let tree = Tree::build()?;
     let mut wanted = wanted.to_vec();
     if wanted.is_empty() {
         wanted.push("newest".to_owned());
     }
     let words: Vec<String> =
         command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    tree.add("command", format!("{}\n", words.join(" ")).as_bytes())?;
-    for kernel in kernels::fetch(&wanted)? {
+    let kernels = kernels::fetch(&wanted)?;
+    let trees = Trees::of(kernels.iter())?;
+    for tree in trees.all() {
+        tree.add("command", format!("{}\n", words.join(" ")).as_bytes())?;
+    }
+    for kernel in kernels {
+        let tree = trees.tree(&kernel)?;
         let initramfs = tree.pack(&kernel)?;
         if command.is_empty() {
             return interactive(&kernel, &initramfs, append);
@@ -308,9 +311,10 @@ pub fn run(wanted: &[String], append: &str, command: &[OsString]) -> Result<()> 
 
 fn interactive(kernel: &Kernel, initramfs: &PathBuf, append: &str) -> Result<()> {
     say(format_args!("Linux {}; `exit` or Ctrl-A X ends it", kernel.release));
-    let append = format!("console=ttyS0 quiet panic=-1 whybus.job=shell {append}");
-    let mut qemu = Command::new("qemu-system-x86_64");
-    qemu.args(["-accel", "tcg", "-cpu", "max,-cx16", "-m", "1536", "-smp", "2", "-no-reboot"])
+    let append =
+        format!("{} quiet panic=-1 whybus.job=shell {append}", kernel.machine.command_line());
+    let mut qemu = kernel.machine.emulator();
+    qemu.args(["-accel", "tcg", "-m", "1536", "-smp", "2", "-no-reboot"])
         .args(["-nographic", "-nic", "none", "-append", &append])
         .arg("-kernel")
         .arg(&kernel.image)
