@@ -22,7 +22,7 @@ int main(int argc, char **argv) {
         await(argv[1], "ready");
     check(madvise((void *)p, 4096, MADV_HWPOISON) == 0, "MADV_HWPOISON");
     if (child != 0)
-        return waitpid(child, NULL, 0) == child ? 0 : 99;
+        check(waitpid(child, NULL, 0) == child, "waitpid");
     (void)p[9];
     return 0;
 }

@@ -1,6 +1,7 @@
 # A file on persistent memory, mapped without a page cache (DAX): a system call that reads it after
 # it was truncated. There is no signal, so that only dax_iomap_fault can tell.
 #fs: ext4
+#needs: [ "$(uname -m)" = x86_64 ]
 #: {"class": "truncated", "confidence": "proven", "access": "read", "offset": 8192, "size": 0, "path": "$D/dax/live", "how": "open(O_TRUNC)", "old": 65536, "new": 0, "culprit": "sh", "parents": ["init"], "outcome": "efault", "complete": true, "victim": "kernel_write", "mode": "kernel", "cmdline": "/bin/sh /scenarios/dax.sh $D", "count": {"in": [1, 2]}}
 . /lib.sh
 load nd_e820
