@@ -129,7 +129,8 @@ offsets! {
     task_pid: "task_struct" "pid";
     task_flags: "task_struct" "flags";
     task_comm: "task_struct" "comm";
-    task_start: "task_struct" "start_boottime";
+    /// `real_start_time` before 5.5, and in RHEL 8 for good: the same clock (kernel/fork.c copy_process).
+    task_start: "task_struct" "start_boottime" or "real_start_time";
     task_leader: "task_struct" "group_leader";
     task_parent: "task_struct" "real_parent";
     task_mm: "task_struct" "mm";

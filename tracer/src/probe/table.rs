@@ -86,6 +86,8 @@ const DAX: Needs = Needs::Prototype { params: 5, key: (0, "vm_fault") };
 const NOTIFY_CHANGE_0: Needs = Needs::Prototype { params: 3, key: (0, "dentry") };
 const NOTIFY_CHANGE_1: Needs = Needs::Prototype { params: 4, key: (1, "dentry") };
 const FORCE_SIG_FAULT: Needs = Needs::Count(3);
+/// In RHEL 8 the task is named, too; of a fault it is the current one (arch/x86/mm/fault.c do_sigbus).
+const FORCE_SIG_FAULT_OF: Needs = Needs::Prototype { params: 4, key: (3, "task_struct") };
 const FALLOCATE: Needs = Needs::Prototype { params: 4, key: (0, "file") };
 const SEND_SIGNAL: Needs = Needs::Prototype { params: 5, key: (1, "kernel_siginfo") };
 const OOM_CONTROL: Needs = Needs::Prototype { params: 2, key: (0, "oom_control") };
@@ -328,6 +330,12 @@ pub const TABLE: &[Row] = &[
                 "force_sig_fault_cached_kprobe",
                 Form::Kprobe("force_sig_fault"),
                 FORCE_SIG_FAULT,
+            ),
+            program("force_sig_fault_cached", Form::Fentry("force_sig_fault"), FORCE_SIG_FAULT_OF),
+            program(
+                "force_sig_fault_cached_kprobe",
+                Form::Kprobe("force_sig_fault"),
+                FORCE_SIG_FAULT_OF,
             ),
             program("signal_alone", Form::TpBtf("signal_generate"), Needs::Vma),
             program("signal_alone_typed", Form::TpBtf("signal_generate"), Needs::TypedVma),

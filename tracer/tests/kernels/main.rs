@@ -1,6 +1,7 @@
 //! What the probes make of each supported kernel, without booting it: facts of its types stored as
 //! text (`NAME.txt`, made by `cargo xtask kernels`) go through the same functions as a running
-//! kernel's BTF, and must give the offsets and the plan in `NAME.plan`.
+//! kernel's BTF, and must give the offsets and the plan in `NAME.plan`. Those under `read/` were made from a
+//! distribution's source: their offsets stand for nothing.
 //!
 //! Where a change of the plan is meant: `WHYBUS_BLESS=1 cargo test --test kernels` writes it anew.
 mod dump;
@@ -27,6 +28,12 @@ use whybus::{
 };
 
 const KERNELS: [&str; 4] = ["5.10", "6.1", "6.12", "newest"];
+/// Of no image: written by hand from source, in the same form.
+const READ: [&str; 2] = ["read/rhel-8.10", "read/5.15"];
+
+fn all() -> impl Iterator<Item = &'static str> {
+    KERNELS.into_iter().chain(READ)
+}
 
 fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
@@ -185,7 +192,7 @@ fn differences(kernel: &str, golden: &str, now: &str) -> Vec<String> {
 #[test]
 fn every_kernel_gives_the_plan_it_gave() {
     let mut wrong = Vec::new();
-    for kernel in KERNELS {
+    for kernel in all() {
         let path = file(&format!("kernels/{kernel}.plan"));
         let now = show(&stored(kernel));
         if std::env::var_os("WHYBUS_BLESS").is_some() {
@@ -205,7 +212,7 @@ fn every_kernel_gives_the_plan_it_gave() {
 #[test]
 fn every_kernel_has_what_nothing_works_without() {
     let mut wrong = Vec::new();
-    for kernel in KERNELS {
+    for kernel in all() {
         let info = info(&stored(kernel), TRACE);
         wrong.extend(info.missing_fields.iter().map(|f| format!("Linux {kernel} has no {f}")));
         let plan = choose(&info, false);
@@ -229,31 +236,33 @@ fn every_kernel_has_what_nothing_works_without() {
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 
-/// None of the kernels here is one of them: mm/filemap.c of 5.15 has `static int filemap_read_page(struct file *file,
-/// struct address_space *mapping, struct page *page)`.
+/// By which form and program something is seen.
+fn seen_by(kernel: &str, observe: Observe) -> Option<String> {
+    let plan = choose(&info(&stored(kernel), TRACE), false);
+    let probe = plan.attach.iter().find(|probe| probe.row.observe == observe)?;
+    Some(format!("{} by {}", probe.program.form, probe.program.name))
+}
+
 #[test]
 fn from_5_13_to_5_15_the_errno_of_a_read_is_taken_where_a_page_is_read() {
-    let text = fs::read_to_string(file("kernels/6.1.txt")).unwrap();
-    let of_then = |line: &str| match line.split(['(', ' ']).nth(1) {
-        Some("filemap_read_folio") => "function filemap_read_folio absent".to_owned(),
-        Some("filemap_read_page") => {
-            "function filemap_read_page(struct file *file, struct address_space \
-                                      *mapping, struct page *page) -> int"
-                .to_owned()
-        }
-        _ => line.to_owned(),
-    };
-    let text: Vec<String> = text.lines().map(of_then).collect();
-    let plan = choose(&info(&Stored::parse(&text.join("\n")), TRACE), false);
-    let probe = plan.attach.iter().find(|probe| probe.row.observe == Observe::ReadError).unwrap();
-    assert_eq!(probe.program.form.to_string(), "fexit filemap_read_page");
+    let seen = seen_by("read/5.15", Observe::ReadError);
+    assert_eq!(seen.as_deref(), Some("fexit filemap_read_page by filemap_read_folio"));
+}
+
+/// Its force_sig_fault takes the task, too, and a process's start has the name of before 5.5.
+#[test]
+fn a_fault_no_handler_saw_and_a_start_are_seen_on_rhel_8() {
+    let seen = seen_by("read/rhel-8.10", Observe::ForcedSignal);
+    assert_eq!(seen.as_deref(), Some("fentry force_sig_fault by force_sig_fault_cached"));
+    assert_ne!(info(&stored("read/rhel-8.10"), TRACE).offsets.task_start, ABSENT);
+    assert_eq!(seen_by("read/rhel-8.10", Observe::ReadError), None);
 }
 
 /// Otherwise "absent" would mean nobody looked.
 #[test]
 fn the_stored_facts_know_everything_that_is_asked() {
     let mut unknown = Vec::new();
-    for kernel in KERNELS {
+    for kernel in all() {
         let stored = stored(kernel);
         for field in Offsets::FIELDS {
             if !stored.knows_struct(field.root) {
