@@ -12,7 +12,7 @@ use crate::{
     model::{cause::CauseKind, observe::Readiness, process::ExitScope},
     probe::{
         kernel::KernelInfo,
-        plan::{Missing, Probe},
+        plan::{Missing, Plan, Probe},
     },
     render::{Format, doctor, json},
     sink::stdout::{put, style},
@@ -25,6 +25,7 @@ struct Found {
     attached: Vec<Probe>,
     pending: Vec<Probe>,
     missing: Vec<Missing>,
+    not_built: Vec<Probe>,
 }
 
 /// Attaches everything for a moment and says how that went. Who may not attach anything is told what would be.
@@ -60,12 +61,14 @@ pub fn run(args: &Doctor) -> Result<ExitStatus> {
 fn tried() -> Result<Found> {
     let (kernel, armed) = arm(ExitScope::default(), true, true, 0)?;
     let (attached, pending) = (armed.attached.clone(), armed.pending.clone());
-    Ok(Found { kernel, attached, pending, missing: armed.missing.clone() })
+    let (missing, not_built) = (armed.missing.clone(), armed.not_built.clone());
+    Ok(Found { kernel, attached, pending, missing, not_built })
 }
 
 fn planned() -> Result<Found> {
     let (kernel, plan) = plan(true)?;
-    Ok(Found { kernel, attached: plan.attach, pending: plan.pending, missing: plan.missing })
+    let Plan { attach: attached, pending, missing, not_built } = plan;
+    Ok(Found { kernel, attached, pending, missing, not_built })
 }
 
 /// What else may stand in the way of who has no privilege.
@@ -88,7 +91,7 @@ fn limits(host: &Restrictions) -> String {
 }
 
 fn report(found: &Found, tried: bool) -> contract::Doctor {
-    let Found { kernel, attached, pending, missing } = found;
+    let Found { kernel, attached, pending, missing, not_built } = found;
     let coverage = covered(attached, missing);
     let (told, unexplained) = causes(&coverage);
     let reads = match kernel.allowed.task() {
@@ -103,7 +106,8 @@ fn report(found: &Found, tried: bool) -> contract::Doctor {
     };
     let state = if tried { "attached" } else { "planned" };
     let unseen: Vec<Probe> = missing.iter().map(|missing| missing.probe).collect();
-    let states = [(state, attached), ("waiting", pending), ("missing", &unseen)];
+    let states =
+        [(state, attached), ("waiting", pending), ("missing", &unseen), ("not-built", not_built)];
     let mut things: Vec<Observed> = Vec::new();
     for (state, probes) in states {
         for probe in probes {

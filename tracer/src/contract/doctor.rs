@@ -49,8 +49,8 @@ pub struct Observed {
     pub what: Label,
     /// In which form and where: `fexit filemap_fault`; the one that is preferred where there is none.
     pub hook: Label,
-    /// Whether it is attached.
-    #[cfg_attr(test, schemars(extend("x-words" = ["attached", "planned", "waiting", "missing"])))]
+    /// Whether it is attached; `not-built` where the kernel was built without, and there is nothing to see.
+    #[cfg_attr(test, schemars(extend("x-words" = ["attached", "planned", "waiting", "missing", "not-built"])))]
     pub state: Label,
     /// The module it waits for.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,3 +6,4 @@ pub mod memory;
 pub mod privilege;
 pub mod proc;
 pub mod restrictions;
+pub mod symbols;

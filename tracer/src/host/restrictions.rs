@@ -24,6 +24,8 @@ pub struct Restrictions {
     pub kprobes: bool,
     /// SELinux enforces its policy.
     pub selinux: bool,
+    /// The kernel is one of Ubuntu's, with its patches.
+    pub ubuntu: bool,
 }
 
 impl Restrictions {
@@ -42,6 +44,7 @@ impl Restrictions {
             ftrace: sysctl("kernel/ftrace_enabled"),
             kprobes: Path::new("/sys/bus/event_source/devices/kprobe/type").exists(),
             selinux: read("/sys/fs/selinux/enforce").trim() == "1",
+            ubuntu: is_of_ubuntu(&read("/proc/version")),
             ..Self::of_process(&read("/proc/self/status"), &read("/proc/self/uid_map"))
         }
     }
@@ -64,6 +67,12 @@ impl Restrictions {
     pub fn may(&self, capability: u32) -> bool {
         self.capabilities >> capability & 1 != 0
     }
+}
+
+/// By how a `/proc/version` numbers the build: `#46-Ubuntu SMP`. A compiler of Ubuntu's makes other kernels, too.
+fn is_of_ubuntu(version: &str) -> bool {
+    let mut words = version.split_whitespace();
+    words.any(|word| word.starts_with('#') && word.ends_with("-Ubuntu"))
 }
 
 /// How far the kernel is locked down, as far as it says so.
@@ -92,6 +101,17 @@ mod tests {
         assert!(!inside.seccomp && inside.user_namespace && !inside.may(39));
         // Without /proc nothing is known of it.
         assert_eq!(Restrictions::of_process("", ""), Restrictions::default());
+    }
+
+    #[test]
+    fn a_kernel_of_ubuntu_is_told_by_its_build() {
+        let of = |number: &str| {
+            format!(
+                "Linux version 6.8.0 (a@b) (gcc (Ubuntu 11.2.0-19ubuntu1) 11.2.0) {number} SMP x"
+            )
+        };
+        assert!(is_of_ubuntu(&of("#46-Ubuntu")) && is_of_ubuntu(&of("#52~22.04.1-Ubuntu")));
+        assert!(!is_of_ubuntu(&of("#1")));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::{
     host::{
         memory::{page_size, trim},
         restrictions::Restrictions,
+        symbols,
     },
     model::{observe::Observe, process::ExitScope},
     probe::{
@@ -57,6 +58,8 @@ pub struct Attached {
     /// Of modules that are not there yet.
     pub pending: Vec<Probe>,
     pub missing: Vec<Missing>,
+    /// What this kernel was built without.
+    pub not_built: Vec<Probe>,
     kernel: KernelInfo,
     gate: Gate,
 }
@@ -97,7 +100,7 @@ impl Attached {
                     self.attached.push(probe);
                     continue;
                 };
-                note(&mut tried[i].1, probe, &reason(&error));
+                note(&mut tried[i].1, probe, &reason(&error, probe.program.form.function()));
                 match probe.next(&self.kernel) {
                     Some(other) => next.push((i, other)),
                     None => {
@@ -228,10 +231,10 @@ pub fn attach(
         .load(OBJECT)
         .context("loading the probes' maps into the kernel")?;
     let btf = types()?;
-    let Plan { attach: wanted, pending, missing } = plan;
+    let Plan { attach: wanted, pending, missing, not_built } = plan;
     let gate = Gate { refused: Refused::by_environment(), no_trampolines: AtomicBool::new(false) };
     let (kernel, attached) = (kernel.clone(), Vec::new());
-    let mut armed = Attached { ebpf, attached, pending, missing, kernel, gate };
+    let mut armed = Attached { ebpf, attached, pending, missing, not_built, kernel, gate };
     let (first, wanted) = wanted.into_iter().partition(|probe| probe.row.goes_first());
     armed.attach_in_rounds(first, Some(&btf));
     armed.attach_in_rounds(wanted, Some(&btf));
@@ -396,9 +399,11 @@ fn unload(program: &mut Program) {
 }
 
 /// Why the kernel refused, as far as that is found out; else what it answered, without the program's listing.
-pub fn reason(error: &anyhow::Error) -> String {
+pub fn reason(error: &anyhow::Error, function: Option<&str>) -> String {
     let (step, said) = answer(error);
-    match errno(error).and_then(|errno| refusal::why(step, errno, &Restrictions::gather())) {
+    let is_listed = || function.is_some_and(symbols::is_listed);
+    let why = |errno| refusal::why(step, errno, &Restrictions::gather(), is_listed);
+    match errno(error).and_then(why) {
         Some(row) => row.why.to_owned(),
         None => said,
     }

@@ -53,6 +53,9 @@ pub trait Types {
     /// Offset in bytes of the member `path` (dotted) of the struct `root`.
     fn offset(&self, root: &str, path: &str) -> Option<u32>;
 
+    /// Whether there is a struct `name`, and it has no members.
+    fn is_hollow(&self, name: &str) -> bool;
+
     /// Value of `name` in the enum `root`.
     fn enumerator(&self, root: &str, name: &str) -> Option<u32>;
 
@@ -74,6 +77,12 @@ impl Types for Btf {
             }
             Some(offset / 8)
         })
+    }
+
+    fn is_hollow(&self, name: &str) -> bool {
+        let members = |id: u32| Some(self.u32(self.at(id)? + 4).ok()? & 0xffff);
+        let structs = self.of_kind(name, kind::STRUCT);
+        !structs.is_empty() && structs.into_iter().all(|id| members(id) == Some(0))
     }
 
     fn enumerator(&self, root: &str, name: &str) -> Option<u32> {
@@ -304,7 +313,7 @@ mod tests {
         }
     }
 
-    const ASKED: [&str; 6] = ["outer", "flagged", "round", "hook", "no_proto", "places"];
+    const ASKED: [&str; 7] = ["outer", "flagged", "round", "hook", "no_proto", "places", "hollow"];
 
     /// Anonymous members, an embedded struct, typedefs and qualifiers, two structs of one name.
     fn sample() -> Vec<u8> {
@@ -322,6 +331,7 @@ mod tests {
         made.function("hook", &[("task", pointer), ("flags", 0), ("pfn", nameless)]);
         made.add(kind::FUNC, "no_proto", inner, false, &[]);
         let [first, second] = ["first_place", "second_place"].map(|name| made.name(name));
+        made.of_struct("hollow", &[]);
         made.add(kind::ENUM, "places", 4, false, &[[first, 0, 0], [second, 7, 0]]);
         made.bytes()
     }
@@ -357,6 +367,15 @@ mod tests {
     }
 
     #[test]
+    fn a_struct_without_members_is_told_from_one_that_is_not_there() {
+        let btf = parsed(sample());
+        assert!(btf.is_hollow("hollow"));
+        for other in ["outer", "flagged", "places", "hook", "absent"] {
+            assert!(!btf.is_hollow(other), "{other}");
+        }
+    }
+
+    #[test]
     fn an_enum_tells_what_its_words_stand_for() {
         let btf = parsed(sample());
         assert_eq!(btf.enumerator("places", "second_place"), Some(7));
@@ -367,6 +386,7 @@ mod tests {
     fn ask_everything(btf: &Btf) {
         for name in ASKED {
             let _ = btf.params(name);
+            let _ = btf.is_hollow(name);
             let _ = btf.enumerator(name, "second_place");
             for path in ["first", "y", "in.b", "bits", "round.round", "absent"] {
                 let _ = btf.offset(name, path);

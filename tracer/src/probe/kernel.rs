@@ -13,9 +13,11 @@ use tracer_common::{
 
 use crate::{
     host::{cgroup, restrictions::lockdown},
+    model::observe::Observe,
     probe::{
         btf::{Btf, Param, Types},
         offsets,
+        options::{self, BuildOption},
     },
 };
 
@@ -24,6 +26,9 @@ pub const BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// The enum that numbers the controllers of cgroups.
 pub const CONTROLLERS: &str = "cgroup_subsys_id";
+
+/// The enum that numbers the kinds of maps.
+pub const MAPS: &str = "bpf_map_type";
 
 /// The enum that numbers the helpers of programs.
 const HELPERS: &str = "bpf_func_id";
@@ -38,6 +43,10 @@ pub struct KernelInfo {
     pub offsets: Offsets,
     /// Struct fields the probes need and this kernel has not.
     pub missing_fields: Vec<String>,
+    /// It has ring buffers for programs (5.8; RHEL 8.4).
+    pub ring_buffer: bool,
+    /// What it was built without.
+    pub not_built: Vec<&'static BuildOption>,
     /// Hook functions that exist, with what they take.
     pub functions: Vec<(&'static str, Vec<Param>)>,
     /// Modules that probes wait for, those that are loaded or built in.
@@ -146,7 +155,8 @@ impl KernelInfo {
         let data = fs::read(BTF).map_err(|error| no_btf(&error))?;
         let mut asked: Vec<&str> = offsets::wanted().collect();
         asked.extend(hooks);
-        asked.extend([CONTROLLERS, HELPERS]);
+        asked.extend(options::wanted());
+        asked.extend([CONTROLLERS, HELPERS, MAPS]);
         let btf = Btf::parse(data, &asked).with_context(|| format!("reading {BTF}"))?;
         let setting = Setting {
             release: release(),
@@ -157,6 +167,28 @@ impl KernelInfo {
             cgroup_v1: cgroup::v1_hierarchy(),
         };
         Ok(Self::of(&btf, hooks, setting))
+    }
+
+    /// Why nothing at all can be watched on it, if that is so.
+    pub fn unusable(&self) -> Option<String> {
+        let Self { release, missing_fields, .. } = self;
+        if !self.ring_buffer {
+            return Some(format!(
+                "Linux {release} has no BPF ring buffer, which whybus needs (Linux 5.8, RHEL 8.4)"
+            ));
+        }
+        (!missing_fields.is_empty()).then(|| {
+            format!(
+                "Linux {release} has no {}: its structs are not those whybus knows (5.10 to 7.3); please \
+                 report this, with the file {BTF}",
+                missing_fields.join(", ")
+            )
+        })
+    }
+
+    /// Whether it was built without what there is to see there.
+    pub fn is_built_without(&self, observe: Observe) -> bool {
+        self.not_built.iter().any(|option| option.observe == observe)
     }
 
     /// What `types` say of the fields that probes read and of the functions named in `hooks`. Pure.
@@ -174,6 +206,8 @@ impl KernelInfo {
             release,
             offsets,
             missing_fields,
+            ring_buffer: types.enumerator(MAPS, "BPF_MAP_TYPE_RINGBUF").is_some(),
+            not_built: options::not_built(types),
             functions,
             modules,
             allowed,
@@ -199,8 +233,7 @@ fn helper(helper: BpfHelper) -> bool {
 fn no_btf(error: &io::Error) -> anyhow::Error {
     anyhow::anyhow!(
         "this kernel publishes no types: reading {BTF}: {error}; whybus needs a kernel built with \
-         CONFIG_DEBUG_INFO_BTF=y (Debian since 11, RHEL since 8.2, Ubuntu since 20.10) and /sys \
-         mounted"
+         CONFIG_DEBUG_INFO_BTF=y (that of Debian 11, RHEL 8.4, Ubuntu 22.04, or later) and /sys mounted"
     )
 }
 
@@ -214,4 +247,17 @@ pub fn module(name: &str) -> bool {
 pub fn release() -> String {
     fs::read_to_string("/proc/sys/kernel/osrelease")
         .map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RHEL 8.2 and Ubuntu 20.04 publish types, too, and whybus cannot be run there all the same.
+    #[test]
+    fn who_has_no_types_is_sent_to_a_kernel_that_does() {
+        let said = no_btf(&io::ErrorKind::NotFound.into()).to_string();
+        assert!(said.contains("Debian 11, RHEL 8.4, Ubuntu 22.04, or later"), "{said}");
+        assert!(!said.contains("8.2") && !said.contains("20.10"), "{said}");
+    }
 }

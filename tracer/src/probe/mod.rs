@@ -8,6 +8,7 @@ pub mod form;
 pub mod kernel;
 pub mod object;
 pub mod offsets;
+pub mod options;
 pub mod plan;
 pub mod refusal;
 pub mod ring;

@@ -29,6 +29,8 @@ pub struct Plan {
     /// To attach once their modules are there.
     pub pending: Vec<Probe>,
     pub missing: Vec<Missing>,
+    /// What there is nothing of to see, because the kernel was built without.
+    pub not_built: Vec<Probe>,
 }
 
 impl Plan {
@@ -82,6 +84,10 @@ pub fn choose(kernel: &KernelInfo, ends: bool) -> Plan {
         let probe = Probe { row, program: fit.unwrap_or(preferred) };
         if row.module.is_some_and(|module| !kernel.modules.contains(&module)) {
             plan.pending.push(probe);
+            continue;
+        }
+        if fit.is_none() && kernel.is_built_without(row.observe) {
+            plan.not_built.push(probe);
             continue;
         }
         match (fit, preferred.unfit(kernel, row.module)) {

@@ -67,9 +67,12 @@ pub const POLICY: Why = Why {
           allow it",
 };
 pub const NO_TRAMPOLINES: Why = Why {
-    why: "this kernel attaches no program to a function (error 524: arm64 before 6.4, or no BPF JIT)",
-    fix: "on arm64 run Linux 6.4 or later; elsewhere a kernel with CONFIG_BPF_JIT and CONFIG_DYNAMIC_FTRACE",
+    why: "this kernel attaches no program to a function: it has no CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS, or no BPF JIT",
+    fix: "it takes a kernel built with both, on arm64 of Linux 6.4 or later (Debian 13, Ubuntu 24.04, RHEL 10), or one \
+          that allows kprobes",
 };
+/// As [`NO_TRAMPOLINES`] was told in older streams.
+const NO_TRAMPOLINES_THEN: &str = "attaches no program to a function (error 524";
 pub const NO_JIT: Why = Why {
     why: "net.core.bpf_jit_enable is 0, and programs on functions need the JIT",
     fix: "sysctl net.core.bpf_jit_enable=1",
@@ -91,8 +94,19 @@ pub const NOT_THERE: Why = Why {
     fix: "it takes another kernel: docs/kernels.md says which has what",
 };
 
+/// kernel/trace/trace_kprobe.c number_of_same_symbols counted no functions of modules at first: in 6.6, and in the
+/// stable releases it was put into, 6.1.60 to 6.1.70 among them.
+pub const MODULES_UNSEEN: Why = Why {
+    why: "this kernel finds no function of a module by its name, though /proc/kallsyms lists it",
+    fix: "update the kernel: Linux 6.1.60 to 6.1.70 and others of late 2023 have this fault",
+};
+pub const AMBIGUOUS: Why = Why {
+    why: "several functions of this kernel have that name, and it puts a kprobe on none of them",
+    fix: "/proc/kallsyms lists them; please report this, with the kernel's release",
+};
+
 /// Every row, the most telling first: a reason may name several.
-const ALL: [&Why; 16] = [
+const ALL: [&Why; 18] = [
     &FTRACE_OFF,
     &USER_NAMESPACE,
     &NO_CAPABILITY,
@@ -108,11 +122,19 @@ const ALL: [&Why; 16] = [
     &NO_KPROBES,
     &TAKEN,
     &CROWDED,
+    &MODULES_UNSEEN,
+    &AMBIGUOUS,
     &NOT_THERE,
 ];
 
-/// Why the kernel refuses `step` with `errno` on this host, if that can be said.
-pub fn why(step: Step, errno: i32, host: &Restrictions) -> Option<&'static Why> {
+/// Why the kernel refuses `step` with `errno` on this host, if that can be said; `is_listed` asks whether it or a
+/// module of it has the function.
+pub fn why(
+    step: Step,
+    errno: i32,
+    host: &Restrictions,
+    is_listed: impl FnOnce() -> bool,
+) -> Option<&'static Why> {
     match errno {
         libc::EPERM | libc::EACCES => Some(forbidden(step, host)),
         // Docker's default filter of before 20.10 answers so to what it does not know.
@@ -120,10 +142,15 @@ pub fn why(step: Step, errno: i32, host: &Restrictions) -> Option<&'static Why> 
         _ if step != Step::Load && host.ftrace == Some(0) => Some(&FTRACE_OFF),
         ENOTSUPP | libc::EOPNOTSUPP if host.jit == Some(0) => Some(&NO_JIT),
         ENOTSUPP if step == Step::Attach => Some(&NO_TRAMPOLINES),
+        // Without CONFIG_FUNCTION_TRACER no function begins with room for a call (arch/x86/net/bpf_jit_comp.c
+        // __bpf_arch_text_poke), and the sysctl is not there.
+        libc::EBUSY if step == Step::Attach && host.ftrace.is_none() => Some(&NO_TRAMPOLINES),
         libc::EBUSY if step == Step::Attach => Some(&TAKEN),
         // kernel/bpf/trampoline.c BPF_MAX_TRAMP_LINKS
         libc::E2BIG if step == Step::Attach => Some(&CROWDED),
         libc::ENOENT if step == Step::Kprobe && !host.kprobes => Some(&NO_KPROBES),
+        libc::ENOENT if step == Step::Kprobe && is_listed() => Some(&MODULES_UNSEEN),
+        libc::EADDRNOTAVAIL if step == Step::Kprobe => Some(&AMBIGUOUS),
         libc::ENOENT if step != Step::Load => Some(&NOT_THERE),
         _ => None,
     }
@@ -147,8 +174,10 @@ fn forbidden(step: Step, host: &Restrictions) -> &'static Why {
     if kprobe && locked == Some("confidentiality") {
         return &LOCKED_DOWN;
     }
-    // Debian's and Ubuntu's kernels know 3 and 4, and ask for CAP_SYS_ADMIN then.
-    let paranoid = host.perf_event_paranoid.is_some_and(|level| level > 2);
+    // Patches of theirs: Debian's kernels ask for CAP_SYS_ADMIN from 3 on, Ubuntu's from 4 on (include/linux/perf_event.h
+    // PERF_SECURITY_MAX).
+    let most = if host.ubuntu { 3 } else { 2 };
+    let paranoid = host.perf_event_paranoid.is_some_and(|level| level > most);
     if kprobe && paranoid && !host.may(CAP_SYS_ADMIN) {
         return &PARANOID;
     }
@@ -170,7 +199,8 @@ pub fn fix(reason: &str) -> Option<&'static str> {
     // What else is said of helpers under lockdown is said by the plan.
     let named = |row: &&&Why| reason.contains(row.why);
     let lockdown = || reason.contains("lockdown forbids").then_some(LOCKED_DOWN.fix);
-    ALL.iter().find(named).map(|row| row.fix).or_else(lockdown)
+    let then = || reason.contains(NO_TRAMPOLINES_THEN).then_some(NO_TRAMPOLINES.fix);
+    ALL.iter().find(named).map(|row| row.fix).or_else(lockdown).or_else(then)
 }
 
 /// Whether it is this process that may not, and not the kernel that cannot.
@@ -206,7 +236,7 @@ mod tests {
     }
 
     fn told(step: Step, errno: i32, host: &Restrictions) -> Option<&'static str> {
-        why(step, errno, host).map(|row| row.why)
+        why(step, errno, host, || false).map(|row| row.why)
     }
 
     #[test]
@@ -229,8 +259,15 @@ mod tests {
             (Load, only(&[CAP_SYS_ADMIN]), &POLICY),
             (Kprobe, only(&[CAP_BPF]), &NO_PERFMON),
             (Kprobe, paranoid.clone(), &PARANOID),
-            (Load, paranoid, &POLICY),
+            (Load, paranoid.clone(), &POLICY),
             (Kprobe, Restrictions { perf_event_paranoid: Some(4), ..root() }, &POLICY),
+            // At 3 Ubuntu's kernel asks for no more than at 2.
+            (Kprobe, Restrictions { ubuntu: true, ..paranoid.clone() }, &POLICY),
+            (
+                Kprobe,
+                Restrictions { ubuntu: true, perf_event_paranoid: Some(4), ..paranoid.clone() },
+                &PARANOID,
+            ),
             (Kprobe, locked("confidentiality"), &LOCKED_DOWN),
             (Kprobe, locked("integrity"), &LOCKED_DOWN_BPF),
             (Load, locked("integrity"), &LOCKED_DOWN_BPF),
@@ -253,6 +290,8 @@ mod tests {
         let off = Restrictions { ftrace: Some(0), ..root() };
         let interpreted = Restrictions { jit: Some(0), ..root() };
         let bare = Restrictions { kprobes: false, ..root() };
+        // No CONFIG_FUNCTION_TRACER: the sysctl is not there either.
+        let untraced = Restrictions { ftrace: None, ..root() };
         let cases = [
             (Attach, ENOTSUPP, root(), Some(&NO_TRAMPOLINES)),
             (Attach, ENOTSUPP, interpreted, Some(&NO_JIT)),
@@ -260,6 +299,9 @@ mod tests {
             (Kprobe, libc::EOPNOTSUPP, off.clone(), Some(&FTRACE_OFF)),
             (Load, libc::EINVAL, off, None),
             (Attach, libc::EBUSY, root(), Some(&TAKEN)),
+            (Attach, libc::EBUSY, untraced, Some(&NO_TRAMPOLINES)),
+            (Kprobe, libc::EADDRNOTAVAIL, root(), Some(&AMBIGUOUS)),
+            (Attach, libc::EADDRNOTAVAIL, root(), None),
             (Attach, libc::E2BIG, root(), Some(&CROWDED)),
             (Kprobe, libc::ENOENT, bare, Some(&NO_KPROBES)),
             (Kprobe, libc::ENOENT, root(), Some(&NOT_THERE)),
@@ -271,6 +313,26 @@ mod tests {
         for (step, errno, host, expected) in cases {
             assert_eq!(told(step, errno, &host), expected.map(|row| row.why), "{step:?} {errno}");
         }
+    }
+
+    /// Amazon Linux 2023's 6.1.61 and others of that time look for functions in the kernel alone.
+    #[test]
+    fn a_function_that_is_there_is_not_told_as_absent() {
+        let listed = |step| why(step, libc::ENOENT, &root(), || true).map(|row| row.why);
+        assert_eq!(listed(Step::Kprobe), Some(MODULES_UNSEEN.why));
+        assert_eq!(listed(Step::Attach), Some(NOT_THERE.why));
+        let bare = Restrictions { kprobes: false, ..root() };
+        assert_eq!(why(Step::Kprobe, libc::ENOENT, &bare, || true), Some(&NO_KPROBES));
+    }
+
+    /// Flatcar on arm64 has no tracer of functions, RHEL 9 on arm64 no trampolines: neither is old.
+    #[test]
+    fn a_kernel_without_trampolines_is_not_called_old() {
+        assert!(NO_TRAMPOLINES.why.contains("CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS"));
+        assert!(!NO_TRAMPOLINES.why.contains("6.4"));
+        // As streams of the past have it.
+        let old = "this kernel attaches no program to a function (error 524: arm64 before 6.4, or no BPF JIT)";
+        assert_eq!(fix(old), Some(NO_TRAMPOLINES.fix));
     }
 
     #[test]

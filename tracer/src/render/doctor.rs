@@ -110,17 +110,19 @@ fn first(report: &Doctor, denied: Option<&Denied>, style: &Style) -> String {
 /// What is seen in each form, and what is not.
 fn forms(observed: &[Observed]) -> Vec<(&str, Vec<&str>)> {
     let mut forms: Vec<(&str, Vec<&str>)> = Vec::new();
-    let missing = |one: &&Observed| &*one.state == "missing";
-    for one in observed.iter().filter(|one| &*one.state != "waiting" && !missing(one)) {
+    for one in observed.iter().filter(|one| matches!(&*one.state, "attached" | "planned")) {
         let form = one.hook.split(' ').next().unwrap_or_default();
         match forms.iter_mut().find(|(known, _)| *known == form) {
             Some((_, what)) => what.push(&one.what),
             None => forms.push((form, vec![&one.what])),
         }
     }
-    let nowhere: Vec<&str> = observed.iter().filter(missing).map(|one| &*one.what).collect();
-    if !nowhere.is_empty() {
-        forms.push(("unseen", nowhere));
+    for (state, label) in [("missing", "unseen"), ("not-built", "not built")] {
+        let of = observed.iter().filter(|one| &*one.state == state);
+        let what: Vec<&str> = of.map(|one| &*one.what).collect();
+        if !what.is_empty() {
+            forms.push((label, what));
+        }
     }
     forms
 }
@@ -244,6 +246,22 @@ mod tests {
         assert!(said.contains("\nfexit      file-fault shmem-fault "), "{said}");
         assert!(said.contains("\ntp_btf     signal-generated "), "{said}");
         assert!(said.contains("\nwaiting    "), "{said}");
+        assert!(!said.contains("missing") && !said.contains("unseen"), "{said}");
+    }
+
+    #[test]
+    fn what_a_kernel_was_built_without_is_named_and_not_missed() {
+        let mut ready = host(|_| true, Readiness::Ready, None);
+        ready.observed.iter_mut().for_each(|one| {
+            if &*one.what == "userfault-fault" {
+                one.state = "not-built".into();
+            }
+        });
+        ready.unexplained = vec!["userfaultfd".into()];
+        let said = text(&ready, None);
+        assert!(said.starts_with("READY: "), "{said}");
+        assert!(said.contains("\nnot built  userfault-fault\n"), "{said}");
+        assert!(said.contains("causes; not: userfaultfd\n"), "{said}");
         assert!(!said.contains("missing") && !said.contains("unseen"), "{said}");
     }
 

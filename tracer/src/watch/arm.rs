@@ -37,7 +37,7 @@ pub fn arm(
     privilege::check()?;
     let facts = facts(true)?;
     let armed = attach::attach(&facts, plan::choose(&facts, restarts), deaths, shared, fail_every)
-        .map_err(|error| refused(&attach::reason(&error)))?;
+        .map_err(|error| refused(&attach::reason(&error, None)))?;
     let coverage = coverage(&armed);
     if !sees_anything(&coverage) {
         let why = summary(&coverage).unwrap_or_else(|| "no hook could be attached".to_owned());
@@ -63,15 +63,10 @@ pub fn plan(restarts: bool) -> Result<(KernelInfo, Plan)> {
 fn facts(may_try: bool) -> Result<KernelInfo> {
     let facts = KernelInfo::gather(&table::functions(), &table::modules(), may_try)
         .map_err(|error| not_ready(format!("{error:#}")))?;
-    if !facts.missing_fields.is_empty() {
-        return Err(not_ready(format!(
-            "Linux {} has no {}: its structs are not those whybus knows (5.10 to 7.3); please report \
-             this, with the file /sys/kernel/btf/vmlinux",
-            facts.release,
-            facts.missing_fields.join(", ")
-        )));
+    match facts.unusable() {
+        Some(why) => Err(not_ready(why)),
+        None => Ok(facts),
     }
-    Ok(facts)
 }
 
 /// This kernel is none for us.

@@ -14,8 +14,8 @@ use object::{Object as _, ObjectSection as _};
 use tracer_common::offsets::Offsets;
 use whybus::probe::{
     btf::{Btf, Types as _},
-    kernel::CONTROLLERS,
-    offsets,
+    kernel::{CONTROLLERS, MAPS},
+    offsets, options,
 };
 
 const HELPERS: [&str; 5] = [
@@ -97,10 +97,12 @@ pub fn facts(source: &Source, functions: &[&'static str], modules: &[&'static st
         let line = base.prototype(name).map(|shown| format!("{name}{shown}")).or(of_module);
         writeln!(out, "function {}", line.unwrap_or_else(|| format!("{name} absent"))).unwrap();
     }
-    if let Some(words) = base.words(CONTROLLERS) {
-        writeln!(out, "\nenum {CONTROLLERS} {words}").unwrap();
+    for name in [CONTROLLERS, MAPS] {
+        if let Some(words) = base.words(name) {
+            writeln!(out, "\nenum {name} {words}").unwrap();
+        }
     }
-    let roots: BTreeSet<&str> = Offsets::FIELDS.iter().map(|field| field.root).collect();
+    let roots: BTreeSet<&str> = offsets::wanted().chain(options::wanted()).collect();
     for root in roots {
         let members = base.members(root, &opened(root));
         let size = base.named(root, STRUCT).first().map(|id| base.size(*id, 0));
@@ -121,7 +123,8 @@ fn check(text: &str, vmlinux: Vec<u8>, functions: &[&'static str]) {
     let stored = crate::stored::Stored::parse(text);
     let mut asked: Vec<&str> = offsets::wanted().collect();
     asked.extend(functions);
-    asked.push(CONTROLLERS);
+    asked.extend(options::wanted());
+    asked.extend([CONTROLLERS, MAPS]);
     let btf = Btf::parse(vmlinux, &asked).unwrap();
     for field in Offsets::FIELDS {
         for path in field.paths {
@@ -129,10 +132,15 @@ fn check(text: &str, vmlinux: Vec<u8>, functions: &[&'static str]) {
             assert_eq!(read, stored, "{}.{path}", field.root);
         }
     }
-    for controller in ["pids_cgrp_id", "memory_cgrp_id"] {
-        let (read, stored) =
-            (btf.enumerator(CONTROLLERS, controller), stored.enumerator(CONTROLLERS, controller));
-        assert_eq!(read, stored, "{controller}");
+    for (of, word) in [
+        (CONTROLLERS, "pids_cgrp_id"),
+        (CONTROLLERS, "memory_cgrp_id"),
+        (MAPS, "BPF_MAP_TYPE_RINGBUF"),
+    ] {
+        assert_eq!(btf.enumerator(of, word), stored.enumerator(of, word), "{word}");
+    }
+    for name in options::wanted() {
+        assert_eq!(btf.is_hollow(name), stored.is_hollow(name), "{name}");
     }
     for name in functions {
         assert_eq!(btf.params(name), stored.params(name), "{name}");

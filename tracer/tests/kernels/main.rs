@@ -21,6 +21,7 @@ use whybus::{
         btf::Types as _,
         config::config,
         kernel::{Allowed, KernelInfo, Setting, preempts},
+        options,
         plan::{Plan, Probe, choose},
         table::{TABLE, functions, modules},
     },
@@ -121,6 +122,9 @@ fn show_plan(kernel: &KernelInfo, plan: &Plan) -> String {
     for missing in &plan.missing {
         line(&missing.probe, &format!("missing, {}", missing.reason));
     }
+    for probe in &plan.not_built {
+        line(probe, "not built");
+    }
     out
 }
 
@@ -214,7 +218,7 @@ fn every_kernel_has_what_nothing_works_without() {
     let mut wrong = Vec::new();
     for kernel in all() {
         let info = info(&stored(kernel), TRACE);
-        wrong.extend(info.missing_fields.iter().map(|f| format!("Linux {kernel} has no {f}")));
+        wrong.extend(info.unusable());
         let plan = choose(&info, false);
         for observe in [
             Observe::FileFault,
@@ -258,6 +262,54 @@ fn a_fault_no_handler_saw_and_a_start_are_seen_on_rhel_8() {
     assert_eq!(seen_by("read/rhel-8.10", Observe::ReadError), None);
 }
 
+/// The facts of a stored kernel, with some lines written anew.
+fn changed(kernel: &str, anew: impl Fn(&str) -> Option<&'static str>) -> KernelInfo {
+    let text = fs::read_to_string(file(&format!("kernels/{kernel}.txt"))).unwrap();
+    let lines: Vec<&str> = text.lines().map(|line| anew(line).unwrap_or(line)).collect();
+    info(&Stored::parse(&lines.join("\n")), TRACE)
+}
+
+/// RHEL 8.2 and 8.3, Ubuntu 20.04's 5.4 and Amazon Linux 2's have BTF, but the kernel would refuse the maps.
+#[test]
+fn a_kernel_without_ring_buffers_is_told_so() {
+    for kernel in all() {
+        let older = changed(kernel, |line| {
+            line.starts_with("enum bpf_map_type").then_some("enum bpf_map_type BPF_MAP_TYPE_HASH=1")
+        });
+        let why = older.unusable().unwrap_or_default();
+        assert!(why.ends_with("has no BPF ring buffer, which whybus needs (Linux 5.8, RHEL 8.4)"));
+    }
+}
+
+/// COS and Flatcar are built without CONFIG_USERFAULTFD (include/linux/mm_types.h: the struct is empty then).
+#[test]
+fn what_a_kernel_was_built_without_is_not_missing() {
+    let gone = |line: &str| {
+        line.starts_with("function handle_userfault").then_some("function handle_userfault absent")
+    };
+    let hollow = |line: &str| match line {
+        "struct vm_userfaultfd_ctx 8" => Some("struct vm_userfaultfd_ctx 0"),
+        "  ctx 0 8" => Some(""),
+        _ => None,
+    };
+    let seen = |plan: &Plan| {
+        let is = |probe: &Probe| probe.row.observe == Observe::UserfaultFault;
+        [
+            plan.attach.iter().any(is),
+            plan.missing.iter().any(|missing| is(&missing.probe)),
+            plan.not_built.iter().any(is),
+        ]
+    };
+    for kernel in KERNELS {
+        let without = choose(&changed(kernel, |line| gone(line).or(hollow(line))), false);
+        assert_eq!(seen(&without), [false, false, true], "Linux {kernel}");
+        // A function that is merely gone is missing.
+        assert_eq!(seen(&choose(&changed(kernel, gone), false)), [false, true, false]);
+        // One that is there is hooked, whatever became of the struct.
+        assert_eq!(seen(&choose(&changed(kernel, hollow), false)), [true, false, false]);
+    }
+}
+
 /// Otherwise "absent" would mean nobody looked.
 #[test]
 fn the_stored_facts_know_everything_that_is_asked() {
@@ -274,6 +326,8 @@ fn the_stored_facts_know_everything_that_is_asked() {
                 }
             }
         }
+        let structs = options::wanted().filter(|name| !stored.knows_struct(name));
+        unknown.extend(structs.map(|name| format!("Linux {kernel}: struct {name}")));
         let asked = functions().into_iter().filter(|name| !stored.knows_function(name));
         unknown.extend(asked.map(|name| format!("Linux {kernel}: function {name}")));
     }

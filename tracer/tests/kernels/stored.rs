@@ -15,6 +15,8 @@ pub struct Stored {
     structs: BTreeMap<String, BTreeMap<String, u32>>,
     /// Embedded structs whose members are listed, as `struct.path`.
     opened: BTreeSet<String>,
+    /// Structs that have no members.
+    hollow: BTreeSet<String>,
     /// Values by enum and word.
     enums: BTreeMap<String, BTreeMap<String, u32>>,
     /// Of the kernel itself; `None` where it has none, or a module has it.
@@ -53,7 +55,11 @@ impl Stored {
                     stored.modules.insert(name.to_owned(), state.to_owned());
                 }
                 ("struct", name) => {
-                    of = name.map_or(rest, |(name, _)| name).to_owned();
+                    let (name, size) = name.unwrap_or((rest, ""));
+                    of = name.to_owned();
+                    if size == "0" {
+                        stored.hollow.insert(of.clone());
+                    }
                     stored.structs.entry(of.clone()).or_default();
                 }
                 ("enum", Some((name, words))) => {
@@ -103,6 +109,10 @@ impl Stored {
 impl Types for Stored {
     fn offset(&self, root: &str, path: &str) -> Option<u32> {
         self.structs.get(root)?.get(path).copied()
+    }
+
+    fn is_hollow(&self, name: &str) -> bool {
+        self.hollow.contains(name)
     }
 
     fn enumerator(&self, root: &str, name: &str) -> Option<u32> {
