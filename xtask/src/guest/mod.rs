@@ -1,6 +1,7 @@
 //! Guests: kernels and programs from Debian, packed and booted.
 pub mod debian;
 pub mod facts;
+mod foreign;
 pub mod kernels;
 pub mod packages;
 pub mod tree;
