@@ -53,7 +53,7 @@ case $(uname -r) in
 esac >>/results/facts
 [ "$(uname -m)" != aarch64 ] || echo arm64 >>/results/facts
 # CONFIG_KALLSYMS_ALL
-grep -q ' [dDrR] ' /proc/kallsyms || echo no-data-symbols >>/results/facts
+grep -q ' mmap_mem_ops$' /proc/kallsyms || echo no-data-symbols >>/results/facts
 # Which forms of programs are left: arm64 has no trampolines for functions before 6.4.
 case $WHYBUS_REFUSE,$(uname -m),$(uname -r) in
     *kprobes*) echo signal-alone ;;
