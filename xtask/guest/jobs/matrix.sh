@@ -51,7 +51,6 @@ esac >>/results/facts
 case $(uname -r) in
     5.10.* | 6.1.* | 6.12.*) echo fuse-untold ;;
 esac >>/results/facts
-[ "$(uname -m)" != aarch64 ] || echo arm64 >>/results/facts
 # CONFIG_KALLSYMS_ALL
 grep -q ' mmap_mem_ops$' /proc/kallsyms || echo no-data-symbols >>/results/facts
 # Which forms of programs are left: arm64 has no trampolines for functions before 6.4.
