@@ -5,6 +5,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod boots;
 mod build;
 mod demo;
 mod guest;
@@ -26,7 +27,7 @@ enum Task {
     /// Show an answer: on this host if it can trace itself, otherwise in a throw-away guest
     Demo,
     /// Run all tests: on this host, and every scenario in a guest of every kernel
-    Test(test::Args),
+    Test(boots::Args),
     /// Build the probes into tracer/bpf
     Ebpf {
         /// Only check that the object in tracer/bpf belongs to the sources

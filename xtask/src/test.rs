@@ -13,56 +13,17 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     bench::memory,
+    boots::{self, Args},
     build::ebpf,
     guest::{
-        debian::{self, Release, System},
-        kernels::{self, Kernel},
-        packages,
-        tree::{Tree, Trees},
+        debian, kernels,
+        tree::Trees,
         vm::{self, Boot},
     },
     load::Load,
     setup,
     shell::{root, say},
 };
-
-/// What `cargo xtask test` is asked for.
-#[derive(clap::Args)]
-pub struct Args {
-    /// Only these kernels (5.10, 6.1, 6.12, newest)
-    #[arg(long = "kernel", value_name = "KERNEL")]
-    kernels: Vec<String>,
-    /// Only the tests on this host
-    #[arg(long)]
-    host: bool,
-    /// Only the scenarios of these names (shell patterns), in guests
-    #[arg(long, value_name = "SCENARIO", conflicts_with_all = ["host", "record"])]
-    only: Vec<String>,
-    /// Each of them so many times within one boot, each run judged by itself
-    #[arg(long, value_name = "TIMES", requires = "only", value_parser = clap::value_parser!(u32).range(1..))]
-    repeat: Option<u32>,
-    /// Only the recorder, killed at so many random moments
-    #[arg(long, value_name = "KILLS", conflicts_with_all = ["host", "record", "only"])]
-    recorder: Option<u32>,
-    /// Only the recorder as a service of systemd, in a guest with this Debian (12, 13)
-    #[arg(long, value_name = "DEBIAN", conflicts_with_all = ["host", "record", "only", "recorder", "kernels"])]
-    systemd: Option<Release>,
-    /// Only two hosts and an NFS server, in two guests
-    #[arg(long, conflicts_with_all = ["host", "record", "only", "recorder", "systemd"])]
-    two_hosts: bool,
-    /// Only crashes of changed code, in guests
-    #[arg(long, conflicts_with_all = ["host", "record", "only", "recorder", "systemd", "two_hosts"])]
-    crashes: bool,
-    /// The scenarios with these forms of programs refused (`trampolines`, `trampolines,kprobes`)
-    #[arg(long, value_name = "FORMS", conflicts_with_all = ["host", "recorder", "systemd", "two_hosts", "crashes"])]
-    refuse: Option<String>,
-    /// With two compilers running beside the guests
-    #[arg(long, conflicts_with = "host")]
-    load: bool,
-    /// Write the normalised streams of the guests to tracer/tests/streams
-    #[arg(long)]
-    record: bool,
-}
 
 /// # Errors
 /// Where a test failed, or could not be run though it should.
@@ -71,13 +32,7 @@ pub fn run(args: &Args) -> Result<()> {
     // What is judged in the end is of this run.
     let _ = fs::remove_dir_all(vm::results());
     let mut tally = Tally::default();
-    if args.only.is_empty()
-        && args.recorder.is_none()
-        && args.systemd.is_none()
-        && args.refuse.is_none()
-        && !args.two_hosts
-        && !args.crashes
-    {
+    if args.host || args.everything || args.names_kernels_alone() {
         host(&mut tally)?;
     }
     if !args.host {
@@ -125,59 +80,48 @@ fn cargo_test(args: &[&str]) -> Command {
     cargo
 }
 
-/// Boots every kernel that is asked for, for each of its jobs, two at a time. What goes wrong stands
-/// among the results, too.
+/// Boots what is asked for, two jobs at a time. What goes wrong stands among the results, too.
 fn guests(args: &Args, tally: &mut Tally) -> Result<()> {
-    // The gate has the older one: its kernel lacks more.
-    let whole = args.only.is_empty()
-        && args.recorder.is_none()
-        && args.kernels.is_empty()
-        && args.refuse.is_none()
-        && !args.two_hosts
-        && !args.crashes;
-    let mut release = args.systemd;
-    if release.is_none() && whole {
-        match setup::privileged() {
-            true => release = Some(Release::Bookworm),
-            false => tally.skip(debian::ONLY_ROOT),
-        }
+    let mut releases = boots::releases(args);
+    if args.systemd.is_none() && !releases.is_empty() && !setup::privileged() {
+        tally.skip(debian::ONLY_ROOT);
+        releases.clear();
     }
-    let kernels = match args.systemd {
-        Some(_) => Vec::new(),
-        None => kernels::fetch(&args.kernels)?,
-    };
-    let own = release.map(debian::kernel).transpose()?;
+    let wanted = boots::wanted(args);
+    let names: Vec<String> = wanted.iter().map(|(name, _)| name.clone()).collect();
+    let kernels = if names.is_empty() { Vec::new() } else { kernels::fetch(&names)? };
+    let own = releases.iter().map(|release| debian::kernel(*release));
+    let own = own.collect::<Result<Vec<_>>>()?;
     let trees = Trees::of(kernels.iter().chain(&own))?;
-    let system = release.zip(own).map(|(release, kernel)| {
+    let systems = releases.into_iter().zip(own).map(|(release, kernel)| {
         let tree = trees.tree(&kernel)?;
         debian::fetch(release, kernel, tree)
     });
-    let system = system.transpose()?;
+    let systems = systems.collect::<Result<Vec<_>>>()?;
     // Packed before anything boots: packing changes the tree. What takes longest boots first.
     // Each of them is of guests that run at the same time.
-    let mut boots: Vec<Vec<Boot<'_>>> = system.iter().map(|system| vec![systemd(system)]).collect();
+    let mut queue: Vec<Vec<Boot<'_>>> =
+        systems.iter().map(|system| vec![boots::systemd(system)]).collect();
     // A socket's path must be short.
     let wires = std::env::temp_dir().join(format!("whybus-wires-{}", std::process::id()));
     fs::create_dir_all(&wires)?;
-    for kernel in &kernels {
+    for (name, jobs) in &wanted {
+        let kernel = kernels.iter().find(|kernel| kernel.series == *name).context("no kernel")?;
         let tree = trees.tree(kernel)?;
-        if args.two_hosts || (whole && kernel.series == TWO_HOSTS) {
-            boots.push(two_hosts(kernel, tree, &wires)?);
-        }
-        if !args.two_hosts {
-            boots.extend(jobs(args, kernel, tree)?.into_iter().map(|boot| vec![boot]));
+        for job in jobs {
+            queue.push(boots::boots(job, args, kernel, tree, &wires)?);
         }
     }
     let load = args.load.then(Load::start).transpose()?;
     if load.is_some() {
-        boots = boots
+        queue = queue
             .into_iter()
             .map(|boots| boots.into_iter().map(|boot| boot.slower(3)).collect())
             .collect();
     }
-    let (count, how) = (boots.len(), if args.load { ", under load" } else { "" });
+    let (count, how) = (queue.len(), if args.load { ", under load" } else { "" });
     say(format_args!("{count} boot{}{how}", if count == 1 { "" } else { "s" }));
-    let queue = Mutex::new(boots.into_iter());
+    let queue = Mutex::new(queue.into_iter());
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
@@ -198,69 +142,6 @@ fn guests(args: &Args, tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-/// The recorder as a service: xtask/guest/systemd.
-fn systemd(system: &System) -> Boot<'_> {
-    Boot::new(&system.kernel, system.initramfs.clone(), "systemd")
-        .disk(system.overlay.clone())
-        .root(system.disk.clone())
-        .append("systemd.show_status=0 no_timer_check")
-        .timeout(Duration::from_secs(600))
-}
-
-/// The kernel that two hosts have in a run of everything.
-const TWO_HOSTS: &str = "6.1";
-
-/// Two hosts, one of them an NFS server: xtask/guest/jobs/two-hosts.sh.
-fn two_hosts<'a>(kernel: &'a Kernel, tree: &Tree, wires: &Path) -> Result<Vec<Boot<'a>>> {
-    let initramfs = tree.pack(kernel)?;
-    let socket = |name: &str| wires.join(format!("{name}-{}", kernel.series));
-    let boot = |label: &'a str, own: &str, other: &str| {
-        Boot::new(kernel, initramfs.clone(), "two-hosts")
-            .label(label)
-            .append(&format!("whybus.host={own}"))
-            .wire(socket(own), socket(other))
-            .timeout(Duration::from_secs(300))
-    };
-    Ok(vec![
-        boot("two-hosts-updater", "updater", "reader"),
-        boot("two-hosts-reader", "reader", "updater"),
-    ])
-}
-
-/// What a kernel is booted for.
-fn jobs<'a>(args: &Args, kernel: &'a Kernel, tree: &Tree) -> Result<Vec<Boot<'a>>> {
-    let initramfs = tree.pack(kernel)?;
-    let boot = |job| Boot::new(kernel, initramfs.clone(), job);
-    // On one CPU programs preempt one another most.
-    let history = || boot("history").cpus(1);
-    if let Some(kills) = args.recorder {
-        let timeout = Duration::from_secs(600 + 15 * u64::from(kills));
-        return Ok(vec![history().append(&format!("whybus.kills={kills}")).timeout(timeout)]);
-    }
-    if args.crashes {
-        return Ok(vec![boot("crashes")]);
-    }
-    let mut matrix = boot("matrix").disk(packages::java(kernel.machine)?);
-    if let Some(forms) = &args.refuse {
-        // Each program is verified in vain first.
-        matrix =
-            matrix.append(&format!("whybus.refuse={forms}")).timeout(Duration::from_secs(1_200));
-    }
-    if !args.only.is_empty() {
-        let mut only = matrix.label("only").append(&format!("whybus.only={}", args.only.join("|")));
-        if let Some(times) = args.repeat {
-            only = only.append(&format!("whybus.repeat={times}"));
-            only = only.timeout(Duration::from_secs(900 + 60 * u64::from(times)));
-        }
-        return Ok(vec![only]);
-    }
-    if args.refuse.is_some() {
-        return Ok(vec![matrix]);
-    }
-    let lockdown = boot("lockdown").append("lockdown=confidentiality");
-    Ok(vec![matrix, lockdown, boot("crashes"), boot("cgroups"), history()])
-}
-
 fn one(boot: &Boot<'_>, args: &Args) {
     let started = Instant::now();
     match boot.run() {
@@ -275,6 +156,7 @@ fn one(boot: &Boot<'_>, args: &Args) {
                 }
             }
             if args.record
+                && boot.name() == "matrix"
                 && let Err(error) = keep(&boot.kernel.series, &left.results)
             {
                 say(format_args!("not recorded: {error:#}"));

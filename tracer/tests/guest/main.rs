@@ -147,6 +147,9 @@ fn judged(job: Job, name: &str) -> Vec<Trial> {
     trials.extend(match name {
         "matrix" => matrix::trials(&job),
         "only" => scenario::trials(&job, "", "scenarios"),
+        // With forms of programs refused.
+        "kprobes" => scenario::trials(&job, "kprobes::", "scenarios"),
+        "signal-alone" => scenario::trials(&job, "signal-alone::", "scenarios"),
         "crashes" => scenario::trials(&job, "crashes::", "crashes"),
         "lockdown" => lockdown::trials(&job),
         "cgroups" => checks(&job, "cgroups", &cgroups::CHECKS),

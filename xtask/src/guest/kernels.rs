@@ -28,8 +28,8 @@ const SERIES: [Series; 11] = [
     Series::of("arm64-newest", Machine::Aarch64, "linux-binary-", "cloud-arm64"),
     Series::of("arm64-6.12-16k", Machine::Aarch64, "linux-image-6.12.", "arm64-16k"),
 ];
-/// Those of a run that names none.
-const ALWAYS: [&str; 4] = ["5.10", "6.1", "6.12", "newest"];
+/// Those of a command that names none.
+pub const ALWAYS: [&str; 4] = ["5.10", "6.1", "6.12", "newest"];
 
 /// A kernel as Debian names it.
 struct Series {
@@ -83,15 +83,19 @@ pub struct Kernel {
     pub on_demand: Vec<(&'static str, Vec<PathBuf>)>,
 }
 
+/// The names of all kernels there are.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    SERIES.iter().map(|series| series.name)
+}
+
 /// The kernels asked for, those of every run if none is named.
 ///
 /// # Errors
 /// Where a name is unknown, or a package cannot be had.
 pub fn fetch(wanted: &[String]) -> Result<Vec<Kernel>> {
     for name in wanted {
-        let known = SERIES.iter().any(|series| series.name == name);
-        let names: Vec<&str> = SERIES.iter().map(|series| series.name).collect();
-        ensure!(known, "no kernel `{name}`; there are {}", names.join(", "));
+        let names: Vec<&str> = names().collect();
+        ensure!(names.contains(&&**name), "no kernel `{name}`; there are {}", names.join(", "));
     }
     let chosen = SERIES.iter().filter(|series| match wanted {
         [] => ALWAYS.contains(&series.name),

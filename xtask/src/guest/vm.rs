@@ -23,6 +23,7 @@ pub fn results() -> PathBuf {
 }
 
 /// One boot.
+#[derive(Clone)]
 pub struct Boot<'a> {
     pub kernel: &'a Kernel,
     initramfs: PathBuf,
@@ -118,6 +119,11 @@ impl<'a> Boot<'a> {
     /// The same on a machine that is so many times busier than a boot's timeout expects.
     pub fn slower(self, times: u32) -> Self {
         Self { timeout: self.timeout * times, ..self }
+    }
+
+    /// What it is called among the boots of its kernel.
+    pub fn name(&self) -> &str {
+        self.label
     }
 
     /// As it is told: the release, and what for.

@@ -1,0 +1,273 @@
+//! What a run of the tests is asked for, and what it boots for that: which kernels, and each of them for
+//! which jobs.
+use std::{path::Path, time::Duration};
+
+use anyhow::{Result, bail};
+
+use crate::guest::{
+    debian::{Release, System},
+    kernels::{self, Kernel},
+    packages,
+    tree::Tree,
+    vm::Boot,
+};
+
+/// What `cargo xtask test` is asked for.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only these kernels, with all their jobs (5.10, 6.1, arm64-6.1 …; a wrong name lists them)
+    #[arg(long = "kernel", value_name = "KERNEL")]
+    pub kernels: Vec<String>,
+    /// Only the tests on this host
+    #[arg(long)]
+    pub host: bool,
+    /// Only the scenarios of these names (shell patterns), in guests
+    #[arg(long, value_name = "SCENARIO", conflicts_with_all = ["host", "record"])]
+    pub only: Vec<String>,
+    /// Each of them so many times within one boot, each run judged by itself
+    #[arg(long, value_name = "TIMES", requires = "only", value_parser = clap::value_parser!(u32).range(1..))]
+    pub repeat: Option<u32>,
+    /// Only the recorder, killed at so many random moments
+    #[arg(long, value_name = "KILLS", conflicts_with_all = ["host", "record", "only"])]
+    pub recorder: Option<u32>,
+    /// Only the recorder as a service of systemd, in a guest with this Debian (12, 13)
+    #[arg(long, value_name = "DEBIAN", conflicts_with_all = ["host", "record", "only", "recorder", "kernels"])]
+    pub systemd: Option<Release>,
+    /// Only two hosts and an NFS server, in two guests
+    #[arg(long, conflicts_with_all = ["host", "record", "only", "recorder", "systemd"])]
+    pub two_hosts: bool,
+    /// Only crashes of changed code, in guests
+    #[arg(long, conflicts_with_all = ["host", "record", "only", "recorder", "systemd", "two_hosts"])]
+    pub crashes: bool,
+    /// The scenarios with these forms of programs refused (`trampolines`, `trampolines,kprobes`)
+    #[arg(long, value_name = "FORMS", conflicts_with_all = ["host", "recorder", "systemd", "two_hosts", "crashes"])]
+    pub refuse: Option<String>,
+    /// Every kernel with every job and form of programs, also what the gate leaves out: some hours
+    #[arg(long, conflicts_with_all = [
+        "host", "only", "recorder", "systemd", "two_hosts", "crashes", "refuse", "kernels",
+    ])]
+    pub everything: bool,
+    /// With two compilers running beside the guests
+    #[arg(long, conflicts_with = "host")]
+    pub load: bool,
+    /// Write the normalised streams of the guests to tracer/tests/streams
+    #[arg(long)]
+    pub record: bool,
+}
+
+impl Args {
+    /// The gate.
+    pub fn names_nothing(&self) -> bool {
+        self.names_kernels_alone() && self.kernels.is_empty()
+    }
+
+    /// Whether all jobs of some kernels are asked for, or of those of the gate.
+    pub fn names_kernels_alone(&self) -> bool {
+        self.only.is_empty()
+            && self.recorder.is_none()
+            && self.systemd.is_none()
+            && self.refuse.is_none()
+            && !self.two_hosts
+            && !self.crashes
+            && !self.host
+            && !self.everything
+    }
+}
+
+/// What a kernel is booted for when it is named (`--kernel 6.1`).
+const JOBS: [&str; 5] = ["matrix", "lockdown", "crashes", "cgroups", "history"];
+/// The matrix of scenarios again, with forms of programs refused (docs/decisions/0019-forms.md).
+const KPROBES: &str = "kprobes";
+const SIGNAL_ALONE: &str = "signal-alone";
+/// Two guests with a wire between them.
+const TWO_HOSTS: &str = "two-hosts";
+
+/// What a run that names nothing boots, so that it stays below forty minutes. 6.1 has its recorder in
+/// the guest with systemd.
+const GATE: [(&str, &[&str]); 5] = [
+    ("5.10", &JOBS),
+    ("6.1", &["matrix", KPROBES, "lockdown", "crashes", "cgroups", TWO_HOSTS]),
+    ("6.12", &["matrix", "lockdown", "crashes", "cgroups"]),
+    ("newest", &JOBS),
+    ("arm64-6.1", &["only"]),
+];
+/// What `--everything` has beside all jobs of every kernel there is.
+const BESIDE: [(&str, &[&str]); 2] =
+    [("5.10", &[KPROBES, SIGNAL_ALONE]), ("6.1", &[KPROBES, SIGNAL_ALONE, TWO_HOSTS])];
+
+/// A kernel's name, and the jobs that it is booted for.
+pub type Wanted = (String, Vec<&'static str>);
+
+/// What a run is to boot, but for systemd.
+pub fn wanted(args: &Args) -> Vec<Wanted> {
+    let of = |name: &str, jobs: &[&'static str]| (name.to_owned(), jobs.to_vec());
+    if args.systemd.is_some() {
+        return Vec::new();
+    }
+    if args.everything {
+        let all = |name: &str| {
+            let more = BESIDE.into_iter().find(|(kernel, _)| *kernel == name);
+            of(name, &[&JOBS[..], more.map_or(&[], |(_, jobs)| jobs)].concat())
+        };
+        return kernels::names().map(all).collect();
+    }
+    let jobs: &[&str] = match () {
+        () if args.two_hosts => &[TWO_HOSTS],
+        () if args.recorder.is_some() => &["history"],
+        () if args.crashes => &["crashes"],
+        () if args.refuse.as_deref() == Some("trampolines") => &[KPROBES],
+        () if args.refuse.is_some() => &[SIGNAL_ALONE],
+        () if !args.only.is_empty() => &["only"],
+        () if args.kernels.is_empty() => {
+            return GATE.iter().map(|(name, jobs)| of(name, jobs)).collect();
+        }
+        () => &JOBS,
+    };
+    match args.kernels.as_slice() {
+        [] => kernels::ALWAYS.iter().map(|name| of(name, jobs)).collect(),
+        named => named.iter().map(|name| of(name, jobs)).collect(),
+    }
+}
+
+/// The Debians that are booted with systemd. The gate has the older one: its kernel lacks more.
+pub fn releases(args: &Args) -> Vec<Release> {
+    match args.systemd {
+        Some(release) => vec![release],
+        None if args.everything => vec![Release::Bookworm, Release::Trixie],
+        None if args.names_nothing() => vec![Release::Bookworm],
+        None => Vec::new(),
+    }
+}
+
+/// The guests of one job, which run at the same time.
+///
+/// # Errors
+/// Where what it needs cannot be had.
+pub fn boots<'a>(
+    job: &'static str,
+    args: &Args,
+    kernel: &'a Kernel,
+    tree: &Tree,
+    wires: &Path,
+) -> Result<Vec<Boot<'a>>> {
+    let initramfs = tree.pack(kernel)?;
+    let boot = |job| Boot::new(kernel, initramfs.clone(), job);
+    let matrix = || anyhow::Ok(boot("matrix").disk(packages::java(kernel.machine)?));
+    let one = match job {
+        TWO_HOSTS => return Ok(two_hosts(&boot(TWO_HOSTS), wires)),
+        "matrix" => matrix()?,
+        "lockdown" => boot("lockdown").append("lockdown=confidentiality"),
+        "crashes" | "cgroups" => boot(job),
+        // On one CPU programs preempt one another most.
+        "history" => match args.recorder {
+            None => boot("history").cpus(1),
+            Some(kills) => {
+                let timeout = Duration::from_secs(600 + 15 * u64::from(kills));
+                boot("history").cpus(1).append(&format!("whybus.kills={kills}")).timeout(timeout)
+            }
+        },
+        "only" => scenarios(matrix()?.label(job), args),
+        KPROBES | SIGNAL_ALONE => {
+            let forms = match (&args.refuse, job) {
+                (Some(forms), _) => forms,
+                (None, KPROBES) => "trampolines",
+                (None, _) => "trampolines,kprobes",
+            };
+            let refused = matrix()?.label(job).append(&format!("whybus.refuse={forms}"));
+            scenarios(refused, args)
+        }
+        _ => bail!("no job `{job}`"),
+    };
+    Ok(vec![one])
+}
+
+/// The scenarios that are chosen, all of them if none is, and nothing else of the matrix.
+fn scenarios<'a>(boot: Boot<'a>, args: &Args) -> Boot<'a> {
+    let chosen = if args.only.is_empty() { "*".to_owned() } else { args.only.join("|") };
+    let boot = boot.append(&format!("whybus.only={chosen}"));
+    match args.repeat {
+        None => boot.timeout(Duration::from_secs(1_200)),
+        Some(times) => boot
+            .append(&format!("whybus.repeat={times}"))
+            .timeout(Duration::from_secs(900 + 60 * u64::from(times))),
+    }
+}
+
+/// The recorder as a service: xtask/guest/systemd.
+pub fn systemd(system: &System) -> Boot<'_> {
+    Boot::new(&system.kernel, system.initramfs.clone(), "systemd")
+        .disk(system.overlay.clone())
+        .root(system.disk.clone())
+        .append("systemd.show_status=0 no_timer_check")
+        .timeout(Duration::from_secs(600))
+}
+
+/// Two hosts, one of them an NFS server: xtask/guest/jobs/two-hosts.sh.
+fn two_hosts<'a>(boot: &Boot<'a>, wires: &Path) -> Vec<Boot<'a>> {
+    let socket = |name: &str| wires.join(format!("{name}-{}", boot.kernel.series));
+    let host = |label: &'a str, own: &str, other: &str| {
+        boot.clone()
+            .label(label)
+            .append(&format!("whybus.host={own}"))
+            .wire(socket(own), socket(other))
+            .timeout(Duration::from_secs(300))
+    };
+    vec![
+        host("two-hosts-updater", "updater", "reader"),
+        host("two-hosts-reader", "reader", "updater"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::{Args, GATE, releases, wanted};
+    use crate::guest::kernels;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn args(line: &[&str]) -> Args {
+        Line::parse_from([&["test"], line].concat()).args
+    }
+
+    /// The name of each kernel, and how many jobs it has.
+    fn told(line: &[&str]) -> Vec<(String, usize)> {
+        wanted(&args(line)).into_iter().map(|(kernel, jobs)| (kernel, jobs.len())).collect()
+    }
+
+    #[test]
+    fn the_gate_holds_arm64_a_refused_form_and_systemd() {
+        let gate = wanted(&args(&[]));
+        assert_eq!(gate.len(), GATE.len());
+        let has = |kernel: &str, job: &str| {
+            gate.iter().any(|(name, jobs)| name == kernel && jobs.contains(&job))
+        };
+        assert!(has("6.1", "kprobes") && has("arm64-6.1", "only") && has("6.1", "matrix"));
+        assert_eq!(releases(&args(&[])).len(), 1);
+    }
+
+    #[test]
+    fn everything_has_every_kernel() {
+        let everything = told(&["--everything"]);
+        assert_eq!(everything.len(), kernels::names().count());
+        assert!(everything.contains(&("5.10".to_owned(), 7)));
+        assert!(everything.contains(&("arm64-newest".to_owned(), 5)));
+        assert_eq!(releases(&args(&["--everything"])).len(), 2);
+    }
+
+    #[test]
+    fn what_is_named_is_booted_and_nothing_else() {
+        assert_eq!(told(&["--kernel", "6.12"]), [("6.12".to_owned(), 5)]);
+        assert_eq!(told(&["--only", "cp-sh", "--kernel", "6.1-rt"]), [("6.1-rt".to_owned(), 1)]);
+        assert_eq!(told(&["--only", "cp-sh"]).len(), kernels::ALWAYS.len());
+        assert_eq!(told(&["--systemd", "12"]), []);
+        assert!(releases(&args(&["--kernel", "6.1"])).is_empty());
+        let refused = wanted(&args(&["--refuse", "trampolines,kprobes", "--kernel", "6.1"]));
+        assert_eq!(refused, [("6.1".to_owned(), vec!["signal-alone"])]);
+    }
+}
