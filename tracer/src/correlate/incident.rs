@@ -349,7 +349,17 @@ fn outside(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::actor;
+    use crate::testing::{actor, fault};
+
+    /// arm64 has kernels with pages of 64 KiB. On 5.10 the fault knows its page, and the signal the rest.
+    #[test]
+    fn an_offset_is_counted_in_the_kernels_pages() {
+        let mut incident = Incident::new(String::new(), 1, actor(7), ClockOffset::default());
+        incident.fault = Some(Fault { address: 0x7f00_0001_2345, ..fault(3, 0) });
+        assert_eq!(incident.file_offset(1 << 12), Some((3 << 12) + 0x345));
+        assert_eq!(incident.file_offset(1 << 14), Some((3 << 14) + 0x2345));
+        assert_eq!(incident.file_offset(1 << 16), Some((3 << 16) + 0x2345));
+    }
 
     #[test]
     fn a_loop_device_is_a_file_to_look_at() {

@@ -23,6 +23,16 @@ const CAUSE: Cause = Cause {
 
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
+/// include/uapi/asm-generic/siginfo.h
+const BUS_ADRALN: i32 = 1;
+/// arm64 (arch/arm64/mm/fault.c do_alignment_fault): the page is there, so nobody refused it. What kind of memory it is, and
+/// which instruction it was, was not looked at.
+const MISALIGNED: (&str, &str) = (
+    "an access that is not aligned (BUS_ADRALN), to a mapping of a driver: memory of a device takes none, and no memory \
+     an exclusive load or an atomic instruction that is not aligned",
+    "align the access: memcpy(3), vector code and locks that suit ordinary memory do not suit a device's",
+);
+
 /// What the refusal of a function means, by reading it.
 struct Refusal {
     functions: &'static [&'static str],
@@ -159,6 +169,10 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     if !seen {
         return None;
     }
+    if evidence.signal.is_some_and(|signal| signal.code == BUS_ADRALN) {
+        let (summary, advice) = MISALIGNED;
+        return Some(Verdict::new(CAUSE.kind, Confidence::Likely, summary, advice));
+    }
     Some(evidence.fault.and_then(named).unwrap_or_else(|| {
         let summary = "a mapping of a driver, not of a file with an end: the driver refused the page, or \
                        has nothing there";
@@ -231,6 +245,22 @@ mod tests {
         assert!(sure == Confidence::Proven && text.contains("MADV_DONTNEED"), "{text}");
         let (sure, _) = said(false, None);
         assert_eq!(sure, Confidence::Likely);
+    }
+
+    /// arm64: the page is there, and whoever would be asked for one has not been asked.
+    #[test]
+    fn an_access_that_is_not_aligned_is_nobodys_refusal() {
+        let misaligned = signal(1);
+        let function = Some(KernelSymbol { name: b"kernfs_vma_fault".to_vec(), module: None });
+        let asked = Mapper { function, ..Mapper::default() };
+        for mapper in [asked, Mapper { nobody: true, ..Mapper::default() }] {
+            let fault = Fault { mapper, ..device() };
+            let signal = Some(&misaligned);
+            let verdict = evaluate(&Evidence { signal, ..evidence(&fault, &[]) });
+            assert_eq!(verdict.class, CauseKind::DeviceMapping);
+            assert_eq!(verdict.confidence, Confidence::Likely);
+            assert!(verdict.summary.contains("not aligned"), "{}", verdict.summary);
+        }
     }
 
     #[test]

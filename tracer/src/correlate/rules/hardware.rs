@@ -26,7 +26,8 @@ const MISALIGNED: Cause = Cause {
     rests_on: None,
     shows_mount: false,
     signal_from: SignalFrom::Fault,
-    advice: "align the access; EFLAGS.AC and split-lock detection forbid it on x86",
+    advice: "align the access: EFLAGS.AC and split-lock detection forbid it on x86, exclusive loads and atomic \
+             instructions on arm64",
 };
 const OTHER_KERNEL: Cause = Cause {
     kind: CauseKind::OtherKernel,
@@ -64,11 +65,14 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         }
         // On arm64 the signal has an address, and what is mapped there was looked up. Of a device it is the device that
         // wants it aligned.
-        (Some(fault), Some(1)) if fault.handler == Handler::Unattributed && !fault.of_driver() => (
-            &MISALIGNED,
-            Confidence::Proven,
-            "misaligned access (BUS_ADRALN); its file is not to blame",
-        ),
+        (Some(fault), Some(1)) if fault.handler == Handler::Unattributed && !fault.of_driver() => {
+            let file = fault.inode.ptr != 0;
+            let summary = match file {
+                true => "misaligned access (BUS_ADRALN); its file is not to blame",
+                false => "misaligned access (BUS_ADRALN); no file is involved",
+            };
+            (&MISALIGNED, Confidence::Proven, summary)
+        }
         (None, Some(3 | 0x80)) => (
             &OTHER_KERNEL,
             Confidence::Likely,
@@ -95,6 +99,19 @@ mod tests {
         for (code, class) in cases {
             assert_eq!(evaluate(&without_fault(&signal(code))).class, class);
         }
+    }
+
+    #[test]
+    fn memory_without_a_file_has_none_to_blame() {
+        let misaligned = signal(1);
+        let said = |ptr| {
+            let mut fault = Fault { handler: Handler::Unattributed, ..fault(1, 4_096) };
+            fault.inode.ptr = ptr;
+            let signal = Some(&misaligned);
+            evaluate(&Evidence { signal, ..evidence(&fault, &[]) }).summary
+        };
+        assert!(said(7).ends_with("its file is not to blame"), "{}", said(7));
+        assert!(said(0).ends_with("no file is involved"), "{}", said(0));
     }
 
     /// On arm64, where the fault of such an access is looked up.

@@ -162,6 +162,20 @@ mod tests {
     }
 
     #[test]
+    fn a_large_page_goes_only_whole() {
+        let host = Host { page_size: 1 << 16, ..host() };
+        // Of its four pages of 64 KiB the second is cut in the middle, and stays.
+        let shrinks = [shrink(10, 100, 200_000, 70_000)];
+        let class = |pgoff| {
+            let fault = fault(pgoff, 70_000);
+            evaluate(&Evidence { host: &host, ..evidence(&fault, &shrinks) }).class
+        };
+        assert_eq!((class(2), class(3)), (CauseKind::Truncated, CauseKind::Truncated));
+        assert_ne!(class(1), CauseKind::Truncated);
+        assert_eq!(class(4), CauseKind::MappedPastEnd);
+    }
+
+    #[test]
     fn one_that_was_over_before_the_process_started_is_likely() {
         let fault = fault(20, 0);
         let mut old = shrink(10, STARTED - 9, 102_400, 0);
