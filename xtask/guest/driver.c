@@ -18,10 +18,11 @@ int main(int argc, char **argv) {
         .type = PERF_TYPE_SOFTWARE, .size = sizeof attr, .config = PERF_COUNT_SW_DUMMY};
     int fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
     check(fd >= 0, "perf_event_open");
-    char *p = mmap(0, 5 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    long page = sysconf(_SC_PAGESIZE);
+    char *p = mmap(0, 5 * page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     check(p != MAP_FAILED, "mmap");
     if (argc > 2)
         signal(SIGBUS, live);
-    p[4096 + 5] = 1;
+    p[page + 5] = 1;
     return 99;
 }

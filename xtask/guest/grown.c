@@ -4,10 +4,10 @@
 #include "common.h"
 
 int main(void) {
-    char *p = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    char *p = mmap(0, 65536, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     check(p != MAP_FAILED, "mmap");
-    p = mremap(p, 4096, 4 * 4096, MREMAP_MAYMOVE);
+    p = mremap(p, 65536, 4 * 65536, MREMAP_MAYMOVE);
     check(p != MAP_FAILED, "mremap");
-    p[3 * 4096 + 5] = 1;
+    p[3 * 65536 + 5] = 1;
     return 99;
 }

@@ -1,4 +1,4 @@
-// passed LABEL: a client makes shared memory of two pages and hands it over; the server believes that it is 64 KiB long.
+// passed LABEL: a client makes shared memory of 8 KiB and hands it over; the server believes that it is 256 KiB long.
 #define _GNU_SOURCE
 #include "common.h"
 #include <sys/prctl.h>
@@ -33,8 +33,8 @@ int main(int argc, char **argv) {
     check(recvmsg(pair[1], &got, 0) == 1, "recvmsg");
     int fd;
     memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&got)), sizeof fd);
-    volatile char *p = map(fd, 65536);
+    volatile char *p = map(fd, 262144);
     (void)p[5];
-    (void)p[40000];
+    (void)p[160000];
     return 99;
 }

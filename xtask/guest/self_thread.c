@@ -18,10 +18,10 @@ int main(int argc, char **argv) {
     int fd = open(file, O_RDONLY);
     check(fd >= 0, file);
     volatile char *p = map(fd, size_of(fd));
-    (void)p[20000];
+    (void)p[80000];
     pthread_t thread;
     pthread_create(&thread, 0, shrink, 0);
     await(file, "go");
-    (void)p[20000];
+    (void)p[80000];
     return 0;
 }

@@ -19,10 +19,10 @@ static unsigned long of_userfaultfd(void) {
     int uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
     struct uffdio_api api = {.api = UFFD_API};
     check(uffd >= 0 && ioctl(uffd, UFFDIO_API, &api) == 0, "userfaultfd");
-    char *args = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *args = mmap(0, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     check(args != MAP_FAILED, "mmap");
     unsigned long start = (unsigned long)args;
-    struct uffdio_register range = {.range = {.start = start, .len = 4096},
+    struct uffdio_register range = {.range = {.start = start, .len = 65536},
                                     .mode = UFFDIO_REGISTER_MODE_MISSING};
     check(ioctl(uffd, UFFDIO_REGISTER, &range) == 0, "UFFDIO_REGISTER");
     return start;

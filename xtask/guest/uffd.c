@@ -15,13 +15,13 @@ int main(int argc, char **argv) {
     int memory = -1, flags = MAP_PRIVATE | MAP_ANONYMOUS;
     if (argc > 2) {
         memory = memfd_create("frames", 0);
-        check(memory >= 0 && ftruncate(memory, 4096) == 0, "memfd_create");
+        check(memory >= 0 && ftruncate(memory, 65536) == 0, "memfd_create");
         flags = MAP_SHARED;
     }
-    volatile char *p = mmap(0, 4096, PROT_READ | PROT_WRITE, flags, memory, 0);
+    volatile char *p = mmap(0, 65536, PROT_READ | PROT_WRITE, flags, memory, 0);
     check(p != MAP_FAILED, "mmap");
     struct uffdio_register range = {
-        .range = {.start = (unsigned long)p, .len = 4096},
+        .range = {.start = (unsigned long)p, .len = 65536},
         .mode = UFFDIO_REGISTER_MODE_MISSING,
     };
     check(ioctl(fd, UFFDIO_REGISTER, &range) == 0, "UFFDIO_REGISTER");

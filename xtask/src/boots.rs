@@ -39,12 +39,17 @@ pub struct Args {
     /// Only crashes of changed code, in guests
     #[arg(long, conflicts_with_all = ["host", "record", "only", "recorder", "systemd", "two_hosts"])]
     pub crashes: bool,
+    /// Only these jobs of the kernels: matrix, lockdown, crashes, cgroups, history
+    #[arg(long = "job", value_name = "JOB", value_parser = job, conflicts_with_all = [
+        "host", "only", "recorder", "systemd", "two_hosts", "crashes",
+    ])]
+    pub jobs: Vec<&'static str>,
     /// The scenarios with these forms of programs refused (`trampolines`, `trampolines,kprobes`)
-    #[arg(long, value_name = "FORMS", conflicts_with_all = ["host", "recorder", "systemd", "two_hosts", "crashes"])]
+    #[arg(long, value_name = "FORMS", conflicts_with_all = ["host", "recorder", "systemd", "two_hosts", "crashes", "jobs"])]
     pub refuse: Option<String>,
     /// Every kernel with every job and form of programs, also what the gate leaves out: some hours
     #[arg(long, conflicts_with_all = [
-        "host", "only", "recorder", "systemd", "two_hosts", "crashes", "refuse", "kernels",
+        "host", "only", "recorder", "systemd", "two_hosts", "crashes", "jobs", "refuse", "kernels",
     ])]
     pub everything: bool,
     /// With two compilers running beside the guests
@@ -69,6 +74,7 @@ impl Args {
             && self.refuse.is_none()
             && !self.two_hosts
             && !self.crashes
+            && self.jobs.is_empty()
             && !self.host
             && !self.everything
     }
@@ -95,6 +101,12 @@ const GATE: [(&str, &[&str]); 5] = [
 const BESIDE: [(&str, &[&str]); 2] =
     [("5.10", &[KPROBES, SIGNAL_ALONE]), ("6.1", &[KPROBES, SIGNAL_ALONE, TWO_HOSTS])];
 
+/// One of a kernel's jobs by its name, as the command line takes it.
+fn job(name: &str) -> Result<&'static str, String> {
+    let known = JOBS.into_iter().find(|job| *job == name);
+    known.ok_or_else(|| format!("there are {}", JOBS.join(", ")))
+}
+
 /// A kernel's name, and the jobs that it is booted for.
 pub type Wanted = (String, Vec<&'static str>);
 
@@ -115,6 +127,7 @@ pub fn wanted(args: &Args) -> Vec<Wanted> {
         () if args.two_hosts => &[TWO_HOSTS],
         () if args.recorder.is_some() => &["history"],
         () if args.crashes => &["crashes"],
+        () if !args.jobs.is_empty() => &args.jobs,
         () if args.refuse.as_deref() == Some("trampolines") => &[KPROBES],
         () if args.refuse.is_some() => &[SIGNAL_ALONE],
         () if !args.only.is_empty() => &["only"],
@@ -263,6 +276,8 @@ mod tests {
     #[test]
     fn what_is_named_is_booted_and_nothing_else() {
         assert_eq!(told(&["--kernel", "6.12"]), [("6.12".to_owned(), 5)]);
+        let some = wanted(&args(&["--job", "lockdown", "--job", "cgroups", "--kernel", "6.12"]));
+        assert_eq!(some, [("6.12".to_owned(), vec!["lockdown", "cgroups"])]);
         assert_eq!(told(&["--only", "cp-sh", "--kernel", "6.1-rt"]), [("6.1-rt".to_owned(), 1)]);
         assert_eq!(told(&["--only", "cp-sh"]).len(), kernels::ALWAYS.len());
         assert_eq!(told(&["--systemd", "12"]), []);

@@ -268,9 +268,9 @@ fn a_scan_finds_what_is_planted(job: &Job) -> Result<()> {
     told.sort();
     told.dedup();
     let expected: Vec<(String, String, u64)> = [
-        ("past-end", "short1", 98_304),
-        ("past-end", "short2", 94_208),
-        ("past-end", "short3", 90_112),
+        ("past-end", "short1", 196_608),
+        ("past-end", "short2", 131_072),
+        ("past-end", "short3", 65_536),
         ("replaced", "code", 0),
     ]
     .map(|(what, name, past)| (what.to_owned(), format!("/mnt/tmpfs/scan/{name}"), past))

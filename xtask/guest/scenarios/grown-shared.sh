@@ -1,5 +1,5 @@
 # Shared anonymous memory made longer by mremap: the object behind it stays as it was.
 #fs: tmpfs
-#: {"mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "class": "mapped-past-end", "confidence": "proven", "victim": "grown", "access": "write", "offset": 12293, "size": 4096, "path": "dev/zero"}
+#: {"mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "class": "mapped-past-end", "confidence": "proven", "victim": "grown", "access": "write", "offset": 196613, "size": 65536, "path": "dev/zero"}
 . /lib.sh
 grown "$D/label"

@@ -6,8 +6,8 @@ mountpoint -q /sys/fs/cgroup || mount -t cgroup2 none /sys/fs/cgroup || exit 99
 echo +hugetlb >/sys/fs/cgroup/cgroup.subtree_control || exit 99
 mkdir -p /sys/fs/cgroup/nohuge
 echo 0 >/sys/fs/cgroup/nohuge/hugetlb.2MB.max || exit 99
-echo 4 >/proc/sys/vm/nr_hugepages
+echo 4 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
 sh -c 'echo $$ >/sys/fs/cgroup/nohuge/cgroup.procs; exec huge "$1" empty' sh "$D/label"
 linger
-echo 0 >/proc/sys/vm/nr_hugepages
+echo 0 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
 rmdir /sys/fs/cgroup/nohuge

@@ -2,6 +2,6 @@
 #fs: tmpfs
 #: {"mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "class": "hugepages", "confidence": "proven", "victim": "huge", "access": "write", "offset": {"most": 5}, "size": 2097152, "path": "anon_hugepage"}
 . /lib.sh
-echo 0 >/proc/sys/vm/nr_hugepages
+echo 0 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
 huge "$D/label" empty
 linger

@@ -1,5 +1,5 @@
 # The same of shared memory, whose own handler fails as well: one fault all the same.
 #fs: tmpfs
-#: {"mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "class": "userfaultfd", "confidence": "proven", "victim": "uffd", "access": "write", "offset": 7, "size": 4096, "path": "memfd:frames"}
+#: {"mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "class": "userfaultfd", "confidence": "proven", "victim": "uffd", "access": "write", "offset": 7, "size": 65536, "path": "memfd:frames"}
 . /lib.sh
 uffd "$D/label" shared

@@ -52,7 +52,7 @@ impl Series {
 }
 
 /// Modules a guest loads, with what they depend on.
-const MODULES: [&str; 4] = ["virtio_pci", "virtio_blk", "overlay", "dm_mod"];
+const MODULES: [&str; 5] = ["virtio_pci", "virtio_blk", "ext4", "overlay", "dm_mod"];
 /// Modules a scenario loads when it needs them (`load NAME` in lib.sh).
 const ON_DEMAND: [&str; 11] = [
     "btrfs",

@@ -70,7 +70,7 @@ impl Tree {
         for sub in ["jobs", "scenarios", "crashes", "lockdown", "python", "history"] {
             call(Command::new("cp").arg("-r").arg(guest.join(sub)).arg(dir.join(sub)))?;
         }
-        for script in ["lib.sh", "nfs.sh", "fuse.sh", "geo.sh"] {
+        for script in ["lib.sh", "facts.sh", "nfs.sh", "fuse.sh", "geo.sh"] {
             fs::copy(guest.join(script), dir.join(script))?;
         }
         fs::copy(guest.join("init.sh"), dir.join("init"))?;

@@ -1,0 +1,23 @@
+# What differs between kernels, for the scenarios' expectations: a line each in /results/facts.
+case $(uname -r) in
+    5.10.*) echo linux-5.10 ;;
+    7.*) echo linux-7 ;;
+esac >/results/facts
+# fdinfo of /dev/fuse does not tell which file system it serves.
+case $(uname -r) in
+    5.10.* | 6.1.* | 6.12.*) echo fuse-untold ;;
+esac >>/results/facts
+# CONFIG_ARM64_16K_PAGES
+! grep -q '^KernelPageSize: *16 kB' /proc/self/smaps || echo pages-16k >>/results/facts
+# CONFIG_KALLSYMS_ALL
+grep -q ' mmap_mem_ops$' /proc/kallsyms || echo no-data-symbols >>/results/facts
+# Which forms of programs are left: arm64 has no trampolines for functions before 6.4, and lockdown forbids kprobes.
+refused=$WHYBUS_REFUSE
+case $(uname -m),$(uname -r) in
+    aarch64,5.* | aarch64,6.[0-3].*) refused=trampolines,$refused ;;
+esac
+! grep -q '\[confidentiality\]' /sys/kernel/security/lockdown || refused=$refused,kprobes
+case $refused in
+    *trampolines*kprobes*) echo signal-alone ;;
+    *trampolines*) echo kprobes ;;
+esac >>/results/facts
