@@ -198,6 +198,7 @@ pub fn without_fault(signal: &Signal) -> Evidence<'_> {
 fn nothing<'a>() -> Evidence<'a> {
     Evidence {
         victim: ProcessId { tgid: VICTIM, start: STARTED },
+        forked_since: None,
         fault: None,
         signal: None,
         death: None,

@@ -17,6 +17,9 @@ use crate::model::{
 /// Ns within which a file that shrank grows again before its size is read beside a fault.
 const REGROWS: u64 = 1_000_000_000;
 
+/// How long a call that shrinks a file may take: one that was not seen to return by then was missed as it did. Ns.
+pub const UNDER_WAY: u64 = 10_000_000_000;
+
 /// Bytes that a full file system may keep for itself.
 pub const SPARE: u64 = 256 << 10;
 
@@ -63,6 +66,9 @@ impl Verdict {
 /// What is known of one incident when the rules are asked.
 pub struct Evidence<'a> {
     pub victim: ProcessId,
+    /// When the first of the processes began that the victim was forked by without an exec(2), ns since boot: what
+    /// they mapped, it maps, too. `None` if it was forked by none.
+    pub forked_since: Option<u64>,
     pub fault: Option<&'a Fault>,
     pub signal: Option<&'a Signal>,
     /// How it ended, where that is what is to be explained.
@@ -116,6 +122,11 @@ impl Evidence<'_> {
         self.lossy_since(self.victim.start)
     }
 
+    /// Since when the victim may have mapped the file, ns since boot; 0 if that is not known.
+    pub fn maps_since(&self) -> u64 {
+        self.forked_since.map_or(self.victim.start, |since| since.min(self.victim.start))
+    }
+
     /// Whether a shrink of a local file may have been lost after `time`.
     pub fn shrinks_lost_since(&self, time: u64) -> bool {
         self.shrinks_lost != 0 && self.shrinks_lost >= time
@@ -128,15 +139,18 @@ impl Evidence<'_> {
 
     /// Why it proves nothing that no shrink of the file is known since the victim started; `None` if it does.
     pub fn absence_doubt(&self, fault: &Fault) -> Option<&'static str> {
-        let start = self.victim.start;
+        let start = self.maps_since();
         if !Self::is_local(fault) {
             return Some("its file system may be changed unseen, from elsewhere");
         }
         if self.covered == u64::MAX {
             return Some("not every way to shrink a file is watched here");
         }
-        if start <= self.host.since {
+        if self.victim.start <= self.host.since {
             return Some("the process is older than the watch");
+        }
+        if start <= self.host.since {
+            return Some("the process was forked by one that is older than the watch");
         }
         if start <= self.covered {
             return Some("older shrinks had to be forgotten since the process started");
@@ -210,7 +224,7 @@ impl Evidence<'_> {
         let under_way = |shrink: &&Shrink| {
             shrink.how != ShrinkKind::Remote
                 && shrink.begin <= latest.begin
-                && shrink.end.is_none_or(|end| latest.begin <= end)
+                && latest.begin <= shrink.end.unwrap_or(shrink.begin.saturating_add(UNDER_WAY))
         };
         let echoed = || self.shrinks.iter().rev().filter(removed).find(under_way);
         let shrink =
@@ -237,13 +251,13 @@ impl Evidence<'_> {
         self.fault.filter(unread)
     }
 
-    /// Whether the inode has changed since the victim started; `None` if its start is not known.
+    /// Whether the inode has changed since the victim started, or whoever it was forked by; `None` if that is not known.
     /// ctime lags by up to a tick of 10 ms (kernel/time/timekeeping.c ktime_get_coarse_real_ts64),
     /// so a change that close to the start may have come after it.
     pub fn changed_since_start(&self, fault: &Fault) -> Option<bool> {
         const TICK: i64 = 10_000_000;
-        let started = self.realtime(self.victim.start);
-        (self.victim.start != 0).then(|| fault.inode.ctime.saturating_add(TICK) >= started)
+        let started = self.realtime(self.maps_since());
+        (self.maps_since() != 0).then(|| fault.inode.ctime.saturating_add(TICK) >= started)
     }
 
     /// `ns` as a time of day can be compared with ctime.

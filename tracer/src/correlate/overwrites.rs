@@ -44,6 +44,11 @@ impl Image {
         }
         image
     }
+
+    /// When the first of the processes that it was forked by began, ns since boot; `None` if it was forked by none.
+    pub fn forked_since(&self) -> Option<u64> {
+        (self.processes.len() > 1).then_some(self.since)
+    }
 }
 
 /// Shrinks of the file that `death` failed in which began until `time`, while its victim mapped it, as far as that

@@ -116,6 +116,7 @@ impl Reporter<'_> {
         let code_lost = image.and_then(|image| overwrites::of_process(shrinks, image, time));
         let evidence = Evidence {
             victim: incident.victim.task.id,
+            forked_since: Image::of(&incident.victim, programs).forked_since(),
             fault,
             signal: incident.signal.as_ref(),
             death,
@@ -273,6 +274,32 @@ mod tests {
         assert_eq!(incidents(false, true), 0);
         assert_eq!(incidents(true, true), 1);
         assert_eq!(incidents(false, false), 1, "nobody would have seen the signal");
+    }
+
+    /// A master that mapped the file before anybody watched, and a worker that it has forked since.
+    #[test]
+    fn what_a_worker_was_forked_with_may_have_been_shrunk_before_the_watch() {
+        let told = |parent: &[u8], parent_start: u64, ctime: i64| {
+            let mut engine = Engine::new(host());
+            let (mut fault, time) = (fault(20, 0), SINCE + 9);
+            fault.inode.ctime = ctime;
+            fault.actor.task.id.start = SINCE + 5;
+            let id = ProcessId { tgid: 50, start: parent_start };
+            fault.actor.ancestors = vec![Ancestor { id, comm: parent.to_vec() }];
+            let event = KernelEvent::Fault(Box::new(fault));
+            engine.push(Stamp { cpu: 0, ring: 0, seq: 1, time }, event.into());
+            let updates = engine.finish();
+            let [Update::Incident(incident)] = &updates[..] else { panic!("{updates:?}") };
+            (incident.cause.class, incident.cause.confidence)
+        };
+        use CauseKind::{MappedPastEnd, TruncatedBeforeWatch};
+        let name = actor(VICTIM).task.comm;
+        let (old, between) = (WALL - 1_000_000_000, WALL + STARTED as i64 + 5);
+        assert_eq!(told(b"sh", STARTED, old), (MappedPastEnd, Confidence::Proven));
+        assert_eq!(told(b"sh", STARTED, between), (MappedPastEnd, Confidence::Proven));
+        assert_eq!(told(&name, STARTED, old), (MappedPastEnd, Confidence::Likely));
+        assert_eq!(told(&name, STARTED, between), (TruncatedBeforeWatch, Confidence::Likely));
+        assert_eq!(told(&name, SINCE + 1, old), (MappedPastEnd, Confidence::Proven));
     }
 
     #[test]

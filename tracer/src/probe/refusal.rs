@@ -139,7 +139,13 @@ pub fn why(
         libc::EPERM | libc::EACCES => Some(forbidden(step, host)),
         // Docker's default filter of before 20.10 answers so to what it does not know.
         libc::ENOSYS if host.seccomp => Some(&SECCOMP),
-        _ if step != Step::Load && host.ftrace == Some(0) => Some(&FTRACE_OFF),
+        // Of a name that is not found it is not why.
+        _ if step != Step::Load
+            && host.ftrace == Some(0)
+            && !matches!(errno, libc::ENOENT | libc::EADDRNOTAVAIL) =>
+        {
+            Some(&FTRACE_OFF)
+        }
         ENOTSUPP | libc::EOPNOTSUPP if host.jit == Some(0) => Some(&NO_JIT),
         ENOTSUPP if step == Step::Attach => Some(&NO_TRAMPOLINES),
         // Without CONFIG_FUNCTION_TRACER no function begins with room for a call (arch/x86/net/bpf_jit_comp.c
@@ -297,7 +303,11 @@ mod tests {
             (Attach, ENOTSUPP, interpreted, Some(&NO_JIT)),
             (Attach, libc::EBUSY, off.clone(), Some(&FTRACE_OFF)),
             (Kprobe, libc::EOPNOTSUPP, off.clone(), Some(&FTRACE_OFF)),
-            (Load, libc::EINVAL, off, None),
+            (Load, libc::EINVAL, off.clone(), None),
+            // On arm64 kprobes do without ftrace, and tracepoints everywhere.
+            (Kprobe, libc::ENOENT, off.clone(), Some(&NOT_THERE)),
+            (Kprobe, libc::EADDRNOTAVAIL, off.clone(), Some(&AMBIGUOUS)),
+            (Attach, libc::ENOENT, off, Some(&NOT_THERE)),
             (Attach, libc::EBUSY, root(), Some(&TAKEN)),
             (Attach, libc::EBUSY, untraced, Some(&NO_TRAMPOLINES)),
             (Kprobe, libc::EADDRNOTAVAIL, root(), Some(&AMBIGUOUS)),

@@ -2,7 +2,7 @@
 use crate::{
     correlate::{
         cause::{Absence, Cause, Rule, SignalFrom},
-        evidence::{Evidence, Verdict},
+        evidence::{Evidence, UNDER_WAY, Verdict},
     },
     model::{
         cause::{CauseKind, Confidence},
@@ -35,8 +35,6 @@ pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
 /// include/linux/mm.h
 const VM_SHARED: u64 = 0x8;
-/// How long a shrink may take between its start and the new ctime. Ns.
-const UNDER_WAY: u64 = 10_000_000_000;
 /// How long after a shrink a file may still be being written again. Ns.
 const REWRITE: u64 = 60_000_000_000;
 
@@ -135,6 +133,7 @@ mod tests {
         likely(&|evidence| evidence.covered = u64::MAX, "a hook that is missing");
         likely(&|evidence| evidence.victim.start = SINCE, "older than the watch");
         likely(&|evidence| evidence.victim.start = 0, "a start that is not known");
+        likely(&|evidence| evidence.forked_since = Some(SINCE), "forked by one that is older");
         likely(&|evidence| evidence.shrinks_lost = SINCE + 1, "a loss");
     }
 

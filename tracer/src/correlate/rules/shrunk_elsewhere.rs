@@ -87,7 +87,7 @@ fn told(evidence: &Evidence<'_>, shrink: &Shrink) -> String {
 
 /// Nobody said so, but the page lies past the end.
 fn untold(evidence: &Evidence<'_>, fault: &Fault) -> String {
-    let watched = evidence.victim.start > evidence.covered && !evidence.lossy();
+    let watched = evidence.maps_since() > evidence.covered && !evidence.lossy();
     let wrong = if on_fuse(fault) { ", or its FUSE server reported a wrong size" } else { "" };
     format!(
         "past the end of a file of {} on a file system that others change; no process of the victim's host \
@@ -103,7 +103,7 @@ fn on_fuse(fault: &Fault) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::*;
+    use crate::{correlate::evidence::UNDER_WAY, testing::*};
 
     #[test]
     fn what_the_server_said_proves_it() {
@@ -126,6 +126,20 @@ mod tests {
         // Over before the server said so: the file had grown again, and then shrank elsewhere.
         local.end = Some(150);
         assert_eq!(verdict(local), CauseKind::ShrunkElsewhere);
+    }
+
+    /// A kretprobe follows only so many calls at once: what it missed is not under way for ever.
+    #[test]
+    fn what_was_never_seen_to_return_is_no_echo_of_later() {
+        let class = |later: u64| {
+            let local = shrink(11, 100, 102_400, 0);
+            let mut remote = shrink(10, 100 + later, 102_400, 0);
+            remote.how = ShrinkKind::Remote;
+            let (fault, shrinks) = (fault(20, 0), [local, remote]);
+            evaluate(&Evidence { time: 200 + later, ..evidence(&fault, &shrinks) }).class
+        };
+        assert_eq!(class(UNDER_WAY), CauseKind::Truncated);
+        assert_eq!(class(UNDER_WAY + 1), CauseKind::ShrunkElsewhere);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 use crate::{
     correlate::{
         cause::{Cause, Rule, SignalFrom},
-        evidence::{Evidence, Verdict},
+        evidence::{Evidence, UNDER_WAY, Verdict},
     },
     model::{
         cause::{CauseKind, Confidence},
@@ -76,13 +76,16 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         summary.push_str("; it was shrunk too often since to remember each time");
     }
     // It was begun: whether it went well would have been seen as it returned.
-    let unseen = shrink.end.is_none()
-        && evidence.lacks(match shrink.how {
-            ShrinkKind::CollapseRange => Observe::CollapseResult,
-            _ => Observe::ShrinkResult,
-        });
+    let unwatched = evidence.lacks(match shrink.how {
+        ShrinkKind::CollapseRange => Observe::CollapseResult,
+        _ => Observe::ShrinkResult,
+    });
+    let unseen = shrink.end.is_none() && (unwatched || before > UNDER_WAY);
     if unseen {
-        summary.push_str("; whether that went well is not watched on this host");
+        summary.push_str(match unwatched {
+            true => "; whether that went well is not watched on this host",
+            false => "; whether that went well was not seen",
+        });
     }
     // Tmpfs may also have been short of memory.
     let inside = evidence.past_end().is_none();
@@ -190,6 +193,21 @@ mod tests {
         // Its parent may have mapped it before it was forked.
         assert_eq!(confidence(&Shrink { mapped: true, ..old.clone() }), Confidence::Proven);
         assert_eq!(confidence(&Shrink { end: Some(STARTED + 5), ..old }), Confidence::Proven);
+    }
+
+    /// A kretprobe follows only so many calls at once.
+    #[test]
+    fn one_that_was_not_seen_to_return_may_have_failed() {
+        let told = |before: u64, end: Option<u64>| {
+            let shrinks = [Shrink { end, ..shrink(10, 100, 102_400, 0) }];
+            let fault = fault(20, 0);
+            let verdict = evaluate(&Evidence { time: 100 + before, ..evidence(&fault, &shrinks) });
+            assert_eq!(verdict.class, CauseKind::Truncated);
+            (verdict.confidence, verdict.summary.ends_with("was not seen"))
+        };
+        assert_eq!(told(super::UNDER_WAY, None), (Confidence::Proven, false), "it is under way");
+        assert_eq!(told(super::UNDER_WAY + 1, None), (Confidence::Likely, true));
+        assert_eq!(told(super::UNDER_WAY + 1, Some(200)), (Confidence::Proven, false));
     }
 
     #[test]

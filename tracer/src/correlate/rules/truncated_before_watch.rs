@@ -26,7 +26,11 @@ pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let fault = evidence.past_end()?;
     let ctime = fault.inode.ctime;
-    let started = evidence.realtime(evidence.victim.start);
+    let started = evidence.realtime(evidence.maps_since());
+    let process = match evidence.forked_since {
+        Some(_) => "process that its process was forked by",
+        None => "process",
+    };
     let watching = evidence.realtime(evidence.host.since);
     if Evidence::changed_elsewhere(fault)
         || evidence.changed_since_start(fault) != Some(true)
@@ -36,7 +40,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     }
     let summary = format!(
         "past the end of a file of {}, and no truncation was seen: the inode last changed {} after \
-         the process started and {} before whybus was watching",
+         the {process} started and {} before whybus was watching",
         size(fault.inode.size),
         duration(u64::try_from(ctime.saturating_sub(started)).unwrap_or(0)),
         duration(watching.abs_diff(ctime)),

@@ -13,7 +13,7 @@ pub fn signal(b: &mut &[u8]) -> Signal {
     Signal {
         target: task(b),
         sender: actor(b),
-        address: b.get_u64_le(),
+        address: untagged(b.get_u64_le()),
         number: b.get_i32_le(),
         code: b.get_i32_le(),
         result: b.get_i32_le(),
@@ -27,6 +27,15 @@ pub fn signal(b: &mut &[u8]) -> Signal {
             _ => Origin::Unknown,
         },
     }
+}
+
+/// A process on arm64 may keep what it likes in the upper byte of an address. As the signal is raised it is there still
+/// (arch/arm64/mm/fault.c do_page_fault: `far`), but not in what the handler of the fault tells, nor in what the process
+/// gets to see (kernel/signal.c hide_si_addr_tag_bits).
+fn untagged(address: u64) -> u64 {
+    const TAG: u64 = 0xff << 56;
+    // Of kernels and of pointers that are none, bit 55 is set, too.
+    if address & 1 << 55 == 0 { address & !TAG } else { address }
 }
 
 /// `wire::Deliver`
@@ -73,6 +82,21 @@ mod tests {
         assert_eq!((signal.result, signal.forced), (1, false));
         sent.forced = 1;
         assert!(decoded(&sent).forced);
+    }
+
+    #[test]
+    fn what_a_pointer_carries_beside_its_address_is_left_out() {
+        let decoded = |address: u64| {
+            let mut sent: wire::Signal = zeroed();
+            (sent.target.tgid, sent.signal, sent.code, sent.address) = (1, 7, 2, address);
+            match decode(&bytes(&sent, b"")).expect("an event").1 {
+                Some(KernelEvent::Signal(signal)) => signal.address,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(decoded(0x0b00_ffff_9000_1000), 0xffff_9000_1000);
+        assert_eq!(decoded(0x7f00_9000_1000), 0x7f00_9000_1000);
+        assert_eq!(decoded(0xffff_8000_1234_5678), 0xffff_8000_1234_5678);
     }
 
     #[test]
