@@ -153,6 +153,8 @@ offsets! {
     root_hierarchy: "cgroup_root" "hierarchy_id", optional;
     kn_id: "kernfs_node" "id", optional;
     task_thread_pid: "task_struct" "thread_pid";
+    /// Where the stack of a thread in the kernel lies.
+    task_stack: "task_struct" "stack", optional;
     /// The number of the system call that a thread is in.
     regs_call: "pt_regs" "orig_ax" or "syscallno", optional;
     signal_live: "signal_struct" "live.counter";

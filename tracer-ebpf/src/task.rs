@@ -7,7 +7,7 @@ use aya_ebpf::helpers::{
     },
 };
 use tracer_common::{
-    config::{CGROUP_V2, read_user, task as access},
+    config::{CGROUP_V2, machine, read_user, task as access},
     event::{ACTOR_NO_CMDLINE, ACTOR_PARTIAL, ANCESTORS, Actor, CMDLINE, COMM, Task},
     offsets::ABSENT,
 };
@@ -209,6 +209,41 @@ pub fn system_call() -> Option<u32> {
     unsafe {
         let regs = bpf_task_pt_regs(bpf_get_current_task_btf() as *mut _) as Ptr;
         Some(Typed::get(regs, off!(regs_call)))
+    }
+}
+
+/// arch/x86/include/asm/page_64_types.h: THREAD_SIZE, without KASAN.
+const STACK: u64 = 16 << 10;
+/// arch/x86/include/asm/ptrace.h: the size of `struct pt_regs`, and where it has what the processor saves of user mode.
+const REGISTERS: u64 = 168;
+const REGISTERS_CS: u32 = 136;
+const REGISTERS_SS: u32 = 160;
+/// arch/x86/include/asm/segment.h: __USER_CS, __USER32_CS and __USER_DS.
+const USER_CS: [u64; 2] = [0x33, 0x23];
+const USER_DS: u64 = 0x2b;
+
+/// `orig_ax` of a trap on x86 (arch/x86/entry/entry_64.S), NO_SYSCALL on arm64 (arch/arm64/include/asm/ptrace.h).
+const NO_SYSTEM_CALL: u32 = u32::MAX;
+
+/// Whether the current thread is known to be in no system call. Where there is no bpf_task_pt_regs (before 5.15) that is
+/// seen on x86 where the registers stand, at the top of the thread's stack (arch/x86/include/asm/processor.h task_pt_regs),
+/// if those there are of user mode.
+#[inline(always)]
+pub fn is_in_no_system_call() -> bool {
+    let by_helper = config!(task_regs) != 0;
+    if by_helper || config!(machine) != machine::X86_64 || config!(read_kernel) == 0 {
+        return system_call() == Some(NO_SYSTEM_CALL);
+    }
+    if off!(task_stack) == ABSENT || off!(regs_call) == ABSENT {
+        return false;
+    }
+    // SAFETY: probe reads cope with any address.
+    unsafe {
+        let stack: u64 = Probe::get(bpf_get_current_task() as Ptr, off!(task_stack));
+        let regs = stack.wrapping_add(STACK - REGISTERS) as Ptr;
+        let (cs, ss): (u64, u64) = (Probe::get(regs, REGISTERS_CS), Probe::get(regs, REGISTERS_SS));
+        let call: u32 = Probe::get(regs, off!(regs_call));
+        USER_CS.contains(&cs) && ss == USER_DS && call == NO_SYSTEM_CALL
     }
 }
 

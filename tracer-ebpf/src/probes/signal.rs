@@ -21,8 +21,6 @@ const SIGKILL: i32 = 9;
 const SI_KERNEL: i32 = 0x80;
 /// include/uapi/asm-generic/siginfo.h: the last si_code of SIGBUS that a process may send.
 const BUS_OBJERR: i32 = 3;
-/// `orig_ax` of a trap on x86 (arch/x86/entry/entry_64.S), NO_SYSCALL on arm64 (arch/arm64/include/asm/ptrace.h).
-const NO_SYSTEM_CALL: u32 = u32::MAX;
 /// include/linux/pid_types.h
 const PIDTYPE_PID: u32 = 0;
 /// include/trace/events/signal.h
@@ -184,7 +182,7 @@ pub unsafe fn is_fault_of_current<R: Read>(code: i32, target: Ptr) -> bool {
     let tid: u32 = unsafe { R::get(target, off!(task_pid)) };
     (1..=BUS_OBJERR).contains(&code)
         && tid == bpf_get_current_pid_tgid() as u32
-        && task::system_call() == Some(NO_SYSTEM_CALL)
+        && task::is_in_no_system_call()
 }
 
 /// kill(2) and its like bring a siginfo (kernel/signal.c prepare_kill_siginfo). The kernel's own send_sig and

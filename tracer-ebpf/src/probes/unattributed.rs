@@ -43,6 +43,10 @@ program! {
     /// The same under lockdown where its `info` has a type.
     tp_btf "signal_generate" => signal_alone_typed, if is_sigbus, bus_alone_typed: alone::<Typed, _>
 }
+program! {
+    /// The same where there is no bpf_find_vma.
+    tp_btf "signal_generate" => signal_alone_cached, if is_sigbus, bus_alone_cached: alone_cached
+}
 
 /// Whether no handler told of the fault at this address. An access that is not aligned has an address on arm64
 /// only: a device may refuse it as well as the CPU.
@@ -98,7 +102,24 @@ extern "C" fn found(_task: Ptr, vma: Ptr, address: *mut u64) -> u64 {
 #[inline(always)]
 unsafe fn forced_cached<C: Call>(call: C) {
     thread::note_forced();
-    let (code, address) = (call.arg::<1>() as i32, call.arg::<2>());
+    // SAFETY: as in `find`.
+    unsafe { find_cached(call.arg::<1>() as i32, call.arg::<2>()) };
+}
+
+#[inline(always)]
+unsafe fn alone_cached<C: Call>(call: C) {
+    // SAFETY: as in `alone`.
+    unsafe {
+        let (code, address) = siginfo::<Probe>(call.arg::<1>() as Ptr);
+        if is_fault_of_current::<C::Memory>(code, call.arg::<2>() as Ptr) {
+            find_cached(code, address);
+        }
+    }
+}
+
+/// As [`find`], among the mappings that the thread has looked up last.
+#[inline(always)]
+unsafe fn find_cached(code: i32, address: u64) {
     if !is_unattributed(code, address) || config!(read_kernel) == 0 || off!(task_vmacache) == ABSENT
     {
         return;

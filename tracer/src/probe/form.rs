@@ -1,5 +1,7 @@
 //! The forms a probe has: where a program attaches, and what it was written for.
-use crate::probe::{btf::Param, kernel::KernelInfo};
+use tracer_common::offsets::ABSENT;
+
+use crate::probe::{btf::Param, kernel::KernelInfo, refusal::FTRACE_OFF};
 
 /// Where a program attaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +21,12 @@ pub enum Form {
 /// that is off they are attached and never fire.
 const KPROBES_ON_FTRACE: bool = cfg!(target_arch = "x86_64");
 
+/// Whether programs know where a thread's registers of user mode stand, without being told.
+fn finds_registers(kernel: &KernelInfo) -> bool {
+    let known = kernel.offsets.task_stack != ABSENT && kernel.offsets.regs_call != ABSENT;
+    cfg!(target_arch = "x86_64") && known
+}
+
 impl Form {
     /// The kernel function.
     pub fn function(self) -> Option<&'static str> {
@@ -37,7 +45,7 @@ impl Form {
     }
 
     /// Whether it is dead where `kernel.ftrace_enabled` is 0.
-    fn needs_ftrace(self) -> bool {
+    pub fn needs_ftrace(self) -> bool {
         self.is_trampoline() || self.function().is_some() && KPROBES_ON_FTRACE
     }
 
@@ -101,6 +109,8 @@ pub enum Needs {
     Vma,
     /// `bpf_find_vma` alone.
     TypedVma,
+    /// The VMAs that a thread has looked up last, on its task until 6.0, and `bpf_probe_read_kernel`.
+    VmaCache,
 }
 
 impl Program {
@@ -108,7 +118,7 @@ impl Program {
     pub fn function(&self) -> Option<&'static str> {
         match self.needs {
             Needs::Known(function) => Some(function),
-            Needs::Hook | Needs::ReadKernel | Needs::Vma | Needs::TypedVma
+            Needs::Hook | Needs::ReadKernel | Needs::Vma | Needs::TypedVma | Needs::VmaCache
                 if !self.form.is_trampoline() =>
             {
                 None
@@ -121,7 +131,7 @@ impl Program {
     /// kernel's own BTF.
     pub fn unfit(&self, kernel: &KernelInfo, module: Option<&str>) -> Option<String> {
         if self.form.needs_ftrace() && !kernel.ftrace {
-            return Some("kernel.ftrace_enabled is 0; sysctl kernel.ftrace_enabled=1".to_owned());
+            return Some(format!("{}; {}", FTRACE_OFF.why, FTRACE_OFF.fix));
         }
         let mut params: &[Param] = &[];
         if let Some(function) = self.function() {
@@ -149,10 +159,20 @@ impl Program {
                 return Some("this kernel has no bpf_find_vma (before 5.17)".to_owned());
             }
             Needs::Count(count) | Needs::FindVma(count) => params.len() == count,
-            Needs::ReadKernel | Needs::Vma if !kernel.allowed.read_kernel => {
+            Needs::ReadKernel | Needs::Vma | Needs::VmaCache if !kernel.allowed.read_kernel => {
                 return Some("lockdown forbids bpf_probe_read_kernel".to_owned());
             }
-            Needs::ReadKernel | Needs::Known(_) | Needs::Vma | Needs::TypedVma => true,
+            Needs::VmaCache if kernel.offsets.task_vmacache == ABSENT => {
+                return Some("this kernel caches no VMAs by thread (from 6.1 on)".to_owned());
+            }
+            Needs::VmaCache if !kernel.allowed.task_regs && !finds_registers(kernel) => {
+                return Some("this kernel has no bpf_task_pt_regs (before 5.15)".to_owned());
+            }
+            Needs::ReadKernel
+            | Needs::Known(_)
+            | Needs::Vma
+            | Needs::TypedVma
+            | Needs::VmaCache => true,
             Needs::Prototype { params: count, key: (index, target) } => {
                 params.len() == count && points_to(index) == Some(target)
             }

@@ -339,6 +339,7 @@ pub const TABLE: &[Row] = &[
             ),
             program("signal_alone", Form::TpBtf("signal_generate"), Needs::Vma),
             program("signal_alone_typed", Form::TpBtf("signal_generate"), Needs::TypedVma),
+            program("signal_alone_cached", Form::TpBtf("signal_generate"), Needs::VmaCache),
         ],
     ),
     row(
