@@ -1,6 +1,6 @@
 //! What was not seen: numbers missing from a CPU's numbering, and calls of hooks whose program was
 //! running already.
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::{
     correlate::update::Loss,
@@ -42,19 +42,30 @@ pub struct LossTracker {
     missed: HashMap<Observe, (u64, u64)>,
     /// Since when every way to shrink a local file is watched; `None` while one is not.
     covered: Option<u64>,
+    /// What an answer may rest on and nobody sees, for now.
+    blind: HashSet<Observe>,
 }
 
 impl LossTracker {
     /// A tracker of what is lost after `since`, when watching was complete.
     pub fn new(since: u64) -> Self {
         let (losses, missed) = (VecDeque::new(), HashMap::new());
-        Self { since, last: HashMap::new(), losses, missed, covered: None }
+        let blind = HashSet::new();
+        Self { since, last: HashMap::new(), losses, missed, covered: None, blind }
     }
 
     /// Takes note of what is watched from `time` on.
     pub fn watched(&mut self, coverage: &Coverage, time: u64) {
         let all = coverage.sees(Observe::Shrink) && coverage.sees(Observe::Collapse);
         self.covered = if all { self.covered.or(Some(time)) } else { None };
+        for observe in LOCAL_SHRINKS.iter().chain(&OTHERS) {
+            if coverage.lacks(*observe) {
+                self.blind.insert(*observe);
+            } else if self.blind.remove(observe) {
+                // What came meanwhile was not looked at.
+                self.missed.entry(*observe).or_default().1 = time;
+            }
+        }
     }
 
     /// Since when every way to shrink a local file is watched, ns since boot; `u64::MAX` if one is not.
@@ -138,6 +149,7 @@ impl LossTracker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::lacking;
 
     fn stamp(cpu: u32, seq: u64, time: u64) -> Stamp {
         Stamp { cpu, ring: 0, seq, time }
@@ -186,6 +198,28 @@ mod tests {
         assert_eq!(tracker.until(), 0, "nothing rests on it");
         assert_eq!(tracker.recursion_misses(Observe::Shrink, 1, 14), Some(1));
         assert_eq!((tracker.until(), tracker.local_shrinks_until()), (14, 14));
+    }
+
+    /// kernel.ftrace_enabled was 0 from 20 to 30.
+    #[test]
+    fn what_nobody_saw_for_a_while_may_have_happened_then() {
+        let whole = lacking(&[]).coverage;
+        let blind = lacking(&[Observe::Shrink, Observe::Exec]).coverage;
+        let mut tracker = LossTracker::new(5);
+        tracker.watched(&whole, 5);
+        assert_eq!((tracker.covered(), tracker.until()), (5, 0));
+        tracker.watched(&blind, 20);
+        assert_eq!(tracker.covered(), u64::MAX);
+        tracker.watched(&whole, 30);
+        assert_eq!(
+            (tracker.covered(), tracker.until(), tracker.local_shrinks_until()),
+            (30, 30, 30)
+        );
+        // A module that comes changes nothing of it.
+        tracker.watched(&whole, 40);
+        assert_eq!((tracker.covered(), tracker.until()), (30, 30));
+        // What was not run meanwhile is counted as ever.
+        assert_eq!(tracker.recursion_misses(Observe::Shrink, 2, 50), Some(2));
     }
 
     #[test]

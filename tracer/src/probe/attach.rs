@@ -31,7 +31,7 @@ use crate::{
         form::Form,
         kernel::{self, BTF, KernelInfo},
         object::{OBJECT, check_layout, give_back, lru_maps},
-        plan::{Missing, Plan, Probe, take_lone},
+        plan::{Missing, Plan, Probe, take_lone, take_silent},
         refusal::{self, ENOTSUPP, NO_TRAMPOLINES, Step},
     },
 };
@@ -58,6 +58,8 @@ pub struct Attached {
     /// Of modules that are not there yet.
     pub pending: Vec<Probe>,
     pub missing: Vec<Missing>,
+    /// What is attached, and sees nothing as long as `kernel.ftrace_enabled` is 0.
+    pub silent: Vec<Missing>,
     /// What this kernel was built without.
     pub not_built: Vec<Probe>,
     kernel: KernelInfo,
@@ -81,7 +83,25 @@ impl Attached {
         self.attach_in_rounds(due, btf.as_ref());
         drop(btf);
         trim();
+        if !self.kernel.ftrace {
+            self.silent.extend(take_silent(&mut self.attached));
+        }
         Ok(true)
+    }
+
+    /// Looks whether `kernel.ftrace_enabled` was written to since; true if that changes what is seen.
+    pub fn is_ftrace_switched(&mut self) -> bool {
+        let on = kernel::ftrace();
+        if std::mem::replace(&mut self.kernel.ftrace, on) == on {
+            return false;
+        }
+        if on {
+            self.attached.extend(self.silent.drain(..).map(|silent| silent.probe));
+            self.attached.sort_by_key(|probe| probe.row.place());
+        } else {
+            self.silent = take_silent(&mut self.attached);
+        }
+        true
     }
 
     /// Attaches what is wanted, each in the first form that the kernel lets it have: what failed is tried again in
@@ -234,7 +254,8 @@ pub fn attach(
     let Plan { attach: wanted, pending, missing, not_built } = plan;
     let gate = Gate { refused: Refused::by_environment(), no_trampolines: AtomicBool::new(false) };
     let (kernel, attached) = (kernel.clone(), Vec::new());
-    let mut armed = Attached { ebpf, attached, pending, missing, not_built, kernel, gate };
+    let silent = Vec::new();
+    let mut armed = Attached { ebpf, attached, pending, missing, silent, not_built, kernel, gate };
     let (first, wanted) = wanted.into_iter().partition(|probe| probe.row.goes_first());
     armed.attach_in_rounds(first, Some(&btf));
     armed.attach_in_rounds(wanted, Some(&btf));

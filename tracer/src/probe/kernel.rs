@@ -161,7 +161,7 @@ impl KernelInfo {
         let setting = Setting {
             release: release(),
             preempts: fs::read_to_string("/proc/version").is_ok_and(|version| preempts(&version)),
-            ftrace: fs::read_to_string(FTRACE).map_or(true, |text| text.trim() != "0"),
+            ftrace: ftrace(),
             modules: modules.iter().copied().filter(|name| module(name)).collect(),
             allowed: if may_try { Allowed::by_trying() } else { Allowed::by_types(&btf) },
             cgroup_v1: cgroup::v1_hierarchy(),
@@ -235,6 +235,11 @@ fn no_btf(error: &io::Error) -> anyhow::Error {
         "this kernel publishes no types: reading {BTF}: {error}; whybus needs a kernel built with \
          CONFIG_DEBUG_INFO_BTF=y (that of Debian 11, RHEL 8.4, Ubuntu 22.04, or later) and /sys mounted"
     )
+}
+
+/// Whether functions may be hooked by what is made of ftrace: `kernel.ftrace_enabled` is not 0.
+pub fn ftrace() -> bool {
+    fs::read_to_string(FTRACE).map_or(true, |text| text.trim() != "0")
 }
 
 /// Whether a module is loaded, or built in. One that is built in and takes no parameters has no directory of its

@@ -4,6 +4,7 @@ use crate::{
     probe::{
         form::Program,
         kernel::KernelInfo,
+        refusal::FTRACE_OFF,
         table::{Row, TABLE},
     },
 };
@@ -99,6 +100,14 @@ pub fn choose(kernel: &KernelInfo, ends: bool) -> Plan {
     plan
 }
 
+/// Takes out of `attached` what sees nothing while `kernel.ftrace_enabled` is 0. It stays attached, and sees again once that
+/// is 1 (kernel/trace/ftrace.c ftrace_shutdown_sysctl and ftrace_startup_sysctl).
+pub fn take_silent(attached: &mut Vec<Probe>) -> Vec<Missing> {
+    let silent = |probe: &mut Probe| probe.program.form.needs_ftrace();
+    let reason = || FTRACE_OFF.why.to_owned();
+    attached.extract_if(.., silent).map(|probe| Missing { probe, reason: reason() }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +115,21 @@ mod tests {
     fn probe(observe: Observe) -> Probe {
         let row = TABLE.iter().find(|row| row.observe == observe).expect("a row");
         Probe { row, program: &row.programs[0] }
+    }
+
+    #[test]
+    fn what_hooks_functions_is_silent_without_ftrace() {
+        let mut attached =
+            [Observe::FileFault, Observe::SignalGenerated, Observe::QuotaLimit].map(probe).to_vec();
+        let silent = take_silent(&mut attached);
+        let seen: Vec<_> = silent.iter().map(|missing| missing.probe.row.observe).collect();
+        let left: Vec<_> = attached.iter().map(|probe| probe.row.observe).collect();
+        // Where kprobes are breakpoints they still fire.
+        let kprobes = cfg!(target_arch = "x86_64");
+        assert_eq!(seen.contains(&Observe::QuotaLimit), kprobes);
+        assert!(seen.contains(&Observe::FileFault) && left.contains(&Observe::SignalGenerated));
+        assert_eq!(seen.len() + left.len(), 3);
+        assert_eq!(silent[0].reason, FTRACE_OFF.why);
     }
 
     /// One that begins and never ends would name every kill(2) after it an OOM kill.

@@ -114,7 +114,7 @@ pub fn host(facts: &KernelInfo, armed: &Attached, deaths: ExitScope) -> Host {
 
 /// What is attached, and what is not.
 pub fn coverage(armed: &Attached) -> Coverage {
-    covered(&armed.attached, &armed.missing)
+    covered(&armed.attached, &[armed.missing.as_slice(), &armed.silent].concat())
 }
 
 /// The same of probes that are attached, or would be, and of those that are missing.

@@ -157,6 +157,7 @@ impl<'a> Watch<'a> {
     }
 
     async fn run(mut self) -> Result<Watched> {
+        self.ftrace()?;
         self.enricher.read_mounts();
         if let Some(mounts) = self.enricher.mounts() {
             self.push(boot_time(), mounts)?;
@@ -281,6 +282,7 @@ impl<'a> Watch<'a> {
     /// Says how far each CPU had numbered the last time we looked, so that losses are known before an
     /// incident is reported: what was numbered then is in the ring by now, or lost.
     fn checkpoint(&mut self) -> Result<()> {
+        self.ftrace()?;
         let latest = self.counters.ring_states();
         let all_read = self.drain_all()?;
         let then =
@@ -324,6 +326,16 @@ impl<'a> Watch<'a> {
     /// Attaches what belongs to modules that were loaded since, and says so.
     fn modules(&mut self) -> Result<()> {
         if self.attached.attach_new_modules()? {
+            let coverage = coverage(&self.attached);
+            self.push(boot_time(), WatchNote::Coverage(coverage))?;
+        }
+        Ok(())
+    }
+
+    /// Notices that `kernel.ftrace_enabled` was written to, and says what is seen now. While an incident is open this is
+    /// looked at more often than its report is held back: none is told as if its hooks had been there.
+    fn ftrace(&mut self) -> Result<()> {
+        if self.attached.is_ftrace_switched() {
             let coverage = coverage(&self.attached);
             self.push(boot_time(), WatchNote::Coverage(coverage))?;
         }
