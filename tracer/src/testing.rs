@@ -10,7 +10,7 @@ pub use crate::{
         fault::{Access, Fault, Handler, Mapper, Mode, QuotaId, Refusal, Shm},
         file::{Dev, Inode, InodeId, Path},
         host::Host,
-        observe::{AttachedHook, Coverage, Observe},
+        observe::{AttachedHook, Coverage, Observe, Uncovered},
         process::{Exit, ExitScope, ProcessExit, Program, SelfSignal},
         shrink::{Shrink, ShrinkKind},
         signal::{Origin, Signal},
@@ -48,6 +48,20 @@ pub fn host() -> Host {
 
 fn hook(observe: Observe) -> AttachedHook {
     AttachedHook { observe: Some(observe), hook: observe.word().to_owned() }
+}
+
+/// A host on which all is watched but that.
+pub fn lacking(missing: &[Observe]) -> Host {
+    let is_there = |observe: &&Observe| !missing.contains(observe);
+    let hooks = Observe::ALL.iter().filter(is_there).map(|observe| hook(*observe));
+    let uncovered = missing.iter().map(|observe| Uncovered {
+        observe: Some(*observe),
+        hook: observe.word().to_owned(),
+        reason: "kernel.ftrace_enabled is 0".to_owned(),
+        causes: String::new(),
+    });
+    let coverage = Coverage { hooks: hooks.collect(), uncovered: uncovered.collect() };
+    Host { coverage, ..host() }
 }
 
 /// A process of one thread, that the kernel told all of.

@@ -5,7 +5,7 @@ use crate::{
         rules::by_pointer,
     },
     model::{
-        cause::CauseKind,
+        cause::{CauseKind, Confidence},
         fault::{Fault, Handler},
         magic::{
             BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FUSE_SUPER_MAGIC, NFS_SUPER_MAGIC, XFS_SUPER_MAGIC,
@@ -46,6 +46,10 @@ fn deciding(evidence: &Evidence<'_>, verdict: &Verdict) -> Vec<Observe> {
         }
         Kind::Misaligned | Kind::OtherKernel => vec![Observe::ForcedSignal],
         Kind::Exited => vec![Observe::SignalGenerated],
+        Kind::Sent if verdict.confidence == Confidence::Likely => vec![Observe::OomKill],
+        Kind::SpecialMapping if verdict.confidence == Confidence::Likely => {
+            vec![Observe::SpecialMappingFault]
+        }
         Kind::OomKilled if evidence.oom.is_none() => vec![Observe::OomKill],
         Kind::Signal if is_code_in_doubt(evidence) => {
             vec![Observe::Shrink, Observe::OpenTruncate]
@@ -123,31 +127,7 @@ fn is_code_in_doubt(evidence: &Evidence<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        correlate::rules,
-        model::{
-            cause::Confidence,
-            observe::{AttachedHook, Coverage},
-        },
-        testing::*,
-    };
-
-    /// A host on which all is watched but that.
-    fn lacking(missing: &[Observe]) -> Host {
-        let is_there = |observe: &&Observe| !missing.contains(observe);
-        let hooks = Observe::ALL.iter().filter(is_there).map(|observe| AttachedHook {
-            observe: Some(*observe),
-            hook: observe.word().to_owned(),
-        });
-        let uncovered = missing.iter().map(|observe| Uncovered {
-            observe: Some(*observe),
-            hook: observe.word().to_owned(),
-            reason: "kernel.ftrace_enabled is 0".to_owned(),
-            causes: String::new(),
-        });
-        let coverage = Coverage { hooks: hooks.collect(), uncovered: uncovered.collect() };
-        Host { coverage, ..host() }
-    }
+    use crate::{correlate::rules, testing::*};
 
     fn judged(evidence: &Evidence<'_>) -> (CauseKind, Confidence, Vec<String>, String) {
         let verdict = rules::evaluate(evidence);

@@ -143,6 +143,9 @@ impl Evidence<'_> {
         if !Self::is_local(fault) {
             return Some("its file system may be changed unseen, from elsewhere");
         }
+        if self.lacks(Observe::Shrink) {
+            return Some("who shrinks files is not watched here");
+        }
         if self.covered == u64::MAX {
             return Some("not every way to shrink a file is watched here");
         }
@@ -153,7 +156,9 @@ impl Evidence<'_> {
             return Some("the process was forked by one that is older than the watch");
         }
         if start <= self.covered {
-            return Some("older shrinks had to be forgotten since the process started");
+            return Some(
+                "older shrinks had to be forgotten, or were not watched, since the process started",
+            );
         }
         self.shrinks_lost_since(start).then_some("events were lost")
     }

@@ -138,6 +138,20 @@ mod tests {
     }
 
     #[test]
+    fn where_nobody_looks_who_shrinks_files_that_is_said() {
+        let fault = fault(1, 0);
+        let told = |missing: &[Observe]| {
+            let host = lacking(missing);
+            let mut evidence = Evidence { host: &host, ..watched(&fault) };
+            evidence.covered = u64::MAX;
+            evaluate(&evidence).summary
+        };
+        let blind = told(&[Observe::Shrink, Observe::Collapse]);
+        assert!(blind.ends_with("who shrinks files is not watched here"), "{blind}");
+        assert!(!told(&[Observe::Collapse]).contains("who shrinks files"));
+    }
+
+    #[test]
     fn a_block_device_is_not_to_be_grown_as_a_file() {
         let mut fault = fault(20, 40_960);
         fault.inode.mode = libc::S_IFBLK | 0o660;

@@ -73,6 +73,11 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     if let Some(fault) = evidence.inside(Handler::ShmemFault) {
         return of_swap(fault);
     }
+    if evidence.stale && evidence.inside(Handler::Unattributed).is_some() {
+        let summary = "the page lies inside the file, whose server no longer knows it (ESTALE); reads are not watched \
+                       on this host";
+        return Some(STALE_HANDLE.verdict(Confidence::Likely, summary));
+    }
     let fault = evidence.inside(Handler::FilemapFault)?;
     let asked = evidence.space.and_then(|space| space.errno);
     let silent = match asked {
@@ -178,6 +183,18 @@ mod tests {
         assert_eq!((verdict.class, verdict.confidence), (CauseKind::FuseGone, Confidence::Likely));
         evidence.space = Some(Space { errno: Some(i32::MIN), ..space(0) });
         assert_eq!(evaluate(&evidence).class, CauseKind::ReadError, "a foreign stream");
+    }
+
+    /// Of the fault only the signal was seen, and of the server that it does not know the file.
+    #[test]
+    fn a_stale_file_is_the_likely_reason_where_no_read_is_seen() {
+        let fault = Fault { handler: Handler::Unattributed, ..fault(0, 4_096) };
+        let verdict = evaluate(&Evidence { stale: true, ..evidence(&fault, &[]) });
+        assert_eq!(
+            (verdict.class, verdict.confidence),
+            (CauseKind::StaleHandle, Confidence::Likely)
+        );
+        assert_eq!(evaluate(&evidence(&fault, &[])).class, CauseKind::Unknown);
     }
 
     #[test]

@@ -65,6 +65,15 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         let verdict = CAUSE.verdict(Confidence::Proven, summary);
         return Some(Verdict { advice: DETACH_ADVICE, ..verdict });
     }
+    // mm/oom_kill.c __oom_kill_process kills who shares memory with the one it marks, and marks no other.
+    let kill = (signal.number, signal.code) == (SIGKILL, SI_KERNEL);
+    if kill && own && !with_namespace(signal) && evidence.lacks(Observe::OomKill) {
+        let summary = "sent by the kernel while it ran: it has used up the CPU time it may have (RLIMIT_CPU or \
+                       RLIMIT_RTTIME), or the OOM killer killed it, whose decisions are not watched on this host";
+        let advice = "see in dmesg whether the OOM killer ran (`oom-kill:`); if not, raise that limit, or find what it \
+                      spent so much CPU time on";
+        return Some(Verdict { advice, ..CAUSE.verdict(Confidence::Likely, summary) });
+    }
     if let Some((summary, advice)) = by_kernel(signal, own) {
         return Some(Verdict { advice, ..CAUSE.verdict(Confidence::Proven, summary) });
     }
@@ -243,6 +252,23 @@ mod tests {
         assert_eq!(evaluate(&without_fault(&signal)).class, CauseKind::Unknown);
         let forced = Signal { forced: true, ..signal.clone() };
         assert_eq!(evaluate(&watched(&forced)).class, CauseKind::Unknown);
+    }
+
+    /// It kills who shares memory with the one it chose, too, and marks that one alone.
+    #[test]
+    fn where_the_oom_killer_is_not_watched_a_kill_by_the_kernel_may_be_its() {
+        let death = exit(9, 9);
+        let sender = actor(VICTIM);
+        let signal = Signal { number: 9, code: 0x80, forced: true, sender, ..signal(0x80) };
+        let judged = |missing: &[Observe]| {
+            let host = lacking(missing);
+            evaluate(&Evidence { host: &host, ..of_death(&death, Some(&signal)) })
+        };
+        let whole = judged(&[]);
+        assert_eq!((whole.class, whole.confidence), (CauseKind::Sent, Confidence::Proven));
+        let blind = judged(&[Observe::OomKill, Observe::OomKillEnd]);
+        assert_eq!((blind.class, blind.confidence), (CauseKind::Sent, Confidence::Likely));
+        assert!(blind.summary.contains("OOM killer"), "{}", blind.summary);
     }
 
     /// Today's form and one that is to come.

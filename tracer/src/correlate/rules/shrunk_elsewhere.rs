@@ -87,6 +87,13 @@ fn told(evidence: &Evidence<'_>, shrink: &Shrink) -> String {
 
 /// Nobody said so, but the page lies past the end.
 fn untold(evidence: &Evidence<'_>, fault: &Fault) -> String {
+    if evidence.lacks(Observe::Shrink) {
+        return format!(
+            "past the end of a file of {} on a file system that others change, too; who shrinks files is not watched on \
+             this host: shrunk here or elsewhere, or mapped too long from the start",
+            size(fault.inode.size),
+        );
+    }
     let watched = evidence.maps_since() > evidence.covered && !evidence.lossy();
     let wrong = if on_fuse(fault) { ", or its FUSE server reported a wrong size" } else { "" };
     format!(
@@ -140,6 +147,20 @@ mod tests {
         };
         assert_eq!(class(UNDER_WAY), CauseKind::Truncated);
         assert_eq!(class(UNDER_WAY + 1), CauseKind::ShrunkElsewhere);
+    }
+
+    /// It may have been shrunk here as well.
+    #[test]
+    fn nobody_is_said_not_to_have_done_it_where_nobody_looks() {
+        let mut fault = fault(1, 0);
+        fault.inode.magic = 0x6969;
+        let host = lacking(&[Observe::Shrink]);
+        let verdict = evaluate(&Evidence { host: &host, ..evidence(&fault, &[]) });
+        assert_eq!(verdict.class, CauseKind::ShrunkElsewhere);
+        let summary = verdict.summary;
+        assert!(summary.contains("who shrinks files is not watched on this host"), "{summary}");
+        assert!(summary.contains("here or elsewhere"), "{summary}");
+        assert!(!summary.contains("was seen"), "{summary}");
     }
 
     #[test]

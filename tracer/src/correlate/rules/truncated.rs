@@ -120,8 +120,8 @@ fn unwatched(evidence: &Evidence<'_>) -> Option<Verdict> {
     }
     let before = evidence.realtime(evidence.time).saturating_sub(ctime);
     let summary = format!(
-        "past the end of a file of {}, which changed {} earlier, after the process started; who shrinks files is not \
-         watched on this host",
+        "past the end of a file of {}, which changed {} earlier, after the process started: shrunk then, most likely, \
+         or never as long as it is mapped; who shrinks files is not watched on this host",
         size(fault.inode.size),
         duration(u64::try_from(before).unwrap_or(0)),
     );
@@ -136,21 +136,16 @@ mod tests {
     fn where_nobody_watches_who_shrinks_files_a_change_is_the_likely_shrink() {
         let mut fault = fault(20, 0);
         fault.inode.ctime = WALL + SINCE as i64 + 5;
-        let class = |host: &Host| {
-            let verdict = evaluate(&Evidence { host, ..evidence(&fault, &[]) });
-            (verdict.class, verdict.confidence)
-        };
-        let watching = evidence(&fault, &[]).host.clone();
-        let mut blind = watching.clone();
-        blind.coverage.hooks.retain(|hook| hook.observe != Some(Observe::Shrink));
-        blind.coverage.uncovered.push(crate::model::observe::Uncovered {
-            observe: Some(Observe::Shrink),
-            hook: "fentry notify_change".to_owned(),
-            reason: String::new(),
-            causes: String::new(),
-        });
-        assert_eq!(class(&blind), (CauseKind::Truncated, Confidence::Likely));
-        assert_eq!(class(&watching).0, CauseKind::MappedPastEnd);
+        let judge = |host: &Host| evaluate(&Evidence { host, ..evidence(&fault, &[]) });
+        let verdict = judge(&lacking(&[Observe::Shrink]));
+        assert_eq!((verdict.class, verdict.confidence), (CauseKind::Truncated, Confidence::Likely));
+        // What has just been made changed, too.
+        assert!(
+            verdict.summary.contains("or never as long as it is mapped"),
+            "{}",
+            verdict.summary
+        );
+        assert_eq!(judge(&lacking(&[])).class, CauseKind::MappedPastEnd);
     }
 
     #[test]

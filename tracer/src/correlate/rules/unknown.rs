@@ -65,6 +65,13 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
              this is not told apart yet"
                 .to_owned()
         }
+        (Some(Fault { handler: Handler::Unattributed, .. }), _)
+            if missing(evidence).is_some() =>
+        {
+            "the page lies inside the file, and why it could not be had is not watched on this host: it could not be \
+             read, there was no room or no quota left for it, or whoever was to fill it did not (dmesg may tell)"
+                .to_owned()
+        }
         (Some(_), _) => "a handler we do not know failed the fault".to_owned(),
         (None, Some(signal)) if signal.code == 2 && evidence.mapped.is_some() => {
             "no handler we watch saw the fault; by /proc a file is mapped at that address, but \
@@ -87,8 +94,13 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     Some(because(reason))
 }
 
-/// Which hooks are missing that see faults, and why.
+/// That the fault was not seen, and why.
 fn unseen(evidence: &Evidence<'_>) -> Option<String> {
+    Some(format!("the fault was not seen: {}", missing(evidence)?))
+}
+
+/// Which hooks are missing that see faults, and why.
+fn missing(evidence: &Evidence<'_>) -> Option<String> {
     let coverage = &evidence.host.coverage;
     let missing = FAULTS.iter().filter_map(|observe| coverage.lacking(*observe));
     let missing: Vec<&Uncovered> = missing.collect();
@@ -98,11 +110,7 @@ fn unseen(evidence: &Evidence<'_>) -> Option<String> {
         2 => " and one more hook of faults are".to_owned(),
         count => format!(" and {} more hooks of faults are", count - 1),
     };
-    Some(format!(
-        "the fault was not seen: {}{others} missing on this host ({})",
-        first.hook,
-        split(&first.reason).0
-    ))
+    Some(format!("{}{others} missing on this host ({})", first.hook, split(&first.reason).0))
 }
 
 fn left(evidence: &Evidence<'_>) -> String {
@@ -136,6 +144,19 @@ mod tests {
         let verdict = evaluate(&evidence(&fault, &[]));
         assert_eq!(verdict.class, CauseKind::Unknown);
         assert!(verdict.summary.contains("anonymous memory"), "{}", verdict.summary);
+    }
+
+    /// The signal alone, as it is raised, says which page of which file; whoever refused it was not hooked.
+    #[test]
+    fn a_page_inside_the_file_whose_handler_nobody_hooks_says_what_is_not_watched() {
+        let fault = Fault { handler: Handler::Unattributed, ..fault(0, 4_096) };
+        let host = lacking(&[Observe::FileFault, Observe::ShmemFault, Observe::PageMkwrite]);
+        let summary = evaluate(&Evidence { host: &host, ..evidence(&fault, &[]) }).summary;
+        assert!(summary.contains("the page lies inside the file"), "{summary}");
+        assert!(summary.contains("not watched on this host"), "{summary}");
+        assert!(summary.contains("no room") && summary.contains("read"), "{summary}");
+        let whole = evaluate(&evidence(&fault, &[])).summary;
+        assert_eq!(whole, "a handler we do not know failed the fault");
     }
 
     #[test]
