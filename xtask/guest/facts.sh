@@ -11,11 +11,16 @@ esac >>/results/facts
 ! grep -q '^KernelPageSize: *16 kB' /proc/self/smaps || echo pages-16k >>/results/facts
 # CONFIG_KALLSYMS_ALL
 grep -q ' mmap_mem_ops$' /proc/kallsyms || echo no-data-symbols >>/results/facts
-# Which forms of programs are left: arm64 has no trampolines for functions before 6.4, and lockdown forbids kprobes.
+# Which forms of programs are left: arm64 has no trampolines for functions before 6.4, lockdown forbids kprobes, and
+# without ftrace x86 has neither, arm64 kprobes alone.
 refused=$WHYBUS_REFUSE
 case $(uname -m),$(uname -r) in
     aarch64,5.* | aarch64,6.[0-3].*) refused=trampolines,$refused ;;
 esac
+if [ "$(cat /proc/sys/kernel/ftrace_enabled)" = 0 ]; then
+    refused=trampolines,$refused
+    [ "$(uname -m)" != x86_64 ] || refused=$refused,kprobes
+fi
 ! grep -q '\[confidentiality\]' /sys/kernel/security/lockdown || refused=$refused,kprobes
 case $refused in
     *trampolines*kprobes*) echo signal-alone ;;

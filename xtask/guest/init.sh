@@ -17,6 +17,7 @@ job=$(busybox tr ' ' '\n' </proc/cmdline | busybox sed -n 's/^whybus\.job=//p')
 # Forms of programs that are to be refused (docs/testing.md).
 WHYBUS_REFUSE=$(busybox tr ' ' '\n' </proc/cmdline | busybox sed -n 's/^whybus\.refuse=//p')
 [ -z "$WHYBUS_REFUSE" ] || export WHYBUS_REFUSE
+case ,$WHYBUS_REFUSE, in *,ftrace,*) echo 0 >/proc/sys/kernel/ftrace_enabled ;; esac
 . "/jobs/$job.sh"
 busybox tar -cf /dev/vdb -C / results
 busybox sync

@@ -44,7 +44,8 @@ pub struct Args {
         "host", "only", "recorder", "systemd", "two_hosts", "crashes",
     ])]
     pub jobs: Vec<&'static str>,
-    /// The scenarios with these forms of programs refused (`trampolines`, `trampolines,kprobes`)
+    /// The scenarios with these forms of programs refused (`trampolines`, `trampolines,kprobes`), or with
+    /// kernel.ftrace_enabled=0 (`ftrace`)
     #[arg(long, value_name = "FORMS", conflicts_with_all = ["host", "recorder", "systemd", "two_hosts", "crashes", "jobs"])]
     pub refuse: Option<String>,
     /// Every kernel with every job and form of programs, also what the gate leaves out: some hours
@@ -85,6 +86,7 @@ const JOBS: [&str; 5] = ["matrix", "lockdown", "crashes", "cgroups", "history"];
 /// The matrix of scenarios again, with forms of programs refused (docs/decisions/0019-forms.md).
 const KPROBES: &str = "kprobes";
 const SIGNAL_ALONE: &str = "signal-alone";
+const FTRACE_OFF: &str = "ftrace-off";
 /// Two guests with a wire between them.
 const TWO_HOSTS: &str = "two-hosts";
 
@@ -98,8 +100,10 @@ const GATE: [(&str, &[&str]); 5] = [
     ("arm64-6.1", &["only"]),
 ];
 /// What `--everything` has beside all jobs of every kernel there is.
-const BESIDE: [(&str, &[&str]); 2] =
-    [("5.10", &[KPROBES, SIGNAL_ALONE]), ("6.1", &[KPROBES, SIGNAL_ALONE, TWO_HOSTS])];
+const BESIDE: [(&str, &[&str]); 2] = [
+    ("5.10", &[KPROBES, SIGNAL_ALONE, FTRACE_OFF]),
+    ("6.1", &[KPROBES, SIGNAL_ALONE, FTRACE_OFF, TWO_HOSTS]),
+];
 
 /// One of a kernel's jobs by its name, as the command line takes it.
 fn job(name: &str) -> Result<&'static str, String> {
@@ -129,6 +133,7 @@ pub fn wanted(args: &Args) -> Vec<Wanted> {
         () if args.crashes => &["crashes"],
         () if !args.jobs.is_empty() => &args.jobs,
         () if args.refuse.as_deref() == Some("trampolines") => &[KPROBES],
+        () if args.refuse.as_deref() == Some("ftrace") => &[FTRACE_OFF],
         () if args.refuse.is_some() => &[SIGNAL_ALONE],
         () if !args.only.is_empty() => &["only"],
         () if args.kernels.is_empty() => {
@@ -180,10 +185,11 @@ pub fn boots<'a>(
             }
         },
         "only" => scenarios(matrix()?.label(job), args),
-        KPROBES | SIGNAL_ALONE => {
+        KPROBES | SIGNAL_ALONE | FTRACE_OFF => {
             let forms = match (&args.refuse, job) {
                 (Some(forms), _) => forms,
                 (None, KPROBES) => "trampolines",
+                (None, FTRACE_OFF) => "ftrace",
                 (None, _) => "trampolines,kprobes",
             };
             let refused = matrix()?.label(job).append(&format!("whybus.refuse={forms}"));
@@ -268,7 +274,7 @@ mod tests {
     fn everything_has_every_kernel() {
         let everything = told(&["--everything"]);
         assert_eq!(everything.len(), kernels::names().count());
-        assert!(everything.contains(&("5.10".to_owned(), 7)));
+        assert!(everything.contains(&("5.10".to_owned(), 8)));
         assert!(everything.contains(&("arm64-newest".to_owned(), 5)));
         assert_eq!(releases(&args(&["--everything"])).len(), 2);
     }
@@ -284,5 +290,7 @@ mod tests {
         assert!(releases(&args(&["--kernel", "6.1"])).is_empty());
         let refused = wanted(&args(&["--refuse", "trampolines,kprobes", "--kernel", "6.1"]));
         assert_eq!(refused, [("6.1".to_owned(), vec!["signal-alone"])]);
+        let off = wanted(&args(&["--refuse", "ftrace", "--kernel", "6.1"]));
+        assert_eq!(off, [("6.1".to_owned(), vec!["ftrace-off"])]);
     }
 }

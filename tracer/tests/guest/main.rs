@@ -150,6 +150,7 @@ fn judged(job: Job, name: &str) -> Vec<Trial> {
         // With forms of programs refused.
         "kprobes" => scenario::trials(&job, "kprobes::", "scenarios"),
         "signal-alone" => scenario::trials(&job, "signal-alone::", "scenarios"),
+        "ftrace-off" => scenario::trials(&job, "ftrace-off::", "scenarios"),
         "crashes" => scenario::trials(&job, "crashes::", "crashes"),
         "lockdown" => lockdown::trials(&job),
         "cgroups" => checks(&job, "cgroups", &cgroups::CHECKS),

@@ -1,6 +1,6 @@
 //! Scenarios: what a script in xtask/guest/scenarios does to a kernel, and exactly the incidents that
 //! must come of it.
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, ops::RangeInclusive, path::Path, sync::Arc};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
@@ -22,9 +22,23 @@ struct Scenario {
     /// Normalised incidents; `$D` stands for the scenario's directory.
     expected: Vec<Map<String, Value>>,
     /// What is otherwise where a fact holds (`#+FACT: {…}`): merged into every incident, null
-    /// taking a key away.
-    unless: Vec<(String, Map<String, Value>)>,
+    /// taking a key away. `#+FACT: none`: nothing is told then.
+    unless: Vec<(String, Option<Map<String, Value>>)>,
 }
+
+/// The fact that no function is hooked (docs/decisions/0019-forms.md).
+const SIGNAL_ALONE: &str = "signal-alone";
+
+/// What the signal alone does not tell. A script that has a line for that form has none of it there, but what the line
+/// itself names: the class that is left, how sure it is, and mostly no more.
+const NOT_TOLD: [&str; 13] = [
+    "access", "says", "complete", "how", "old", "new", "culprit", "cmdline", "parents", "as",
+    "others", "sized_by", "mapping",
+];
+
+/// Which functions refuse pages of files. The signal alone knows no more of the refusal, and that from Linux 5.17 on.
+const REFUSES: [&str; 4] =
+    ["filemap_fault", "shmem_fault", "xfs_filemap_fault", "hugetlb_vm_op_fault"];
 
 /// The scenarios of a directory.
 fn scenarios(dir: &Path) -> Result<Vec<Scenario>> {
@@ -48,13 +62,30 @@ struct Ran {
     name: String,
     fs: String,
     run: Option<u32>,
+    /// From when to when, ns since boot; none where a job does not say.
+    time: RangeInclusive<u64>,
 }
+
+/// /proc/uptime counts in hundredths of a second. Ns.
+const UPTIME: u64 = 10_000_000;
 
 impl Ran {
     fn parse(line: &str) -> Option<Self> {
         let mut words = line.split(' ');
         let (name, fs) = (words.next()?.to_owned(), words.next()?.to_owned());
-        Some(Self { name, fs, run: words.next().and_then(|run| run.parse().ok()) })
+        Some(Self { name, fs, run: words.next().and_then(|run| run.parse().ok()), time: 1..=0 })
+    }
+
+    /// All that a job has noted, each with its time.
+    fn all(job: &Job) -> Result<Vec<Self>> {
+        let (lines, times) = (job.text("ran")?, job.text("times").unwrap_or_default());
+        let mut ran: Vec<Self> = lines.lines().filter_map(Self::parse).collect();
+        for (run, times) in ran.iter_mut().zip(times.lines()) {
+            let (began, ended) = times.split_once(' ').context("a time without an end")?;
+            let ns = |text: &str| text.parse::<f64>().map(|seconds| (seconds * 1e9) as u64);
+            run.time = ns(began)?..=ns(ended)?.saturating_add(UPTIME);
+        }
+        Ok(ran)
     }
 
     /// As it is told.
@@ -63,6 +94,18 @@ impl Ran {
             None => format!("{}::{}", self.name, self.fs),
             Some(run) => format!("{}::{}::run {run}", self.name, self.fs),
         }
+    }
+
+    /// Whether the victim or its file belongs to it; of who is known by neither, whether it was then.
+    fn has(&self, incident: &Incident) -> bool {
+        let args = incident.victim.cmdline.iter().flatten();
+        let path = incident.file.iter().filter_map(|file| file.path.as_ref());
+        let mut known = args.chain(path).peekable();
+        if known.peek().is_none() {
+            return self.time.contains(&incident.boot_ns);
+        }
+        let inside = format!("{}/", self.dir());
+        known.any(|value| value.0.starts_with(inside.as_bytes()))
     }
 
     /// Where it did what it did.
@@ -89,7 +132,7 @@ pub fn trials(job: &Arc<Job>, prefix: &str, dir: &str) -> Vec<Trial> {
 pub fn runs(job: &Arc<Job>, prefix: &str, dir: &Path) -> Result<Vec<Trial>> {
     let scenarios = scenarios(dir)?;
     let (skipped, facts) = (job.text("skipped")?, job.text("facts")?);
-    let ran: Vec<Ran> = job.text("ran")?.lines().filter_map(Ran::parse).collect();
+    let ran = Ran::all(job)?;
     ensure!(!ran.is_empty(), "nothing ran");
     let watched = records(&job.text("out.json")?)?;
     let unseen = unseen(&watched);
@@ -100,8 +143,7 @@ pub fn runs(job: &Arc<Job>, prefix: &str, dir: &Path) -> Result<Vec<Trial>> {
     }
     let mut trials = Vec::new();
     for run in &ran {
-        let inside = format!("{}/", run.dir());
-        let mine = foreign.extract_if(.., |incident| concerns(incident, &inside));
+        let mine = foreign.extract_if(.., |incident| run.has(incident));
         let mine: Vec<_> = mine.map(|incident| normal(&incident)).collect();
         let expected = scenarios.iter().find(|scenario| scenario.name == run.name);
         let expected = expected.map(|scenario| scenario.expected(&run.dir(), &facts));
@@ -155,22 +197,16 @@ fn parts(statuses: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether its victim or its file belongs to a scenario.
-fn concerns(incident: &Incident, dir: &str) -> bool {
-    let args = incident.victim.cmdline.iter().flatten();
-    let path = incident.file.iter().filter_map(|file| file.path.as_ref());
-    args.chain(path).any(|value| value.0.starts_with(dir.as_bytes()))
-}
-
 impl Scenario {
     fn parse(name: String, script: &str) -> Result<Self> {
         let map = |text: &str| serde_json::from_str(text).with_context(|| text.to_owned());
         let expected = script.lines().filter_map(|line| line.strip_prefix("#: ")).map(map);
         let expected = expected.collect::<Result<_>>()?;
+        let other = |text: &str| if text == "none" { Ok(None) } else { map(text).map(Some) };
         let unless = script
             .lines()
             .filter_map(|line| line.strip_prefix("#+")?.split_once(": "))
-            .map(|(fact, text)| Ok((fact.to_owned(), map(text)?)))
+            .map(|(fact, text)| Ok((fact.to_owned(), other(text)?)))
             .collect::<Result<_>>()?;
         Ok(Self { name, expected, unless })
     }
@@ -179,8 +215,20 @@ impl Scenario {
     fn expected(&self, dir: &str, facts: &str) -> Vec<Map<String, Value>> {
         let mut expected = self.expected.clone();
         let holds = |fact: &str| facts.lines().any(|line| line == fact);
-        for (_, other) in self.unless.iter().filter(|(fact, _)| holds(fact)) {
+        // `#+ONE&OTHER:` where both hold.
+        let all = |all: &str| all.split('&').all(holds);
+        for (fact, other) in self.unless.iter().filter(|(fact, _)| all(fact)) {
+            let Some(other) = other else {
+                expected.clear();
+                continue;
+            };
             for map in &mut expected {
+                if fact == SIGNAL_ALONE {
+                    map.retain(|key, _| !NOT_TOLD.contains(&key.as_str()));
+                    if !holds("linux-5.10") && map.contains_key("offset") {
+                        map.insert("driver".to_owned(), json!({"in": REFUSES}));
+                    }
+                }
                 map.extend(other.clone());
                 map.retain(|_, value| !value.is_null());
             }
@@ -363,6 +411,37 @@ fn without_numbers(path: &str) -> String {
     words.collect::<Vec<_>>().join("/")
 }
 
+/// What a form does not tell must not be told, and nothing else may be missing.
+fn of_the_signal_alone() -> Result<()> {
+    let script = "#: {\"class\": \"truncated\", \"offset\": 9, \"culprit\": \"cp\", \"complete\": true}\n\
+                  #+signal-alone: {\"confidence\": \"likely\"}\n#+signal-alone&old: {\"class\": \"unknown\"}\n";
+    let scenario = Scenario::parse("name".to_owned(), script)?;
+    let map = |text: &str| -> Result<Map<String, Value>> { Ok(serde_json::from_str(text)?) };
+    let told = |facts: &str, got: &str| -> Result<bool> {
+        Ok(compare(&scenario.expected("/d", facts), &[map(got)?]).is_ok())
+    };
+    let right =
+        r#"{"class": "truncated", "confidence": "likely", "offset": 9, "driver": "shmem_fault"}"#;
+    ensure!(told("signal-alone\n", right)? && !told("", right)?);
+    let whole = r#"{"class": "truncated", "offset": 9, "culprit": "cp", "complete": true}"#;
+    ensure!(told("", whole)? && !told("signal-alone\n", whole)?, "it tells what it cannot know");
+    for (what, other) in [
+        ("\"class\": \"truncated\"", "\"class\": \"unknown\""),
+        ("\"likely\"", "\"proven\""),
+        ("\"offset\": 9, ", ""),
+        ("shmem_fault", "ext4_fault"),
+    ] {
+        ensure!(!told("signal-alone\n", &right.replace(what, other))?, "{other} passes");
+    }
+    let old = right.replace("truncated", "unknown");
+    ensure!(told("signal-alone\nold\n", &old)? && !told("signal-alone\n", &old)?);
+    let nothing = Scenario::parse("name".to_owned(), "#: {}\n#+signal-alone: none")?;
+    let blind = nothing.expected("/d", "signal-alone\n");
+    ensure!(compare(&blind, &[]).is_ok() && compare(&blind, &[Map::new()]).is_err());
+    ensure!(compare(&nothing.expected("/d", ""), &[]).is_err());
+    Ok(())
+}
+
 /// Of each kind of difference one.
 pub fn it_tells_what_differs() -> Result<()> {
     let script = "#: {\"class\": \"sent\", \"size\": {\"in\": [0, 4]}, \"ns_pid\": {\"most\": 9}, \
@@ -395,6 +474,7 @@ pub fn it_tells_what_differs() -> Result<()> {
     };
     ensure!(skipped("{}")?, "what is owed is ignored");
     ensure!(!skipped(r#"{"cmdline": "mv"}"#)? && !skipped(r#"{"new": 1}"#)?, "what is wrong fails");
+    of_the_signal_alone()?;
     let wrong = Scenario::parse("name".to_owned(), "#: {");
     ensure!(wrong.is_err(), "an expectation that is no JSON is none");
     Ok(())

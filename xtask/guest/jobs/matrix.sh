@@ -1,7 +1,7 @@
 word() { busybox tr ' ' '\n' </proc/cmdline | busybox sed -n "s/^whybus\.$1=//p"; }
 chosen=$(word only) repeat=$(word repeat)
 # Read by the judge, which takes nothing missing for nothing to say.
-for file in ran skipped statuses; do : >/results/$file; done
+for file in ran times skipped statuses; do : >/results/$file; done
 whole=yes
 [ -z "$chosen" ] || { echo "$chosen" >/results/chosen; whole=; }
 chosen=${chosen:-*}
@@ -12,7 +12,10 @@ once() {
         sh -c 'D=$1; . /lib.sh; . "$2"' sh "$4" "$2"
     else
         echo "$3" >>/results/ran
+        read -r began rest </proc/uptime
         busybox timeout 90 /bin/sh "$2" "$4" || echo "$3: status $?" >>/results/statuses
+        read -r ended rest </proc/uptime
+        echo "$began $ended" >>/results/times
     fi
 }
 # each pre|sh [ASKS]: every scenario that asks for that (`#asks:`) on every file system, one tracer watching all of

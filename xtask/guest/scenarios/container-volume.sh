@@ -1,5 +1,6 @@
 # A victim in namespaces of its own, whose volume somebody on the host overwrites.
 #: {"mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "class": "truncated", "confidence": "proven", "victim": "reader", "access": "read", "offset": 81000, "size": {"in": [0, 4096]}, "path": "/srv/live", "host_path": "$D/volume/live", "as": "$D/volume/live", "mount": {"in": ["/dev/vda on /srv", "tmpfs on /srv"]}, "ns_pid": {"most": 9}, "how": "open(O_TRUNC)", "old": 102400, "new": 0, "culprit": "cp", "cmdline": "cp new volume/live", "parents": ["sh", "init"]}
+#+signal-alone: {"class": {"in": ["truncated", "mapped-past-end"]}, "confidence": "likely", "says": "who shrinks files is not watched"}
 . /lib.sh
 mkdir -p /srv volume
 make volume/live 102400

@@ -1,5 +1,6 @@
 # cp of a smaller file: to 0, then regrown; the fault is in the part still missing.
 #: {"class": "truncated", "confidence": "proven", "victim": "reader", "access": "read", "mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "offset": 81000, "size": 40960, "path": "$D/live", "how": "open(O_TRUNC)", "old": 102400, "new": 0, "culprit": "cp", "cmdline": "cp new live", "parents": ["sh", "init"]}
+#+signal-alone: {"class": {"in": ["truncated", "mapped-past-end"]}, "confidence": "likely", "says": "who shrinks files is not watched"}
 . /lib.sh
 make live 102400
 make new 40960

@@ -3,6 +3,7 @@
 #fs: ext4
 #needs: [ "$(uname -m)" = x86_64 ]
 #: {"class": "truncated", "confidence": "proven", "access": "read", "offset": 8192, "size": 0, "path": "$D/dax/live", "how": "open(O_TRUNC)", "old": 65536, "new": 0, "culprit": "sh", "parents": ["init"], "outcome": "efault", "complete": true, "victim": "kernel_write", "mode": "kernel", "cmdline": "/bin/sh /scenarios/dax.sh $D", "count": {"in": [1, 2]}}
+#+signal-alone: none
 . /lib.sh
 load nd_e820
 load nd_pmem

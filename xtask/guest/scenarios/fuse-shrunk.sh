@@ -2,6 +2,7 @@
 #fs: ext4
 #: {"mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "class": "shrunk-elsewhere", "confidence": "proven", "how": "an attribute update", "old": 102400, "new": 4096, "victim": "reader", "access": "read", "offset": 81000, "size": 4096, "path": "$D/file", "says": "reported a wrong size", "server": "fusey by connection"}
 #+fuse-untold: {"server": "probably fusey by arguments"}
+#+signal-alone: {"class": "shrunk-elsewhere", "confidence": "likely", "says": "shrunk here or elsewhere"}
 . /lib.sh
 . /fuse.sh
 fuse "$D/other" "$D/beside"

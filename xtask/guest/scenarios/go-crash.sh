@@ -1,4 +1,5 @@
 # Go without recovery: its handler ends the process with status 2.
 #: {"class": "mapped-past-end", "confidence": "proven", "victim": "fault", "access": "read", "mode": "user", "offset": 3, "size": 0, "path": "$D/f", "signal": "BUS_ADRERR", "disposition": "handler", "outcome": "exited", "exit": "status 2", "count": 1, "complete": true}
+#+signal-alone: {"class": "truncated", "confidence": "likely", "says": "who shrinks files is not watched"}
 . /lib.sh
 fault "$D/f"

@@ -1,6 +1,7 @@
 # Huge pages are free, but the cgroup may have none.
 #fs: tmpfs
 #: {"mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "class": "hugepages", "confidence": "proven", "victim": "huge", "access": "write", "offset": {"most": 5}, "size": 2097152, "path": "anon_hugepage", "says": "hugetlb limit is 0 B"}
+#+signal-alone: {"class": "unknown", "confidence": "unknown", "says": "why it could not be had is not watched"}
 . /lib.sh
 mountpoint -q /sys/fs/cgroup || mount -t cgroup2 none /sys/fs/cgroup || exit 99
 echo +hugetlb >/sys/fs/cgroup/cgroup.subtree_control || exit 99

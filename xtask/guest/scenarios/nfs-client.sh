@@ -2,6 +2,8 @@
 #fs: ext4
 #: {"mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "class": "shrunk-elsewhere", "confidence": "proven", "victim": "reader", "access": "read", "offset": 81000, "size": 4096, "path": "$D/a/live", "how": "an attribute update", "old": 102400, "new": 4096}
 #+linux-5.10: {"complete": null, "confidence": "likely", "how": null, "old": null, "new": null}
+#+signal-alone: {"class": "shrunk-elsewhere", "confidence": "likely", "how": "an attribute update", "old": 102400, "new": 4096, "says": "who shrinks files on that host is not watched"}
+#+signal-alone&linux-5.10: {"how": null, "old": null, "new": null, "says": "shrunk here or elsewhere"}
 . /lib.sh
 . /nfs.sh
 nfs "$D/a"

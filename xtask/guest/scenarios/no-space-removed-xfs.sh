@@ -2,6 +2,7 @@
 #fs: ext4
 #: {"mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "class": "no-space", "confidence": "proven", "victim": "relink", "access": "write", "offset": {"most": 33554431}, "size": 33554432, "path": "$D/full/out"}
 #+linux-5.10: {"confidence": "likely"}
+#+signal-alone: {"class": "unknown", "confidence": "unknown", "says": "why it could not be had is not watched"}
 . /lib.sh
 load xfs
 mkdir full

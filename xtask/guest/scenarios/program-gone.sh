@@ -8,6 +8,7 @@
 #: {"class": "mapped-past-end", "confidence": "proven", "victim": "empty_write", "exe": "/usr/bin/empty_write", "access": "write", "mode": "user", "offset": 0, "size": 0, "path": "$D/e", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true}
 #: {"class": "mapped-past-end", "confidence": "proven", "victim": "empty_write", "exe": "/usr/bin/empty_write", "access": "write", "mode": "user", "offset": 0, "size": 0, "path": "$D/e", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true}
 #: {"class": "mapped-past-end", "confidence": "proven", "victim": "empty_write", "exe": "/usr/bin/empty_write", "access": "write", "mode": "user", "offset": 0, "size": 0, "path": "$D/f", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true}
+#+signal-alone: {"class": {"in": ["truncated", "mapped-past-end"]}, "confidence": "likely", "says": "who shrinks files is not watched"}
 . /lib.sh
 for file in a b c d; do make $file 102400; done
 mkdir other

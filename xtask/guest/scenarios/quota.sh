@@ -1,6 +1,7 @@
 # A write into a hole by a user whose quota is used up, on an ext4 with room.
 #fs: ext4
 #: {"mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "class": "quota", "confidence": "proven", "victim": "writer", "access": "write", "offset": {"most": 1048575}, "size": 1048576, "path": "$D/quota/hole"}
+#+signal-alone: {"class": "unknown", "confidence": "unknown", "says": "why it could not be had is not watched"}
 . /lib.sh
 load quota_v2
 mkdir quota

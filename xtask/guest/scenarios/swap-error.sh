@@ -2,6 +2,7 @@
 #fs: tmpfs
 #: {"class": "read-error", "confidence": "proven", "mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "says": "could not be read back from swap", "victim": "reader", "access": "read", "offset": 5000, "size": 16777216, "path": "$D/segment"}
 #+linux-5.10: {"confidence": "likely"}
+#+signal-alone: {"class": "unknown", "confidence": "unknown", "says": "why it could not be had is not watched"}
 . /lib.sh
 mountpoint -q /sys/fs/cgroup || mount -t cgroup2 none /sys/fs/cgroup || exit 99
 echo +memory >/sys/fs/cgroup/cgroup.subtree_control || exit 99

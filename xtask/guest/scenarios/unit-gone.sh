@@ -3,6 +3,7 @@
 #: {"class": "mapped-past-end", "confidence": "proven", "victim": "empty_write", "access": "write", "mode": "user", "offset": 0, "size": 0, "path": "$D/f", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "cgroup": "/system.slice/geo.service", "unit": "geo.service"}
 #: {"class": "mapped-past-end", "confidence": "proven", "victim": "empty_write", "access": "write", "mode": "user", "offset": 0, "size": 0, "path": "$D/f", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "cgroup": "/system.slice/geo.service", "unit": "geo.service"}
 #: {"class": "mapped-past-end", "confidence": "proven", "victim": "empty_write", "access": "write", "mode": "user", "offset": 0, "size": 0, "path": "$D/f", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "cgroup": "/system.slice/geo.service", "unit": "geo.service"}
+#+signal-alone: {"class": "truncated", "confidence": "likely", "says": "who shrinks files is not watched"}
 . /lib.sh
 mountpoint -q /sys/fs/cgroup || mount -t cgroup2 none /sys/fs/cgroup || exit 99
 mkdir -p /sys/fs/cgroup/system.slice

@@ -1,6 +1,7 @@
 # A write to a page of an xfs that has been shut down since the page was read.
 #fs: ext4
 #: {"mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "class": "write-error", "confidence": "likely", "victim": "rewriter", "access": "write", "offset": 0, "size": 8192, "path": "$D/down/hole"}
+#+signal-alone: {"class": "unknown", "confidence": "unknown", "says": "why it could not be had is not watched"}
 . /lib.sh
 load xfs
 mkdir down
