@@ -31,9 +31,21 @@ const SIGNAL_ALONE: &str = "signal-alone";
 
 /// What the signal alone does not tell. A script that has a line for that form has none of it there, but what the line
 /// itself names: the class that is left, how sure it is, and mostly no more.
-const NOT_TOLD: [&str; 13] = [
-    "access", "says", "complete", "how", "old", "new", "culprit", "cmdline", "parents", "as",
-    "others", "sized_by", "mapping",
+const NOT_TOLD: [&str; 14] = [
+    "access",
+    "says",
+    "complete",
+    "how",
+    "old",
+    "new",
+    "culprit",
+    "culprit_exe",
+    "cmdline",
+    "parents",
+    "as",
+    "others",
+    "sized_by",
+    "mapping",
 ];
 
 /// Which functions refuse pages of files. The signal alone knows no more of the refusal, and that from Linux 5.17 on.
@@ -227,6 +239,7 @@ impl Scenario {
                     map.retain(|key, _| !NOT_TOLD.contains(&key.as_str()));
                     if !holds("linux-5.10") && map.contains_key("offset") {
                         map.insert("driver".to_owned(), json!({"in": REFUSES}));
+                        map.insert("module".to_owned(), json!({"any": true}));
                     }
                 }
                 map.extend(other.clone());

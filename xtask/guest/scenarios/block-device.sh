@@ -1,7 +1,7 @@
 # A mapped block device that has become smaller: a loop device whose image was cut.
 #fs: ext4
 #: {"class": "mapped-past-end", "confidence": "likely", "mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "victim": "reader", "access": "read", "offset": 81000, "size": 40960, "path": "/dev/loop0"}
-#+signal-alone: {"confidence": "likely"}
+#+signal-alone: {"confidence": "likely", "device": {"any": true}}
 . /lib.sh
 load loop
 make image 102400
