@@ -46,6 +46,7 @@ fn deciding(evidence: &Evidence<'_>, verdict: &Verdict) -> Vec<Observe> {
         }
         Kind::Misaligned | Kind::OtherKernel => vec![Observe::ForcedSignal],
         Kind::Exited => vec![Observe::SignalGenerated],
+        Kind::StaleHandle if verdict.confidence == Confidence::Likely => vec![Observe::FileFault],
         Kind::Sent if verdict.confidence == Confidence::Likely => vec![Observe::OomKill],
         Kind::SpecialMapping if verdict.confidence == Confidence::Likely => {
             vec![Observe::SpecialMappingFault]
@@ -171,6 +172,28 @@ mod tests {
         let evidence = Evidence { host: &host, ..evidence(&fault, &[]) };
         let verdict = Verdict::new(CauseKind::Truncated, Confidence::Likely, "by its state", "");
         assert_eq!(blind(&evidence, &verdict), ["shrink"]);
+    }
+
+    /// By the signal alone.
+    #[test]
+    fn what_is_likely_only_because_a_hook_is_missing_names_it() {
+        let mut inside = Fault { handler: Handler::Unattributed, ..fault(0, 4_096) };
+        let host = lacking(&[Observe::FileFault, Observe::SpecialMappingFault, Observe::OomKill]);
+        let told = |evidence: Evidence<'_>| {
+            let (class, confidence, blind, _) = judged(&Evidence { host: &host, ..evidence });
+            assert_eq!(confidence, Confidence::Likely, "{class:?}");
+            (class, blind)
+        };
+        let (class, blind) = told(Evidence { stale: true, ..evidence(&inside, &[]) });
+        assert_eq!((class, &*blind[0]), (CauseKind::StaleHandle, "file-fault"));
+        // VM_PFNMAP
+        (inside.inode.ptr, inside.vm_flags) = (0, 0x400);
+        let (class, blind) = told(evidence(&inside, &[]));
+        assert_eq!((class, &*blind[0]), (CauseKind::SpecialMapping, "special-mapping-fault"));
+        let death = exit(9, 9);
+        let kill = Signal { number: 9, sender: actor(VICTIM), ..signal(0x80) };
+        let (class, blind) = told(of_death(&death, Some(&kill)));
+        assert_eq!((class, &*blind[0]), (CauseKind::Sent, "oom-kill"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 #asks: signals
 #: {"class": "oom-killed", "confidence": "proven", "victim": "vforked", "culprit": "vforked", "parents": {"in": [["vforked", "sh", "init"], ["sh", "init"], ["init"]]}, "cmdline": "vforked $D/label", "signal": "SI_KERNEL", "disposition": "default", "outcome": "killed", "exit": "signal 9", "count": 1, "complete": true, "ran_out": "cgroup", "chosen": {"in": ["itself", "another"]}, "limit": 8388608, "of": "/small", "says": "its memory cgroup was at its limit of 8 MiB ("}
 #: {"class": "oom-killed", "confidence": "proven", "victim": "vforked", "culprit": "vforked", "parents": {"in": [["vforked", "sh", "init"], ["sh", "init"], ["init"]]}, "cmdline": "vforked $D/label", "signal": "SI_KERNEL", "disposition": "default", "outcome": "killed", "exit": "signal 9", "count": 1, "complete": true, "ran_out": "cgroup", "chosen": {"in": ["itself", "another"]}, "limit": 8388608, "of": "/small", "says": "its memory cgroup was at its limit of 8 MiB ("}
-#+signal-alone: {"class": {"in": ["oom-killed", "sent"]}, "confidence": "likely", "culprit": "vforked", "parents": {"in": [["vforked", "sh", "init"], ["sh", "init"], ["init"]]}, "ran_out": null, "chosen": null, "limit": {"any": true}, "of": {"any": true}, "says": "the OOM killer"}
+#+signal-alone: {"class": {"in": ["oom-killed", "sent"]}, "confidence": "likely", "culprit": "vforked", "parents": {"in": [["vforked", "sh", "init"], ["sh", "init"], ["init"]]}, "cmdline": {"any": true}, "ran_out": null, "chosen": null, "limit": {"any": true}, "of": {"any": true}, "says": "the OOM killer"}
 . /lib.sh
 mountpoint -q /sys/fs/cgroup || mount -t cgroup2 none /sys/fs/cgroup || exit 99
 echo +memory >/sys/fs/cgroup/cgroup.subtree_control || exit 99
