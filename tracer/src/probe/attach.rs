@@ -30,6 +30,7 @@ use crate::{
         forced_refusal::Refused,
         form::Form,
         kernel::{self, BTF, KernelInfo},
+        kretprobes::Kretprobe,
         object::{OBJECT, check_layout, give_back, lru_maps},
         plan::{Missing, Plan, Probe, take_lone, take_silent},
         refusal::{self, ENOTSUPP, NO_TRAMPOLINES, Step},
@@ -62,6 +63,7 @@ pub struct Attached {
     pub silent: Vec<Missing>,
     /// What this kernel was built without.
     pub not_built: Vec<Probe>,
+    pub kretprobes: Vec<Kretprobe>,
     kernel: KernelInfo,
     gate: Gate,
 }
@@ -81,6 +83,7 @@ impl Attached {
         let typed = due.iter().any(|probe| probe.program.form.is_typed());
         let btf = if typed { Some(types()?) } else { None };
         self.attach_in_rounds(due, btf.as_ref());
+        self.kretprobes = Kretprobe::all();
         drop(btf);
         trim();
         if !self.kernel.ftrace {
@@ -253,9 +256,17 @@ pub fn attach(
     let btf = types()?;
     let Plan { attach: wanted, pending, missing, not_built } = plan;
     let gate = Gate { refused: Refused::by_environment(), no_trampolines: AtomicBool::new(false) };
-    let (kernel, attached) = (kernel.clone(), Vec::new());
-    let silent = Vec::new();
-    let mut armed = Attached { ebpf, attached, pending, missing, silent, not_built, kernel, gate };
+    let mut armed = Attached {
+        ebpf,
+        attached: Vec::new(),
+        pending,
+        missing,
+        silent: Vec::new(),
+        not_built,
+        kretprobes: Vec::new(),
+        kernel: kernel.clone(),
+        gate,
+    };
     let (first, wanted) = wanted.into_iter().partition(|probe| probe.row.goes_first());
     armed.attach_in_rounds(first, Some(&btf));
     armed.attach_in_rounds(wanted, Some(&btf));
@@ -267,6 +278,7 @@ pub fn attach(
         armed.missing.push(lone);
     }
     armed.missing.retain(|missing| !is_needless(missing.probe, &armed.attached));
+    armed.kretprobes = Kretprobe::all();
     drop(btf);
     give_back();
     trim();

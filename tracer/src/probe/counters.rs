@@ -12,7 +12,7 @@ use tracer_common::{
     maps::{BurstCount, BurstKey, RingState, SHARED_KINDS, SharedShrinks, call},
 };
 
-use crate::probe::plan::Probe;
+use crate::probe::{attach::Attached, form::Form, kretprobes::Kretprobe, plan::Probe};
 
 #[derive(Clone, Copy)]
 #[repr(transparent)]
@@ -109,9 +109,10 @@ fn calls_missed(ebpf: &Ebpf) -> Vec<u64> {
 
 /// How often calls of each hook were not looked at, because its program was running already on that
 /// CPU (`recursion_misses`; before 5.12, and of kprobes before 6.7, the kernel does not count), or because a kprobe
-/// and a kretprobe did not both see them. Where a second program
+/// and a kretprobe did not both see them, which the kernel counts from 6.17 on ([`Kretprobe`]). Where a second program
 /// stands in for one, only what both were not run for is missed: no more than either was.
-pub fn recursion_misses(ebpf: &Ebpf, attached: &[Probe]) -> Vec<(Probe, u64)> {
+pub fn recursion_misses(armed: &Attached) -> Vec<(Probe, u64)> {
+    let Attached { ebpf, attached, kretprobes, .. } = armed;
     let count = |program: &str| {
         let fd = ebpf.program(program)?.fd().ok()?.as_fd().as_raw_fd();
         let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
@@ -132,6 +133,10 @@ pub fn recursion_misses(ebpf: &Ebpf, attached: &[Probe]) -> Vec<(Probe, u64)> {
         let second = second.and_then(|second| count(second.program.name)).unwrap_or(calls);
         let kept = probe.program.kept.as_ref();
         let halves = kept.and_then(|kept| followed.get(kept.call as usize)).copied().unwrap_or(0);
+        let halves = match probe.program.form {
+            Form::Kretprobe(function) => halves.max(Kretprobe::missed(kretprobes, function)),
+            _ => halves,
+        };
         misses.push((*probe, calls.min(second) + halves));
     }
     misses.retain(|(_, calls)| *calls != 0);

@@ -6,6 +6,7 @@ pub mod counters;
 pub mod forced_refusal;
 pub mod form;
 pub mod kernel;
+pub mod kretprobes;
 pub mod object;
 pub mod offsets;
 pub mod options;

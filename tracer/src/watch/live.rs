@@ -313,7 +313,7 @@ impl<'a> Watch<'a> {
 
     /// Says which programs the kernel did not run, because they were running already.
     fn recursion_misses(&mut self) -> Result<()> {
-        for (probe, count) in recursion_misses(&self.attached.ebpf, &self.attached.attached) {
+        for (probe, count) in recursion_misses(&self.attached) {
             let observe = probe.row.observe;
             if self.misses.insert(observe, count).unwrap_or(0) != count {
                 let hook = probe.program.form.to_string();
