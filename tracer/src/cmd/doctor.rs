@@ -140,11 +140,14 @@ fn label(probe: &Probe) -> Label {
 }
 
 fn observed(probe: &Probe, state: &str) -> Observed {
+    let is_there = matches!(state, "attached" | "planned" | "waiting");
     Observed {
         what: probe.row.observe.word().into(),
         hook: label(probe),
         state: state.into(),
         module: probe.row.module.filter(|_| state == "waiting").map(Label::from),
         unknown_without: probe.row.blind.into(),
+        added_instructions: is_there.then(|| probe.adds()),
+        undetected: probe.undetected().filter(|_| is_there).map(Label::from),
     }
 }

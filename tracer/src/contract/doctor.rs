@@ -57,4 +57,11 @@ pub struct Observed {
     pub module: Option<Label>,
     /// What is not known without it.
     pub unknown_without: Label,
+    /// Instructions that it adds, about, to a call that it has nothing to tell of; null where it is not attached, and
+    /// will not be.
+    #[serde(default)]
+    pub added_instructions: Option<u64>,
+    /// What of the thing cannot be detected in this form; null where nothing is known of.
+    #[serde(default)]
+    pub undetected: Option<Label>,
 }

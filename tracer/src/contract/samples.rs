@@ -295,6 +295,8 @@ fn doctor() -> Record {
             state: "attached".into(),
             module: Some("xfs".into()),
             unknown_without: "all".into(),
+            added_instructions: Some(180),
+            undetected: Some("much".into()),
         }],
     }))
 }

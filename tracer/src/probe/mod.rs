@@ -2,6 +2,7 @@
 pub mod attach;
 pub mod btf;
 pub mod config;
+pub mod cost;
 pub mod counters;
 pub mod forced_refusal;
 pub mod form;

@@ -1,7 +1,7 @@
 //! What `whybus doctor` says, for people: the verdict first, and all of it on one screen.
 use crate::{
     contract::{Doctor, Observed},
-    model::cause::CauseKind,
+    model::{cause::CauseKind, observe::Observe},
     render::{
         style::Style,
         watching::{colour, grouped, missing, verdict},
@@ -43,7 +43,53 @@ fn seen(report: &Doctor, denied: Option<&Denied>) -> String {
     for (form, what) in forms(&report.observed) {
         out.push_str(&field(form, &what.join(" ")));
     }
+    // Which forms the kernel lets attach is known once they were tried.
+    if denied.is_none() {
+        out.extend(costs(&report.observed).map(|costs| field("costs", &costs)));
+        out.extend(undetected(&report.observed).iter().map(|what| field("misses", what)));
+    }
     out
+}
+
+/// Things that are seen, or would be.
+fn watched(observed: &[Observed]) -> impl Iterator<Item = &Observed> {
+    observed.iter().filter(|one| matches!(&*one.state, "attached" | "planned"))
+}
+
+fn form(one: &Observed) -> &str {
+    one.hook.split(' ').next().unwrap_or_default()
+}
+
+/// What a healthy host pays: for a fault, and for a call in each form.
+fn costs(observed: &[Observed]) -> Option<String> {
+    let of = |what: Observe| watched(observed).find(|one| &*one.what == what.word());
+    let fault = match (of(Observe::FileFault), of(Observe::ForcedSignal)) {
+        (Some(fault), _) => format!("adds about {} instructions to", fault.added_instructions?),
+        (None, Some(signal)) if form(signal) == "tp_btf" => "adds nothing to".to_owned(),
+        (None, _) => return None,
+    };
+    let mut calls: Vec<(&str, u64)> = Vec::new();
+    for (form, added) in watched(observed).map(|one| (form(one), one.added_instructions)) {
+        let added = added.unwrap_or_default();
+        match calls.iter_mut().find(|(known, _)| *known == form) {
+            Some((_, most)) => *most = added.max(*most),
+            None => calls.push((form, added)),
+        }
+    }
+    let calls: Vec<String> = calls.iter().map(|(form, added)| format!("{form} {added}")).collect();
+    Some(format!("{fault} a file fault that goes well; to other calls by {}", calls.join(", ")))
+}
+
+/// What the forms cannot detect, each once.
+fn undetected(observed: &[Observed]) -> Vec<String> {
+    let mut said: Vec<String> = Vec::new();
+    for one in watched(observed) {
+        let text = one.undetected.as_ref().map(|text| escape(text.as_bytes()));
+        said.extend(text.map(|text| format!("{}: {text}", form(one))));
+    }
+    said.sort();
+    said.dedup();
+    said
 }
 
 /// Why hooks are missing, in so many lines.
@@ -110,8 +156,8 @@ fn first(report: &Doctor, denied: Option<&Denied>, style: &Style) -> String {
 /// What is seen in each form, and what is not.
 fn forms(observed: &[Observed]) -> Vec<(&str, Vec<&str>)> {
     let mut forms: Vec<(&str, Vec<&str>)> = Vec::new();
-    for one in observed.iter().filter(|one| matches!(&*one.state, "attached" | "planned")) {
-        let form = one.hook.split(' ').next().unwrap_or_default();
+    for one in watched(observed) {
+        let form = form(one);
         match forms.iter_mut().find(|(known, _)| *known == form) {
             Some((_, what)) => what.push(&one.what),
             None => forms.push((form, vec![&one.what])),
@@ -182,16 +228,35 @@ mod tests {
     use crate::{
         contract::Blind,
         model::observe::Readiness,
-        probe::{refusal::FTRACE_OFF, table::TABLE},
+        probe::{
+            form::Form,
+            plan::Probe,
+            refusal::FTRACE_OFF,
+            table::{Row, TABLE},
+        },
     };
 
     const PLAIN: Style = Style { colour: false, zone: TimeZone::UTC, history: false, hosts: false };
 
     /// Of a host on which `is_there` says what attaches.
     fn host(is_there: impl Fn(&str) -> bool, verdict: Readiness, summary: Option<&str>) -> Doctor {
+        host_in(|_| true, is_there, verdict, summary)
+    }
+
+    /// The same, with all forms but those that `allows` rules out.
+    fn host_in(
+        allows: impl Fn(Form) -> bool,
+        is_there: impl Fn(&str) -> bool,
+        verdict: Readiness,
+        summary: Option<&str>,
+    ) -> Doctor {
         let rows = || TABLE.iter().filter(|row| !row.backup);
-        let hook = |row: &crate::probe::table::Row| row.programs[0].form.to_string();
-        let state = |row: &crate::probe::table::Row| match row.module {
+        let probe = |row: &'static Row| {
+            let mut programs = row.programs.iter().filter(|program| allows(program.form));
+            Probe { row, program: programs.next().unwrap_or(&row.programs[0]) }
+        };
+        let hook = |row: &'static Row| probe(row).program.form.to_string();
+        let state = |row: &'static Row| match row.module {
             Some(_) => "waiting",
             None if is_there(&hook(row)) => "attached",
             None => "missing",
@@ -218,6 +283,8 @@ mod tests {
                     state: state(row).into(),
                     module: row.module.map(Into::into),
                     unknown_without: row.blind.into(),
+                    added_instructions: Some(probe(row).adds()),
+                    undetected: probe(row).undetected().map(Into::into),
                 })
                 .collect(),
             culprit: "typed loads".into(),
@@ -247,6 +314,30 @@ mod tests {
         assert!(said.contains("\ntp_btf     signal-generated "), "{said}");
         assert!(said.contains("\nwaiting    "), "{said}");
         assert!(!said.contains("missing") && !said.contains("unseen"), "{said}");
+        assert!(said.contains("\ncosts      adds about "), "{said}");
+        assert!(!said.contains("\nmisses     fexit"), "{said}");
+    }
+
+    #[test]
+    fn each_form_says_what_it_costs_and_what_it_cannot_detect() {
+        let kprobes = |form: Form| !form.is_trampoline();
+        let said = text(&host_in(kprobes, |_| true, Readiness::Ready, None), None);
+        let costs = said.split("\ncosts ").nth(1).expect("costs").replace("\n           ", " ");
+        assert!(
+            costs.contains(" to a file fault that goes well; to other calls by kretprobe "),
+            "{said}"
+        );
+        assert!(said.contains("\nmisses     kretprobe: returns of more calls at a time"), "{said}");
+        let alone = |form: Form| matches!(form, Form::TpBtf(_) | Form::RawTp(_));
+        let said = "whybus cannot tell who truncated a file";
+        let said =
+            host_in(alone, |hook| hook.starts_with("tp_btf"), Readiness::NotReady, Some(said));
+        let said = text(&said, None);
+        assert!(
+            said.contains("\ncosts      adds nothing to a file fault that goes well;"),
+            "{said}"
+        );
+        assert!(said.contains("\nmisses     tp_btf: faults without a signal (EFAULT), "), "{said}");
     }
 
     #[test]

@@ -1,0 +1,73 @@
+//! What a form costs a healthy host, and what it cannot detect. Pure.
+use crate::{
+    model::observe::Observe,
+    probe::{form::Form, plan::Probe},
+};
+
+/// Why a kretprobe may not see a call return: kernel/trace/trace_kprobe.c alloc_trace_kprobe leaves `maxactive` to
+/// kernel/kprobes.c register_kretprobe.
+const POOL: &str = "returns of more calls at a time than 10 or twice the CPUs";
+/// Neither in the siginfo nor in the mapping.
+const SIGNAL: &str = "faults without a signal (EFAULT), errnos, who shrank a file";
+
+/// What `cargo xtask bench` counts, rounded up, of the kernel that has most (docs/overhead.md).
+struct Added {
+    trampoline: u64,
+    tracepoint: u64,
+    kprobe: u64,
+    kretprobe: u64,
+    /// A kprobe that keeps the arguments, and a kretprobe.
+    kept: u64,
+}
+
+const X86_64: Added =
+    Added { trampoline: 200, tracepoint: 150, kprobe: 600, kretprobe: 700, kept: 1_300 };
+const AARCH64: Added =
+    Added { trampoline: 200, tracepoint: 150, kprobe: 650, kretprobe: 650, kept: 1_300 };
+const ADDED: Added = if cfg!(target_arch = "aarch64") { AARCH64 } else { X86_64 };
+
+impl Probe {
+    /// Instructions that it adds to a call that is of no interest, about.
+    pub fn adds(self) -> u64 {
+        match self.program.form {
+            Form::Fentry(_) | Form::Fexit(_) => ADDED.trampoline,
+            Form::TpBtf(_) | Form::RawTp(_) => ADDED.tracepoint,
+            Form::Kprobe(_) => ADDED.kprobe,
+            Form::Kretprobe(_) if self.program.kept.is_some() => ADDED.kept,
+            Form::Kretprobe(_) => ADDED.kretprobe,
+        }
+    }
+
+    /// What of the thing it cannot detect in its form.
+    pub fn undetected(self) -> Option<&'static str> {
+        match (self.program.form, self.row.observe) {
+            (Form::Kretprobe(_), _) => Some(POOL),
+            (Form::TpBtf(_), Observe::ForcedSignal) => Some(SIGNAL),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::table::TABLE;
+
+    /// Every form that the plan may come to, of one thing to see.
+    fn forms(observe: Observe) -> Vec<Probe> {
+        let row = TABLE.iter().find(|row| row.observe == observe).expect("a row");
+        row.programs.iter().map(|program| Probe { row, program }).collect()
+    }
+
+    #[test]
+    fn what_sees_less_says_so_and_costs_more_or_nothing_of_a_fault() {
+        let [trampoline, kprobes] = forms(Observe::FileFault)[..] else { panic!("two forms") };
+        assert_eq!(trampoline.undetected(), None);
+        assert_eq!(kprobes.undetected(), Some(POOL));
+        assert!(trampoline.adds() < kprobes.adds());
+        let said: Vec<_> =
+            forms(Observe::ForcedSignal).iter().map(|form| form.undetected()).collect();
+        assert_eq!(said.first(), Some(&None));
+        assert_eq!(said.last(), Some(&Some(SIGNAL)));
+    }
+}
