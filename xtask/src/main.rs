@@ -57,6 +57,9 @@ enum Task {
         /// Only these kernels (5.10, 6.1, 6.12, newest)
         #[arg(long = "kernel", value_name = "KERNEL")]
         kernels: Vec<String>,
+        /// Only faults, in each form
+        #[arg(long)]
+        faults: bool,
     },
 }
 
@@ -74,7 +77,7 @@ fn main() -> ExitCode {
         Task::Kernels { kernels } => guest::facts::run(&kernels),
         Task::Vm { kernels, append, command } => guest::vm::run(&kernels, &append, &command),
         Task::Bench { what: Some(What::History), .. } => bench::history::run(),
-        Task::Bench { kernels, .. } => bench::instructions::run(&kernels),
+        Task::Bench { kernels, faults, .. } => bench::instructions::run(&kernels, faults),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -87,6 +87,28 @@ const PROGRAMS: [&str; 66] = [
 /// A Java runtime, and a compiler that needs no more than it.
 const JAVA: [&str; 4] = ["libecj-java", "libgcc-s1", "libstdc++6", "openjdk-17-jre-headless"];
 
+/// bpftrace, and the libraries of it that no other program has.
+const BPFTRACE: [&str; 18] = [
+    "bpftrace",
+    "libbpf1",
+    "libbpfcc",
+    "libbsd0",
+    "libbz2-1.0",
+    "libclang-cpp14",
+    "libclang1-14",
+    "libdw1",
+    "libedit2",
+    "libelf1",
+    "libffi8",
+    "libgcc-s1",
+    "libicu72",
+    "libllvm14",
+    "libmd0",
+    "libstdc++6",
+    "libxml2",
+    "libz3-4",
+];
+
 /// A directory with the guest's programs and their libraries.
 ///
 /// # Errors
@@ -133,13 +155,38 @@ pub fn java(machine: Machine) -> Result<PathBuf> {
     compiler.arg("-cp").arg(own.join("usr/share/java/ecj.jar"));
     compiler.arg("org.eclipse.jdt.internal.compiler.batch.Main");
     call(compiler.args(["-source", "11", "-target", "11", "-d"]).arg(&tree).arg(&source))?;
-    fs::File::create(&disk)?.set_len(400 << 20)?;
-    call(Command::new("mke2fs").args(["-q", "-t", "ext4", "-d"]).arg(&tree).arg(&disk))?;
-    for unpacked in [&tree, own] {
-        let _ = fs::remove_dir_all(unpacked);
-    }
+    disk_of(&tree, &disk)?;
+    let _ = fs::remove_dir_all(own);
     fs::write(&done, wanted)?;
     Ok(disk)
+}
+
+/// A disk with bpftrace, which a benchmark compares with.
+///
+/// # Errors
+/// Where a package cannot be had.
+pub fn bpftrace(machine: Machine) -> Result<PathBuf> {
+    let dir = setup::cache()?.join(machine.of("bpftrace"));
+    let (tree, disk, done) = (dir.join("tree"), dir.join("disk"), dir.join(".done"));
+    if fs::read_to_string(&done).is_ok_and(|list| list == BPFTRACE.join(" ")) {
+        return Ok(disk);
+    }
+    say("fetching bpftrace from Debian");
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&tree)?;
+    let packages: Vec<String> = BPFTRACE.iter().map(|name| format!("{name}/bookworm")).collect();
+    Apt::new(machine)?.unpack(&packages, &tree)?;
+    disk_of(&tree, &disk)?;
+    fs::write(&done, BPFTRACE.join(" "))?;
+    Ok(disk)
+}
+
+/// Makes a file system of a directory, which goes.
+fn disk_of(tree: &Path, disk: &Path) -> Result<()> {
+    fs::File::create(disk)?.set_len(400 << 20)?;
+    call(Command::new("mke2fs").args(["-q", "-t", "ext4", "-d"]).arg(tree).arg(disk))?;
+    fs::remove_dir_all(tree)?;
+    Ok(())
 }
 
 /// Unpacks a Java runtime into a directory; gives its home there.
