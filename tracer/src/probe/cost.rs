@@ -1,4 +1,6 @@
 //! What a form costs a healthy host, and what it cannot detect. Pure.
+use tracer_common::maps::call;
+
 use crate::{
     model::observe::Observe,
     probe::{form::Form, plan::Probe},
@@ -18,23 +20,38 @@ struct Added {
     kretprobe: u64,
     /// A kprobe that keeps the arguments, and a kretprobe.
     kept: u64,
+    /// The same where a thread may be in the function twice.
+    nested: u64,
 }
 
-const X86_64: Added =
-    Added { trampoline: 200, tracepoint: 150, kprobe: 600, kretprobe: 700, kept: 1_300 };
-const AARCH64: Added =
-    Added { trampoline: 200, tracepoint: 150, kprobe: 650, kretprobe: 650, kept: 1_300 };
+const X86_64: Added = Added {
+    trampoline: 200,
+    tracepoint: 150,
+    kprobe: 600,
+    kretprobe: 700,
+    kept: 1_200,
+    nested: 1_900,
+};
+const AARCH64: Added = Added {
+    trampoline: 200,
+    tracepoint: 150,
+    kprobe: 1_200,
+    kretprobe: 1_300,
+    kept: 1_900,
+    nested: 2_600,
+};
 const ADDED: Added = if cfg!(target_arch = "aarch64") { AARCH64 } else { X86_64 };
 
 impl Probe {
     /// Instructions that it adds to a call that is of no interest, about.
     pub fn adds(self) -> u64 {
-        match self.program.form {
-            Form::Fentry(_) | Form::Fexit(_) => ADDED.trampoline,
-            Form::TpBtf(_) | Form::RawTp(_) => ADDED.tracepoint,
-            Form::Kprobe(_) => ADDED.kprobe,
-            Form::Kretprobe(_) if self.program.kept.is_some() => ADDED.kept,
-            Form::Kretprobe(_) => ADDED.kretprobe,
+        match (self.program.form, self.program.kept) {
+            (Form::Fentry(_) | Form::Fexit(_), _) => ADDED.trampoline,
+            (Form::TpBtf(_) | Form::RawTp(_), _) => ADDED.tracepoint,
+            (Form::Kprobe(_), _) => ADDED.kprobe,
+            (Form::Kretprobe(_), None) => ADDED.kretprobe,
+            (Form::Kretprobe(_), Some(kept)) if call::nests(kept.call) => ADDED.nested,
+            (Form::Kretprobe(_), Some(_)) => ADDED.kept,
         }
     }
 
