@@ -21,6 +21,7 @@ mod lockdown;
 mod matrix;
 mod record;
 mod scenario;
+mod support;
 mod systemd;
 mod two_hosts;
 
@@ -122,6 +123,7 @@ fn main() -> ExitCode {
     trials.push(trial("judging", "every_class_is_told", move || {
         classes::every_class_is_told(&results)
     }));
+    trials.push(trial("judging", "bold_is_what_is_booted", support::bold_is_what_is_booted));
     trials.push(trial("judging", "no_check_passes_on_nothing", no_check_passes_on_nothing));
     trials.push(trial("judging", "a_wrong_limit_fails", history::a_wrong_limit_fails));
     trials.push(trial("judging", "a_scenario_tells_what_differs", scenario::it_tells_what_differs));
@@ -143,6 +145,9 @@ fn judged(job: Job, name: &str) -> Vec<Trial> {
     let mut trials = checks(&job, name, &[("finished", finished)]);
     if job.text("DONE").is_err() {
         return trials;
+    }
+    if ["matrix", "only", "lockdown"].contains(&name) {
+        trials.extend(support::trials(&job, name == "lockdown"));
     }
     trials.extend(match name {
         "matrix" => matrix::trials(&job),
