@@ -1,7 +1,7 @@
 # (Before 6.8 nfsd has no way to revoke what clients of version 4 have open.)
 # A file on NFS is removed on its server, and the server drops what clients have open.
 #fs: ext4
-#needs: [ "$(uname -r | cut -d. -f1)" -gt 6 ] || uname -r | grep -q "^6\.1[0-9]"
+#needs: ! uname -r | grep -Eq "^(5|6\.[0-9])\."
 #: {"mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "class": "stale-handle", "confidence": "proven", "victim": "reader", "access": "read", "offset": 81000, "size": 102400, "path": "$D/nfs/live", "deleted": true}
 #+signal-alone: {"class": "stale-handle", "confidence": "likely", "says": "reads are not watched"}
 . /lib.sh
