@@ -56,6 +56,14 @@ impl Target {
             Self::Process(_) | Self::FileSystem(_) | Self::Cgroups => 1,
         }
     }
+
+    /// How many times [`TIMEOUT`]: on a host that is that busy, a whole look takes seconds of the clock.
+    fn timeouts(&self) -> u32 {
+        match self {
+            Self::Server(_) => 3,
+            Self::Process(_) | Self::FileSystem(_) | Self::Cgroups => 1,
+        }
+    }
 }
 
 type Ask<T> = Box<dyn FnOnce() -> T + Send>;
@@ -150,7 +158,7 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
             self.ready.push_back(otherwise);
             return;
         }
-        let deadline = Instant::now() + self.timeout;
+        let deadline = Instant::now() + self.timeout * target.timeouts();
         waiting.push_back(Question { target, deadline, ask: Box::new(ask), otherwise });
         self.dispatch();
     }
@@ -224,7 +232,7 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
     fn expire(&mut self, now: Instant) {
         let (deadline, timeout) = (self.deadline, self.timeout);
         for running in self.running.values_mut().filter(|running| running.deadline <= now) {
-            let last = running.since + timeout;
+            let last = running.since + timeout * running.target.timeouts();
             if last > now && running.worker.is_runnable() {
                 running.deadline = last.min(now + deadline);
             }

@@ -20,8 +20,10 @@ use crate::{
     },
 };
 
-/// One look takes no longer; it is a matter of 5 ms, unless others keep the thread from running.
-const LONGEST: Duration = Duration::from_millis(250);
+/// One look takes no longer; it is a matter of 5 ms, unless others keep the thread from running. A look that is cut off
+/// cannot say that there is only one server, so a busy host gets most of what an answer may take (`timeouts` of
+/// deadline.rs).
+const LONGEST: Duration = Duration::from_secs(2);
 /// After a look nobody looks for nine times as long: a tenth of one CPU at most.
 const REST: u32 = 9;
 

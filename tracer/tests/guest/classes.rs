@@ -36,8 +36,10 @@ type Counts = BTreeMap<&'static str, BTreeMap<String, [u64; 3]>>;
 pub fn every_class_is_told(results: &Path) -> Result<()> {
     let mut counts = Counts::new();
     let kernels = entries(results);
-    let left =
-        |kernel: &str, job| Job { kernel: kernel.to_owned(), dir: results.join(kernel).join(job) };
+    let left = |kernel: &str, job: &str| Job {
+        kernel: kernel.to_owned(),
+        dir: results.join(kernel).join(job),
+    };
     let (newest, jobs) = WHOLE;
     if let Some(job) = jobs.iter().find(|job| left(newest, job).text("DONE").is_err()) {
         let skipped = format!("there is no whole run of {job} on the {newest} kernel");
