@@ -121,7 +121,7 @@ pub struct Fault {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MappingDriver {
     /// The function that refused the page (`vm_operations_struct.fault`, `page_mkwrite` or `pfn_mkwrite`); null
-    /// where there is none to ask, or it has no name.
+    /// where there is none to ask, or it has no name, or nobody was asked (BUS_ADRALN).
     pub function: Option<Untrusted>,
     /// `vm_area_struct.vm_ops`
     pub vm_ops: Option<Untrusted>,

@@ -3,7 +3,7 @@ use std::{fs, os::unix::ffi::OsStrExt as _, sync::Arc};
 
 use crate::{
     enrich::{cgroups::CgroupNames, process, view},
-    host::{fs as space, proc::maps::parse},
+    host::{fs as space, huge_pages, proc::maps::parse},
     model::{
         fact::{BoundDriver, Fact, Mapped, Process, Space, View},
         fault::{Fault, Handler},
@@ -49,11 +49,11 @@ pub fn of_fault(fault: &Fault, here: &Here) -> Vec<Fact> {
         events.extend(space::commit().map(Fact::Commit));
     }
     if fault.handler == Handler::HugetlbFault {
-        let (id, pages) = (fault.actor.task.id, space::huge_pages());
+        let (id, pages) = (fault.actor.task.id, huge_pages::pool(fault.inode.id.dev, mounts));
         let cgroup = fault.actor.task.cgroup.and_then(|id| cgroups.path(id));
         let limit = pages
             .zip(cgroup)
-            .and_then(|(pages, cgroup)| space::huge_limit(id, mounts, &cgroup, pages.size));
+            .and_then(|(pages, cgroup)| huge_pages::limit(id, mounts, &cgroup, pages.size));
         events.extend(pages.map(Fact::HugePages));
         events.extend(limit.map(Fact::HugeLimit));
     }

@@ -5,7 +5,7 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::model::{
     Bytes,
-    fact::{Commit, HugeLimit, HugePages, MemoryLimit, Quota, Space},
+    fact::{Commit, MemoryLimit, Quota, Space},
     fault::Fault,
     file::{Inode, Mount},
     magic::TMPFS_MAGIC,
@@ -79,39 +79,6 @@ fn quota_by_mount(command: libc::c_int, point: &[u8], id: u32) -> Option<libc::d
     (failed == 0).then_some(unsafe { answer.assume_init() })
 }
 
-/// The nearest cgroup of `path` whose limit on huge pages of `size` bytes leaves no room for one.
-pub fn huge_limit(
-    victim: ProcessId,
-    mounts: &[Mount],
-    path: &[u8],
-    size: u64,
-) -> Option<HugeLimit> {
-    let size_name =
-        if size >= 1 << 30 { format!("{}GB", size >> 30) } else { format!("{}MB", size >> 20) };
-    let v2 = mounts.iter().find(|mount| mount.fstype == b"cgroup2");
-    let v1 = mounts.iter().find(|m| m.fstype == b"cgroup" && m.point.ends_with(b"/hugetlb"));
-    [(v2, "max", "current"), (v1, "limit_in_bytes", "usage_in_bytes")].into_iter().find_map(
-        |(mount, limit, used)| {
-            let point = String::from_utf8(mount?.point.clone()).ok()?;
-            let path = std::str::from_utf8(path).ok()?;
-            let mut cgroup = path.trim_end_matches('/');
-            while !cgroup.is_empty() {
-                let number = |what: &str| -> Option<u64> {
-                    let file = format!("{point}{cgroup}/hugetlb.{size_name}.{what}");
-                    fs::read_to_string(file).ok()?.trim().parse().ok()
-                };
-                if let (Some(limit), Some(used)) = (number(limit), number(used))
-                    && used.saturating_add(size) > limit
-                {
-                    return Some(HugeLimit { victim, cgroup: Bytes::from(cgroup), used, limit });
-                }
-                cgroup = &cgroup[..cgroup.rfind('/')?];
-            }
-            None
-        },
-    )
-}
-
 /// The nearest memory cgroup of `path` that has run into its own limit (cgroup v2).
 pub fn memory_limit(victim: ProcessId, mounts: &[Mount], path: &[u8]) -> Option<MemoryLimit> {
     let mount = mounts.iter().find(|mount| mount.fstype == b"cgroup2")?;
@@ -153,21 +120,6 @@ fn promised(strict: bool, meminfo: &str) -> Option<Commit> {
     Some(Commit { strict, limit: bytes("CommitLimit")?, committed: bytes("Committed_AS")? })
 }
 
-/// Reads the pool of huge pages of the default size.
-pub fn huge_pages() -> Option<HugePages> {
-    parse(&fs::read_to_string("/proc/meminfo").ok()?)
-}
-
-fn parse(meminfo: &str) -> Option<HugePages> {
-    let field = |name| field(meminfo, name);
-    Some(HugePages {
-        total: field("HugePages_Total")?,
-        free: field("HugePages_Free")?,
-        reserved: field("HugePages_Rsvd")?,
-        size: field("Hugepagesize")? * 1024,
-    })
-}
-
 /// A line `NAME: NUMBER` or `NAME: NUMBER kB`.
 fn field(meminfo: &str, name: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
@@ -186,11 +138,10 @@ mod tests {
     }
 
     #[test]
-    fn meminfo_tells_the_pool() {
-        let text = "MemTotal: 1 kB\nHugePages_Total:       4\nHugePages_Free:        1\n\
-                    HugePages_Rsvd:        1\nHugepagesize:       2048 kB\n";
-        let pool = HugePages { total: 4, free: 1, reserved: 1, size: 2 << 20 };
-        assert_eq!(parse(text), Some(pool));
-        assert_eq!(parse("HugePages_Total: x"), None);
+    fn meminfo_tells_what_is_promised() {
+        let text = "MemTotal: 1 kB\nCommitLimit:       4 kB\nCommitted_AS:     3 kB\n";
+        let commit = Commit { strict: true, limit: 4_096, committed: 3_072 };
+        assert_eq!(promised(true, text), Some(commit));
+        assert_eq!(promised(true, "CommitLimit: x"), None);
     }
 }

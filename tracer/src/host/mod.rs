@@ -2,6 +2,7 @@
 pub mod cgroup;
 pub mod clock;
 pub mod fs;
+pub mod huge_pages;
 pub mod memory;
 pub mod privilege;
 pub mod proc;

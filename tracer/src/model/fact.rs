@@ -118,7 +118,7 @@ pub struct Space {
     pub errno: Option<i32>,
 }
 
-/// The pool of huge pages of the default size, read at once after a fault.
+/// The pool that the huge pages of the file are taken from, read at once after a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HugePages {
     pub total: u64,

@@ -1,5 +1,8 @@
 //! Signals as they are generated and delivered.
-use crate::model::task::{Actor, Task};
+use crate::model::{
+    signal_name::SIGBUS,
+    task::{Actor, Task},
+};
 
 /// Who speaks in a signal's siginfo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +28,14 @@ pub struct Signal {
     /// It came by way of force_sig_fault: no process wrote its si_code.
     pub forced: bool,
     pub origin: Origin,
+}
+
+impl Signal {
+    /// Whether an access was refused because it is not aligned: SIGBUS with BUS_ADRALN. Nobody is asked for a page
+    /// then.
+    pub fn is_misaligned(&self) -> bool {
+        self.number == SIGBUS && self.code == 1
+    }
 }
 
 /// What a task does with a signal.

@@ -61,8 +61,7 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
     if let Some(text) = incident.file.as_ref().and_then(sized) {
         field("size", &text);
     }
-    if let Some(text) = incident.fault.as_ref().and_then(|fault| fault.driver.as_ref()).map(driver)
-    {
+    if let Some(text) = driver(incident) {
         field("driver", &text);
     }
     if let Some(text) = place(incident) {

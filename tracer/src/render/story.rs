@@ -89,10 +89,9 @@ fn causes(causes: &[CauseCount]) -> String {
 
 /// What was touched, why it was not there, and where in its program.
 fn known_of(latest: &Incident) -> impl Iterator<Item = (&'static str, String)> {
-    let driver_of = latest.fault.as_ref().and_then(|fault| fault.driver.as_ref());
     [
         ("size", latest.file.as_ref().and_then(sized)),
-        ("driver", driver_of.map(driver)),
+        ("driver", driver(latest)),
         ("cause", Some(because(latest))),
         ("where", place(latest)),
     ]

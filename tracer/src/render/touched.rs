@@ -78,12 +78,16 @@ pub fn touch(incident: &Incident) -> Option<String> {
     ))
 }
 
-/// Who was asked for the page and refused.
-pub fn driver(driver: &MappingDriver) -> String {
+/// Who was asked for the page and refused; or whose mapping it is, where nobody was asked.
+pub fn driver(incident: &Incident) -> Option<String> {
+    let driver = incident.fault.as_ref()?.driver.as_ref()?;
     let MappingDriver { function, vm_ops, file_ops, module, device, bound } = driver;
+    let code = incident.signal.as_ref().and_then(|signal| signal.code_name.as_deref());
+    let nobody = code == Some("BUS_ADRALN");
     let table = vm_ops.as_ref().or(file_ops.as_ref());
     let asked = match (function, table) {
         (Some(function), _) => format!("{}() refused the page", escape(&function.0)),
+        (None, Some(table)) if nobody => escape(&table.0),
         (None, Some(table)) => format!("{} has no fault handler to ask", escape(&table.0)),
         (None, None) => "the kernel does not show the driver's name".to_owned(),
     };
@@ -96,5 +100,5 @@ pub fn driver(driver: &MappingDriver) -> String {
     let device = device.as_ref().map_or_else(String::new, |number| format!("; device {number}"));
     let bound =
         bound.as_ref().map_or_else(String::new, |by| format!(", driven by {}", escape(&by.0)));
-    format!("{asked}{module}{device}{bound}")
+    Some(format!("{asked}{module}{device}{bound}"))
 }

@@ -8,6 +8,7 @@ use crate::{
         host::Host,
         server::FuseServer,
         shrink::Shrink,
+        signal::Signal,
         time::ClockOffset,
     },
 };
@@ -42,6 +43,11 @@ pub(super) fn fault(incident: &Incident, host: &Host) -> Option<contract::Fault>
 /// Whose mapping it is, where the kernel told.
 fn driver(incident: &Incident, fault: &Fault) -> Option<contract::MappingDriver> {
     let Mapper { device, function, vm_ops, file_ops, .. } = &fault.mapper;
+    let misaligned = incident.signal.as_ref().is_some_and(Signal::is_misaligned);
+    if misaligned && !fault.of_driver() {
+        return None;
+    }
+    let function = if misaligned { &None } else { function };
     let known = [function, vm_ops, file_ops];
     if known.iter().all(|symbol| symbol.is_none()) && !fault.inode.device() {
         return None;

@@ -8,6 +8,7 @@ use crate::{
         cause::{CauseKind, Confidence},
         fault::{Fault, Handler, Mapper},
         observe::Observe,
+        signal::Signal,
     },
 };
 
@@ -23,8 +24,6 @@ const CAUSE: Cause = Cause {
 
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
-/// include/uapi/asm-generic/siginfo.h
-const BUS_ADRALN: i32 = 1;
 /// arm64 (arch/arm64/mm/fault.c do_alignment_fault): the page is there, so nobody refused it. What kind of memory it is, and
 /// which instruction it was, was not looked at.
 const MISALIGNED: (&str, &str) = (
@@ -169,7 +168,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     if !seen {
         return None;
     }
-    if evidence.signal.is_some_and(|signal| signal.code == BUS_ADRALN) {
+    if evidence.signal.is_some_and(Signal::is_misaligned) {
         let (summary, advice) = MISALIGNED;
         return Some(Verdict::new(CAUSE.kind, Confidence::Likely, summary, advice));
     }

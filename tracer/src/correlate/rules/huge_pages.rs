@@ -19,8 +19,9 @@ const CAUSE: Cause = Cause {
     rests_on: Some(Absence::OfAct),
     shows_mount: false,
     signal_from: SignalFrom::Fault,
-    advice: "raise vm.nr_hugepages (or the cgroup's hugetlb limit), or map without \
-             MAP_NORESERVE, so that mmap(2) fails instead",
+    advice: "raise vm.nr_hugepages (of pages of another size than the default nr_hugepages in \
+             /sys/kernel/mm/hugepages) or the cgroup's hugetlb limit, or map without MAP_NORESERVE, so that \
+             mmap(2) fails instead",
 };
 
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
