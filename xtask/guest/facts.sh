@@ -7,6 +7,7 @@ esac >/results/facts
 case $(uname -r) in
     5.10.* | 6.1.* | 6.12.*) echo fuse-untold ;;
 esac >>/results/facts
+[ "$(uname -m)" != aarch64 ] || echo arm64 >>/results/facts
 # CONFIG_ARM64_16K_PAGES
 ! grep -q '^KernelPageSize: *16 kB' /proc/self/smaps || echo pages-16k >>/results/facts
 # CONFIG_KALLSYMS_ALL

@@ -1,6 +1,6 @@
 # Sourced behind lib.sh: a library and its next version.
-cp /lib/x86_64-linux-gnu/libgeo1.so libgeo.so
-cp /lib/x86_64-linux-gnu/libgeo2.so new.so
+cp /lib/*-linux-gnu/libgeo1.so libgeo.so
+cp /lib/*-linux-gnu/libgeo2.so new.so
 # using FUNCTION: loads libgeo.so, to call FUNCTION later
 using() {
     geo_user "$D/libgeo.so" "$1" &

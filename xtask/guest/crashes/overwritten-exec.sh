@@ -6,7 +6,7 @@ ln libgeo.so other.so
 geo_user ./other.so geo_height &
 other=$!
 await other.so.ready
-cp /lib/x86_64-linux-gnu/libgeo1.so new.so
+cp /lib/*-linux-gnu/libgeo1.so new.so
 sh -c 'cp new.so libgeo.so; sleep 3; exec geo_user "$0" geo_depth' "$D/libgeo.so" &
 victim=$!
 await libgeo.so.ready

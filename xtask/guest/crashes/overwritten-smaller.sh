@@ -1,5 +1,5 @@
 # What it is written over with ends before its code: a bus error.
-#: {"class": "truncated", "confidence": "proven", "victim": "geo_user", "access": "exec", "mode": "user", "offset": {"most": 65536}, "size": 100, "path": "$D/libgeo.so", "how": "open(O_TRUNC)", "old": {"most": 65536}, "new": 0, "culprit": "cp", "cmdline": "cp new.so libgeo.so", "parents": ["sh", "init"], "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true}
+#: {"class": "truncated", "confidence": "proven", "victim": "geo_user", "access": "exec", "mode": "user", "offset": {"most": 131072}, "size": 100, "path": "$D/libgeo.so", "how": "open(O_TRUNC)", "old": {"most": 131072}, "new": 0, "culprit": "cp", "cmdline": "cp new.so libgeo.so", "parents": ["sh", "init"], "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true}
 . /lib.sh
 . /geo.sh
 make new.so 100

@@ -1,4 +1,5 @@
 # What the CPU refuses, told apart by the bytes of the instruction.
+#needs: [ "$(uname -m)" = x86_64 ]
 #: {"class": "signal", "confidence": "proven", "says": "it trapped on purpose: ud2", "victim": "refused", "signal": "ILL_ILLOPN", "disposition": "default", "outcome": "killed", "exit": "signal 4", "count": 1, "complete": true}
 #: {"class": "signal", "confidence": "proven", "says": "it executed int3", "victim": "refused", "signal": "SI_KERNEL", "disposition": "default", "outcome": "killed", "exit": "signal 5", "count": 1, "complete": true}
 #: {"class": "signal", "confidence": "proven", "says": "it executed cli", "victim": "refused", "signal": "SI_KERNEL", "disposition": "default", "outcome": "killed", "exit": "signal 11", "count": 1, "complete": true}

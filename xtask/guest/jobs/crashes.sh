@@ -7,6 +7,11 @@ tracer=$!
 until [ -s /results/out.json ]; do sleep 0.05; done
 for script in /crashes/*.sh; do
     name=$(basename "$script" .sh)
+    needs=$(busybox sed -n 's/^#needs: //p' "$script")
+    if [ -n "$needs" ] && ! eval "$needs"; then
+        echo "$name" >>/results/skipped
+        continue
+    fi
     for fs in ext4 tmpfs; do
         dir=/mnt/$fs/$name
         mkdir -p "$dir"
