@@ -10,6 +10,8 @@ esac >>/results/facts
 [ "$(uname -m)" != aarch64 ] || echo arm64 >>/results/facts
 # CONFIG_ARM64_16K_PAGES
 ! grep -q '^KernelPageSize: *16 kB' /proc/self/smaps || echo pages-16k >>/results/facts
+# Its types are not in vmlinux: what it says of itself is not read.
+! grep -q "^ext4 " /proc/modules || echo ext4-module >>/results/facts
 # CONFIG_KALLSYMS_ALL
 grep -q ' mmap_mem_ops$' /proc/kallsyms || echo no-data-symbols >>/results/facts
 # Which forms of programs are left: arm64 has no trampolines for functions before 6.4, lockdown forbids kprobes, and

@@ -1,6 +1,7 @@
 # The same where the file system is full, too.
 #fs: ext4
 #: {"mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "class": "write-error", "confidence": "proven", "victim": "rewriter", "access": "write", "offset": 0, "size": 1048576, "path": "$D/stopped/hole"}
+#+ext4-module: {"confidence": "likely"}
 #+signal-alone: {"class": "unknown", "confidence": "unknown", "says": "why it could not be had is not watched"}
 . /lib.sh
 mkdir stopped

@@ -1,6 +1,7 @@
 # A write into a hole of an ext4 that an error has stopped: there is room, but nothing is written any more.
 #fs: ext4
 #: {"mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "class": "write-error", "confidence": "proven", "victim": "rewriter", "access": "write", "offset": 0, "size": 1048576, "path": "$D/stopped/hole"}
+#+ext4-module: {"confidence": "likely"}
 #+signal-alone: {"class": "unknown", "confidence": "unknown", "says": "why it could not be had is not watched"}
 . /lib.sh
 mkdir stopped
