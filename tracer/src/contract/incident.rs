@@ -87,7 +87,8 @@ pub struct Fault {
     pub mode: Label,
     /// What was touched, an address of the process whose memory it is.
     pub address: Hex,
-    /// False: the address is the start of the page (5.10 tells no more without a signal).
+    /// False: the address is the start of the page (5.10 tells no more without a signal; process_vm_readv(2) asks for whole
+    /// pages).
     pub address_exact: bool,
     /// The instruction that touched it (user mode instruction pointer).
     pub ip: Option<Hex>,

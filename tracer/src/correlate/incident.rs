@@ -5,7 +5,7 @@ use crate::{
         Bytes,
         cause::{CauseKind, Confidence, Outcome},
         fact::{BoundDriver, Mapper, Process, Symbol, View, is_warning},
-        fault::Fault,
+        fault::{Fault, Mode},
         file::{Mount, Path, below, name, on},
         magic::{
             BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FUSE_SUPER_MAGIC, HUGETLBFS_MAGIC,
@@ -182,6 +182,7 @@ impl Incident {
     pub fn address(&self) -> Option<(u64, bool)> {
         if let Some(fault) = &self.fault
             && fault.address_exact
+            && !is_whole_page(fault)
         {
             return Some((fault.address, true));
         }
@@ -305,6 +306,13 @@ impl File {
 }
 
 /// The mount as the kernel walked it, where that is all there is.
+/// Whether whoever touched another process' memory may have asked for its page as a whole, as process_vm_readv(2) does
+/// (mm/process_vm_access.c).
+fn is_whole_page(fault: &Fault) -> bool {
+    const SMALLEST: u64 = 4096;
+    fault.mode == Mode::Remote && fault.address & (SMALLEST - 1) == 0
+}
+
 fn walked_mount(fault: &Fault) -> Option<FileMount> {
     let Path { names, fs_root, cut, pseudo, .. } = &fault.path;
     if *fs_root || *cut || *pseudo || names.is_empty() {
@@ -350,6 +358,18 @@ fn outside(
 mod tests {
     use super::*;
     use crate::testing::{actor, fault};
+
+    #[test]
+    fn who_asks_for_whole_pages_tells_no_more() {
+        let mut incident = Incident::new(String::new(), 1, actor(7), ClockOffset::default());
+        let mut exact = |mode, address| {
+            incident.fault = Some(Fault { address, mode, ..fault(0, 0) });
+            incident.address()
+        };
+        assert_eq!(exact(Mode::Remote, 0x4000), Some((0x4000, false)));
+        assert_eq!(exact(Mode::Remote, 0x4008), Some((0x4008, true)));
+        assert_eq!(exact(Mode::Kernel, 0x4000), Some((0x4000, true)));
+    }
 
     /// arm64 has kernels with pages of 64 KiB. On 5.10 the fault knows its page, and the signal the rest.
     #[test]
