@@ -28,7 +28,11 @@ pub fn human(report: &Doctor, denied: Option<&Denied>, style: &Style) -> Vec<u8>
     let tail = last(report, denied);
     let room = LINES.saturating_sub(head.lines().count() + tail.lines().count());
     let missing = unattached(report, room);
-    format!("{head}{missing}{tail}").into_bytes()
+    // What is wrong, and what to do, comes before what it costs.
+    let room = room.saturating_sub(missing.lines().count());
+    let prices = prices(report, denied);
+    let prices = if prices.lines().count() <= room { prices } else { String::new() };
+    format!("{head}{prices}{missing}{tail}").into_bytes()
 }
 
 /// What is seen here, in which form.
@@ -43,12 +47,17 @@ fn seen(report: &Doctor, denied: Option<&Denied>) -> String {
     for (form, what) in forms(&report.observed) {
         out.push_str(&field(form, &what.join(" ")));
     }
-    // Which forms the kernel lets attach is known once they were tried.
-    if denied.is_none() {
-        out.extend(costs(&report.observed).map(|costs| field("costs", &costs)));
-        out.extend(undetected(&report.observed).iter().map(|what| field("misses", what)));
-    }
     out
+}
+
+/// What those forms cost, and what they cannot detect. Which of them the kernel lets attach is known once they were tried.
+fn prices(report: &Doctor, denied: Option<&Denied>) -> String {
+    if denied.is_some() {
+        return String::new();
+    }
+    let costs = costs(&report.observed).map(|costs| field("costs", &costs));
+    let misses = undetected(&report.observed).into_iter().map(|what| field("misses", &what));
+    costs.into_iter().chain(misses).collect()
 }
 
 /// Things that are seen, or would be.
@@ -375,6 +384,31 @@ mod tests {
         blind.blind.truncate(9);
         let told = text(&blind, None);
         assert!(told.contains("\n           7 more hooks: `whybus doctor -o json`\n"), "{told}");
+    }
+
+    /// 5.10 with kernel.ftrace_enabled=0, and two tracepoints that it has not got.
+    #[test]
+    fn what_to_do_comes_before_what_it_costs() {
+        let alone = |form: Form| matches!(form, Form::TpBtf(_) | Form::RawTp(_));
+        let is_there = |hook: &str| hook.starts_with("tp_btf");
+        let said = "whybus cannot tell who truncated a file, because kernel.ftrace_enabled is 0 (one of 2 reasons)";
+        let mut blind = host_in(alone, is_there, Readiness::NotReady, Some(said));
+        for missing in blind.blind.iter_mut().take(2) {
+            missing.reason = "this kernel has no such function or tracepoint".into();
+            missing.fix =
+                Some("it takes another kernel: docs/kernels.md says which has what".into());
+        }
+        // All modules have come.
+        for one in blind.observed.iter_mut().filter(|one| one.module.is_some()) {
+            one.module = None;
+            let is_there = ["xfs-refusal", "nfs-stale"].contains(&&*one.what);
+            one.state = if is_there { "attached" } else { "missing" }.into();
+        }
+        blind.culprit = "bpf_probe_read_kernel (no bpf_get_current_task_btf before 5.11)".into();
+        blind.unexplained =
+            CauseKind::ALL.iter().skip(12).map(|cause| cause.name().into()).collect();
+        let told = text(&blind, None);
+        assert!(told.contains("\n  fix      sysctl kernel.ftrace_enabled=1\n"), "{told}");
     }
 
     #[test]
