@@ -46,7 +46,7 @@ pub struct Args {
     pub jobs: Vec<&'static str>,
     /// The scenarios with these forms of programs refused (`trampolines`, `trampolines,kprobes`), or with
     /// kernel.ftrace_enabled=0 (`ftrace`)
-    #[arg(long, value_name = "FORMS", conflicts_with_all = ["host", "recorder", "systemd", "two_hosts", "crashes", "jobs"])]
+    #[arg(long, value_name = "FORMS", value_parser = ["trampolines", "trampolines,kprobes", "ftrace"], conflicts_with_all = ["host", "recorder", "systemd", "two_hosts", "crashes", "jobs"])]
     pub refuse: Option<String>,
     /// Every kernel with every job and form of programs, also what the gate leaves out: some hours
     #[arg(long, conflicts_with_all = [
@@ -292,5 +292,7 @@ mod tests {
         assert_eq!(refused, [("6.1".to_owned(), vec!["signal-alone"])]);
         let off = wanted(&args(&["--refuse", "ftrace", "--kernel", "6.1"]));
         assert_eq!(off, [("6.1".to_owned(), vec!["ftrace-off"])]);
+        // It would be judged as the signal alone.
+        assert!(Line::try_parse_from(["test", "--refuse", "kprobes"]).is_err());
     }
 }
