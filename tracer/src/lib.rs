@@ -3,6 +3,8 @@
 //! The floors, from the ground: a folder imports only from those that come earlier in this list.
 //! `tests/floors.rs` reads the list and every `use`, and fails with both names otherwise.
 
+#![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
+
 /// What may go wrong, by what can be done about it.
 pub mod error;
 

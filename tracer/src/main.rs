@@ -1,13 +1,18 @@
 //! whybus: why did this process get a bus error? Parses, calls, turns errors into exit statuses.
+#![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
+
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use whybus::{cli, cmd};
+use whybus::{cli, cmd, sink};
 
 fn main() -> ExitCode {
     // A reader that goes away ends us in the writer, with success, not by a signal.
-    let cli = cli::Cli::parse();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return cmd::status::usage(&error).into(),
+    };
     let done = match cli.verb {
         cli::Verb::Trace(args) => cmd::trace::run(&args),
         cli::Verb::Record(args) => cmd::record::run(&args),
@@ -24,8 +29,7 @@ fn main() -> ExitCode {
         cli::Verb::Schema => cmd::schema::run(),
         cli::Verb::DemoVictim { file } => cmd::demo::victim(&file),
     };
-    match done {
-        Ok(status) => status.into(),
-        Err(error) => cmd::status::report(&error).into(),
-    }
+    let status = done.unwrap_or_else(|error| cmd::status::report(&error));
+    sink::speak::all_said();
+    status.into()
 }

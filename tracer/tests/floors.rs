@@ -71,6 +71,21 @@ fn files_and_functions_are_short() {
     assert!(long.is_empty(), "too long:\n{}", long.join("\n"));
 }
 
+/// `println!` and its kin abort where nobody reads; `sink/speak.rs` alone writes to the two streams.
+#[test]
+fn one_file_speaks() {
+    const OTHERS: [&str; 7] =
+        ["println!", "eprintln!", "print!(", "eprint!(", "dbg!(", "stdout().lock", "stderr().lock"];
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        let code = code(&text);
+        let found = OTHERS.into_iter().filter(|word| code.contains(word));
+        let speaks = path.ends_with("src/sink/speak.rs");
+        wrong.extend(found.filter(|_| !speaks).map(|word| format!("{}: {word}", path.display())));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// Files that are one table: they may be as long as it is.
 fn is_table(path: &Path) -> bool {
     const TABLES: [&str; 2] = ["src/probe/table.rs", "src/model/signal_name.rs"];

@@ -15,7 +15,7 @@ use crate::{
         plan::{Missing, Plan, Probe},
     },
     render::{Format, doctor, json},
-    sink::stdout::{put, style},
+    sink::{speak::put, stdout::style},
     watch::arm::{arm, covered, plan},
 };
 

@@ -3,7 +3,7 @@ use anyhow::Result;
 
 use crate::{
     cli::Export, cmd::status::ExitStatus, contract::Record, error::Failure, render::json,
-    sink::stdout::put, store::sqlite::read::Reader,
+    sink::speak::put, store::sqlite::read::Reader,
 };
 
 /// # Errors

@@ -12,6 +12,7 @@ use crate::{
     cmd::status::ExitStatus,
     contract::json,
     error::Failure,
+    sink::speak::say,
     store::{
         lock::RecorderLock,
         sqlite::{
@@ -44,11 +45,11 @@ pub fn run(args: &Import) -> Result<ExitStatus> {
     let _lock = RecorderLock::acquire(dir)?;
     let (mut store, aside) = Store::open(dir, false)?;
     if let Some(aside) = aside {
-        eprintln!("{}", damaged(&dir::history(dir), &aside));
+        say(format_args!("{}", damaged(&dir::history(dir), &aside)));
     }
     store.hurry()?;
     let done = take(input, &mut store)?;
-    eprintln!(
+    say(format_args!(
         "{}{} taken into {}{}",
         match done.incidents {
             1 => "1 incident or update".to_owned(),
@@ -63,7 +64,7 @@ pub fn run(args: &Import) -> Result<ExitStatus> {
             0 => String::new(),
             foreign => format!("; {} skipped: no JSON of whybus", counted(foreign, "line")),
         }
-    );
+    ));
     Ok(if done.incidents + done.warnings == 0 { ExitStatus::NotFound } else { ExitStatus::Done })
 }
 

@@ -16,7 +16,10 @@ use crate::{
         field::{Field, NameKind},
         selection::{Selection, Term},
     },
-    sink::stdout::{history_style, put},
+    sink::{
+        speak::{put, say},
+        stdout::history_style,
+    },
     store::sqlite::read::Reader,
 };
 
@@ -50,7 +53,7 @@ pub fn run(args: &List) -> Result<ExitStatus> {
             true => "no recorded warning matches".to_owned(),
             false => nothing(&reader, &selection)?,
         };
-        eprintln!("{message}");
+        say(format_args!("{message}"));
         return Ok(ExitStatus::NotFound);
     }
     let more = args.limit != 0 && found.len() > args.limit;
@@ -62,11 +65,11 @@ pub fn run(args: &List) -> Result<ExitStatus> {
     }
     if args.warnings {
         for gap in missing(&reader, &selection)? {
-            eprintln!("{}", human::gap(&gap, &style));
+            say(format_args!("{}", human::gap(&gap, &style)));
         }
     }
     if more {
-        eprintln!("older ones are not shown: -n 0 for all, or --since, --until");
+        say(format_args!("older ones are not shown: -n 0 for all, or --since, --until"));
     }
     Ok(ExitStatus::Done)
 }

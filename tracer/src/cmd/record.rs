@@ -9,7 +9,10 @@ use crate::{
         process::{ExitFilter, ExitScope},
         signal_name::{RECORDED, mask},
     },
-    sink::{history::HistorySink, history_writer::HistoryOptions, stdout::StdoutSink},
+    sink::{
+        history::HistorySink, history_writer::HistoryOptions, speak::speak_in_background,
+        stdout::StdoutSink,
+    },
     watch::live::{WatchOptions, watch},
 };
 
@@ -18,6 +21,7 @@ use crate::{
 pub fn run(args: &Record) -> Result<ExitStatus> {
     privilege::check()?;
     memory::small_pages();
+    speak_in_background()?;
     let default = ExitScope { signals: mask(&RECORDED), exits: ExitFilter::Lasting };
     let selection = args.filter.selection();
     let wanted = WatchOptions {

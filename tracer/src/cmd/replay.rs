@@ -4,8 +4,12 @@ use std::{fs::File, io::BufReader};
 use anyhow::Result;
 
 use crate::{
-    cli::Replay, cmd::status::ExitStatus, error::Failure, sink::stdout::StdoutSink,
-    watch::replay::replay, wire::stream,
+    cli::Replay,
+    cmd::status::ExitStatus,
+    error::Failure,
+    sink::{speak::say, stdout::StdoutSink},
+    watch::replay::replay,
+    wire::stream,
 };
 
 /// # Errors
@@ -20,7 +24,9 @@ pub fn run(args: &Replay) -> Result<ExitStatus> {
     let replayed = replay(host, records, &args.filter.selection(), &mut sink)?;
     if replayed.unknown != 0 {
         let unknown = replayed.unknown;
-        eprintln!("whybus: {unknown} records are of kinds or versions that are not known here");
+        say(format_args!(
+            "whybus: {unknown} records are of kinds or versions that are not known here"
+        ));
     }
     match replayed.damage {
         Some(error) => {

@@ -14,7 +14,7 @@ use crate::{
         finding::Finding,
         walk::{Found, scan},
     },
-    sink::stdout::put,
+    sink::speak::{put, say},
 };
 
 /// # Errors
@@ -40,7 +40,7 @@ pub fn run(args: &Args) -> Result<ExitStatus> {
     };
     put(&bytes)?;
     if seen.denied != 0 {
-        eprintln!("whybus: {}", denied(seen.denied, geteuid().is_root()));
+        say(format_args!("whybus: {}", denied(seen.denied, geteuid().is_root())));
     }
     Ok(status(seen.found.len(), seen.denied))
 }

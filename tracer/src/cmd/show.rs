@@ -6,7 +6,10 @@ use crate::{
     cmd::{list::shown, status::ExitStatus, why::elsewhere},
     error::Failure,
     render::{Format, human, oneline},
-    sink::stdout::{history_style, put},
+    sink::{
+        speak::{put, say},
+        stdout::history_style,
+    },
     store::sqlite::read::Reader,
 };
 
@@ -18,7 +21,10 @@ pub fn run(args: &Show) -> Result<ExitStatus> {
     let style = history_style(args.output.utc, reader.hosts()?);
     match found.as_slice() {
         [] => {
-            eprintln!("no recorded incident has the id `{}`; `whybus list` shows ids", args.id);
+            say(format_args!(
+                "no recorded incident has the id `{}`; `whybus list` shows ids",
+                args.id
+            ));
             Ok(ExitStatus::NotFound)
         }
         [incident] => {

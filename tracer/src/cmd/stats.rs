@@ -12,7 +12,10 @@ use crate::{
     model::cgroup::{container, unit},
     render::{Format, json, stats},
     select::field::Column,
-    sink::stdout::{history_style, put},
+    sink::{
+        speak::{put, say},
+        stdout::history_style,
+    },
     store::sqlite::read::{Counted, Reader},
     text::format::rfc3339,
 };
@@ -51,7 +54,7 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
     let (Some(first), Some(last)) =
         (whole.iter().map(|row| row.first).min(), whole.iter().map(|row| row.last).max())
     else {
-        eprintln!("{}", list::nothing(&reader, &selection)?);
+        say(format_args!("{}", list::nothing(&reader, &selection)?));
         return Ok(ExitStatus::NotFound);
     };
     let (seconds, span) = SPANS

@@ -1,7 +1,11 @@
 //! Exit statuses, as `whybus --help` documents them: the one place that knows them.
 use std::{io, process::ExitCode};
 
-use crate::{error::Failure, store};
+use crate::{
+    error::Failure,
+    sink::speak::{put, say},
+    store,
+};
 
 /// How a command ended. What goes wrong has a status of its own ([`status_of`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,9 +109,19 @@ pub fn status_of(error: &anyhow::Error) -> ExitStatus {
 pub fn report(error: &anyhow::Error) -> ExitStatus {
     let status = status_of(error);
     if status != ExitStatus::Done {
-        eprintln!("whybus: {error:#}");
+        say(format_args!("whybus: {error:#}"));
     }
     status
+}
+
+/// Help that was asked for, or what is wrong with the command line.
+pub fn usage(error: &clap::Error) -> ExitStatus {
+    let text = error.render();
+    if error.use_stderr() {
+        say(text.to_string().trim_end());
+        return ExitStatus::Usage;
+    }
+    put(text.to_string().as_bytes()).map_or_else(|error| report(&error), |()| ExitStatus::Done)
 }
 
 #[cfg(test)]

@@ -20,7 +20,10 @@ use crate::{
         field::{Field, NameKind},
         selection::{Selection, Term, readings},
     },
-    sink::stdout::{history_style, put},
+    sink::{
+        speak::{put, say},
+        stdout::history_style,
+    },
     store::{lock::running_recorder, sqlite::read::Reader},
 };
 
@@ -52,7 +55,7 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
             }
             text.push_str(&shrunk(&reader, &selection, selector)?);
         }
-        eprintln!("{text}");
+        say(format_args!("{text}"));
         return Ok(ExitStatus::NotFound);
     };
     let style = history_style(args.output.utc, reader.hosts()?);
@@ -74,13 +77,13 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
         put(&bytes)?;
     }
     if keys.len() > STORIES {
-        eprintln!(
+        say(format_args!(
             "\n{} more stories match: narrow it by --since, --until, or a filter",
             keys.len() - STORIES
-        );
+        ));
     }
     if beat.is_none() && args.output.output == Format::Human {
-        eprintln!("\nno recorder is running now: what happens is not recorded");
+        say(format_args!("\nno recorder is running now: what happens is not recorded"));
     }
     Ok(ExitStatus::Done)
 }

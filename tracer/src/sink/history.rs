@@ -26,6 +26,7 @@ use crate::{
         Sink,
         history_writer::{HistoryOptions, HistoryWriter, Message, now},
         journal::Journal,
+        speak::say,
         stdout::StdoutSink,
     },
     store::{sqlite::write::Entry, state_dir as dir},
@@ -164,10 +165,11 @@ impl Sink for HistorySink {
         self.send(Message::Begin { host, boot_id, since });
         let history = &self.history;
         match self.writable {
-            true => eprintln!("recording to {}", history.display()),
-            false => {
-                eprintln!("recording in memory, until {} can be written to", history.display())
-            }
+            true => say(format_args!("recording to {}", history.display())),
+            false => say(format_args!(
+                "recording in memory, until {} can be written to",
+                history.display()
+            )),
         }
         let _ = sd_notify::notify(&[NotifyState::Ready]);
         Ok(())
@@ -206,7 +208,10 @@ impl Sink for HistorySink {
             let _ = keeper.join();
         }
         if self.overflowed != 0 {
-            eprintln!("whybus: {} records were lost on their way to the disk", self.overflowed);
+            say(format_args!(
+                "whybus: {} records were lost on their way to the disk",
+                self.overflowed
+            ));
         }
         StdoutSink::new(Format::Oneline, false).print(&end_record(counts, host, now, reason))
     }

@@ -10,6 +10,7 @@ use std::{
 use crate::{
     contract::{Gap, GapReason, Time},
     host::clock,
+    sink::speak::say,
     store::{
         Error, Result,
         lock::{Heartbeat, RecorderLock},
@@ -113,7 +114,7 @@ impl HistoryWriter {
             let check = before.is_none_or(|beat| !beat.stopped);
             let (store, aside) = Store::open(&self.options.state_dir, check)?;
             if let Some(aside) = aside {
-                eprintln!("{}", damaged(&dir::history(&self.options.state_dir), &aside));
+                say(format_args!("{}", damaged(&dir::history(&self.options.state_dir), &aside)));
             }
             self.store = Some(store);
         }
@@ -240,19 +241,19 @@ impl HistoryWriter {
             return;
         }
         self.failing = Some((now(), again));
-        eprintln!(
+        say(format_args!(
             "whybus: cannot write to {}: {error}; watching goes on, the last {WAITING} incidents are \
              kept in memory, and writing is tried again every {} s",
             self.options.state_dir.display(),
             AGAIN.as_secs()
-        );
+        ));
     }
 
     /// The disk takes things again: says so, and what was lost meanwhile.
     fn recovered(&mut self) {
         let Some((since, _)) = self.failing.take() else { return };
         let lost = std::mem::take(&mut self.dropped);
-        eprintln!(
+        say(format_args!(
             "whybus: {} is written to again; meanwhile {} lost",
             self.options.state_dir.display(),
             match lost {
@@ -260,7 +261,7 @@ impl HistoryWriter {
                 1 => "1 incident was".to_owned(),
                 lost => format!("{lost} incidents were"),
             }
-        );
+        ));
         if let Some(begun) = self.begun.as_ref().filter(|_| lost != 0) {
             let gap = Gap {
                 host: begun.host.as_str().into(),
@@ -288,26 +289,26 @@ impl HistoryWriter {
             Ok(false) => self.retained = Some(Instant::now()),
             Err(error) => {
                 self.retained = Some(Instant::now());
-                eprintln!(
+                say(format_args!(
                     "whybus: cannot forget old incidents in {}: {error}; tried again in {} s",
                     self.options.state_dir.display(),
                     RETENTION.as_secs()
-                );
+                ));
             }
         }
     }
 
     fn end(&mut self, until: i64) {
         if !self.waiting.is_empty() {
-            eprintln!(
+            say(format_args!(
                 "whybus: {} incidents were in memory only and are lost: the disk did not take them",
                 self.waiting.len()
-            );
+            ));
         }
         if let Some(store) = &mut self.store
             && let Err(error) = store.end(until)
         {
-            eprintln!("whybus: writing to {}: {error}", self.options.state_dir.display());
+            say(format_args!("whybus: writing to {}: {error}", self.options.state_dir.display()));
         }
         self.beat(until, true);
     }

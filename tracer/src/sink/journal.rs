@@ -9,6 +9,7 @@ use crate::{
     error::Failure,
     explain::phrase::{because_of, headline, who},
     model::cause::Outcome,
+    sink::speak::say,
 };
 
 const SOCKET: &str = "/run/systemd/journal/socket";
@@ -51,7 +52,7 @@ impl Journal {
             Ok(_) => self.complained = false,
             Err(error) if !self.complained => {
                 self.complained = true;
-                eprintln!("whybus: the journal did not take a record: {error}");
+                say(format_args!("whybus: the journal did not take a record: {error}"));
             }
             Err(_) => {}
         }

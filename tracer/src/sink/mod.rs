@@ -2,6 +2,7 @@
 pub mod history;
 pub mod history_writer;
 pub mod journal;
+pub mod speak;
 pub mod stdout;
 
 use anyhow::Result;

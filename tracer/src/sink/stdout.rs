@@ -1,7 +1,7 @@
 //! The one writer: renders updates in the format asked for and puts them on standard output.
 use std::{
     env,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
 };
 
 use anyhow::Result;
@@ -19,7 +19,10 @@ use crate::{
         human::{self, Style},
         json, oneline, warning, watching,
     },
-    sink::Sink,
+    sink::{
+        Sink,
+        speak::{beside, put},
+    },
 };
 
 /// Standard output in one format.
@@ -50,10 +53,10 @@ impl StdoutSink {
             return put(&json(record));
         }
         match (format, record) {
-            (_, Record::Watching(told)) => beside(&watching::human(told, style)),
-            (_, Record::Loss(loss)) => beside(&human::loss(loss, style)),
-            (_, Record::Missed(missed)) => beside(&human::missed(missed, style)),
-            (_, Record::End(end)) => beside(&human::end(end)),
+            (_, Record::Watching(told)) => said(&watching::human(told, style)),
+            (_, Record::Loss(loss)) => said(&human::loss(loss, style)),
+            (_, Record::Missed(missed)) => said(&human::missed(missed, style)),
+            (_, Record::End(end)) => said(&human::end(end)),
             (Format::Oneline, Record::Incident(incident)) => {
                 put(&oneline::incident(incident, style))
             }
@@ -98,19 +101,7 @@ pub fn history_style(utc: bool, hosts: u64) -> Style {
     Style { history: true, hosts: hosts > 1, ..style(utc) }
 }
 
-/// Writes bytes to standard output, at once.
-///
-/// # Errors
-/// Where nobody reads any more.
-pub fn put(bytes: &[u8]) -> Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(bytes)?;
-    out.flush()?;
-    Ok(())
-}
-
-fn beside(bytes: &[u8]) -> Result<()> {
-    // A closed standard error is nobody's problem.
-    let _ = io::stderr().lock().write_all(bytes);
+fn said(bytes: &[u8]) -> Result<()> {
+    beside(bytes);
     Ok(())
 }

@@ -30,7 +30,7 @@ use crate::{
         ring::RingReader,
     },
     select::selection::Selection,
-    sink::Sink,
+    sink::{Sink, speak::say},
     watch::{
         arm::{arm, coverage, host, require},
         child::{exited, spawn},
@@ -375,7 +375,7 @@ impl<'a> Watch<'a> {
         sleep(Duration::from_millis(10)).await;
         self.checkpoint()?;
         if self.undecodable != 0 {
-            eprintln!("whybus: {} events could not be decoded", self.undecodable);
+            say(format_args!("whybus: {} events could not be decoded", self.undecodable));
         }
         let (reason, command) = match ended {
             Ended::Because(reason) => (reason, None),

@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     model::{host::Host, input::Input},
+    sink::speak::say,
     wire::stream,
 };
 
@@ -61,7 +62,7 @@ impl StreamFile {
 
     fn check(&mut self, result: Result<()>) {
         if let Err(error) = result {
-            eprintln!("whybus: saving the event stream: {error}; watching goes on without");
+            say(format_args!("whybus: saving the event stream: {error}; watching goes on without"));
             self.file = None;
         }
     }

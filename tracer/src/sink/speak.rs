@@ -1,0 +1,180 @@
+//! The one place that speaks: to standard output what was asked for, to standard error what is said beside it.
+//! Whether anybody takes it is never a reason to abort, nor for a recorder to wait.
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, Receiver, SyncSender, TrySendError},
+    },
+    thread,
+    time::Duration,
+};
+
+use anyhow::Result;
+
+/// Messages that wait for somebody to take them.
+const QUEUE: usize = 1_024;
+/// How long the end waits for them to be taken.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+static BACKGROUND: OnceLock<Background> = OnceLock::new();
+
+/// Writes bytes to standard output, at once.
+///
+/// # Errors
+/// Where nobody reads any more, or there is no room.
+pub fn put(bytes: &[u8]) -> Result<()> {
+    if let Some(background) = BACKGROUND.get() {
+        background.send(Message::Out(bytes.to_vec()));
+        return Ok(());
+    }
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Says a line beside it. A closed or full standard error is nobody's problem.
+pub fn say(text: impl Display) {
+    beside(format!("{text}\n").as_bytes());
+}
+
+/// The same of lines that are made already.
+pub fn beside(bytes: &[u8]) {
+    match BACKGROUND.get() {
+        Some(background) => background.send(Message::Beside(bytes.to_vec())),
+        None => drop(io::stderr().lock().write_all(bytes)),
+    }
+}
+
+/// From now on a thread speaks, and nobody else waits: for a recorder, which loses events if it does. What is not taken in
+/// time is left out and counted.
+///
+/// # Errors
+/// Where there can be no thread.
+pub fn speak_in_background() -> io::Result<()> {
+    let background = Background::start(io::stdout(), io::stderr())?;
+    // A second one would have nothing to do.
+    let _ = BACKGROUND.set(background);
+    Ok(())
+}
+
+/// Waits a moment until all is said.
+pub fn all_said() {
+    if let Some(background) = BACKGROUND.get() {
+        background.wait(PATIENCE);
+    }
+}
+
+enum Message {
+    Out(Vec<u8>),
+    Beside(Vec<u8>),
+    /// Tells when everything before it is said.
+    Said(SyncSender<()>),
+}
+
+struct Background {
+    sender: SyncSender<Message>,
+    /// Messages that found no room.
+    left_out: Arc<AtomicU64>,
+}
+
+impl Background {
+    fn start(
+        out: impl Write + Send + 'static,
+        err: impl Write + Send + 'static,
+    ) -> io::Result<Self> {
+        let (sender, receiver) = mpsc::sync_channel(QUEUE);
+        let left_out = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&left_out);
+        let speak = move || speak(&receiver, &counter, out, err);
+        thread::Builder::new().name("whybus-say".to_owned()).spawn(speak)?;
+        Ok(Self { sender, left_out })
+    }
+
+    fn send(&self, message: Message) {
+        if let Err(TrySendError::Full(_)) = self.sender.try_send(message) {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn wait(&self, patience: Duration) {
+        let (said, heard) = mpsc::sync_channel(1);
+        if self.sender.try_send(Message::Said(said)).is_ok() {
+            let _ = heard.recv_timeout(patience);
+        }
+    }
+}
+
+fn speak(
+    receiver: &Receiver<Message>,
+    left_out: &AtomicU64,
+    mut out: impl Write,
+    mut err: impl Write,
+) {
+    for message in receiver {
+        // What is closed, or full, may be read again later: a log that was rotated, a disk that was cleared.
+        match message {
+            Message::Out(bytes) => drop(out.write_all(&bytes).and_then(|()| out.flush())),
+            Message::Beside(bytes) => drop(err.write_all(&bytes)),
+            Message::Said(said) => drop(said.try_send(())),
+        }
+        let left_out = left_out.swap(0, Ordering::Relaxed);
+        if left_out != 0 {
+            let text =
+                format!("whybus: {left_out} messages were left out: nobody took them in time\n");
+            let _ = err.write_all(text.as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{PipeReader, Read as _},
+        time::Instant,
+    };
+
+    use super::*;
+
+    fn text(mut reader: PipeReader) -> String {
+        let mut all = String::new();
+        reader.read_to_string(&mut all).expect("a pipe");
+        all
+    }
+
+    /// Longer than any pipe and the queue can take.
+    #[test]
+    fn a_reader_that_sleeps_is_not_waited_for() {
+        let (reader, writer) = io::pipe().expect("a pipe");
+        let background =
+            Background::start(writer.try_clone().expect("a descriptor"), writer).expect("a thread");
+        let before = Instant::now();
+        for _ in 0..3 * QUEUE {
+            background.send(Message::Out([b'x'; 999].into_iter().chain([b'\n']).collect()));
+            background.send(Message::Beside(b"y\n".to_vec()));
+        }
+        background.wait(Duration::from_millis(50));
+        assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
+        drop(background);
+        let all = text(reader);
+        assert!(all.contains("messages were left out: nobody took them in time\n"));
+        let whole = |line: &str| line.len() == 999 || line == "y" || line.starts_with("whybus: ");
+        assert!(all.lines().all(whole), "no line is torn");
+    }
+
+    #[test]
+    fn a_stream_that_fails_ends_nothing() {
+        let (gone, closed) = io::pipe().expect("a pipe");
+        drop(gone);
+        let (reader, writer) = io::pipe().expect("a pipe");
+        let background = Background::start(closed, writer).expect("a thread");
+        background.send(Message::Out(b"to nobody\n".to_vec()));
+        background.send(Message::Beside(b"heard\n".to_vec()));
+        background.wait(PATIENCE);
+        drop(background);
+        assert_eq!(text(reader), "heard\n");
+    }
+}
