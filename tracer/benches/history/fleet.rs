@@ -81,6 +81,7 @@ impl One {
             cgroup: None,
             cgroup_why: None,
             pod: None,
+            slurm: None,
             container: None,
             unit: None,
             cgroup_id: Some(5000 + self.pod),

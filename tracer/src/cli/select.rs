@@ -22,9 +22,12 @@ pub struct Common {
     /// Victims whose cgroup path matches, or contains, this
     #[arg(long, value_name = "PATTERN")]
     pub cgroup: Vec<String>,
-    /// Victims in the container whose id starts with this
+    /// Victims in the container whose id starts with this: `containerd://ID` or as it is
     #[arg(long, value_name = "ID")]
     pub container: Vec<String>,
+    /// Victims in the Kubernetes pod whose uid starts with this
+    #[arg(long, value_name = "UID")]
+    pub pod: Vec<String>,
     /// Faults on files whose path matches, or lies below, this
     #[arg(long, value_name = "PATTERN")]
     pub path: Vec<String>,
@@ -86,6 +89,7 @@ impl Common {
             .with_names(Field::ByComm, &self.by_comm)
             .with_names(Field::Cgroup, &self.cgroup)
             .with_names(Field::Container, &self.container)
+            .with_names(Field::Pod, &self.pod)
             .with_names(Field::Path, &self.path)
     }
 }

@@ -1,5 +1,5 @@
 //! `whybus stats`: recorded incidents counted, by what they have in common.
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use anyhow::Result;
 
@@ -9,7 +9,7 @@ use crate::{
     cmd::status::ExitStatus,
     contract::{Count, Record, Time, Untrusted},
     error::Failure,
-    model::cgroup::{container, unit},
+    model::{cgroup::unit, container::container},
     render::{Format, json, stats},
     select::field::Column,
     sink::{
@@ -21,15 +21,19 @@ use crate::{
 };
 
 /// A table: its name, its column, and what of the column's name counts.
-type Table = (&'static str, Column, fn(&[u8]) -> Option<&[u8]>);
+type Table = (&'static str, Column, Part);
+type Part = fn(&[u8]) -> Option<Cow<'_, [u8]>>;
 
 const TABLES: [Table; 6] = [
-    ("cause", Column::CauseKind, |name| Some(name)),
-    ("file", Column::Path, |name| Some(name)),
-    ("culprit", Column::ByComm, |name| Some(name)),
-    ("victim", Column::Comm, |name| Some(name)),
-    ("unit", Column::Cgroup, unit),
-    ("container", Column::Cgroup, |cgroup| container(cgroup).map(|inside| inside.id.as_bytes())),
+    ("cause", Column::CauseKind, |name| Some(name.into())),
+    ("file", Column::Path, |name| Some(name.into())),
+    ("culprit", Column::ByComm, |name| Some(name.into())),
+    ("victim", Column::Comm, |name| Some(name.into())),
+    ("unit", Column::Cgroup, own_unit),
+    ("container", Column::Cgroup, |cgroup| match container(cgroup)?.id {
+        Cow::Borrowed(id) => Some(id.as_bytes().into()),
+        Cow::Owned(id) => Some(id.into_bytes().into()),
+    }),
 ];
 /// Spans that time is divided into, in seconds, with how they are called.
 const SPANS: [(i64, &str); 7] = [
@@ -93,11 +97,16 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
+/// The unit, where that is not the scope of a container, which has a table of its own.
+fn own_unit(cgroup: &[u8]) -> Option<Cow<'_, [u8]>> {
+    container(cgroup).is_none().then(|| unit(cgroup))?.map(Cow::Borrowed)
+}
+
 /// Counts what goes by the same part of its name together.
-fn by_part(rows: Vec<Counted>, part: fn(&[u8]) -> Option<&[u8]>) -> Vec<Counted> {
+fn by_part(rows: Vec<Counted>, part: Part) -> Vec<Counted> {
     let mut known: HashMap<Vec<u8>, Counted> = HashMap::new();
     for row in rows {
-        let Some(name) = part(&row.name).map(<[u8]>::to_vec) else { continue };
+        let Some(name) = part(&row.name).map(Cow::into_owned) else { continue };
         match known.get_mut(&name) {
             Some(sum) => {
                 sum.incidents += row.incidents;

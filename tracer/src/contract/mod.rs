@@ -36,7 +36,7 @@ pub use elsewhere::Elsewhere;
 pub use file::{File, Mapping, Mount, Remote, Sizing};
 pub use gap::{Gap, GapReason};
 pub use incident::{Exit, Fault, Incident, MappingDriver, Restart, Signal};
-pub use process::{Ancestor, Container, Mapper, Pod, Process};
+pub use process::{Ancestor, Container, Mapper, Pod, Process, SlurmJob};
 pub use record::{Record, SCHEMA};
 pub use run::Run;
 pub use scan::{Finding, FoundFile, FoundMapping, FoundProcess, Scan};

@@ -38,6 +38,9 @@ pub struct Process {
     /// The Kubernetes pod it is in, by the cgroup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<Pod>,
+    /// The job of Slurm it belongs to, by the cgroup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slurm: Option<SlurmJob>,
     /// The systemd unit it is in, by the cgroup.
     pub unit: Option<Untrusted>,
     /// Inode number of the cgroup's directory.
@@ -57,10 +60,10 @@ pub struct Process {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Container {
-    /// 64 hex digits, as a rule. OpenTelemetry: `container.id`.
+    /// 64 hex digits, as a rule; of LXC and systemd-nspawn the name. OpenTelemetry: `container.id`.
     pub id: Label,
-    /// `docker`, `containerd`, `podman` or `cri-o`; null where the path does not tell. OpenTelemetry:
-    /// `container.runtime.name`.
+    /// `docker`, `containerd`, `podman`, `cri-o`, `lxc` or `systemd-nspawn`; null where the path does not tell.
+    /// OpenTelemetry: `container.runtime.name`.
     pub runtime: Option<Label>,
 }
 
@@ -70,6 +73,20 @@ pub struct Container {
 pub struct Pod {
     /// `metadata.uid`; of a static pod the hash of its manifest. OpenTelemetry: `k8s.pod.uid`.
     pub uid: Label,
+    /// Its class: `guaranteed`, `burstable` or `besteffort`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qos: Option<Label>,
+}
+
+/// A job of Slurm, as slurmd names its cgroup.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SlurmJob {
+    /// `SLURM_JOB_ID`.
+    pub job: u64,
+    /// A number, `batch`, `extern` or `interactive`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<Label>,
 }
 
 /// A parent, or a parent's parent.

@@ -71,7 +71,11 @@ pub fn process(pid: u32) -> Process {
         uid: 1000,
         cgroup: Some(hostile()),
         cgroup_why: Some("why".into()),
-        pod: Some(crate::contract::Pod { uid: "12345678-9abc-def0-1234-56789abcdef0".into() }),
+        pod: Some(crate::contract::Pod {
+            uid: "12345678-9abc-def0-1234-56789abcdef0".into(),
+            qos: Some("burstable".into()),
+        }),
+        slurm: Some(crate::contract::SlurmJob { job: 7, step: Some("batch".into()) }),
         container: Some(Container { id: "0123".into(), runtime: Some("docker".into()) }),
         unit: Some(hostile()),
         cgroup_id: Some(1),

@@ -1,5 +1,5 @@
 //! What incidents of one restart loop have in common, as a number. On disk: it stays what it is.
-use crate::{contract::Incident, model::cgroup::place};
+use crate::{contract::Incident, model::container::place};
 
 /// The number of the series that an incident belongs to: host and boot, program, and the place it is
 /// started in: the pod whose containers follow one another, the unit that systemd starts again, or else

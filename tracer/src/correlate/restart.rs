@@ -8,7 +8,8 @@ use crate::{
     },
     model::{
         Bytes,
-        cgroup::{ROOT_CGROUP, place},
+        cgroup::ROOT_CGROUP,
+        container::place,
         file::InodeId,
         process::{ProcessExit, ProcessStart},
         task::{Actor, Ancestor, Task},

@@ -6,3 +6,4 @@ pub mod ruled_out;
 pub mod same_file;
 pub mod story;
 pub mod timeline;
+pub mod whereabouts;

@@ -2,9 +2,11 @@
 use crate::{
     contract::{Ancestor, Elsewhere, Exit, Incident, Mapper, Memory, Process, Restart, Server},
     correlate::cause::{MEMORY_LIMIT, SENDER, SignalFrom},
+    explain::whereabouts::{container as container_of, whereabouts},
     model::{
         cause::{CauseKind, Confidence, Outcome},
         cgroup,
+        container::container,
         shrink::{ShrinkKind, how},
         signal_name as signals,
     },
@@ -75,9 +77,8 @@ pub fn lineage(process: &Process) -> String {
     let parents = process.ancestors.iter().rev();
     let mut chain: Vec<String> = parents.map(who_else).collect();
     chain.push(who(process));
-    let cgroup = process.cgroup.as_ref().filter(|path| path.0 != b"/");
-    let cgroup = cgroup.map_or_else(String::new, |path| format!("   cgroup {}", escape(&path.0)));
-    format!("{}   uid {}{cgroup}", chain.join(" → "), process.uid)
+    let place = whereabouts(process).map_or_else(String::new, |place| format!("   {place}"));
+    format!("{}   uid {}{place}", chain.join(" → "), process.uid)
 }
 
 /// What happened to the victim, in a few words.
@@ -156,15 +157,11 @@ pub fn because_of(incident: &Incident) -> String {
     format!("{}{by}", because(incident))
 }
 
-/// Which tmpfs it is: `, /dev/shm of container 3f2a91c0b1d2`
+/// Which tmpfs it is: `, /dev/shm of container 3f2a91c0b1d2 (docker)`
 fn of_tmpfs(incident: &Incident) -> String {
-    const SHOWN: usize = 12;
     let mount = incident.file.as_ref().and_then(|file| file.mount.as_ref());
     let Some(mount) = mount else { return String::new() };
-    let container = incident.victim.container.as_ref().map(|container| {
-        let id: String = container.id.chars().take(SHOWN).collect();
-        format!(" of container {}", escape(id.as_bytes()))
-    });
+    let container = container_of(&incident.victim).map(|container| format!(" of {container}"));
     format!(", {}{}", escape(&mount.point.0), container.unwrap_or_default())
 }
 
@@ -232,7 +229,7 @@ pub fn fix(incident: &Incident, elsewhere: Option<&Elsewhere>) -> String {
 /// By what name people set the limit of a memory cgroup.
 fn memory_limit(memory: &Memory) -> Option<String> {
     let path = &memory.cgroup.0;
-    if cgroup::container(path).is_some() {
+    if container(path).is_some() {
         let how = "docker run --memory, in Kubernetes resources.limits.memory";
         return Some(format!("the memory limit of that container ({how})"));
     }

@@ -4,15 +4,18 @@
 //! Times are ns since boot (CLOCK_BOOTTIME), sizes and offsets bytes, unless a field says pages.
 pub mod cause;
 pub mod cgroup;
+pub mod container;
 pub mod crash;
 pub mod fact;
 pub mod fault;
 pub mod file;
 pub mod host;
 pub mod input;
+pub mod job;
 pub mod magic;
 pub mod observe;
 pub mod oom;
+pub mod pod;
 pub mod process;
 pub mod remote;
 pub mod server;

@@ -5,8 +5,9 @@ use crate::{
         others::others,
         phrase::{
             arguments, because, because_of, culprit, culprit_field, fix, headline, incomplete,
-            lineage, place, served, short_id, who, who_else,
+            lineage, place as instruction, served, short_id, who, who_else,
         },
+        whereabouts::inside,
     },
     model::signal_name as signals,
     render::{
@@ -93,7 +94,7 @@ fn known_of(latest: &Incident) -> impl Iterator<Item = (&'static str, String)> {
         ("size", latest.file.as_ref().and_then(sized)),
         ("driver", driver(latest)),
         ("cause", Some(because(latest))),
-        ("where", place(latest)),
+        ("where", instruction(latest)),
     ]
     .into_iter()
     .filter_map(|(name, text)| Some((name, text?)))
@@ -105,10 +106,11 @@ pub fn human(story: &Story, style: &Style) -> Vec<u8> {
     let mut out = String::new();
     let parent = latest.victim.ancestors.first();
     let parent = parent.map_or_else(String::new, |by| format!(", child of {}", who_else(by)));
-    let unit = latest.victim.unit.as_ref();
-    let unit = unit.map_or_else(String::new, |unit| format!(", {}", escape(&unit.0)));
+    let unit = || Some(escape(&latest.victim.unit.as_ref()?.0));
+    let place = inside(&latest.victim).or_else(unit);
+    let place = place.map_or_else(String::new, |place| format!(", {place}"));
     out.push_str(&format!(
-        "{}{parent}{unit}{}: {}\n",
+        "{}{parent}{place}{}: {}\n",
         style.paint("1", &escape(&latest.victim.comm.0)),
         style.host(&latest.host),
         style.paint("31", &count(story)),

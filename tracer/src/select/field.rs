@@ -10,6 +10,7 @@ pub enum Field {
     Unit,
     Cgroup,
     Container,
+    Pod,
     Path,
     ByPid,
     ByComm,
@@ -102,7 +103,7 @@ pub struct Filter {
 }
 
 /// Every filter there is, in the order of [`Field`].
-pub const FILTERS: [Filter; 12] = [
+pub const FILTERS: [Filter; 13] = [
     Filter {
         field: Field::Pid,
         flag: "pid",
@@ -137,6 +138,12 @@ pub const FILTERS: [Filter; 12] = [
         field: Field::Container,
         flag: "container",
         reads: Reads::Names(|facets| one(facets.cgroup), Syntax::Container),
+        column: Column::Cgroup,
+    },
+    Filter {
+        field: Field::Pod,
+        flag: "pod",
+        reads: Reads::Names(|facets| one(facets.cgroup), Syntax::Pod),
         column: Column::Cgroup,
     },
     Filter {

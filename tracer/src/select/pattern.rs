@@ -1,7 +1,11 @@
 //! Names as people ask for them, compiled once. Pure.
 use wildmatch::WildMatch;
 
-use crate::model::cgroup;
+use crate::model::{
+    cgroup,
+    container::{self, container},
+    pod,
+};
 
 /// How the text of a filter is compared with a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,8 +18,10 @@ pub enum Syntax {
     Contains,
     /// The file itself, a pattern for it, or a directory above it.
     Below,
-    /// A cgroup of the container whose id starts so.
+    /// A cgroup of the container whose id starts so, or, of one that goes by a name, of that name.
     Container,
+    /// A cgroup of the pod whose uid starts so.
+    Pod,
     /// A cgroup of the systemd unit, named with or without its ending.
     Unit,
 }
@@ -31,7 +37,12 @@ pub struct Pattern {
 impl Pattern {
     /// Compiles `text`.
     pub fn new(syntax: Syntax, text: &str) -> Self {
-        Self { syntax, text: text.to_owned(), glob: WildMatch::new(text) }
+        let asked = match syntax {
+            Syntax::Container => container::copied(text),
+            Syntax::Pod => pod::copied(text),
+            _ => text.into(),
+        };
+        Self { syntax, glob: WildMatch::new(&asked), text: asked.into_owned() }
     }
 
     /// The only name that can match, where there is only one.
@@ -57,9 +68,14 @@ impl Pattern {
                 inside || self.glob(name)
             }
             Syntax::Container => {
-                let container = cgroup::container(name);
-                !self.text.is_empty()
-                    && container.is_some_and(|container| container.id.starts_with(&self.text))
+                let Some(found) = container(name) else { return false };
+                let digits = container::is_id_start(&self.text) && container::is_id(&found.id);
+                digits && found.id.starts_with(&self.text) || self.glob.matches(&found.id)
+            }
+            Syntax::Pod => {
+                let Some(found) = container::pod(name) else { return false };
+                let start = self.text.len() >= pod::SHORTEST && found.uid.starts_with(&self.text);
+                start || self.glob.matches(&found.uid)
             }
             Syntax::Unit => {
                 let Some(unit) = cgroup::unit(name) else { return false };
@@ -95,11 +111,35 @@ mod tests {
     fn containers_by_the_start_of_their_id() {
         let id = "0123456789abcdef".repeat(4);
         let path = format!("/system.slice/docker-{id}.scope");
-        let inside = |path: &str, id| Pattern::new(Syntax::Container, id).matches(path.as_bytes());
+        let inside =
+            |path: &str, id: &str| Pattern::new(Syntax::Container, id).matches(path.as_bytes());
         assert!(inside(&path, "0123456"));
         assert!(!inside(&path, "123"));
         assert!(!inside(&path, ""));
         assert!(!inside("/user.slice/deadbeef", "dead"));
+        for copied in
+            [format!("containerd://{id}"), format!("docker-{id}.scope"), id.to_uppercase()]
+        {
+            assert!(inside(&path, &copied), "{copied}");
+        }
+        assert!(inside("/lxc.payload.web", "web") && inside("/lxc.payload.web", "w*"));
+        assert!(!inside("/lxc.payload.web", "we") && !inside("/lxc.payload.dead", "de"));
+    }
+
+    #[test]
+    fn pods_by_their_uid_however_it_is_written() {
+        let slice = "kubepods-burstable-pod12345678_9abc_def0_1234_56789abcdef0.slice";
+        let by_systemd = format!("/kubepods.slice/kubepods-burstable.slice/{slice}/x");
+        let by_cgroupfs = "/kubepods/burstable/pod12345678-9abc-def0-1234-56789abcdef0/x";
+        for path in [&by_systemd, by_cgroupfs] {
+            let of = |text: &str| Pattern::new(Syntax::Pod, text).matches(path.as_bytes());
+            for text in [slice, "12345678", "12345678-9abc", "12345678_9ABC_def0_1234_56789abcdef0"]
+            {
+                assert!(of(text), "{text} {path}");
+            }
+            assert!(!of("1234567") && !of("87654321") && !of("") && !of("geo"), "{path}");
+        }
+        assert!(!Pattern::new(Syntax::Pod, "*").matches(b"/system.slice/geo.service"));
     }
 
     #[test]

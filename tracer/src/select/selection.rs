@@ -1,7 +1,7 @@
 //! Which incidents are asked for. Pure.
 use crate::{
     correlate::update::Update,
-    model::cgroup,
+    model::{container, pod},
     select::{
         facets::Facets,
         field::{Field, Filter, Reads},
@@ -131,8 +131,13 @@ pub fn readings(selector: &str) -> Vec<Term> {
     let long = selector.is_ascii() && selector.len() > 15;
     found.push(name(Field::Comm, if long { &cut } else { selector }));
     found.push(name(Field::Unit, selector));
-    if selector.len() >= cgroup::SHORT && selector.bytes().all(|b| b.is_ascii_hexdigit()) {
-        found.push(name(Field::Container, &selector.to_ascii_lowercase()));
+    // A word of few digits is rather a name; one of LXC or systemd-nspawn goes by its name.
+    let id = container::copied(selector);
+    if id.len() >= container::SHORT || !container::is_id_start(&id) {
+        found.push(name(Field::Container, selector));
+    }
+    if pod::copied(selector).len() >= pod::SHORTEST {
+        found.push(name(Field::Pod, selector));
     }
     found
 }
@@ -149,7 +154,8 @@ mod tests {
             comms: vec![b"geo-api", b"worker"],
             uid: Some(1000),
             cgroup: Some(
-                b"/system.slice/docker-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.scope",
+                b"/kubepods.slice/kubepods-pod12345678_9abc_def0_1234_56789abcdef0.slice/\
+                docker-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.scope",
             ),
             path: Some(b"/efs/geo/GeoIP2.mmdb"),
             by_pid: Some(7),
@@ -175,8 +181,9 @@ mod tests {
             (Field::Comm, "work*", "cp"),
             (Field::Uid, "1000", "0"),
             (Field::Unit, "docker-*", "geo"),
-            (Field::Cgroup, "system.slice", "user.slice"),
+            (Field::Cgroup, "kubepods.slice", "user.slice"),
             (Field::Container, "0123456789ab", "abcdef"),
+            (Field::Pod, "12345678-9abc-def0-1234-56789abcdef0", "12345678-0"),
             (Field::Path, "/efs", "/ef"),
             (Field::ByPid, "7", "42"),
             (Field::ByComm, "c?", "geo-api"),
@@ -215,9 +222,12 @@ mod tests {
         let fields = |text: &str| -> Vec<Field> {
             readings(text).into_iter().map(|term| term.filter.field).collect()
         };
-        assert_eq!(fields("1234"), [Field::Pid, Field::Comm, Field::Unit]);
-        assert_eq!(fields("/efs/x"), [Field::Path, Field::Comm, Field::Unit]);
-        assert_eq!(fields("geo.service"), [Field::Comm, Field::Unit]);
-        assert_eq!(fields("0123456789ab"), [Field::Comm, Field::Unit, Field::Container]);
+        let (comm, unit, container, pod) = (Field::Comm, Field::Unit, Field::Container, Field::Pod);
+        assert_eq!(fields("1234"), [Field::Pid, comm, unit]);
+        assert_eq!(fields("/efs/x"), [Field::Path, comm, unit, container]);
+        assert_eq!(fields("web"), [comm, unit, container]);
+        assert_eq!(fields("0123456789ab"), [comm, unit, container, pod]);
+        assert_eq!(fields("containerd://0123456789ab"), [comm, unit, container, pod]);
+        assert_eq!(fields("12345678-9abc-def0"), [comm, unit, container, pod]);
     }
 }

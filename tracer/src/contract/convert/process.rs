@@ -4,8 +4,10 @@ use crate::{
     contract::{self, Container},
     correlate::incident::Truncation,
     model::{
-        cgroup::{container, pod, unit},
+        cgroup::unit,
+        container::{container, pod},
         fact::{Mapper, Process, ancestors, cmdline},
+        job::job,
         task::{Actor, Ancestor, Task},
         time::ClockOffset,
     },
@@ -43,10 +45,15 @@ pub(super) fn process(
         cgroup: path.map(text),
         cgroup_why: path.is_none().then(|| cgroup_why(*cgroup).into()),
         container: path.and_then(container).map(|inside| Container {
-            id: inside.id.into(),
+            id: (&*inside.id).into(),
             runtime: inside.runtime.map(Into::into),
         }),
-        pod: path.and_then(pod).map(|uid| contract::Pod { uid: uid.into() }),
+        pod: path
+            .and_then(pod)
+            .map(|pod| contract::Pod { uid: (&*pod.uid).into(), qos: Some(pod.qos.into()) }),
+        slurm: path
+            .and_then(job)
+            .map(|job| contract::SlurmJob { job: job.id, step: job.step.map(Into::into) }),
         unit: path.and_then(unit).map(text),
         cgroup_id: *cgroup,
         ancestors: parents.iter().map(ancestor).collect(),

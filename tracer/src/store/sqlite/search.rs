@@ -272,7 +272,11 @@ mod tests {
         victim.uid = n % 4;
         victim.comm.0 = format!("service-{}", n % 5).into_bytes();
         victim.thread_comm = None;
-        let unit = format!("/system.slice/docker-{:064x}.scope", n % 7);
+        let unit = format!(
+            "/kubepods.slice/kubepods-pod1234567{}_9abc.slice/docker-{:064x}.scope",
+            n % 7,
+            n % 7
+        );
         victim.cgroup = (n % 6 != 0).then(|| crate::contract::Untrusted(unit.into_bytes()));
         if let Some(exit) = &mut incident.exit {
             exit.signal = Some(6 + n % 3);
@@ -296,6 +300,7 @@ mod tests {
             Field::Unit => text(format!("docker-*{}", n % 7)),
             Field::Cgroup => text(format!("{}.sc", n % 7)),
             Field::Container => text(format!("{:064x}", n % 7)),
+            Field::Pod => text(format!("1234567{}", n % 7)),
             Field::Path => text(format!("/srv/{}", n % 3)),
             Field::ByComm => Term::of_names(field, &[format!("by-{}", n % 8), "by-3".to_owned()]),
             Field::Class => text("*e*".to_owned()),
@@ -337,7 +342,7 @@ mod tests {
                 found_any += usize::from(!found.is_empty());
             }
         }
-        assert!(found_any > 50, "{found_any} of 78 find anything");
+        assert!(found_any > 50, "{found_any} of 91 find anything");
         std::fs::remove_dir_all(&dir).expect("ours");
     }
 }
