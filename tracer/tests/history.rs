@@ -347,7 +347,7 @@ fn bad_input_is_one_sentence() {
     let dir = Dir::filled();
     let time = run(&dir.0, &["list", "--since", "last week"]);
     assert_eq!(time.status.code(), Some(2));
-    assert!(text(&time.stderr).contains("`last week` is no time"), "{}", text(&time.stderr));
+    assert!(text(&time.stderr).contains("`last week` is not a time"), "{}", text(&time.stderr));
     fs::write(dir.0.join("history.db"), "no database at all, but longer than a header")
         .expect("ours");
     let damaged = run(&dir.0, &["list"]);

@@ -80,10 +80,10 @@ fn what_cannot_be_asked_is_2() {
     let state = filled(&dir);
     for (args, reason) in [
         (&["nonsense"][..], "unrecognized subcommand"),
-        (&["trace", "--duration", "soon"], "is no unit of time"),
+        (&["trace", "--duration", "soon"], "`soon` is not a duration"),
         (&["trace", "--count", "0"], "not in"),
-        (&["list", "--since", "last week", "--state-dir", &state], "`last week` is no time"),
-        (&["list", "--exit", "256", "--state-dir", &state], "is no exit status"),
+        (&["list", "--since", "last week", "--state-dir", &state], "`last week` is not a time"),
+        (&["list", "--exit", "256", "--state-dir", &state], "is not an exit status"),
     ] {
         ends(args, 2, reason);
     }

@@ -74,7 +74,7 @@ pub struct Trace {
     pub output: Output,
     #[command(flatten)]
     pub deaths: Deaths,
-    /// Stop after this long: 30s, 5m, 1h, or seconds
+    /// Stop after this long: 30s, 5m, 1h30m, or seconds
     #[arg(short, long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
     /// Stop after this many incidents
@@ -99,7 +99,7 @@ pub struct Trace {
 pub struct Record {
     #[command(flatten)]
     pub state: State,
-    /// Forget incidents older than this: 90d, 12h
+    /// Forget incidents older than this: 90d, 12h, 4w
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "90d")]
     pub keep: Duration,
     /// Forget the oldest incidents once the history is larger than this: 500M, 2G

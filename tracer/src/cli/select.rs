@@ -57,13 +57,13 @@ const HEADING: &str =
 #[derive(Args, Default)]
 #[command(next_help_heading = HEADING)]
 pub struct Select {
-    /// Since then: `10m ago`, `1h30m`, `today`, `10:03`, `2026-11-21 10:03`, RFC 3339
-    #[arg(long, value_name = "TIME")]
+    /// Since then: `1 hour ago`, `-1h30m`, `2w`, `yesterday`, `10:03`, `2026-11-21 10:03`, `@1790000000`, RFC 3339
+    #[arg(short = 'S', long, value_name = "TIME", allow_hyphen_values = true)]
     pub since: Option<String>,
     /// Until then
-    #[arg(long, value_name = "TIME")]
+    #[arg(short = 'U', long, value_name = "TIME", allow_hyphen_values = true)]
     pub until: Option<String>,
-    /// Victims that ended so: a status, or a signal as 135, -7 or SIGBUS
+    /// Victims that ended with this status or signal: 1, 135, -7 or SIGBUS
     #[arg(long, value_name = "STATUS", allow_hyphen_values = true, value_parser = status)]
     pub exit: Vec<u32>,
     /// Victims of this systemd unit
@@ -105,11 +105,10 @@ impl Select {
     /// What is asked for.
     ///
     /// # Errors
-    /// Where a time is none.
+    /// Where a time is not one, or nothing can lie in between.
     pub fn selection(&self) -> Result<Selection, String> {
-        let at = |text: &Option<String>| {
-            text.as_deref().map(|text| time::parse(text, &time::now())).transpose()
-        };
+        let (since, until) =
+            time::range(self.since.as_deref(), self.until.as_deref(), &time::now())?;
         let selection = self
             .common
             .selection()
@@ -117,7 +116,7 @@ impl Select {
             .with_names(Field::Class, &self.class)
             .with_names(Field::Unit, &self.unit)
             .with_names(Field::Host, &self.host);
-        Ok(Selection { since: at(&self.since)?, until: at(&self.until)?, ..selection })
+        Ok(Selection { since, until, ..selection })
     }
 }
 
@@ -128,7 +127,7 @@ fn status(text: &str) -> Result<u32, String> {
         return u32::try_from(status)
             .ok()
             .filter(|status| *status < 256)
-            .ok_or_else(|| format!("`{text}` is no exit status: 0 to 255, or -1 to -127"));
+            .ok_or_else(|| format!("`{text}` is not an exit status: 0 to 255, or -1 to -127"));
     }
     signals::parse(text).map(|signal| 128 + signal as u32)
 }

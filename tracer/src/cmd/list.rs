@@ -122,7 +122,7 @@ pub fn nothing(reader: &Reader, selection: &Selection) -> Result<String> {
     }
     if let Some(began) = reader.began()?.filter(|began| selection.until.is_some_and(|u| u < *began))
     {
-        let began = style.time(crate::contract::Time(began));
+        let began = style.stamp(crate::contract::Time(began));
         text.push_str(&format!("\nrecording began only at {began}"));
     }
     text.push_str(&shrunk(reader, selection)?);

@@ -30,7 +30,7 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
     let victim = &incident.victim;
     let mut out = format!(
         "\n{}  {} {}{}  {}\n",
-        style.time(incident.time),
+        style.stamp(incident.time),
         style.paint("1", &who(victim)),
         style.paint("31", &headline(incident)),
         style.host(&incident.host),
@@ -113,7 +113,7 @@ pub fn update(incident: &Incident, style: &Style) -> Vec<u8> {
     }
     format!(
         "{}  {} {}{}{restart}  {}\n",
-        style.time(last),
+        style.stamp(last),
         who(&incident.victim),
         headline(incident),
         repeated(incident),
@@ -124,7 +124,7 @@ pub fn update(incident: &Incident, style: &Style) -> Vec<u8> {
 
 /// When nobody was watching, or what was seen was lost.
 pub fn gap(gap: &Gap, style: &Style) -> String {
-    let (since, until) = (style.time(gap.since), style.time(gap.until));
+    let (since, until) = (style.time(gap.since), style.stamp(gap.until));
     match gap.lost {
         None => format!("nobody was watching from {since} to {until}: {}", gap.reason),
         Some(lost) if gap.reason == GapReason::Shrinks => {

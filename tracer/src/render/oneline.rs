@@ -14,7 +14,7 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
     let cause = &incident.cause;
     let mut out = format!(
         "{} {} {}{}",
-        style.time(incident.time),
+        style.stamp(incident.time),
         who(&incident.victim),
         headline(incident),
         style.host(&incident.host),
@@ -76,7 +76,7 @@ pub fn truncation(truncation: &Truncation, style: &Style) -> Vec<u8> {
     };
     format!(
         "{} {label}{}: {}, {} → {} {}: {at_risk}\n",
-        style.time(truncation.time),
+        style.stamp(truncation.time),
         style.host(&truncation.host),
         warned_path(truncation),
         size(truncation.old_size),

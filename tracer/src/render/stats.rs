@@ -11,7 +11,7 @@ const BAR: u64 = 40;
 /// How many there are in all, and when.
 pub fn total(incidents: u64, first: Time, last: Time, style: &Style) -> String {
     let incidents = counted(incidents, "incident");
-    format!("{incidents}, {} to {}\n", style.time(first), style.time(last))
+    format!("{incidents}, {} to {}\n", style.time(first), style.stamp(last))
 }
 
 /// One table: what its rows are counted by is the same in each.

@@ -30,7 +30,7 @@ pub fn oneline(story: &Story, style: &Style) -> Vec<u8> {
     let latest = &story.incident;
     format!(
         "{} {}{}: {} {}{} {}\n",
-        style.time(story.last),
+        style.stamp(story.last),
         escape(&latest.victim.comm.0),
         style.host(&latest.host),
         match story.causes.as_slice() {
@@ -119,7 +119,7 @@ pub fn human(story: &Story, style: &Style) -> Vec<u8> {
         out.push_str(&format!("  {} {text}\n", style.paint("36", &format!("{name:<8}"))));
     };
     if story.incidents > 1 {
-        let (first, last) = (style.time(story.first), style.time(story.last));
+        let (first, last) = (style.time(story.first), style.stamp(story.last));
         let partly = if story.partial { " (of the latest that were looked at)" } else { "" };
         field(&mut out, "when", &format!("{first} to {last}{partly}"));
         field(&mut out, "causes", &causes(&story.causes));

@@ -6,7 +6,7 @@ use crate::{
     explain::phrase::short_id,
     text::{
         escape::escape,
-        format::{clock, date},
+        format::{clock, date, zone_name},
     },
 };
 
@@ -34,6 +34,16 @@ impl Style {
 
     pub fn time(&self, time: Time) -> String {
         if self.history { date(time.0, &self.zone) } else { clock(time.0, &self.zone) }
+    }
+
+    /// The time, and the name of its zone where it stands alone.
+    pub fn time_in_zone(&self, time: Time) -> String {
+        format!("{} {}", self.time(time), zone_name(time.0, &self.zone))
+    }
+
+    /// With its zone where it is of days gone by: a history may be read in another place. What is told live says it once.
+    pub fn stamp(&self, time: Time) -> String {
+        if self.history { self.time_in_zone(time) } else { self.time(time) }
     }
 
     pub fn paint(&self, sgr: &str, text: &str) -> String {

@@ -46,7 +46,7 @@ pub fn truncation(truncation: &Truncation, style: &Style) -> Vec<u8> {
     let on = style.host(&truncation.host);
     let label = format!("{label}{on}{}", if on.is_empty() { "" } else { ":" });
     let mut out =
-        format!("\n{}  {} {what}\n", style.time(truncation.time), style.paint("33", &label));
+        format!("\n{}  {} {what}\n", style.stamp(truncation.time), style.paint("33", &label));
     let mut field = |name: &str, text: &str| out.push_str(&line(name, text, style));
     let (old, new) = (size(truncation.old_size), size(truncation.new_size));
     field("file", &format!("{}  {old} → {new} by {}", warned_path(truncation), truncation.how));

@@ -43,7 +43,7 @@ pub fn human(watching: &Watching, style: &Style) -> Vec<u8> {
         hooks.len() + blind.len(),
         escape(watching.kernel.as_bytes()),
     );
-    let since = style.time(watching.time);
+    let since = style.time_in_zone(watching.time);
     if readiness == Readiness::Ready {
         return format!("{word}: {watched} · complete since {since}\n").into_bytes();
     }
@@ -116,7 +116,7 @@ mod tests {
     fn a_host_that_is_ready_says_so_in_one_line() {
         assert_eq!(
             shown(Vec::new(), Readiness::Ready, None),
-            "READY: watching 1 of 1 hooks on 6.12 · complete since 00:00:00.000\n"
+            "READY: watching 1 of 1 hooks on 6.12 · complete since 00:00:00.000 UTC\n"
         );
     }
 
@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(
             shown(missing, Readiness::NotReady, Some("whybus cannot tell much")),
             "NOT READY: whybus cannot tell much\n\
-             watching 1 of 4 hooks on 6.12 · since 00:00:00.000\n\
+             watching 1 of 4 hooks on 6.12 · since 00:00:00.000 UTC\n\
              missing 2 hooks: kernel.ftrace_enabled is 0\n\
              fix     sysctl kernel.ftrace_enabled=1\n\
              missing kprobe c: no function c; blind for: quota\n"

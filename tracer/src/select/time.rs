@@ -1,51 +1,111 @@
-//! Times as people type them. Pure, given what time it is.
+//! Times as people type them: as journalctl and coredumpctl take them. Pure, given what time it is.
 use jiff::{
     Timestamp, ToSpan as _, Zoned,
     civil::{Date, DateTime, Time},
 };
 
-use crate::text::parse::duration;
+use crate::text::{format::date, parse::duration};
 
 /// The time now, in this host's zone.
 pub fn now() -> Zoned {
     Zoned::now()
 }
 
-/// Ns since the epoch of `10m ago`, `2h`, `1h30m ago`, `today`, `yesterday`, `10:03`, `2026-11-21`, `2026-11-21
-/// 10:03`, or RFC 3339; local unless the last says otherwise.
+/// Both ends of a range of times, ns since the epoch.
+///
+/// # Errors
+/// Where one of them is not a time, or nothing can lie between them.
+pub fn range(
+    since: Option<&str>,
+    until: Option<&str>,
+    now: &Zoned,
+) -> Result<(Option<i64>, Option<i64>), String> {
+    let at = |text: Option<&str>| text.map(|text| parse(text, now)).transpose();
+    let (from, to) = (at(since)?, at(until)?);
+    let shown = |ns| date(ns, now.time_zone());
+    let present = i64::try_from(now.timestamp().as_nanosecond()).unwrap_or(i64::MAX);
+    if let Some((text, ns)) = since.zip(from).filter(|(_, ns)| *ns > present) {
+        let yesterday = match text.trim().parse::<Time>() {
+            Ok(_) => format!("; for the last one: --since \"yesterday {}\"", text.trim()),
+            Err(_) => String::new(),
+        };
+        let (at, present) = (shown(ns), shown(present));
+        return Err(format!(
+            "--since {text} is in the future: {at}, and now it is {present}{yesterday}"
+        ));
+    }
+    if let Some((from, to)) = from.zip(to).filter(|(from, to)| to < from) {
+        return Err(format!("--until lies before --since: {} and {}", shown(to), shown(from)));
+    }
+    Ok((from, to))
+}
+
+/// Ns since the epoch of `10m ago`, `-1h`, `1h30m`, `2 weeks ago`, `today`, `yesterday 10:03`, `10:03`, `2026-11-21`,
+/// `2026-11-21 10:03`, `@1790000000`, or RFC 3339; local unless the last says otherwise.
 ///
 /// # Errors
 /// Where it is none of these.
 pub fn parse(text: &str, now: &Zoned) -> Result<i64, String> {
     let text = text.trim();
-    let zone = now.time_zone();
-    let bad = || {
+    let found = epoch(text)
+        .or_else(|| day(text, now))
+        .or_else(|| ago(text, now))
+        .or_else(|| text.parse::<Timestamp>().ok())
+        .or_else(|| local(text.parse::<DateTime>().ok()?, now))
+        .or_else(|| local(text.parse::<Date>().ok()?.to_datetime(Time::midnight()), now))
+        .or_else(|| local(now.date().to_datetime(text.parse::<Time>().ok()?), now));
+    found.and_then(|time| i64::try_from(time.as_nanosecond()).ok()).ok_or_else(|| {
         format!(
-            "`{text}` is no time: try `10m ago`, `today`, `10:03`, `2026-11-21 10:03`, or RFC 3339"
+            "`{text}` is not a time: try `1h ago`, `yesterday`, `10:03`, `2026-11-21 10:03`, `@1790000000`, \
+             or RFC 3339"
         )
+    })
+}
+
+fn local(time: DateTime, now: &Zoned) -> Option<Timestamp> {
+    time.to_zoned(now.time_zone().clone()).ok().map(|zoned| zoned.timestamp())
+}
+
+/// `@1790000000`, with a fraction or without.
+fn epoch(text: &str) -> Option<Timestamp> {
+    let (seconds, fraction) = text.strip_prefix('@')?.split_once('.').unwrap_or((&text[1..], "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !digits(seconds.strip_prefix('-').unwrap_or(seconds)) || !digits(fraction) {
+        return None;
+    }
+    let nanos: i32 = format!("{fraction:0<9}").get(..9)?.parse().ok()?;
+    Timestamp::new(seconds.parse().ok()?, 0).ok()?.checked_add(i64::from(nanos).nanoseconds()).ok()
+}
+
+/// `now`, or a day by its name, with a time of day or without.
+fn day(text: &str, now: &Zoned) -> Option<Timestamp> {
+    let (name, time) = text.split_once(' ').unwrap_or((text, ""));
+    let date = match name {
+        "now" if time.is_empty() => return Some(now.timestamp()),
+        "today" => now.date(),
+        "yesterday" => now.date().yesterday().ok()?,
+        "tomorrow" => now.date().tomorrow().ok()?,
+        _ => return None,
     };
-    let local = |time: DateTime| time.to_zoned(zone.clone()).ok().map(|zoned| zoned.timestamp());
-    let found: Option<Timestamp> = match text {
-        "now" => Some(now.timestamp()),
-        "today" => local(now.date().to_datetime(Time::midnight())),
-        "yesterday" => {
-            now.date().yesterday().ok().and_then(|day| local(day.to_datetime(Time::midnight())))
-        }
-        _ => {
-            let span = text.strip_suffix("ago").map_or(text, str::trim);
-            let span = span.strip_prefix('-').unwrap_or(span);
-            let ago = duration(span).ok().filter(|_| text.parse::<f64>().is_err());
-            let ago = ago.and_then(|ago| {
-                let ms = i64::try_from(ago.as_millis()).ok()?;
-                now.timestamp().checked_sub(ms.milliseconds()).ok()
-            });
-            ago.or_else(|| text.parse::<Timestamp>().ok())
-                .or_else(|| local(text.parse::<DateTime>().ok()?))
-                .or_else(|| local(text.parse::<Date>().ok()?.to_datetime(Time::midnight())))
-                .or_else(|| local(now.date().to_datetime(text.parse::<Time>().ok()?)))
-        }
+    let time = match time.trim() {
+        "" => Time::midnight(),
+        time => time.parse().ok()?,
     };
-    found.and_then(|time| i64::try_from(time.as_nanosecond()).ok()).ok_or_else(bad)
+    local(date.to_datetime(time), now)
+}
+
+/// A duration, before now or, with a plus, after.
+fn ago(text: &str, now: &Zoned) -> Option<Timestamp> {
+    if text.parse::<f64>().is_ok() {
+        return None;
+    }
+    let past = text.strip_suffix("ago").map_or(text, str::trim);
+    let (span, sign) = match past.strip_prefix('+') {
+        Some(span) if past == text => (span, 1),
+        _ => (past.strip_prefix('-').unwrap_or(past), -1),
+    };
+    let ms = i64::try_from(duration(span.trim()).ok()?.as_millis()).ok()?;
+    now.timestamp().checked_add((sign * ms).milliseconds()).ok()
 }
 
 #[cfg(test)]
@@ -53,9 +113,13 @@ mod tests {
     use super::*;
     use crate::text::format::rfc3339;
 
+    fn noon() -> Zoned {
+        "2026-11-21T12:00:00+01:00[+01:00]".parse().expect("a time")
+    }
+
     #[test]
     fn as_people_type_them() {
-        let now: Zoned = "2026-11-21T12:00:00+01:00[+01:00]".parse().expect("a time");
+        let now = noon();
         let cases = [
             ("now", "2026-11-21T11:00:00"),
             ("10m ago", "2026-11-21T10:50:00"),
@@ -63,12 +127,24 @@ mod tests {
             ("2h ago", "2026-11-21T09:00:00"),
             ("1h30m", "2026-11-21T09:30:00"),
             ("1h30m ago", "2026-11-21T09:30:00"),
+            ("1 hour ago", "2026-11-21T10:00:00"),
             ("2 hours ago", "2026-11-21T09:00:00"),
+            ("2 days ago", "2026-11-19T11:00:00"),
             ("1 day 2 hours ago", "2026-11-20T09:00:00"),
+            ("5min ago", "2026-11-21T10:55:00"),
+            ("2 weeks ago", "2026-11-07T11:00:00"),
+            ("1w", "2026-11-14T11:00:00"),
+            ("-1h", "2026-11-21T10:00:00"),
+            ("-1h30m", "2026-11-21T09:30:00"),
             ("-1d", "2026-11-20T11:00:00"),
+            ("+1h", "2026-11-21T12:00:00"),
             ("today", "2026-11-20T23:00:00"),
             ("yesterday", "2026-11-19T23:00:00"),
+            ("yesterday 23:59", "2026-11-20T22:59:00"),
+            ("tomorrow", "2026-11-21T23:00:00"),
             ("10:03", "2026-11-21T09:03:00"),
+            ("@1790000000", "2026-09-21T14:13:20"),
+            ("@0", "1970-01-01T00:00:00"),
             ("2026-11-21", "2026-11-20T23:00:00"),
             ("2026-11-21 10:03", "2026-11-21T09:03:00"),
             ("2026-11-21T10:03:07", "2026-11-21T09:03:07"),
@@ -79,8 +155,41 @@ mod tests {
             let told = parse(text, &now).map(rfc3339);
             assert_eq!(told, Ok(format!("{utc}.000000000Z")), "{text}");
         }
-        for bad in ["", "x", "10 parsecs ago", "25:00", "2026-13-01", "7", "ago", "2mo ago"] {
+        let fraction = parse("@1790000000.25", &now).map(rfc3339);
+        assert_eq!(fraction.as_deref(), Ok("2026-09-21T14:13:20.250000000Z"));
+        for bad in [
+            "",
+            "x",
+            "10 parsecs ago",
+            "25:00",
+            "2026-13-01",
+            "7",
+            "ago",
+            "2mo ago",
+            "@",
+            "@x",
+            "@1.",
+            "yesterday noon",
+            "@99999999999999999999",
+        ] {
             assert!(parse(bad, &now).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn nothing_lies_in_the_future_or_between_ends_that_are_reversed() {
+        let now = noon();
+        let told = |since, until| range(since, until, &now);
+        assert!(told(Some("1h ago"), Some("now")).is_ok());
+        assert!(told(None, Some("tomorrow")).is_ok());
+        assert!(told(Some("10:03"), Some("10:03")).is_ok());
+        let future = told(Some("23:59"), None).expect_err("to come");
+        assert!(future.contains("is in the future: 2026-11-21 23:59"), "{future}");
+        assert!(future.contains("--since \"yesterday 23:59\""), "{future}");
+        let reversed = told(Some("09:00"), Some("08:00")).expect_err("reversed");
+        assert!(
+            reversed.starts_with("--until lies before --since: 2026-11-21 08:00"),
+            "{reversed}"
+        );
     }
 }

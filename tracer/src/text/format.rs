@@ -66,6 +66,25 @@ pub fn date(ns: i64, zone: &TimeZone) -> String {
     timestamp(ns).to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S.%3f").to_string()
 }
 
+/// What a zone is called at that time: `UTC`, `CET`, `+03`.
+pub fn zone_name(ns: i64, zone: &TimeZone) -> String {
+    // A host without a zone counts in UTC.
+    if zone.is_unknown() {
+        return "UTC".to_owned();
+    }
+    timestamp(ns).to_zoned(zone.clone()).strftime("%Z").to_string()
+}
+
+/// How long ago, in one or two units: `12s`, `4m`, `3h`, `9d`.
+pub fn age(ns: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+    let seconds = ns / 1_000_000_000;
+    // As kubectl has it: a unit is used from two of it on.
+    let (length, unit) =
+        UNITS.into_iter().find(|(length, _)| seconds >= 2 * length).unwrap_or((1, "s"));
+    format!("{}{unit}", seconds / length)
+}
+
 /// Ns since the epoch of an RFC 3339 time; `None` if it is none, or out of range.
 pub fn parse_rfc3339(text: &str) -> Option<i64> {
     let time: Timestamp = text.parse().ok()?;
@@ -113,5 +132,25 @@ mod tests {
     fn times() {
         assert_eq!(rfc3339(1_774_087_387_121_456_789), "2026-03-21T10:03:07.121456789Z");
         assert_eq!(clock(1_774_087_387_121_456_789, &TimeZone::UTC), "10:03:07.121");
+        let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").expect("a zone");
+        assert_eq!(zone_name(1_774_087_387_121_456_789, &berlin), "CET");
+        assert_eq!(zone_name(1_784_087_387_121_456_789, &berlin), "CEST");
+        assert_eq!(zone_name(0, &TimeZone::UTC), "UTC");
+        assert_eq!(zone_name(0, &TimeZone::unknown()), "UTC");
+    }
+
+    #[test]
+    fn ages() {
+        let cases = [
+            (0, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (7_200, "2h"),
+            (172_800, "2d"),
+            (8_640_000, "100d"),
+        ];
+        for (seconds, text) in cases {
+            assert_eq!(age(seconds * 1_000_000_000), text);
+        }
     }
 }

@@ -18,9 +18,10 @@ pub fn bytes(text: &str) -> Result<u64, String> {
         "M" | "MIB" => 20,
         "G" | "GIB" => 30,
         "T" | "TIB" => 40,
-        _ => return Err(format!("`{unit}` is no unit of size; use K, M, G or T")),
+        _ => return Err(format!("`{unit}` is not a unit of size: use K, M, G or T")),
     };
-    let number: u64 = digits.parse().map_err(|_| format!("`{text}` is no size; try 500M"))?;
+    let number: u64 =
+        digits.parse().map_err(|_| format!("`{text}` is not a size: try 500M or 2G"))?;
     let bytes = number.checked_mul(1 << shift).filter(|bytes| *bytes >= 1 << 20);
     bytes.ok_or_else(|| format!("`{text}` is out of range: at least 1M"))
 }
@@ -41,6 +42,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 
 /// One number and one unit, in seconds. Also fractions of days, which jiff does not take.
 fn simple(text: &str) -> Result<f64, String> {
+    let bad = || format!("`{text}` is not a duration: try 30s, 5m, 1h30m, 2 days or 1w");
     let (digits, unit) = text.split_at(text.trim_end_matches(char::is_alphabetic).len());
     let factor = match unit {
         "ms" => 0.001,
@@ -48,10 +50,10 @@ fn simple(text: &str) -> Result<f64, String> {
         "m" => 60.0,
         "h" => 3600.0,
         "d" => 86_400.0,
-        _ => return Err(format!("`{unit}` is no unit of time; use ms, s, m, h or d")),
+        "w" => 604_800.0,
+        _ => return Err(bad()),
     };
-    let number: f64 = digits.parse().map_err(|_| format!("`{text}` is no time; try 30s or 5m"))?;
-    Ok(number * factor)
+    Ok(digits.parse::<f64>().map_err(|_| bad())? * factor)
 }
 
 /// Several numbers and units. Months and years have no length.
@@ -71,6 +73,7 @@ mod tests {
             ("90", 90_000),
             ("1.5m", 90_000),
             ("1.5d", 129_600_000),
+            ("1.5w", 907_200_000),
             ("200ms", 200),
             ("1h30m", 5_400_000),
             ("1h 30m", 5_400_000),
