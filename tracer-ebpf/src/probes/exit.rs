@@ -69,40 +69,49 @@ fn is_of_interest<C: Call>(call: C) -> bool {
     }
 }
 
+/// The instruction to look up, and for whom.
+#[repr(C)]
+struct Sought {
+    ip: u64,
+    crash: u32,
+    exit: u32,
+}
+
+/// Looks up once for both: where interrupts are off, as in kprobes of arm64, the mmap lock is given back only after the
+/// program, and a second look is refused (kernel/bpf/task_iter.c bpf_find_vma, EBUSY).
 #[inline(always)]
 unsafe fn by_find<C: Call>(call: C) {
     let task = call.arg::<0>() as Ptr;
-    // SAFETY: the argument is what the prototype says; `data` outlives the call, which calls back at
+    // SAFETY: the argument is what the prototype says; `sought` outlives the call, which calls back at
     // once.
     unsafe {
-        if let Some(ip) = crash::fill::<C::Memory>(task) {
-            let mut data = ip;
-            let (find, data) = (found_crash as *mut c_void, (&raw mut data).cast());
+        let crashed = crash::fill::<C::Memory>(task);
+        let ended = fill::<C::Memory>(task, &EXIT, teller::EXIT).filter(|ip| *ip != 0);
+        if let Some(ip) = crashed.or(ended) {
+            let (crash, exit) = (crashed.is_some() as u32, ended.is_some() as u32);
+            let mut sought = Sought { ip, crash, exit };
+            let (find, data) = (found as *mut c_void, (&raw mut sought).cast());
             bpf_find_vma(bpf_get_current_task_btf().cast(), ip, find, data, 0);
-            crash::send();
         }
-        if let Some(ip) = fill::<C::Memory>(task, &EXIT, teller::EXIT)
-            && ip != 0
-        {
-            let mut data = ip;
-            let (find, data) = (found as *mut c_void, (&raw mut data).cast());
-            bpf_find_vma(bpf_get_current_task_btf().cast(), ip, find, data, 0);
+        if crashed.is_some() {
+            crash::send();
         }
         finish(&EXIT);
     }
 }
 
 /// bpf_find_vma calls back with the mmap lock held for reading.
-extern "C" fn found(_task: Ptr, vma: Ptr, ip: *mut u64) -> u64 {
+extern "C" fn found(_task: Ptr, vma: Ptr, sought: *mut Sought) -> u64 {
     // SAFETY: what bpf_find_vma gives, and what it was given.
-    unsafe { module::<Typed>(vma, *ip) };
-    0
-}
-
-/// As `found`, of the crash.
-extern "C" fn found_crash(_task: Ptr, vma: Ptr, ip: *mut u64) -> u64 {
-    // SAFETY: what bpf_find_vma gives, and what it was given.
-    unsafe { crash::module::<Typed>(vma, *ip) };
+    unsafe {
+        let ip = (*sought).ip;
+        if (*sought).crash != 0 {
+            crash::module::<Typed>(vma, ip);
+        }
+        if (*sought).exit != 0 {
+            module::<Typed>(vma, ip);
+        }
+    }
     0
 }
 
