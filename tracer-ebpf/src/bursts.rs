@@ -30,9 +30,10 @@ static SHARED_BURSTS: LruHashMap<BurstKey, BurstCount> = LruHashMap::with_max_en
 /// All of these, by kind; user space reads how many were not sent.
 #[map]
 static SHARED_SHRINKS: Array<SharedShrinks> = Array::with_max_entries(SHARED_KINDS as u32, 0);
-/// Threads whose last fault was only counted: their signals are not sent either.
+/// Threads whose last fault was only counted, and when that was, ns since boot: its signal is not sent either. One that
+/// comes much later is not its signal, and may be of a fault that passes no handler.
 #[map]
-static SUPPRESSED: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
+static SUPPRESSED: LruHashMap<u32, u64> = LruHashMap::with_max_entries(1024, 0);
 
 /// Counts a fault of the current thread; gives its number if it is to be sent.
 #[inline(always)]
@@ -47,20 +48,29 @@ pub fn count(inode: u64, handler: u32) -> Option<u64> {
     unsafe {
         increment(&raw mut (*burst).count);
         let nth = (&raw const (*burst).count).read_volatile();
-        if nth <= BURST_FIRST {
-            return Some(nth);
-        }
         let now = now();
         let tid = ids as u32;
-        if now.wrapping_sub((*burst).sent) < BURST_EVERY {
-            if SUPPRESSED.get_ptr(tid).is_none() {
-                let _ = SUPPRESSED.insert(tid, 1, 0);
+        if nth > BURST_FIRST {
+            if now.wrapping_sub((*burst).sent) < BURST_EVERY {
+                suppress(tid, now);
+                return None;
             }
-            return None;
+            (*burst).sent = now;
         }
-        (*burst).sent = now;
         let _ = SUPPRESSED.remove(tid);
         Some(nth)
+    }
+}
+
+/// The fault of this thread is only counted.
+#[inline(always)]
+unsafe fn suppress(tid: u32, now: u64) {
+    match SUPPRESSED.get_ptr_mut(tid) {
+        // SAFETY: a map value of this thread.
+        Some(time) => unsafe { *time = now },
+        None => {
+            let _ = SUPPRESSED.insert(tid, now, 0);
+        }
     }
 }
 
@@ -170,10 +180,12 @@ fn admits(
     true
 }
 
-/// Whether the last fault of the current thread was only counted.
+/// Whether the last fault of the current thread was only counted, a moment before.
 #[inline(always)]
 pub fn is_suppressed() -> bool {
-    SUPPRESSED.get_ptr(bpf_get_current_pid_tgid() as u32).is_some()
+    let counted = SUPPRESSED.get_ptr(bpf_get_current_pid_tgid() as u32);
+    // SAFETY: a map value of this thread.
+    counted.is_some_and(|time| now().wrapping_sub(unsafe { *time }) < BURST_EVERY)
 }
 
 /// Adds one atomically. `core` has no read-modify-write for this target, and the result of a BPF
