@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod event;
+pub mod heard;
 pub mod maps;
 pub mod observe;
 pub mod offsets;

@@ -9,10 +9,11 @@ use aya_ebpf::{
 };
 use tracer_common::{
     event::{Event, Header, ring},
+    heard::Hook,
     maps::RingState,
 };
 
-use crate::{globals::config, scratch::Scratch};
+use crate::{globals::config, heard::heard, scratch::Scratch};
 
 /// What decides an answer: faults, fatal signals, exits of victims.
 #[map]
@@ -95,12 +96,18 @@ pub unsafe fn emit<S>(scratch: *mut Scratch<S>, len: u32) -> bool {
         let fail = fail_every != 0 && seq % fail_every as u64 == 0;
         if fail || !is_owned(scratch) {
             (*state).lost += 1;
+            if fail {
+                heard!(Hook::Any, EventDropped, (*header).kind, seq);
+            } else {
+                heard!(Hook::Any, EventTorn, (*header).kind, seq);
+            }
             return false;
         }
         let target = if ring == ring::CRITICAL { &raw const CRITICAL } else { &raw const BULK };
         let sent = bpf_ringbuf_output(target.cast_mut().cast(), header.cast(), len as u64, 0);
         if sent != 0 {
             (*state).lost += 1;
+            heard!(Hook::Any, EventRefused, (*header).kind, seq);
         }
         sent == 0
     }

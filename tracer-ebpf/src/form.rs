@@ -246,6 +246,10 @@ macro_rules! program {
                         ($then)(call);
                     } else {
                         $crate::calls::count_missed::<{ tracer_common::maps::call::$call }>();
+                        $crate::heard::heard!(
+                            tracer_common::heard::Hook::of_call(tracer_common::maps::call::$call),
+                            CallUnseen
+                        );
                     }
                     return 0;
                 })+

@@ -20,6 +20,7 @@ mod emit;
 mod ended;
 mod form;
 mod globals;
+mod heard;
 mod inode;
 mod oom_decision;
 mod path;

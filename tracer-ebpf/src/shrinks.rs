@@ -6,10 +6,14 @@ use aya_ebpf::{
     macros::map,
     maps::{LruHashMap, PerCpuArray},
 };
-use tracer_common::event::{Inode, SHRINK_REPLAYED, SHRINK_SUPPRESSED, Shrink, ring};
+use tracer_common::{
+    event::{Inode, SHRINK_REPLAYED, SHRINK_SUPPRESSED, Shrink, ring},
+    heard::Hook,
+};
 
 use crate::{
     emit::{claim, emit, now},
+    heard::{HEARS, heard},
     inode::inode,
     read::{Ptr, Read},
     scratch::{REPLAY, SHRINK_LATE},
@@ -143,7 +147,11 @@ pub unsafe fn fill<R: Read>(event: *mut Shrink, host: Ptr, how: u32, new_size: i
 #[inline(always)]
 pub unsafe fn put(key: Key, shrink: *const Shrink) {
     // SAFETY: points into a claimed scratch.
-    let _ = SHRINKS.insert(key, unsafe { &*shrink }, 0);
+    let shrink = unsafe { &*shrink };
+    let kept = SHRINKS.insert(key, shrink, 0);
+    if HEARS && kept.is_err() {
+        heard!(Hook::Any, ShrinkForgotten, shrink.inode.ino, shrink.inode.size, shrink.new_size);
+    }
 }
 
 /// Remembers who opened a mapped file for writing.
@@ -240,23 +248,45 @@ pub fn unfinished(inode: u64) -> Option<*mut Shrink> {
 pub fn send_remembered(inode: u64, by: u32) {
     let now = now();
     let mut slot = 0;
+    let mut known = false;
     while slot < SLOTS {
         // SAFETY: a map value, read and marked in place.
         unsafe {
-            if let Some(pending) = SHRINKS.get_ptr_mut(Key { inode, slot })
-                && ((*pending).sent == 0 || now.wrapping_sub((*pending).header.time) > AGAIN)
-                && let Some(scratch) = claim::<Shrink, _>(&REPLAY, by, ring::CRITICAL)
-            {
-                let event = &raw mut (*scratch).value;
-                copy(event, pending, SHRINK_REPLAYED);
-                (*event).path_len = 0;
-                if emit(scratch, size_of::<Shrink>() as u32) {
-                    (*pending).sent = 1;
-                    (*pending).header.time = now;
+            if let Some(pending) = SHRINKS.get_ptr_mut(Key { inode, slot }) {
+                known = true;
+                let due = (*pending).sent == 0 || now.wrapping_sub((*pending).header.time) > AGAIN;
+                remembered(by, pending, due);
+                if due && let Some(scratch) = claim::<Shrink, _>(&REPLAY, by, ring::CRITICAL) {
+                    let event = &raw mut (*scratch).value;
+                    copy(event, pending, SHRINK_REPLAYED);
+                    (*event).path_len = 0;
+                    if emit(scratch, size_of::<Shrink>() as u32) {
+                        (*pending).sent = 1;
+                        (*pending).header.time = now;
+                    }
                 }
             }
         }
         slot += 1;
+    }
+    if !known {
+        heard!(by, RememberedNone);
+    }
+}
+
+/// Says what is remembered of an inode.
+#[inline(always)]
+unsafe fn remembered(by: u32, pending: *const Shrink, due: bool) {
+    if !HEARS {
+        return;
+    }
+    // SAFETY: a map value.
+    let (Inode { ino, size, .. }, new, tgid) =
+        unsafe { ((*pending).inode, (*pending).new_size, (*pending).actor.task.tgid) };
+    if due {
+        heard!(by, RememberedSent, ino, size, new, tgid);
+    } else {
+        heard!(by, RememberedKnown, ino, size, new, tgid);
     }
 }
 

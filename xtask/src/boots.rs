@@ -48,6 +48,9 @@ pub struct Args {
     /// kernel.ftrace_enabled=0 (`ftrace`)
     #[arg(long, value_name = "FORMS", value_parser = ["trampolines", "trampolines,kprobes", "ftrace"], conflicts_with_all = ["host", "recorder", "systemd", "two_hosts", "crashes", "jobs"])]
     pub refuse: Option<String>,
+    /// With tracers that say what each probe decided, in `err` and `ends.err` of the results
+    #[arg(short, long, requires = "only")]
+    pub verbose: bool,
     /// Every kernel with every job and form of programs, also what the gate leaves out: some hours
     #[arg(long, conflicts_with_all = [
         "host", "only", "recorder", "systemd", "two_hosts", "crashes", "jobs", "refuse", "kernels",
@@ -203,7 +206,10 @@ pub fn boots<'a>(
 /// The scenarios that are chosen, all of them if none is, and nothing else of the matrix.
 fn scenarios<'a>(boot: Boot<'a>, args: &Args) -> Boot<'a> {
     let chosen = if args.only.is_empty() { "*".to_owned() } else { args.only.join("|") };
-    let boot = boot.append(&format!("whybus.only={chosen}"));
+    let mut boot = boot.append(&format!("whybus.only={chosen}"));
+    if args.verbose {
+        boot = boot.append("whybus.verbose=yes");
+    }
     match args.repeat {
         None => boot.timeout(Duration::from_secs(1_200)),
         Some(times) => boot

@@ -150,6 +150,10 @@ fn one(boot: &Boot<'_>, args: &Args) {
             if args.crashes || !args.only.is_empty() && args.repeat.is_none() {
                 println!("{}", left.text("replay.human").unwrap_or_default());
             }
+            if args.verbose {
+                let heard = left.results.join("err");
+                say(format_args!("what each probe decided: {}", heard.display()));
+            }
             if args.recorder.is_some() {
                 for name in ["why.txt", "kills"] {
                     println!("{}", left.text(name).unwrap_or_default());

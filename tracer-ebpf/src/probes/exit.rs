@@ -8,13 +8,17 @@ use aya_ebpf::{
     },
     maps::PerCpuArray,
 };
-use tracer_common::event::{Exit, PATH, kind, ring};
+use tracer_common::{
+    event::{Exit, PATH, kind, ring},
+    heard::Hook,
+};
 
 use crate::{
     emit::{claim, emit},
     ended::{self, Key},
     form::{Call, program},
     globals::{config, off},
+    heard::heard,
     inode,
     path::{self, PathSpace},
     policy,
@@ -168,10 +172,12 @@ unsafe fn fill<R: Read>(task: Ptr, map: &Exits, by: u32) -> Option<u64> {
         // do_exit() has already taken this thread off the count (kernel/exit.c).
         let live: u32 = R::get(signal, off!(signal_live));
         if live != 0 {
+            heard!(Hook::Exit, ExitThreads, live);
             return None;
         }
         let leader: Ptr = R::get(task, off!(task_leader));
         if !ended::first_to_end(tgid, R::get(leader, off!(task_start))) {
+            heard!(Hook::Exit, ExitKnown);
             return None;
         }
         program::of_current(by, ring::CRITICAL);
@@ -234,6 +240,7 @@ unsafe fn finish(map: &Exits) -> Option<()> {
             return None;
         }
         let len = (&raw const (*event).path_len).read_volatile() & (PATH as u32 - 1);
+        heard!(Hook::Exit, ExitSent, (*event).code);
         emit(scratch, size_of::<Exit>() as u32 + len);
         (*event).header.kind = 0;
     }

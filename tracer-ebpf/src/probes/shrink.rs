@@ -4,8 +4,12 @@
 //!
 //! The record is written at entry, because a reader can fault before the call returns, and
 //! confirmed or taken back at exit.
-use tracer_common::event::{
-    SHRINK_MAPPED, SHRINK_SHARED, SHRINK_SUPPRESSED, Shrink, ShrinkEnd, ring, shrink_kind,
+use tracer_common::{
+    event::{
+        Inode, SHRINK_MAPPED, SHRINK_SHARED, SHRINK_SUPPRESSED, Shrink, ShrinkEnd, ring,
+        shrink_kind,
+    },
+    heard::Hook,
 };
 
 use crate::{
@@ -13,6 +17,7 @@ use crate::{
     emit::{claim, emit, now},
     form::{Call, program},
     globals::{config, is_shared, off},
+    heard::{HEARS, heard},
     inode::mapped,
     path::{self, PathSpace},
     program,
@@ -126,6 +131,7 @@ unsafe fn change<const DENTRY: usize, const ATTR: usize, C: Call>(call: C) -> Op
         let opening = opening.filter(|_| old_size == 0);
         let twice = || shrinks::recorded(host as u64, old_size, new_size);
         if opening.is_none() && (new_size >= old_size || twice()) {
+            heard!(Hook::NotifyChange, ShrinkNone, old_size, new_size);
             return None;
         }
         let how = if valid & ATTR_OPEN != 0 {
@@ -197,6 +203,7 @@ unsafe fn enter_unseen<const DENTRY: usize, const ATTR: usize, C: Call>(call: C)
     // SAFETY: as in `change`; a claimed scratch.
     unsafe {
         let Some(change) = change::<DENTRY, ATTR, C>(call) else { return };
+        heard!(Hook::NotifyChange, ShrinkByBackup);
         program::of_current(teller::NOTIFY_CHANGE_BACKUP, ring::BULK);
         let Some(scratch) = claim::<Shrink, _>(&SHRINK_BACKUP, 0, ring::BULK) else { return };
         let event = &raw mut (*scratch).value;
@@ -208,6 +215,7 @@ unsafe fn enter_unseen<const DENTRY: usize, const ATTR: usize, C: Call>(call: C)
         (*event).flags = if mapped { SHRINK_MAPPED } else { shared(event) };
         (*event).sent = mapped as u32;
         shrinks::put(key, event);
+        decided(Hook::NotifyChange, event);
         let sent = (mapped || is_due(event)) && emit(scratch, size_of::<Shrink>() as u32);
         if mapped && !sent {
             shrinks::mark_sent(key, false);
@@ -330,11 +338,40 @@ unsafe fn record<const BY: u32, R: Read>(mnt: Ptr, dentry: Ptr, change: Change) 
         let sent = (*event).flags == SHRINK_MAPPED;
         (*event).sent = sent as u32;
         shrinks::put(key, event);
+        decided(hook(BY), event);
         if (sent || is_due(event)) && !with_path(scratch, mnt, dentry) && sent {
             shrinks::mark_sent(key, false);
         }
     }
     Some(())
+}
+
+/// Says what becomes of a shrink.
+#[inline(always)]
+pub unsafe fn decided(hook: Hook, event: *const Shrink) {
+    if !HEARS {
+        return;
+    }
+    // SAFETY: points into a claimed scratch.
+    let (flags, Inode { ino, size, .. }, new_size) =
+        unsafe { ((*event).flags, (*event).inode, (*event).new_size) };
+    if flags & SHRINK_SUPPRESSED != 0 {
+        heard!(hook, ShrinkTooMany, ino, size, new_size);
+    } else if flags & SHRINK_MAPPED != 0 {
+        heard!(hook, ShrinkSent, ino, size, new_size);
+    } else {
+        heard!(hook, ShrinkKept, ino, size, new_size);
+    }
+}
+
+/// The hook of one of [`shrinker`].
+pub const fn hook(by: u32) -> Hook {
+    match by {
+        shrinker::FALLOCATE => Hook::Fallocate,
+        shrinker::FUSE => Hook::FuseAttributes,
+        shrinker::NFS => Hook::NfsSize,
+        _ => Hook::NotifyChange,
+    }
 }
 
 /// Sends a shrink with the path its actor used, without `mnt` up to the root of the file system; whether there
@@ -381,6 +418,8 @@ pub unsafe fn finish<const BY: u32, R: Read>(host: Ptr, ret: i32) -> Option<*mut
         }
         (*pending).end = now();
         (*pending).ret = ret;
+        let Inode { ino, size, .. } = (*pending).inode;
+        heard!(hook(BY), ShrinkOver, ret, ino, size, (*pending).new_size);
         let suppressed = (*pending).flags & SHRINK_SUPPRESSED != 0;
         if (*pending).sent == 0 && !suppressed && ret == 0 && mapped::<R>(host) {
             // Mapped while the call was under way.

@@ -1,11 +1,12 @@
 //! Files that lose their end elsewhere: by a server, of which this host only learns.
 use tracer_common::event::{SHRINK_MAPPED, Shrink, Stale, ring, shrink_kind};
 
-use super::shrink::finish;
+use super::shrink::{decided, finish, hook};
 use crate::{
     emit::{claim, emit, now},
     form::{Call, program},
     globals::off,
+    heard::heard,
     inode::{inode, mapped, regular},
     read::{Ptr, Read},
     scratch::{SHRINK, STALE, shrinker},
@@ -139,6 +140,7 @@ unsafe fn stale<C: Call>(call: C) {
 unsafe fn record<const BY: u32, R: Read>(host: Ptr, new_size: i64, end: u64) -> Option<()> {
     if shrinks::is_inside(host as u64) {
         // The reply to what this thread is doing itself.
+        heard!(hook(BY), ShrinkOwn);
         return None;
     }
     let scratch = claim::<Shrink, _>(&SHRINK, BY, ring::BULK)?;
@@ -153,6 +155,7 @@ unsafe fn record<const BY: u32, R: Read>(host: Ptr, new_size: i64, end: u64) -> 
             (*event).sent = emit(scratch, size_of::<Shrink>() as u32) as u32;
         }
         shrinks::put(key, event);
+        decided(hook(BY), event);
     }
     Some(())
 }

@@ -85,6 +85,10 @@ pub struct Trace {
     /// Keep the raw event stream in FILE, for `whybus replay`
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
+    /// Say on standard error what each probe decides, and why it leaves: where an answer is wrong or missing,
+    /// `whybus trace -v 2>whybus.log` shows why (docs/troubleshooting.md)
+    #[arg(short, long)]
+    pub verbose: bool,
     /// Drop every N-th event, to see how losses are told (for tests)
     #[arg(long, value_name = "N", hide = true, default_value_t = 0)]
     pub fail_every: u32,

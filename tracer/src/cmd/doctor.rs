@@ -59,7 +59,7 @@ pub fn run(args: &Doctor) -> Result<ExitStatus> {
 }
 
 fn tried() -> Result<Found> {
-    let (kernel, armed) = arm(ExitScope::default(), true, true, 0)?;
+    let (kernel, armed) = arm(ExitScope::default(), true, true, 0, false)?;
     let (attached, pending) = (armed.attached.clone(), armed.pending.clone());
     let (missing, not_built) = (armed.missing.clone(), armed.not_built.clone());
     Ok(Found { kernel, attached, pending, missing, not_built })

@@ -9,7 +9,7 @@ use crate::{
         observe::Readiness,
         process::{ExitFilter, ExitScope},
     },
-    sink::stdout::StdoutSink,
+    sink::stdout::{StdoutSink, style},
     watch::live::{WatchOptions, watch},
 };
 
@@ -27,6 +27,7 @@ pub fn run(args: &Trace) -> Result<ExitStatus> {
         required: &args.require.require,
         save: args.save.as_deref(),
         fail_every: args.fail_every,
+        loud: args.verbose.then(|| style(args.output.utc)),
         command: &args.command,
     };
     let mut sink = StdoutSink::new(args.output.output, args.output.utc);

@@ -7,4 +7,5 @@ pub mod memory;
 pub mod privilege;
 pub mod proc;
 pub mod restrictions;
+pub mod stderr;
 pub mod symbols;

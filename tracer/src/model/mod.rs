@@ -9,6 +9,7 @@ pub mod crash;
 pub mod fact;
 pub mod fault;
 pub mod file;
+pub mod heard;
 pub mod host;
 pub mod input;
 pub mod job;

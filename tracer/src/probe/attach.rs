@@ -31,7 +31,7 @@ use crate::{
         form::Form,
         kernel::{self, BTF, KernelInfo},
         kretprobes::Kretprobe,
-        object::{OBJECT, check_layout, give_back, lru_maps},
+        object::{check_layout, give_back, lru_maps},
         plan::{Missing, Plan, Probe, take_lone, take_silent},
         refusal::{self, ENOTSUPP, NO_TRAMPOLINES, Step},
     },
@@ -64,6 +64,8 @@ pub struct Attached {
     /// What this kernel was built without.
     pub not_built: Vec<Probe>,
     pub kretprobes: Vec<Kretprobe>,
+    /// Whether the kernel refused to load any program.
+    pub refused: bool,
     kernel: KernelInfo,
     gate: Gate,
 }
@@ -123,6 +125,7 @@ impl Attached {
                     self.attached.push(probe);
                     continue;
                 };
+                self.refused |= is_refused(&error);
                 note(&mut tried[i].1, probe, &reason(&error, probe.program.form.function()));
                 match probe.next(&self.kernel) {
                     Some(other) => next.push((i, other)),
@@ -224,7 +227,7 @@ struct Globals(#[allow(dead_code, reason = "read as bytes")] Config);
 // SAFETY: `repr(C)`, made of u32 only, no padding.
 unsafe impl Pod for Globals {}
 
-/// Loads and attaches what `plan` names, for the `exits` asked for, and for shrinks that only other hosts may
+/// Loads `object` and attaches what `plan` names, for the `exits` asked for, and for shrinks that only other hosts may
 /// suffer from if those are (`shared`). Every n-th event is dropped on purpose
 /// if `fail_every` is not 0.
 ///
@@ -232,16 +235,17 @@ unsafe impl Pod for Globals {}
 /// Where the object is refused as a whole. A probe that will not load or attach ends in
 /// [`Attached::missing`] instead.
 pub fn attach(
+    object: &[u8],
     kernel: &KernelInfo,
     plan: Plan,
     exits: ExitScope,
     shared: bool,
     fail_every: u32,
 ) -> Result<Attached> {
-    check_layout(OBJECT)?;
+    check_layout(object)?;
     unlock_memory();
     let config = Globals(config(kernel, page_size(), exits, shared, fail_every));
-    let maps = lru_maps(OBJECT);
+    let maps = lru_maps(object);
     let mut loader = EbpfLoader::new();
     for (map, entries) in &maps {
         loader.map_max_entries(map, (*entries).max(LRU_PER_CPU * cpus().min(LRU_CPUS)));
@@ -251,7 +255,7 @@ pub fn attach(
         .btf(None)
         .override_global("CONFIG", &config, true)
         .verifier_log_level(VerifierLogLevel::DISABLE)
-        .load(OBJECT)
+        .load(object)
         .context("loading the probes' maps into the kernel")?;
     let btf = types()?;
     let Plan { attach: wanted, pending, missing, not_built } = plan;
@@ -263,6 +267,7 @@ pub fn attach(
         missing,
         silent: Vec::new(),
         not_built,
+        refused: false,
         kretprobes: Vec::new(),
         kernel: kernel.clone(),
         gate,
@@ -440,6 +445,11 @@ pub fn reason(error: &anyhow::Error, function: Option<&str>) -> String {
         Some(row) => row.why.to_owned(),
         None => said,
     }
+}
+
+/// Whether a program was not even loaded.
+fn is_refused(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(ProgramError::LoadError { .. }))
 }
 
 /// What was asked of the kernel, and its answer.

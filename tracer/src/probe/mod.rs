@@ -6,6 +6,7 @@ pub mod cost;
 pub mod counters;
 pub mod forced_refusal;
 pub mod form;
+pub mod heard;
 pub mod kernel;
 pub mod kretprobes;
 pub mod object;

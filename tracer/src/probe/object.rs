@@ -10,8 +10,20 @@ use crate::host::memory::page_size;
 pub static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/whybus.bpf.o"));
 
+/// The same probes, which say what they decide as well: as xtask/src/build/ebpf.rs packs it.
+static LOG_OBJECT: &[u8] =
+    include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/whybus-log.bpf.o.lz4"));
+
 /// include/uapi/linux/bpf.h
 const BPF_MAP_TYPE_LRU_HASH: u32 = 9;
+
+/// The object whose probes say what they decide.
+///
+/// # Errors
+/// Where it is damaged.
+pub fn log_object() -> Result<Vec<u8>> {
+    lz4_flex::block::decompress_size_prepended(LOG_OBJECT).context("unpacking the probes that log")
+}
 
 /// Sees that the object was compiled from the structs that we read it with.
 ///
@@ -73,6 +85,13 @@ mod tests {
     #[test]
     fn the_object_has_our_layout() {
         check_layout(OBJECT).expect("`cargo xtask ebpf` was run");
+    }
+
+    #[test]
+    fn the_object_that_logs_has_the_same_maps_and_layout() {
+        let object = log_object().expect("`cargo xtask ebpf` was run");
+        check_layout(&object).expect("`cargo xtask ebpf` was run");
+        assert_eq!(lru_maps(&object), lru_maps(OBJECT));
     }
 
     #[test]

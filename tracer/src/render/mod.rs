@@ -1,12 +1,13 @@
 //! From what the contract says to bytes. Pure.
 pub mod doctor;
+pub mod heard;
 pub mod human;
 mod json;
 pub mod oneline;
 pub mod scan;
 pub mod stats;
 pub mod story;
-mod style;
+pub mod style;
 mod touched;
 pub mod warning;
 pub mod watching;

@@ -18,13 +18,14 @@ use crate::{
     probe::{
         attach::{self, Attached},
         kernel::KernelInfo,
+        object::{OBJECT, log_object},
         plan::{self, Missing, Plan, Probe},
         refusal::{fix, is_privilege},
         table,
     },
 };
 
-/// Attaches everything this kernel can run.
+/// Attaches everything this kernel can run; if `loud`, with probes that say what they decide.
 ///
 /// # Errors
 /// Where privilege is missing, or nothing could be told of anybody.
@@ -33,11 +34,16 @@ pub fn arm(
     restarts: bool,
     shared: bool,
     fail_every: u32,
+    loud: bool,
 ) -> Result<(KernelInfo, Attached)> {
     privilege::check()?;
     let facts = facts(true)?;
-    let armed = attach::attach(&facts, plan::choose(&facts, restarts), deaths, shared, fail_every)
-        .map_err(|error| refused(&attach::reason(&error, None)))?;
+    let attach = |object: &[u8]| {
+        let plan = plan::choose(&facts, restarts);
+        attach::attach(object, &facts, plan, deaths, shared, fail_every)
+    };
+    let armed = if loud { attach_loud(attach) } else { attach(OBJECT) };
+    let armed = armed.map_err(|error| refused(&attach::reason(&error, None)))?;
     let coverage = coverage(&armed);
     if !sees_anything(&coverage) {
         let why = summary(&coverage).unwrap_or_else(|| "no hook could be attached".to_owned());
@@ -48,6 +54,40 @@ pub fn arm(
         )));
     }
     Ok((facts, armed))
+}
+
+/// Attaches the probes that say what they decide; where the kernel takes fewer of these than of those that do not,
+/// the latter, and says so.
+fn attach_loud(attach: impl Fn(&[u8]) -> Result<Attached>) -> Result<Attached> {
+    let object = log_object()?;
+    let loud = attach(&object);
+    if loud.as_ref().is_ok_and(|loud| !loud.refused) {
+        return loud;
+    }
+    let (count, refused) = match &loud {
+        Ok(loud) => (loud.attached.len(), loud.missing.clone()),
+        Err(_) => (0, Vec::new()),
+    };
+    let error = loud.err();
+    let silent = attach(OBJECT)?;
+    if silent.attached.len() <= count {
+        drop(silent);
+        return attach(&object);
+    }
+    let only_here = |missing: &&Missing| {
+        silent.attached.iter().any(|probe| probe.row.observe == missing.probe.row.observe)
+    };
+    let why = match error {
+        Some(error) => attach::reason(&error, None),
+        None => {
+            let told = |one: &Missing| format!("{}: {}", one.probe.program.form, one.reason);
+            refused.iter().find(only_here).map_or_else(String::new, told)
+        }
+    };
+    eprintln!(
+        "whybus: no -v on this kernel, which does not take the probes that say what they decide: {why}"
+    );
+    Ok(silent)
 }
 
 /// What would be attached, as far as that can be said without trying.

@@ -26,9 +26,11 @@ use crate::{
     probe::{
         attach::Attached,
         counters::{Counters, recursion_misses},
+        heard::ProbeLog,
         kernel::KernelInfo,
         ring::RingReader,
     },
+    render::style::Style,
     select::selection::Selection,
     sink::{Sink, speak::say},
     watch::{
@@ -36,6 +38,7 @@ use crate::{
         child::{exited, spawn},
         driver::Driver,
         evictions::Evictions,
+        heard::Listener,
         save::StreamFile,
         stop::StopSignals,
     },
@@ -69,6 +72,8 @@ pub struct WatchOptions<'a> {
     pub save: Option<&'a Path>,
     /// Every n-th event is dropped in the kernel (tests of loss); 0 for none.
     pub fail_every: u32,
+    /// How to print what the probes say of themselves; they say nothing without.
+    pub loud: Option<Style>,
     /// Run, and watched alone with its children; none if empty.
     pub command: &'a [OsString],
 }
@@ -89,8 +94,13 @@ pub struct Watched {
 /// # Errors
 /// Where nothing can be attached, the command cannot be started, or nobody reads any more.
 pub fn watch(options: &WatchOptions<'_>, sink: &mut dyn Sink) -> Result<Watched> {
-    let attached =
-        arm(options.deaths, options.restarts, options.shared_shrinks, options.fail_every)?;
+    let attached = arm(
+        options.deaths,
+        options.restarts,
+        options.shared_shrinks,
+        options.fail_every,
+        options.loud.is_some(),
+    )?;
     require(options.required, &coverage(&attached.1))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async { Watch::start(options, sink, attached)?.run().await })
@@ -104,6 +114,8 @@ struct Watch<'a> {
     evictions: Evictions,
     /// Holds the programs in the kernel.
     attached: Attached,
+    /// Prints what they say.
+    _listener: Option<Listener>,
     enricher: Enricher,
     driver: Driver<'a>,
     save: StreamFile,
@@ -136,6 +148,9 @@ impl<'a> Watch<'a> {
         };
         // Before anybody is told that we watch: whoever then stops us must be heard.
         let stop = StopSignals::install()?;
+        let log = ProbeLog::take(&mut attached.ebpf)?;
+        let listener =
+            log.zip(options.loud.clone()).map(|(log, style)| Listener::start(log, style));
         Ok(Self {
             options,
             stop,
@@ -143,6 +158,7 @@ impl<'a> Watch<'a> {
             counters: Counters::new(&mut attached.ebpf)?,
             evictions: Evictions::default(),
             attached,
+            _listener: listener,
             enricher: Enricher::new(&host, !options.selection.without_warnings),
             driver: Driver::start(host, &options.selection, sink)?,
             save,

@@ -3,6 +3,7 @@ pub mod arm;
 mod child;
 mod driver;
 mod evictions;
+mod heard;
 pub mod live;
 pub mod replay;
 mod save;

@@ -14,7 +14,7 @@ use crate::{
     scenario,
 };
 
-pub const CHECKS: [(&str, Check); 20] = [
+pub const CHECKS: [(&str, Check); 21] = [
     ("every_line_is_valid", every_line_is_valid),
     ("sigterm_ends_with_the_counts", sigterm_ends_with_the_counts),
     ("nothing_is_lost", nothing_is_lost),
@@ -26,6 +26,7 @@ pub const CHECKS: [(&str, Check); 20] = [
     ("who_hangs_delays_nobody_else", who_hangs_delays_nobody_else),
     ("what_people_read_is_inert", what_people_read_is_inert),
     ("losses_are_told_and_mark_what_they_touch", losses_are_told),
+    ("the_probes_say_what_they_decide", the_probes_say_what_they_decide),
     ("the_status_of_a_command_is_passed_on", the_status_of_a_command),
     ("a_closed_pipe_is_success", a_closed_pipe_is_success),
     ("no_privilege_is_77", no_privilege_is_77),
@@ -152,6 +153,29 @@ fn losses_are_told(job: &Job) -> Result<()> {
         let shaky = cause.class.name() == "mapped-past-end" && !complete;
         ensure!(!shaky || cause.confidence.name() != "proven", "proven in spite of losses: {id}");
     }
+    Ok(())
+}
+
+/// Which ran for whom, and what it decided; only where that is asked for.
+fn the_probes_say_what_they_decide(job: &Job) -> Result<()> {
+    let (told, heard) = (job.text("heard.txt")?, job.text("heard.err")?);
+    ensure!(told.contains("truncated under the mapping"), "{told}");
+    if job.kernel == "5.10" && heard.contains("no -v on this kernel") {
+        let why = "owed: 5.10 refuses the probes that say what they decide".to_owned();
+        return Err(crate::Skipped(why).into());
+    }
+    let lines: Vec<&str> = heard.lines().filter(|line| line.contains("  log  ")).collect();
+    for part in [
+        "  log  notify_change  cp[",
+        "sent: inode ",
+        "  log  filemap_fault  reader[",
+        "sent: failure 1 of the process on inode ",
+        "  log  signal_generate  reader[",
+        "  log  do_exit  reader[",
+    ] {
+        ensure!(lines.iter().any(|line| line.contains(part)), "nobody says `{part}`: {heard}");
+    }
+    ensure!(!job.text("err")?.contains("  log  "), "said to who did not ask");
     Ok(())
 }
 

@@ -159,9 +159,12 @@ pub fn runs(job: &Arc<Job>, prefix: &str, dir: &Path) -> Result<Vec<Trial>> {
         let mine: Vec<_> = mine.map(|incident| normal(&incident)).collect();
         let expected = scenarios.iter().find(|scenario| scenario.name == run.name);
         let expected = expected.map(|scenario| scenario.expected(&run.dir(), &facts));
-        let unseen = unseen.clone();
+        let hint = format!(
+            "{unseen}\nwhat each probe decided: cargo xtask test --only {} --kernel {} --verbose",
+            run.name, job.kernel
+        );
         trials.push(trial(&job.kernel, &format!("{prefix}{}", run.label()), move || {
-            compare(&expected.context("no such scenario")?, &mine).with_context(|| unseen)
+            compare(&expected.context("no such scenario")?, &mine).with_context(|| hint)
         }));
     }
     // Whoever chose some does not miss the others.

@@ -1,5 +1,5 @@
 word() { busybox tr ' ' '\n' </proc/cmdline | busybox sed -n "s/^whybus\.$1=//p"; }
-chosen=$(word only) repeat=$(word repeat)
+chosen=$(word only) repeat=$(word repeat) verbose=$(word verbose)
 # Read by the judge, which takes nothing missing for nothing to say.
 for file in ran times skipped statuses; do : >/results/$file; done
 whole=yes
@@ -84,7 +84,7 @@ step() {
 each pre
 sleep 1
 # Blocked from before: SIGTERM must still end it (a shell's background job ignores SIGINT).
-whybus trace -o json --save /results/stream >/results/out.json 2>/results/err &
+whybus trace ${verbose:+-v} -o json --save /results/stream >/results/out.json 2>/results/err &
 tracer=$!
 until [ -s /results/out.json ]; do sleep 0.05; done
 each sh
@@ -93,7 +93,7 @@ kill -TERM $tracer
 wait $tracer
 echo "$?" >/results/trace.status
 # Ways to die that are told to who asks for them. Beside the tracer the OOM killer has others to choose.
-whybus trace --signals kill -o json --save /results/ends.stream >/results/ends.json 2>/results/ends.err &
+whybus trace ${verbose:+-v} --signals kill -o json --save /results/ends.stream >/results/ends.json 2>/results/ends.err &
 tracer=$!
 echo -1000 >/proc/$tracer/oom_score_adj
 until [ -s /results/ends.json ]; do sleep 0.05; done
@@ -116,6 +116,11 @@ until [ -s /results/loss.json ]; do sleep 0.05; done
 for i in 1 2 3 4; do busybox timeout 20 /bin/sh /scenarios/cp-sh.sh "$dir"; rm -f "$dir"/*; done
 kill -INT $tracer
 wait $tracer
+
+# What the probes say of themselves.
+dir=/mnt/ext4/heard
+mkdir -p "$dir"
+whybus trace -v --utc -- sh /scenarios/cp-sh.sh "$dir" >/results/heard.txt 2>/results/heard.err
 
 # A command of its own, whose status is passed on.
 whybus trace -o json -- sh -c 'sh /scenarios/empty-write.sh /mnt/ext4; exit 42' >/results/command.json 2>&1

@@ -1,5 +1,5 @@
-//! Builds the probes. The object is checked in, with the hashes of what it was made from, so
-//! that users need neither this nor LLVM.
+//! Builds the probes, and once more with what they say of themselves. Both objects are checked in, with the hashes of
+//! what they were made from, so that users need neither this nor LLVM.
 use std::{
     collections::BTreeMap,
     env, fs,
@@ -16,9 +16,24 @@ use crate::{
 };
 
 const OBJECT: &str = "tracer/bpf/whybus.bpf.o";
+/// What `trace -v` loads: lz4 with its size in front, for it is embedded beside the other.
+const LOG_OBJECT: &str = "tracer/bpf/whybus-log.bpf.o.lz4";
 const MANIFEST: &str = "tracer/bpf/manifest";
 
-const HEAD: &str = "# Made by `cargo xtask ebpf`: what whybus.bpf.o was built from, and by what.\n";
+const HEAD: &str = "# Made by `cargo xtask ebpf`: what the objects were built from, and by what.\n";
+
+/// Fresh objects, as they are checked in.
+pub struct Built {
+    object: Vec<u8>,
+    log: Vec<u8>,
+}
+
+impl Built {
+    /// Each with its name.
+    fn files(&self) -> [(&'static str, &[u8]); 2] {
+        [(OBJECT, &self.object), (LOG_OBJECT, &self.log)]
+    }
+}
 
 /// Builds, or with `check` compares.
 ///
@@ -28,38 +43,40 @@ pub fn run(check: bool) -> Result<()> {
     if !check {
         let built = build()?;
         install(&built)?;
-        say(format_args!("{OBJECT} is up to date"));
+        say(format_args!("{OBJECT} and {LOG_OBJECT} are up to date"));
         return Ok(());
     }
     let recorded = fs::read_to_string(root().join(MANIFEST)).unwrap_or_default();
     ensure!(
         hashes(&recorded).eq(hashes(&manifest()?)),
-        "{OBJECT} was not made from these sources: run `cargo xtask ebpf` and commit the result"
+        "the objects in tracer/bpf were not made from these sources: run `cargo xtask ebpf` and commit the result"
     );
     if setup::packages(setup::COMPILER, "rebuilding the probes").is_err() {
-        say("the object belongs to the sources by their hashes; not rebuilt, no compiler for it");
+        say("the objects belong to the sources by their hashes; not rebuilt, no compiler for them");
         return Ok(());
     }
     compare(&build()?)
 }
 
-/// Holds a fresh build against the object that is checked in. Another compiler may well make other
+/// Holds a fresh build against the objects that are checked in. Another compiler may well make other
 /// bytes of the same sources; then there is nothing to compare.
 ///
 /// # Errors
 /// Where the same compiler made something else.
-pub fn compare(built: &Path) -> Result<()> {
+pub fn compare(built: &Built) -> Result<()> {
     let recorded = fs::read_to_string(root().join(MANIFEST)).unwrap_or_default();
     let compiler = compiler()?;
     if !recorded.lines().any(|line| line == compiler) {
         say(format_args!(
-            "{OBJECT} was made by another compiler than {compiler}: built, not compared"
+            "the objects were made by another compiler than {compiler}: built, not compared"
         ));
         return Ok(());
     }
-    let same = fs::read(built)? == fs::read(root().join(OBJECT))?;
-    ensure!(same, "{OBJECT} differs from a fresh build: run `cargo xtask ebpf` and commit it");
-    say(format_args!("{OBJECT} is what the sources build"));
+    for (name, fresh) in built.files() {
+        let same = fs::read(root().join(name)).is_ok_and(|checked_in| checked_in == fresh);
+        ensure!(same, "{name} differs from a fresh build: run `cargo xtask ebpf` and commit it");
+        say(format_args!("{name} is what the sources build"));
+    }
     Ok(())
 }
 
@@ -74,12 +91,21 @@ fn compiler() -> Result<String> {
     Ok(format!("# {}, bpf-linker {}", rustc.trim(), setup::LINKER))
 }
 
-/// Compiles and strips the probes; gives the object.
+/// Compiles and strips the probes, in both forms.
 ///
 /// # Errors
 /// Where something is missing or the compiler refuses.
-pub fn build() -> Result<PathBuf> {
+pub fn build() -> Result<Built> {
     setup::packages(setup::COMPILER, "compiling the probes")?;
+    let object = compile("whybus.bpf.o", &[], &["--strip-debug"])?;
+    // Offsets of lines of source, which nobody applies: aya takes them as they stand.
+    let strip = ["--strip-debug", "--remove-section=.rel.BTF.ext"];
+    let log = compile("whybus-log.bpf.o", &["--features", "log"], &strip)?;
+    Ok(Built { object, log: lz4_flex::block::compress_prepend_size(&log) })
+}
+
+/// Compiles the probes with these features, and strips them; gives the object.
+fn compile(name: &str, features: &[&str], strip: &[&str]) -> Result<Vec<u8>> {
     let linker = setup::bpf_linker()?;
     let target = root().join("target/ebpf");
     let mut path = vec![linker];
@@ -107,6 +133,7 @@ pub fn build() -> Result<PathBuf> {
         .args(["build", "--quiet", "--release", "--locked", "-Zbuild-std=core"])
         .args(["--target", "bpfel-unknown-none", "--package", "tracer-ebpf", "--target-dir"])
         .arg(&target)
+        .args(features)
         .env("PATH", env::join_paths(path)?)
         .env("RUSTC", "/usr/bin/rustc")
         .env("RUSTC_BOOTSTRAP", "1")
@@ -118,22 +145,23 @@ pub fn build() -> Result<PathBuf> {
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
     call(&mut command).context("compiling the probes")?;
     let made = target.join("bpfel-unknown-none/release/whybus");
-    let stripped = target.join("whybus.bpf.o");
-    let mut strip = Command::new("/usr/lib/llvm-22/bin/llvm-objcopy");
-    call(strip.arg("--strip-debug").arg(&made).arg(&stripped)).context("stripping the probes")?;
-    Ok(stripped)
+    let stripped = target.join(name);
+    let mut objcopy = Command::new("/usr/lib/llvm-22/bin/llvm-objcopy");
+    call(objcopy.args(strip).arg(&made).arg(&stripped)).context("stripping the probes")?;
+    fs::read(&stripped).with_context(|| format!("reading {name}"))
 }
 
-/// Puts a built object where the tracer includes it from.
+/// Puts built objects where the tracer includes them from.
 ///
 /// # Errors
-/// Where it cannot be written.
-pub fn install(built: &Path) -> Result<()> {
-    let object = fs::read(built)?;
-    let target = root().join(OBJECT);
-    // An untouched file keeps its time, and the tracer need not be compiled again.
-    if fs::read(&target).ok().as_deref() != Some(&object) {
-        fs::write(&target, &object).with_context(|| format!("writing {OBJECT}"))?;
+/// Where one cannot be written.
+pub fn install(built: &Built) -> Result<()> {
+    for (name, object) in built.files() {
+        let target = root().join(name);
+        // An untouched file keeps its time, and the tracer need not be compiled again.
+        if fs::read(&target).ok().as_deref() != Some(object) {
+            fs::write(&target, object).with_context(|| format!("writing {name}"))?;
+        }
     }
     let manifest = format!("{}{}\n{}", HEAD, compiler()?, manifest()?);
     if fs::read_to_string(root().join(MANIFEST)).ok().as_deref() != Some(&manifest) {

@@ -1,0 +1,92 @@
+//! Prints what the probes say of themselves, in a thread of its own: who does not read it holds nobody up.
+use std::{
+    io::Write as _,
+    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    host::{
+        clock::{boot_time, boot_to_realtime},
+        stderr,
+    },
+    model::heard::Heard,
+    probe::heard::ProbeLog,
+    render::{
+        heard::{left_out, line},
+        style::Style,
+    },
+};
+
+/// How often the log is looked into.
+const EVERY: Duration = Duration::from_millis(100);
+/// What is left out is told so often at most, in looks.
+const TELL: u32 = 10;
+/// How long a line may wait for a terminal that is busy, ns.
+const BUSY: u32 = 50_000_000;
+/// How long the last lines may take.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The thread; it is stopped when this is dropped.
+pub struct Listener {
+    stop: Option<Sender<()>>,
+    stopped: Receiver<()>,
+}
+
+impl Listener {
+    /// Prints on standard error from now on.
+    pub fn start(log: ProbeLog, style: Style) -> Self {
+        let (stop, asked) = mpsc::channel();
+        let (done, stopped) = mpsc::channel();
+        let mut printer = Printer { log, style, shown: 0, left_out: 0 };
+        thread::spawn(move || {
+            let mut looks = 0;
+            while asked.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
+                looks += 1;
+                printer.look(looks % TELL == 0);
+            }
+            printer.look(true);
+            drop(done);
+        });
+        Self { stop: Some(stop), stopped }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.stop = None;
+        let _ = self.stopped.recv_timeout(PATIENCE);
+    }
+}
+
+struct Printer {
+    log: ProbeLog,
+    style: Style,
+    /// Lines that were printed.
+    shown: u64,
+    /// Lines that were not, as far as that was told.
+    left_out: u64,
+}
+
+impl Printer {
+    fn look(&mut self, tell: bool) {
+        // Before the log is read: what is said meanwhile is counted by the next look.
+        let said = self.log.said();
+        let clock = boot_to_realtime();
+        let heard: Vec<Heard> = self.log.read();
+        // Of a reader that took none all are left out, not each after a time.
+        let printed = |heard: &&Heard| print(&line(heard, clock, &self.style));
+        self.shown += heard.iter().take_while(printed).count() as u64;
+        let left = said.saturating_sub(self.shown);
+        if tell && left > self.left_out {
+            print(&left_out(left - self.left_out, boot_time(), clock, &self.style));
+            self.left_out = left;
+        }
+    }
+}
+
+/// Whether it was printed: a line is left out rather than waited for without an end.
+fn print(line: &str) -> bool {
+    stderr::has_room(BUSY) && std::io::stderr().lock().write_all(line.as_bytes()).is_ok()
+}

@@ -1,0 +1,58 @@
+//! A probe's line, as its log record has it (tracer-ebpf/src/heard.rs): numbers, and the name of the process in
+//! hexadecimal. Pure.
+use tracer_common::heard::{Hook, Said};
+
+use crate::model::heard::Heard;
+
+/// `None` where it is none.
+pub fn decode(record: &str) -> Option<Heard> {
+    let mut words = record.split(' ');
+    let said = *Said::ALL.get(words.next()?.parse::<usize>().ok()?)?;
+    let hook = *Hook::ALL.get(words.next()?.parse::<usize>().ok()?)?;
+    let mut number = || words.next()?.parse::<u64>().ok();
+    let (time, tgid, tid) = (number()?, number()?, number()?);
+    let comm = name(words.next()?)?;
+    let mut number = || words.next()?.parse::<u64>().ok();
+    let values = [number()?, number()?, number()?, number()?];
+    let id = |number: u64| u32::try_from(number).ok();
+    Some(Heard { time, hook, said, tgid: id(tgid)?, tid: id(tid)?, comm, values })
+}
+
+/// Bytes in hexadecimal, up to the first that is 0.
+fn name(hex: &str) -> Option<Vec<u8>> {
+    let mut name = Vec::new();
+    for pair in hex.as_bytes().chunks(2) {
+        match u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()? {
+            0 => break,
+            byte => name.push(byte),
+        }
+    }
+    Some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_numbers_and_a_name() {
+        let hook = Hook::ALL.iter().position(|hook| *hook == Hook::NotifyChange).unwrap();
+        let said = Said::ALL.iter().position(|said| *said == Said::ShrinkSent).unwrap();
+        let record = format!("{said} {hook} 5 12 13 63700aff00000000 7 8192 4096 0");
+        let heard = decode(&record).expect("a record");
+        assert_eq!((heard.hook, heard.said), (Hook::NotifyChange, Said::ShrinkSent));
+        assert_eq!((heard.time, heard.tgid, heard.tid), (5, 12, 13));
+        assert_eq!((heard.comm, heard.values), (b"cp\n\xff".to_vec(), [7, 8_192, 4_096, 0]));
+    }
+
+    #[test]
+    fn what_is_none_is_left_out() {
+        let hostile = ["", "0", "9999 0 1 1 1 00 0 0 0 0", "0 9999 1 1 1 00 0 0 0 0", "é é"];
+        for record in hostile {
+            assert_eq!(decode(record), None, "{record}");
+        }
+        assert_eq!(decode("0 0 1 1 1 zz 0 0 0 0"), None);
+        assert_eq!(decode("0 0 1 1 4294967296 00 0 0 0 0"), None);
+        assert_eq!(decode("0 0 1 1 1 6é 0 0 0 0"), None);
+    }
+}
