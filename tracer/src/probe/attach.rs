@@ -34,6 +34,7 @@ use crate::{
         object::{check_layout, give_back, lru_maps},
         plan::{Missing, Plan, Probe, take_lone, take_silent},
         refusal::{self, ENOTSUPP, NO_TRAMPOLINES, Step},
+        switches::Switches,
     },
 };
 
@@ -59,7 +60,7 @@ pub struct Attached {
     /// Of modules that are not there yet.
     pub pending: Vec<Probe>,
     pub missing: Vec<Missing>,
-    /// What is attached, and sees nothing as long as `kernel.ftrace_enabled` is 0.
+    /// What is attached, and sees nothing as long as something is switched off.
     pub silent: Vec<Missing>,
     /// What this kernel was built without.
     pub not_built: Vec<Probe>,
@@ -88,24 +89,19 @@ impl Attached {
         self.kretprobes = Kretprobe::all();
         drop(btf);
         trim();
-        if !self.kernel.ftrace {
-            self.silent.extend(take_silent(&mut self.attached));
-        }
+        self.silent.extend(take_silent(&mut self.attached, self.kernel.switches));
         Ok(true)
     }
 
-    /// Looks whether `kernel.ftrace_enabled` was written to since; true if that changes what is seen.
-    pub fn is_ftrace_switched(&mut self) -> bool {
-        let on = kernel::ftrace();
-        if std::mem::replace(&mut self.kernel.ftrace, on) == on {
+    /// Looks whether hooks of functions were switched on or off since.
+    pub fn is_switched(&mut self) -> bool {
+        let now = Switches::now();
+        if std::mem::replace(&mut self.kernel.switches, now) == now {
             return false;
         }
-        if on {
-            self.attached.extend(self.silent.drain(..).map(|silent| silent.probe));
-            self.attached.sort_by_key(|probe| probe.row.place());
-        } else {
-            self.silent = take_silent(&mut self.attached);
-        }
+        self.attached.extend(self.silent.drain(..).map(|silent| silent.probe));
+        self.attached.sort_by_key(|probe| probe.row.place());
+        self.silent = take_silent(&mut self.attached, now);
         true
     }
 

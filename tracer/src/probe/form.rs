@@ -1,7 +1,7 @@
 //! The forms a probe has: where a program attaches, and what it was written for.
 use tracer_common::offsets::ABSENT;
 
-use crate::probe::{btf::Param, kernel::KernelInfo, refusal::FTRACE_OFF};
+use crate::probe::{btf::Param, kernel::KernelInfo};
 
 /// Where a program attaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,11 @@ impl Form {
     /// Whether it is dead where `kernel.ftrace_enabled` is 0.
     pub fn needs_ftrace(self) -> bool {
         self.is_trampoline() || self.function().is_some() && KPROBES_ON_FTRACE
+    }
+
+    /// Whether it is a kprobe, at the entry of a function or at its return.
+    pub fn is_kprobe(self) -> bool {
+        matches!(self, Self::Kprobe(_) | Self::Kretprobe(_))
     }
 
     /// Whether the kernel's types must be at hand to attach it.
@@ -130,8 +135,8 @@ impl Program {
     /// Why it cannot run on `kernel`, if it cannot. A function of a module is no function of the
     /// kernel's own BTF.
     pub fn unfit(&self, kernel: &KernelInfo, module: Option<&str>) -> Option<String> {
-        if self.form.needs_ftrace() && !kernel.ftrace {
-            return Some(format!("{}; {}", FTRACE_OFF.why, FTRACE_OFF.fix));
+        if let Some(off) = kernel.switches.silence(self.form) {
+            return Some(format!("{}; {}", off.why, off.fix));
         }
         let mut params: &[Param] = &[];
         if let Some(function) = self.function() {

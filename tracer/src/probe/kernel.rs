@@ -18,6 +18,7 @@ use crate::{
         btf::{Btf, Param, Types},
         offsets,
         options::{self, BuildOption},
+        switches::Switches,
     },
 };
 
@@ -32,8 +33,6 @@ pub const MAPS: &str = "bpf_map_type";
 
 /// The enum that numbers the helpers of programs.
 const HELPERS: &str = "bpf_func_id";
-
-const FTRACE: &str = "/proc/sys/kernel/ftrace_enabled";
 
 /// Everything the plan is chosen by.
 #[derive(Debug, Clone)]
@@ -54,8 +53,7 @@ pub struct KernelInfo {
     pub allowed: Allowed,
     /// The kernel may be preempted in a program (CONFIG_PREEMPT_DYNAMIC, lazy or full preemption).
     pub preempts: bool,
-    /// `kernel.ftrace_enabled`: without it no function can be hooked.
-    pub ftrace: bool,
+    pub switches: Switches,
     /// The v1 hierarchy that names cgroups; `None` if that is the v2 one.
     pub cgroup_v1: Option<CgroupV1>,
 }
@@ -140,7 +138,7 @@ pub struct Setting {
     pub modules: Vec<&'static str>,
     pub allowed: Allowed,
     pub preempts: bool,
-    pub ftrace: bool,
+    pub switches: Switches,
     /// The controller whose v1 hierarchy names cgroups, and that hierarchy's number.
     pub cgroup_v1: Option<(&'static str, u32)>,
 }
@@ -161,7 +159,7 @@ impl KernelInfo {
         let setting = Setting {
             release: release(),
             preempts: fs::read_to_string("/proc/version").is_ok_and(|version| preempts(&version)),
-            ftrace: ftrace(),
+            switches: Switches::now(),
             modules: modules.iter().copied().filter(|name| module(name)).collect(),
             allowed: if may_try { Allowed::by_trying() } else { Allowed::by_types(&btf) },
             cgroup_v1: cgroup::v1_hierarchy(),
@@ -193,7 +191,7 @@ impl KernelInfo {
 
     /// What `types` say of the fields that probes read and of the functions named in `hooks`. Pure.
     pub fn of(types: &impl Types, hooks: &[&'static str], setting: Setting) -> Self {
-        let Setting { release, modules, allowed, preempts, ftrace, cgroup_v1 } = setting;
+        let Setting { release, modules, allowed, preempts, switches, cgroup_v1 } = setting;
         let cgroup_v1 = cgroup_v1.and_then(|(controller, hierarchy)| {
             let word = format!("{controller}_cgrp_id");
             let controller = types.enumerator(CONTROLLERS, &word)?;
@@ -212,7 +210,7 @@ impl KernelInfo {
             modules,
             allowed,
             preempts,
-            ftrace,
+            switches,
             cgroup_v1,
         }
     }
@@ -235,11 +233,6 @@ fn no_btf(error: &io::Error) -> anyhow::Error {
         "this kernel publishes no types: reading {BTF}: {error}; whybus needs a kernel built with \
          CONFIG_DEBUG_INFO_BTF=y (that of Debian 11, RHEL 8.4, Ubuntu 22.04, or later) and /sys mounted"
     )
-}
-
-/// Whether functions may be hooked by what is made of ftrace: `kernel.ftrace_enabled` is not 0.
-pub fn ftrace() -> bool {
-    fs::read_to_string(FTRACE).map_or(true, |text| text.trim() != "0")
 }
 
 /// Whether a module is loaded, or built in. One that is built in and takes no parameters has no directory of its

@@ -15,4 +15,5 @@ pub mod options;
 pub mod plan;
 pub mod refusal;
 pub mod ring;
+pub mod switches;
 pub mod table;

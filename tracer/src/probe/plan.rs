@@ -4,7 +4,7 @@ use crate::{
     probe::{
         form::Program,
         kernel::KernelInfo,
-        refusal::FTRACE_OFF,
+        switches::Switches,
         table::{Row, TABLE},
     },
 };
@@ -100,17 +100,20 @@ pub fn choose(kernel: &KernelInfo, ends: bool) -> Plan {
     plan
 }
 
-/// Takes out of `attached` what sees nothing while `kernel.ftrace_enabled` is 0. It stays attached, and sees again once that
-/// is 1 (kernel/trace/ftrace.c ftrace_shutdown_sysctl and ftrace_startup_sysctl).
-pub fn take_silent(attached: &mut Vec<Probe>) -> Vec<Missing> {
-    let silent = |probe: &mut Probe| probe.program.form.needs_ftrace();
-    let reason = || FTRACE_OFF.why.to_owned();
-    attached.extract_if(.., silent).map(|probe| Missing { probe, reason: reason() }).collect()
+/// Takes out of `attached` what sees nothing while something is switched off. It stays attached, and sees again once that
+/// is on (kernel/trace/ftrace.c ftrace_startup_sysctl, kernel/kprobes.c arm_all_kprobes).
+pub fn take_silent(attached: &mut Vec<Probe>, switches: Switches) -> Vec<Missing> {
+    let off = |probe: &Probe| switches.silence(probe.program.form);
+    attached
+        .extract_if(.., |probe| off(probe).is_some())
+        .filter_map(|probe| Some(Missing { probe, reason: off(&probe)?.why.to_owned() }))
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::refusal::FTRACE_OFF;
 
     fn probe(observe: Observe) -> Probe {
         let row = TABLE.iter().find(|row| row.observe == observe).expect("a row");
@@ -121,7 +124,7 @@ mod tests {
     fn what_hooks_functions_is_silent_without_ftrace() {
         let mut attached =
             [Observe::FileFault, Observe::SignalGenerated, Observe::QuotaLimit].map(probe).to_vec();
-        let silent = take_silent(&mut attached);
+        let silent = take_silent(&mut attached, Switches { ftrace: false, ..Switches::ON });
         let seen: Vec<_> = silent.iter().map(|missing| missing.probe.row.observe).collect();
         let left: Vec<_> = attached.iter().map(|probe| probe.row.observe).collect();
         // Where kprobes are breakpoints they still fire.

@@ -28,6 +28,10 @@ pub struct Why {
 
 pub const FTRACE_OFF: Why =
     Why { why: "kernel.ftrace_enabled is 0", fix: "sysctl kernel.ftrace_enabled=1" };
+pub const KPROBES_OFF: Why = Why {
+    why: "kprobes are switched off: /sys/kernel/debug/kprobes/enabled is 0",
+    fix: "echo 1 > /sys/kernel/debug/kprobes/enabled",
+};
 pub const USER_NAMESPACE: Why = Why {
     why: "this process is in a user namespace, where no capability counts for bpf(2)",
     fix: "run it as root of the host, or in a container without a user namespace (not a rootless one)",
@@ -106,8 +110,9 @@ pub const AMBIGUOUS: Why = Why {
 };
 
 /// Every row, the most telling first: a reason may name several.
-const ALL: [&Why; 18] = [
+const ALL: [&Why; 19] = [
     &FTRACE_OFF,
+    &KPROBES_OFF,
     &USER_NAMESPACE,
     &NO_CAPABILITY,
     &NO_PERFMON,

@@ -173,7 +173,7 @@ impl<'a> Watch<'a> {
     }
 
     async fn run(mut self) -> Result<Watched> {
-        self.ftrace()?;
+        self.switches()?;
         self.enricher.read_mounts();
         if let Some(mounts) = self.enricher.mounts() {
             self.push(boot_time(), mounts)?;
@@ -298,7 +298,7 @@ impl<'a> Watch<'a> {
     /// Says how far each CPU had numbered the last time we looked, so that losses are known before an
     /// incident is reported: what was numbered then is in the ring by now, or lost.
     fn checkpoint(&mut self) -> Result<()> {
-        self.ftrace()?;
+        self.switches()?;
         let latest = self.counters.ring_states();
         let all_read = self.drain_all()?;
         let then =
@@ -348,10 +348,10 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// Notices that `kernel.ftrace_enabled` was written to, and says what is seen now. While an incident is open this is
+    /// Notices that hooks of functions were switched on or off, and says what is seen now. While an incident is open this is
     /// looked at more often than its report is held back: none is told as if its hooks had been there.
-    fn ftrace(&mut self) -> Result<()> {
-        if self.attached.is_ftrace_switched() {
+    fn switches(&mut self) -> Result<()> {
+        if self.attached.is_switched() {
             let coverage = coverage(&self.attached);
             self.push(boot_time(), WatchNote::Coverage(coverage))?;
         }

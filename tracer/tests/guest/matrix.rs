@@ -14,7 +14,7 @@ use crate::{
     scenario,
 };
 
-pub const CHECKS: [(&str, Check); 21] = [
+pub const CHECKS: [(&str, Check); 22] = [
     ("every_line_is_valid", every_line_is_valid),
     ("sigterm_ends_with_the_counts", sigterm_ends_with_the_counts),
     ("nothing_is_lost", nothing_is_lost),
@@ -34,6 +34,7 @@ pub const CHECKS: [(&str, Check); 21] = [
     ("who_may_not_attach_is_told_the_plan", who_may_not_attach_is_told_the_plan),
     ("a_missing_hook_is_named", a_missing_hook_is_named),
     ("a_degraded_host_reads_as_one", a_degraded_host_reads_as_one),
+    ("kprobes_that_are_switched_off_are_missed", kprobes_switched_off),
     ("a_fault_that_loops_is_counted", a_fault_that_loops_is_counted),
     ("victims_that_preempt_one_another_are_not_mixed_up", victims_that_preempt_one_another),
     ("who_maps_a_shrunk_file_is_warned_of", who_maps_a_shrunk_file),
@@ -271,6 +272,23 @@ fn a_missing_hook_is_named(job: &Job) -> Result<()> {
         ensure!(named, "{hook} is not named: {watching:?}");
     }
     ensure!(!watching.hooks.is_empty(), "{watching:?}");
+    Ok(())
+}
+
+/// Switched off, and on again, while whybus watches by kprobes.
+fn kprobes_switched_off(job: &Job) -> Result<()> {
+    let lines = records(&job.text("switched.json")?)?;
+    let watching = lines.iter().filter_map(|record| match record {
+        Record::Watching(watching) => Some(watching),
+        _ => None,
+    });
+    let [first, off, on] = watching.collect::<Vec<_>>()[..] else { bail!("{lines:?}") };
+    let hook = "kretprobe filemap_fault";
+    let has = |watching: &Watching| watching.hooks.iter().any(|attached| attached == hook);
+    ensure!(has(first) && !has(off) && has(on), "{first:?}\n{off:?}\n{on:?}");
+    let blind = off.blind.iter().find(|blind| blind.hook == hook).context("it is not told")?;
+    ensure!(blind.reason.starts_with("kprobes are switched off"), "{blind:?}");
+    ensure!(off.verdict != first.verdict && on.verdict == first.verdict, "{off:?}");
     Ok(())
 }
 

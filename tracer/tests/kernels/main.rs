@@ -23,6 +23,7 @@ use whybus::{
         kernel::{Allowed, KernelInfo, Setting, preempts},
         options,
         plan::{Plan, Probe, choose},
+        switches::Switches,
         table::{TABLE, functions, modules},
     },
     wire::stream,
@@ -93,7 +94,7 @@ fn info(stored: &Stored, case: Case) -> KernelInfo {
             task_regs: stored.helper("bpf_task_pt_regs"),
         },
         preempts: preempts(&stored.version),
-        ftrace: case.ftrace,
+        switches: Switches { ftrace: case.ftrace, ..Switches::ON },
         cgroup_v1: case.cgroup_v1,
     };
     KernelInfo::of(stored, &functions(), setting)

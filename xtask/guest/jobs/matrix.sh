@@ -148,6 +148,18 @@ echo "$?" >/results/partly.required.status
 whybus doctor >/results/partly.doctor 2>&1
 echo "$?" >/results/partly.doctor.status
 echo 1 >/proc/sys/kernel/ftrace_enabled
+# Kprobes switched off under a watch that has nothing better, and on again: nobody tells who has them attached.
+busybox mount -t debugfs debugfs /sys/kernel/debug
+WHYBUS_REFUSE=trampolines whybus trace -o json >/results/switched.json 2>/results/switched.err &
+tracer=$!
+until [ -s /results/switched.json ]; do sleep 0.05; done
+for on in 0 1; do
+    echo $on >/sys/kernel/debug/kprobes/enabled
+    sleep 1.5
+done
+kill -TERM $tracer
+wait $tracer
+busybox umount /sys/kernel/debug
 # A task that loops on its fault, beside one that dies of its own.
 dir=/mnt/ext4/storm
 mkdir -p "$dir"
