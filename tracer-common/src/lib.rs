@@ -5,7 +5,7 @@
 
 pub mod config;
 pub mod event;
-pub mod heard;
+pub mod log;
 pub mod maps;
 pub mod observe;
 pub mod offsets;

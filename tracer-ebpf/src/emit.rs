@@ -9,11 +9,11 @@ use aya_ebpf::{
 };
 use tracer_common::{
     event::{Event, Header, ring},
-    heard::Hook,
+    log::Hook,
     maps::RingState,
 };
 
-use crate::{globals::config, heard::heard, scratch::Scratch};
+use crate::{globals::config, log::log, scratch::Scratch};
 
 /// What decides an answer: faults, fatal signals, exits of victims.
 #[map]
@@ -97,9 +97,9 @@ pub unsafe fn emit<S>(scratch: *mut Scratch<S>, len: u32) -> bool {
         if fail || !is_owned(scratch) {
             (*state).lost += 1;
             if fail {
-                heard!(Hook::Any, EventDropped, (*header).kind, seq);
+                log!(Hook::Any, EventDropped, (*header).kind, seq);
             } else {
-                heard!(Hook::Any, EventTorn, (*header).kind, seq);
+                log!(Hook::Any, EventTorn, (*header).kind, seq);
             }
             return false;
         }
@@ -107,7 +107,7 @@ pub unsafe fn emit<S>(scratch: *mut Scratch<S>, len: u32) -> bool {
         let sent = bpf_ringbuf_output(target.cast_mut().cast(), header.cast(), len as u64, 0);
         if sent != 0 {
             (*state).lost += 1;
-            heard!(Hook::Any, EventRefused, (*header).kind, seq);
+            log!(Hook::Any, EventRefused, (*header).kind, seq);
         }
         sent == 0
     }

@@ -246,8 +246,8 @@ macro_rules! program {
                         ($then)(call);
                     } else {
                         $crate::calls::count_missed::<{ tracer_common::maps::call::$call }>();
-                        $crate::heard::heard!(
-                            tracer_common::heard::Hook::of_call(tracer_common::maps::call::$call),
+                        $crate::log::log!(
+                            tracer_common::log::Hook::of_call(tracer_common::maps::call::$call),
                             CallUnseen
                         );
                     }

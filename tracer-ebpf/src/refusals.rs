@@ -15,7 +15,7 @@ use tracer_common::{
 use crate::{
     emit::now,
     globals::{config, off},
-    heard::heard,
+    log::log,
     read::{Probe, Ptr, Read},
     task,
 };
@@ -178,12 +178,12 @@ pub unsafe fn tell<R: Read>(event: *mut Fault, host: Ptr) {
                 }
                 sure = refusal.only_faults == 1;
                 (*event).write_doubt = if sure { 0 } else { refusal.said.doubt() };
-                heard!((*event).handler, RefusalTold, -refusal.errno);
+                log!((*event).handler, RefusalTold, -refusal.errno);
             } else {
-                heard!((*event).handler, RefusalOfOther, -refusal.errno);
+                log!((*event).handler, RefusalOfOther, -refusal.errno);
             }
         } else {
-            heard!((*event).handler, RefusalUnheard);
+            log!((*event).handler, RefusalUnheard);
         }
         if let Some(hit) = QUOTAS.get_ptr(tid) {
             let hit = *hit;

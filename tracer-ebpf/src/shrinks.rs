@@ -8,13 +8,13 @@ use aya_ebpf::{
 };
 use tracer_common::{
     event::{Inode, SHRINK_REPLAYED, SHRINK_SUPPRESSED, Shrink, ring},
-    heard::Hook,
+    log::Hook,
 };
 
 use crate::{
     emit::{claim, emit, now},
-    heard::{HEARS, heard},
     inode::inode,
+    log::{LOGS, log},
     read::{Ptr, Read},
     scratch::{REPLAY, SHRINK_LATE},
     task,
@@ -149,8 +149,8 @@ pub unsafe fn put(key: Key, shrink: *const Shrink) {
     // SAFETY: points into a claimed scratch.
     let shrink = unsafe { &*shrink };
     let kept = SHRINKS.insert(key, shrink, 0);
-    if HEARS && kept.is_err() {
-        heard!(Hook::Any, ShrinkForgotten, shrink.inode.ino, shrink.inode.size, shrink.new_size);
+    if LOGS && kept.is_err() {
+        log!(Hook::Any, ShrinkForgotten, shrink.inode.ino, shrink.inode.size, shrink.new_size);
     }
 }
 
@@ -270,23 +270,23 @@ pub fn send_remembered(inode: u64, by: u32) {
         slot += 1;
     }
     if !known {
-        heard!(by, RememberedNone);
+        log!(by, RememberedNone);
     }
 }
 
 /// Says what is remembered of an inode.
 #[inline(always)]
 unsafe fn remembered(by: u32, pending: *const Shrink, due: bool) {
-    if !HEARS {
+    if !LOGS {
         return;
     }
     // SAFETY: a map value.
     let (Inode { ino, size, .. }, new, tgid) =
         unsafe { ((*pending).inode, (*pending).new_size, (*pending).actor.task.tgid) };
     if due {
-        heard!(by, RememberedSent, ino, size, new, tgid);
+        log!(by, RememberedSent, ino, size, new, tgid);
     } else {
-        heard!(by, RememberedKnown, ino, size, new, tgid);
+        log!(by, RememberedKnown, ino, size, new, tgid);
     }
 }
 

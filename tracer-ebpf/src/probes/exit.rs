@@ -10,7 +10,7 @@ use aya_ebpf::{
 };
 use tracer_common::{
     event::{Exit, PATH, kind, ring},
-    heard::Hook,
+    log::Hook,
 };
 
 use crate::{
@@ -18,8 +18,8 @@ use crate::{
     ended::{self, Key},
     form::{Call, program},
     globals::{config, off},
-    heard::heard,
     inode,
+    log::log,
     path::{self, PathSpace},
     policy,
     probes::crash,
@@ -172,12 +172,12 @@ unsafe fn fill<R: Read>(task: Ptr, map: &Exits, by: u32) -> Option<u64> {
         // do_exit() has already taken this thread off the count (kernel/exit.c).
         let live: u32 = R::get(signal, off!(signal_live));
         if live != 0 {
-            heard!(Hook::Exit, ExitThreads, live);
+            log!(Hook::Exit, ExitThreads, live);
             return None;
         }
         let leader: Ptr = R::get(task, off!(task_leader));
         if !ended::first_to_end(tgid, R::get(leader, off!(task_start))) {
-            heard!(Hook::Exit, ExitKnown);
+            log!(Hook::Exit, ExitKnown);
             return None;
         }
         program::of_current(by, ring::CRITICAL);
@@ -240,7 +240,7 @@ unsafe fn finish(map: &Exits) -> Option<()> {
             return None;
         }
         let len = (&raw const (*event).path_len).read_volatile() & (PATH as u32 - 1);
-        heard!(Hook::Exit, ExitSent, (*event).code);
+        log!(Hook::Exit, ExitSent, (*event).code);
         emit(scratch, size_of::<Exit>() as u32 + len);
         (*event).header.kind = 0;
     }

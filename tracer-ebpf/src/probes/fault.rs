@@ -3,7 +3,7 @@
 use aya_ebpf::{cty::c_void, helpers::generated::bpf_snprintf};
 use tracer_common::{
     event::{Fault, SYMBOL, handler, mapper, ring},
-    heard::Hook,
+    log::Hook,
     offsets::ABSENT,
 };
 
@@ -12,8 +12,8 @@ use crate::{
     emit::{claim, emit},
     form::{Call, Raw, program},
     globals::{config, is_one_that_populates, off},
-    heard::{HEARS, heard},
     inode::{inode, paged},
+    log::{LOGS, log},
     path::{self, PathSpace},
     program,
     read::{Probe, Ptr, Read, is_null},
@@ -27,7 +27,7 @@ const VM_FAULT_BUS: u32 = 0x32;
 /// include/linux/mm_types.h
 pub const VM_FAULT_SIGBUS: u32 = 0x02;
 /// What is looked at: with VM_FAULT_OOM and VM_FAULT_SIGSEGV where somebody listens.
-const LOOKED_AT: u32 = if HEARS { VM_FAULT_BUS | 0x41 } else { VM_FAULT_BUS };
+const LOOKED_AT: u32 = if LOGS { VM_FAULT_BUS | 0x41 } else { VM_FAULT_BUS };
 /// include/linux/mm_types.h
 pub const FAULT_FLAG_USER: u32 = 0x40;
 const FAULT_FLAG_REMOTE: u32 = 0x80;
@@ -139,7 +139,7 @@ unsafe fn note_read_error<const ARGS: usize, C: Call>(call: C) {
     let errno = call.returned::<ARGS>() as i32;
     thread::note_read_error(host as u64, errno);
     // SAFETY: as above.
-    heard!(
+    log!(
         Hook::FilemapReadFolio,
         ReadFailed,
         unsafe { C::Memory::get::<u64>(host, off!(inode_ino)) },
@@ -207,18 +207,18 @@ impl Place {
 pub unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u32) -> Option<()> {
     // SAFETY: a claimed scratch; `R` copes with any pointer.
     unsafe {
-        if HEARS && ret & VM_FAULT_BUS == 0 {
-            heard!(handler, FaultOther, ret);
+        if LOGS && ret & VM_FAULT_BUS == 0 {
+            log!(handler, FaultOther, ret);
             return None;
         }
         let signalled = at.flags & FAULT_FLAG_USER != 0;
         if handler == handler::USERFAULT {
             thread::note_userfault(at.address, signalled);
         } else if thread::take_userfault(at.address, signalled) {
-            heard!(handler, FaultOfUserfault, at.address);
+            log!(handler, FaultOfUserfault, at.address);
             return None;
         } else if is_populating::<R>(&at) {
-            heard!(handler, FaultPopulating, at.pgoff);
+            log!(handler, FaultPopulating, at.pgoff);
             return None;
         } else {
             thread::note_fault(at.address, signalled);
@@ -229,7 +229,7 @@ pub unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u3
             if asks_fs(handler) {
                 refusals::forget();
             }
-            heard!(handler, FaultCounted, R::get::<u64>(host, off!(inode_ino)), at.pgoff);
+            log!(handler, FaultCounted, R::get::<u64>(host, off!(inode_ino)), at.pgoff);
             return None;
         };
         program::of_current(handler, ring::CRITICAL);
@@ -269,7 +269,7 @@ pub unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u3
         (*event).below_mount = PathSpace::below_mount(path);
         (*event).path_flags = PathSpace::flags(path);
         (*event).path_len = len;
-        heard!(handler, FaultSent, nth, (*event).inode.ino, at.pgoff, (*event).inode.size);
+        log!(handler, FaultSent, nth, (*event).inode.ino, at.pgoff, (*event).inode.size);
         if !emit(scratch, size_of::<Fault>() as u32 + len) {
             thread::forget_fault();
         }

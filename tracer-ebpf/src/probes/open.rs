@@ -5,7 +5,7 @@
 //! same thread and inode, and only if the open succeeded.
 use tracer_common::{
     event::{SHRINK_MAPPED, Shrink, ring, shrink_kind},
-    heard::Hook,
+    log::Hook,
 };
 
 use crate::{
@@ -13,8 +13,8 @@ use crate::{
     emit::claim,
     form::{Call, program},
     globals::off,
-    heard::heard,
     inode::{only_read, regular},
+    log::log,
     program,
     read::{Ptr, Read},
     scratch::{WRITER, teller},
@@ -47,7 +47,7 @@ unsafe fn note<C: Call>(call: C) {
         let size: i64 = C::Memory::get(host, off!(inode_size));
         if size > 0 && regular::<C::Memory>(host) {
             shrinks::note_opening(host as u64, size);
-            heard!(Hook::VfsOpen, Opening, C::Memory::get::<u64>(host, off!(inode_ino)), size);
+            log!(Hook::VfsOpen, Opening, C::Memory::get::<u64>(host, off!(inode_ino)), size);
         } else {
             // An earlier one may have failed: what it noted is not what this one does.
             shrinks::forget_opening();
@@ -91,6 +91,6 @@ unsafe fn note_writer<C: Call>(call: C) {
         (*event).flags = SHRINK_MAPPED;
         (*event).end = (*event).begin;
         shrinks::put_writer(host as u64, event);
-        heard!(Hook::VfsOpen, WriterKept, (*event).inode.ino);
+        log!(Hook::VfsOpen, WriterKept, (*event).inode.ino);
     }
 }

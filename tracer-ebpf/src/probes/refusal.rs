@@ -1,12 +1,12 @@
 //! What file systems say as they refuse to make a page writable, and tmpfs as it has none, before its fault ends in
 //! SIGBUS. None of these is called, or passed with an errno, where there is room.
-use tracer_common::heard::Hook;
+use tracer_common::log::Hook;
 
 use crate::{
     form::{Call, program},
     globals::off,
-    heard::heard,
     inode::paged,
+    log::log,
     read::{Ptr, Read},
     refusals,
 };
@@ -102,13 +102,13 @@ unsafe fn of_vma<C: Call>(call: C) {
     };
     let errno = call.returned::<3>() as i32;
     refusals::note_of_inode(inode as u64, errno);
-    heard!(Hook::BlockPageMkwrite, RefusalNoted, -errno);
+    log!(Hook::BlockPageMkwrite, RefusalNoted, -errno);
 }
 
 #[inline(always)]
 unsafe fn no_space_on<C: Call>(call: C) {
     refusals::note_of_fs(call.arg::<0>(), -ENOSPC);
-    heard!(Hook::FileSystem, RefusalNoted, ENOSPC);
+    log!(Hook::FileSystem, RefusalNoted, ENOSPC);
 }
 
 #[inline(always)]
@@ -117,21 +117,21 @@ unsafe fn no_space_on_xfs<C: Call>(call: C) {
     // SAFETY: the reader copes with any pointer.
     let mount: u64 = unsafe { C::Memory::get(call.arg::<0>() as Ptr, 0) };
     refusals::note_of_fs(mount, -ENOSPC);
-    heard!(Hook::FileSystem, RefusalNoted, ENOSPC);
+    log!(Hook::FileSystem, RefusalNoted, ENOSPC);
 }
 
 #[inline(always)]
 unsafe fn ticket<C: Call>(call: C) {
     let errno = call.arg::<5>() as i32;
     refusals::note_of_fs(call.arg::<0>(), errno);
-    heard!(Hook::FileSystem, RefusalNoted, -errno);
+    log!(Hook::FileSystem, RefusalNoted, -errno);
 }
 
 #[inline(always)]
 unsafe fn swap<C: Call>(call: C) {
     let errno = call.returned::<7>() as i32;
     refusals::note_swap(errno);
-    heard!(Hook::FileSystem, RefusalNoted, -errno);
+    log!(Hook::FileSystem, RefusalNoted, -errno);
 }
 
 /// `struct kqid` (include/linux/quota.h) comes in one register: the id, and above it the kind.
@@ -140,5 +140,5 @@ unsafe fn quota<C: Call>(call: C) {
     let qid = call.arg::<0>();
     let (kind, id) = ((qid >> 32) as u32, qid as u32);
     refusals::note_quota(call.arg::<1>() as u32, kind, id);
-    heard!(Hook::QuotaWarning, QuotaNoted, kind, id);
+    log!(Hook::QuotaWarning, QuotaNoted, kind, id);
 }

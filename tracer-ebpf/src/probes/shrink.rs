@@ -9,7 +9,7 @@ use tracer_common::{
         Inode, SHRINK_MAPPED, SHRINK_SHARED, SHRINK_SUPPRESSED, Shrink, ShrinkEnd, ring,
         shrink_kind,
     },
-    heard::Hook,
+    log::Hook,
 };
 
 use crate::{
@@ -17,8 +17,8 @@ use crate::{
     emit::{claim, emit, now},
     form::{Call, program},
     globals::{config, is_shared, off},
-    heard::{HEARS, heard},
     inode::mapped,
+    log::{LOGS, log},
     path::{self, PathSpace},
     program,
     read::{Probe, Ptr, Read},
@@ -131,7 +131,7 @@ unsafe fn change<const DENTRY: usize, const ATTR: usize, C: Call>(call: C) -> Op
         let opening = opening.filter(|_| old_size == 0);
         let twice = || shrinks::recorded(host as u64, old_size, new_size);
         if opening.is_none() && (new_size >= old_size || twice()) {
-            heard!(Hook::NotifyChange, ShrinkNone, old_size, new_size);
+            log!(Hook::NotifyChange, ShrinkNone, old_size, new_size);
             return None;
         }
         let how = if valid & ATTR_OPEN != 0 {
@@ -203,7 +203,7 @@ unsafe fn enter_unseen<const DENTRY: usize, const ATTR: usize, C: Call>(call: C)
     // SAFETY: as in `change`; a claimed scratch.
     unsafe {
         let Some(change) = change::<DENTRY, ATTR, C>(call) else { return };
-        heard!(Hook::NotifyChange, ShrinkByBackup);
+        log!(Hook::NotifyChange, ShrinkByBackup);
         program::of_current(teller::NOTIFY_CHANGE_BACKUP, ring::BULK);
         let Some(scratch) = claim::<Shrink, _>(&SHRINK_BACKUP, 0, ring::BULK) else { return };
         let event = &raw mut (*scratch).value;
@@ -349,18 +349,18 @@ unsafe fn record<const BY: u32, R: Read>(mnt: Ptr, dentry: Ptr, change: Change) 
 /// Says what becomes of a shrink.
 #[inline(always)]
 pub unsafe fn decided(hook: Hook, event: *const Shrink) {
-    if !HEARS {
+    if !LOGS {
         return;
     }
     // SAFETY: points into a claimed scratch.
     let (flags, Inode { ino, size, .. }, new_size) =
         unsafe { ((*event).flags, (*event).inode, (*event).new_size) };
     if flags & SHRINK_SUPPRESSED != 0 {
-        heard!(hook, ShrinkTooMany, ino, size, new_size);
+        log!(hook, ShrinkTooMany, ino, size, new_size);
     } else if flags & SHRINK_MAPPED != 0 {
-        heard!(hook, ShrinkSent, ino, size, new_size);
+        log!(hook, ShrinkSent, ino, size, new_size);
     } else {
-        heard!(hook, ShrinkKept, ino, size, new_size);
+        log!(hook, ShrinkKept, ino, size, new_size);
     }
 }
 
@@ -419,7 +419,7 @@ pub unsafe fn finish<const BY: u32, R: Read>(host: Ptr, ret: i32) -> Option<*mut
         (*pending).end = now();
         (*pending).ret = ret;
         let Inode { ino, size, .. } = (*pending).inode;
-        heard!(hook(BY), ShrinkOver, ret, ino, size, (*pending).new_size);
+        log!(hook(BY), ShrinkOver, ret, ino, size, (*pending).new_size);
         let suppressed = (*pending).flags & SHRINK_SUPPRESSED != 0;
         if (*pending).sent == 0 && !suppressed && ret == 0 && mapped::<R>(host) {
             // Mapped while the call was under way.

@@ -6,8 +6,8 @@ use crate::{
     emit::{claim, emit, now},
     form::{Call, program},
     globals::off,
-    heard::heard,
     inode::{inode, mapped, regular},
+    log::log,
     read::{Ptr, Read},
     scratch::{SHRINK, STALE, shrinker},
     shrinks, thread,
@@ -140,7 +140,7 @@ unsafe fn stale<C: Call>(call: C) {
 unsafe fn record<const BY: u32, R: Read>(host: Ptr, new_size: i64, end: u64) -> Option<()> {
     if shrinks::is_inside(host as u64) {
         // The reply to what this thread is doing itself.
-        heard!(hook(BY), ShrinkOwn);
+        log!(hook(BY), ShrinkOwn);
         return None;
     }
     let scratch = claim::<Shrink, _>(&SHRINK, BY, ring::BULK)?;

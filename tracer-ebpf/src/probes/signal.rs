@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use tracer_common::{
     event::{Deliver, Signal, disposition, origin, ring},
-    heard::Hook,
+    log::Hook,
 };
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     emit::{claim, emit},
     form::{Call, program},
     globals::off,
-    heard::heard,
+    log::log,
     oom_decision,
     policy::is_traced,
     program,
@@ -123,11 +123,11 @@ unsafe fn other<Info: Read, C: Call>(call: C, result: i32) -> Option<()> {
             oom_decision::tell::<C::Memory>(target);
         }
         if tgid == (bpf_get_current_pid_tgid() >> 32) as u32 {
-            heard!(Hook::SignalGenerate, SignalOwn, signal, code);
+            log!(Hook::SignalGenerate, SignalOwn, signal, code);
             return victims::note_signal(call.context(), signal, code, address);
         }
         if result == TRACE_SIGNAL_IGNORED {
-            heard!(Hook::SignalGenerate, SignalIgnored, signal, tgid);
+            log!(Hook::SignalGenerate, SignalIgnored, signal, tgid);
             return None;
         }
         program::of(target, teller::SIGNAL, ring::CRITICAL);
@@ -141,7 +141,7 @@ unsafe fn other<Info: Read, C: Call>(call: C, result: i32) -> Option<()> {
         (*event).result = result;
         (*event).origin = origin_of(info);
         emit(scratch, size_of::<Signal>() as u32);
-        heard!(Hook::SignalGenerate, SignalSent, signal, code, tgid);
+        log!(Hook::SignalGenerate, SignalSent, signal, code, tgid);
     }
     Some(())
 }
@@ -153,7 +153,7 @@ unsafe fn bus<Info: Read, C: Call>(info: Ptr, target: Ptr, group: i32, result: i
         let (code, address) = siginfo::<Info>(info);
         let forced = thread::take_forced() || is_fault_of_current::<C::Memory>(code, target);
         if code > 0 && bursts::is_suppressed() {
-            heard!(Hook::SignalGenerate, SignalCounted);
+            log!(Hook::SignalGenerate, SignalCounted);
             return None;
         }
         // Only a signal somebody sent has a sender worth naming; si_codes up to BUS_OBJERR are
@@ -177,7 +177,7 @@ unsafe fn bus<Info: Read, C: Call>(info: Ptr, target: Ptr, group: i32, result: i
             task::current(&raw mut (*event).sender);
         }
         victims::add((*event).target.tgid);
-        heard!(Hook::SignalGenerate, BusSent, code, (*event).target.tgid, forced);
+        log!(Hook::SignalGenerate, BusSent, code, (*event).target.tgid, forced);
         emit(scratch, size_of::<Signal>() as u32);
     }
     Some(())
@@ -225,7 +225,7 @@ pub unsafe fn siginfo<R: Read>(info: Ptr) -> (i32, u64) {
 #[inline(always)]
 unsafe fn delivered<C: Call>(call: C) {
     if bursts::is_suppressed() {
-        heard!(Hook::SignalDeliver, SignalCounted);
+        log!(Hook::SignalDeliver, SignalCounted);
         return;
     }
     let Some(scratch) = claim::<Deliver, _>(&DELIVER, 0, ring::CRITICAL) else { return };
@@ -240,7 +240,7 @@ unsafe fn delivered<C: Call>(call: C) {
             1 => disposition::IGNORE,
             _ => disposition::HANDLER,
         };
-        heard!(Hook::SignalDeliver, Delivered, (*event).disposition);
+        log!(Hook::SignalDeliver, Delivered, (*event).disposition);
         emit(scratch, size_of::<Deliver>() as u32);
     }
 }

@@ -4,7 +4,7 @@ use aya_ebpf::{
     cty::c_void,
     helpers::generated::{bpf_find_vma, bpf_get_current_task, bpf_get_current_task_btf},
 };
-use tracer_common::{event::handler, heard::Hook, offsets::ABSENT};
+use tracer_common::{event::handler, log::Hook, offsets::ABSENT};
 
 use super::{
     fault::{FAULT_FLAG_USER, Place, VM_FAULT_SIGBUS, record},
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     form::{Call, program},
     globals::{config, off},
-    heard::heard,
+    log::log,
     read::{Probe, Ptr, Read, Typed, is_null},
     thread,
 };
@@ -82,7 +82,7 @@ unsafe fn alone<Info: Read, C: Call>(call: C) {
 #[inline(always)]
 unsafe fn find(code: i32, address: u64) {
     if !is_unattributed(code, address) {
-        heard!(Hook::ForceSigFault, SignalKnown, code, address);
+        log!(Hook::ForceSigFault, SignalKnown, code, address);
         return;
     }
     let mut data = address;
@@ -92,7 +92,7 @@ unsafe fn find(code: i32, address: u64) {
         let (found, data) = (found as *mut c_void, (&raw mut data).cast());
         let found = bpf_find_vma(task, address, found, data, 0);
         if found != 0 {
-            heard!(Hook::ForceSigFault, NoMapping, found, address);
+            log!(Hook::ForceSigFault, NoMapping, found, address);
         }
     }
 }

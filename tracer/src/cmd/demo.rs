@@ -47,7 +47,7 @@ pub fn run() -> Result<ExitStatus> {
         required: &[],
         save: None,
         fail_every: 0,
-        loud: None,
+        verbose: None,
         command: &command,
     };
     let watched = watch(&options, &mut StdoutSink::new(Format::Human, false));

@@ -34,7 +34,7 @@ pub fn run(args: &Record) -> Result<ExitStatus> {
         required: &args.require.require,
         save: None,
         fail_every: 0,
-        loud: None,
+        verbose: None,
         command: &[],
     };
     let history = HistoryOptions {

@@ -27,7 +27,7 @@ pub fn run(args: &Trace) -> Result<ExitStatus> {
         required: &args.require.require,
         save: args.save.as_deref(),
         fail_every: args.fail_every,
-        loud: args.verbose.then(|| style(args.output.utc)),
+        verbose: args.verbose.then(|| style(args.output.utc)),
         command: &args.command,
     };
     let mut sink = StdoutSink::new(args.output.output, args.output.utc);

@@ -1,8 +1,8 @@
 //! From what the contract says to bytes. Pure.
 pub mod doctor;
-pub mod heard;
 pub mod human;
 mod json;
+pub mod log;
 pub mod oneline;
 pub mod scan;
 pub mod stats;

@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// Attaches everything this kernel can run; if `loud`, with probes that say what they decide.
+/// Attaches everything this kernel can run; if `verbose`, with probes that say what they decide.
 ///
 /// # Errors
 /// Where privilege is missing, or nothing could be told of anybody.
@@ -34,7 +34,7 @@ pub fn arm(
     restarts: bool,
     shared: bool,
     fail_every: u32,
-    loud: bool,
+    verbose: bool,
 ) -> Result<(KernelInfo, Attached)> {
     privilege::check()?;
     let facts = facts(true)?;
@@ -42,7 +42,7 @@ pub fn arm(
         let plan = plan::choose(&facts, restarts);
         attach::attach(object, &facts, plan, deaths, shared, fail_every)
     };
-    let armed = if loud { attach_loud(attach) } else { attach(OBJECT) };
+    let armed = if verbose { attach_verbose(attach) } else { attach(OBJECT) };
     let armed = armed.map_err(|error| refused(&attach::reason(&error, None)))?;
     let coverage = coverage(&armed);
     if !sees_anything(&coverage) {
@@ -58,17 +58,17 @@ pub fn arm(
 
 /// Attaches the probes that say what they decide; where the kernel takes fewer of these than of those that do not,
 /// the latter, and says so.
-fn attach_loud(attach: impl Fn(&[u8]) -> Result<Attached>) -> Result<Attached> {
+fn attach_verbose(attach: impl Fn(&[u8]) -> Result<Attached>) -> Result<Attached> {
     let object = log_object()?;
-    let loud = attach(&object);
-    if loud.as_ref().is_ok_and(|loud| !loud.refused) {
-        return loud;
+    let verbose = attach(&object);
+    if verbose.as_ref().is_ok_and(|verbose| !verbose.refused) {
+        return verbose;
     }
-    let (count, refused) = match &loud {
-        Ok(loud) => (loud.attached.len(), loud.missing.clone()),
+    let (count, refused) = match &verbose {
+        Ok(verbose) => (verbose.attached.len(), verbose.missing.clone()),
         Err(_) => (0, Vec::new()),
     };
-    let error = loud.err();
+    let error = verbose.err();
     let silent = attach(OBJECT)?;
     if silent.attached.len() <= count {
         drop(silent);

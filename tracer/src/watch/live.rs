@@ -26,8 +26,8 @@ use crate::{
     probe::{
         attach::Attached,
         counters::{Counters, recursion_misses},
-        heard::ProbeLog,
         kernel::KernelInfo,
+        log::ProbeLog,
         ring::RingReader,
     },
     render::style::Style,
@@ -38,7 +38,7 @@ use crate::{
         child::{exited, spawn},
         driver::Driver,
         evictions::Evictions,
-        heard::Listener,
+        log::Listener,
         save::StreamFile,
         stop::StopSignals,
     },
@@ -73,7 +73,7 @@ pub struct WatchOptions<'a> {
     /// Every n-th event is dropped in the kernel (tests of loss); 0 for none.
     pub fail_every: u32,
     /// How to print what the probes say of themselves; they say nothing without.
-    pub loud: Option<Style>,
+    pub verbose: Option<Style>,
     /// Run, and watched alone with its children; none if empty.
     pub command: &'a [OsString],
 }
@@ -99,7 +99,7 @@ pub fn watch(options: &WatchOptions<'_>, sink: &mut dyn Sink) -> Result<Watched>
         options.restarts,
         options.shared_shrinks,
         options.fail_every,
-        options.loud.is_some(),
+        options.verbose.is_some(),
     )?;
     require(options.required, &coverage(&attached.1))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -150,7 +150,7 @@ impl<'a> Watch<'a> {
         let stop = StopSignals::install()?;
         let log = ProbeLog::take(&mut attached.ebpf)?;
         let listener =
-            log.zip(options.loud.clone()).map(|(log, style)| Listener::start(log, style));
+            log.zip(options.verbose.clone()).map(|(log, style)| Listener::start(log, style));
         Ok(Self {
             options,
             stop,

@@ -1,5 +1,5 @@
 //! Bytes: events as the ring buffers give them, and the saved stream.
 pub mod decode;
-pub mod heard;
+pub mod log;
 pub mod stream;
 mod stream_v1;

@@ -159,7 +159,7 @@ fn losses_are_told(job: &Job) -> Result<()> {
 
 /// Which ran for whom, and what it decided; only where that is asked for.
 fn the_probes_say_what_they_decide(job: &Job) -> Result<()> {
-    let (told, heard) = (job.text("heard.txt")?, job.text("heard.err")?);
+    let (told, heard) = (job.text("log.txt")?, job.text("log.err")?);
     ensure!(told.contains("truncated under the mapping"), "{told}");
     if job.kernel == "5.10" && heard.contains("no -v on this kernel") {
         let why = "owed: 5.10 refuses the probes that say what they decide".to_owned();

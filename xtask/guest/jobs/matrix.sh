@@ -118,9 +118,9 @@ kill -INT $tracer
 wait $tracer
 
 # What the probes say of themselves.
-dir=/mnt/ext4/heard
+dir=/mnt/ext4/log
 mkdir -p "$dir"
-whybus trace -v --utc -- sh /scenarios/cp-sh.sh "$dir" >/results/heard.txt 2>/results/heard.err
+whybus trace -v --utc -- sh /scenarios/cp-sh.sh "$dir" >/results/log.txt 2>/results/log.err
 
 # A command of its own, whose status is passed on.
 whybus trace -o json -- sh -c 'sh /scenarios/empty-write.sh /mnt/ext4; exit 42' >/results/command.json 2>&1

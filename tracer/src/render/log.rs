@@ -1,20 +1,20 @@
 //! What the probes say of themselves, for people: a line each.
 use crate::{
     contract::Time,
-    model::{heard::Heard, time::ClockOffset},
+    model::{log::LogLine, time::ClockOffset},
     render::style::Style,
     text::escape::escape,
 };
 
 /// Which probe ran for whom, and what it decided.
-pub fn line(heard: &Heard, clock: ClockOffset, style: &Style) -> String {
-    let Heard { time, hook, said, tgid, tid, comm, values } = heard;
+pub fn line(logged: &LogLine, clock: ClockOffset, style: &Style) -> String {
+    let LogLine { time, hook, message, tgid, tid, comm, values } = logged;
     let time = style.time(Time(clock.realtime(*time)));
     let whom = match tgid == tid {
         true => format!("{}[{tgid}]", escape(comm)),
         false => format!("{}[{tgid}, thread {tid}]", escape(comm)),
     };
-    format!("{time}  log  {}  {whom}  {}\n", hook.name(), filled(said.sentence(), *values))
+    format!("{time}  log  {}  {whom}  {}\n", hook.name(), filled(message.text(), *values))
 }
 
 /// That some were left out.
@@ -24,9 +24,9 @@ pub fn left_out(count: u64, now: u64, clock: ClockOffset, style: &Style) -> Stri
     format!("{time}  log  {count} {lines} left out: too many at once, or nobody reads them\n")
 }
 
-/// The sentence, with its numbers for `{0}` (signed, for sizes and errnos) and `{0:x}`.
-fn filled(sentence: &str, values: [u64; 4]) -> String {
-    let mut out = sentence.to_owned();
+/// The text, with its numbers for `{0}` (signed, for sizes and errnos) and `{0:x}`.
+fn filled(text: &str, values: [u64; 4]) -> String {
+    let mut out = text.to_owned();
     for (i, value) in values.into_iter().enumerate() {
         out = out.replace(&format!("{{{i}}}"), &value.cast_signed().to_string());
         out = out.replace(&format!("{{{i}:x}}"), &format!("{value:#x}"));
@@ -37,18 +37,18 @@ fn filled(sentence: &str, values: [u64; 4]) -> String {
 #[cfg(test)]
 mod tests {
     use jiff::tz::TimeZone;
-    use tracer_common::heard::{Hook, Said};
+    use tracer_common::log::{Hook, Message};
 
     use super::*;
 
     const STYLE: Style = Style { colour: false, zone: TimeZone::UTC, history: false, hosts: false };
 
-    fn heard(said: Said, values: [u64; 4]) -> Heard {
+    fn logged(message: Message, values: [u64; 4]) -> LogLine {
         let comm = b"c\x1b[2Jp".to_vec();
-        Heard {
+        LogLine {
             time: 61_000_000_000,
             hook: Hook::NotifyChange,
-            said,
+            message,
             tgid: 7,
             tid: 7,
             comm,
@@ -58,13 +58,13 @@ mod tests {
 
     #[test]
     fn a_line_names_probe_process_and_decision() {
-        let shown = line(&heard(Said::ShrinkSent, [9, 8_192, 0, 0]), ClockOffset(0), &STYLE);
+        let shown = line(&logged(Message::ShrinkSent, [9, 8_192, 0, 0]), ClockOffset(0), &STYLE);
         assert_eq!(
             shown,
             "00:01:01.000  log  notify_change  c\\x1b[2Jp[7]  \
              sent: inode 9, which is mapped, is cut from 8192 B to 0 B\n"
         );
-        let thread = Heard { tid: 8, ..heard(Said::RememberedNone, [0; 4]) };
+        let thread = LogLine { tid: 8, ..logged(Message::RememberedNone, [0; 4]) };
         let shown = line(&thread, ClockOffset(0), &STYLE);
         assert!(shown.contains("[7, thread 8]  no shrink of this inode is remembered"));
     }
@@ -72,8 +72,8 @@ mod tests {
     #[test]
     fn numbers_are_signed_and_none_is_left_open() {
         assert_eq!(filled("{0} {1:x}", [u64::MAX, 255, 0, 0]), "-1 0xff");
-        for said in Said::ALL {
-            let shown = line(&heard(*said, [1; 4]), ClockOffset(0), &STYLE);
+        for message in Message::ALL {
+            let shown = line(&logged(*message, [1; 4]), ClockOffset(0), &STYLE);
             assert!(!shown.contains(['{', '}']) && shown.ends_with('\n'), "{shown}");
             assert_eq!(shown.lines().count(), 1, "{shown}");
         }

@@ -1,4 +1,4 @@
-//! The log of probes that say what they decide (tracer-ebpf/src/heard.rs).
+//! The log of probes that say what they decide (tracer-ebpf/src/log.rs).
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result};
@@ -8,25 +8,25 @@ use aya::{
 };
 use aya_log::EbpfLogger;
 use log::{Log, Metadata, Record};
-use tracer_common::heard::{HeardCount, Said};
+use tracer_common::log::{LogCount, Message};
 
-use crate::{model::heard::Heard, wire::heard::decode};
+use crate::{model::log::LogLine, wire::log::decode};
 
 /// Lines that are kept of one look into the log; of the rest nothing is known but their number.
 const LINES: usize = 200;
 
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-struct Count(HeardCount);
+struct Count(LogCount);
 // SAFETY: `repr(C)`, four u64, no padding.
 unsafe impl Pod for Count {}
 
 /// Where aya-log puts what it has read.
 #[derive(Default)]
-struct Lines(Mutex<Vec<Heard>>);
+struct Lines(Mutex<Vec<LogLine>>);
 
 impl Lines {
-    fn held(&self) -> MutexGuard<'_, Vec<Heard>> {
+    fn held(&self) -> MutexGuard<'_, Vec<LogLine>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -39,9 +39,9 @@ impl Log for &'static Lines {
     fn log(&self, record: &Record<'_>) {
         let mut lines = self.held();
         if lines.len() < LINES
-            && let Some(heard) = decode(&record.args().to_string())
+            && let Some(logged) = decode(&record.args().to_string())
         {
-            lines.push(heard);
+            lines.push(logged);
         }
     }
 
@@ -61,7 +61,7 @@ impl ProbeLog {
     /// # Errors
     /// Where half of it is missing.
     pub fn take(ebpf: &mut Ebpf) -> Result<Option<Self>> {
-        let Some(counts) = ebpf.take_map("HEARD") else { return Ok(None) };
+        let Some(counts) = ebpf.take_map("LOG_COUNTS") else { return Ok(None) };
         // One a process: it lives as long as that.
         let lines: &'static Lines = Box::leak(Box::default());
         let logger = EbpfLogger::init_with_logger(ebpf, lines).context("the probes' log")?;
@@ -69,17 +69,17 @@ impl ProbeLog {
     }
 
     /// What has been said since the last look.
-    pub fn read(&mut self) -> Vec<Heard> {
+    pub fn read(&mut self) -> Vec<LogLine> {
         self.logger.flush();
         std::mem::take(&mut *self.lines.held())
     }
 
     /// Lines that the probes had to say until now, also those that were too many.
-    pub fn said(&self) -> u64 {
-        let of = |said: u32| match self.counts.get(&said, 0) {
-            Ok(cpus) => cpus.iter().map(|Count(cpu)| cpu.said.wrapping_add(cpu.dropped)).sum(),
+    pub fn sent(&self) -> u64 {
+        let of = |message: u32| match self.counts.get(&message, 0) {
+            Ok(cpus) => cpus.iter().map(|Count(cpu)| cpu.sent.wrapping_add(cpu.dropped)).sum(),
             Err(_) => 0_u64,
         };
-        (0..Said::ALL.len() as u32).map(of).sum()
+        (0..Message::ALL.len() as u32).map(of).sum()
     }
 }

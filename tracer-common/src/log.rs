@@ -1,20 +1,20 @@
 //! What the probes say of themselves to `trace -v`. Numbers cross, as words of a log record; user space has the
 //! sentences. No event and no global carries any of it, so it is no part of the layout.
 
-/// Lines that one CPU says of one sentence within [`HEARD_WITHIN`]; the rest is counted.
-pub const HEARD_FIRST: u64 = 20;
+/// Lines that one CPU says of one text within [`LOG_WITHIN`]; the rest is counted.
+pub const LOG_FIRST: u64 = 20;
 /// Ns.
-pub const HEARD_WITHIN: u64 = 1_000_000_000;
+pub const LOG_WITHIN: u64 = 1_000_000_000;
 
-/// Lines of one sentence, on one CPU.
+/// Lines of one text, on one CPU.
 #[repr(C)]
 #[derive(Clone, Copy, Default, Debug)]
-pub struct HeardCount {
+pub struct LogCount {
     /// Since when `count` counts, ns since boot.
     pub since: u64,
     pub count: u64,
     /// Lines handed to the log, since the start.
-    pub said: u64,
+    pub sent: u64,
     /// Lines that were too many, since the start.
     pub dropped: u64,
 }
@@ -93,7 +93,7 @@ impl Hook {
 numbered! {
     /// What a probe decided, or why it left. `{0}` to `{3}` stand for numbers that came with it, `{0:x}` for one in
     /// hexadecimal.
-    Said by sentence {
+    Message by text {
         FaultOther: "returned {0:x}, an error without VM_FAULT_SIGBUS: no bus error, left alone",
         FaultPopulating: "left alone: page {0} was to be had ready beforehand, and nobody touched it",
         FaultOfUserfault: "left alone: handle_userfault has told of the fault at {0:x}",

@@ -1,13 +1,13 @@
-//! A probe's line, as its log record has it (tracer-ebpf/src/heard.rs): numbers, and the name of the process in
+//! A probe's line, as its log record has it (tracer-ebpf/src/log.rs): numbers, and the name of the process in
 //! hexadecimal. Pure.
-use tracer_common::heard::{Hook, Said};
+use tracer_common::log::{Hook, Message};
 
-use crate::model::heard::Heard;
+use crate::model::log::LogLine;
 
 /// `None` where it is none.
-pub fn decode(record: &str) -> Option<Heard> {
+pub fn decode(record: &str) -> Option<LogLine> {
     let mut words = record.split(' ');
-    let said = *Said::ALL.get(words.next()?.parse::<usize>().ok()?)?;
+    let message = *Message::ALL.get(words.next()?.parse::<usize>().ok()?)?;
     let hook = *Hook::ALL.get(words.next()?.parse::<usize>().ok()?)?;
     let mut number = || words.next()?.parse::<u64>().ok();
     let (time, tgid, tid) = (number()?, number()?, number()?);
@@ -15,7 +15,7 @@ pub fn decode(record: &str) -> Option<Heard> {
     let mut number = || words.next()?.parse::<u64>().ok();
     let values = [number()?, number()?, number()?, number()?];
     let id = |number: u64| u32::try_from(number).ok();
-    Some(Heard { time, hook, said, tgid: id(tgid)?, tid: id(tid)?, comm, values })
+    Some(LogLine { time, hook, message, tgid: id(tgid)?, tid: id(tid)?, comm, values })
 }
 
 /// Bytes in hexadecimal, up to the first that is 0.
@@ -37,12 +37,13 @@ mod tests {
     #[test]
     fn a_record_is_numbers_and_a_name() {
         let hook = Hook::ALL.iter().position(|hook| *hook == Hook::NotifyChange).unwrap();
-        let said = Said::ALL.iter().position(|said| *said == Said::ShrinkSent).unwrap();
-        let record = format!("{said} {hook} 5 12 13 63700aff00000000 7 8192 4096 0");
-        let heard = decode(&record).expect("a record");
-        assert_eq!((heard.hook, heard.said), (Hook::NotifyChange, Said::ShrinkSent));
-        assert_eq!((heard.time, heard.tgid, heard.tid), (5, 12, 13));
-        assert_eq!((heard.comm, heard.values), (b"cp\n\xff".to_vec(), [7, 8_192, 4_096, 0]));
+        let message =
+            Message::ALL.iter().position(|message| *message == Message::ShrinkSent).unwrap();
+        let record = format!("{message} {hook} 5 12 13 63700aff00000000 7 8192 4096 0");
+        let logged = decode(&record).expect("a record");
+        assert_eq!((logged.hook, logged.message), (Hook::NotifyChange, Message::ShrinkSent));
+        assert_eq!((logged.time, logged.tgid, logged.tid), (5, 12, 13));
+        assert_eq!((logged.comm, logged.values), (b"cp\n\xff".to_vec(), [7, 8_192, 4_096, 0]));
     }
 
     #[test]

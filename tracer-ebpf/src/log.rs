@@ -2,42 +2,42 @@
 //! `log` only, in an object of its own for `trace -v`; without it nothing is left of a statement.
 //!
 //! There is one log record, in a function that is verified once a program and takes numbers only
-//! (`docs/decisions/0020-heard.md`). aya-log ends a reader that meets a string which is not UTF-8, and anybody may call
+//! (`docs/decisions/0020-probe-log.md`). aya-log ends a reader that meets a string which is not UTF-8, and anybody may call
 //! a process what they like: its name goes as bytes.
-use tracer_common::heard::Said;
+use tracer_common::log::Message;
 
 /// Whether somebody listens.
-pub const HEARS: bool = cfg!(feature = "log");
+pub const LOGS: bool = cfg!(feature = "log");
 
-/// `heard!(HOOK, SENTENCE, VALUE, …)`: a hook of [`tracer_common::heard::Hook`] by number, and up to four values. No
+/// `log!(HOOK, MESSAGE, VALUE, …)`: a hook of [`tracer_common::log::Hook`] by number, and up to four values. No
 /// address: what the verifier knows to be a pointer is no argument of a function that is verified by itself.
-macro_rules! heard {
-    ($hook:expr, $said:ident $(, $value:expr)*) => {
-        if $crate::heard::HEARS {
-            $crate::heard::say(
+macro_rules! log {
+    ($hook:expr, $message:ident $(, $value:expr)*) => {
+        if $crate::log::LOGS {
+            $crate::log::write(
                 $hook as u64,
-                tracer_common::heard::Said::$said,
+                tracer_common::log::Message::$message,
                 &[$($value as u64),*],
             );
         }
     };
 }
 
-pub(crate) use heard;
+pub(crate) use log;
 
 #[inline(always)]
-pub fn say(hook: u64, said: Said, values: &[u64]) {
+pub fn write(hook: u64, message: Message, values: &[u64]) {
     #[cfg(feature = "log")]
     {
         let value = |i: usize| values.get(i).copied().unwrap_or(0);
-        log::whybus_say(hook << 32 | said as u64, value(0), value(1), value(2), value(3));
+        record::whybus_log(hook << 32 | message as u64, value(0), value(1), value(2), value(3));
     }
     #[cfg(not(feature = "log"))]
-    let _ = (hook, said, values);
+    let _ = (hook, message, values);
 }
 
 #[cfg(feature = "log")]
-mod log {
+mod record {
     use core::mem::MaybeUninit;
 
     use aya_ebpf::{
@@ -46,22 +46,22 @@ mod log {
         maps::PerCpuArray,
     };
     use aya_log_ebpf::info;
-    use tracer_common::heard::{HEARD_FIRST, HEARD_WITHIN, HeardCount, Said};
+    use tracer_common::log::{LOG_FIRST, LOG_WITHIN, LogCount, Message};
 
     use crate::emit::now;
 
-    /// By sentence.
+    /// By text.
     #[map]
-    static HEARD: PerCpuArray<HeardCount> =
-        PerCpuArray::with_max_entries(Said::ALL.len() as u32, 0);
+    static LOG_COUNTS: PerCpuArray<LogCount> =
+        PerCpuArray::with_max_entries(Message::ALL.len() as u32, 0);
 
-    /// `what` is a number of [`Said`], and above it one of a hook.
+    /// `what` is a number of [`Message`], and above it one of a hook.
     #[unsafe(no_mangle)]
     #[inline(never)]
-    pub extern "C" fn whybus_say(what: u64, a: u64, b: u64, c: u64, d: u64) -> u64 {
-        let (said, hook) = (what as u32, (what >> 32) as u32);
+    pub extern "C" fn whybus_log(what: u64, a: u64, b: u64, c: u64, d: u64) -> u64 {
+        let (message, hook) = (what as u32, (what >> 32) as u32);
         let now = now();
-        if admits(said, now) {
+        if admits(message, now) {
             let ids = bpf_get_current_pid_tgid();
             let (tgid, tid) = ((ids >> 32) as u32, ids as u32);
             let comm = comm();
@@ -69,7 +69,7 @@ mod log {
                 (),
                 target: "",
                 "{} {} {} {} {} {:x} {} {} {} {}",
-                said, hook, now, tgid, tid, &comm[..], a, b, c, d
+                message, hook, now, tgid, tid, &comm[..], a, b, c, d
             );
         }
         0
@@ -88,23 +88,23 @@ mod log {
         }
     }
 
-    /// Whether a sentence may be said once more on this CPU. A program that preempts another counts in between: what
+    /// Whether a message may be logged once more on this CPU. A program that preempts another counts in between: what
     /// that may cost is a line of the count.
     #[inline(always)]
-    fn admits(said: u32, now: u64) -> bool {
-        let Some(heard) = HEARD.get_ptr_mut(said) else { return false };
+    fn admits(message: u32, now: u64) -> bool {
+        let Some(counted) = LOG_COUNTS.get_ptr_mut(message) else { return false };
         // SAFETY: a map value of this CPU.
         unsafe {
-            if now.wrapping_sub((*heard).since) >= HEARD_WITHIN {
-                (*heard).since = now;
-                (*heard).count = 0;
+            if now.wrapping_sub((*counted).since) >= LOG_WITHIN {
+                (*counted).since = now;
+                (*counted).count = 0;
             }
-            if (*heard).count >= HEARD_FIRST {
-                (*heard).dropped += 1;
+            if (*counted).count >= LOG_FIRST {
+                (*counted).dropped += 1;
                 return false;
             }
-            (*heard).count += 1;
-            (*heard).said += 1;
+            (*counted).count += 1;
+            (*counted).sent += 1;
         }
         true
     }

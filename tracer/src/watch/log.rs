@@ -11,10 +11,10 @@ use crate::{
         clock::{boot_time, boot_to_realtime},
         stderr,
     },
-    model::heard::Heard,
-    probe::heard::ProbeLog,
+    model::log::LogLine,
+    probe::log::ProbeLog,
     render::{
-        heard::{left_out, line},
+        log::{left_out, line},
         style::Style,
     },
 };
@@ -72,13 +72,13 @@ struct Printer {
 impl Printer {
     fn look(&mut self, tell: bool) {
         // Before the log is read: what is said meanwhile is counted by the next look.
-        let said = self.log.said();
+        let sent = self.log.sent();
         let clock = boot_to_realtime();
-        let heard: Vec<Heard> = self.log.read();
+        let logged: Vec<LogLine> = self.log.read();
         // Of a reader that took none all are left out, not each after a time.
-        let printed = |heard: &&Heard| print(&line(heard, clock, &self.style));
-        self.shown += heard.iter().take_while(printed).count() as u64;
-        let left = said.saturating_sub(self.shown);
+        let printed = |logged: &&LogLine| print(&line(logged, clock, &self.style));
+        self.shown += logged.iter().take_while(printed).count() as u64;
+        let left = sent.saturating_sub(self.shown);
         if tell && left > self.left_out {
             print(&left_out(left - self.left_out, boot_time(), clock, &self.style));
             self.left_out = left;
