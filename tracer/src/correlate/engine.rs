@@ -243,7 +243,9 @@ impl Engine {
 
     fn signal(&mut self, time: u64, signal: Signal) {
         let page_size = self.host.page_size;
-        match self.open.latest(|open| open.takes_signal(time, &signal, page_size)) {
+        let watched = self.host.coverage.sees(Observe::ForcedSignal);
+        let of_fault = signal.may_be_of_fault(!watched);
+        match self.open.latest(|open| open.takes_signal(time, &signal, of_fault, page_size)) {
             Some(open) => open.signal(time, signal),
             None => {
                 let id = stable_id(&self.host, time, &signal.target, signal.address);

@@ -175,8 +175,8 @@ impl OpenIncident {
         }
     }
 
-    /// Whether a SIGBUS is what became of its fault, or one more of the same.
-    pub fn takes_signal(&self, time: u64, signal: &Signal, page_size: u64) -> bool {
+    /// Whether a SIGBUS, of a fault or not (`of_fault`), is what became of its fault, or one more of the same.
+    pub fn takes_signal(&self, time: u64, signal: &Signal, of_fault: bool, page_size: u64) -> bool {
         let incident = &self.incident;
         if self.done || !self.concerns(signal.target.id) {
             return false;
@@ -185,7 +185,9 @@ impl OpenIncident {
         match (&incident.fault, signal.code > 0) {
             // The same thread, the same page, nothing in between (arch/x86/mm/fault.c do_sigbus).
             (Some(first), true) => {
-                first.mode == Mode::User
+                of_fault
+                    && first.mode == Mode::User
+                    && !signal.is_misaligned()
                     && incident.threads.contains(&signal.target.tid)
                     && (incident.count > 1 || first.address & page == signal.address & page)
             }
@@ -403,15 +405,19 @@ mod tests {
     #[test]
     fn the_signal_of_a_fault_belongs_to_it() {
         let mut open = open();
-        assert!(open.takes_signal(AT, &signal(2), 4_096));
+        assert!(open.takes_signal(AT, &signal(2), true, 4_096));
         let elsewhere = Signal { address: 8_192, ..signal(2) };
-        assert!(!open.takes_signal(AT, &elsewhere, 4_096), "another page");
-        assert!(!open.takes_signal(AT, &signal(0), 4_096), "sent by somebody else");
+        assert!(!open.takes_signal(AT, &elsewhere, true, 4_096), "another page");
+        assert!(!open.takes_signal(AT, &signal(2), false, 4_096), "made up");
+        assert!(!open.takes_signal(AT, &signal(0), false, 4_096), "sent by somebody else");
         open.delivery(AT, &delivery(Disposition::Handler));
         let mut own = signal(-6);
         own.sender = fault(1, 0).actor;
-        assert!(open.takes_signal(AT + CONSEQUENCE, &own, 4_096), "raised again to die of it");
-        assert!(!open.takes_signal(AT + CONSEQUENCE + 1, &own, 4_096));
+        assert!(
+            open.takes_signal(AT + CONSEQUENCE, &own, true, 4_096),
+            "raised again to die of it"
+        );
+        assert!(!open.takes_signal(AT + CONSEQUENCE + 1, &own, true, 4_096));
     }
 
     #[test]
@@ -419,7 +425,7 @@ mod tests {
         let kernel = Fault { mode: Mode::Kernel, ..fault(1, 0) };
         let open = OpenIncident::of_fault("a".into(), AT, kernel, ClockOffset(0));
         assert_eq!(open.incident.outcome, Outcome::Efault);
-        assert!(!open.takes_signal(AT, &signal(2), 4_096));
+        assert!(!open.takes_signal(AT, &signal(2), true, 4_096));
         assert!(!open.takes_delivery(open.incident.victim.task.id));
         assert!(!open.takes_exit(&exit(AT + 1, 7).exit));
     }

@@ -36,6 +36,13 @@ impl Signal {
     pub fn is_misaligned(&self) -> bool {
         self.number == SIGBUS && self.code == 1
     }
+
+    /// Whether its si_code is one of a fault, and the fault may have been: nobody but force_sig_fault raises these for
+    /// one, and a process may send itself what looks like it (kernel/signal.c do_rt_sigqueueinfo). Where that is not
+    /// watched (`unwatched`) none can be told from the other.
+    pub fn may_be_of_fault(&self, unwatched: bool) -> bool {
+        self.code > 0 && (self.forced || unwatched || !(1..=3).contains(&self.code))
+    }
 }
 
 /// What a task does with a signal.

@@ -178,7 +178,7 @@ pub fn what(signal: &Signal, death: &ProcessExit) -> String {
         ),
         (11, code) => format!("a memory access failed at address {address:#x}, si_code {code}"),
         (4, _) => format!(
-            "the CPU refused the instruction at {address:#x}: a trap on purpose, most likely (ud2, by which \
+            "the CPU refused the instruction at {address:#x}: a trap on purpose, most likely (by which \
              compilers and runtimes abort), or code that is damaged or for another CPU{unread}"
         ),
         (8, 1) => "it divided an integer by zero".to_owned(),

@@ -46,8 +46,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         // Only to itself may a process send what looks like a fault (kernel/signal.c
         // do_rt_sigqueueinfo).
         let watched = evidence.host.coverage.sees(Observe::ForcedSignal);
-        let by_fault = signal.forced || !(1..=3).contains(&signal.code);
-        if by_fault || !watched || evidence.lossy() {
+        if signal.may_be_of_fault(!watched) || evidence.lossy() {
             return None;
         }
         let summary = format!(
