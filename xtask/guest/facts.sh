@@ -12,6 +12,8 @@ esac >>/results/facts
 ! grep -q '^KernelPageSize: *16 kB' /proc/self/smaps || echo pages-16k >>/results/facts
 # Its types are not in vmlinux: what it says of itself is not read.
 ! grep -q "^ext4 " /proc/modules || echo ext4-module >>/results/facts
+# CONFIG_TRANSPARENT_HUGEPAGE, which PREEMPT_RT excludes: tmpfs without room has nothing to give back, and calls nobody.
+grep -q ' shmem_unused_huge_shrink$' /proc/kallsyms || echo no-huge-pages >>/results/facts
 # CONFIG_KALLSYMS_ALL
 grep -q ' mmap_mem_ops$' /proc/kallsyms || echo no-data-symbols >>/results/facts
 # Which forms of programs are left: arm64 has no trampolines for functions before 6.4, lockdown forbids kprobes, and

@@ -250,7 +250,9 @@ pub fn attach(
         // No CO-RE relocations in the object: do not let aya parse the kernel's types for it.
         .btf(None)
         .override_global("CONFIG", &config, true)
-        .verifier_log_level(VerifierLogLevel::DISABLE)
+        // Not DISABLE: what is refused aya loads again with a buffer for the verifier's log, and a buffer without a
+        // level is refused before 6.4 for that alone (kernel/bpf/verifier.c bpf_check: EINVAL), whatever it was.
+        .verifier_log_level(VerifierLogLevel::STATS)
         .load(object)
         .context("loading the probes' maps into the kernel")?;
     let btf = types()?;
