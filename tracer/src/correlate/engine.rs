@@ -258,8 +258,9 @@ impl Engine {
         ended.crash = self.exits.take_crash(ended.exit.id);
         let oom = self.exits.take_oom_kill(ended.exit.id);
         let mut explained = false;
+        let killed = self.open.ended(ended.exit).any(|open| open.is_killed());
         for open in self.open.ended(ended.exit) {
-            if open.exit(&ended) {
+            if open.exit(&ended, killed) {
                 explained = true;
                 self.restarts.ended(&open.incident.id, &ended);
             }

@@ -251,9 +251,18 @@ impl OpenIncident {
             && self.incident.outcome != Outcome::Efault
     }
 
-    /// Takes in its victim's end; whether the bus error led to it.
-    pub fn exit(&mut self, ended: &ProcessExit) -> bool {
+    /// Whether its signal was delivered to kill.
+    pub fn is_killed(&self) -> bool {
+        self.incident.outcome == Outcome::Killed
+    }
+
+    /// Takes in its victim's end, which a bus error that killed led to or not (`killed`); whether this one did.
+    pub fn exit(&mut self, ended: &ProcessExit, killed: bool) -> bool {
         let (incident, exit) = (&mut self.incident, ended.exit);
+        if killed && incident.outcome == Outcome::Survived {
+            self.done = true;
+            return false;
+        }
         // A handler that gives up ends its process soon, and not with success.
         let soon = gave_up(ended, incident.last);
         if exit.code & 0x7f == 7 || incident.outcome == Outcome::Killed {
@@ -435,7 +444,7 @@ mod tests {
         let ended = |disposition, after, code| {
             let mut open = open();
             open.delivery(AT, &delivery(disposition));
-            let led = open.exit(&exit(AT + after, code));
+            let led = open.exit(&exit(AT + after, code), false);
             (open.incident.outcome, led, open.incident.exit.is_some())
         };
         use Disposition::{Default, Handler};
@@ -444,6 +453,19 @@ mod tests {
         assert_eq!(ended(Handler, S, 0), (Outcome::Survived, false, true), "it went well");
         assert_eq!(ended(Handler, S, 15), (Outcome::Survived, false, true), "it was stopped");
         assert_eq!(ended(Handler, 60 * S, 2 << 8), (Outcome::Survived, false, false), "later");
+    }
+
+    #[test]
+    fn who_outlived_one_bus_error_may_die_of_another() {
+        let ended = |disposition, killed| {
+            let mut open = open();
+            open.delivery(AT, &delivery(disposition));
+            (open.exit(&exit(AT + S, 7), killed), open.incident.outcome)
+        };
+        use Disposition::{Default, Handler};
+        assert_eq!(ended(Handler, true), (false, Outcome::Survived));
+        assert_eq!(ended(Handler, false), (true, Outcome::Killed), "of one that was counted only");
+        assert_eq!(ended(Default, true), (true, Outcome::Killed));
     }
 
     /// The JVM handles SIGBUS, writes its report, aborts, and dumps a large core.
@@ -458,7 +480,7 @@ mod tests {
         open.pass(late);
         assert!(open.idle() && !open.over(late));
         let end = ProcessExit { own: Some(raised(AT + S, 6, -6)), ..exit(AT + 60 * S, 6) };
-        assert!(open.exit(&end) && open.update_due());
+        assert!(open.exit(&end, false) && open.update_due());
         assert_eq!(open.incident.outcome, Outcome::Exited);
     }
 
@@ -498,7 +520,7 @@ mod tests {
         open.delivery(AT, &delivery(Disposition::Default));
         assert!(open.update_due());
         assert!(!open.over(late), "its victim dumps core");
-        open.exit(&exit(AT + S, 7));
+        open.exit(&exit(AT + S, 7), false);
         let after = AT + S + REPORT_DELAY;
         assert_eq!((open.over(after - 1), open.over(after)), (false, true));
     }
