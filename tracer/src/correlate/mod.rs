@@ -26,6 +26,7 @@ mod replayed;
 mod report;
 mod restart;
 pub mod rules;
+mod sameness;
 mod shrinks;
 mod supervisor;
 pub mod update;

@@ -5,11 +5,12 @@ use tracer_common::maps::BURST_FIRST;
 
 use crate::{
     correlate::{
-        ending::{CONSEQUENCE, ended_itself, gave_up},
+        ending::{ended_itself, gave_up},
         exits::ReportedExit,
         incident::Incident,
         lookups::Lookups,
         reorder::REORDER_WINDOW,
+        sameness::{MERGE_WINDOW, is_its_signal, is_same_fault},
     },
     model::{
         cause::Outcome,
@@ -28,8 +29,6 @@ pub const REPORT_DELAY: u64 = 250 * MS;
 /// How long it then still waits for what was asked: a question may wait for a thread, and the thread for its
 /// answer (`enrich::deadline`). Ns.
 const ANSWERS: u64 = 1_200 * MS;
-/// How long an incident takes in further faults of the same kind after the last. Ns.
-const MERGE_WINDOW: u64 = 5_000 * MS;
 /// How long a process may take to die: it dumps core first. Ns.
 const EXIT_TIMEOUT: u64 = 600_000 * MS;
 /// Threads named of each.
@@ -128,16 +127,7 @@ impl OpenIncident {
     /// Whether a fault is one more of the same. `newest_shrink` is when the last known shrink of its
     /// inode began.
     pub fn takes_fault(&self, time: u64, fault: &Fault, newest_shrink: Option<u64>) -> bool {
-        let incident = &self.incident;
-        let Some(first) = &incident.fault else { return false };
-        !self.done
-            && self.concerns(fault.actor.task.id)
-            && first.inode.id == fault.inode.id
-            && (fault.inode.ptr != 0 || first.handler == fault.handler)
-            && (first.mode == Mode::User) == (fault.mode == Mode::User)
-            && time.saturating_sub(incident.last) <= MERGE_WINDOW
-            // A shrink in between is another cause.
-            && newest_shrink.is_none_or(|begin| begin <= incident.first || begin > time)
+        !self.done && is_same_fault(&self.incident, time, fault, newest_shrink)
     }
 
     /// Takes in one more fault of the same kind.
@@ -176,33 +166,8 @@ impl OpenIncident {
     }
 
     /// Whether a SIGBUS, of a fault or not (`of_fault`), is what became of its fault, or one more of the same.
-    pub fn takes_signal(&self, time: u64, signal: &Signal, of_fault: bool, page_size: u64) -> bool {
-        let incident = &self.incident;
-        if self.done || !self.concerns(signal.target.id) {
-            return false;
-        }
-        let page = !(page_size - 1);
-        match (&incident.fault, signal.code > 0) {
-            // The same thread, the same page, nothing in between (arch/x86/mm/fault.c do_sigbus).
-            (Some(first), true) => {
-                of_fault
-                    && first.mode == Mode::User
-                    && !signal.is_misaligned()
-                    && incident.threads.contains(&signal.target.tid)
-                    && (incident.count > 1 || first.address & page == signal.address & page)
-            }
-            // A handler that raises the signal again to die of it.
-            (Some(_), false) => {
-                signal.sender.task.id.same(signal.target.id)
-                    && incident.disposition == Some(Disposition::Handler)
-                    && time.saturating_sub(incident.last) <= CONSEQUENCE
-            }
-            (None, _) => incident.signal.as_ref().is_some_and(|first| {
-                first.code == signal.code
-                    && first.sender.task.id == signal.sender.task.id
-                    && first.address & page == signal.address & page
-            }),
-        }
+    pub fn takes_signal(&self, time: u64, signal: &Signal, of_fault: bool, page: u64) -> bool {
+        !self.done && is_its_signal(&self.incident, time, signal, of_fault, page)
     }
 
     /// Takes in a SIGBUS that belongs to it.
@@ -369,6 +334,7 @@ impl OpenIncident {
 mod tests {
     use super::*;
     use crate::{
+        correlate::ending::CONSEQUENCE,
         model::fault::Handler,
         testing::{STARTED, exit, fault, raised, signal},
     };

@@ -1,7 +1,12 @@
 //! The forms a probe has: where a program attaches, and what it was written for.
 use tracer_common::offsets::ABSENT;
 
-use crate::probe::{btf::Param, kernel::KernelInfo};
+use crate::probe::{
+    btf::Param,
+    kernel::KernelInfo,
+    refusal::{FTRACE_OFF, KPROBES_OFF, Why},
+    switches::Switches,
+};
 
 /// Where a program attaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +57,14 @@ impl Form {
     /// Whether it is a kprobe, at the entry of a function or at its return.
     pub fn is_kprobe(self) -> bool {
         matches!(self, Self::Kprobe(_) | Self::Kretprobe(_))
+    }
+
+    /// Why such a hook is not called, if something that it needs is switched off.
+    pub fn silenced_by(self, switches: Switches) -> Option<&'static Why> {
+        if self.needs_ftrace() && !switches.ftrace {
+            return Some(&FTRACE_OFF);
+        }
+        (self.is_kprobe() && !switches.kprobes).then_some(&KPROBES_OFF)
     }
 
     /// Whether the kernel's types must be at hand to attach it.
@@ -135,7 +148,7 @@ impl Program {
     /// Why it cannot run on `kernel`, if it cannot. A function of a module is no function of the
     /// kernel's own BTF.
     pub fn unfit(&self, kernel: &KernelInfo, module: Option<&str>) -> Option<String> {
-        if let Some(off) = kernel.switches.silence(self.form) {
+        if let Some(off) = self.form.silenced_by(kernel.switches) {
             return Some(format!("{}; {}", off.why, off.fix));
         }
         let mut params: &[Param] = &[];
@@ -195,4 +208,20 @@ fn foreign(form: Form, params: &[Param]) -> String {
         })
         .collect();
     format!("the prototype {form}({}) is not one we know", got.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_switch_silences_its_forms() {
+        let forms = [Form::Fexit("f"), Form::Kprobe("f"), Form::TpBtf("t"), Form::RawTp("t")];
+        let silent = |switches: Switches| forms.map(|form| form.silenced_by(switches).is_some());
+        assert_eq!(silent(Switches::ON), [false; 4]);
+        let kprobes = Switches { kprobes: false, ..Switches::ON };
+        assert_eq!(silent(kprobes), [false, true, false, false]);
+        let ftrace = Switches { ftrace: false, ..Switches::ON };
+        assert_eq!(silent(ftrace), [true, cfg!(target_arch = "x86_64"), false, false]);
+    }
 }

@@ -103,7 +103,7 @@ pub fn choose(kernel: &KernelInfo, ends: bool) -> Plan {
 /// Takes out of `attached` what sees nothing while something is switched off. It stays attached, and sees again once that
 /// is on (kernel/trace/ftrace.c ftrace_startup_sysctl, kernel/kprobes.c arm_all_kprobes).
 pub fn take_silent(attached: &mut Vec<Probe>, switches: Switches) -> Vec<Missing> {
-    let off = |probe: &Probe| switches.silence(probe.program.form);
+    let off = |probe: &Probe| probe.program.form.silenced_by(switches);
     attached
         .extract_if(.., |probe| off(probe).is_some())
         .filter_map(|probe| Some(Missing { probe, reason: off(&probe)?.why.to_owned() }))

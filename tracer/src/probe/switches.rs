@@ -2,11 +2,6 @@
 //! more, and are called again once it is taken back.
 use std::fs;
 
-use crate::probe::{
-    form::Form,
-    refusal::{FTRACE_OFF, KPROBES_OFF, Why},
-};
-
 /// kernel/trace/ftrace.c ftrace_enable_sysctl: refused while trampolines are attached until 5.19 (`direct_ops` is
 /// FTRACE_OPS_FL_PERMANENT), but not from 6.0 on, and never for kprobes.
 const FTRACE: &str = "/proc/sys/kernel/ftrace_enabled";
@@ -30,29 +25,5 @@ impl Switches {
     pub fn now() -> Self {
         let on = |path| fs::read_to_string(path).map_or(true, |text| text.trim() != "0");
         Self { ftrace: on(FTRACE), kprobes: on(KPROBES) }
-    }
-
-    /// Why a hook of this form is not called, if it is not.
-    pub fn silence(self, form: Form) -> Option<&'static Why> {
-        if form.needs_ftrace() && !self.ftrace {
-            return Some(&FTRACE_OFF);
-        }
-        (form.is_kprobe() && !self.kprobes).then_some(&KPROBES_OFF)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_switch_silences_its_forms() {
-        let forms = [Form::Fexit("f"), Form::Kprobe("f"), Form::TpBtf("t"), Form::RawTp("t")];
-        let silent = |switches: Switches| forms.map(|form| switches.silence(form).is_some());
-        assert_eq!(silent(Switches::ON), [false; 4]);
-        let kprobes = Switches { kprobes: false, ..Switches::ON };
-        assert_eq!(silent(kprobes), [false, true, false, false]);
-        let ftrace = Switches { ftrace: false, ..Switches::ON };
-        assert_eq!(silent(ftrace), [true, cfg!(target_arch = "x86_64"), false, false]);
     }
 }

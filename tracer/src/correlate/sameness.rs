@@ -1,0 +1,63 @@
+//! What is one more of the same: which faults and signals belong to an incident. Pure.
+use crate::{
+    correlate::{ending::CONSEQUENCE, incident::Incident},
+    model::{
+        fault::{Fault, Mode},
+        signal::{Disposition, Signal},
+    },
+};
+
+/// How long an incident takes in further faults of the same kind after the last. Ns.
+pub const MERGE_WINDOW: u64 = 5_000_000_000;
+
+/// Whether a fault is one more of the incident's. `newest_shrink` is when the last known shrink of its inode began.
+pub fn is_same_fault(
+    incident: &Incident,
+    time: u64,
+    fault: &Fault,
+    newest_shrink: Option<u64>,
+) -> bool {
+    let Some(first) = &incident.fault else { return false };
+    incident.victim.task.id.same(fault.actor.task.id)
+        && first.inode.id == fault.inode.id
+        && (fault.inode.ptr != 0 || first.handler == fault.handler)
+        && (first.mode == Mode::User) == (fault.mode == Mode::User)
+        && time.saturating_sub(incident.last) <= MERGE_WINDOW
+        // A shrink in between is another cause.
+        && newest_shrink.is_none_or(|begin| begin <= incident.first || begin > time)
+}
+
+/// Whether a SIGBUS, of a fault or not (`of_fault`), is what became of the incident's fault, or one more of the same.
+pub fn is_its_signal(
+    incident: &Incident,
+    time: u64,
+    signal: &Signal,
+    of_fault: bool,
+    page_size: u64,
+) -> bool {
+    if !incident.victim.task.id.same(signal.target.id) {
+        return false;
+    }
+    let page = !(page_size - 1);
+    match (&incident.fault, signal.code > 0) {
+        // The same thread, the same page, nothing in between (arch/x86/mm/fault.c do_sigbus).
+        (Some(first), true) => {
+            of_fault
+                && first.mode == Mode::User
+                && !signal.is_misaligned()
+                && incident.threads.contains(&signal.target.tid)
+                && (incident.count > 1 || first.address & page == signal.address & page)
+        }
+        // A handler that raises the signal again to die of it.
+        (Some(_), false) => {
+            signal.sender.task.id.same(signal.target.id)
+                && incident.disposition == Some(Disposition::Handler)
+                && time.saturating_sub(incident.last) <= CONSEQUENCE
+        }
+        (None, _) => incident.signal.as_ref().is_some_and(|first| {
+            first.code == signal.code
+                && first.sender.task.id == signal.sender.task.id
+                && first.address & page == signal.address & page
+        }),
+    }
+}
