@@ -14,6 +14,8 @@ use std::{
 
 use anyhow::Result;
 
+use crate::host::stderr::has_room;
+
 /// Messages that wait for somebody to take them.
 const QUEUE: usize = 1_024;
 /// How long the end waits for them to be taken.
@@ -47,6 +49,11 @@ pub fn beside(bytes: &[u8]) {
         Some(background) => background.send(Message::Beside(bytes.to_vec())),
         None => drop(io::stderr().lock().write_all(bytes)),
     }
+}
+
+/// The same of a line that is left out rather than waited for longer than this (ns); whether it was said.
+pub fn offer(line: &str, patience: u32) -> bool {
+    has_room(patience) && io::stderr().lock().write_all(line.as_bytes()).is_ok()
 }
 
 /// From now on a thread speaks, and nobody else waits: for a recorder, which loses events if it does. What is not taken in

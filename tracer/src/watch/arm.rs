@@ -23,6 +23,7 @@ use crate::{
         refusal::{fix, is_privilege},
         table,
     },
+    sink::speak::say,
 };
 
 /// Attaches everything this kernel can run; if `verbose`, with probes that say what they decide.
@@ -84,9 +85,9 @@ fn attach_verbose(attach: impl Fn(&[u8]) -> Result<Attached>) -> Result<Attached
             refused.iter().find(only_here).map_or_else(String::new, told)
         }
     };
-    eprintln!(
+    say(format_args!(
         "whybus: no -v on this kernel, which does not take the probes that say what they decide: {why}"
-    );
+    ));
     Ok(silent)
 }
 

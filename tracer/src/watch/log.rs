@@ -1,22 +1,19 @@
 //! Prints what the probes say of themselves, in a thread of its own: who does not read it holds nobody up.
 use std::{
-    io::Write as _,
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
     thread,
     time::Duration,
 };
 
 use crate::{
-    host::{
-        clock::{boot_time, boot_to_realtime},
-        stderr,
-    },
+    host::clock::{boot_time, boot_to_realtime},
     model::log::LogLine,
     probe::log::ProbeLog,
     render::{
         log::{left_out, line},
         style::Style,
     },
+    sink::speak::offer,
 };
 
 /// How often the log is looked into.
@@ -76,17 +73,12 @@ impl Printer {
         let clock = boot_to_realtime();
         let logged: Vec<LogLine> = self.log.read();
         // Of a reader that took none all are left out, not each after a time.
-        let printed = |logged: &&LogLine| print(&line(logged, clock, &self.style));
+        let printed = |logged: &&LogLine| offer(&line(logged, clock, &self.style), BUSY);
         self.shown += logged.iter().take_while(printed).count() as u64;
         let left = sent.saturating_sub(self.shown);
         if tell && left > self.left_out {
-            print(&left_out(left - self.left_out, boot_time(), clock, &self.style));
+            offer(&left_out(left - self.left_out, boot_time(), clock, &self.style), BUSY);
             self.left_out = left;
         }
     }
-}
-
-/// Whether it was printed: a line is left out rather than waited for without an end.
-fn print(line: &str) -> bool {
-    stderr::has_room(BUSY) && std::io::stderr().lock().write_all(line.as_bytes()).is_ok()
 }
