@@ -186,6 +186,13 @@ impl OpenIncident {
         !self.done && self.concerns(target) && self.incident.outcome != Outcome::Efault
     }
 
+    /// Whether its signal may be the one that reaches this thread: that of a fault reaches the thread that failed, what
+    /// others send may reach any.
+    pub fn is_on_its_way_to(&self, tid: u32) -> bool {
+        let its = |signal: &Signal| signal.code <= 0 || signal.target.tid == tid;
+        self.incident.outcome == Outcome::Pending && self.incident.signal.as_ref().is_some_and(its)
+    }
+
     /// Takes in what the victim does with its signal.
     pub fn delivery(&mut self, time: u64, delivery: &Deliver) {
         let incident = &mut self.incident;
@@ -393,6 +400,32 @@ mod tests {
             "raised again to die of it"
         );
         assert!(!open.takes_signal(AT + CONSEQUENCE + 1, &own, true, 4_096));
+    }
+
+    /// However often its own fault has looped.
+    #[test]
+    fn poisoned_memory_is_no_truncated_files() {
+        let mut open = open();
+        open.fault(AT + 1, &fault(1, 0));
+        assert!(open.takes_signal(AT + 2, &signal(2), true, 4_096));
+        for code in [4, 5, 0x80] {
+            assert!(!open.takes_signal(AT + 2, &signal(code), true, 4_096), "{code}");
+        }
+        open.incident.fault.as_mut().unwrap().poisoned = true;
+        assert!(open.takes_signal(AT + 2, &signal(4), true, 4_096));
+        assert!(!open.takes_signal(AT + 2, &signal(2), true, 4_096));
+    }
+
+    /// On arm64, where force_sig_fault is told of such an access with its address.
+    #[test]
+    fn the_signal_of_a_misaligned_access_belongs_to_the_fault_that_no_handler_told_of() {
+        let mut open = open();
+        open.fault(AT + 1, &fault(1, 0));
+        assert!(!open.takes_signal(AT + 2, &signal(1), true, 4_096), "a handler's");
+        open.incident.fault.as_mut().unwrap().handler = Handler::Unattributed;
+        assert!(open.takes_signal(AT + 2, &signal(1), true, 4_096));
+        open.signal(AT, signal(2));
+        assert!(!open.takes_signal(AT + 2, &signal(1), true, 4_096), "another failure");
     }
 
     #[test]

@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 
 use crate::{
     correlate::{incident::Restart, open::OpenIncident},
-    model::{fact::Fact, fault::BurstKey, process::Exit},
+    model::{fact::Fact, fault::BurstKey, process::Exit, task::Task},
 };
 
 /// Incidents that are open at a time.
@@ -29,6 +29,15 @@ impl OpenIncidents {
     /// The latest that `takes` something.
     pub fn latest(&mut self, takes: impl Fn(&OpenIncident) -> bool) -> Option<&mut OpenIncident> {
         self.list.iter_mut().rev().find(|open| takes(open))
+    }
+
+    /// The one whose SIGBUS reaches a thread: one whose signal is on its way there, or else whose fault was that thread's;
+    /// of several the latest.
+    pub fn delivered(&mut self, target: &Task) -> Option<&mut OpenIncident> {
+        let takes = self.list.iter_mut().filter(|open| open.takes_delivery(target.id));
+        takes.max_by_key(|open| {
+            (open.is_on_its_way_to(target.tid), open.incident.threads.contains(&target.tid))
+        })
     }
 
     /// Those whose victim an end is.

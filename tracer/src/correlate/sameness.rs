@@ -2,7 +2,7 @@
 use crate::{
     correlate::{ending::CONSEQUENCE, incident::Incident},
     model::{
-        fault::{Fault, Mode},
+        fault::{Fault, Handler, Mode},
         signal::{Disposition, Signal},
     },
 };
@@ -27,6 +27,17 @@ pub fn is_same_fault(
         && newest_shrink.is_none_or(|begin| begin <= incident.first || begin > time)
 }
 
+/// Whether a fault raises this si_code: BUS_ADRERR, or of poisoned memory BUS_MCEERR_AR (arch/x86/mm/fault.c do_sigbus,
+/// arch/arm64/mm/fault.c do_page_fault). Where no handler told of it, also that of an access that is not aligned.
+fn raises(fault: &Fault, code: i32) -> bool {
+    match code {
+        1 => fault.handler == Handler::Unattributed,
+        4 => fault.poisoned,
+        2 => !fault.poisoned,
+        _ => false,
+    }
+}
+
 /// Whether a SIGBUS, of a fault or not (`of_fault`), is what became of the incident's fault, or one more of the same.
 pub fn is_its_signal(
     incident: &Incident,
@@ -44,7 +55,8 @@ pub fn is_its_signal(
         (Some(first), true) => {
             of_fault
                 && first.mode == Mode::User
-                && !signal.is_misaligned()
+                && raises(first, signal.code)
+                && incident.signal.as_ref().is_none_or(|known| known.code == signal.code)
                 && incident.threads.contains(&signal.target.tid)
                 && (incident.count > 1 || first.address & page == signal.address & page)
         }
