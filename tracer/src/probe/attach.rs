@@ -32,7 +32,7 @@ use crate::{
         kernel::{self, BTF, KernelInfo},
         kretprobes::Kretprobe,
         object::{check_layout, give_back, lru_maps},
-        plan::{Missing, Plan, Probe, take_lone, take_silent},
+        plan::{Missing, Plan, Probe, take_lone, take_silent, tell_switched_on},
         refusal::{self, ENOTSUPP, NO_TRAMPOLINES, Step},
         switches::Switches,
     },
@@ -102,6 +102,7 @@ impl Attached {
         self.attached.extend(self.silent.drain(..).map(|silent| silent.probe));
         self.attached.sort_by_key(|probe| probe.row.place());
         self.silent = take_silent(&mut self.attached, now);
+        tell_switched_on(&mut self.missing, now);
         true
     }
 

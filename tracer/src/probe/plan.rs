@@ -4,6 +4,7 @@ use crate::{
     probe::{
         form::Program,
         kernel::KernelInfo,
+        refusal::{FTRACE_OFF, KPROBES_OFF, SWITCHED_ON},
         switches::Switches,
         table::{Row, TABLE},
     },
@@ -110,10 +111,19 @@ pub fn take_silent(attached: &mut Vec<Probe>, switches: Switches) -> Vec<Missing
         .collect()
 }
 
+/// Says of what was not attached because something was switched off that it is on now.
+pub fn tell_switched_on(missing: &mut [Missing], switches: Switches) {
+    let on = [(&FTRACE_OFF, switches.ftrace), (&KPROBES_OFF, switches.kprobes)];
+    for one in missing {
+        if on.iter().any(|(off, on)| *on && one.reason.contains(off.why)) {
+            SWITCHED_ON.why.clone_into(&mut one.reason);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::refusal::FTRACE_OFF;
 
     fn probe(observe: Observe) -> Probe {
         let row = TABLE.iter().find(|row| row.observe == observe).expect("a row");
@@ -133,6 +143,17 @@ mod tests {
         assert!(seen.contains(&Observe::FileFault) && left.contains(&Observe::SignalGenerated));
         assert_eq!(seen.len() + left.len(), 3);
         assert_eq!(silent[0].reason, FTRACE_OFF.why);
+    }
+
+    #[test]
+    fn what_was_off_at_the_start_is_not_told_to_be_off_for_ever() {
+        let of = |reason: &str| Missing { probe: probe(Observe::Shrink), reason: reason.into() };
+        let mut missing = [of("kernel.ftrace_enabled is 0; sysctl"), of("no such function")];
+        let told = missing.clone().map(|one| one.reason);
+        tell_switched_on(&mut missing, Switches { ftrace: false, ..Switches::ON });
+        assert_eq!(missing.clone().map(|one| one.reason), told);
+        tell_switched_on(&mut missing, Switches::ON);
+        assert_eq!(missing.map(|one| one.reason), [SWITCHED_ON.why, "no such function"]);
     }
 
     /// One that begins and never ends would name every kill(2) after it an OOM kill.

@@ -32,6 +32,11 @@ pub const KPROBES_OFF: Why = Why {
     why: "kprobes are switched off: /sys/kernel/debug/kprobes/enabled is 0",
     fix: "echo 1 > /sys/kernel/debug/kprobes/enabled",
 };
+/// Of what was not attached for one of these two.
+pub const SWITCHED_ON: Why = Why {
+    why: "hooks of functions were switched off when this watch began",
+    fix: "they are on again: start whybus anew",
+};
 pub const USER_NAMESPACE: Why = Why {
     why: "this process is in a user namespace, where no capability counts for bpf(2)",
     fix: "run it as root of the host, or in a container without a user namespace (not a rootless one)",
@@ -110,9 +115,10 @@ pub const AMBIGUOUS: Why = Why {
 };
 
 /// Every row, the most telling first: a reason may name several.
-const ALL: [&Why; 19] = [
+const ALL: [&Why; 20] = [
     &FTRACE_OFF,
     &KPROBES_OFF,
+    &SWITCHED_ON,
     &USER_NAMESPACE,
     &NO_CAPABILITY,
     &NO_PERFMON,

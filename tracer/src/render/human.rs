@@ -9,7 +9,7 @@ use crate::{
         },
     },
     render::{
-        touched::{driver, file, mount, seen_as, sized, touch},
+        touched::{driver, driver_field, file, mount, seen_as, sized, touch},
         warning::{self, line},
     },
     text::{
@@ -62,7 +62,7 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
         field("size", &text);
     }
     if let Some(text) = driver(incident) {
-        field("driver", &text);
+        field(driver_field(incident), &text);
     }
     if let Some(text) = place(incident) {
         field("where", &text);

@@ -12,7 +12,7 @@ use crate::{
     model::signal_name as signals,
     render::{
         human::{Style, gap},
-        touched::{driver, sized},
+        touched::{driver, driver_field, sized},
         warning,
     },
     text::{
@@ -92,7 +92,7 @@ fn causes(causes: &[CauseCount]) -> String {
 fn known_of(latest: &Incident) -> impl Iterator<Item = (&'static str, String)> {
     [
         ("size", latest.file.as_ref().and_then(sized)),
-        ("driver", driver(latest)),
+        (driver_field(latest), driver(latest)),
         ("cause", Some(because(latest))),
         ("where", instruction(latest)),
     ]

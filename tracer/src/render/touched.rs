@@ -78,6 +78,14 @@ pub fn touch(incident: &Incident) -> Option<String> {
     ))
 }
 
+/// What to call whoever refused the page: of a file it is its file system's handler.
+pub fn driver_field(incident: &Incident) -> &'static str {
+    match incident.cause.class.known() {
+        CauseKind::DeviceMapping => "driver",
+        _ => "handler",
+    }
+}
+
 /// Who was asked for the page and refused; or whose mapping it is, where nobody was asked.
 pub fn driver(incident: &Incident) -> Option<String> {
     let driver = incident.fault.as_ref()?.driver.as_ref()?;

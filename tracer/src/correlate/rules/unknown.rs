@@ -78,6 +78,9 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
              that does not tell what was wrong with it"
                 .to_owned()
         }
+        (None, Some(signal)) if signal.code == 2 && evidence.time < evidence.host.since => {
+            "the fault was not seen: it happened while whybus was still attaching its hooks".to_owned()
+        }
         (None, Some(signal)) if signal.code == 2 && unseen(evidence).is_some() => {
             unseen(evidence).unwrap_or_default()
         }
@@ -157,6 +160,14 @@ mod tests {
         assert!(summary.contains("no room") && summary.contains("read"), "{summary}");
         let whole = evaluate(&evidence(&fault, &[])).summary;
         assert_eq!(whole, "a handler we do not know failed the fault");
+    }
+
+    #[test]
+    fn what_happened_before_all_hooks_were_there_is_told_so() {
+        let signal = signal(2);
+        let at = |time| evaluate(&Evidence { time, ..without_fault(&signal) }).summary;
+        assert!(at(SINCE - 1).contains("still attaching"), "{}", at(SINCE - 1));
+        assert!(!at(SINCE).contains("still attaching"), "{}", at(SINCE));
     }
 
     #[test]
