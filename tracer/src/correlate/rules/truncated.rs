@@ -120,8 +120,8 @@ fn unwatched(evidence: &Evidence<'_>) -> Option<Verdict> {
     }
     let before = evidence.realtime(evidence.time).saturating_sub(ctime);
     let summary = format!(
-        "past the end of a file of {}, which changed {} earlier, after the process started: shrunk then, most likely, \
-         or never as long as it is mapped; who shrinks files is not watched on this host",
+        "past the end of a file of {}, which changed {} earlier, after the process started: most likely it was \
+         shrunk then, or it never was as long as its mapping; who shrinks files is not watched on this host",
         size(fault.inode.size),
         duration(u64::try_from(before).unwrap_or(0)),
     );
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!((verdict.class, verdict.confidence), (CauseKind::Truncated, Confidence::Likely));
         // What has just been made changed, too.
         assert!(
-            verdict.summary.contains("or never as long as it is mapped"),
+            verdict.summary.contains("or it never was as long as its mapping"),
             "{}",
             verdict.summary
         );
