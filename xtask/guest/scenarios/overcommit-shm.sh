@@ -1,6 +1,7 @@
 # A tmpfs with room, on a host that promises no more memory than it has (vm.overcommit_memory=2).
 #fs: tmpfs
 #: {"class": "no-space", "confidence": "likely", "mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "says": "vm.overcommit_memory is 2", "victim": "writer", "access": "write", "offset": {"most": 33554431}, "size": 33554432, "path": "$D/segment"}
+#+no-huge-pages: {"complete": null}
 #+signal-alone: {"class": "unknown", "confidence": "unknown", "says": "why it could not be had is not watched"}
 . /lib.sh
 vm=/proc/sys/vm
