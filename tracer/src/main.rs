@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return cmd::status::usage(&error).into(),
     };
+    sink::terminal::set(cli.display.asked());
     let done = match cli.verb {
         cli::Verb::Trace(args) => cmd::trace::run(&args),
         cli::Verb::Record(args) => cmd::record::run(&args),

@@ -88,9 +88,10 @@ fn what_cannot_be_asked_is_2() {
         ends(args, 2, reason);
     }
     // Ids of one run begin alike.
-    let whole = String::from_utf8(run(&["list", "-n", "0", "--state-dir", &state]).stdout);
+    let whole =
+        String::from_utf8(run(&["list", "-n", "0", "--no-header", "--state-dir", &state]).stdout);
     let lines = whole.expect("UTF-8");
-    let ids: Vec<&str> = lines.lines().filter_map(|line| line.split_whitespace().last()).collect();
+    let ids: Vec<&str> = lines.lines().filter_map(|line| line.split_whitespace().next()).collect();
     let same = |a: &&str| ids.iter().filter(|b| b[..4] == a[..4]).count() > 1;
     if let Some(id) = ids.iter().find(|id| same(id)) {
         ends(&["show", &id[..4], "--state-dir", &state], 2, "is the start of several ids");

@@ -63,3 +63,89 @@ fn times_as_they_are_typed() {
     let help = text(&whybus(["record", "--keep", "1w", "--help"]).output().expect("help").stdout);
     assert!(help.contains("4w"), "{help}");
 }
+
+/// 7. The list is a table: its handle first and labelled, as wide as the terminal, with what was asked for.
+#[test]
+fn the_list_is_a_table() {
+    let host = Host::new();
+    let list = |columns: &str, args: &[&str]| {
+        let mut command = whybus(["list", "--utc"]);
+        command.args(args).arg("--state-dir").arg(host.state()).env("COLUMNS", columns);
+        text(&command.output().expect("whybus runs").stdout)
+    };
+    for width in [40, 60, 80, 200, 500] {
+        let shown = list(&width.to_string(), &["-n", "0"]);
+        let head = shown.lines().next().expect("a head");
+        assert!(head.starts_with("ID ") && head.contains(" VICTIM "), "{shown}");
+        assert!(shown.lines().all(|line| line.chars().count() <= width), "{width}: {shown}");
+    }
+    assert!(list("200", &[]).starts_with("ID             TIME (UTC)           VICTIM"));
+    assert!(list("80", &[]).starts_with("ID             AGE  VICTIM"));
+    let bare = list("200", &["--no-header", "--columns", "victim,cause", "-n", "2"]);
+    assert_eq!(bare.lines().count(), 2, "{bare}");
+    assert!(bare.lines().all(|line| line.split_whitespace().count() == 2), "{bare}");
+    let sorted =
+        list("200", &["--no-header", "--columns", "victim", "--sort", "victim", "-n", "0"]);
+    let mut expected: Vec<&str> = sorted.lines().collect();
+    expected.sort_unstable();
+    assert_eq!(sorted.lines().collect::<Vec<_>>(), expected);
+    let newest = list("200", &["--no-header", "--columns", "id", "-r", "-n", "3"]);
+    let oldest = list("200", &["--no-header", "--columns", "id", "-n", "3"]);
+    assert_eq!(newest.lines().rev().collect::<Vec<_>>(), oldest.lines().collect::<Vec<_>>());
+    let (status, said) = host.says(&["list", "--columns", "victm"]);
+    assert_eq!(status, Some(2));
+    assert!(said.contains("a similar value exists: 'victim'"), "{said}");
+    for shown in [list("80", &["--color", "always"]), list("80", &["--warnings", "--color=always"])]
+    {
+        assert!(shown.contains("\u{1b}["), "{shown}");
+    }
+    assert!(!list("80", &[]).contains('\u{1b}'));
+    let (_, table) = host.says(&["stats", "--by", "cause", "--no-header"]);
+    assert!(table.lines().all(|line| line.split_whitespace().count() == 4), "{table}");
+    let (status, said) = host.says(&["stats", "--by", "coz"]);
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("tables: cause, file, culprit, victim"), "{said}");
+}
+
+/// 7. What is recorded meanwhile comes by itself.
+#[test]
+fn the_list_can_be_followed() {
+    use std::io::{BufRead as _, BufReader};
+    let host = Host::new();
+    let mut follow = whybus(["list", "-f", "-n", "1", "-o", "oneline", "--state-dir"]);
+    follow.arg(host.state()).stdout(std::process::Stdio::piped());
+    let mut child = follow.spawn().expect("whybus runs");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    assert!(lines.next().is_some_and(|line| line.is_ok()));
+    let import = host.types(&["import", recorded("deaths", "json").to_str().expect("UTF-8")]);
+    assert!(import.status.success(), "{}", text(&import.stderr));
+    let next = lines.next().expect("one more").expect("text");
+    assert!(next.contains(" id "), "{next}");
+    // Who goes away ends it, with the next.
+    drop(lines);
+    child.kill().expect("ours");
+    child.wait().expect("ours");
+}
+
+/// 8. What is on the screen and what JSON has abbreviate alike, by the beginning.
+#[test]
+fn ids_abbreviate_by_their_beginning() {
+    let host = Host::new();
+    let whole = text(&host.types(&["list", "-n", "1", "-o", "json"]).stdout);
+    let whole: serde_json::Value = serde_json::from_str(&whole).expect("JSON");
+    let id = whole["id"].as_str().expect("an id");
+    for format in ["table", "oneline", "human"] {
+        let shown = text(&host.types(&["list", "-n", "1", "-o", format]).stdout);
+        assert!(shown.contains(&id[..13]), "{shown}");
+    }
+    for start in [&id[..13], &id[..20], id] {
+        let shown = text(&host.types(&["show", start, "-o", "oneline"]).stdout);
+        assert!(shown.contains(&format!(" id {}", &id[..13])), "{shown}");
+    }
+    let (status, said) = host.says(&["show", &id[..4]]);
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("several ids"), "{said}");
+    let (status, said) = host.says(&["show", "#1"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("counts within one watch"), "{said}");
+}

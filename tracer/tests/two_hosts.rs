@@ -145,8 +145,8 @@ fn people_are_told_of_both_hosts() {
     assert!(
         story["advice"].as_str().is_some_and(|advice| advice.starts_with("write the new file"))
     );
-    let listed = shown(&dir, &["list"])
-        + &shown(&dir, &["list", "--warnings"])
+    let listed = shown(&dir, &["list", "-o", "oneline"])
+        + &shown(&dir, &["list", "--warnings", "-o", "oneline"])
         + &shown(&dir, &["list", "--warnings", "-o", "human"]);
     for part in [
         " on host reader: shrunk-elsewhere",
@@ -185,6 +185,8 @@ fn the_culprits_host_says_that_a_shrink_is_recorded() {
     // Mapped there, and nobody looked by whom.
     shrink["at_risk_why"] = "nobody looked who maps it: that was done less than a second before, or too many files wait".into();
     let dir = Dir::with(&[shrink.to_string()]);
-    assert!(shown(&dir, &["list", "--warnings"]).contains("who maps it is not known"));
+    assert!(
+        shown(&dir, &["list", "--warnings", "-o", "oneline"]).contains("who maps it is not known")
+    );
     assert!(shown(&dir, &["list", "--warnings", "-o", "human"]).contains("at risk  not known"));
 }

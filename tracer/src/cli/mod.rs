@@ -8,10 +8,10 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     cli::{
-        options::{Deaths, Output, Require, State},
+        options::{Deaths, Display, ListFormat, Output, Require, State},
         select::{Filter, Select},
     },
-    render::Format,
+    render::{Format, list::Shown},
     text::parse::{bytes, duration},
 };
 
@@ -19,6 +19,8 @@ use crate::{
 #[derive(Parser)]
 #[command(name = "whybus", version, about, after_help = EXIT_STATUS, max_term_width = 100)]
 pub struct Cli {
+    #[command(flatten)]
+    pub display: Display,
     #[command(subcommand)]
     pub verb: Verb,
 }
@@ -72,8 +74,6 @@ pub enum Verb {
 pub struct Trace {
     #[command(flatten)]
     pub output: Output,
-    #[command(flatten)]
-    pub deaths: Deaths,
     /// Stop after this long: 30s, 5m, 1h30m, or seconds
     #[arg(short, long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
@@ -92,11 +92,14 @@ pub struct Trace {
     /// Drop every N-th event, to see how losses are told (for tests)
     #[arg(long, value_name = "N", hide = true, default_value_t = 0)]
     pub fail_every: u32,
-    #[command(flatten)]
-    pub filter: Filter,
     /// Run this command and watch only it and its children
     #[arg(last = true, value_name = "CMD")]
     pub command: Vec<OsString>,
+    // With headings of their own, which go on for whatever follows.
+    #[command(flatten)]
+    pub deaths: Deaths,
+    #[command(flatten)]
+    pub filter: Filter,
 }
 
 #[derive(Args)]
@@ -131,16 +134,31 @@ pub struct List {
     #[command(flatten)]
     pub state: State,
     /// How to print
-    #[arg(short, long, value_enum, default_value = "oneline")]
-    pub output: Format,
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub output: ListFormat,
     /// Print times in UTC instead of local time (JSON always is)
     #[arg(long)]
     pub utc: bool,
     /// At most so many, the newest; 0 for all
     #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
     pub limit: usize,
-    /// Early warnings instead of incidents: mapped files that were shrunk, and who may crash next
+    /// Columns of the table, in this order [default: what fits, and is known]
+    #[arg(long, value_enum, value_name = "LIST", value_delimiter = ',')]
+    pub columns: Vec<Shown>,
+    /// Sort by this column [default: time, the newest last]
+    #[arg(long, value_enum, value_name = "COLUMN")]
+    pub sort: Option<Shown>,
+    /// The other way round: the newest first, or the greatest
+    #[arg(short, long)]
+    pub reverse: bool,
+    /// No line of column names
     #[arg(long)]
+    pub no_header: bool,
+    /// Go on with what is recorded from now on
+    #[arg(short, long, conflicts_with_all = ["warnings", "sort", "reverse"])]
+    pub follow: bool,
+    /// Early warnings instead of incidents: mapped files that were shrunk, and who may crash next
+    #[arg(long, conflicts_with_all = ["columns", "sort"])]
     pub warnings: bool,
     #[command(flatten)]
     pub select: Select,
@@ -152,7 +170,7 @@ pub struct Show {
     pub state: State,
     #[command(flatten)]
     pub output: Output,
-    /// The id of an incident, or the start of the short form that `list` and `why` show
+    /// The id of an incident, or its beginning, as `list` and `why` show it
     pub id: String,
 }
 
@@ -175,9 +193,15 @@ pub struct Stats {
     pub state: State,
     #[command(flatten)]
     pub output: Output,
-    /// At most so many rows a table
+    /// One table only: by cause, file, culprit, victim, unit, container or time
+    #[arg(long, value_name = "WHAT")]
+    pub by: Option<String>,
+    /// Rows per table, at most; 0 for all
     #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
     pub limit: usize,
+    /// No lines of column names
+    #[arg(long)]
+    pub no_header: bool,
     #[command(flatten)]
     pub select: Select,
 }

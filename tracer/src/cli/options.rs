@@ -9,7 +9,8 @@ use crate::{
         process::{ExitFilter, ExitScope},
         signal_name as signals,
     },
-    render::Format,
+    render::{Format, list::Shown},
+    sink::terminal::{self, Colour},
 };
 
 /// Where the history is unless told otherwise.
@@ -26,6 +27,62 @@ impl ValueEnum for Format {
             Self::Oneline => "oneline",
             Self::Json => "json",
         }))
+    }
+}
+
+/// How `list` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// A row each, fitted to the terminal; `?` behind a cause: likely, not proven
+    Table,
+    /// A sentence each, for logs and grep
+    Oneline,
+    /// A paragraph each
+    Human,
+    /// A JSON object each
+    Json,
+}
+
+impl ValueEnum for Shown {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()))
+    }
+}
+
+impl ValueEnum for Colour {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Auto, Self::Always, Self::Never]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
+        }))
+    }
+}
+
+/// How any verb uses the terminal.
+#[derive(Args)]
+#[command(next_help_heading = "Terminal")]
+pub struct Display {
+    /// Whether to colour; auto: on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
+    color: Colour,
+    /// Do not page what a history has through $WHYBUS_PAGER, $PAGER or less
+    #[arg(long, global = true)]
+    no_pager: bool,
+}
+
+impl Display {
+    /// What is asked for.
+    pub fn asked(&self) -> terminal::Display {
+        terminal::Display { colour: self.color, no_pager: self.no_pager }
     }
 }
 
@@ -120,7 +177,7 @@ mod tests {
         let none = ExitScope::default();
         let of = |text: &str| Cli::try_parse_from(["whybus", "trace", "--signals", text]);
         let mask = |text: &str| match of(text) {
-            Ok(Cli { verb: Verb::Trace(trace) }) => Some(trace.deaths.exit_scope(none).signals),
+            Ok(Cli { verb: Verb::Trace(trace), .. }) => Some(trace.deaths.exit_scope(none).signals),
             _ => None,
         };
         assert_eq!(mask("segv,SIGKILL"), Some(1 << 11 | 1 << 9));

@@ -46,7 +46,7 @@ pub struct Filter {
     #[command(flatten)]
     pub common: Common,
     /// Only bus errors: no warning when a mapped file is shrunk
-    #[arg(long)]
+    #[arg(long, help_heading = "Options")]
     pub no_warnings: bool,
 }
 
@@ -159,7 +159,7 @@ mod tests {
         for filter in &FILTERS {
             let (flag, value) = (format!("--{}", filter.flag), "7");
             let words = ["whybus", "list", &flag, value, &flag, value];
-            let Ok(Cli { verb: Verb::List(list) }) = Cli::try_parse_from(words) else {
+            let Ok(Cli { verb: Verb::List(list), .. }) = Cli::try_parse_from(words) else {
                 panic!("{words:?}");
             };
             let terms = list.select.selection().expect("no times").terms;

@@ -1,30 +1,37 @@
 //! `whybus list`: recorded incidents, or warnings, the newest last.
+use std::{thread, time::Duration};
+
 use anyhow::Result;
+use jiff::tz::TimeZone;
 
 use crate::{
-    cli::List,
-    cmd::status::ExitStatus,
-    contract::{Gap, GapReason, Incident, Record, Truncation},
+    cli::{List, options::ListFormat},
+    cmd::{nothing::nothing, status::ExitStatus},
+    contract::{Gap, GapReason, Incident, Record},
     error::Failure,
-    model::cause::CauseKind,
+    host::clock,
     render::Format,
     render::{
         human::{self, Style},
-        json, oneline, warning,
+        json,
+        list::{self as table, Shown},
+        oneline,
+        table::{Cell, Column, Layout},
+        warning,
     },
-    select::{
-        field::{Field, NameKind},
-        selection::{Selection, Term},
-    },
+    select::selection::Selection,
     sink::{
         speak::{put, say},
-        stdout::history_style,
+        stdout::{history_style, page},
+        terminal,
     },
     store::sqlite::read::Reader,
 };
 
-/// How like what was asked for a name must be to be suggested, of 1.
-pub const NEAR: f64 = 0.75;
+/// How often a history is asked for what is new.
+const AGAIN: Duration = Duration::from_millis(500);
+/// Narrower than that an age stands in for the time.
+const NARROW: usize = 120;
 
 /// # Errors
 /// Where there is no history to read.
@@ -41,35 +48,197 @@ pub fn run(args: &List) -> Result<ExitStatus> {
     let reader = Reader::open(&args.state.state_dir)?;
     let limit = if args.limit == 0 { 0 } else { args.limit + 1 };
     let style = history_style(args.utc, reader.hosts()?);
-    let mut found: Vec<Vec<u8>> = if args.warnings {
-        let found = reader.warnings(&selection, limit)?;
-        found.into_iter().map(|one| warned(one, args.output, &style)).collect()
-    } else {
-        let found = reader.select(&selection, limit)?;
-        found.iter().map(|one| shown(one, args.output, &style)).collect()
-    };
-    if found.is_empty() {
-        let message = match args.warnings {
-            true => "no recorded warning matches".to_owned(),
-            false => nothing(&reader, &selection)?,
-        };
-        say(format_args!("{message}"));
+    if args.warnings {
+        return warnings(args, &reader, &selection, &style);
+    }
+    let last = reader.last_row()?;
+    let mut found = reader.select(&selection, limit)?;
+    if found.is_empty() && !args.follow {
+        say(nothing(&reader, &selection)?);
         return Ok(ExitStatus::NotFound);
     }
     let more = args.limit != 0 && found.len() > args.limit;
     if more {
         found.truncate(args.limit);
     }
-    for one in found.iter().rev() {
-        put(one)?;
+    found.reverse();
+    sort(&mut found, args);
+    if !args.follow {
+        page(if args.output == ListFormat::Json { Format::Json } else { Format::Human });
     }
-    if args.warnings {
-        for gap in missing(&reader, &selection)? {
-            say(format_args!("{}", human::gap(&gap, &style)));
-        }
+    let printed = Printed::new(args, &style, &found);
+    printed.head(args)?;
+    for one in &found {
+        printed.put(one)?;
+    }
+    if args.follow {
+        return follow(&reader, &selection, last, &printed);
     }
     if more {
-        say(format_args!("older ones are not shown: -n 0 for all, or --since, --until"));
+        say(format_args!("the newest {} are shown: -n 0 for all, or --since, --until", args.limit));
+    }
+    Ok(ExitStatus::Done)
+}
+
+/// Until nobody reads any more, or a signal.
+fn follow(
+    reader: &Reader,
+    selection: &Selection,
+    mut last: i64,
+    printed: &Printed<'_>,
+) -> Result<ExitStatus> {
+    loop {
+        let (new, row) = reader.after(selection, last)?;
+        last = row;
+        for one in &new {
+            printed.put(one)?;
+        }
+        // An empty write tells whether anybody reads.
+        put(b"")?;
+        thread::sleep(AGAIN);
+    }
+}
+
+fn sort(found: &mut [Incident], args: &List) {
+    let text = |field: Shown, one: &Incident| {
+        let style = Style { colour: false, zone: TimeZone::UTC, history: true, hosts: true };
+        let cells = table::row(one, &[field], &style, one.time.0);
+        cells.into_iter().map(|cell| cell.text).collect::<String>()
+    };
+    match args.sort {
+        None | Some(Shown::Id | Shown::Time) => {}
+        Some(Shown::Age) => found.reverse(),
+        Some(Shown::Uid) => found.sort_by_key(|one| one.victim.uid),
+        Some(field) => found.sort_by_cached_key(|one| text(field, one)),
+    }
+    if args.reverse {
+        found.reverse();
+    }
+}
+
+/// In which form incidents are printed.
+struct Printed<'a> {
+    format: ListFormat,
+    style: &'a Style,
+    fields: Vec<Shown>,
+    layout: Layout,
+    now: i64,
+}
+
+impl<'a> Printed<'a> {
+    fn new(args: &List, style: &'a Style, found: &[Incident]) -> Self {
+        let now = clock::boot_to_realtime().realtime(clock::boot_time());
+        let width = terminal::width();
+        let mut fields = args.columns.clone();
+        if fields.is_empty() {
+            fields = usual(style, width, found);
+        }
+        let rows: Vec<Vec<Cell>> = match args.output {
+            ListFormat::Table => {
+                found.iter().map(|one| table::row(one, &fields, style, now)).collect()
+            }
+            _ => Vec::new(),
+        };
+        // What was asked for is cut, but not left out.
+        let ranked = |column: Column| if args.columns.is_empty() { column } else { column.rank(0) };
+        let columns: Vec<Column> = fields.iter().map(|field| ranked(field.column())).collect();
+        let heads: Vec<String> = fields.iter().map(|field| field.head(style, now)).collect();
+        let layout = Layout::new(&columns, &heads, &rows, width);
+        Self { format: args.output, style, fields, layout, now }
+    }
+
+    fn head(&self, args: &List) -> Result<()> {
+        match self.format {
+            ListFormat::Table if !args.no_header => put(self.layout.head(self.style).as_bytes()),
+            _ => Ok(()),
+        }
+    }
+
+    fn put(&self, incident: &Incident) -> Result<()> {
+        let Self { format, style, fields, layout, now } = self;
+        put(&match format {
+            ListFormat::Table => {
+                layout.row(&table::row(incident, fields, style, *now), style).into_bytes()
+            }
+            ListFormat::Oneline => shown(incident, Format::Oneline, style),
+            ListFormat::Human => shown(incident, Format::Human, style),
+            ListFormat::Json => shown(incident, Format::Json, style),
+        })
+    }
+}
+
+/// Columns that fit, and of which something is known.
+fn usual(style: &Style, width: Option<usize>, found: &[Incident]) -> Vec<Shown> {
+    let time = if width.is_some_and(|width| width < NARROW) { Shown::Age } else { Shown::Time };
+    let any = |known: fn(&Incident) -> bool| found.iter().any(known) || found.is_empty();
+    let mut fields = vec![Shown::Id, time];
+    if style.hosts {
+        fields.push(Shown::Host);
+    }
+    fields.push(Shown::Victim);
+    if any(|one| table::home(&one.victim).is_some()) {
+        fields.push(Shown::Unit);
+    }
+    fields.extend([Shown::How, Shown::Cause]);
+    if any(|one| one.path().is_some()) {
+        fields.push(Shown::File);
+    }
+    if any(|one| one.cause.culprit.is_some()) {
+        fields.push(Shown::By);
+    }
+    fields
+}
+
+fn warnings(
+    args: &List,
+    reader: &Reader,
+    selection: &Selection,
+    style: &Style,
+) -> Result<ExitStatus> {
+    let limit = if args.limit == 0 { 0 } else { args.limit + 1 };
+    let mut found = reader.warnings(selection, limit)?;
+    if found.is_empty() {
+        say("no recorded warning matches");
+        return Ok(ExitStatus::NotFound);
+    }
+    let more = args.limit != 0 && found.len() > args.limit;
+    if more {
+        found.truncate(args.limit);
+    }
+    if !args.reverse {
+        found.reverse();
+    }
+    page(if args.output == ListFormat::Json { Format::Json } else { Format::Human });
+    let rows: Vec<Vec<Cell>> = found.iter().map(|one| table::warning(one, style)).collect();
+    let now = clock::boot_to_realtime().realtime(clock::boot_time());
+    let heads = [Shown::Time.head(style, now)];
+    let mut columns = table::WARNING.to_vec();
+    let hidden = if style.hosts { None } else { Some(1) };
+    let shown = |cells: &[Cell]| -> Vec<Cell> {
+        let shown = cells.iter().enumerate().filter(|(i, _)| Some(*i) != hidden);
+        shown.map(|(_, cell)| cell.clone()).collect()
+    };
+    let rows: Vec<Vec<Cell>> = rows.iter().map(|row| shown(row)).collect();
+    if let Some(hidden) = hidden {
+        columns.remove(hidden);
+    }
+    let layout = Layout::new(&columns, &heads, &rows, terminal::width());
+    if args.output == ListFormat::Table && !args.no_header {
+        put(layout.head(style).as_bytes())?;
+    }
+    for (one, row) in found.into_iter().zip(&rows) {
+        put(&match args.output {
+            ListFormat::Table => layout.row(row, style).into_bytes(),
+            ListFormat::Json => json(&Record::Truncation(Box::new(one))),
+            ListFormat::Oneline => oneline::truncation(&one, style),
+            ListFormat::Human => warning::truncation(&one, style),
+        })?;
+    }
+    for gap in missing(reader, selection)? {
+        say(human::gap(&gap, style));
+    }
+    if more {
+        say("older ones are not shown: -n 0 for all, or --since, --until");
     }
     Ok(ExitStatus::Done)
 }
@@ -91,76 +260,4 @@ fn missing(reader: &Reader, selection: &Selection) -> Result<Vec<Gap>> {
     gaps.retain(|gap| gap.reason == GapReason::Shrinks);
     gaps.truncate(LATEST);
     Ok(gaps)
-}
-
-fn warned(one: Truncation, format: Format, style: &Style) -> Vec<u8> {
-    match format {
-        Format::Json => json(&Record::Truncation(Box::new(one))),
-        Format::Oneline => oneline::truncation(&one, style),
-        Format::Human => warning::truncation(&one, style),
-    }
-}
-
-/// What to say where nothing matches: whether anybody was watching at all.
-///
-/// # Errors
-/// Where a class was asked for that does not exist.
-pub fn nothing(reader: &Reader, selection: &Selection) -> Result<String> {
-    refuse_unknown_class(reader, selection)?;
-    let mut text = match reader.any()? {
-        false => "nothing is recorded yet".to_owned(),
-        true => "none of the recorded incidents matches".to_owned(),
-    };
-    let style = history_style(false, reader.hosts()?);
-    if selection.since.is_some() || selection.until.is_some() {
-        let (since, until) =
-            (selection.since.unwrap_or(i64::MIN), selection.until.unwrap_or(i64::MAX));
-        let gaps = reader.gaps(since, until, 0)?.into_iter();
-        for gap in gaps.filter(|gap| gap.reason != GapReason::Shrinks).take(3) {
-            text.push_str(&format!("\n{}", human::gap(&gap, &style)));
-        }
-    }
-    if let Some(began) = reader.began()?.filter(|began| selection.until.is_some_and(|u| u < *began))
-    {
-        let began = style.stamp(crate::contract::Time(began));
-        text.push_str(&format!("\nrecording began only at {began}"));
-    }
-    text.push_str(&shrunk(reader, selection)?);
-    Ok(text)
-}
-
-/// A class that neither this version nor the history knows is a mistake.
-fn refuse_unknown_class(reader: &Reader, selection: &Selection) -> Result<()> {
-    let ours = || CauseKind::ALL.iter().map(|kind| kind.name());
-    let recorded = reader.names(NameKind::CauseKind)?;
-    let known = |text: &str| {
-        ours().any(|name| name == text) || recorded.values().any(|name| name == text.as_bytes())
-    };
-    let terms = selection.terms.iter().filter(|term| term.filter.field == Field::Class);
-    let Some(text) = terms.flat_map(Term::only_names).find(|text| !known(text)) else {
-        return Ok(());
-    };
-    let likeness = |name: &&str| strsim::jaro_winkler(name, text);
-    let near = ours().filter(|name| likeness(name) > NEAR);
-    let near = near.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    let meant = near.map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
-    let all = ours().collect::<Vec<_>>().join(", ");
-    Err(Failure::usage(format!("there is no class `{text}`{meant}\nclasses: {all}")))
-}
-
-/// Says that there are shrinks that match, if what is asked for can be of a shrink.
-pub fn shrunk(reader: &Reader, selection: &Selection) -> Result<String> {
-    let of_shrinks = |term: &Term| term.filter.field.is_of_warnings();
-    if selection.terms.is_empty() || !selection.terms.iter().all(of_shrinks) {
-        return Ok(String::new());
-    }
-    let latest = reader.warnings(selection, 1)?.pop();
-    let style = history_style(false, reader.hosts()?);
-    Ok(latest.map_or_else(String::new, |latest| {
-        let latest = String::from_utf8_lossy(&oneline::truncation(&latest, &style)).into_owned();
-        format!(
-            "\nthough a file was shrunk that matches: `whybus list --warnings`; the latest is\n{}",
-            latest.trim_end()
-        )
-    }))
 }

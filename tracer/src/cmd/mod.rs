@@ -4,6 +4,7 @@ pub mod doctor;
 pub mod export;
 pub mod import;
 pub mod list;
+pub mod nothing;
 pub mod record;
 pub mod replay;
 pub mod scan;

@@ -8,9 +8,10 @@ use crate::{
     render::{Format, human, oneline},
     sink::{
         speak::{put, say},
-        stdout::history_style,
+        stdout::{history_style, page},
     },
     store::sqlite::read::Reader,
+    text::escape::escape,
 };
 
 /// # Errors
@@ -21,10 +22,7 @@ pub fn run(args: &Show) -> Result<ExitStatus> {
     let style = history_style(args.output.utc, reader.hosts()?);
     match found.as_slice() {
         [] => {
-            say(format_args!(
-                "no recorded incident has the id `{}`; `whybus list` shows ids",
-                args.id
-            ));
+            say(absent(&args.id));
             Ok(ExitStatus::NotFound)
         }
         [incident] => {
@@ -34,6 +32,7 @@ pub fn run(args: &Show) -> Result<ExitStatus> {
                 }
                 format => shown(incident, format, &style),
             };
+            page(args.output.output);
             put(&shown)?;
             Ok(ExitStatus::Done)
         }
@@ -47,4 +46,17 @@ pub fn run(args: &Show) -> Result<ExitStatus> {
             )))
         }
     }
+}
+
+/// Which forms of an id are known.
+fn absent(id: &str) -> String {
+    let id = escape(id.as_bytes());
+    if id.starts_with('#') {
+        return format!(
+            "`{id}` counts within one watch; a history knows incidents by the beginning of their id: `whybus list`"
+        );
+    }
+    format!(
+        "no recorded incident has an id that begins with `{id}` (4 digits or more): `whybus list` shows them"
+    )
 }

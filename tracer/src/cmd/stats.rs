@@ -5,8 +5,10 @@ use anyhow::Result;
 
 use crate::{
     cli::Stats,
-    cmd::list,
-    cmd::status::ExitStatus,
+    cmd::{
+        nothing::{self, nearest},
+        status::ExitStatus,
+    },
     contract::{Count, Record, Time, Untrusted},
     error::Failure,
     model::{cgroup::unit, container::container},
@@ -14,7 +16,8 @@ use crate::{
     select::field::Column,
     sink::{
         speak::{put, say},
-        stdout::history_style,
+        stdout::{history_style, page},
+        terminal,
     },
     store::sqlite::read::{Counted, Reader},
     text::format::rfc3339,
@@ -49,16 +52,28 @@ const SPANS: [(i64, &str); 7] = [
 const ROWS: i64 = 30;
 const SECOND: i64 = 1_000_000_000;
 
+/// The table that has spans of time for rows.
+const TIME: &str = "time";
+
 /// # Errors
-/// Where there is no history to read.
+/// Where there is no history to read, or no such table.
 pub fn run(args: &Stats) -> Result<ExitStatus> {
     let selection = args.select.selection().map_err(Failure::usage)?;
+    let by = args.by.as_deref();
+    if let Some(by) = by.filter(|by| *by != TIME && !TABLES.iter().any(|(name, ..)| name == by)) {
+        let names: Vec<&str> = TABLES.iter().map(|(name, ..)| *name).chain([TIME]).collect();
+        let near = nearest(by, &names);
+        let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        let names = names.join(", ");
+        return Err(Failure::usage(format!("there is no table by `{by}`{near}\ntables: {names}")));
+    }
+    let asked = |name: &str| by.is_none_or(|by| by == name);
     let reader = Reader::open(&args.state.state_dir)?;
     let whole = reader.over_time(&selection, i64::MAX)?;
     let (Some(first), Some(last)) =
         (whole.iter().map(|row| row.first).min(), whole.iter().map(|row| row.last).max())
     else {
-        say(format_args!("{}", list::nothing(&reader, &selection)?));
+        say(nothing::nothing(&reader, &selection)?);
         return Ok(ExitStatus::NotFound);
     };
     let (seconds, span) = SPANS
@@ -67,33 +82,40 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
         .unwrap_or(SPANS[SPANS.len() - 1]);
     let width = seconds * SECOND;
     let mut tables = Vec::new();
-    for (name, column, part) in TABLES {
+    for (name, column, part) in TABLES.into_iter().filter(|(name, ..)| asked(name)) {
         let mut rows = by_part(reader.count(&selection, column)?, part);
-        rows.truncate(args.limit);
+        rows.truncate(if args.limit == 0 { usize::MAX } else { args.limit });
         let named = |row: Counted| count(name, Untrusted(row.name.clone()), &row, None);
         tables.push(rows.into_iter().map(named).collect::<Vec<_>>());
     }
     let span_ns = Some(width.unsigned_abs());
     let mut times = Vec::new();
-    for mut row in reader.over_time(&selection, width)? {
-        row.first = row.first.saturating_sub(row.first.rem_euclid(width));
-        let start = Untrusted(rfc3339(row.first).into_bytes());
-        times.push(count("time", start, &row, span_ns));
+    if asked(TIME) {
+        for mut row in reader.over_time(&selection, width)? {
+            row.first = row.first.saturating_sub(row.first.rem_euclid(width));
+            let start = Untrusted(rfc3339(row.first).into_bytes());
+            times.push(count(TIME, start, &row, span_ns));
+        }
+    }
+    page(args.output.output);
+    if args.output.output == Format::Json {
+        let rows = tables.into_iter().flatten().chain(times);
+        put(&rows.flat_map(|row| json(&Record::Count(row))).collect::<Vec<u8>>())?;
+        return Ok(ExitStatus::Done);
     }
     let style = history_style(args.output.utc, 1);
-    put(&match args.output.output {
-        Format::Json => {
-            let rows = tables.into_iter().flatten().chain(times);
-            rows.flat_map(|row| json(&Record::Count(row))).collect()
-        }
-        Format::Oneline | Format::Human => {
-            let incidents = whole.iter().map(|row| row.incidents).sum();
-            let mut out = stats::total(incidents, Time(first), Time(last), &style);
-            out.extend(tables.iter().map(|rows| stats::table(rows, &style)));
-            out.push_str(&stats::over_time(&times, span, &style));
-            out.into_bytes()
-        }
-    })?;
+    let (header, fit) = (!args.no_header, terminal::width());
+    let mut parts = Vec::new();
+    if header {
+        let incidents = whole.iter().map(|row| row.incidents).sum();
+        parts.push(stats::total(incidents, Time(first), Time(last), &style));
+    }
+    parts.extend(tables.iter().map(|rows| stats::table(rows, header, fit, &style)));
+    if asked(TIME) {
+        parts.push(stats::over_time(&times, span, header, fit, &style));
+    }
+    parts.retain(|part| !part.is_empty());
+    put(parts.join("\n").as_bytes())?;
     Ok(ExitStatus::Done)
 }
 

@@ -5,7 +5,7 @@ use anyhow::Result;
 
 use crate::{
     cli::Why,
-    cmd::list,
+    cmd::nothing,
     cmd::status::ExitStatus,
     contract::{Elsewhere, Gap, GapReason, Incident, Record, Story, series::series_key},
     error::Failure,
@@ -22,7 +22,7 @@ use crate::{
     },
     sink::{
         speak::{put, say},
-        stdout::history_style,
+        stdout::{history_style, page},
     },
     store::{lock::running_recorder, sqlite::read::Reader},
 };
@@ -46,7 +46,7 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
     let selection = args.select.selection().map_err(Failure::usage)?;
     let reader = Reader::open(&args.state.state_dir)?;
     let Some((selection, keys)) = selected(&reader, &selection, args.selector.as_deref())? else {
-        let mut text = list::nothing(&reader, &selection)?;
+        let mut text = nothing::nothing(&reader, &selection)?;
         if let Some(selector) = &args.selector {
             text = format!("nothing is recorded of `{selector}`; {text}");
             let near = nearest(&reader, selector)?;
@@ -58,6 +58,7 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
         say(format_args!("{text}"));
         return Ok(ExitStatus::NotFound);
     };
+    page(args.output.output);
     let style = history_style(args.output.utc, reader.hosts()?);
     let beat = running_recorder(&args.state.state_dir);
     for (i, key) in keys.iter().take(STORIES).enumerate() {
@@ -92,7 +93,7 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
 fn shrunk(reader: &Reader, selection: &Selection, selector: &str) -> Result<String> {
     let by = Term::of_names(Field::ByComm, &[selector.to_owned()]);
     for term in readings(selector).into_iter().chain([by]) {
-        let text = list::shrunk(reader, &selection.clone().with(term))?;
+        let text = nothing::shrunk(reader, &selection.clone().with(term))?;
         if !text.is_empty() {
             return Ok(text);
         }
@@ -169,7 +170,7 @@ fn nearest(reader: &Reader, selector: &str) -> Result<Vec<String>> {
             let last = text.rsplit('/').next().unwrap_or(&text);
             let part = selector.len() > 2 && text.contains(selector);
             let score = if part { 1.0 } else { strsim::jaro_winkler(last, selector) };
-            if score > list::NEAR {
+            if score > nothing::NEAR {
                 near.push((score, crate::text::escape::escape(&name)));
             }
         }

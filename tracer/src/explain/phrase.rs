@@ -200,7 +200,7 @@ pub fn verb(incident: &Incident) -> &'static str {
 }
 
 /// Whether the culprit did it, and did not only ask for memory.
-fn is_act(incident: &Incident) -> bool {
+pub fn is_act(incident: &Incident) -> bool {
     incident.cause.class.known().cause().is_act()
 }
 
@@ -282,10 +282,11 @@ pub fn mapped_by(mappers: &[Mapper]) -> String {
     }
 }
 
-/// As much of an id as tells incidents apart: its time, and the end of its hash.
+/// As much of the beginning of an id as tells incidents apart: its time to the millisecond.
 pub fn short_id(id: &str) -> String {
-    let digits: String = id.chars().filter(char::is_ascii_hexdigit).collect();
-    digits.get(20..).unwrap_or(&digits).to_owned()
+    /// `019b0000-07cf` of `019b0000-07cf-7c60-8889-f1a3ebd91470`.
+    const SHORT: usize = 13;
+    escape(id.chars().take(SHORT).collect::<String>().as_bytes())
 }
 
 /// What may be missing from what is known of an incident.

@@ -2,12 +2,14 @@
 pub mod doctor;
 pub mod human;
 mod json;
+pub mod list;
 pub mod log;
 pub mod oneline;
 pub mod scan;
 pub mod stats;
 pub mod story;
 pub mod style;
+pub mod table;
 mod touched;
 pub mod warning;
 pub mod watching;

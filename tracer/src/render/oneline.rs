@@ -60,7 +60,8 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
     if !incident.complete {
         out.push_str(" (incomplete)");
     }
-    out.push_str(&format!(" {}\n", style.reference(incident)));
+    let label = if style.history { "id " } else { "" };
+    out.push_str(&format!(" {label}{}\n", style.reference(incident)));
     out.into_bytes()
 }
 

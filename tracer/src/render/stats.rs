@@ -1,8 +1,14 @@
 //! What `whybus stats` counted, for people.
 use crate::{
     contract::{Count, Time},
-    render::human::Style,
-    text::{escape::escape, format::counted},
+    render::{
+        human::Style,
+        table::{Cell, Column, Layout},
+    },
+    text::{
+        escape::escape,
+        format::{counted, zone_name},
+    },
 };
 
 /// Width of the longest bar.
@@ -15,24 +21,54 @@ pub fn total(incidents: u64, first: Time, last: Time, style: &Style) -> String {
 }
 
 /// One table: what its rows are counted by is the same in each.
-pub fn table(rows: &[Count], style: &Style) -> String {
+pub fn table(rows: &[Count], header: bool, width: Option<usize>, style: &Style) -> String {
     let Some(first) = rows.first() else { return String::new() };
-    let mut out = format!("\n{}\n", style.paint("1", &format!("by {}", first.by)));
-    let names: Vec<String> = rows.iter().map(|row| escape(&row.name.0)).collect();
-    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-    for (row, name) in rows.iter().zip(names) {
-        let last = style.time(row.last);
-        out.push_str(&format!("{:>9}  {name:<width$}  last {last}\n", row.incidents));
-    }
-    out
+    let columns = [
+        Column::fixed("COUNT").right(),
+        match &*first.by {
+            "file" => Column::flexible("", 12).keep_end(),
+            _ => Column::flexible("", 12),
+        },
+        Column::fixed("LAST").rank(1),
+    ];
+    let by = escape(first.by.as_bytes()).to_uppercase();
+    let heads = [String::new(), by, format!("LAST ({})", zone_name(first.last.0, &style.zone))];
+    let cells: Vec<Vec<Cell>> = rows
+        .iter()
+        .map(|row| {
+            let last = style.time(row.last);
+            vec![
+                Cell::plain(row.incidents.to_string()),
+                Cell::painted("1", escape(&row.name.0)),
+                Cell::plain(last.get(..19).unwrap_or(&last)),
+            ]
+        })
+        .collect();
+    let layout = Layout::new(&columns, &heads, &cells, width);
+    let head = if header { layout.head(style) } else { String::new() };
+    cells.iter().fold(head, |out, row| out + &layout.row(row, style))
 }
 
 /// A bar for each span of time, which is called `span`.
-pub fn over_time(rows: &[Count], span: &str, style: &Style) -> String {
+pub fn over_time(
+    rows: &[Count],
+    span: &str,
+    header: bool,
+    width: Option<usize>,
+    style: &Style,
+) -> String {
+    /// Of what stands before the bar.
+    const BEFORE: u64 = 29;
+    let bar = width.map_or(BAR, |width| (width as u64).saturating_sub(BEFORE).clamp(8, BAR));
     let most = rows.iter().map(|row| row.incidents).max().unwrap_or(1);
-    let mut out = format!("\n{}\n", style.paint("1", &format!("over time, by {span}")));
+    let zone = rows.first().map_or_else(String::new, |row| zone_name(row.first.0, &style.zone));
+    let mut out = String::new();
+    if header {
+        let heads = format!("{:>9}  TIME ({zone}), by {span}", "COUNT");
+        out.push_str(&format!("{}\n", style.paint("1", &heads)));
+    }
     for row in rows {
-        let bar = "#".repeat(usize::try_from((row.incidents * BAR).div_ceil(most)).unwrap_or(1));
+        let bar = "#".repeat(usize::try_from((row.incidents * bar).div_ceil(most)).unwrap_or(1));
         let time = style.time(row.first);
         let time = time.get(..16).unwrap_or(&time).to_owned();
         out.push_str(&format!("{:>9}  {time}  {bar}\n", row.incidents));
@@ -59,20 +95,22 @@ mod tests {
         };
         let rows = [row("geo-api", 4, 0), row("\x1b", 1, 60_000_000_000)];
         assert_eq!(
-            table(&rows, &style),
-            "\nby victim\n        4  geo-api  last 1970-01-01 00:00:00.000\n        \
-             1  \\x1b     last 1970-01-01 00:01:00.000\n"
+            table(&rows, true, None, &style),
+            "COUNT  VICTIM   LAST (UTC)\n    4  geo-api  1970-01-01 00:00:00\n    \
+             1  \\x1b     1970-01-01 00:01:00\n"
         );
         assert_eq!(
-            over_time(&rows, "minute", &style),
+            over_time(&rows, "minute", true, None, &style),
             format!(
-                "\nover time, by minute\n        4  1970-01-01 00:00  {}\n        \
+                "    COUNT  TIME (UTC), by minute\n        4  1970-01-01 00:00  {}\n        \
                  1  1970-01-01 00:01  {}\n",
                 "#".repeat(40),
                 "#".repeat(10)
             )
         );
-        assert_eq!(table(&[], &style), "");
+        let narrow = over_time(&rows, "minute", false, Some(60), &style);
+        assert!(narrow.lines().all(|line| line.len() <= 60) && narrow.lines().count() == 2);
+        assert_eq!(table(&[], true, None, &style), "");
         assert!(total(1, Time(0), Time(0), &style).starts_with("1 incident, 1970-"));
     }
 }

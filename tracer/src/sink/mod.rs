@@ -4,6 +4,7 @@ pub mod history_writer;
 pub mod journal;
 pub mod speak;
 pub mod stdout;
+pub mod terminal;
 
 use anyhow::Result;
 

@@ -1,10 +1,12 @@
 //! The one place that speaks: to standard output what was asked for, to standard error what is said beside it.
 //! Whether anybody takes it is never a reason to abort, nor for a recorder to wait.
 use std::{
+    ffi::OsStr,
     fmt::Display,
     io::{self, Write},
+    process::{Child, Command, Stdio},
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
         mpsc::{self, Receiver, SyncSender, TrySendError},
     },
@@ -32,6 +34,10 @@ pub fn put(bytes: &[u8]) -> Result<()> {
         background.send(Message::Out(bytes.to_vec()));
         return Ok(());
     }
+    if let Some(paging) = paging().as_mut() {
+        // Who leaves a pager has read enough.
+        return Ok(paging.child.stdin.as_mut().map_or(Ok(()), |pager| pager.write_all(bytes))?);
+    }
     let mut out = io::stdout().lock();
     out.write_all(bytes)?;
     out.flush()?;
@@ -45,6 +51,10 @@ pub fn say(text: impl Display) {
 
 /// The same of lines that are made already.
 pub fn beside(bytes: &[u8]) {
+    if let Some(paging) = paging().as_mut() {
+        paging.beside.extend_from_slice(bytes);
+        return;
+    }
     match BACKGROUND.get() {
         Some(background) => background.send(Message::Beside(bytes.to_vec())),
         None => drop(io::stderr().lock().write_all(bytes)),
@@ -68,8 +78,42 @@ pub fn speak_in_background() -> io::Result<()> {
     Ok(())
 }
 
-/// Waits a moment until all is said.
+/// A pager in front of standard output.
+struct Paging {
+    child: Child,
+    /// What is said beside it, once it has ended.
+    beside: Vec<u8>,
+}
+
+static PAGING: Mutex<Option<Paging>> = Mutex::new(None);
+
+fn paging() -> std::sync::MutexGuard<'static, Option<Paging>> {
+    PAGING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From now on `pager`, a command line for the shell, shows standard output; without one nothing changes.
+pub fn page_through(pager: &OsStr) {
+    let mut command = Command::new("sh");
+    // As git has it: no pager for what fits on a screen, colours, and the screen is left as it is.
+    for (name, value) in [("LESS", "FRX"), ("LV", "-c")] {
+        if std::env::var_os(name).is_none() {
+            command.env(name, value);
+        }
+    }
+    command.arg("-c").arg(pager).stdin(Stdio::piped());
+    if let Ok(child) = command.spawn() {
+        *paging() = Some(Paging { child, beside: Vec::new() });
+    }
+}
+
+/// Waits until all is said: for a pager to be left, for a thread a moment.
 pub fn all_said() {
+    let paged = paging().take();
+    if let Some(Paging { mut child, beside: rest }) = paged {
+        drop(child.stdin.take());
+        let _ = child.wait();
+        beside(&rest);
+    }
     if let Some(background) = BACKGROUND.get() {
         background.wait(PATIENCE);
     }

@@ -1,9 +1,4 @@
 //! The one writer: renders updates in the format asked for and puts them on standard output.
-use std::{
-    env,
-    io::{self, IsTerminal as _},
-};
-
 use anyhow::Result;
 use jiff::tz::TimeZone;
 
@@ -21,7 +16,8 @@ use crate::{
     },
     sink::{
         Sink,
-        speak::{beside, put},
+        speak::{beside, page_through, put},
+        terminal,
     },
 };
 
@@ -90,15 +86,21 @@ impl Sink for StdoutSink {
 
 /// How to print to standard output, for a terminal or not.
 pub fn style(utc: bool) -> Style {
-    // https://no-color.org: any value but the empty one.
-    let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let zone = if utc { TimeZone::UTC } else { TimeZone::system() };
-    Style { colour: io::stdout().is_terminal() && !plain, zone, history: false, hosts: false }
+    Style { colour: terminal::coloured(), zone, history: false, hosts: false }
 }
 
 /// The same for what a history has of so many hosts.
 pub fn history_style(utc: bool, hosts: u64) -> Style {
     Style { history: true, hosts: hosts > 1, ..style(utc) }
+}
+
+/// Shows what comes through a pager, if a person reads it on a terminal.
+pub fn page(format: Format) {
+    let pager = terminal::pager().filter(|_| format != Format::Json && terminal::may_page());
+    if let Some(pager) = pager {
+        page_through(&pager);
+    }
 }
 
 fn said(bytes: &[u8]) -> Result<()> {

@@ -98,7 +98,7 @@ except PermissionError:
         stop
         kill $server
         whybus list --state-dir $S --warnings -n 0 -o json >/results/shrinks.json 2>/results/shrinks.note
-        whybus list --state-dir $S --warnings --utc >/results/shrinks.txt 2>&1
+        whybus list --state-dir $S --warnings -o oneline --utc >/results/shrinks.txt 2>&1
         { whybus why --state-dir $S /srv/geo/live; whybus why --state-dir $S --path /srv/geo/live; } >/results/culprit.txt 2>&1
         whybus export --state-dir $S >/results/export.json
         cp /results/export.json $X/sync/part

@@ -3,6 +3,7 @@
 mod body;
 mod connect;
 mod key;
+mod lookup;
 mod names;
 pub mod read;
 pub mod recover;

@@ -15,9 +15,7 @@ use crate::{
     store::{
         Error, Result,
         sqlite::{
-            body, connect,
-            key::{self, key},
-            names,
+            body, connect, key, names,
             schema::{APPLICATION, VERSION},
             search::Search,
         },
@@ -27,7 +25,7 @@ use crate::{
 
 /// A history that is open for reading.
 pub struct Reader {
-    db: Connection,
+    pub(super) db: Connection,
 }
 
 /// One row of a table of [`Reader::count`].
@@ -113,37 +111,6 @@ impl Reader {
     /// Where SQLite cannot read.
     pub fn any(&self) -> Result<bool> {
         Ok(self.db.query_row("SELECT EXISTS (SELECT 1 FROM incident)", [], |row| row.get(0))?)
-    }
-
-    /// The incident of this id, or those whose short form starts with it.
-    ///
-    /// # Errors
-    /// Where SQLite cannot read.
-    pub fn by_id(&self, id: &str) -> Result<Vec<Incident>> {
-        let digits: String = id.chars().filter(|c| *c != '-').collect();
-        let hex = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit());
-        if !hex || digits.len() > 32 {
-            return Ok(Vec::new());
-        }
-        let range = if digits.len() == 32 {
-            [key(id), key(id)]
-        } else if (4..=12).contains(&digits.len()) {
-            // Everything that goes on from these digits.
-            let bound = |fill: &str| -> Vec<u8> {
-                let digits = format!("{digits}{}", fill.repeat(32 - digits.len()));
-                (0..16)
-                    .filter_map(|i| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).ok())
-                    .collect()
-            };
-            [bound("0"), bound("f")]
-        } else {
-            return Ok(Vec::new());
-        };
-        let mut statement =
-            self.db.prepare("SELECT seq FROM incident WHERE id BETWEEN ?1 AND ?2 LIMIT 10")?;
-        let rows = statement.query_map(range, |row| row.get::<_, i64>(0))?;
-        let seqs: Vec<i64> = rows.collect::<rusqlite::Result<_>>()?;
-        seqs.iter().map(|seq| self.body(*seq)).filter_map(Result::transpose).collect()
     }
 
     /// The stories of the newest incidents that match, the newest first.
@@ -400,7 +367,7 @@ impl Reader {
         Ok(names::all(&self.db, kind)?)
     }
 
-    fn body(&self, seq: i64) -> Result<Option<Incident>> {
+    pub(super) fn body(&self, seq: i64) -> Result<Option<Incident>> {
         let mut statement = self.db.prepare_cached("SELECT body FROM incident WHERE seq = ?1")?;
         let mut rows = statement.query([seq])?;
         match rows.next()? {
@@ -412,7 +379,7 @@ impl Reader {
 
 /// An incident or a warning of an earlier or later version is told as far as it is understood; one that is not
 /// understood at all is left out.
-fn unpacked<T: DeserializeOwned>(row: &Row<'_>) -> Result<Option<T>> {
+pub(super) fn unpacked<T: DeserializeOwned>(row: &Row<'_>) -> Result<Option<T>> {
     Ok(body::unpack(row.get_ref(0)?.as_blob().unwrap_or_default()))
 }
 

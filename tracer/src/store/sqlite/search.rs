@@ -81,9 +81,18 @@ impl<'a> Search<'a> {
 
     /// All conditions, as SQL. The plus leaves SQLite the index of what is grouped by.
     pub fn sql(&self) -> (String, Vec<Value>) {
+        self.condition("")
+    }
+
+    /// The same for a few rows that are known by their numbers: no index is looked for.
+    pub fn sql_of_rows(&self) -> (String, Vec<Value>) {
+        self.condition("+")
+    }
+
+    fn condition(&self, plus: &str) -> (String, Vec<Value>) {
         let mut sql = "+time BETWEEN ? AND ?".to_owned();
         for one in &self.conditions {
-            sql.push_str(&format!(" AND {}", one.sql("")));
+            sql.push_str(&format!(" AND {}", one.sql(plus)));
         }
         (sql, vec![Value::Integer(self.since), Value::Integer(self.until)])
     }

@@ -123,7 +123,7 @@ done
 whybus why --container "$id" -o json >/results/why-pod.json 2>/results/why-pod.err
 whybus why --unit cases.service --class truncated -o json >/results/why-cases.json 2>/results/why-cases.err
 whybus list -n 0 -o json >/results/list.json 2>/results/list.err
-whybus list -n 0 --utc >/results/list.txt 2>&1
+whybus list -n 0 -o oneline --utc >/results/list.txt 2>&1
 whybus list --warnings -n 0 -o json >/results/warnings.json 2>/results/warnings.err
 dmesg >/results/dmesg
 ls -lR /var/log/journal >/results/journals

@@ -1,0 +1,244 @@
+//! `whybus list`: a row an incident, or a warning. Pure.
+use crate::{
+    contract::{Incident, Process, Truncation},
+    correlate::cause::SignalFrom,
+    explain::phrase::{culprit, is_act, mapped_by, short_id, who},
+    model::{
+        cause::{Confidence, Outcome},
+        signal_name as signals,
+    },
+    render::{
+        style::Style,
+        table::{Cell, Column},
+        warning::warned_path,
+    },
+    text::{
+        escape::escape,
+        format::{age, date, duration, size, zone_name},
+    },
+};
+
+/// What can be shown of an incident in a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    Id,
+    Time,
+    Age,
+    Host,
+    Victim,
+    Unit,
+    How,
+    Cause,
+    File,
+    By,
+    Uid,
+    Cgroup,
+    Container,
+    Restart,
+}
+
+impl Shown {
+    pub const ALL: [Self; 14] = [
+        Self::Id,
+        Self::Time,
+        Self::Age,
+        Self::Host,
+        Self::Victim,
+        Self::Unit,
+        Self::How,
+        Self::Cause,
+        Self::File,
+        Self::By,
+        Self::Uid,
+        Self::Cgroup,
+        Self::Container,
+        Self::Restart,
+    ];
+
+    /// As `--columns` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Time => "time",
+            Self::Age => "age",
+            Self::Host => "host",
+            Self::Victim => "victim",
+            Self::Unit => "unit",
+            Self::How => "how",
+            Self::Cause => "cause",
+            Self::File => "file",
+            Self::By => "by",
+            Self::Uid => "uid",
+            Self::Cgroup => "cgroup",
+            Self::Container => "container",
+            Self::Restart => "restart",
+        }
+    }
+
+    /// Its column. The last that goes is what tells most.
+    pub fn column(self) -> Column {
+        match self {
+            Self::Id => Column::fixed("ID"),
+            Self::Time => Column::fixed("TIME").rank(2),
+            Self::Age => Column::fixed("AGE").right().rank(1),
+            Self::Host => Column::flexible("HOST", 8).rank(4),
+            Self::Victim => Column::flexible("VICTIM", 10).keep_end(),
+            Self::Unit => Column::flexible("UNIT", 8).rank(6),
+            Self::How => Column::flexible("HOW", 7).rank(5),
+            Self::Cause => Column::flexible("CAUSE", 9),
+            Self::File => Column::flexible("FILE", 12).keep_end().rank(2),
+            Self::By => Column::flexible("BY", 8).keep_end().rank(3),
+            Self::Uid => Column::fixed("UID").right().rank(7),
+            Self::Cgroup => Column::flexible("CGROUP", 12).keep_end().rank(7),
+            Self::Container => Column::fixed("CONTAINER").rank(7),
+            Self::Restart => Column::flexible("RESTART", 8).rank(7),
+        }
+    }
+
+    /// What stands over it, where that is more than its name.
+    pub fn head(self, style: &Style, now: i64) -> String {
+        match self {
+            Self::Time => format!("TIME ({})", zone_name(now, &style.zone)),
+            _ => String::new(),
+        }
+    }
+}
+
+/// One incident, in these columns.
+pub fn row(incident: &Incident, fields: &[Shown], style: &Style, now: i64) -> Vec<Cell> {
+    fields.iter().map(|field| cell(incident, *field, style, now)).collect()
+}
+
+/// One cell; what is not known is a dash, so that a column keeps its number for a script.
+fn cell(incident: &Incident, field: Shown, style: &Style, now: i64) -> Cell {
+    let victim = &incident.victim;
+    let text = |known: Option<String>| Cell::plain(known.unwrap_or_else(|| "-".to_owned()));
+    match field {
+        Shown::Id => Cell::painted("33", short_id(&incident.id)),
+        Shown::Time => text(date(incident.time.0, &style.zone).get(..19).map(str::to_owned)),
+        Shown::Age => text(Some(age(now.saturating_sub(incident.time.0).max(0).unsigned_abs()))),
+        Shown::Host => text(Some(escape(incident.host.as_bytes()))),
+        Shown::Victim => Cell::painted("1", who(victim)),
+        Shown::Unit => text(home(victim)),
+        Shown::How => Cell::painted("31", ending(incident)),
+        Shown::Cause => {
+            let name = escape(incident.cause.class.name().as_bytes());
+            match incident.cause.confidence.known() {
+                Confidence::Likely => Cell::painted("33", format!("{name}?")),
+                _ => Cell::plain(name),
+            }
+        }
+        Shown::File => text(incident.path().map(|path| escape(&path.0))),
+        // Who only asked for memory did not kill it.
+        Shown::By => text(culprit(incident).filter(|_| is_act(incident)).map(who)),
+        Shown::Uid => text(Some(victim.uid.to_string())),
+        Shown::Cgroup => text(victim.cgroup.as_ref().map(|path| escape(&path.0))),
+        Shown::Container => text(victim.container.as_ref().map(|one| short_container(&one.id))),
+        Shown::Restart => text(
+            incident
+                .restart
+                .as_ref()
+                .map(|restart| format!("{} after {}", restart.pid, duration(restart.after_ns))),
+        ),
+    }
+}
+
+/// What it ran in, in a word: `pod/d3b07384`, `geo.service`.
+pub fn home(victim: &Process) -> Option<String> {
+    let uid = |uid: &str| escape(uid.chars().take(8).collect::<String>().as_bytes());
+    let job = victim.slurm.as_ref().map(|job| format!("slurm/{}", job.job));
+    job.or_else(|| Some(format!("pod/{}", uid(&victim.pod.as_ref()?.uid))))
+        .or_else(|| Some(format!("container/{}", short_container(&victim.container.as_ref()?.id))))
+        .or_else(|| Some(escape(&victim.unit.as_ref()?.0)))
+}
+
+fn short_container(id: &str) -> String {
+    escape(id.chars().take(12).collect::<String>().as_bytes())
+}
+
+/// How it ended, in a word or two: `SIGBUS`, `SIGSEGV, exit 2`, `exit 1`, `EFAULT`.
+pub fn ending(incident: &Incident) -> String {
+    let exit = incident.exit.as_ref();
+    let signal = || match exit.and_then(|exit| exit.signal) {
+        Some(number) if incident.signal.is_none() && incident.fault.is_none() => {
+            signals::name(number as i32)
+        }
+        _ => escape(incident.signal_name().as_bytes()),
+    };
+    let ended = exit.map(|exit| match exit.signal {
+        Some(number) => signals::name(number as i32),
+        None => format!("exit {}", exit.code.unwrap_or(0)),
+    });
+    let no_signal = incident.cause.class.known().cause().signal_from == SignalFrom::NoSignal;
+    match incident.outcome.known() {
+        Outcome::Efault => "EFAULT".to_owned(),
+        Outcome::Killed if exit.is_some_and(|exit| exit.core) => format!("{}, core", signal()),
+        Outcome::Killed => signal(),
+        Outcome::Exited if no_signal => ended.unwrap_or_else(|| "exit".to_owned()),
+        Outcome::Exited => format!("{}, {}", signal(), ended.unwrap_or_else(|| "exit".to_owned())),
+        Outcome::Survived => format!("{}, survived", signal()),
+        Outcome::Pending => format!("{}, not seen", signal()),
+    }
+}
+
+/// Columns of warnings.
+pub const WARNING: [Column; 6] = [
+    Column::fixed("TIME"),
+    Column::flexible("HOST", 8).rank(2),
+    Column::flexible("FILE", 12).keep_end(),
+    Column::fixed("SIZE").rank(1),
+    Column::flexible("BY", 8).keep_end(),
+    Column::flexible("AT RISK", 10),
+];
+
+/// One warning, in those.
+pub fn warning(one: &Truncation, style: &Style) -> Vec<Cell> {
+    let time = date(one.time.0, &style.zone);
+    let at_risk = match (one.is_warning(), &one.at_risk_why) {
+        (true, _) => mapped_by(&one.at_risk),
+        (false, Some(_)) => "not known".to_owned(),
+        (false, None) => "other hosts".to_owned(),
+    };
+    vec![
+        Cell::plain(time.get(..19).unwrap_or(&time)),
+        Cell::plain(if style.hosts { escape(one.host.as_bytes()) } else { String::new() }),
+        Cell::plain(warned_path(one)),
+        Cell::plain(format!("{} → {}", size(one.old_size), size(one.new_size))),
+        Cell::plain(one.culprit.as_ref().map_or_else(|| "elsewhere".to_owned(), who)),
+        Cell::painted("33", at_risk),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::contract::samples::{full_incident, incident};
+    use crate::model::cause::CauseKind;
+
+    #[test]
+    fn an_incident_in_a_row() {
+        let style = Style { colour: false, zone: TimeZone::UTC, history: true, hosts: true };
+        let mut one = incident(CauseKind::Sent, 9);
+        one.id = "019aa4d2-6f31-7abc-8def-0123456789ab".into();
+        one.cause.confidence = Confidence::Likely.into();
+        let now = one.time.0 + 180_000_000_000;
+        let cells = row(&one, &Shown::ALL, &style, now);
+        let texts: Vec<&str> = cells.iter().map(|cell| &cell.text[..]).collect();
+        assert_eq!(texts[0], "019aa4d2-6f31");
+        assert_eq!(texts[2], "3m");
+        assert_eq!(
+            (texts[4], texts[6], texts[7], texts[9]),
+            ("geo-api[10]", "SIGKILL", "sent?", "sv[5]")
+        );
+    }
+
+    #[test]
+    fn hostile_names_stay_in_their_cells() {
+        let style = Style { colour: false, zone: TimeZone::UTC, history: true, hosts: true };
+        for cell in row(&full_incident(), &Shown::ALL, &style, 0) {
+            assert!(!cell.text.chars().any(char::is_control), "{cell:?}");
+        }
+    }
+}

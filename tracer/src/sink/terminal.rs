@@ -1,0 +1,107 @@
+//! The terminal, if there is one: its width, whether it shows colours, and a pager in front of it.
+use std::{
+    env,
+    ffi::OsString,
+    io::{self, IsTerminal as _},
+    sync::OnceLock,
+};
+
+/// Whether to colour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Colour {
+    /// Where a terminal shows it, and nothing in the environment speaks against it.
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// What was asked for on the command line.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Display {
+    pub colour: Colour,
+    pub no_pager: bool,
+}
+
+static DISPLAY: OnceLock<Display> = OnceLock::new();
+
+/// Keeps what was asked for.
+pub fn set(display: Display) {
+    // Only a second command line would differ.
+    let _ = DISPLAY.set(display);
+}
+
+/// Whether a pager was not ruled out.
+pub fn may_page() -> bool {
+    !DISPLAY.get().copied().unwrap_or_default().no_pager && io::stdout().is_terminal()
+}
+
+/// Whether standard output is to be coloured.
+pub fn coloured() -> bool {
+    let asked = DISPLAY.get().copied().unwrap_or_default().colour;
+    colours(asked, io::stdout().is_terminal(), |name| env::var_os(name))
+}
+
+/// https://no-color.org and https://bixense.com/clicolors: what is asked for here comes first.
+fn colours(asked: Colour, terminal: bool, env: impl Fn(&str) -> Option<OsString>) -> bool {
+    let given = |name: &str| env(name).is_some_and(|value| !value.is_empty());
+    let zero = |name: &str| env(name).is_some_and(|value| value == "0");
+    match asked {
+        Colour::Always => true,
+        Colour::Never => false,
+        Colour::Auto if given("NO_COLOR") => false,
+        Colour::Auto if given("CLICOLOR_FORCE") && !zero("CLICOLOR_FORCE") => true,
+        Colour::Auto => {
+            terminal && !zero("CLICOLOR") && env("TERM").is_none_or(|term| term != "dumb")
+        }
+    }
+}
+
+/// How wide a line may be: as COLUMNS says, else as wide as the terminal, if standard output is one.
+pub fn width() -> Option<usize> {
+    /// Narrower ones are taken for that.
+    const NARROWEST: usize = 40;
+    let asked = env::var("COLUMNS").ok().and_then(|columns| columns.parse::<usize>().ok());
+    let own = || {
+        let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
+        Some(usize::from(width.0))
+    };
+    asked.or_else(own).filter(|width| *width != 0).map(|width| width.max(NARROWEST))
+}
+
+/// What to page with, if anything: `WHYBUS_PAGER`, `PAGER`, or less.
+pub fn pager() -> Option<OsString> {
+    let asked = env::var_os("WHYBUS_PAGER").or_else(|| env::var_os("PAGER"));
+    let pager = asked.unwrap_or_else(|| "less".into());
+    (!pager.is_empty() && pager != "cat").then_some(pager)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_has_its_say() {
+        let with = |asked, terminal, set: &'static [(&str, &str)]| {
+            colours(asked, terminal, |name| {
+                set.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
+            })
+        };
+        use Colour::{Always, Auto, Never};
+        for (asked, terminal, set, coloured) in [
+            (Auto, true, &[][..], true),
+            (Auto, false, &[], false),
+            (Auto, true, &[("TERM", "dumb")], false),
+            (Auto, true, &[("TERM", "xterm"), ("NO_COLOR", "1")], false),
+            (Auto, true, &[("NO_COLOR", "")], true),
+            (Auto, false, &[("CLICOLOR_FORCE", "1")], true),
+            (Auto, false, &[("CLICOLOR_FORCE", "0")], false),
+            (Auto, true, &[("CLICOLOR", "0")], false),
+            (Auto, false, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
+            (Always, false, &[("NO_COLOR", "1"), ("TERM", "dumb")], true),
+            (Never, true, &[("CLICOLOR_FORCE", "1")], false),
+        ] {
+            assert_eq!(with(asked, terminal, set), coloured, "{asked:?} {terminal} {set:?}");
+        }
+    }
+}
