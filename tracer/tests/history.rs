@@ -341,7 +341,7 @@ fn nothing_found_is_1_and_names_what_is_near() {
     assert!(text(&out.stderr).contains("nearest: reader"), "{}", text(&out.stderr));
     let out = run(&dir.0, &["list", "--until", "2001-01-01"]);
     assert_eq!(out.status.code(), Some(1));
-    assert!(text(&out.stderr).contains("none of"), "{}", text(&out.stderr));
+    assert!(text(&out.stderr).contains("no matching incidents (of "), "{}", text(&out.stderr));
 }
 
 #[test]

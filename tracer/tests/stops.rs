@@ -149,3 +149,54 @@ fn ids_abbreviate_by_their_beginning() {
     assert_eq!(status, Some(1), "{said}");
     assert!(said.contains("counts within one watch"), "{said}");
 }
+
+/// 5. A filter that removed the matches is named; one that cannot match suggests what can.
+#[test]
+fn a_filter_that_removed_everything_is_named() {
+    let host = Host::new();
+    let (status, said) = host.says(&["why", "reader", "--class", "exited"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(
+        said.starts_with("reader: ") && said.contains("incidents, none that matches"),
+        "{said}"
+    );
+    assert!(
+        said.contains("without --class exited ") && said.contains("(class: truncated"),
+        "{said}"
+    );
+    assert!(!said.contains("nothing is recorded"), "{said}");
+    for verb in ["list", "why", "stats"] {
+        let (status, said) = host.says(&[verb, "--class", "truncatd"]);
+        assert_eq!(status, Some(2), "{said}");
+        assert!(said.contains("did you mean `truncated`?"), "{said}");
+    }
+    let (status, said) = host.says(&["list", "--comm", "raeder"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("nothing is recorded with --comm raeder; nearest: reader"), "{said}");
+    let (_, said) = host.says(&["list", "--comm", "reader", "--until", "2001-01-01"]);
+    assert!(said.contains("without --since and --until "), "{said}");
+}
+
+/// Repeated filters are or-ed, and each has a negative.
+#[test]
+fn noise_can_be_left_out() {
+    let host = Host::new();
+    let victims = |args: &[&str]| -> std::collections::BTreeSet<String> {
+        let all = [&["list", "-n", "0", "--no-header", "--columns", "victim"], args].concat();
+        let shown = text(&host.types(&all).stdout);
+        shown.lines().filter_map(|line| Some(line.split_once('[')?.0.to_owned())).collect()
+    };
+    let all = victims(&[]);
+    let mut without = victims(&["--not-comm", "reader", "--not-comm", "writer"]);
+    assert!(!without.contains("reader") && !without.contains("writer"), "{without:?}");
+    without.extend(["reader".to_owned(), "writer".to_owned()]);
+    assert_eq!(without, all);
+    let both = victims(&["--comm", "reader", "--comm", "writer"]);
+    assert_eq!(both.into_iter().collect::<Vec<_>>(), ["reader", "writer"]);
+    let story = host.types(&["why", "reader", "--not-class", "truncated", "-o", "json"]);
+    assert!(story.status.success() && !text(&story.stdout).is_empty());
+    let stream = recorded("newest", "stream");
+    let live = whybus(["replay", "--not-comm", "reader", "-o", "oneline"]).arg(&stream).output();
+    let live = text(&live.expect("whybus runs").stdout);
+    assert!(!live.is_empty() && !live.contains(" reader["), "{live}");
+}

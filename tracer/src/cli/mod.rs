@@ -1,6 +1,8 @@
 //! The command line.
+pub mod not;
 pub mod options;
 pub mod select;
+mod value;
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 

@@ -2,7 +2,7 @@
 use clap::Args;
 
 use crate::{
-    model::signal_name as signals,
+    cli::{not::Not, value::status},
     select::{field::Field, selection::Selection, time},
 };
 
@@ -37,6 +37,8 @@ pub struct Common {
     /// Culprits whose process name matches
     #[arg(long, value_name = "PATTERN")]
     pub by_comm: Vec<String>,
+    #[command(flatten)]
+    pub not: Not,
 }
 
 /// What is asked of incidents as they happen.
@@ -81,7 +83,8 @@ pub struct Select {
 
 impl Common {
     fn selection(&self) -> Selection {
-        Selection::default()
+        let excluded = Selection { terms: self.not.terms().collect(), ..Selection::default() };
+        excluded
             .with_numbers(Field::Pid, &self.pid)
             .with_numbers(Field::Uid, &self.uid)
             .with_numbers(Field::ByPid, &self.by_pid)
@@ -120,18 +123,6 @@ impl Select {
     }
 }
 
-/// As a shell has it: a status, or 128 and the number of a signal.
-fn status(text: &str) -> Result<u32, String> {
-    if let Ok(number) = text.parse::<i32>() {
-        let status = if number < 0 { 128 - number } else { number };
-        return u32::try_from(status)
-            .ok()
-            .filter(|status| *status < 256)
-            .ok_or_else(|| format!("`{text}` is not an exit status: 0 to 255, or -1 to -127"));
-    }
-    signals::parse(text).map(|signal| 128 + signal as u32)
-}
-
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory as _, Parser as _};
@@ -141,17 +132,6 @@ mod tests {
         cli::{Cli, Verb},
         select::field::FILTERS,
     };
-
-    #[test]
-    fn statuses() {
-        for text in ["135", "-7", "SIGBUS", "bus"] {
-            assert_eq!(status(text), Ok(135), "{text}");
-        }
-        assert_eq!(status("1"), Ok(1));
-        for bad in ["256", "-200", "x"] {
-            assert!(status(bad).is_err(), "{bad}");
-        }
-    }
 
     /// Each filter of the table can be given to `list`, twice, and becomes a term of its own.
     #[test]

@@ -4,29 +4,39 @@ use anyhow::Result;
 use crate::{
     contract::{GapReason, Time},
     error::Failure,
-    model::cause::CauseKind,
+    model::{cause::CauseKind, cgroup::unit},
     render::{human, oneline},
     select::{
         field::{Field, NameKind},
-        selection::{Selection, Term},
+        selection::{Selection, Term, Values, readings},
     },
     sink::stdout::history_style,
     store::sqlite::read::Reader,
+    text::{escape::escape, format::grouped},
 };
 
 /// How like what was asked for a name must be to be suggested, of 1.
 pub const NEAR: f64 = 0.75;
 
-/// What to say where nothing matches: whether anybody was watching at all.
+/// Names that look like one that is not recorded.
+const NEAREST: usize = 5;
+
+/// What to say where nothing matches: whether anybody was watching at all, and which filter is to blame.
 ///
 /// # Errors
 /// Where a class was asked for that does not exist.
 pub fn nothing(reader: &Reader, selection: &Selection) -> Result<String> {
     refuse_unknown_class(reader, selection)?;
-    let mut text = match reader.any()? {
-        false => "nothing is recorded yet".to_owned(),
-        true => "none of the recorded incidents matches".to_owned(),
+    let all = reader.number(&Selection::default())?;
+    let mut text = match all {
+        0 => "nothing is recorded yet".to_owned(),
+        all => format!("no matching incidents (of {})", grouped(all)),
     };
+    let unknown = unknown(reader, selection)?;
+    if unknown.is_empty() {
+        text.push_str(&removed(reader, &Selection::default(), selection)?);
+    }
+    text.push_str(&unknown);
     let style = history_style(false, reader.hosts()?);
     if selection.since.is_some() || selection.until.is_some() {
         let (since, until) =
@@ -43,6 +53,125 @@ pub fn nothing(reader: &Reader, selection: &Selection) -> Result<String> {
     }
     text.push_str(&shrunk(reader, selection)?);
     Ok(text)
+}
+
+/// What of a selector is recorded that the other filters removed: `timeout: 6 incidents, none of them with --class sent`.
+///
+/// # Errors
+/// Where a class was asked for that does not exist, or SQLite cannot read.
+pub fn filtered(reader: &Reader, selection: &Selection, selector: &str) -> Result<Option<String>> {
+    refuse_unknown_class(reader, selection)?;
+    for term in readings(selector) {
+        let base = Selection::default().with(term);
+        let count = reader.number(&base)?;
+        if count != 0 {
+            let why = removed(reader, &base, selection)?;
+            let incidents = if count == 1 { "incident" } else { "incidents" };
+            let name = escape(selector.as_bytes());
+            let told = format!("{name}: {} {incidents}, none that matches", grouped(count));
+            return Ok(Some(told + &why));
+        }
+    }
+    Ok(None)
+}
+
+/// Which filters took away what `base` alone has: a line each.
+fn removed(reader: &Reader, base: &Selection, selection: &Selection) -> Result<String> {
+    let bounded = selection.since.is_some() || selection.until.is_some();
+    if base.terms.len() + selection.terms.len() + usize::from(bounded) < 2 {
+        return Ok(String::new());
+    }
+    let with = |terms: Vec<Term>, bounded: bool| Selection {
+        since: selection.since.filter(|_| bounded),
+        until: selection.until.filter(|_| bounded),
+        terms: base.terms.iter().cloned().chain(terms).collect(),
+        ..Selection::default()
+    };
+    let mut out = String::new();
+    let mut line = |what: &str, without: &Selection, values: String| -> Result<()> {
+        match reader.number(without)? {
+            0 => {}
+            1 => out.push_str(&format!("\nwithout {what} 1 matches{values}")),
+            count => out.push_str(&format!("\nwithout {what} {} match{values}", grouped(count))),
+        }
+        Ok(())
+    };
+    for (i, term) in selection.terms.iter().enumerate() {
+        let others = selection.terms.iter().enumerate().filter(|(j, _)| *j != i);
+        let without = with(others.map(|(_, other)| other.clone()).collect(), true);
+        let values = match term.not {
+            true => String::new(),
+            false => values(reader, &without, term)?,
+        };
+        line(&term.typed(), &without, values)?;
+    }
+    if bounded {
+        line("--since and --until", &with(selection.terms.clone(), false), String::new())?;
+    }
+    Ok(out)
+}
+
+/// What there is instead of what was asked for: ` (class: exited)`
+fn values(reader: &Reader, without: &Selection, term: &Term) -> Result<String> {
+    const SHOWN: usize = 3;
+    let column = term.filter.column;
+    if column.name_kind().is_none() {
+        return Ok(String::new());
+    }
+    let found = reader.count(without, column)?;
+    let mut names: Vec<String> = found.iter().take(SHOWN).map(|row| escape(&row.name)).collect();
+    if found.len() > SHOWN {
+        names.push("...".to_owned());
+    }
+    let flag = term.filter.flag;
+    Ok(if names.is_empty() { names.concat() } else { format!(" ({flag}: {})", names.join(", ")) })
+}
+
+/// Names that were asked for and are not recorded at all, with what looks like them.
+fn unknown(reader: &Reader, selection: &Selection) -> Result<String> {
+    let mut out = String::new();
+    for term in selection.terms.iter().filter(|term| !term.not) {
+        if reader.number(&Selection::default().with(term.clone()))? != 0 {
+            continue;
+        }
+        let Values::Names(patterns) = &term.values else { continue };
+        let mut near = Vec::new();
+        for pattern in patterns {
+            near.extend(similar(reader, pattern.text())?);
+        }
+        if !near.is_empty() {
+            let near = near.join(", ");
+            out.push_str(&format!("\nnothing is recorded with {}; nearest: {near}", term.typed()));
+        }
+    }
+    Ok(out)
+}
+
+/// Names in the history that look like `text`.
+///
+/// # Errors
+/// Where SQLite cannot read.
+pub fn similar(reader: &Reader, text: &str) -> Result<Vec<String>> {
+    let mut near = Vec::new();
+    for kind in [NameKind::Comm, NameKind::Cgroup, NameKind::Path] {
+        for name in reader.names(kind)?.into_values() {
+            let name = match (kind, unit(&name)) {
+                (NameKind::Cgroup, None) => continue,
+                (NameKind::Cgroup, Some(unit)) => unit.to_vec(),
+                _ => name,
+            };
+            let known = String::from_utf8_lossy(&name).into_owned();
+            let last = known.rsplit('/').next().unwrap_or(&known);
+            let part = text.len() > 2 && known.contains(text);
+            let score = if part { 1.0 } else { strsim::jaro_winkler(last, text) };
+            if score > NEAR {
+                near.push((score, escape(&name)));
+            }
+        }
+    }
+    near.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    near.dedup_by(|a, b| a.1 == b.1);
+    Ok(near.into_iter().take(NEAREST).map(|(_, name)| name).collect())
 }
 
 /// A class that neither this version nor the history knows is a mistake.

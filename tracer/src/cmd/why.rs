@@ -14,10 +14,9 @@ use crate::{
         story::{story as story_of, summary},
     },
     host::clock,
-    model::cgroup::unit,
     render::{Format, json, story},
     select::{
-        field::{Field, NameKind},
+        field::Field,
         selection::{Selection, Term, readings},
     },
     sink::{
@@ -25,6 +24,7 @@ use crate::{
         stdout::{history_style, page},
     },
     store::{lock::running_recorder, sqlite::read::Reader},
+    text::escape::escape,
 };
 
 /// Stories told at once; more are only counted.
@@ -37,8 +37,6 @@ const NEAR: i64 = 600_000_000_000;
 const GAPS: usize = 1_000;
 /// Shrinks of what may be the file that are looked at, the latest.
 const SHRINKS: usize = 1_000;
-/// Names that look like a selector that matched nothing.
-const NEAREST: usize = 5;
 
 /// # Errors
 /// Where there is no history to read.
@@ -46,16 +44,24 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
     let selection = args.select.selection().map_err(Failure::usage)?;
     let reader = Reader::open(&args.state.state_dir)?;
     let Some((selection, keys)) = selected(&reader, &selection, args.selector.as_deref())? else {
-        let mut text = nothing::nothing(&reader, &selection)?;
-        if let Some(selector) = &args.selector {
-            text = format!("nothing is recorded of `{selector}`; {text}");
-            let near = nearest(&reader, selector)?;
-            if !near.is_empty() {
-                text.push_str(&format!("\nnearest: {}", near.join(", ")));
+        let filtered = match &args.selector {
+            Some(selector) => nothing::filtered(&reader, &selection, selector)?,
+            None => None,
+        };
+        let text = match (filtered, &args.selector) {
+            (Some(text), _) => text,
+            (None, None) => nothing::nothing(&reader, &selection)?,
+            (None, Some(selector)) => {
+                let mut text = nothing::nothing(&reader, &selection)?;
+                text = format!("nothing is recorded of `{}`; {text}", escape(selector.as_bytes()));
+                let near = nothing::similar(&reader, selector)?;
+                if !near.is_empty() {
+                    text.push_str(&format!("\nnearest: {}", near.join(", ")));
+                }
+                text + &shrunk(&reader, &selection, selector)?
             }
-            text.push_str(&shrunk(&reader, &selection, selector)?);
-        }
-        say(format_args!("{text}"));
+        };
+        say(text);
         return Ok(ExitStatus::NotFound);
     };
     page(args.output.output);
@@ -154,28 +160,4 @@ pub fn elsewhere(reader: &Reader, incident: &Incident) -> Result<Option<Elsewher
     let Some(file) = SharedFile::of(incident) else { return Ok(None) };
     let shrinks = reader.shrinks_of(&file.key(), file.touched, file.times(), SHRINKS)?;
     Ok(file.culprit(&shrinks))
-}
-
-/// Names in the history that look like `selector`.
-fn nearest(reader: &Reader, selector: &str) -> Result<Vec<String>> {
-    let mut near = Vec::new();
-    for kind in [NameKind::Comm, NameKind::Cgroup, NameKind::Path] {
-        for name in reader.names(kind)?.into_values() {
-            let name = match (kind, unit(&name)) {
-                (NameKind::Cgroup, None) => continue,
-                (NameKind::Cgroup, Some(unit)) => unit.to_vec(),
-                _ => name,
-            };
-            let text = String::from_utf8_lossy(&name).into_owned();
-            let last = text.rsplit('/').next().unwrap_or(&text);
-            let part = selector.len() > 2 && text.contains(selector);
-            let score = if part { 1.0 } else { strsim::jaro_winkler(last, selector) };
-            if score > nothing::NEAR {
-                near.push((score, crate::text::escape::escape(&name)));
-            }
-        }
-    }
-    near.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-    near.dedup_by(|a, b| a.1 == b.1);
-    Ok(near.into_iter().take(NEAREST).map(|(_, name)| name).collect())
 }

@@ -45,6 +45,11 @@ impl Pattern {
         Self { syntax, glob: WildMatch::new(&asked), text: asked.into_owned() }
     }
 
+    /// What was asked for.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The only name that can match, where there is only one.
     pub fn only_name(&self) -> Option<&str> {
         match self.syntax {

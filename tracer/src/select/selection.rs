@@ -7,6 +7,7 @@ use crate::{
         field::{Field, Filter, Reads},
         pattern::{Pattern, Syntax},
     },
+    text::escape::word,
 };
 
 /// Which incidents are asked for: all terms must hold.
@@ -20,11 +21,13 @@ pub struct Selection {
     pub without_warnings: bool,
 }
 
-/// One filter with what it was given: one of the values must match.
+/// One filter with what it was given: one of the values must match, or none.
 #[derive(Debug, Clone)]
 pub struct Term {
     pub filter: &'static Filter,
     pub values: Values,
+    /// None may match. What is not known is not what was excluded.
+    pub not: bool,
 }
 
 /// What a filter was given.
@@ -37,7 +40,7 @@ pub enum Values {
 impl Term {
     /// A filter for any of some numbers.
     pub fn of_numbers(field: Field, numbers: &[u32]) -> Self {
-        Self { filter: field.filter(), values: Values::Numbers(numbers.to_vec()) }
+        Self { filter: field.filter(), values: Values::Numbers(numbers.to_vec()), not: false }
     }
 
     /// A filter for any of some names.
@@ -48,7 +51,26 @@ impl Term {
             Reads::Numbers(_) => Syntax::Exact,
         };
         let patterns = texts.iter().map(|text| Pattern::new(syntax, text)).collect();
-        Self { filter, values: Values::Names(patterns) }
+        Self { filter, values: Values::Names(patterns), not: false }
+    }
+
+    /// None of the values, instead of one.
+    #[must_use]
+    pub fn negated(self) -> Self {
+        Self { not: !self.not, ..self }
+    }
+
+    /// As it is typed: `--comm geo-api`, `--not-class sent --not-class exited`.
+    pub fn typed(&self) -> String {
+        let values: Vec<String> = match &self.values {
+            Values::Numbers(numbers) => numbers.iter().map(u32::to_string).collect(),
+            Values::Names(patterns) => {
+                patterns.iter().map(|one| word(one.text().as_bytes())).collect()
+            }
+        };
+        let (not, flag) = (if self.not { "not-" } else { "" }, self.filter.flag);
+        let typed = values.iter().map(|value| format!("--{not}{flag} {value}"));
+        typed.collect::<Vec<_>>().join(" ")
     }
 
     /// What it asks for by name, without patterns.
@@ -60,9 +82,9 @@ impl Term {
         patterns.iter().filter_map(Pattern::only_name)
     }
 
-    /// Whether one of the values matches.
+    /// Whether one of the values matches, or none where that is asked for.
     pub fn matches(&self, facets: &Facets<'_>) -> bool {
-        match (&self.filter.reads, &self.values) {
+        let found = match (&self.filter.reads, &self.values) {
             (Reads::Numbers(of), Values::Numbers(numbers)) => {
                 of(facets).iter().any(|number| numbers.contains(number))
             }
@@ -70,7 +92,8 @@ impl Term {
                 of(facets).iter().any(|name| patterns.iter().any(|one| one.matches(name)))
             }
             (Reads::Numbers(_), Values::Names(_)) | (Reads::Names(..), Values::Numbers(_)) => false,
-        }
+        };
+        found != self.not
     }
 }
 
@@ -198,6 +221,21 @@ mod tests {
             // What is not known is not what was asked for.
             assert!(!asks(field, good).matches(&Facets::default()), "{field:?} of nothing");
         }
+    }
+
+    #[test]
+    fn what_is_excluded_is_neither_any_of_it_nor_what_is_not_known() {
+        let not = |field, value: &str| {
+            let terms = asks(field, value).terms.into_iter().map(Term::negated).collect();
+            Selection { terms, ..Selection::default() }
+        };
+        assert!(!not(Field::Comm, "work*").matches(&facets()), "its thread is called so");
+        assert!(not(Field::Comm, "cp").matches(&facets()));
+        assert!(not(Field::Uid, "0").matches(&Facets::default()));
+        let both = asks(Field::Comm, "geo-api")
+            .with(Term::of_names(Field::Class, &["truncated".into()]).negated());
+        assert!(!both.matches(&facets()));
+        assert_eq!(both.terms[1].typed(), "--not-class truncated");
     }
 
     #[test]

@@ -44,7 +44,8 @@ pub fn command(args: &[Vec<u8>]) -> String {
     words.join(" ")
 }
 
-fn word(arg: &[u8]) -> String {
+/// One word of it.
+pub fn word(arg: &[u8]) -> String {
     let text = escape(arg);
     let plain = |c: char| c.is_alphanumeric() || "_-+=./:,@%^".contains(c);
     if !text.is_empty() && text.chars().all(plain) {

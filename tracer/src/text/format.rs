@@ -42,6 +42,19 @@ pub fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
+/// `1,043,461`
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i != 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 /// `once`, `twice`, `3 times`
 pub fn times(count: u64) -> String {
     match count {
@@ -137,6 +150,13 @@ mod tests {
         assert_eq!(zone_name(1_784_087_387_121_456_789, &berlin), "CEST");
         assert_eq!(zone_name(0, &TimeZone::UTC), "UTC");
         assert_eq!(zone_name(0, &TimeZone::unknown()), "UTC");
+    }
+
+    #[test]
+    fn long_numbers() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_043_461, "1,043,461")] {
+            assert_eq!(grouped(number), text);
+        }
     }
 
     #[test]

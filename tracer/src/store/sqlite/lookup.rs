@@ -99,6 +99,17 @@ impl Reader {
         Ok((found, last))
     }
 
+    /// How many match.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn number(&self, selection: &Selection) -> Result<u64> {
+        let Some(search) = Search::prepare(&self.db, selection)? else { return Ok(0) };
+        let (condition, values) = search.sql();
+        let sql = format!("SELECT count(*) FROM incident WHERE {condition}");
+        Ok(self.db.query_row(&sql, params_from_iter(values), |row| row.get(0))?)
+    }
+
     /// The row that was recorded last.
     ///
     /// # Errors

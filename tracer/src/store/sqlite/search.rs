@@ -27,10 +27,11 @@ pub struct Search<'a> {
     conditions: Vec<OneOf>,
 }
 
-/// A column that must have one of these values.
+/// A column that must have one of these values, or none of them.
 struct OneOf {
     column: &'static str,
     values: Vec<i64>,
+    not: bool,
 }
 
 impl OneOf {
@@ -38,13 +39,17 @@ impl OneOf {
     fn new(column: Column, mut values: Vec<i64>) -> Self {
         values.sort_unstable();
         values.dedup();
-        Self { column: column.sql_name(), values }
+        Self { column: column.sql_name(), values, not: false }
     }
 
     /// As SQL. With a plus in front SQLite does not look for an index.
     fn sql(&self, plus: &str) -> String {
         let list: Vec<String> = self.values.iter().map(i64::to_string).collect();
-        format!("{plus}{} IN ({})", self.column, list.join(", "))
+        let (column, list) = (self.column, list.join(", "));
+        match self.not {
+            false => format!("{plus}{column} IN ({list})"),
+            true => format!("(+{column} IS NULL OR +{column} NOT IN ({list}))"),
+        }
     }
 }
 
@@ -55,7 +60,7 @@ impl<'a> Search<'a> {
     /// Where SQLite cannot read.
     pub fn prepare(db: &'a Connection, selection: &Selection) -> Result<Option<Self>> {
         let mut conditions = Vec::new();
-        for Term { filter, values } in &selection.terms {
+        for Term { filter, values, not } in &selection.terms {
             let column = filter.column;
             let values = match (values, column.name_kind()) {
                 (Values::Numbers(numbers), _) => {
@@ -64,9 +69,9 @@ impl<'a> Search<'a> {
                 (Values::Names(patterns), Some(kind)) => names::matching(db, kind, patterns)?,
                 (Values::Names(patterns), None) => boots_of(db, patterns)?,
             };
-            conditions.push(OneOf::new(column, values));
+            conditions.push(OneOf { not: *not, ..OneOf::new(column, values) });
         }
-        let possible = conditions.iter().all(|one| !one.values.is_empty());
+        let possible = conditions.iter().all(|one| one.not || !one.values.is_empty());
         let since = selection.since.unwrap_or(i64::MIN);
         let until = selection.until.unwrap_or(i64::MAX);
         Ok(possible.then_some(Self { db, since, until, conditions }))
@@ -106,9 +111,11 @@ impl<'a> Search<'a> {
     pub fn newest(&self, limit: i64) -> Result<Vec<i64>> {
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
         let Some(driver) = self.driver()? else {
-            let mut statement = self.db.prepare_cached(
-                "SELECT seq FROM incident WHERE time BETWEEN ?1 AND ?2 ORDER BY time DESC LIMIT ?3",
-            )?;
+            let list: String =
+                self.conditions.iter().map(|one| format!(" AND {}", one.sql("+"))).collect();
+            let mut statement = self.db.prepare_cached(&format!(
+                "SELECT seq FROM incident WHERE time BETWEEN ?1 AND ?2{list} ORDER BY time DESC LIMIT ?3"
+            ))?;
             let rows = statement.query_map([self.since, self.until, limit], |row| row.get(0))?;
             return rows.collect();
         };
@@ -137,13 +144,15 @@ impl<'a> Search<'a> {
         if found.len() >= most || rows.len() == 0 {
             return Ok(found);
         }
-        let sets = others.iter().map(|one| self.rows_of(one)).collect::<Result<Vec<_>>>()?;
-        let fulfilled = |seq: &i64| sets.iter().all(|set| set.contains(seq.cast_unsigned()));
+        let set = |one: &&OneOf| Ok((self.rows_of(one)?, one.not));
+        let sets = others.iter().map(set).collect::<Result<Vec<_>>>()?;
+        let fulfilled =
+            |seq: &i64| sets.iter().all(|(set, not)| set.contains(seq.cast_unsigned()) != *not);
         found.extend(rows.filter(fulfilled).take(most - found.len()));
         Ok(found)
     }
 
-    /// All rows that fulfil one condition.
+    /// All rows that have one of the values of a condition.
     fn rows_of(&self, one: &OneOf) -> Result<RoaringTreemap> {
         let column = one.column;
         let mut rows = RoaringTreemap::new();
@@ -161,17 +170,18 @@ impl<'a> Search<'a> {
 
     /// The condition that fewest rows fulfil, as far as counting them is worth it.
     fn driver(&self) -> Result<Option<usize>> {
-        if self.conditions.len() < 2 {
-            return Ok((!self.conditions.is_empty()).then_some(0));
+        let possible = || self.conditions.iter().enumerate().filter(|(_, one)| !one.not);
+        if possible().count() < 2 {
+            return Ok(possible().next().map(|(i, _)| i));
         }
         for most in COUNTED {
-            for (i, one) in self.conditions.iter().enumerate() {
+            for (i, one) in possible() {
                 if self.count(one, most)? < most {
                     return Ok(Some(i));
                 }
             }
         }
-        Ok(Some(0))
+        Ok(possible().next().map(|(i, _)| i))
     }
 
     /// Rows that fulfil one condition, the newest `limit` of them, newest first.
@@ -349,6 +359,19 @@ mod tests {
                 let found: Vec<&str> = found.iter().map(|one| &*one.id).collect();
                 assert_eq!(found, expected, "{a:?} {b:?}");
                 found_any += usize::from(!found.is_empty());
+                // And one of them, without the other.
+                let selection =
+                    Selection::default().with(term(a.field, 1)).with(term(b.field, 5).negated());
+                let expected: Vec<&str> = all
+                    .iter()
+                    .rev()
+                    .filter(|one| selection.matches(&Facets::from(*one)))
+                    .take(50)
+                    .map(|one| &*one.id)
+                    .collect();
+                let found = reader.select(&selection, 50).expect("readable");
+                let found: Vec<&str> = found.iter().map(|one| &*one.id).collect();
+                assert_eq!(found, expected, "{a:?}, not {b:?}");
             }
         }
         assert!(found_any > 50, "{found_any} of 91 find anything");
