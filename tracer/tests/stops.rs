@@ -200,3 +200,20 @@ fn noise_can_be_left_out() {
     let live = text(&live.expect("whybus runs").stdout);
     assert!(!live.is_empty() && !live.contains(" reader["), "{live}");
 }
+
+/// On a terminal that cannot page, or without a pager, what is asked for is shown all the same.
+#[test]
+fn a_missing_pager_hides_nothing() {
+    let host = Host::new();
+    let state = host.state();
+    for (term, pager) in [("dumb", "less"), ("xterm", "no-such-pager"), ("xterm", "cat")] {
+        let command =
+            format!("{} list -n 2 --state-dir {}", env!("CARGO_BIN_EXE_whybus"), state.display());
+        let mut script = std::process::Command::new("script");
+        script.args(["-q", "-c", &command, "/dev/null"]).stdin(std::process::Stdio::null());
+        // script(1) makes a terminal; without it there is nothing to try.
+        let Ok(out) = script.env("TERM", term).env("PAGER", pager).output() else { return };
+        let shown = text(&out.stdout);
+        assert!(shown.contains("VICTIM") && shown.lines().count() >= 3, "{term} {pager}: {shown}");
+    }
+}

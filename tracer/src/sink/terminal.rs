@@ -1,7 +1,7 @@
 //! The terminal, if there is one: its width, whether it shows colours, and a pager in front of it.
 use std::{
     env,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     io::{self, IsTerminal as _},
     sync::OnceLock,
 };
@@ -31,9 +31,11 @@ pub fn set(display: Display) {
     let _ = DISPLAY.set(display);
 }
 
-/// Whether a pager was not ruled out.
+/// Whether a pager was not ruled out, and the terminal can do what one needs.
 pub fn may_page() -> bool {
-    !DISPLAY.get().copied().unwrap_or_default().no_pager && io::stdout().is_terminal()
+    let able = env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
+    let asked = DISPLAY.get().copied().unwrap_or_default();
+    able && !asked.no_pager && io::stdout().is_terminal()
 }
 
 /// Whether standard output is to be coloured.
@@ -69,11 +71,20 @@ pub fn width() -> Option<usize> {
     asked.or_else(own).filter(|width| *width != 0).map(|width| width.max(NARROWEST))
 }
 
-/// What to page with, if anything: `WHYBUS_PAGER`, `PAGER`, or less.
+/// What to page with, if anything: `WHYBUS_PAGER`, `PAGER`, or less; none that is not installed.
 pub fn pager() -> Option<OsString> {
     let asked = env::var_os("WHYBUS_PAGER").or_else(|| env::var_os("PAGER"));
     let pager = asked.unwrap_or_else(|| "less".into());
-    (!pager.is_empty() && pager != "cat").then_some(pager)
+    let path = env::var_os("PATH").unwrap_or_default();
+    (pager != "cat" && is_installed(&pager, &path)).then_some(pager)
+}
+
+/// Whether the program that a command line begins with is in one of the directories of `path`.
+fn is_installed(command: &OsStr, path: &OsStr) -> bool {
+    let command = command.to_string_lossy();
+    let Some(program) = command.split_whitespace().next() else { return false };
+    // A file by its own path is joined to nothing.
+    env::split_paths(path).any(|dir| dir.join(program).is_file())
 }
 
 #[cfg(test)]
@@ -103,5 +114,15 @@ mod tests {
         ] {
             assert_eq!(with(asked, terminal, set), coloured, "{asked:?} {terminal} {set:?}");
         }
+    }
+
+    #[test]
+    fn a_pager_that_is_not_installed_is_none() {
+        let installed =
+            |command: &str| is_installed(command.as_ref(), "/nonexistent:/bin".as_ref());
+        assert!(installed("sh") && installed("sh -c x") && installed("/bin/sh -x"));
+        assert!(
+            !installed("no-such-pager -R") && !installed("") && !installed("/bin/no-such-pager")
+        );
     }
 }
