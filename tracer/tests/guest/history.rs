@@ -381,8 +381,10 @@ fn the_dialogue(job: &Job) -> Result<()> {
 fn numberless(text: &str) -> Vec<String> {
     let plain = |word: &str| -> String {
         let hex = |c: char| c.is_ascii_hexdigit();
-        if word.len() == 12 && word.chars().all(hex) && word.contains(|c: char| c.is_ascii_digit())
-        {
+        let id = word.split_once('-').is_some_and(|(time, rest)| {
+            time.len() == 8 && rest.len() == 4 && (time.to_owned() + rest).chars().all(hex)
+        });
+        if id {
             return "ID".to_owned();
         }
         if matches!(word, "ns" | "µs" | "ms" | "s" | "ms," | "s," | "µs,") {
