@@ -12,11 +12,11 @@ use rustix::{
 const HALF: u64 = 32 << 10;
 
 /// Waits until a line can be written, but no longer than this (ns); whether it can, and leaves room for others.
-pub fn has_room(patience: u32) -> bool {
+pub fn has_room(timeout: u32) -> bool {
     let stderr = io::stderr();
     let fd = stderr.as_fd();
     let mut asked = [PollFd::new(&fd, PollFlags::OUT)];
-    let ready = poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: patience.into() })) == Ok(1)
+    let ready = poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: timeout.into() })) == Ok(1)
         && asked[0].revents().contains(PollFlags::OUT);
     let pipe = fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo);
     ready && !(pipe && ioctl_fionread(fd).is_ok_and(|waiting| waiting > HALF))

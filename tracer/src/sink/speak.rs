@@ -21,7 +21,7 @@ use crate::host::stderr::has_room;
 /// Messages that wait for somebody to take them.
 const QUEUE: usize = 1_024;
 /// How long the end waits for them to be taken.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 static BACKGROUND: OnceLock<Background> = OnceLock::new();
 
@@ -62,8 +62,8 @@ pub fn beside(bytes: &[u8]) {
 }
 
 /// The same of a line that is left out rather than waited for longer than this (ns); whether it was said.
-pub fn offer(line: &str, patience: u32) -> bool {
-    has_room(patience) && io::stderr().lock().write_all(line.as_bytes()).is_ok()
+pub fn offer(line: &str, timeout: u32) -> bool {
+    has_room(timeout) && io::stderr().lock().write_all(line.as_bytes()).is_ok()
 }
 
 /// From now on a thread speaks, and nobody else waits: for a recorder, which loses events if it does. What is not taken in
@@ -115,7 +115,7 @@ pub fn all_said() {
         beside(&rest);
     }
     if let Some(background) = BACKGROUND.get() {
-        background.wait(PATIENCE);
+        background.wait(TIMEOUT);
     }
 }
 
@@ -151,10 +151,10 @@ impl Background {
         }
     }
 
-    fn wait(&self, patience: Duration) {
+    fn wait(&self, timeout: Duration) {
         let (said, heard) = mpsc::sync_channel(1);
         if self.sender.try_send(Message::Said(said)).is_ok() {
-            let _ = heard.recv_timeout(patience);
+            let _ = heard.recv_timeout(timeout);
         }
     }
 }
@@ -224,7 +224,7 @@ mod tests {
         let background = Background::start(closed, writer).expect("a thread");
         background.send(Message::Out(b"to nobody\n".to_vec()));
         background.send(Message::Beside(b"heard\n".to_vec()));
-        background.wait(PATIENCE);
+        background.wait(TIMEOUT);
         drop(background);
         assert_eq!(text(reader), "heard\n");
     }

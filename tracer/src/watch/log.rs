@@ -23,7 +23,7 @@ const TELL: u32 = 10;
 /// How long a line may wait for a terminal that is busy, ns.
 const BUSY: u32 = 50_000_000;
 /// How long the last lines may take.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The thread; it is stopped when this is dropped.
 pub struct Listener {
@@ -53,7 +53,7 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         self.stop = None;
-        let _ = self.stopped.recv_timeout(PATIENCE);
+        let _ = self.stopped.recv_timeout(TIMEOUT);
     }
 }
 
