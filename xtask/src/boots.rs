@@ -161,6 +161,17 @@ pub fn releases(args: &Args) -> Vec<Release> {
     }
 }
 
+/// About how long a job of this name takes, in seconds.
+pub fn seconds(job: &str) -> u32 {
+    match job {
+        "matrix" => 600,
+        "history" => 550,
+        "only" | KPROBES | SIGNAL_ALONE | FTRACE_OFF => 300,
+        "systemd" => 200,
+        _ => 100,
+    }
+}
+
 /// The guests of one job, which run at the same time.
 ///
 /// # Errors

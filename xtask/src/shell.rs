@@ -4,6 +4,8 @@ use std::{
     fmt::Display,
     path::{Path, PathBuf},
     process::Command,
+    sync::LazyLock,
+    time::Instant,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -19,9 +21,10 @@ pub fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
 }
 
-/// Says what is being done.
+/// Says what is being done, and how many seconds after the first of these lines.
 pub fn say(what: impl Display) {
-    println!("xtask: {what}");
+    static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+    println!("xtask: {:>4} s: {what}", STARTED.elapsed().as_secs());
 }
 
 /// Runs a command to its end.

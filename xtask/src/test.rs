@@ -1,6 +1,7 @@
 //! `cargo xtask test`: builds, boots guests, and has `cargo test` judge what they leave behind
 //! (tracer/tests/guest).
 use std::{
+    cmp::Reverse,
     fs,
     io::{BufRead as _, BufReader},
     path::Path,
@@ -98,8 +99,8 @@ fn guests(args: &Args, tally: &mut Tally) -> Result<()> {
         debian::fetch(release, kernel, tree)
     });
     let systems = systems.collect::<Result<Vec<_>>>()?;
-    // Packed before anything boots: packing changes the tree. What takes longest boots first.
-    // Each of them is of guests that run at the same time.
+    // Packed before anything boots: packing changes the tree. Each of them is of guests that run at
+    // the same time.
     let mut queue: Vec<Vec<Boot<'_>>> =
         systems.iter().map(|system| vec![boots::systemd(system)]).collect();
     // A socket's path must be short.
@@ -112,6 +113,8 @@ fn guests(args: &Args, tally: &mut Tally) -> Result<()> {
             queue.push(boots::boots(job, args, kernel, tree, &wires)?);
         }
     }
+    // What takes longest boots first, so that none of it is left alone in the end.
+    queue.sort_by_key(|boots| Reverse(boots.first().map(|boot| boots::seconds(boot.name()))));
     let load = args.load.then(Load::start).transpose()?;
     if load.is_some() {
         queue = queue
