@@ -1,6 +1,6 @@
 //! Cgroup paths of every container runtime, as they were seen on hosts and in other projects' tests, and paths that are
 //! put together by chance: a container is told where a runtime puts one, and nowhere else.
-use whybus::model::container::{container, is_id, outermost, place, pod, possible};
+use whybus::model::container::{container, is_id, place, pod, subject};
 
 const UID: &str = "12345678-9abc-def0-1234-56789abcdef0";
 const LXC: &str = "lxc";
@@ -217,16 +217,17 @@ fn whatever_a_path_is_made_of_its_container_is_in_it() {
             path.push_str(&filled(&part.replace("SHORT", "0123456789abcdef0123456789abcdef"), ""));
         }
         let Some((id, runtime)) = told(&path) else {
-            assert_eq!(outermost(path.as_bytes()), None, "{path}");
+            let sure = subject(path.as_bytes()).is_some_and(|it| it.certain && it.id.is_some());
+            assert!(!sure, "{path}");
             continue;
         };
         found += 1;
         assert!(path.replace("\\x2d", "-").contains(&id), "{id} in {path}");
         let named = [Some(LXC), Some(NSPAWN)].contains(&runtime);
         assert!(is_id(&id) || named && is_name(&id), "{id} of {path}");
-        let (outer, above) = outermost(path.as_bytes()).expect("one at least");
-        assert!(path.as_bytes().starts_with(above), "{path}");
-        assert_eq!(container(above).as_ref(), Some(&outer), "{path}");
+        let outer = subject(path.as_bytes()).expect("one at least");
+        assert!(outer.certain && path.as_bytes().starts_with(outer.path), "{path}");
+        assert_eq!(container(outer.path).map(|of| of.id), outer.id, "{path}");
         if let Some(pod) = pod(path.as_bytes()) {
             assert_eq!(pod.uid, UID, "{path}");
         }
@@ -242,7 +243,7 @@ fn whatever_a_path_is_it_is_read() {
         let len = dice.below(90);
         let letters = b"/\\x2d:-_.@podkubelxcID0123456789abcdef\xff\n";
         let path: Vec<u8> = (0..len).map(|_| letters[dice.below(letters.len())]).collect();
-        let _ = (container(&path), outermost(&path), pod(&path), place(&path), possible(&path));
+        let _ = (container(&path), subject(&path), pod(&path), place(&path));
     }
 }
 

@@ -104,7 +104,12 @@ impl One {
                 self.pod
             ),
         };
-        let container = Container { id: id.into(), runtime: Some("containerd".into()) };
+        let container = Container {
+            id: id.into(),
+            runtime: Some("containerd".into()),
+            name: Some(bytes(&comm)),
+            image: Some(bytes(format!("registry.example/{comm}:1"))),
+        };
         let config = format!("/etc/{comm}/config.yaml");
         let args = [&format!("/app/bin/{comm}"), "--config", &config];
         Process {
@@ -159,6 +164,7 @@ impl One {
             mapping: Mapping { start, end, file_offset: 0 },
             path_why: None,
             host_path: None,
+            volume: None,
             server: None,
             server_why: None,
         }

@@ -182,8 +182,8 @@ pub struct Why {
     pub state: State,
     #[command(flatten)]
     pub output: Output,
-    /// A process id, process name, unit, container id, pod uid, path, or incident id; may be left out
-    /// where filters select
+    /// A process id, process name, unit, container or pod (its name or id), path, or incident id; may
+    /// be left out where filters select
     pub selector: Option<String>,
     #[command(flatten)]
     pub select: Select,

@@ -22,12 +22,18 @@ pub struct Common {
     /// Victims whose cgroup path matches, or contains, this
     #[arg(long, value_name = "PATTERN")]
     pub cgroup: Vec<String>,
-    /// Victims in the container whose id starts with this: `containerd://ID` or as it is
-    #[arg(long, value_name = "ID")]
+    /// Victims in the container whose name matches, or whose id starts with, this
+    #[arg(long, value_name = "NAME|ID")]
     pub container: Vec<String>,
-    /// Victims in the Kubernetes pod whose uid starts with this
-    #[arg(long, value_name = "UID")]
+    /// Victims in the Kubernetes pod whose name matches, or whose uid starts with, this
+    #[arg(long, value_name = "NAME|UID")]
     pub pod: Vec<String>,
+    /// Victims in pods of this Kubernetes namespace
+    #[arg(long, value_name = "PATTERN")]
+    pub namespace: Vec<String>,
+    /// Victims in containers of this image, named with or without registry and tag
+    #[arg(long, value_name = "PATTERN")]
+    pub image: Vec<String>,
     /// Faults on files whose path matches, or lies below, this
     #[arg(long, value_name = "PATTERN")]
     pub path: Vec<String>,
@@ -93,6 +99,8 @@ impl Common {
             .with_names(Field::Cgroup, &self.cgroup)
             .with_names(Field::Container, &self.container)
             .with_names(Field::Pod, &self.pod)
+            .with_names(Field::Namespace, &self.namespace)
+            .with_names(Field::Image, &self.image)
             .with_names(Field::Path, &self.path)
     }
 }

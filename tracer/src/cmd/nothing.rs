@@ -147,13 +147,17 @@ fn unknown(reader: &Reader, selection: &Selection) -> Result<String> {
     Ok(out)
 }
 
+/// What may be called so.
+const SIMILAR: [NameKind; 5] =
+    [NameKind::Comm, NameKind::Cgroup, NameKind::Path, NameKind::Container, NameKind::Pod];
+
 /// Names in the history that look like `text`.
 ///
 /// # Errors
 /// Where SQLite cannot read.
 pub fn similar(reader: &Reader, text: &str) -> Result<Vec<String>> {
     let mut near = Vec::new();
-    for kind in [NameKind::Comm, NameKind::Cgroup, NameKind::Path] {
+    for kind in SIMILAR {
         for name in reader.names(kind)?.into_values() {
             let name = match (kind, unit(&name)) {
                 (NameKind::Cgroup, None) => continue,

@@ -41,12 +41,26 @@ pub struct File {
     #[serde(default, with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<Untrusted>"))]
     pub host_path: Option<Option<Untrusted>>,
+    /// The volume it is on, of a victim in a container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<Volume>,
     /// Which process serves it, if it is on FUSE.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<Server>,
     /// Why none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_why: Option<Label>,
+}
+
+/// A volume of a container, by where its engine keeps it on the host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Volume {
+    /// The kubelet's plugin (`empty-dir`, `csi`, `nfs`, `configmap`, …; `sub-path` of a part of any), `docker`, `podman`, or
+    /// `host-path` of a directory of the host.
+    pub kind: Untrusted,
+    /// As the pod calls it; of a persistent volume its own name; of `host-path` where it is on the host.
+    pub name: Untrusted,
 }
 
 /// ftruncate(2) or fallocate(2) that made a file longer.

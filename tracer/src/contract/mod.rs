@@ -33,7 +33,7 @@ pub use cause::{Cause, Chosen, Memory, Oom, Other};
 pub use count::Count;
 pub use doctor::{Doctor, Observed};
 pub use elsewhere::Elsewhere;
-pub use file::{File, Mapping, Mount, Remote, Sizing};
+pub use file::{File, Mapping, Mount, Remote, Sizing, Volume};
 pub use gap::{Gap, GapReason};
 pub use incident::{Exit, Fault, Incident, MappingDriver, Restart, Signal};
 pub use process::{Ancestor, Container, Mapper, Pod, Process, SlurmJob};

@@ -65,6 +65,13 @@ pub struct Container {
     /// `docker`, `containerd`, `podman`, `cri-o`, `lxc` or `systemd-nspawn`; null where the path does not tell.
     /// OpenTelemetry: `container.runtime.name`.
     pub runtime: Option<Label>,
+    /// What people call it, by its runtime's state files as its cgroup was made; absent where they do not tell.
+    /// OpenTelemetry: `container.name`, `k8s.container.name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Untrusted>,
+    /// Its image, by the same. OpenTelemetry: `container.image.name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Untrusted>,
 }
 
 /// A Kubernetes pod, as the kubelet names its cgroup.
@@ -76,6 +83,13 @@ pub struct Pod {
     /// Its class: `guaranteed`, `burstable` or `besteffort`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub qos: Option<Label>,
+    /// Its name, by the state files of its runtime, or the directory of its logs; absent where neither tells.
+    /// OpenTelemetry: `k8s.pod.name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Untrusted>,
+    /// Its namespace, by the same. OpenTelemetry: `k8s.namespace.name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<Untrusted>,
 }
 
 /// A job of Slurm, as slurmd names its cgroup.

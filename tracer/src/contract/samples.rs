@@ -74,9 +74,16 @@ pub fn process(pid: u32) -> Process {
         pod: Some(crate::contract::Pod {
             uid: "12345678-9abc-def0-1234-56789abcdef0".into(),
             qos: Some("burstable".into()),
+            name: Some(hostile()),
+            namespace: Some(hostile()),
         }),
         slurm: Some(crate::contract::SlurmJob { job: 7, step: Some("batch".into()) }),
-        container: Some(Container { id: "0123".into(), runtime: Some("docker".into()) }),
+        container: Some(Container {
+            id: "0123".into(),
+            runtime: Some("docker".into()),
+            name: Some(hostile()),
+            image: Some(hostile()),
+        }),
         unit: Some(hostile()),
         cgroup_id: Some(1),
         ancestors: vec![Ancestor { pid: 5, comm: hostile() }],
@@ -116,6 +123,7 @@ fn file() -> File {
         sized: Some(Sizing { by: process(11), old_size: 0, time: Time(1_500), before_ns: 500 }),
         path_why: Some("cut".into()),
         host_path: Some(Some(hostile())),
+        volume: Some(crate::contract::Volume { kind: plain("empty-dir"), name: hostile() }),
         server: Some(server()),
         server_why: Some("why".into()),
     }

@@ -4,8 +4,10 @@ use crate::{
     model::{
         Bytes,
         cgroup::{CgroupMade, CgroupPath, ROOT_CGROUP},
+        container::subject,
         fact::{Fact, Process, View},
         file::{DELETED, Dev, Mount},
+        names::ContainerNames,
         server::FuseServer,
         task::{ProcessId, Task},
     },
@@ -15,6 +17,8 @@ use crate::{
 const PROCESSES: usize = 2_048;
 /// Cgroups whose names are remembered, also when they are gone.
 const CGROUPS: usize = 8_192;
+/// Containers and pods whose names are remembered, also when they are gone.
+const CONTAINERS: usize = 4_096;
 /// Bytes of the longest path that is remembered (PATH_MAX).
 const CGROUP_PATH: usize = 4_096;
 /// Victims whose mounts are remembered, where they are not ours.
@@ -30,6 +34,8 @@ pub struct FactCache {
     processes: BoundedMap<ProcessId, Process>,
     /// Paths by id.
     cgroups: BoundedMap<u64, Bytes>,
+    /// By the path of the cgroup that was made for them.
+    containers: BoundedMap<Bytes, ContainerNames>,
     views: BoundedMap<ProcessId, View>,
     /// The latest answer of each.
     servers: BoundedMap<Dev, FuseServer>,
@@ -41,6 +47,7 @@ impl Default for FactCache {
         Self {
             processes: BoundedMap::new(PROCESSES),
             cgroups: BoundedMap::new(CGROUPS),
+            containers: BoundedMap::new(CONTAINERS),
             views: BoundedMap::new(VIEWS),
             servers: BoundedMap::new(SERVERS),
             mounts: Vec::new(),
@@ -54,6 +61,7 @@ impl FactCache {
         match fact {
             Fact::Process(process) => self.process_seen(*process),
             Fact::Cgroup(found) => self.cgroup_found(found),
+            Fact::Container(names) => self.container_found(*names),
             Fact::View(view) => self.view_seen(view),
             Fact::Mounts(mounts) => self.mounts = mounts,
             Fact::FuseServer(server) => self.server_found(server),
@@ -101,6 +109,23 @@ impl FactCache {
         }
     }
 
+    /// What a container or a pod is called. What was known stays, for what is gone says less.
+    fn container_found(&mut self, found: ContainerNames) {
+        if !found.is_sound() {
+            return;
+        }
+        match self.containers.get_mut(&found.cgroup) {
+            Some(known) => known.learn(found),
+            None => self.containers.insert(found.cgroup.clone(), found),
+        }
+    }
+
+    /// What the container of a cgroup is called.
+    fn names(&mut self, path: &[u8]) -> Option<Box<ContainerNames>> {
+        let names = self.containers.get(&subject(path)?.path.to_vec())?;
+        Some(Box::new(names.within(path)))
+    }
+
     fn view_seen(&mut self, view: View) {
         self.views.insert(view.victim, view);
     }
@@ -131,13 +156,17 @@ impl FactCache {
             }
             known.exe = Some(exe.clone());
         }
-        match task.cgroup.and_then(|id| self.cgroup_path(id)) {
+        let known = match task.cgroup.and_then(|id| self.cgroup_path(id)) {
             Some(path) => {
                 let process = known.unwrap_or_else(|| Process::unknown(task.id));
                 Some(Process { cgroup: Some(path), ..process })
             }
             None => known,
-        }
+        };
+        known.map(|process| {
+            let names = process.cgroup.as_deref().and_then(|path| self.names(path));
+            Process { names, ..process }
+        })
     }
 
     /// The path of a cgroup, by its id.
@@ -169,9 +198,9 @@ impl FactCache {
         &self.mounts
     }
 
-    /// How many processes, cgroups, views and servers were forgotten because there were too many.
+    /// How many processes, cgroups, containers, views and servers were forgotten because there were too many.
     pub fn evicted(&self) -> u64 {
-        let facts = self.processes.evicted() + self.cgroups.evicted();
+        let facts = self.processes.evicted() + self.cgroups.evicted() + self.containers.evicted();
         facts + self.views.evicted() + self.servers.evicted()
     }
 }
@@ -316,6 +345,37 @@ mod tests {
         facts.cgroup_made(made(1, b"/a"));
         facts.cgroup_found(found(1, b"/elsewhere"));
         assert_eq!(facts.cgroup(&task(1, Some(1))), Some(&b"/a"[..]));
+    }
+
+    #[test]
+    fn a_process_is_told_with_the_names_of_its_container() {
+        let mut facts = FactCache::default();
+        let cgroup = format!("/docker/{}", "0123456789abcdef".repeat(4)).into_bytes();
+        let inside = [&cgroup[..], b"/init"].concat();
+        facts.cgroup_made(made(2, &inside));
+        let names = |name: Option<&str>, image: Option<&str>| ContainerNames {
+            cgroup: cgroup.clone(),
+            id: Some("0123456789abcdef".repeat(4)),
+            name: name.map(str::to_owned),
+            image: image.map(str::to_owned),
+            ..ContainerNames::default()
+        };
+        let told = |facts: &mut FactCache| {
+            let names = facts.process(&task(1, Some(2)))?.names?;
+            Some((names.name, names.image))
+        };
+        assert_eq!(told(&mut facts), None);
+        facts.learn(Fact::Container(Box::new(names(Some("web"), None))));
+        // Asked again when the container is gone.
+        facts.learn(Fact::Container(Box::new(names(None, Some("x:1")))));
+        let both = Some((Some("web".to_owned()), Some("x:1".to_owned())));
+        assert_eq!(told(&mut facts), both);
+        let of_another = ContainerNames { cgroup: b"/x".to_vec(), ..names(Some("evil"), None) };
+        let unprintable = names(Some("a b"), None);
+        for unsound in [of_another, unprintable] {
+            facts.learn(Fact::Container(Box::new(unsound)));
+        }
+        assert_eq!(told(&mut facts), both);
     }
 
     #[test]

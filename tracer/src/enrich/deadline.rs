@@ -45,6 +45,8 @@ pub enum Target {
     Server(Dev),
     /// The file system of cgroups.
     Cgroups,
+    /// The files of container runtimes.
+    Containers,
 }
 
 impl Target {
@@ -53,7 +55,7 @@ impl Target {
     fn deadlines(&self) -> u32 {
         match self {
             Self::Server(_) => 4,
-            Self::Process(_) | Self::FileSystem(_) | Self::Cgroups => 1,
+            Self::Process(_) | Self::FileSystem(_) | Self::Cgroups | Self::Containers => 1,
         }
     }
 
@@ -61,7 +63,7 @@ impl Target {
     fn timeouts(&self) -> u32 {
         match self {
             Self::Server(_) => 3,
-            Self::Process(_) | Self::FileSystem(_) | Self::Cgroups => 1,
+            Self::Process(_) | Self::FileSystem(_) | Self::Cgroups | Self::Containers => 1,
         }
     }
 }

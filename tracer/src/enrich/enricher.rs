@@ -7,6 +7,7 @@ use std::{
 use crate::{
     enrich::{
         cgroups::CgroupNames,
+        containers::Containers,
         deadline::{DeadlineExecutor, Target},
         lookup::{self, Here},
         mappers::MapperScanner,
@@ -15,7 +16,9 @@ use crate::{
     },
     host::proc::mountinfo,
     model::{
-        cgroup::CgroupMade,
+        Bytes,
+        cgroup::{CgroupMade, ROOT_CGROUP},
+        container::subject,
         fact::{Fact, Mappers},
         fault::Fault,
         file::Mount,
@@ -51,6 +54,7 @@ pub struct Enricher {
     servers: Servers,
     mounts: MountTable,
     cgroups: CgroupNames,
+    containers: Containers,
     /// The mounts that were told last.
     told: Arc<Vec<Mount>>,
     mounts_read: Instant,
@@ -73,6 +77,7 @@ impl Enricher {
             servers: Servers::default(),
             mounts: MountTable::default(),
             cgroups: CgroupNames::start(),
+            containers: Containers::default(),
             told: Arc::default(),
             mounts_read: Instant::now(),
             faulted: None,
@@ -103,6 +108,14 @@ impl Enricher {
     /// Gives what the engine has to know of that.
     pub fn on_event(&mut self, time: u64, event: &KernelEvent) -> Vec<WatchNote> {
         self.urgent = true;
+        let mut notes = self.on_processes(time, event);
+        for task in self.told_by_name(event) {
+            notes.extend(self.container_of(task, time));
+        }
+        notes
+    }
+
+    fn on_processes(&mut self, time: u64, event: &KernelEvent) -> Vec<WatchNote> {
         match event {
             KernelEvent::Fault(fault) => {
                 let page = !(self.page_size - 1);
@@ -154,10 +167,16 @@ impl Enricher {
             },
             KernelEvent::Cgroup(CgroupMade { id, path: None }) => {
                 self.cgroup(*id, time);
+                self.container_made(*id, None, time);
                 Vec::new()
             }
-            KernelEvent::Cgroup(_)
-            | KernelEvent::Program(_)
+            KernelEvent::Cgroup(CgroupMade { id, path: Some(path) }) => {
+                if subject(path).is_some() {
+                    self.container_made(*id, Some(path.clone()), time);
+                }
+                Vec::new()
+            }
+            KernelEvent::Program(_)
             | KernelEvent::Crash(_)
             | KernelEvent::Shrink(_)
             | KernelEvent::ShrinkEnd(_)
@@ -268,6 +287,41 @@ impl Enricher {
         let otherwise = cgroups.known(cgroup).into_iter().collect();
         let ask = move || cgroups.fact(cgroup).into_iter().collect();
         self.ask(Target::Process(about), about, time, ask, otherwise)
+    }
+
+    /// Whose containers an event makes people ask for.
+    fn told_by_name<'a>(&self, event: &'a KernelEvent) -> Vec<&'a Task> {
+        match event {
+            KernelEvent::Fault(fault) => vec![&fault.actor.task],
+            KernelEvent::Shrink(shrink) if !shrink.replayed => vec![&shrink.actor.task],
+            KernelEvent::Signal(signal) if signal.code <= 0 => {
+                vec![&signal.target, &signal.sender.task]
+            }
+            KernelEvent::ProcessExit(exit) if self.exits != ExitScope::default() => {
+                vec![&exit.actor.task]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Asks what the container of a task is called, where that may not have been told.
+    fn container_of(&mut self, task: &Task, time: u64) -> Option<WatchNote> {
+        let id = task.cgroup.filter(|id| *id != ROOT_CGROUP && self.containers.wants(*id))?;
+        let (containers, cgroups) = (self.containers.clone(), self.cgroups.clone());
+        let ask = move || containers.fact(id, None, &cgroups).into_iter().collect();
+        Some(self.ask(Target::Containers, task.id, time, ask, Vec::new()))
+    }
+
+    /// Asks what a container is called as its cgroup is made: its runtime has written that down by then.
+    fn container_made(&mut self, id: u64, path: Option<Bytes>, time: u64) {
+        let Some(turn) = self.containers.turn() else { return };
+        let (containers, cgroups) = (self.containers.clone(), self.cgroups.clone());
+        let answer = move |facts| Answer { time, about: None, facts };
+        let ask = move || {
+            let _turn = turn;
+            answer(containers.fact(id, path.as_deref(), &cgroups).into_iter().collect())
+        };
+        self.executor.request(Target::Containers, true, ask, answer(Vec::new()));
     }
 
     fn fault(&mut self, fault: &Fault, time: u64) -> WatchNote {

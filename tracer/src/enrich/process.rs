@@ -39,6 +39,7 @@ pub fn read(task: &Task, wanted: bool) -> Option<Process> {
         ancestors: ancestors(stat.ppid),
         comm: Some(stat.comm),
         late: false,
+        names: None,
     })
 }
 

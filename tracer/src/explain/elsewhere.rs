@@ -220,6 +220,7 @@ mod tests {
             sized: None,
             path_why: None,
             host_path: None,
+            volume: None,
             server: None,
             server_why: None,
         });

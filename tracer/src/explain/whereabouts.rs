@@ -1,13 +1,27 @@
 //! Where a process ran, as people call it: a pod, a container, a job, or else a unit or cgroup. Pure.
-use crate::{contract::Process, model::container::SHORT, text::escape::escape};
+use crate::{
+    contract::{Pod, Process},
+    model::container::SHORT,
+    text::escape::escape,
+};
 
-/// `pod d3b07384-d9a0-4c8e-9f6d-1c2a3b4c5d6e, container 0123456789ab (containerd)`, `Slurm job 7, step batch`;
+/// `pod shop/geo-api-7d9f, container api (containerd 0123456789ab), image geo-api:1.2`, `Slurm job 7 step batch`;
 /// `None` on the host itself.
 pub fn inside(process: &Process) -> Option<String> {
-    let pod = process.pod.as_ref().map(|pod| format!("pod {}", escape(pod.uid.as_bytes())));
-    let parts: Vec<String> =
-        job(process).into_iter().chain(pod).chain(container(process)).collect();
+    let pod = process.pod.as_ref().map(pod);
+    let image = process.container.as_ref().and_then(|container| container.image.as_ref());
+    let image = image.map(|image| format!("image {}", escape(&image.0)));
+    let parts = job(process).into_iter().chain(pod).chain(container(process)).chain(image);
+    let parts: Vec<String> = parts.collect();
     (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+fn pod(pod: &Pod) -> String {
+    match (&pod.name, &pod.namespace) {
+        (Some(name), Some(of)) => format!("pod {}/{}", escape(&of.0), escape(&name.0)),
+        (Some(name), None) => format!("pod {}", escape(&name.0)),
+        (None, _) => format!("pod {}", escape(pod.uid.as_bytes())),
+    }
 }
 
 /// The same, or, where that is the host, the cgroup.
@@ -16,16 +30,19 @@ pub fn whereabouts(process: &Process) -> Option<String> {
     inside(process).or_else(|| Some(format!("cgroup {}", escape(&cgroup?.0))))
 }
 
-/// `container 3f2a91c0b1d2 (docker)`
+/// `container web (docker 3f2a91c0b1d2)`, or of one without a name `container 3f2a91c0b1d2 (docker)`
 pub fn container(process: &Process) -> Option<String> {
     let container = process.container.as_ref()?;
-    let runtime = container.runtime.as_ref();
-    let runtime = runtime.map_or_else(String::new, |by| format!(" ({})", escape(by.as_bytes())));
-    let id = match container.id.len() {
-        64 => container.id.chars().take(SHORT).collect(),
-        _ => container.id.to_string(),
+    let short = container.id.len() == 64;
+    let id: String = container.id.chars().take(if short { SHORT } else { usize::MAX }).collect();
+    let runtime = container.runtime.as_ref().map(|runtime| escape(runtime.as_bytes()));
+    let id = escape(id.as_bytes());
+    let (name, beside) = match container.name.as_ref().map(|name| escape(&name.0)) {
+        Some(name) if name != id => (name, runtime.into_iter().chain([id]).collect::<Vec<_>>()),
+        _ => (id, runtime.into_iter().collect()),
     };
-    Some(format!("container {}{runtime}", escape(id.as_bytes())))
+    let beside = if beside.is_empty() { String::new() } else { format!(" ({})", beside.join(" ")) };
+    Some(format!("container {name}{beside}"))
 }
 
 fn job(process: &Process) -> Option<String> {
@@ -45,7 +62,21 @@ mod tests {
         let mut process = process(7);
         let told = |process: &Process| whereabouts(process);
         let id = "0123456789abcdef".repeat(4);
-        process.container.as_mut().expect("one").id = id.into();
+        let named = |text: &str| Some(Untrusted(text.as_bytes().to_vec()));
+        {
+            let container = process.container.as_mut().expect("one");
+            container.id = id.into();
+            (container.name, container.image) = (named("api"), named("geo-api:1.2"));
+            let pod = process.pod.as_mut().expect("one");
+            (pod.name, pod.namespace) = (named("geo-api-7d9f"), named("shop"));
+        }
+        let whole = "pod shop/geo-api-7d9f, container api (docker 0123456789ab), image geo-api:1.2";
+        assert_eq!(told(&process), Some(format!("Slurm job 7 step batch, {whole}")));
+        {
+            let container = process.container.as_mut().expect("one");
+            (container.name, container.image) = (None, None);
+            process.pod.as_mut().expect("one").name = None;
+        }
         let pod = "pod 12345678-9abc-def0-1234-56789abcdef0";
         let container = "container 0123456789ab (docker)";
         assert_eq!(told(&process), Some(format!("Slurm job 7 step batch, {pod}, {container}")));

@@ -1,4 +1,5 @@
-//! This machine, without eBPF: clocks, memory, file systems, cgroups, /proc. Parsers take bytes.
+//! This machine, without eBPF: clocks, memory, file systems, cgroups, containers, /proc. Parsers take bytes.
+pub mod bolt;
 pub mod cgroup;
 pub mod clock;
 pub mod fs;
@@ -7,5 +8,8 @@ pub mod memory;
 pub mod privilege;
 pub mod proc;
 pub mod restrictions;
+pub mod runtime_state;
+pub mod runtimes;
+pub mod state_file;
 pub mod stderr;
 pub mod symbols;

@@ -50,12 +50,52 @@ pub fn container(cgroup: &[u8]) -> Option<Container<'_>> {
     nested(&names(cgroup)).pop().map(|(_, container)| container)
 }
 
-/// The outermost container of a path, which a runtime of this very host made, and the length of its path. What lies
-/// below is made by whoever is root in it.
-pub fn outermost(cgroup: &[u8]) -> Option<(Container<'_>, &[u8])> {
+/// What a runtime or the kubelet of this very host may have made a cgroup for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject<'a> {
+    /// Of its cgroup. What lies below is made by whoever is root in it.
+    pub path: &'a [u8],
+    /// Its id; `None` of a pod.
+    pub id: Option<Cow<'a, str>>,
+    pub runtime: Option<&'static str>,
+    /// Whether the path alone says that it is one.
+    pub certain: bool,
+    /// The uid of the pod that it is, or is in.
+    pub pod: Option<Cow<'a, str>>,
+}
+
+/// The outermost container of a path, or what only its runtime knows whether it is one: an id elsewhere, or a name in a
+/// namespace of containerd (`/default/web`); or else the pod.
+pub fn subject(cgroup: &[u8]) -> Option<Subject<'_>> {
     let names = names(cgroup);
-    let (at, container) = nested(&names).into_iter().next()?;
-    Some((container, &cgroup[..len_of(&names[..=at])]))
+    let of = |at: usize, id, runtime, certain| {
+        let pod = pod::in_path(&names[..=at]).map(|(_, pod)| pod.uid);
+        Subject { path: &cgroup[..len_of(&names[..=at])], id, runtime, certain, pod }
+    };
+    if let Some((at, found)) = nested(&names).into_iter().next() {
+        return Some(of(at, Some(found.id), found.runtime, true));
+    }
+    if let Some((at, _)) = pod::in_path(&names) {
+        return Some(of(at, None, None, true));
+    }
+    let at = (0..names.len()).find(|at| is_possible(&names[..=*at]));
+    let runtime = at.is_none().then_some("containerd");
+    let at = at.or_else(|| is_in_namespace(&names).then_some(2))?;
+    let id = std::str::from_utf8(names[at]).ok()?;
+    Some(of(at, Some(Cow::Borrowed(id)), runtime, false))
+}
+
+/// `/NAMESPACE/NAME`, as containerd has it if nothing else is asked for (runtime-spec's cgroupsPath).
+fn is_in_namespace(names: &[&[u8]]) -> bool {
+    let ["", namespace, name, ..] =
+        names.iter().map(|name| std::str::from_utf8(name).unwrap_or("/")).collect::<Vec<_>>()[..]
+    else {
+        return false;
+    };
+    let plain = |name: &str| {
+        is_name(name) && !cgroup::is_slice(name.as_bytes()) && !cgroup::is_unit(name.as_bytes())
+    };
+    plain(namespace) && plain(name)
 }
 
 /// The pod a cgroup path belongs to: what the innermost container makes below itself is no pod.
@@ -63,14 +103,6 @@ pub fn pod(cgroup: &[u8]) -> Option<Pod<'_>> {
     let names = names(cgroup);
     let end = nested(&names).pop().map_or(names.len(), |(at, _)| at + 1);
     pod::in_path(&names[..end]).map(|(_, pod)| pod)
-}
-
-/// An id where a runtime may have been told to put its containers (`docker run --cgroup-parent`): only the runtime
-/// knows whether it is one.
-pub fn possible(cgroup: &[u8]) -> Option<&str> {
-    let names = names(cgroup);
-    let at = (0..names.len()).rfind(|at| is_possible(&names[..=*at]))?;
-    std::str::from_utf8(names[at]).ok()
 }
 
 /// Whether this can be what people copy of an id.
@@ -286,20 +318,34 @@ mod tests {
 
     #[test]
     fn the_outermost_is_the_hosts_own() {
-        let path = filled("/system.slice/docker-ID.scope/docker/FF/x");
-        let (outer, above) = outermost(path.as_bytes()).expect("two of them");
-        assert_eq!(
-            (&*outer.id, above),
-            (&*id(), &path.as_bytes()[..path.find("/docker/").expect("the inner one")])
-        );
+        let path = filled("/kubepods/podUID-/ID/docker/FF/x");
+        let subject = subject(path.as_bytes()).expect("two of them");
+        let own = filled("/kubepods/podUID-/ID");
+        assert_eq!((subject.path, subject.id.as_deref()), (own.as_bytes(), Some(&*id())));
+        assert_eq!(subject.pod.as_deref(), Some(UID));
     }
 
     #[test]
-    fn only_root_says_where_else_containers_are() {
-        let told = |form: &str| possible(filled(form).as_bytes()).map(str::to_owned);
-        assert_eq!(told("/batch/night/ID"), Some(id()));
-        assert_eq!(told("/jobs/ID/worker"), Some(id()));
-        for form in ["/ID", "/user.slice/jobs/ID", "/lxc.payload.web/jobs/ID", "/jobs/x"] {
+    fn only_a_runtime_knows_what_else_is_a_container() {
+        let told = |form: &str| {
+            let path = filled(form);
+            let found = subject(path.as_bytes())?;
+            Some((found.id.map(Cow::into_owned), found.runtime, found.certain))
+        };
+        let maybe = |id: &str, runtime| Some((Some(id.to_owned()), runtime, false));
+        assert_eq!(told("/batch/night/ID"), maybe(&id(), None));
+        assert_eq!(told("/jobs/ID/worker"), maybe(&id(), None));
+        assert_eq!(told("/default/web/x"), maybe("web", Some("containerd")));
+        assert_eq!(told("/docker/ID"), Some((Some(id()), Some("docker"), true)));
+        assert_eq!(told("/kubepods/podUID-/x"), Some((None, None, true)));
+        for form in [
+            "/",
+            "/ID",
+            "/user.slice/jobs/ID",
+            "/lxc.monitor.web",
+            "/jobs",
+            "/system.slice/geo.service",
+        ] {
             assert_eq!(told(form), None, "{form}");
         }
     }

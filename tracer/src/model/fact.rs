@@ -6,6 +6,7 @@ use crate::{
         Bytes,
         cgroup::CgroupPath,
         file::{Dev, Mount},
+        names::ContainerNames,
         server::FuseServer,
         task::{Actor, Ancestor, ProcessId},
     },
@@ -18,6 +19,7 @@ use crate::{
 pub enum Fact {
     Process(Box<Process>),
     Cgroup(CgroupPath),
+    Container(Box<ContainerNames>),
     Symbol(Symbol),
     MemoryLimit(MemoryLimit),
     /// OOM kills since boot (`oom_kill` of /proc/vmstat), counted after a process ended.
@@ -58,13 +60,16 @@ pub struct Process {
     pub comm: Option<Bytes>,
     /// /proc did not answer in time: nothing but the id is known.
     pub late: bool,
+    /// What its container is called, where that is known of its cgroup.
+    #[serde(skip)]
+    pub names: Option<Box<ContainerNames>>,
 }
 
 impl Process {
     /// One that /proc told nothing of.
     pub fn unknown(id: ProcessId) -> Self {
         let (exe, cgroup, cmdline, comm) = (None, None, None, None);
-        Self { id, exe, cgroup, cmdline, ancestors: Vec::new(), comm, late: false }
+        Self { id, exe, cgroup, cmdline, ancestors: Vec::new(), comm, late: false, names: None }
     }
 
     /// Takes over what was learnt later: a program and its arguments are those of the last exec(2). What can no

@@ -14,6 +14,7 @@ pub mod input;
 pub mod job;
 pub mod log;
 pub mod magic;
+pub mod names;
 pub mod observe;
 pub mod oom;
 pub mod pod;
@@ -25,6 +26,7 @@ pub mod signal;
 pub mod signal_name;
 pub mod task;
 pub mod time;
+pub mod volume;
 
 /// Bytes of unknown origin: names, paths, arguments. Printed only by `output::escape`.
 pub type Bytes = Vec<u8>;

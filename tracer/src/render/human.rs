@@ -9,7 +9,7 @@ use crate::{
         },
     },
     render::{
-        touched::{driver, driver_field, file, mount, seen_as, sized, touch},
+        touched::{driver, driver_field, file, mount, seen_as, sized, touch, volume},
         warning::{self, line},
     },
     text::{
@@ -44,6 +44,9 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
     }
     if let Some(text) = incident.file.as_ref().and_then(seen_as) {
         field("", &text);
+    }
+    if let Some(text) = incident.file.as_ref().and_then(volume) {
+        field("volume", &text);
     }
     if let Some(text) = mount(incident) {
         field("mount", &text);

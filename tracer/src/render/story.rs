@@ -12,7 +12,7 @@ use crate::{
     model::signal_name as signals,
     render::{
         human::{Style, gap},
-        touched::{driver, driver_field, sized},
+        touched::{driver, driver_field, sized, volume},
         warning,
     },
     text::{
@@ -91,6 +91,7 @@ fn causes(causes: &[CauseCount]) -> String {
 /// What was touched, why it was not there, and where in its program.
 fn known_of(latest: &Incident) -> impl Iterator<Item = (&'static str, String)> {
     [
+        ("volume", latest.file.as_ref().and_then(volume)),
         ("size", latest.file.as_ref().and_then(sized)),
         (driver_field(latest), driver(latest)),
         ("cause", Some(because(latest))),

@@ -48,6 +48,12 @@ pub fn seen_as(file: &File) -> Option<String> {
     Some(format!("as the victim sees it, mounted at {}{source}{here}", escape(&mount.point.0)))
 }
 
+/// The volume of a container that it is on: `cache (empty-dir)`
+pub fn volume(file: &File) -> Option<String> {
+    let volume = file.volume.as_ref()?;
+    Some(format!("{} ({})", escape(&volume.name.0), escape(&volume.kind.0)))
+}
+
 /// Who gave shared memory its size.
 pub fn sized(file: &File) -> Option<String> {
     let Sizing { by, old_size, before_ns, .. } = file.sized.as_ref()?;

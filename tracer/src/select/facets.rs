@@ -3,6 +3,7 @@
 use crate::{
     contract,
     correlate::incident::{Incident, Truncation},
+    model::names::ContainerNames,
 };
 
 /// What can be asked for of one incident, or of an early warning.
@@ -13,8 +14,14 @@ pub struct Facets<'a> {
     /// Their names, of the process and of the thread.
     pub comms: Vec<&'a [u8]>,
     pub uid: Option<u32>,
-    /// Of the victim; its unit and its container are parts of it.
+    /// Of the victim; its unit, its container and its pod are parts of it.
     pub cgroup: Option<&'a [u8]>,
+    /// What these are called beside: name and id of its container, its image, name and namespace of its pod.
+    pub container: Option<&'a [u8]>,
+    pub container_id: Option<&'a [u8]>,
+    pub image: Option<&'a [u8]>,
+    pub pod: Option<&'a [u8]>,
+    pub namespace: Option<&'a [u8]>,
     /// The file.
     pub path: Option<&'a [u8]>,
     /// The culprit.
@@ -35,11 +42,20 @@ impl<'a> From<&'a Incident> for Facets<'a> {
         let victim = &incident.victim.task;
         let culprit = incident.culprit().map(|culprit| &culprit.task);
         let process = incident.victim_process.as_ref();
+        let names = process.and_then(|process| process.names.as_deref());
+        let called = |of: fn(&ContainerNames) -> &Option<String>| {
+            names.and_then(|names| of(names).as_deref()).map(str::as_bytes)
+        };
         Self {
             pids: vec![victim.id.tgid],
             comms: vec![&victim.comm, &victim.thread_comm],
             uid: Some(victim.uid),
             cgroup: process.and_then(|process| process.cgroup.as_deref()),
+            container: called(|names| &names.name),
+            container_id: called(|names| &names.id),
+            image: called(|names| &names.image),
+            pod: called(|names| &names.pod),
+            namespace: called(|names| &names.namespace),
             path: incident.path(),
             by_pid: culprit.map(|culprit| culprit.id.tgid),
             by_comm: culprit.map(|culprit| &culprit.comm[..]),
@@ -74,11 +90,18 @@ impl<'a> From<&'a contract::Incident> for Facets<'a> {
         let victim = &incident.victim;
         let culprit = incident.cause.culprit.as_ref();
         let thread = victim.thread_comm.as_ref().map(|comm| &comm.0[..]);
+        let (container, pod) = (victim.container.as_ref(), victim.pod.as_ref());
+        let bytes = |name: &'a Option<contract::Untrusted>| Some(&name.as_ref()?.0[..]);
         Self {
             pids: vec![victim.pid],
             comms: [&victim.comm.0[..]].into_iter().chain(thread).collect(),
             uid: Some(victim.uid),
             cgroup: victim.cgroup.as_ref().map(|cgroup| &cgroup.0[..]),
+            container: container.and_then(|container| bytes(&container.name)),
+            container_id: container.map(|container| container.id.as_bytes()),
+            image: container.and_then(|container| bytes(&container.image)),
+            pod: pod.and_then(|pod| bytes(&pod.name)),
+            namespace: pod.and_then(|pod| bytes(&pod.namespace)),
             path: incident.path().map(|path| &path.0[..]),
             by_pid: culprit.map(|culprit| culprit.pid),
             by_comm: culprit.map(|culprit| &culprit.comm.0[..]),

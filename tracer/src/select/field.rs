@@ -11,6 +11,8 @@ pub enum Field {
     Cgroup,
     Container,
     Pod,
+    Namespace,
+    Image,
     Path,
     ByPid,
     ByComm,
@@ -36,6 +38,18 @@ pub enum NameKind {
     Cgroup = 2,
     Path = 3,
     CauseKind = 4,
+    /// These belong to a cgroup, and stand in `cgroup_name`.
+    Container = 5,
+    Pod = 6,
+    Namespace = 7,
+    Image = 8,
+}
+
+impl NameKind {
+    /// Whether it is of what is in a cgroup.
+    pub fn is_of_cgroup(self) -> bool {
+        matches!(self, Self::Container | Self::Pod | Self::Namespace | Self::Image)
+    }
 }
 
 /// Columns that incidents of a history are found by; each has an index that goes on by time.
@@ -103,7 +117,7 @@ pub struct Filter {
 }
 
 /// Every filter there is, in the order of [`Field`].
-pub const FILTERS: [Filter; 13] = [
+pub const FILTERS: [Filter; 15] = [
     Filter {
         field: Field::Pid,
         flag: "pid",
@@ -137,13 +151,36 @@ pub const FILTERS: [Filter; 13] = [
     Filter {
         field: Field::Container,
         flag: "container",
-        reads: Reads::Names(|facets| one(facets.cgroup), Syntax::Container),
+        reads: Reads::Names(
+            |facets| {
+                [facets.cgroup, facets.container, facets.container_id]
+                    .into_iter()
+                    .flatten()
+                    .collect()
+            },
+            Syntax::Container,
+        ),
         column: Column::Cgroup,
     },
     Filter {
         field: Field::Pod,
         flag: "pod",
-        reads: Reads::Names(|facets| one(facets.cgroup), Syntax::Pod),
+        reads: Reads::Names(
+            |facets| [facets.cgroup, facets.pod].into_iter().flatten().collect(),
+            Syntax::Pod,
+        ),
+        column: Column::Cgroup,
+    },
+    Filter {
+        field: Field::Namespace,
+        flag: "namespace",
+        reads: Reads::Names(|facets| one(facets.namespace), Syntax::Namespace),
+        column: Column::Cgroup,
+    },
+    Filter {
+        field: Field::Image,
+        flag: "image",
+        reads: Reads::Names(|facets| one(facets.image), Syntax::Image),
         column: Column::Cgroup,
     },
     Filter {
@@ -189,6 +226,17 @@ fn one<T>(value: Option<T>) -> Vec<T> {
 }
 
 impl Field {
+    /// The names that a history keeps with a cgroup, and that it also means.
+    pub fn of_cgroup(self) -> Option<NameKind> {
+        match self {
+            Self::Container => Some(NameKind::Container),
+            Self::Pod => Some(NameKind::Pod),
+            Self::Namespace => Some(NameKind::Namespace),
+            Self::Image => Some(NameKind::Image),
+            _ => None,
+        }
+    }
+
     /// Its row of the table.
     pub fn filter(self) -> &'static Filter {
         &FILTERS[self as usize]

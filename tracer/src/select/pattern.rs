@@ -18,10 +18,14 @@ pub enum Syntax {
     Contains,
     /// The file itself, a pattern for it, or a directory above it.
     Below,
-    /// A cgroup of the container whose id starts so, or, of one that goes by a name, of that name.
+    /// A container's name, or a cgroup of the container whose id starts so.
     Container,
-    /// A cgroup of the pod whose uid starts so.
+    /// A pod's name, or a cgroup of the pod whose uid starts so.
     Pod,
+    /// A namespace of pods.
+    Namespace,
+    /// An image, named with or without its registry, tag and digest.
+    Image,
     /// A cgroup of the systemd unit, named with or without its ending.
     Unit,
 }
@@ -39,7 +43,8 @@ impl Pattern {
     pub fn new(syntax: Syntax, text: &str) -> Self {
         let asked = match syntax {
             Syntax::Container => container::copied(text),
-            Syntax::Pod => pod::copied(text),
+            // As kubectl prints it.
+            Syntax::Pod => pod::copied(text.strip_prefix("pod/").unwrap_or(text)),
             _ => text.into(),
         };
         Self { syntax, glob: WildMatch::new(&asked), text: asked.into_owned() }
@@ -72,16 +77,16 @@ impl Pattern {
                 let inside = name.strip_prefix(dir).is_some_and(|rest| rest.starts_with(b"/"));
                 inside || self.glob(name)
             }
-            Syntax::Container => {
-                let Some(found) = container(name) else { return false };
-                let digits = container::is_id_start(&self.text) && container::is_id(&found.id);
-                digits && found.id.starts_with(&self.text) || self.glob.matches(&found.id)
+            Syntax::Container if is_path(name) => {
+                container(name).is_some_and(|found| self.is_container(&found.id))
             }
-            Syntax::Pod => {
-                let Some(found) = container::pod(name) else { return false };
+            Syntax::Container => self.is_container(&String::from_utf8_lossy(name)),
+            Syntax::Pod if is_path(name) => container::pod(name).is_some_and(|found| {
                 let start = self.text.len() >= pod::SHORTEST && found.uid.starts_with(&self.text);
                 start || self.glob.matches(&found.uid)
-            }
+            }),
+            Syntax::Pod | Syntax::Namespace => !is_path(name) && self.glob(name),
+            Syntax::Image => !is_path(name) && self.is_image(&String::from_utf8_lossy(name)),
             Syntax::Unit => {
                 let Some(unit) = cgroup::unit(name) else { return false };
                 let text = String::from_utf8_lossy(unit);
@@ -91,9 +96,40 @@ impl Pattern {
         }
     }
 
+    fn is_container(&self, id: &str) -> bool {
+        let digits = container::is_id_start(&self.text) && container::is_id(id);
+        let start = digits && self.text.len() >= START && id.starts_with(&self.text);
+        start || self.glob.matches(id)
+    }
+
+    /// `registry.example/shop/geo-api:1.2@sha256:…` by all of it, or without what stands before its last slash, its tag
+    /// or its digest.
+    fn is_image(&self, image: &str) -> bool {
+        let tagged = image.split_once('@').map_or(image, |(tagged, _)| tagged);
+        let last = tagged.rsplit('/').next().unwrap_or(tagged);
+        let tag = last.split_once(':').map_or(0, |(_, tag)| tag.len() + 1);
+        let untagged = |text: &str| text[..text.len() - tag].to_owned();
+        let forms = [
+            image.to_owned(),
+            tagged.to_owned(),
+            untagged(tagged),
+            untagged(last),
+            last.to_owned(),
+        ];
+        forms.iter().any(|form| self.glob.matches(form))
+    }
+
     fn glob(&self, name: &[u8]) -> bool {
         self.glob.matches(&String::from_utf8_lossy(name))
     }
+}
+
+/// Digits of an id that tell more than a short word does, which may be a name.
+const START: usize = 4;
+
+/// Whether it is a cgroup, and not the name of what is in it.
+fn is_path(name: &[u8]) -> bool {
+    name.starts_with(b"/")
 }
 
 #[cfg(test)]
@@ -129,6 +165,29 @@ mod tests {
         }
         assert!(inside("/lxc.payload.web", "web") && inside("/lxc.payload.web", "w*"));
         assert!(!inside("/lxc.payload.web", "we") && !inside("/lxc.payload.dead", "de"));
+    }
+
+    #[test]
+    fn by_the_names_of_what_is_in_a_cgroup() {
+        let is = |syntax, text, name: &str| Pattern::new(syntax, text).matches(name.as_bytes());
+        assert!(is(Syntax::Container, "web", "web") && is(Syntax::Container, "w*", "web"));
+        assert!(is(Syntax::Container, "/web", "web") && is(Syntax::Container, "db", "db"));
+        assert!(!is(Syntax::Container, "we", "web") && !is(Syntax::Container, "*", "/web"));
+        // Two digits are rather a name.
+        let id = format!("db{}", "0".repeat(62));
+        assert!(!is(Syntax::Container, "db", &id) && is(Syntax::Container, "db00", &id));
+        for text in ["geo-7d9f", "pod/geo-7d9f", "geo-*"] {
+            assert!(is(Syntax::Pod, text, "geo-7d9f"), "{text}");
+        }
+        assert!(is(Syntax::Namespace, "shop", "shop") && !is(Syntax::Namespace, "*", "/shop"));
+        let image = "registry.example:5000/shop/geo:1.2@sha256:00";
+        for text in ["geo", "geo:1.2", "registry.example:5000/shop/geo", "*/shop/*", image] {
+            assert!(is(Syntax::Image, text, image), "{text}");
+        }
+        for text in ["shop", "geo:1", "1.2", ""] {
+            assert!(!is(Syntax::Image, text, image), "{text}");
+        }
+        assert!(is(Syntax::Image, "localhost/case", "localhost/case"));
     }
 
     #[test]

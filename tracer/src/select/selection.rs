@@ -1,7 +1,7 @@
 //! Which incidents are asked for. Pure.
 use crate::{
     correlate::update::Update,
-    model::{container, pod},
+    model::container,
     select::{
         facets::Facets,
         field::{Field, Filter, Reads},
@@ -154,13 +154,10 @@ pub fn readings(selector: &str) -> Vec<Term> {
     let long = selector.is_ascii() && selector.len() > 15;
     found.push(name(Field::Comm, if long { &cut } else { selector }));
     found.push(name(Field::Unit, selector));
-    // A word of few digits is rather a name; one of LXC or systemd-nspawn goes by its name.
+    // A number is rather a pid than the start of an id.
     let id = container::copied(selector);
-    if id.len() >= container::SHORT || !container::is_id_start(&id) {
-        found.push(name(Field::Container, selector));
-    }
-    if pod::copied(selector).len() >= pod::SHORTEST {
-        found.push(name(Field::Pod, selector));
+    if id.len() >= container::SHORT || selector.parse::<u32>().is_err() {
+        found.extend([name(Field::Container, selector), name(Field::Pod, selector)]);
     }
     found
 }
@@ -180,6 +177,11 @@ mod tests {
                 b"/kubepods.slice/kubepods-pod12345678_9abc_def0_1234_56789abcdef0.slice/\
                 docker-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.scope",
             ),
+            container: Some(b"api"),
+            container_id: None,
+            image: Some(b"registry.example/geo-api:1.2"),
+            pod: Some(b"geo-api-7d9f"),
+            namespace: Some(b"shop"),
             path: Some(b"/efs/geo/GeoIP2.mmdb"),
             by_pid: Some(7),
             by_comm: Some(b"cp"),
@@ -207,6 +209,8 @@ mod tests {
             (Field::Cgroup, "kubepods.slice", "user.slice"),
             (Field::Container, "0123456789ab", "abcdef"),
             (Field::Pod, "12345678-9abc-def0-1234-56789abcdef0", "12345678-0"),
+            (Field::Namespace, "shop", "sho"),
+            (Field::Image, "geo-api", "geo"),
             (Field::Path, "/efs", "/ef"),
             (Field::ByPid, "7", "42"),
             (Field::ByComm, "c?", "geo-api"),
@@ -262,8 +266,8 @@ mod tests {
         };
         let (comm, unit, container, pod) = (Field::Comm, Field::Unit, Field::Container, Field::Pod);
         assert_eq!(fields("1234"), [Field::Pid, comm, unit]);
-        assert_eq!(fields("/efs/x"), [Field::Path, comm, unit, container]);
-        assert_eq!(fields("web"), [comm, unit, container]);
+        assert_eq!(fields("/efs/x"), [Field::Path, comm, unit, container, pod]);
+        assert_eq!(fields("web"), [comm, unit, container, pod]);
         assert_eq!(fields("0123456789ab"), [comm, unit, container, pod]);
         assert_eq!(fields("containerd://0123456789ab"), [comm, unit, container, pod]);
         assert_eq!(fields("12345678-9abc-def0"), [comm, unit, container, pod]);

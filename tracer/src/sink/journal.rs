@@ -91,6 +91,21 @@ fn fields(incident: &Incident) -> Fields {
     }
     if let Some(container) = &victim.container {
         put("WHYBUS_CONTAINER", container.id.as_bytes());
+        for (name, value) in
+            [("WHYBUS_CONTAINER_NAME", &container.name), ("WHYBUS_IMAGE", &container.image)]
+        {
+            if let Some(value) = value {
+                put(name, &value.0);
+            }
+        }
+    }
+    if let Some(pod) = &victim.pod {
+        put("WHYBUS_POD_UID", pod.uid.as_bytes());
+        for (name, value) in [("WHYBUS_POD", &pod.name), ("WHYBUS_NAMESPACE", &pod.namespace)] {
+            if let Some(value) = value {
+                put(name, &value.0);
+            }
+        }
     }
     if let Some(unit) = &victim.unit {
         put("WHYBUS_UNIT", &unit.0);

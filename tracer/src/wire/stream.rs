@@ -240,6 +240,7 @@ mod tests {
         fact::{Fact, Process, View},
         fault::{Burst, BurstKey, Handler},
         file::{Dev, Mount},
+        names::ContainerNames,
         server::{FuseServer, ServedBy, Server},
         task::{Ancestor, ProcessId},
     };
@@ -300,6 +301,7 @@ mod tests {
             cmdline: Some(vec![bytes(), Vec::new()]),
             ancestors: vec![Ancestor { id, comm: bytes() }],
             late: true,
+            names: None,
         };
         let mount = Mount {
             dev: Dev { major: 1, minor: 2 },
@@ -323,6 +325,12 @@ mod tests {
             Fact::View(View { victim: id, via: 3, mounts: vec![mount] }).into(),
             Fact::FuseServer(FuseServer { dev, time: 8, process: Some(server) }).into(),
             Fact::FuseServer(FuseServer { dev, time: 9, process: None }).into(),
+            Fact::Container(Box::new(ContainerNames {
+                cgroup: bytes(),
+                id: Some("ab".to_owned()),
+                ..ContainerNames::default()
+            }))
+            .into(),
             WatchNote::Clock(ClockOffset(-5)).into(),
             WatchNote::Burst(Burst { key, count: u64::MAX }).into(),
             WatchNote::Coverage(coverage).into(),

@@ -33,10 +33,20 @@ struct Who {
 /// Where it ran.
 enum Place {
     Unit(&'static str),
-    /// The file with the id of the container.
-    Container(&'static str),
-    /// The container and the uid of its pod.
-    Pod(&'static str, &'static str),
+    /// The file with the id of podman's container, and its name.
+    Container(&'static str, &'static str),
+    /// The name of a container that ctr has made.
+    Ctr(&'static str),
+    Pod(&'static Pod),
+}
+
+/// A pod of one container.
+struct Pod {
+    id: &'static str,
+    uid: &'static str,
+    name: &'static str,
+    /// Name and image of the container, where its runtime tells them.
+    container: Option<(&'static str, &'static str)>,
 }
 
 const fn who(comm: &'static str, exe: &'static str, place: Place) -> Who {
@@ -77,7 +87,7 @@ macro_rules! service {
     };
 }
 
-static CASES: [Case; 16] = [
+static CASES: [Case; 18] = [
     case("kill_9", service!("killed"), "sent", 137).by(SHELL),
     case("memory_max", service!("hog"), "oom-killed", 137),
     case("the_units_watchdog", service!("silent"), "sent", 134).by(SYSTEMD),
@@ -100,7 +110,7 @@ static CASES: [Case; 16] = [
     )),
     case(
         "a_container_as_victim",
-        who("reader", "/reader", Place::Container("victim.cid")),
+        who("reader", "/reader", Place::Container("victim.cid", "geo-reader")),
         "truncated",
         135,
     )
@@ -111,24 +121,43 @@ static CASES: [Case; 16] = [
         "truncated",
         135,
     )
-    .by(who("busybox", "/busybox", Place::Container("culprit.cid"))),
+    .by(who("busybox", "/busybox", Place::Container("culprit.cid", "geo-updater"))),
     case(
         "a_container_of_a_millisecond",
-        who("victim", "/victim", Place::Container("instant.cid")),
+        who("victim", "/victim", Place::Container("instant.cid", "geo-instant")),
         "signal",
         139,
     ),
     case(
         "a_pod_that_is_removed_at_once",
-        who("instant", "/usr/local/bin/instant", Place::Pod(POD_CONTAINER, POD)),
+        who("instant", "/usr/local/bin/instant", Place::Pod(&LAID_OUT)),
         "signal",
         139,
     ),
+    case(
+        "a_container_of_containerd",
+        who("named", "/named", Place::Ctr("geo-named")),
+        "signal",
+        139,
+    ),
+    case("a_container_of_a_pod", who("podded", "/podded", Place::Pod(&BY_CRI)), "signal", 139),
 ];
-const POD: &str = "d3b07384-d9a0-4c8e-9f6d-1c2a3b4c5d6e";
-const POD_CONTAINER: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+/// By the directory of its logs alone.
+static LAID_OUT: Pod = Pod {
+    id: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+    uid: "d3b07384-d9a0-4c8e-9f6d-1c2a3b4c5d6e",
+    name: "laid-out",
+    container: None,
+};
+static BY_CRI: Pod = Pod {
+    id: "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210",
+    uid: "5f0c9f7e-43a1-4b53-8b5e-0a7b5f2f1d10",
+    name: "geo-api-7d9f",
+    container: Some(("api", "registry.example/shop/geo-api:1.2")),
+};
 
-pub const CHECKS: [(&str, Check); 9] = [
+pub const CHECKS: [(&str, Check); 10] = [
+    ("whoever_is_called_so_is_found", found_by_name),
     ("it_is_a_service", it_is_a_service),
     ("nothing_else_is_recorded", nothing_else),
     ("an_orderly_stop_is_no_incident", an_orderly_stop),
@@ -245,15 +274,59 @@ fn same_place(who: &Who, process: &Process, job: &Job) -> Result<()> {
             ensure!(unit.as_deref() == Some(name), "its unit is {unit:?}, its cgroup {cgroup}");
             ensure!(container.is_none(), "it is in container {container:?}");
         }
-        Place::Container(file) => {
+        Place::Container(file, name) => {
             let id = job.word(file)?;
             ensure!(container.as_deref() == Some(&id), "its container is {container:?}, not {id}");
             ensure!(cgroup.contains(&id), "its cgroup is {cgroup}");
+            called(process, "podman", Some((name, "localhost/case:latest")))?;
         }
-        Place::Pod(id, pod) => {
-            ensure!(container.as_deref() == Some(id), "its container is {container:?}");
-            ensure!(cgroup.contains(&pod.replace('-', "_")), "its cgroup is {cgroup}");
+        Place::Ctr(name) => {
+            ensure!(container.as_deref() == Some(name), "its container is {container:?}");
+            let told = process.container.as_ref().and_then(|container| container.name.as_ref());
+            ensure!(told.map(plain).as_deref() == Some(name), "{:?}", process.container);
         }
+        Place::Pod(Pod { id, uid, name, container: inner }) => {
+            ensure!(container.as_deref() == Some(*id), "its container is {container:?}");
+            ensure!(cgroup.contains(&uid.replace('-', "_")), "its cgroup is {cgroup}");
+            let pod = process.pod.as_ref().context("no pod")?;
+            let qos = pod.qos.as_deref() == Some("burstable");
+            ensure!(*pod.uid == **uid && qos, "{pod:?}");
+            let names = [&pod.namespace, &pod.name].map(|name| name.as_ref().map(plain));
+            ensure!(names == [Some("shop".to_owned()), Some((*name).to_owned())], "{pod:?}");
+            called(process, "containerd", *inner)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a container is told with name and image.
+fn called(process: &Process, runtime: &str, names: Option<(&str, &str)>) -> Result<()> {
+    let container = process.container.as_ref().context("no container")?;
+    let (name, image) = (container.name.as_ref().map(plain), container.image.as_ref().map(plain));
+    ensure!(container.runtime.as_deref() == Some(runtime), "{container:?}");
+    let expected = (names.map(|(name, _)| name), names.map(|(_, image)| image));
+    ensure!((name.as_deref(), image.as_deref()) == expected, "{container:?}");
+    Ok(())
+}
+
+/// By the names of containers, pods, images and namespaces, and by an id as kubectl prints it.
+fn found_by_name(job: &Job) -> Result<()> {
+    let asked = [
+        ("geo-reader", "reader"),
+        ("geo-instant", "victim"),
+        ("geo-named", "named"),
+        ("geo-api-7d9f", "podded"),
+        ("image", "reader"),
+        ("namespace", "instant"),
+        ("copied", "podded"),
+    ];
+    for (file, comm) in asked {
+        let error = job.text(&format!("why-{file}.err"))?;
+        ensure!(error.is_empty(), "{file}: {error}");
+        let lines = records(&job.text(&format!("why-{file}.json"))?)?;
+        let [Record::Story(story)] = lines.as_slice() else { bail!("{file}: {lines:?}") };
+        let victim = plain(&story.incident.victim.comm);
+        ensure!(victim == comm, "{file} is about {victim}");
     }
     Ok(())
 }
@@ -280,8 +353,10 @@ fn by_unit(case: &Case, job: &Job) -> Result<()> {
     let asked = match case.victim.place {
         Place::Unit("cases.service") => return by_other(case, job, "cases"),
         Place::Unit(name) => name.trim_end_matches(".service"),
-        Place::Container(file) => file,
-        Place::Pod(..) => "pod",
+        Place::Container(file, _) => file,
+        Place::Ctr(name) => name,
+        Place::Pod(pod) if pod.container.is_some() => pod.name,
+        Place::Pod(_) => "pod",
     };
     by_other(case, job, asked)
 }

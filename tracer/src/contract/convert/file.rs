@@ -2,7 +2,7 @@
 use super::{at, process::process, text};
 use crate::{
     contract::{self, Hex, Label, Mount, Server},
-    correlate::incident::Incident,
+    correlate::incident::{File as VictimFile, Incident},
     model::{
         fault::{Access, Fault, Handler, KernelSymbol, Mapper, Mode},
         host::Host,
@@ -10,6 +10,7 @@ use crate::{
         shrink::Shrink,
         signal::Signal,
         time::ClockOffset,
+        volume::volume as volume_of,
     },
 };
 
@@ -116,9 +117,20 @@ pub(super) fn file(incident: &Incident, host: &Host) -> Option<contract::File> {
         sized: incident.sized.as_ref().map(|act| sizing(act, incident)),
         path_why: file.why.map(Into::into),
         host_path: file.foreign.then(|| file.outside.as_deref().map(text)),
+        volume: volume(file),
         server: server(incident.server.as_ref(), incident.clock),
         server_why: server_why(incident.server.as_ref()),
     })
+}
+
+/// What its path on the host says of a volume.
+fn volume(file: &VictimFile) -> Option<contract::Volume> {
+    let point = file.mount.as_ref().map(|mount| &mount.point[..]);
+    let found = match file.foreign {
+        true => volume_of(file.outside.as_deref()?, file.path.as_deref().zip(point))?,
+        false => volume_of(file.path.as_deref()?, None)?,
+    };
+    Some(contract::Volume { kind: text(found.kind), name: text(found.name) })
 }
 
 pub(super) fn server(found: Option<&FuseServer>, clock: ClockOffset) -> Option<Server> {

@@ -8,6 +8,7 @@ use crate::{
         container::{container, pod},
         fact::{Mapper, Process, ancestors, cmdline},
         job::job,
+        names::ContainerNames,
         task::{Actor, Ancestor, Task},
         time::ClockOffset,
     },
@@ -32,6 +33,7 @@ pub(super) fn process(
         }
     };
     let path = process.and_then(|process| process.cgroup.as_deref());
+    let names = process.and_then(|process| process.names.as_deref());
     contract::Process {
         pid: id.tgid,
         ns_pid: *ns_tgid,
@@ -44,13 +46,8 @@ pub(super) fn process(
         uid: *uid,
         cgroup: path.map(text),
         cgroup_why: path.is_none().then(|| cgroup_why(*cgroup).into()),
-        container: path.and_then(container).map(|inside| Container {
-            id: (&*inside.id).into(),
-            runtime: inside.runtime.map(Into::into),
-        }),
-        pod: path
-            .and_then(pod)
-            .map(|pod| contract::Pod { uid: (&*pod.uid).into(), qos: Some(pod.qos.into()) }),
+        container: container_of(path, names),
+        pod: pod_of(path, names),
         slurm: path
             .and_then(job)
             .map(|job| contract::SlurmJob { job: job.id, step: job.step.map(Into::into) }),
@@ -60,6 +57,33 @@ pub(super) fn process(
         thread_comm: None,
         tid: None,
     }
+}
+
+/// The container, by the path, or by its runtime, which alone knows of some that they are any.
+fn container_of(path: Option<&[u8]>, names: Option<&ContainerNames>) -> Option<Container> {
+    let inside = path.and_then(container);
+    let known = names.and_then(|names| names.id.as_deref());
+    let id = inside.as_ref().map(|inside| &*inside.id).or(known)?;
+    let runtime = inside.as_ref().and_then(|inside| inside.runtime);
+    let runtime = runtime.or_else(|| names?.runtime.as_deref());
+    let word = |name: Option<&String>| name.map(|name| text(name.as_bytes()));
+    Some(Container {
+        id: id.into(),
+        runtime: runtime.map(Into::into),
+        name: word(names.and_then(|names| names.name.as_ref())),
+        image: word(names.and_then(|names| names.image.as_ref())),
+    })
+}
+
+fn pod_of(path: Option<&[u8]>, names: Option<&ContainerNames>) -> Option<contract::Pod> {
+    let pod = path.and_then(pod)?;
+    let word = |name: Option<&String>| name.map(|name| text(name.as_bytes()));
+    Some(contract::Pod {
+        uid: (&*pod.uid).into(),
+        qos: Some(pod.qos.into()),
+        name: word(names.and_then(|names| names.pod.as_ref())),
+        namespace: word(names.and_then(|names| names.namespace.as_ref())),
+    })
 }
 
 /// Why nothing tells what a process' cgroup is called.

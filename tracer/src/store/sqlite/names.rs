@@ -82,7 +82,42 @@ pub fn matching(db: &Connection, kind: NameKind, patterns: &[Pattern]) -> Result
 
 /// The names of one kind, by number.
 pub fn all(db: &Connection, kind: NameKind) -> Result<HashMap<i64, Vec<u8>>> {
-    let mut statement = db.prepare_cached("SELECT id, text FROM name WHERE kind = ?1")?;
+    let sql = match kind.is_of_cgroup() {
+        true if !has_cgroup_names(db)? => return Ok(HashMap::new()),
+        true => "SELECT rowid, text FROM cgroup_name WHERE kind = ?1",
+        false => "SELECT id, text FROM name WHERE kind = ?1",
+    };
+    let mut statement = db.prepare_cached(sql)?;
     let rows = statement.query_map([kind as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
     rows.collect()
+}
+
+/// A history of before version 6 that nobody has written to since has none.
+fn has_cgroup_names(db: &Connection) -> Result<bool> {
+    db.prepare_cached("SELECT 1 FROM sqlite_schema WHERE name = 'cgroup_name'")?.exists([])
+}
+
+/// Takes note of what is called so in a cgroup.
+pub fn beside(db: &Transaction<'_>, cgroup: i64, kind: NameKind, text: &[u8]) -> Result<()> {
+    db.prepare_cached("INSERT OR IGNORE INTO cgroup_name(cgroup, kind, text) VALUES (?1, ?2, ?3)")?
+        .execute(params![cgroup, kind as i64, text])?;
+    Ok(())
+}
+
+/// The numbers of the cgroups in which something is called as one of the patterns says.
+pub fn cgroups_of(db: &Connection, kind: NameKind, patterns: &[Pattern]) -> Result<Vec<i64>> {
+    if !has_cgroup_names(db)? {
+        return Ok(Vec::new());
+    }
+    let mut statement =
+        db.prepare_cached("SELECT cgroup, text FROM cgroup_name WHERE kind = ?1")?;
+    let mut rows = statement.query([kind as i64])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let text = row.get_ref(1)?.as_blob().unwrap_or_default();
+        if patterns.iter().any(|pattern| pattern.matches(text)) {
+            found.push(row.get(0)?);
+        }
+    }
+    Ok(found)
 }

@@ -6,7 +6,7 @@
 use rusqlite::Connection;
 
 /// `user_version` of what this build writes.
-pub const VERSION: i64 = 5;
+pub const VERSION: i64 = 6;
 /// `application_id`: "whyb".
 pub const APPLICATION: i64 = 0x7768_7962;
 
@@ -116,6 +116,15 @@ ALTER TABLE warning ADD COLUMN new_size INTEGER;
 -- Its host is known by that, and is forgotten with it. Null in rows of before, and then no boot is forgotten.
 ALTER TABLE warning ADD COLUMN boot INTEGER REFERENCES boot(id);
 CREATE INDEX warning_boot ON warning(boot);
+", "
+-- What the container or pod of a cgroup is called, and its image: a path has the id, which no other has; of one without,
+-- as containerd's `/default/web`, there may be several. Goes with the cgroup.
+CREATE TABLE cgroup_name(
+    cgroup INTEGER NOT NULL REFERENCES name(id) ON DELETE CASCADE,
+    kind INTEGER NOT NULL,
+    text BLOB NOT NULL,
+    UNIQUE(cgroup, kind, text)
+);
 "];
 
 /// Brings a new or older history to [`VERSION`], in one transaction.

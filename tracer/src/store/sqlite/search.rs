@@ -66,7 +66,13 @@ impl<'a> Search<'a> {
                 (Values::Numbers(numbers), _) => {
                     numbers.iter().map(|number| i64::from(*number)).collect()
                 }
-                (Values::Names(patterns), Some(kind)) => names::matching(db, kind, patterns)?,
+                (Values::Names(patterns), Some(kind)) => {
+                    let mut found = names::matching(db, kind, patterns)?;
+                    if let Some(beside) = filter.field.of_cgroup() {
+                        found.extend(names::cgroups_of(db, beside, patterns)?);
+                    }
+                    found
+                }
                 (Values::Names(patterns), None) => boots_of(db, patterns)?,
             };
             conditions.push(OneOf { not: *not, ..OneOf::new(column, values) });
@@ -297,6 +303,20 @@ mod tests {
             n % 7
         );
         victim.cgroup = (n % 6 != 0).then(|| crate::contract::Untrusted(unit.into_bytes()));
+        let named = |text: String| Some(crate::contract::Untrusted(text.into_bytes()));
+        let lives = victim.cgroup.is_some();
+        victim.container = lives.then(|| crate::contract::Container {
+            id: format!("{:064x}", n % 7).into(),
+            runtime: None,
+            name: named(format!("name-{}", n % 7)),
+            image: named(format!("registry.example/image-{}:1", n % 7 % 3)),
+        });
+        victim.pod = lives.then(|| crate::contract::Pod {
+            uid: format!("1234567{}-9abc", n % 7).into(),
+            qos: None,
+            name: named(format!("pod-{}", n % 7)),
+            namespace: named(format!("ns-{}", n % 7 % 2)),
+        });
         if let Some(exit) = &mut incident.exit {
             exit.signal = Some(6 + n % 3);
         }
@@ -320,6 +340,8 @@ mod tests {
             Field::Cgroup => text(format!("{}.sc", n % 7)),
             Field::Container => text(format!("{:064x}", n % 7)),
             Field::Pod => text(format!("1234567{}", n % 7)),
+            Field::Namespace => text(format!("ns-{}", n % 2)),
+            Field::Image => text(format!("image-{}", n % 3)),
             Field::Path => text(format!("/srv/{}", n % 3)),
             Field::ByComm => Term::of_names(field, &[format!("by-{}", n % 8), "by-3".to_owned()]),
             Field::Class => text("*e*".to_owned()),
@@ -370,7 +392,7 @@ mod tests {
                 same(&selection, &format!("{a:?}, not {b:?}"));
             }
         }
-        assert!(found_any > 50, "{found_any} of 91 find anything");
+        assert!(found_any > 50, "{found_any} of 120 find anything");
         std::fs::remove_dir_all(&dir).expect("ours");
     }
 }

@@ -4,6 +4,7 @@ use std::{borrow::Borrow, collections::HashMap, path::Path, time::Duration};
 use crate::{
     contract::{Gap, Incident, Record, Run, Truncation, series::series_key},
     explain::same_file::FileKey,
+    model::container::container as container_of,
     select::field::NameKind,
     store::{
         Error, Result,
@@ -220,6 +221,22 @@ fn put_incident(
     let culprit = incident.cause.culprit.as_ref();
     let comm = number(NameKind::Comm, Some(&victim.comm.0))?;
     let cgroup = number(NameKind::Cgroup, victim.cgroup.as_ref().map(|text| &text.0[..]))?;
+    let beside = |kind, text: Option<&[u8]>| match cgroup.zip(text) {
+        Some((cgroup, text)) => names::beside(db, cgroup, kind, text),
+        None => Ok(()),
+    };
+    if let Some(container) = &victim.container {
+        // The id is in most paths, and then it is found there.
+        let path = victim.cgroup.as_ref().and_then(|path| container_of(&path.0));
+        let id = path.is_none().then_some(container.id.as_bytes());
+        beside(NameKind::Container, id)?;
+        beside(NameKind::Container, container.name.as_ref().map(|name| &name.0[..]))?;
+        beside(NameKind::Image, container.image.as_ref().map(|image| &image.0[..]))?;
+    }
+    if let Some(pod) = &victim.pod {
+        beside(NameKind::Pod, pod.name.as_ref().map(|name| &name.0[..]))?;
+        beside(NameKind::Namespace, pod.namespace.as_ref().map(|name| &name.0[..]))?;
+    }
     let path = number(NameKind::Path, incident.path().map(|text| &text.0[..]))?;
     let by_comm = number(NameKind::Comm, culprit.map(|culprit| &culprit.comm.0[..]))?;
     let class = number(NameKind::CauseKind, Some(incident.cause.class.name().as_bytes()))?;

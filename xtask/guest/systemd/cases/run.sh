@@ -84,23 +84,38 @@ at "journal"
 
 mkdir -p /image
 cp /root/busybox /usr/local/bin/victim /usr/local/bin/reader /image
+for name in podded named; do ln /image/victim /image/$name; done
 tar -C /image -cf /image.tar .
 podman --log-level=error import -q /image.tar case >/results/import 2>&1
 contained() { podman run --network none -v /srv:/srv "$@"; }
-contained -d --cidfile /results/victim.cid case /reader /srv/contained 900000 >/dev/null 2>/results/podman.err
+contained -d --name geo-reader --cidfile /results/victim.cid case /reader /srv/contained 900000 >/dev/null 2>/results/podman.err
 await test -e /srv/contained.ready
 truncate -s 4096 /srv/contained
 podman wait "$(cat /results/victim.cid)" >/results/victim.status
 at "container as victim"
 /usr/local/bin/reader /srv/outside 900000 &
 await test -e /srv/outside.ready
-contained --cidfile /results/culprit.cid case /busybox truncate -s 4096 /srv/outside 2>>/results/podman.err
+contained --name geo-updater --cidfile /results/culprit.cid case /busybox truncate -s 4096 /srv/outside 2>>/results/podman.err
 wait $!
 at "container as culprit"
-contained --cidfile /results/instant.cid case /victim segv 2>>/results/podman.err
+contained --rm --name geo-instant --cidfile /results/instant.cid case /victim segv 2>>/results/podman.err
 echo $? >/results/instant.status
 at "container of a millisecond"
 
+# containerd with runc: a container of ctr's own, and one as its CRI plugin makes it, in a pod of the kubelet's.
+systemctl start containerd
+ctr run --rm --rootfs /image geo-named /named segv >/results/ctr.out 2>&1
+echo $? >/results/named.status
+at "container of containerd"
+mkdir -p /var/log/pods/shop_geo-api-7d9f_5f0c9f7e-43a1-4b53-8b5e-0a7b5f2f1d10/api
+id=fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210
+slice=kubepods-burstable-pod5f0c9f7e_43a1_4b53_8b5e_0a7b5f2f1d10.slice
+ctr -n k8s.io run --rm --runc-systemd-cgroup --cgroup "$slice:cri-containerd:$id" --config /cases/podded.json \
+    "$id" >/results/cri.out 2>&1
+echo $? >/results/podded.status
+at "container of a pod"
+
+mkdir -p /var/log/pods/shop_laid-out_d3b07384-d9a0-4c8e-9f6d-1c2a3b4c5d6e/web
 id=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 pod=kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podd3b07384_d9a0_4c8e_9f6d_1c2a3b4c5d6e.slice
 sh /cases/pod.sh "/sys/fs/cgroup/$pod/cri-containerd-$id.scope" /usr/local/bin/instant segv
@@ -120,6 +135,19 @@ done
 for container in victim instant; do
     whybus why --container "$(cut -c 1-12 /results/$container.cid)" -o json >/results/why-$container.cid.json 2>/results/why-$container.cid.err
 done
+# As people call them.
+named() {
+    out=$1
+    shift
+    whybus why "$@" -o json >/results/why-$out.json 2>/results/why-$out.err
+}
+named geo-reader geo-reader
+named geo-instant --container geo-instant
+named geo-named geo-named
+named geo-api-7d9f pod/geo-api-7d9f
+named image --image case --comm reader
+named namespace --namespace shop --pod laid-out
+named copied "containerd://fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"
 whybus why --container "$id" -o json >/results/why-pod.json 2>/results/why-pod.err
 whybus why --unit cases.service --class truncated -o json >/results/why-cases.json 2>/results/why-cases.err
 whybus list -n 0 -o json >/results/list.json 2>/results/list.err
