@@ -1,10 +1,11 @@
 //! `whybus list`: a row an incident, or a warning. Pure.
 use crate::{
-    contract::{Incident, Process, Truncation},
+    contract::{Container, Incident, Process, Truncation, Untrusted},
     correlate::cause::SignalFrom,
     explain::phrase::{culprit, is_act, mapped_by, short_id, who},
     model::{
         cause::{Confidence, Outcome},
+        container::{SHORT, is_id},
         signal_name as signals,
     },
     render::{
@@ -133,7 +134,7 @@ fn cell(incident: &Incident, field: Shown, style: &Style, now: i64) -> Cell {
         Shown::By => text(culprit(incident).filter(|_| is_act(incident)).map(who)),
         Shown::Uid => text(Some(victim.uid.to_string())),
         Shown::Cgroup => text(victim.cgroup.as_ref().map(|path| escape(&path.0))),
-        Shown::Container => text(victim.container.as_ref().map(|one| short_container(&one.id))),
+        Shown::Container => text(victim.container.as_ref().map(container)),
         Shown::Restart => text(
             incident
                 .restart
@@ -143,17 +144,26 @@ fn cell(incident: &Incident, field: Shown, style: &Style, now: i64) -> Cell {
     }
 }
 
-/// What it ran in, in a word: `pod/d3b07384`, `geo.service`.
+/// What it ran in, in a word: `pod/geo-api-7d9f`, of one without a name `pod/d3b07384`, `geo.service`.
 pub fn home(victim: &Process) -> Option<String> {
-    let uid = |uid: &str| escape(uid.chars().take(8).collect::<String>().as_bytes());
     let job = victim.slurm.as_ref().map(|job| format!("slurm/{}", job.job));
-    job.or_else(|| Some(format!("pod/{}", uid(&victim.pod.as_ref()?.uid))))
-        .or_else(|| Some(format!("container/{}", short_container(&victim.container.as_ref()?.id))))
-        .or_else(|| Some(escape(&victim.unit.as_ref()?.0)))
+    let pod = victim.pod.as_ref().map(|pod| format!("pod/{}", name_or(&pod.name, &pod.uid, 8)));
+    let inside = victim.container.as_ref().map(|one| format!("container/{}", container(one)));
+    let unit = || Some(escape(&victim.unit.as_ref()?.0));
+    job.or(pod).or(inside).or_else(unit)
 }
 
-fn short_container(id: &str) -> String {
-    escape(id.chars().take(12).collect::<String>().as_bytes())
+/// The name of a container, or else the beginning of its id.
+fn container(container: &Container) -> String {
+    let Container { id, name, .. } = container;
+    name_or(name, id, if is_id(id) { SHORT } else { id.len() })
+}
+
+fn name_or(name: &Option<Untrusted>, id: &str, digits: usize) -> String {
+    match name {
+        Some(name) => escape(&name.0),
+        None => escape(id.chars().take(digits).collect::<String>().as_bytes()),
+    }
 }
 
 /// How it ended, in a word or two: `SIGBUS`, `SIGSEGV, exit 2`, `exit 1`, `EFAULT`.
