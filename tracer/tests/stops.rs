@@ -201,6 +201,62 @@ fn noise_can_be_left_out() {
     assert!(!live.is_empty() && !live.contains(" reader["), "{live}");
 }
 
+/// One loop is one story: how often and at what rate first, then the latest, and in what its deaths differ.
+#[test]
+fn a_loop_is_one_story() {
+    let host = Host::new();
+    let first = text(&host.types(&["list", "-n", "1", "-o", "json", "--comm", "reader"]).stdout);
+    let first: serde_json::Value = serde_json::from_str(&first).expect("JSON");
+    let mut lines = String::new();
+    for i in 0..4 {
+        let mut one = first.clone();
+        one["victim"]["comm"] = "geo-crash".into();
+        one["victim"]["cmdline"] =
+            serde_json::json!(["geo-crash", if i == 0 { "old" } else { "new" }]);
+        one["id"] = format!("019aa4d2-6f3{i}-7abc-8def-0123456789ab").into();
+        one["time"] = format!("2026-11-24T10:00:0{i}Z").into();
+        lines += &format!("{one}\n");
+    }
+    let file = host.0.path().join("loop.json");
+    std::fs::write(&file, lines).expect("room");
+    assert!(host.types(&["import", file.to_str().expect("UTF-8")]).status.success());
+    let (status, said) = host.says(&["why", "geo-crash", "--utc"]);
+    assert_eq!(status, Some(0), "{said}");
+    for part in [
+        ": died 4 times\n",
+        "when      2026-11-24 10:00:00.000 to 2026-11-24 10:00:03.000 UTC, ",
+        "every 1.0 s on average",
+        "differs   arguments: geo-crash new (3), geo-crash old (1)",
+        "\nLatest: geo-crash[",
+        "next      journalctl ",
+        "whybus list --comm geo-crash -S @",
+    ] {
+        assert!(said.contains(part), "`{part}`: {said}");
+    }
+    assert!(said.find("ruled out") < said.find("\n  fix "), "{said}");
+    let (_, markdown) = host.says(&["why", "geo-crash", "-o", "markdown"]);
+    assert!(
+        markdown.starts_with("### ` geo-crash, child of ") && markdown.contains("\n```text\n"),
+        "{markdown}"
+    );
+}
+
+/// Several stories are a table, with the command that tells each.
+#[test]
+fn several_stories_are_a_table() {
+    let host = Host::new();
+    let (status, said) = host.says(&["why"]);
+    assert_eq!(status, Some(0), "{said}");
+    let head = said.lines().next().expect("a head");
+    assert!(head.contains("VICTIM") && head.ends_with("COMMAND"), "{said}");
+    let command =
+        said.lines().nth(1).and_then(|line| line.split_once("whybus why ")).expect("a command");
+    let (id, _) = command.1.split_once(' ').expect("and the directory");
+    let (status, told) = host.says(&["why", id]);
+    assert_eq!(status, Some(0), "{told}");
+    assert!(said.contains(" more stories match"), "{said}");
+}
+
 /// On a terminal that cannot page, or without a pager, what is asked for is shown all the same.
 #[test]
 fn a_missing_pager_hides_nothing() {

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     cli::{
-        options::{Deaths, Display, ListFormat, Output, Require, State},
+        options::{Deaths, Display, ListFormat, Output, Require, State, WhyFormat},
         select::{Filter, Select},
     },
     render::{Format, list::Shown},
@@ -180,8 +180,12 @@ pub struct Show {
 pub struct Why {
     #[command(flatten)]
     pub state: State,
-    #[command(flatten)]
-    pub output: Output,
+    /// How to print
+    #[arg(short, long, value_enum, default_value = "human")]
+    pub output: WhyFormat,
+    /// Print times in UTC instead of local time (JSON always is)
+    #[arg(long)]
+    pub utc: bool,
     /// A process id, process name, unit, container or pod (its name or id), path, or incident id; may
     /// be left out where filters select
     pub selector: Option<String>,

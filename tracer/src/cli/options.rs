@@ -43,6 +43,19 @@ pub enum ListFormat {
     Json,
 }
 
+/// How `why` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WhyFormat {
+    /// The whole story; of several a table, and the latest
+    Human,
+    /// A sentence each, for logs and grep
+    Oneline,
+    /// For a chat or a ticket
+    Markdown,
+    /// A JSON object each
+    Json,
+}
+
 impl ValueEnum for Shown {
     fn value_variants<'a>() -> &'a [Self] {
         &Self::ALL

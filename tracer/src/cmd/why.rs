@@ -1,20 +1,29 @@
 //! `whybus why`: the story of a process or restart loop, from the history.
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use anyhow::Result;
 
 use crate::{
-    cli::Why,
+    cli::{
+        Why,
+        options::{STATE_DIR, WhyFormat},
+    },
     cmd::nothing,
     cmd::status::ExitStatus,
     contract::{Elsewhere, Gap, GapReason, Incident, Record, Story, series::series_key},
     error::Failure,
     explain::{
         elsewhere::SharedFile,
+        phrase::short_id,
         story::{story as story_of, summary},
     },
     host::clock,
-    render::{Format, json, story},
+    render::{
+        Format,
+        human::Style,
+        json, story,
+        table::{Cell, Layout},
+    },
     select::{
         field::Field,
         selection::{Selection, Term, readings},
@@ -22,13 +31,16 @@ use crate::{
     sink::{
         speak::{put, say},
         stdout::{history_style, page},
+        terminal,
     },
     store::{lock::running_recorder, sqlite::read::Reader},
-    text::escape::escape,
+    text::escape::{escape, word},
 };
 
 /// Stories told at once; more are only counted.
-const STORIES: usize = 5;
+const STORIES: usize = 10;
+/// Deaths of one story that are compared in full, the latest.
+const COMPARED: i64 = 50;
 /// Ends of one story looked at for its spread and its causes.
 const LOOKED_AT: usize = 10_000;
 /// Gaps this close to a story may hide a part of it. Ns.
@@ -64,24 +76,39 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
         say(text);
         return Ok(ExitStatus::NotFound);
     };
-    page(args.output.output);
-    let style = history_style(args.output.utc, reader.hosts()?);
+    page(if args.output == WhyFormat::Json { Format::Json } else { Format::Human });
+    let style = history_style(args.utc, reader.hosts()?);
     let beat = running_recorder(&args.state.state_dir);
-    for (i, key) in keys.iter().take(STORIES).enumerate() {
+    let mut stories = Vec::new();
+    for key in keys.iter().take(STORIES) {
         let Some(focus) = reader.last(&selection, *key)? else { continue };
-        let told = tell(&reader, &selection, *key, focus)?;
-        let bytes = match args.output.output {
-            Format::Json => json(&Record::Story(Box::new(told))),
-            Format::Oneline => story::oneline(&told, &style),
-            Format::Human => {
-                let mut text = story::human(&told, &style);
-                if i != 0 {
-                    text.insert(0, b'\n');
-                }
-                text
+        stories.push(tell(&reader, &selection, *key, focus)?);
+    }
+    let now = clock::boot_to_realtime().realtime(clock::boot_time());
+    match args.output {
+        WhyFormat::Json => {
+            for told in stories {
+                put(&json(&Record::Story(Box::new(told))))?;
             }
-        };
-        put(&bytes)?;
+        }
+        WhyFormat::Oneline => {
+            for told in &stories {
+                put(&story::oneline(told, &style))?;
+            }
+        }
+        WhyFormat::Markdown => {
+            for told in &stories {
+                put(&story::markdown(told, &style, now))?;
+            }
+        }
+        WhyFormat::Human => {
+            if stories.len() > 1 {
+                overview(args, &stories, &style, now)?;
+            }
+            if let Some(latest) = stories.first() {
+                put(&story::human(latest, &style, now))?;
+            }
+        }
     }
     if keys.len() > STORIES {
         say(format_args!(
@@ -89,10 +116,29 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
             keys.len() - STORIES
         ));
     }
-    if beat.is_none() && args.output.output == Format::Human {
-        say(format_args!("\nno recorder is running now: what happens is not recorded"));
+    if beat.is_none() && args.output == WhyFormat::Human {
+        say("\nrecorder not running: new incidents are not being recorded");
     }
     Ok(ExitStatus::Done)
+}
+
+/// A table of several stories, with the command that tells each.
+fn overview(args: &Why, stories: &[Story], style: &Style, now: i64) -> Result<()> {
+    let dir = &args.state.state_dir;
+    let own = match dir.as_path() == Path::new(STATE_DIR) {
+        true => String::new(),
+        false => format!(" --state-dir {}", word(dir.as_os_str().as_encoded_bytes())),
+    };
+    let row = |told: &Story| {
+        let command = format!("whybus why {}{own}", short_id(&told.incident.id));
+        story::overview_row(told, command, now)
+    };
+    let rows: Vec<Vec<Cell>> = stories.iter().map(row).collect();
+    let layout = Layout::new(&story::OVERVIEW, &[], &rows, terminal::width());
+    let mut out = layout.head(style);
+    rows.iter().for_each(|row| out.push_str(&layout.row(row, style)));
+    out.push('\n');
+    put(out.as_bytes())
 }
 
 /// Says of a selector that nobody died of that a shrink matches, of that file or by that name.
@@ -151,7 +197,8 @@ fn tell(reader: &Reader, selection: &Selection, key: u64, focus: Incident) -> Re
         _ => focus.host == *gap.host && gap.concerns(restarted),
     };
     let gaps: Vec<Gap> = reader.gaps(since, until, GAPS)?.into_iter().filter(concerns).collect();
-    Ok(story_of(focus, elsewhere, summary, gaps))
+    let deaths = reader.newest_of_story(selection, key, COMPARED)?;
+    Ok(story_of(focus, elsewhere, summary, gaps, &deaths))
 }
 
 /// Who may have done it on another host, whose history was imported into this one, or this one into that; or on this

@@ -333,6 +333,7 @@ fn story() -> Record {
         partial: false,
         restarts: Some(RestartSpread { count: 1, min_ns: 1, median_ns: 1, max_ns: 1 }),
         causes: vec![CauseCount { class: "truncated".into(), status: Some(135), count: 2 }],
+        differences: vec!["by: cp (2), mv (1)".into()],
         incident: Incident { updated: true, ..full_incident() },
         elsewhere: Some(Box::new(Elsewhere {
             id: "019aa4d2-6f31-7abc-8def-0123456789ad".into(),

@@ -24,6 +24,9 @@ pub struct Story {
     pub restarts: Option<RestartSpread>,
     /// How often each cause, the most frequent first.
     pub causes: Vec<CauseCount>,
+    /// In what else the latest deaths of the loop differ, a sentence each; names are escaped. Absent where they are alike.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Label>,
     /// The incident that is told in full.
     #[serde(with = "whole")]
     #[cfg_attr(test, schemars(with = "super::schema::Whole<Incident>"))]

@@ -1,5 +1,7 @@
 //! From incidents to words and stories: what happened in which order, what it was not, how often. Pure.
+pub mod differences;
 pub mod elsewhere;
+pub mod next;
 pub mod others;
 pub mod phrase;
 pub mod ruled_out;

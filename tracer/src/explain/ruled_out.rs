@@ -61,8 +61,8 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
             };
             not(theory, source.clone());
         }
-        if from != SignalFrom::Process || own {
-            not("killed by anybody else", source.clone());
+        if parent.is_some() && (from != SignalFrom::Process || own) {
+            not("killed by another process", source.clone());
         }
     }
     if ended && !matches!(from, SignalFrom::NoSignal | SignalFrom::Itself) {

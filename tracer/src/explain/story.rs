@@ -1,9 +1,11 @@
 //! A restart loop as one story: the same program in the same place, dying again and again.
 use crate::{
     contract::{
-        CauseCount, Elsewhere, Gap, Incident, RestartSpread, Story, Time, series::SeriesExit,
+        CauseCount, Elsewhere, Gap, Incident, Label, RestartSpread, Story, Time, series::SeriesExit,
     },
-    explain::{phrase::ADVICE_ELSEWHERE, ruled_out::ruled_out, timeline::steps},
+    explain::{
+        differences::differences, phrase::ADVICE_ELSEWHERE, ruled_out::ruled_out, timeline::steps,
+    },
 };
 
 /// A series in numbers.
@@ -22,12 +24,14 @@ pub struct Summary {
     pub partial: bool,
 }
 
-/// The story of a series: its numbers, its latest incident in full, and the gaps near it.
+/// The story of a series: its numbers, its latest incident in full, the gaps near it, and in what the last of its deaths
+/// differ.
 pub fn story(
     latest: Incident,
     elsewhere: Option<Elsewhere>,
     summary: Summary,
     gaps: Vec<Gap>,
+    deaths_in_full: &[Incident],
 ) -> Story {
     let Summary { incidents, deaths, first, last, restarts, causes, partial } = summary;
     Story {
@@ -38,6 +42,7 @@ pub fn story(
         partial,
         restarts,
         causes,
+        differences: differences(deaths_in_full).into_iter().map(Label::from).collect(),
         timeline: steps(&latest, elsewhere.as_ref()),
         ruled_out: ruled_out(&latest),
         gaps,

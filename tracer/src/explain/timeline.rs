@@ -1,6 +1,6 @@
 //! One incident in the order of what happened.
 use crate::{
-    contract::{Elsewhere, Incident, Step, Time},
+    contract::{Elsewhere, Exit, Incident, Step, Time},
     correlate::cause::SignalFrom,
     explain::phrase::{arguments, blamed_server, which_server, who, who_else},
     model::{
@@ -21,7 +21,7 @@ pub fn steps(incident: &Incident, elsewhere: Option<&Elsewhere>) -> Vec<Step> {
     if let Some(start) = incident.victim.start_time {
         let by = incident.victim.ancestors.first();
         let by = by.map_or_else(String::new, |by| format!(" by {}", who_else(by)));
-        step(start, "start", format!("{victim} is started{by}: {}", arguments(&incident.victim)));
+        step(start, "start", format!("{victim} started{by}: {}", arguments(&incident.victim)));
     }
     let cause = &incident.cause;
     let path = incident.path().map_or_else(|| "its file".to_owned(), |path| escape(&path.0));
@@ -30,15 +30,15 @@ pub fn steps(incident: &Incident, elsewhere: Option<&Elsewhere>) -> Vec<Step> {
     }
     if let Some(fault) = &incident.fault {
         let does = match fault.access.as_deref() {
-            Some("read") => "reads",
-            Some("write") => "writes",
-            Some("exec") => "executes",
-            _ => "touches",
+            Some("read") => "read",
+            Some("write") => "wrote",
+            Some("exec") => "executed",
+            _ => "touched",
         };
         let what = match (fault.file_offset, &incident.file) {
             (Some(_), Some(_)) if cause.class.known() == CauseKind::DeviceMapping => path.clone(),
             (Some(offset), Some(file)) => {
-                format!("{path} at {}; the file has {}", size(offset), size(file.size))
+                format!("{path} at {}; the file had {}", size(offset), size(file.size))
             }
             _ => match &fault.mapping {
                 Some(mapping) => escape(&mapping.0),
@@ -52,38 +52,30 @@ pub fn steps(incident: &Incident, elsewhere: Option<&Elsewhere>) -> Vec<Step> {
         let name = &signal.name;
         let text = match (cause.class.known().cause().signal_from, &cause.culprit) {
             (SignalFrom::Process, Some(by)) if by.pid != incident.victim.pid => {
-                format!("{} sends {name}{code} to {victim}", who(by))
+                format!("{} sent {name}{code} to {victim}", who(by))
             }
             (SignalFrom::OomKiller, Some(by)) => {
-                format!("{} asks for memory; the OOM killer sends {name} to {victim}", who(by))
+                format!("{} asked for memory; the OOM killer sent {name} to {victim}", who(by))
             }
-            (SignalFrom::OomKiller, None) => format!("the OOM killer sends {name} to {victim}"),
+            (SignalFrom::OomKiller, None) => format!("the OOM killer sent {name} to {victim}"),
             (SignalFrom::Process, _) if signal.code == SI_KERNEL => {
-                format!("the kernel sends {name} to {victim}")
+                format!("the kernel sent {name} to {victim}")
             }
             (SignalFrom::Process | SignalFrom::Itself, _) => {
-                format!("{victim} sends itself {name}{code}")
+                format!("{victim} sent itself {name}{code}")
             }
-            _ => format!("{victim} gets {name}{code}"),
+            _ => format!("{victim} got {name}{code}"),
         };
         step(incident.time, "signal", text);
     }
     if let Some(exit) = &incident.exit {
         let handled = incident.outcome.known() == Outcome::Exited && incident.signal.is_some();
-        let by = if handled { "its handler ends it" } else { "it ends" };
-        let text = match (exit.signal, exit.code) {
-            (Some(number), _) => {
-                let core = if exit.core { " (core dumped)" } else { "" };
-                format!("{by} by {}{core}: 128 + {number} in a shell", signals::name(number as i32))
-            }
-            (None, code) => format!("{by} with status {}", code.unwrap_or(0)),
-        };
-        step(exit.time, "exit", text);
+        step(exit.time, "exit", ended(exit, handled));
     }
     if let Some(restart) = &incident.restart {
         let by = restart.by.as_ref();
         let by = by.map_or_else(String::new, |by| format!(" by {}", who_else(by)));
-        step(restart.time, "restart", format!("it is started again as pid {}{by}", restart.pid));
+        step(restart.time, "restart", format!("restarted as pid {}{by}", restart.pid));
     }
     steps.sort_by_key(|step| step.time);
     let mut before = None;
@@ -91,6 +83,22 @@ pub fn steps(incident: &Incident, elsewhere: Option<&Elsewhere>) -> Vec<Step> {
         step.after_ns = step.time.since(before.replace(step.time).unwrap_or(step.time));
     }
     steps
+}
+
+/// How the process ended, by itself or by its handler.
+fn ended(exit: &Exit, handled: bool) -> String {
+    match (exit.signal, exit.code) {
+        (Some(number), _) => {
+            let core = if exit.core { ", core dumped" } else { "" };
+            let name = signals::name(number as i32);
+            let by = if handled { "its handler ended it by" } else { "killed by" };
+            format!("{by} {name} (shell status {}{core})", number.saturating_add(128))
+        }
+        (None, code) => {
+            let by = if handled { "its handler exited" } else { "exited" };
+            format!("{by} with status {}", code.unwrap_or(0))
+        }
+    }
 }
 
 /// Who made the file called `path` lose its end, or opened it to write to it: then it had one size before and after.
@@ -102,24 +110,24 @@ fn changed(
 ) -> String {
     let cause = &incident.cause;
     let what = format!("{path}: {} → {}", size(old), size(new));
-    let how = cause.how.as_deref().unwrap_or("a way we do not know");
+    let how = cause.how.as_deref().unwrap_or("an unknown method");
     match (&cause.culprit, elsewhere) {
-        (Some(by), _) if old == new => format!("{} opens {path} to write to it", who(by)),
-        (Some(by), _) => format!("{} shrinks {what} by {how}", who(by)),
+        (Some(by), _) if old == new => format!("{} opened {path} to write to it", who(by)),
+        (Some(by), _) => format!("{} shrank {what} by {how}", who(by)),
         // The act is older than what the host learnt of it, by how much only another clock tells.
         (None, Some(Elsewhere { culprit, host, how, .. })) => {
             let (by, host) = (who(culprit), escape(host.as_bytes()));
             format!(
-                "the victim's host learns of a shrink of {what}, likely by {by} on {host} by {how}"
+                "the victim's host learnt of a shrink of {what}, likely by {by} on {host} by {how}"
             )
         }
         (None, None) if let Some(server) = blamed_server(incident) => {
             format!(
-                "the victim's host learns of a shrink of {what}, reported by {}",
+                "the victim's host learnt of a shrink of {what}, reported by {}",
                 which_server(server)
             )
         }
-        (None, None) => format!("somebody elsewhere shrinks {what} by {how}"),
+        (None, None) => format!("another host shrank {what} by {how}"),
     }
 }
 
@@ -171,10 +179,10 @@ mod tests {
         assert_eq!(
             told(&incident),
             [
-                "start +0: geo-api[10] is started by sv[5]: (command line unknown)",
-                "signal +10: sv[5] sends SIGKILL (SI_USER) to geo-api[10]",
-                "exit +1: it ends by SIGKILL: 128 + 9 in a shell",
-                "restart +2: it is started again as pid 11 by sv[5]",
+                "start +0: geo-api[10] started by sv[5]: (command line unknown)",
+                "signal +10: sv[5] sent SIGKILL (SI_USER) to geo-api[10]",
+                "exit +1: killed by SIGKILL (shell status 137)",
+                "restart +2: restarted as pid 11 by sv[5]",
             ]
         );
     }
@@ -184,13 +192,13 @@ mod tests {
         let signal = |class| told(&death(class, 9)).swap_remove(1);
         assert_eq!(
             signal(CauseKind::Aborted),
-            "signal +10: geo-api[10] sends itself SIGKILL (SI_USER)"
+            "signal +10: geo-api[10] sent itself SIGKILL (SI_USER)"
         );
         assert_eq!(
             signal(CauseKind::OomKilled),
-            "signal +10: the OOM killer sends SIGKILL to geo-api[10]"
+            "signal +10: the OOM killer sent SIGKILL to geo-api[10]"
         );
-        assert_eq!(signal(CauseKind::Truncated), "signal +10: geo-api[10] gets SIGKILL (SI_USER)");
+        assert_eq!(signal(CauseKind::Truncated), "signal +10: geo-api[10] got SIGKILL (SI_USER)");
     }
 
     #[test]
@@ -207,6 +215,6 @@ mod tests {
         if let Some(fault) = &mut incident.fault {
             (fault.mapping, fault.file_offset) = (None, None);
         }
-        assert!(told(&incident)[2].ends_with("reads address 0x1000"), "{:?}", told(&incident));
+        assert!(told(&incident)[2].ends_with("read address 0x1000"), "{:?}", told(&incident));
     }
 }

@@ -97,7 +97,7 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
         field("restart", &restarted(restart));
     }
     if let Some(elsewhere) = elsewhere {
-        out.push_str(&warning::elsewhere(elsewhere, style));
+        out.push_str(&warning::elsewhere(elsewhere, 8, style));
     }
     out.push_str(&line("fix", &fix(incident, elsewhere), style));
     if let Some(text) = incomplete(incident) {
@@ -231,7 +231,8 @@ mod tests {
                     ]
                 }
                 Record::Story(one) => vec![
-                    crate::render::story::human(one, &style),
+                    crate::render::story::human(one, &style, 0),
+                    crate::render::story::markdown(one, &style, 0),
                     crate::render::story::oneline(one, &style),
                 ],
                 Record::Gap(one) => vec![gap(one, &style).into_bytes()],

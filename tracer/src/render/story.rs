@@ -1,7 +1,8 @@
 //! A story for people and for grep.
 use crate::{
-    contract::{CauseCount, Incident, RestartSpread, RuledOut, Story, Time},
+    contract::{CauseCount, Gap, GapReason, Incident, RestartSpread, RuledOut, Story, Time},
     explain::{
+        next::next,
         others::others,
         phrase::{
             arguments, because, because_of, culprit, culprit_field, fix, headline, incomplete,
@@ -12,17 +13,16 @@ use crate::{
     model::signal_name as signals,
     render::{
         human::{Style, gap},
+        list::home,
+        table::{Cell, Column},
         touched::{driver, driver_field, sized, volume},
-        warning,
+        warning::{self, labelled},
     },
     text::{
         escape::escape,
-        format::{clock, counted, duration, times},
+        format::{age, clock, counted, duration, grouped, times},
     },
 };
-
-/// Gaps that are told to people.
-const GAPS: usize = 3;
 
 /// `geo-api: died 5 times; every time the same: truncated (SIGBUS); last truncated under …`, or of one incident
 /// `geo-api: died once, truncated (SIGBUS): truncated under …`
@@ -50,10 +50,10 @@ pub fn oneline(story: &Story, style: &Style) -> Vec<u8> {
 fn count(story: &Story) -> String {
     let Story { incidents, deaths, .. } = story;
     match (*deaths, *incidents) {
-        (0, 1) => "one incident, and it lived on".to_owned(),
-        (0, incidents) => format!("{incidents} incidents, and it lived on"),
-        (deaths, _) if story.partial => {
-            format!("{incidents} incidents, of the last {}", counted(deaths, "death"))
+        (0, 1) => "1 incident, process survived".to_owned(),
+        (0, incidents) => format!("{} incidents, process survived", grouped(incidents)),
+        (_, incidents) if story.partial => {
+            format!("{} incidents (causes from the latest 10,000)", grouped(incidents))
         }
         (deaths, incidents) if deaths < incidents => {
             format!("{incidents} incidents, {}", counted(deaths, "death"))
@@ -76,7 +76,7 @@ fn name(cause: &CauseCount) -> String {
 fn causes(causes: &[CauseCount]) -> String {
     let one = |cause: &CauseCount| format!("{} {}", name(cause), times(cause.count));
     match causes {
-        [only] if only.count > 1 => format!("every time the same: {}", name(only)),
+        [only] if only.count > 1 => format!("always {}", name(only)),
         causes => {
             const SHOWN: usize = 6;
             let mut text: Vec<String> = causes.iter().take(SHOWN).map(one).collect();
@@ -101,84 +101,193 @@ fn known_of(latest: &Incident) -> impl Iterator<Item = (&'static str, String)> {
     .filter_map(|(name, text)| Some((name, text?)))
 }
 
-/// The whole story.
-pub fn human(story: &Story, style: &Style) -> Vec<u8> {
-    let Story { incident: latest, gaps, .. } = story;
-    let mut out = String::new();
-    let parent = latest.victim.ancestors.first();
-    let parent = parent.map_or_else(String::new, |by| format!(", child of {}", who_else(by)));
-    let unit = || Some(escape(&latest.victim.unit.as_ref()?.0));
-    let place = inside(&latest.victim).or_else(unit);
-    let place = place.map_or_else(String::new, |place| format!(", {place}"));
-    out.push_str(&format!(
-        "{}{parent}{place}{}: {}\n",
-        style.paint("1", &escape(&latest.victim.comm.0)),
-        style.host(&latest.host),
-        style.paint("31", &count(story)),
-    ));
-    let field = |out: &mut String, name: &str, text: &str| {
-        out.push_str(&format!("  {} {text}\n", style.paint("36", &format!("{name:<8}"))));
-    };
-    if story.incidents > 1 {
-        let (first, last) = (style.time(story.first), style.stamp(story.last));
-        let partly = if story.partial { " (of the latest that were looked at)" } else { "" };
-        field(&mut out, "when", &format!("{first} to {last}{partly}"));
-        field(&mut out, "causes", &causes(&story.causes));
+/// Width of the names of fields.
+const NAMES: usize = 9;
+
+/// The whole story, as it is `now` (ns since the epoch).
+pub fn human(story: &Story, style: &Style, now: i64) -> Vec<u8> {
+    let mut out = format!("{}\n", title(story, style));
+    for (name, text) in overview(story, style, now) {
+        out.push_str(&labelled(name, NAMES, &text, style));
     }
-    match &story.restarts {
-        Some(spread) => field(&mut out, "restarts", &restarts(spread, latest)),
-        None if story.deaths != 0 => {
-            field(&mut out, "restarts", "none was seen: not by the same parent, nor in its cgroup");
-        }
-        None => {}
-    }
-    let which = if story.incidents > 1 { "The last of them" } else { "What happened" };
+    let latest = &story.incident;
+    let which = if story.incidents > 1 { "Latest" } else { "What happened" };
     out.push_str(&format!(
         "\n{which}: {} {}  {}\n",
         who(&latest.victim),
         style.paint("31", &headline(latest)),
         style.paint("2", &short_id(&latest.id)),
     ));
+    out.push_str(&timeline(story, style));
+    out.push('\n');
+    let mut field = |name: &str, text: &str| out.push_str(&labelled(name, NAMES, text, style));
+    for (name, text) in known_of(latest) {
+        field(name, &text);
+    }
+    if let Some(culprit) = culprit(latest) {
+        field(culprit_field(latest), &format!("{}  {}", who(culprit), arguments(culprit)));
+        field("", &lineage(culprit));
+    }
+    let server = served(latest).map(|text| ("server", text)).into_iter();
+    for (name, text) in server.chain(others(latest).into_iter().map(|text| ("others", text))) {
+        field(name, &text);
+    }
+    for (i, RuledOut { theory, because }) in story.ruled_out.iter().enumerate() {
+        field(if i == 0 { "ruled out" } else { "" }, &format!("{theory}: {because}"));
+    }
+    if let Some(elsewhere) = &story.elsewhere {
+        out.push_str(&warning::elsewhere(elsewhere, NAMES, style));
+    }
+    let mut field = |name: &str, text: &str| out.push_str(&labelled(name, NAMES, text, style));
+    field("fix", &fix(latest, story.elsewhere.as_deref()));
+    for (i, command) in next(story).iter().enumerate() {
+        field(if i == 0 { "next" } else { "" }, command);
+    }
+    for text in missing(&story.gaps, style).into_iter().chain(incomplete(latest)) {
+        field("note", &style.paint("33", &text));
+    }
+    out.into_bytes()
+}
+
+/// `geo-api, child of supervise[412], geo.service: died 5 times`
+fn title(story: &Story, style: &Style) -> String {
+    let latest = &story.incident;
+    let parent = latest.victim.ancestors.first();
+    let parent = parent.map_or_else(String::new, |by| format!(", child of {}", who_else(by)));
+    let unit = || Some(escape(&latest.victim.unit.as_ref()?.0));
+    let place = inside(&latest.victim).or_else(unit);
+    let place = place.map_or_else(String::new, |place| format!(", {place}"));
+    format!(
+        "{}{parent}{place}{}: {}",
+        style.paint("1", &escape(&latest.victim.comm.0)),
+        style.host(&latest.host),
+        style.paint("31", &count(story)),
+    )
+}
+
+/// How often, since when, of what, and in what some differ.
+fn overview(story: &Story, style: &Style, now: i64) -> Vec<(&'static str, String)> {
+    let mut out = Vec::new();
+    if story.incidents > 1 {
+        let (first, last) = (style.time(story.first), style.stamp(story.last));
+        let ago = age(now.saturating_sub(story.last.0).max(0).unsigned_abs());
+        let span = story.last.since(story.first);
+        let rate = match story.incidents {
+            _ if story.partial || span == 0 => String::new(),
+            2 => format!("; {} apart", duration(span)),
+            more => format!("; every {} on average", duration(span / (more - 1))),
+        };
+        let partly = if story.partial { " (latest 10,000 only)" } else { "" };
+        out.push(("when", format!("{first} to {last}{partly}, {ago} ago{rate}")));
+        out.push(("causes", causes(&story.causes)));
+    }
+    match &story.restarts {
+        Some(spread) => out.push(("restarts", restarts(spread, &story.incident))),
+        None if story.deaths != 0 => {
+            out.push(("restarts", "none seen (same parent or cgroup, within 10 min)".to_owned()));
+        }
+        None => {}
+    }
+    let name = |i| if i == 0 { "differs" } else { "" };
+    let differences = story.differences.iter().enumerate();
+    out.extend(differences.map(|(i, text)| (name(i), text.to_string())));
+    out
+}
+
+/// What happened, a line a step; the first names the day and the zone.
+fn timeline(story: &Story, style: &Style) -> String {
+    let mut out = String::new();
+    let width = story.timeline.first().map_or(0, |step| style.stamp(step.time).chars().count());
     let mut before: Option<Time> = None;
     for step in &story.timeline {
         let gap = before.map(|before| step.time.since(before)).filter(|gap| *gap != 0);
         let gap = gap.map(|gap| format!("+{}", duration(gap)));
         let day = before.is_none_or(|before| step.time.since(before) > 43_200_000_000_000);
-        let time = if day { style.time(step.time) } else { clock(step.time.0, &style.zone) };
-        out.push_str(&format!("  {time:>23}  {:>10}  {}\n", gap.unwrap_or_default(), step.text));
+        let time = match day {
+            true => style.stamp(step.time),
+            false => format!("{:>23}", clock(step.time.0, &style.zone)),
+        };
+        out.push_str(&format!(
+            "  {time:<width$}  {:>10}  {}\n",
+            gap.unwrap_or_default(),
+            step.text
+        ));
         before = Some(step.time);
     }
-    out.push('\n');
-    for (name, text) in known_of(latest) {
-        field(&mut out, name, &text);
-    }
-    if let Some(culprit) = culprit(latest) {
-        let by = format!("{}  {}", who(culprit), arguments(culprit));
-        field(&mut out, culprit_field(latest), &by);
-        field(&mut out, "", &lineage(culprit));
-    }
-    let server = served(latest).map(|text| ("server", text)).into_iter();
-    for (name, text) in server.chain(others(latest).into_iter().map(|text| ("others", text))) {
-        field(&mut out, name, &text);
-    }
-    for (i, RuledOut { theory, because }) in story.ruled_out.iter().enumerate() {
-        field(&mut out, if i == 0 { "not" } else { "" }, &format!("{theory}: {because}"));
-    }
-    if let Some(elsewhere) = &story.elsewhere {
-        out.push_str(&warning::elsewhere(elsewhere, style));
-    }
-    field(&mut out, "fix", &fix(latest, story.elsewhere.as_deref()));
-    for one in gaps.iter().take(GAPS) {
-        field(&mut out, "note", &style.paint("33", &gap(one, style)));
-    }
-    if gaps.len() > GAPS {
-        let text = format!("{} more such times before: -o json", gaps.len() - GAPS);
-        field(&mut out, "note", &style.paint("33", &text));
-    }
-    if let Some(text) = incomplete(latest) {
-        field(&mut out, "note", &style.paint("33", &text));
-    }
-    out.into_bytes()
+    out
+}
+
+/// When nobody was watching near it, or what was seen was lost: a line each, however often.
+fn missing(gaps: &[Gap], style: &Style) -> Vec<String> {
+    let of = |kind: fn(&Gap) -> bool| gaps.iter().filter(|gap| kind(gap)).collect::<Vec<_>>();
+    let shrinks = |gap: &Gap| gap.reason == GapReason::Shrinks;
+    let calls = |gap: &Gap| matches!(gap.reason, GapReason::Calls { .. });
+    let sum = |gaps: &[&Gap]| gaps.iter().filter_map(|gap| gap.lost).sum::<u64>();
+    let mut out = Vec::new();
+    let mut say = |found: &[&Gap], many: &dyn Fn(&Gap, String) -> String| match found {
+        [] => {}
+        [one] => out.push(gap(one, style)),
+        [latest, .., oldest] => {
+            let (since, until) = (style.time(oldest.since), style.stamp(latest.until));
+            out.push(many(latest, format!("between {since} and {until}; each: -o json")));
+        }
+    };
+    let absent = of(|gap| gap.lost.is_none());
+    say(&absent, &|latest, between| {
+        let span = absent.iter().map(|gap| gap.until.since(gap.since)).sum();
+        let (times, span) = (grouped(absent.len() as u64), duration(span));
+        format!(
+            "nobody was watching {times} times, {span} in all (last: {}), {between}",
+            latest.reason
+        )
+    });
+    let lost: Vec<&Gap> =
+        gaps.iter().filter(|gap| gap.lost.is_some() && !shrinks(gap) && !calls(gap)).collect();
+    say(&lost, &|_, between| format!("{} events lost near this, {between}", grouped(sum(&lost))));
+    let missed: Vec<&Gap> = gaps.iter().filter(|gap| calls(gap)).collect();
+    say(&missed, &|_, between| {
+        format!("{} calls missed near this (few of which matter), {between}", grouped(sum(&missed)))
+    });
+    // Of a file on the network: where the culprit may be among them.
+    out.extend(gaps.iter().find(|gap| shrinks(gap)).map(|one| gap(one, style)));
+    out
+}
+
+/// Columns of an overview of several stories.
+pub const OVERVIEW: [Column; 6] = [
+    Column::fixed("LAST").right(),
+    Column::flexible("VICTIM", 8),
+    Column::flexible("UNIT", 8).rank(2),
+    Column::fixed("TIMES").right(),
+    Column::flexible("CAUSES", 12).rank(1),
+    Column::fixed("COMMAND"),
+];
+
+/// One of several stories, in those; `command` tells it in full.
+pub fn overview_row(story: &Story, command: String, now: i64) -> Vec<Cell> {
+    let latest = &story.incident;
+    let ago = age(now.saturating_sub(story.last.0).max(0).unsigned_abs());
+    vec![
+        Cell::plain(ago),
+        Cell::painted("1", escape(&latest.victim.comm.0)),
+        Cell::plain(home(&latest.victim).unwrap_or_else(|| "-".to_owned())),
+        Cell::plain(grouped(story.incidents)),
+        Cell::painted("31", story.causes.iter().map(name).collect::<Vec<_>>().join(", ")),
+        Cell::plain(command),
+    ]
+}
+
+/// For a chat or a ticket: a headline, and the rest as it is, in a fence that no name can leave.
+pub fn markdown(story: &Story, style: &Style, now: i64) -> Vec<u8> {
+    let plain = Style { colour: false, ..style.clone() };
+    let text = String::from_utf8_lossy(&human(story, &plain, now)).into_owned();
+    let title = title(story, &plain);
+    let fence = |least: usize, text: &str| {
+        let runs = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+        "`".repeat(least.max(runs + 1))
+    };
+    let (inline, block) = (fence(1, &title), fence(3, &text));
+    format!("### {inline} {title} {inline}\n\n{block}text\n{text}{block}\n").into_bytes()
 }
 
 /// `5 times, 1.0 s to 1.2 s after the end (median 1.1 s), by supervise[412]`

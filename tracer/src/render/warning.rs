@@ -8,14 +8,19 @@ use crate::{
 
 /// A field of an answer.
 pub fn line(name: &str, text: &str, style: &Style) -> String {
-    format!("  {} {text}\n", style.paint("36", &format!("{name:<8}")))
+    labelled(name, 8, text, style)
 }
 
-/// Who may have done it on another host.
-pub fn elsewhere(elsewhere: &Elsewhere, style: &Style) -> String {
+/// The same, in a wider column.
+pub fn labelled(name: &str, width: usize, text: &str, style: &Style) -> String {
+    format!("  {} {text}\n", style.paint("36", &format!("{name:<width$}")))
+}
+
+/// Who may have done it on another host, in an answer whose names of fields are so wide.
+pub fn elsewhere(elsewhere: &Elsewhere, width: usize, style: &Style) -> String {
     let Elsewhere { culprit, host, remote, .. } = elsewhere;
     let mut out = String::new();
-    let mut field = |name: &str, text: &str| out.push_str(&line(name, text, style));
+    let mut field = |name: &str, text: &str| out.push_str(&labelled(name, width, text, style));
     let who = style.paint("1", &who(culprit));
     let host = escape(host.as_bytes());
     field("likely", &format!("by {who} on {host}  {}", arguments(culprit)));

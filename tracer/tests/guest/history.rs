@@ -384,7 +384,7 @@ fn numberless(text: &str) -> Vec<String> {
         let id = word.split_once('-').is_some_and(|(time, rest)| {
             time.len() == 8 && rest.len() == 4 && (time.to_owned() + rest).chars().all(hex)
         });
-        if id {
+        if id && !word.starts_with("2026") {
             return "ID".to_owned();
         }
         if matches!(word, "ns" | "µs" | "ms" | "s" | "ms," | "s," | "µs,") {

@@ -99,6 +99,21 @@ impl Reader {
         Ok((found, last))
     }
 
+    /// The newest `limit` of one story that match.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn newest_of_story(
+        &self,
+        selection: &Selection,
+        story: u64,
+        limit: i64,
+    ) -> Result<Vec<Incident>> {
+        let Some(search) = Search::prepare(&self.db, selection)? else { return Ok(Vec::new()) };
+        let rows = search.of_story(story).newest(limit)?;
+        rows.iter().map(|seq| self.body(*seq)).filter_map(Result::transpose).collect()
+    }
+
     /// How many match.
     ///
     /// # Errors

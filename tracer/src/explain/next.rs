@@ -1,0 +1,67 @@
+//! Commands for what one does next, ready to be typed. Pure.
+use crate::{
+    contract::Story,
+    text::escape::{inert, word},
+};
+
+/// What else is known of this death, and where: the core dump, the log, the others of its loop.
+pub fn next(story: &Story) -> Vec<String> {
+    let incident = &story.incident;
+    let victim = &incident.victim;
+    let mut out = Vec::new();
+    if incident.exit.as_ref().is_some_and(|exit| exit.core) {
+        out.push(format!("coredumpctl info {}", victim.pid));
+    }
+    let service = victim.unit.as_ref().filter(|unit| unit.0.ends_with(b".service"));
+    let container = victim.container.as_ref();
+    let runtime = container.and_then(|one| one.runtime.as_deref());
+    match (container, runtime, service) {
+        (Some(one), Some(runtime @ ("docker" | "podman")), _) => {
+            out.push(format!("{runtime} logs --tail 50 {}", word(one.id.as_bytes())));
+        }
+        (Some(one), Some("containerd" | "cri-o" | "crio"), _) => {
+            out.push(format!("crictl logs --tail 50 {}", word(one.id.as_bytes())));
+        }
+        (_, _, Some(unit)) => {
+            // To the second after.
+            let until = incident.last.0.div_euclid(1_000_000_000).saturating_add(2);
+            out.push(format!("journalctl -u {} -n 50 -U @{until}", word(&unit.0)));
+        }
+        _ => out.push(format!("journalctl _PID={}", victim.pid)),
+    }
+    if story.incidents > 1 {
+        let since = story.first.0.div_euclid(1_000_000_000);
+        out.push(format!("whybus list --comm {} -S @{since}", word(&victim.comm.0)));
+    }
+    // What cannot be typed as it is shown helps nobody.
+    out.retain(|command| inert(command) && !command.contains("\\x") && !command.contains("\\u"));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Record, Untrusted, samples::every_kind};
+
+    #[test]
+    fn the_log_is_where_it_is_kept() {
+        let story = every_kind().into_iter().find_map(|record| match record {
+            Record::Story(story) => Some(*story),
+            _ => None,
+        });
+        let mut story = story.expect("a story");
+        story.incident.victim.comm = Untrusted(b"geo api".to_vec());
+        story.incident.victim.container = None;
+        story.incident.victim.unit = Some(Untrusted(b"geo.service".to_vec()));
+        let told = next(&story);
+        assert!(
+            told.iter().any(|one| one.starts_with("journalctl -u geo.service -n 50 -U @")),
+            "{told:?}"
+        );
+        assert!(told.iter().any(|one| one == "whybus list --comm 'geo api' -S @0"), "{told:?}");
+        story.incident.victim.unit = None;
+        assert!(next(&story).contains(&format!("journalctl _PID={}", story.incident.victim.pid)));
+        story.incident.victim.comm = Untrusted(b"\x1b[2J".to_vec());
+        assert!(next(&story).iter().all(|one| !one.contains("2J")));
+    }
+}
