@@ -366,7 +366,7 @@ fn bad_input_is_one_sentence() {
     let nothing = run(&dir.0, &["import", junk.to_str().expect("UTF-8")]);
     assert_eq!(nothing.status.code(), Some(1));
     assert!(
-        text(&nothing.stderr).contains("2 lines skipped: no JSON of whybus"),
+        text(&nothing.stderr).contains("2 lines skipped: not whybus records"),
         "{}",
         text(&nothing.stderr)
     );

@@ -144,11 +144,11 @@ fn a_directory_that_is_refused_is_66() {
     let import =
         |state: &str, reason| ends(&["import", RECORDED, "--state-dir", state], 66, reason);
     fs::set_permissions(&state, fs::Permissions::from_mode(0o770)).expect("ours");
-    import(&state, "may be written to by others (mode 0770)");
+    import(&state, "is writable by others (mode 0770)");
     fs::set_permissions(&state, fs::Permissions::from_mode(0o750)).expect("ours");
     let link = dir.path("link");
     symlink(&state, &link).expect("a link");
-    import(&link, "is no directory");
+    import(&link, "is not a directory");
     // Somebody else's, if we are root; root's, if we are not.
     if fs::metadata(&state).expect("there").uid() == 0 {
         std::os::unix::fs::chown(&state, Some(65534), None).expect("we are root");

@@ -273,3 +273,67 @@ fn a_missing_pager_hides_nothing() {
         assert!(shown.contains("VICTIM") && shown.lines().count() >= 3, "{term} {pager}: {shown}");
     }
 }
+
+/// 9. Statuses and counts mean what the help says.
+#[test]
+fn statuses_and_counts_mean_what_the_help_says() {
+    let host = Host::new();
+    let recorded = recorded("newest", "json");
+    let again = host.types(&["import", recorded.to_str().expect("UTF-8")]);
+    assert!(text(&again.stderr).contains(", 0 incidents of them new"), "{}", text(&again.stderr));
+    let stream = common::recorded("newest", "stream");
+    let stream = stream.to_str().expect("UTF-8");
+    let nobody = whybus(["replay", "--comm", "nosuch", stream]).output().expect("whybus runs");
+    assert_eq!(nobody.status.code(), Some(1));
+    assert!(text(&nobody.stderr).contains(" · 0 bus errors, "), "{}", text(&nobody.stderr));
+    let none = whybus(["list", "--state-dir", "/nonexistent"]).output().expect("whybus runs");
+    let typo = whybus(["list", "--nonexistent"]).output().expect("whybus runs");
+    assert_eq!((none.status.code(), typo.status.code()), (Some(66), Some(2)));
+    assert_eq!(host.says(&["list", "--comm", "nosuch"]).0, Some(1));
+    let gone = whybus(["trace", "--pid", "4000000000"]).output().expect("whybus runs");
+    assert_eq!(gone.status.code(), Some(2));
+    assert!(
+        text(&gone.stderr).contains("--pid 4000000000: no such process"),
+        "{}",
+        text(&gone.stderr)
+    );
+}
+
+/// What is told live: a sum by cause at the end, updates in one line each, and with --quiet nothing else.
+#[test]
+fn a_watch_ends_with_a_sum() {
+    let stream = recorded("deaths", "stream");
+    let of =
+        |args: &[&str]| whybus(["replay"]).args(args).arg(&stream).output().expect("whybus runs");
+    let human = of(&[]);
+    assert!(text(&human.stderr).contains("\nby cause: aborted 6, "), "{}", text(&human.stderr));
+    let quiet = of(&["-q"]);
+    assert_eq!(text(&quiet.stderr), "");
+    assert_eq!(quiet.stdout, human.stdout);
+    let oneline = text(&of(&["-o", "oneline"]).stdout);
+    assert!(oneline.contains("; restarted as pid "), "{oneline}");
+}
+
+/// 3. That no file was recorded is not told as if there were none.
+#[test]
+fn what_was_not_recorded_is_not_denied() {
+    let host = Host::new();
+    let deaths = std::fs::read_to_string(recorded("deaths", "json")).expect("recorded");
+    let crash =
+        deaths.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    let mut crash =
+        crash.into_iter().find(|one| one["cause"]["class"] == "signal").expect("a crash");
+    for part in ["symbol", "symbol_offset", "module", "module_offset"] {
+        crash["stack"]["user"][0][part] = serde_json::Value::Null;
+    }
+    crash["advice"] =
+        "the function and library named are where it failed; a core dump has the whole stack"
+            .into();
+    let file = host.0.path().join("crash.json");
+    std::fs::write(&file, format!("{crash}\n")).expect("room");
+    assert!(host.types(&["import", file.to_str().expect("UTF-8")]).status.success());
+    let (_, said) = host.says(&["show", crash["id"].as_str().expect("an id")]);
+    assert!(said.contains("in a file that was not recorded"), "{said}");
+    assert!(said.contains("  fix      a core dump has the whole stack"), "{said}");
+    assert!(!said.contains("in no file") && !said.contains("library named"), "{said}");
+}

@@ -154,7 +154,7 @@ fn people_are_told_of_both_hosts() {
     for part in [
         " on host reader: shrunk-elsewhere",
         " UTC shrink on host updater: ",
-        "shrink on host updater: cp\\x1b[2J[5678] shrinks a file that other hosts may map",
+        "shrink on host updater: cp\\x1b[2J[5678] shrank a file that other hosts may map",
     ] {
         assert!(listed.contains(part), "`{part}`: {listed}");
     }

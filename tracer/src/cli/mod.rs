@@ -34,7 +34,7 @@ Exit status:
   1   nothing found, fewer than --count asked for, or findings of `scan`
   2   usage: flags, times, selectors that cannot be
   66  an input cannot be read: no history, a damaged stream, a refused directory
-  69  this kernel cannot do it, or not what --require names, or (`doctor`, `demo`) is NOT READY
+  69  unsupported kernel, or not what --require names, or (`doctor`, `demo`) is NOT READY
   70  internal error
   75  looked, but not at everything: `scan` unprivileged, `doctor` DEGRADED, `trace` NOT READY
   77  no privilege
@@ -56,7 +56,7 @@ pub enum Verb {
     Stats(Stats),
     /// Write recorded incidents as JSON, one a line
     Export(Export),
-    /// Take incidents from `whybus export`, or from any `-o json` output, into a history
+    /// Import incidents from `whybus export`, or from any `-o json` output, into a history
     Import(Import),
     /// Run a saved event stream through the same pipeline, without root
     Replay(Replay),
@@ -76,6 +76,9 @@ pub enum Verb {
 pub struct Trace {
     #[command(flatten)]
     pub output: Output,
+    /// Print incidents alone, nothing of the watch itself
+    #[arg(short, long)]
+    pub quiet: bool,
     /// Stop after this long: 30s, 5m, 1h30m, or seconds
     #[arg(short, long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
@@ -232,6 +235,9 @@ pub struct Import {
 pub struct Replay {
     #[command(flatten)]
     pub output: Output,
+    /// Print incidents alone, nothing of the watch itself
+    #[arg(short, long)]
+    pub quiet: bool,
     /// A stream saved by `whybus trace --save FILE`
     pub file: PathBuf,
     #[command(flatten)]

@@ -100,7 +100,7 @@ fn report(found: &Found, tried: bool) -> contract::Doctor {
         _ => "helpers only: ancestors come from /proc, if the process is still there",
     };
     let paths = if kernel.allowed.read_kernel {
-        "whole, across mounts"
+        "full, across mounts"
     } else {
         "names up to 31 bytes (lockdown forbids bpf_probe_read_kernel)"
     };

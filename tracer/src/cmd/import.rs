@@ -2,6 +2,7 @@
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read as _},
+    path::Path,
 };
 
 use anyhow::{Context as _, Result};
@@ -12,10 +13,12 @@ use crate::{
     cmd::status::ExitStatus,
     contract::json,
     error::Failure,
+    select::selection::Selection,
     sink::speak::say,
     store::{
         lock::RecorderLock,
         sqlite::{
+            read::Reader,
             recover::damaged,
             write::{Entry, Store},
         },
@@ -48,9 +51,11 @@ pub fn run(args: &Import) -> Result<ExitStatus> {
         say(format_args!("{}", damaged(&dir::history(dir), &aside)));
     }
     store.hurry()?;
+    let before = recorded(dir);
     let done = take(input, &mut store)?;
+    let new = recorded(dir).saturating_sub(before);
     say(format_args!(
-        "{}{} taken into {}{}",
+        "{}{} taken into {}, {} of them new{}",
         match done.incidents {
             1 => "1 incident or update".to_owned(),
             incidents => format!("{incidents} incidents and updates"),
@@ -60,12 +65,19 @@ pub fn run(args: &Import) -> Result<ExitStatus> {
             warnings => format!(" and {}", counted(warnings, "warning")),
         },
         dir::history(dir).display(),
+        counted(new, "incident"),
         match done.foreign {
             0 => String::new(),
-            foreign => format!("; {} skipped: no JSON of whybus", counted(foreign, "line")),
+            foreign => format!("; {} skipped: not whybus records", counted(foreign, "line")),
         }
     ));
     Ok(if done.incidents + done.warnings == 0 { ExitStatus::NotFound } else { ExitStatus::Done })
+}
+
+/// How many incidents there are.
+fn recorded(dir: &Path) -> u64 {
+    let all = Reader::open(dir).and_then(|reader| reader.number(&Selection::default()));
+    all.unwrap_or(0)
 }
 
 #[derive(Default)]

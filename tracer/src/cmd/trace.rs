@@ -1,10 +1,13 @@
 //! `whybus trace`: live.
+use std::path::Path;
+
 use anyhow::Result;
 
 use crate::{
     cli::Trace,
     cmd::status::ExitStatus,
     correlate::readiness::readiness,
+    error::Failure,
     model::{
         observe::Readiness,
         process::{ExitFilter, ExitScope},
@@ -16,6 +19,12 @@ use crate::{
 /// # Errors
 /// As [`watch`].
 pub fn run(args: &Trace) -> Result<ExitStatus> {
+    let pids = &args.filter.common.pid;
+    let there = |pid: &u32| Path::new(&format!("/proc/{pid}")).exists();
+    if args.command.is_empty() && !pids.is_empty() && !pids.iter().any(there) {
+        let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
+        return Err(Failure::usage(format!("--pid {}: no such process", pids.join(", "))));
+    }
     let deaths = args.deaths.exit_scope(ExitScope::default());
     let wanted = WatchOptions {
         selection: args.filter.selection(),
@@ -30,7 +39,7 @@ pub fn run(args: &Trace) -> Result<ExitStatus> {
         verbose: args.verbose.then(|| style(args.output.utc)),
         command: &args.command,
     };
-    let mut sink = StdoutSink::new(args.output.output, args.output.utc);
+    let mut sink = StdoutSink::new(args.output.output, args.output.utc).quiet(args.quiet);
     let watched = watch(&wanted, &mut sink)?;
     let blind = readiness(&watched.coverage) == Readiness::NotReady;
     Ok(status(watched.command, args.count, watched.incidents, blind))

@@ -26,6 +26,9 @@ pub struct Cause {
 /// Who is to be asked, in advice that may name them.
 pub const SENDER: &str = "whoever sent the signal";
 
+/// Begins the advice that rests on where a program failed; left out where that is not known.
+pub const WHERE_IT_FAILED: &str = "the function and library named are where it failed; ";
+
 /// What is to be raised, in advice that may name the unit or container it is of.
 pub const MEMORY_LIMIT: &str = "the limit of that memory cgroup";
 

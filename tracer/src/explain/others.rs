@@ -59,7 +59,7 @@ enum Meaning {
 impl Meaning {
     fn text(&self) -> &'static str {
         match self {
-            Self::Elsewhere => "; that is not what removed this offset",
+            Self::Elsewhere => "; it did not affect this offset",
             Self::Before => "; it had removed this offset, too, before the file grew again",
             Self::Opened | Self::Unknown => "",
         }
@@ -109,7 +109,7 @@ mod tests {
     fn what_removed_it_before_it_grew_again_is_not_denied() {
         let said = told(&[("cp", 5, 16_384, 0, 8_000_000_000), ("sh", 6, 4_096, 0, 7_000_000_000)]);
         assert!(said[0].ends_with("it had removed this offset, too, before the file grew again"));
-        assert!(said[1].ends_with("that is not what removed this offset"), "{said:?}");
+        assert!(said[1].ends_with("it did not affect this offset"), "{said:?}");
         let echo = told(&[("cp", 5, 16_384, 0, 9_500_000_000)]);
         assert_eq!(echo, ["cp[5] shrank it 16 KiB → 0 B, 500 ms earlier"]);
     }

@@ -1,7 +1,7 @@
 //! What is said of an incident in a few words: text of the contract's values, names escaped. Pure.
 use crate::{
     contract::{Ancestor, Elsewhere, Exit, Incident, Mapper, Memory, Process, Restart, Server},
-    correlate::cause::{MEMORY_LIMIT, SENDER, SignalFrom},
+    correlate::cause::{MEMORY_LIMIT, SENDER, SignalFrom, WHERE_IT_FAILED},
     explain::whereabouts::{container as container_of, whereabouts},
     model::{
         cause::{CauseKind, Confidence, Outcome},
@@ -94,7 +94,7 @@ pub fn headline(incident: &Incident) -> String {
         Outcome::Efault => {
             let fault = incident.fault.as_ref();
             if fault.is_none_or(|fault| fault.mode != "remote") {
-                return "got EFAULT from a system call, no signal".to_owned();
+                return "system call failed with EFAULT (no signal)".to_owned();
             }
             let owner = fault.and_then(|fault| fault.owner_pid);
             let owner = owner.map_or_else(String::new, |tgid| format!(" of process {tgid}"));
@@ -115,13 +115,16 @@ pub fn headline(incident: &Incident) -> String {
         }
         Outcome::Exited => {
             let how = exit.map_or_else(String::new, |exit| format!(" {}", ended(exit)));
-            format!("{name}, its handler ended it{how}")
+            match exit.and_then(|exit| exit.signal) {
+                None => format!("{name} handler exited{how}"),
+                Some(_) => format!("{name}, its handler ended it{how}"),
+            }
         }
         Outcome::Survived => {
             let disposition = incident.signal.as_ref().and_then(|told| told.disposition.as_deref());
             let what = if disposition == Some("ignored") { "ignored" } else { "handled" };
             match exit {
-                None => format!("{name}, {what}, lives on"),
+                None => format!("{name}, {what}; process still running"),
                 Some(exit) => format!("{name}, {what}; ended later {}", ended(exit)),
             }
         }
@@ -188,7 +191,7 @@ pub fn culprit(incident: &Incident) -> Option<&Process> {
 /// What stands before the name of the culprit, in a column.
 pub fn culprit_field(incident: &Incident) -> &'static str {
     match is_act(incident) {
-        false => "asked",
+        false => "trigger",
         true if only_opened(incident) => "opened",
         true => "by",
     }
@@ -224,10 +227,21 @@ pub fn fix(incident: &Incident, elsewhere: Option<&Elsewhere>) -> String {
             Some(known) => advice.replace(name, &known),
             None => advice,
         };
-        return named.into_iter().fold(incident.advice.to_string(), fill);
+        let advice = match module_known(incident) {
+            true => incident.advice.to_string(),
+            // What is not named cannot be looked at.
+            false => incident.advice.replacen(WHERE_IT_FAILED, "", 1),
+        };
+        return named.into_iter().fold(advice, fill);
     };
     let host = escape(host.as_bytes());
     format!("where {} runs on {host}, {ADVICE_ELSEWHERE}", who(culprit))
+}
+
+/// Whether a function or library is named that it failed in.
+fn module_known(incident: &Incident) -> bool {
+    let frame = incident.stack.as_ref().and_then(|stack| stack.user.first());
+    frame.is_some_and(|frame| frame.module.is_some() || frame.symbol.is_some())
 }
 
 /// By what name people set the limit of a memory cgroup.
@@ -262,7 +276,10 @@ pub fn place(incident: &Incident) -> Option<String> {
     let module = frame.module.as_ref().map(|module| escape(&module.0));
     let at = frame.module_offset.map_or_else(String::new, |offset| format!("+{offset:#x}"));
     let Some(symbol) = &frame.symbol else {
-        let module = module.map_or_else(|| "in no file".to_owned(), |m| format!("in {m}{at}"));
+        let module = module.map_or_else(
+            || "in a file that was not recorded, or anonymous (JIT) memory".to_owned(),
+            |m| format!("in {m}{at}"),
+        );
         return Some(format!("instruction {:#x}, {module}", frame.ip.0));
     };
     let offset = frame.symbol_offset.filter(|offset| *offset != 0);
@@ -280,7 +297,7 @@ pub fn mapped_by(mappers: &[Mapper]) -> String {
         .map(|Mapper { pid, comm, .. }| format!("{}[{pid}]", escape(&comm.0)))
         .collect();
     match mappers.len().saturating_sub(SHOWN) {
-        0 if shown.is_empty() => "nobody was found".to_owned(),
+        0 if shown.is_empty() => "no mappers found".to_owned(),
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }
@@ -297,8 +314,8 @@ pub fn short_id(id: &str) -> String {
 pub fn incomplete(incident: &Incident) -> Option<String> {
     let lost = match incident.lost {
         0 => None,
-        1 => Some("an event that may concern this was lost".to_owned()),
-        lost => Some(format!("{lost} events that may concern this were lost")),
+        1 => Some("1 possibly relevant event lost".to_owned()),
+        lost => Some(format!("{lost} possibly relevant events lost")),
     };
     let blind = incident.blind.first().map(|first| {
         let first = escape(first.as_bytes());

@@ -96,13 +96,12 @@ const OOM: &str =
 const SHRINKS: &str = "truncated, truncated-by-self: who shrank a file";
 const DEVICES: &str = "device-mapping, and every fault whose handler is not hooked";
 const COLLAPSES: &str = "truncated by fallocate(FALLOC_FL_COLLAPSE_RANGE)";
-const FUSE: &str = "that a FUSE server shrank a file is likely only, never proven";
+const FUSE: &str = "proof of what a FUSE server shrank: likely only";
 const OPEN: &str = "truncated by open(O_TRUNC) on FUSE, CIFS and Ceph (taken for shrunk-elsewhere)";
-const NFS: &str = "that an NFS file was shrunk elsewhere is likely only, never proven";
-const REFUSAL: &str = "that ext4 had no room for a page is likely only, never proven";
-const REFUSAL_XFS: &str = "that xfs had no room for a page is likely only, never proven";
-const REFUSAL_BTRFS: &str =
-    "that btrfs had no room for a page is likely only, never proven (before 5.14)";
+const NFS: &str = "proof that an NFS file was shrunk elsewhere: likely only";
+const REFUSAL: &str = "proof that ext4 had no room for a page: likely only";
+const REFUSAL_XFS: &str = "proof that xfs had no room for a page: likely only";
+const REFUSAL_BTRFS: &str = "proof that btrfs had no room for a page: likely only (before 5.14)";
 const CGROUPS: &str = "the cgroup, unit and container of who is gone with its cgroup at once";
 const EXITS: &str = "how the victim ended (exit status, core dump)";
 const SIGNALS: &str = "sent, and every bus error that no file fault caused";
@@ -433,7 +432,7 @@ pub const TABLE: &[Row] = &[
         observe: Observe::Shrink,
         backup: true,
         module: None,
-        blind: "shrinks that a preempted program was not run for",
+        blind: "shrinks missed by a preempted probe",
         programs: &[program(
             "notify_change_backup",
             Form::Fentry("notify_change"),
@@ -518,7 +517,7 @@ pub const TABLE: &[Row] = &[
         observe: Observe::Exit,
         backup: true,
         module: None,
-        blind: "ends that a preempted program was not run for",
+        blind: "ends missed by a preempted probe",
         programs: &[program("sched_process_exit", Form::TpBtf("sched_process_exit"), Needs::Hook)],
     },
     row(
@@ -535,7 +534,7 @@ pub const TABLE: &[Row] = &[
         observe: Observe::Exec,
         backup: true,
         module: None,
-        blind: "restarts that a preempted program was not run for",
+        blind: "restarts missed by a preempted probe",
         programs: &[program(
             "sched_process_exec_backup",
             Form::TpBtf("sched_process_exec"),
@@ -546,7 +545,7 @@ pub const TABLE: &[Row] = &[
         observe: Observe::Fork,
         backup: true,
         module: None,
-        blind: "forked workers that a preempted program was not run for",
+        blind: "forked workers missed by a preempted probe",
         programs: &[program(
             "sched_process_fork_backup",
             Form::TpBtf("sched_process_fork"),

@@ -125,10 +125,10 @@ fn unattached(report: &Doctor, room: usize) -> String {
 }
 
 fn last(report: &Doctor, denied: Option<&Denied>) -> String {
-    let waiting = waiting(&report.observed).map(|text| field("waiting", &text));
+    let waiting = waiting(&report.observed).map(|text| field("pending", &text));
     waiting.unwrap_or_default()
         + &field("explains", &explains(report))
-        + &field("reads", &format!("culprits by {}; paths {}", report.culprit, report.paths))
+        + &field("lookups", &format!("culprits: {}; paths: {}", report.culprit, report.paths))
         + &match denied {
             // What to do is said first.
             Some(_) => String::new(),
@@ -186,7 +186,7 @@ fn waiting(observed: &[Observed]) -> Option<String> {
     let mut modules: Vec<&str> = observed.iter().filter_map(|one| one.module.as_deref()).collect();
     let hooks = modules.len();
     modules.dedup();
-    let text = format!("{hooks} hooks for the modules {}", modules.join(", "));
+    let text = format!("{hooks} hooks, attached once loaded: {}", modules.join(", "));
     (hooks != 0).then_some(text)
 }
 
@@ -297,7 +297,7 @@ mod tests {
                 })
                 .collect(),
             culprit: "typed loads".into(),
-            paths: "whole, across mounts".into(),
+            paths: "full, across mounts".into(),
             pending: of("waiting").map(|row| hook(row).into()).collect(),
             explained: 8,
             total: 25,
@@ -321,7 +321,7 @@ mod tests {
         assert!(said.starts_with("READY: every hook for this kernel attaches\nkernel     6.1"));
         assert!(said.contains("\nfexit      file-fault shmem-fault "), "{said}");
         assert!(said.contains("\ntp_btf     signal-generated "), "{said}");
-        assert!(said.contains("\nwaiting    "), "{said}");
+        assert!(said.contains("\npending    "), "{said}");
         assert!(!said.contains("missing") && !said.contains("unseen"), "{said}");
         assert!(said.contains("\ncosts      adds about "), "{said}");
         assert!(!said.contains("\nmisses     fexit"), "{said}");
@@ -383,7 +383,7 @@ mod tests {
         }
         blind.blind.truncate(9);
         let told = text(&blind, None);
-        assert!(told.contains("\n           7 more hooks: `whybus doctor -o json`\n"), "{told}");
+        assert!(told.contains("\n           8 more hooks: `whybus doctor -o json`\n"), "{told}");
     }
 
     /// 5.10 with kernel.ftrace_enabled=0, and two tracepoints that it has not got.

@@ -1,4 +1,6 @@
 //! The answer as a person wants to read it at three in the morning.
+use std::collections::BTreeMap;
+
 use crate::{
     contract::{Elsewhere, End, Gap, GapReason, Incident, Loss, Missed},
     explain::{
@@ -56,7 +58,7 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
     }
     let cause = &incident.cause;
     if let Some(path) = &cause.mapping {
-        field("mapping", &format!("{}, by /proc: the fault itself was not seen", escape(&path.0)));
+        field("mapping", &format!("{}, from /proc; the fault was not captured", escape(&path.0)));
     }
     if let Some(text) = touch(incident) {
         field("touched", &text);
@@ -78,7 +80,7 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
         field("", &lineage(culprit));
     }
     if let Some(other) = cause.path.as_ref().filter(|other| incident.path() != Some(*other)) {
-        field("", &format!("which knew the file as {}", escape(&other.0)));
+        field("", &format!("its path for the file: {}", escape(&other.0)));
     }
     for text in others(incident) {
         field("others", &text);
@@ -129,7 +131,12 @@ pub fn update(incident: &Incident, style: &Style) -> Vec<u8> {
 pub fn gap(gap: &Gap, style: &Style) -> String {
     let (since, until) = (style.time(gap.since), style.stamp(gap.until));
     match gap.lost {
-        None => format!("nobody was watching from {since} to {until}: {}", gap.reason),
+        None => match &gap.reason {
+            GapReason::Rebooted => {
+                format!("nobody was watching from {since} to {until}: host rebooted")
+            }
+            reason => format!("nobody was watching from {since} to {until}: {reason}"),
+        },
         Some(lost) if gap.reason == GapReason::Shrinks => {
             let host = escape(gap.host.as_bytes());
             format!("not kept on {host} between {since} and {until}: {} ({lost})", gap.reason)
@@ -154,35 +161,44 @@ pub fn loss(loss: &Loss, style: &Style) -> Vec<u8> {
 pub fn missed(missed: &Missed, style: &Style) -> Vec<u8> {
     let Missed { hook, calls, .. } = missed;
     let text = format!(
-        "{hook} was not looked at {}, because its program was running already on that CPU; few such calls matter",
-        counted(*calls, "time")
+        "missed {} of {hook} (probe re-entered on that CPU); usually harmless",
+        counted(*calls, "call")
     );
     format!("{}\n", style.paint("33", &text)).into_bytes()
 }
 
-/// The last line.
-pub fn end(end: &End) -> Vec<u8> {
+/// The last lines; `causes` of what was told, each with how often.
+pub fn end(end: &End, causes: &BTreeMap<String, u64>) -> Vec<u8> {
     let mut lost = match end.lost {
-        0 if end.not_told.is_some() => "nothing lost of what was watched".to_owned(),
-        0 => "nothing lost".to_owned(),
+        0 if end.not_told.is_some() => "no events lost of what was watched".to_owned(),
+        0 => "no events lost".to_owned(),
         lost => format!("{} lost", counted(lost, "event")),
     };
     if let Some(not_told) = &end.not_told {
         lost.push_str(&format!(" · not watched: {}", escape(not_told.as_bytes())));
     }
     if end.missed != 0 {
-        lost.push_str(&format!(" · {} not looked at", counted(end.missed, "call")));
+        lost.push_str(&format!(" · {} missed", counted(end.missed, "call")));
     }
     if end.not_warned != 0 {
         let shrinks = counted(end.not_warned, "shrink");
-        lost.push_str(&format!(" · {shrinks} without a warning: too many"));
+        lost.push_str(&format!(" · {shrinks} not warned about (rate limit)"));
     }
     if end.not_recorded != 0 {
         let shrinks = counted(end.not_recorded, "shrink");
-        lost.push_str(&format!(" · {shrinks} on network file systems not kept: too many"));
+        lost.push_str(&format!(" · {shrinks} on network file systems not recorded (rate limit)"));
     }
+    let mut by: Vec<(&String, &u64)> = causes.iter().collect();
+    by.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let by: Vec<String> = by.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
+    // One needs no sum.
+    let by = match end.incidents {
+        0 | 1 => String::new(),
+        _ if by.is_empty() => String::new(),
+        _ => format!("by cause: {}\n", by.join(", ")),
+    };
     format!(
-        "\n{} after {} · {}, {} explained · {lost}\n",
+        "\n{by}{} after {} · {}, {} with a known cause · {lost}\n",
         end.reason,
         duration(end.watched_ns),
         counted(end.incidents, if end.only_bus_errors { "bus error" } else { "incident" }),
@@ -295,10 +311,10 @@ mod tests {
         let style = style(false, false);
         let mut one = Incident { victim: process(20), ..full_incident() };
         one.cause.class = CauseKind::OomKilled.into();
-        assert!(!shown(incident(&one, &style)).contains("  asked "), "it is the victim");
+        assert!(!shown(incident(&one, &style)).contains("  trigger "), "it is the victim");
         assert!(!shown(crate::render::oneline::incident(&one, &style)).contains("allocation"));
         one.victim = process(10);
-        assert!(shown(incident(&one, &style)).contains("  asked    "));
+        assert!(shown(incident(&one, &style)).contains("  trigger  "));
         one.cause.class = CauseKind::Overwritten.into();
         one.cause.how = Some("open(2) for writing".into());
         assert!(shown(incident(&one, &style)).contains("  opened   "));
@@ -331,17 +347,19 @@ mod tests {
             ..one.clone()
         };
         assert_eq!(
-            shown(end(&one)),
-            "\ninterrupted after 130 ms · 1 bus error, 1 explained · nothing lost\n"
+            shown(end(&one, &BTreeMap::new())),
+            "\ninterrupted after 130 ms · 1 bus error, 1 with a known cause · no events lost\n"
         );
+        let causes = BTreeMap::from([("quota".to_owned(), 1), ("truncated".to_owned(), 4)]);
         let blind = End { not_told: Some("who truncated a file".into()), ..one.clone() };
-        let told = shown(end(&blind));
-        let expected = " · nothing lost of what was watched · not watched: who truncated a file\n";
+        let told = shown(end(&blind, &BTreeMap::new()));
+        let expected =
+            " · no events lost of what was watched · not watched: who truncated a file\n";
         assert!(told.ends_with(expected), "{told}");
         assert_eq!(
-            shown(end(&lost)),
-            "\ninterrupted after 130 ms · 2 incidents, 1 explained · 3 events lost · 1 call not looked \
-             at · 4 shrinks without a warning: too many\n"
+            shown(end(&lost, &causes)),
+            "\nby cause: truncated 4, quota 1\ninterrupted after 130 ms · 2 incidents, 1 with a known cause · 3 \
+             events lost · 1 call missed · 4 shrinks not warned about (rate limit)\n"
         );
     }
 
@@ -353,7 +371,7 @@ mod tests {
         let span = "00:00:00.000";
         assert_eq!(
             gap(&absent, &style),
-            format!("nobody was watching from {span} to {span}: the host was started anew")
+            format!("nobody was watching from {span} to {span}: host rebooted")
         );
         assert_eq!(
             gap(&lost, &style),

@@ -78,7 +78,7 @@ pub fn touch(incident: &Incident) -> Option<String> {
         return Some(format!("{access}byte {inside} of the {} that it mapped", size(whole)));
     }
     Some(format!(
-        "{access}offset {} ({offset}) of a file that is now {}",
+        "{access}offset {} ({offset}); file size at the fault: {}",
         size(offset),
         size(file.size),
     ))

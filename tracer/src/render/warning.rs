@@ -43,9 +43,11 @@ pub fn truncation(truncation: &Truncation, style: &Style) -> Vec<u8> {
     let who = |culprit| style.paint("1", &who(culprit));
     let (label, what) = match culprit {
         None => ("warning", "a mapped file was shrunk elsewhere".to_owned()),
-        Some(culprit) if here => ("warning", format!("{} shrinks a mapped file", who(culprit))),
+        Some(culprit) if here => {
+            ("warning", format!("{} is shrinking a mapped file", who(culprit)))
+        }
         Some(culprit) => {
-            ("shrink", format!("{} shrinks a file that other hosts may map", who(culprit)))
+            ("shrink", format!("{} shrank a file that other hosts may map", who(culprit)))
         }
     };
     let on = style.host(&truncation.host);

@@ -45,7 +45,7 @@ pub fn human(watching: &Watching, style: &Style) -> Vec<u8> {
     );
     let since = style.time_in_zone(watching.time);
     if readiness == Readiness::Ready {
-        return format!("{word}: {watched} · complete since {since}\n").into_bytes();
+        return format!("{word}: {watched} · all probes active since {since}\n").into_bytes();
     }
     let summary = watching.summary.as_ref().map(|text| escape(text.as_bytes()));
     let mut out = format!("{word}: {}\n{watched} · since {since}\n", summary.unwrap_or_default());
@@ -75,7 +75,7 @@ pub fn missing(reason: &Reason<'_, Blind>) -> String {
     match reason.missing.as_slice() {
         [one] => {
             let (hook, causes) = (escape(one.hook.as_bytes()), escape(one.causes.as_bytes()));
-            format!("{hook}: {why}; blind for: {causes}")
+            format!("{hook}: {why}; cannot detect: {causes}")
         }
         several => format!("{} hooks: {why}", several.len()),
     }
@@ -116,7 +116,7 @@ mod tests {
     fn a_host_that_is_ready_says_so_in_one_line() {
         assert_eq!(
             shown(Vec::new(), Readiness::Ready, None),
-            "READY: watching 1 of 1 hooks on 6.12 · complete since 00:00:00.000 UTC\n"
+            "READY: watching 1 of 1 hooks on 6.12 · all probes active since 00:00:00.000 UTC\n"
         );
     }
 
@@ -135,7 +135,7 @@ mod tests {
              watching 1 of 4 hooks on 6.12 · since 00:00:00.000 UTC\n\
              missing 2 hooks: kernel.ftrace_enabled is 0\n\
              fix     sysctl kernel.ftrace_enabled=1\n\
-             missing kprobe c: no function c; blind for: quota\n"
+             missing kprobe c: no function c; cannot detect: quota\n"
         );
     }
 

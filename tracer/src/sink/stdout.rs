@@ -1,4 +1,6 @@
 //! The one writer: renders updates in the format asked for and puts them on standard output.
+use std::{cell::RefCell, collections::BTreeMap};
+
 use anyhow::Result;
 use jiff::tz::TimeZone;
 
@@ -25,12 +27,21 @@ use crate::{
 pub struct StdoutSink {
     format: Format,
     style: Style,
+    /// Nothing is said of the watch itself.
+    quiet: bool,
+    /// Causes that were told, each with how often.
+    causes: RefCell<BTreeMap<String, u64>>,
 }
 
 impl StdoutSink {
     /// Standard output in that format, times in UTC or local.
     pub fn new(format: Format, utc: bool) -> Self {
-        Self { format, style: style(utc) }
+        Self { format, style: style(utc), quiet: false, causes: RefCell::default() }
+    }
+
+    /// The same, and nothing of the watch itself where people read.
+    pub fn quiet(self, quiet: bool) -> Self {
+        Self { quiet, ..self }
     }
 }
 
@@ -40,7 +51,7 @@ impl StdoutSink {
     /// # Errors
     /// Where nobody reads any more.
     pub fn print(&self, record: &Record) -> Result<()> {
-        let Self { format, style } = self;
+        let Self { format, style, .. } = self;
         // Nobody here has anything to fear: for the history alone.
         if matches!(record, Record::Truncation(told) if !told.is_warning()) {
             return Ok(());
@@ -48,11 +59,20 @@ impl StdoutSink {
         if *format == Format::Json {
             return put(&json(record));
         }
+        if let Record::Incident(incident) = record {
+            let class = incident.cause.class.name().to_owned();
+            *self.causes.borrow_mut().entry(class).or_default() += 1;
+        }
         match (format, record) {
+            (_, Record::Watching(_) | Record::Loss(_) | Record::Missed(_) | Record::End(_))
+                if self.quiet =>
+            {
+                Ok(())
+            }
             (_, Record::Watching(told)) => said(&watching::human(told, style)),
             (_, Record::Loss(loss)) => said(&human::loss(loss, style)),
             (_, Record::Missed(missed)) => said(&human::missed(missed, style)),
-            (_, Record::End(end)) => said(&human::end(end)),
+            (_, Record::End(end)) => said(&human::end(end, &self.causes.borrow())),
             (Format::Oneline, Record::Incident(incident)) => {
                 put(&oneline::incident(incident, style))
             }
@@ -60,7 +80,9 @@ impl StdoutSink {
                 put(&oneline::truncation(truncation, style))
             }
             (Format::Human, Record::Incident(incident)) => put(&human::incident(incident, style)),
-            (Format::Human, Record::Update(incident)) => put(&human::update(incident, style)),
+            (Format::Human | Format::Oneline, Record::Update(incident)) => {
+                put(&human::update(incident, style))
+            }
             (Format::Human, Record::Truncation(truncation)) => {
                 put(&warning::truncation(truncation, style))
             }

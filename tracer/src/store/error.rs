@@ -37,7 +37,7 @@ pub enum Error {
     Damaged { path: PathBuf, reason: String },
     /// The state directory is something else.
     #[error(
-        "the state directory {} is no directory (symbolic links are not followed); give another one \
+        "{} is not a directory (symbolic links are not followed); give another one \
          by --state-dir", .0.display()
     )]
     NoDirectory(PathBuf),
@@ -49,7 +49,7 @@ pub enum Error {
     NotOurs { dir: PathBuf, owner: u32, own: u32 },
     /// What others put there would be told as what happened.
     #[error(
-        "the state directory {} may be written to by others (mode {mode:04o}), who could change what \
+        "the state directory {} is writable by others (mode {mode:04o}), who could change what \
          happened; chmod go-w it, or give another one by --state-dir", .dir.display()
     )]
     WritableByOthers { dir: PathBuf, mode: u32 },

@@ -142,13 +142,13 @@ mod tests {
         prepare(&dir, None).expect("it is made");
         assert_eq!(fs::metadata(&dir).expect("it is there").mode() & 0o7777, 0o750);
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o770)).expect("ours");
-        assert!(message(prepare(&dir, None)).contains("may be written to by others (mode 0770)"));
+        assert!(message(prepare(&dir, None)).contains("is writable by others (mode 0770)"));
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).expect("ours");
         prepare(&dir, None).expect("the world may read");
         assert!(message(prepare(&dir, Some("nobody-has-this"))).contains("no group"));
         let link = dir.join("link");
         symlink(&dir, &link).expect("a link");
-        assert!(message(prepare(&link, None)).contains("is no directory"));
+        assert!(message(prepare(&link, None)).contains("is not a directory"));
         fs::remove_dir_all(&dir).expect("ours");
     }
 }

@@ -2,8 +2,13 @@
 use anyhow::Result;
 
 use crate::{
-    correlate::{engine::Engine, incident::Incident, update::Update},
+    correlate::{
+        engine::Engine,
+        incident::Incident,
+        update::{Counts, Update},
+    },
     model::{
+        cause::CauseKind,
         fault::BurstKey,
         host::Host,
         input::{Input, Stamp, WatchNote},
@@ -22,6 +27,8 @@ pub struct Driver<'a> {
     command: Option<u32>,
     /// Incidents that passed the selection.
     reported: u64,
+    /// Those of them whose cause is not `unknown`.
+    explained: u64,
 }
 
 impl<'a> Driver<'a> {
@@ -31,7 +38,14 @@ impl<'a> Driver<'a> {
     /// Where the sink takes nothing.
     pub fn start(host: Host, selection: &'a Selection, sink: &'a mut dyn Sink) -> Result<Self> {
         sink.watching(&host)?;
-        Ok(Self { engine: Engine::new(host), selection, sink, command: None, reported: 0 })
+        Ok(Self {
+            engine: Engine::new(host),
+            selection,
+            sink,
+            command: None,
+            reported: 0,
+            explained: 0,
+        })
     }
 
     pub fn host(&self) -> &Host {
@@ -91,7 +105,10 @@ impl<'a> Driver<'a> {
     pub fn end(&mut self, now: u64, reason: &str) -> Result<()> {
         let updates = self.engine.finish();
         self.report(&updates)?;
-        self.sink.end(&self.engine.counts(), self.engine.host(), now, reason)
+        // What was asked for counts, not what else happened.
+        let counts =
+            Counts { incidents: self.reported, explained: self.explained, ..self.engine.counts() };
+        self.sink.end(&counts, self.engine.host(), now, reason)
     }
 
     /// A second or so has passed.
@@ -107,7 +124,10 @@ impl<'a> Driver<'a> {
                 Update::Loss(_) | Update::Missed { .. } => true,
             };
             if ours && self.selection.passes(update) {
-                self.reported += u64::from(matches!(update, Update::Incident(_)));
+                if let Update::Incident(incident) = update {
+                    self.reported += 1;
+                    self.explained += u64::from(incident.cause.class != CauseKind::Unknown);
+                }
                 self.sink.update(update, self.engine.host())?;
             }
         }

@@ -328,9 +328,9 @@ fn a_full_disk(job: &Job) -> Result<()> {
 fn bad_state_directories(job: &Job) -> Result<()> {
     let said = job.text("bad")?;
     for (name, sentence, status) in [
-        ("group-writable", "may be written to by others (mode 0770)", 66),
+        ("group-writable", "is writable by others (mode 0770)", 66),
         ("not-ours", "belongs to user 65534, not to us", 66),
-        ("no-directory", "is no directory", 66),
+        ("no-directory", "is not a directory", 66),
         ("no-group", "there is no group `nobodys`", 2),
         ("newer", "is of version 99, and this whybus knows up to 5", 66),
     ] {

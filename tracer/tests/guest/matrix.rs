@@ -211,7 +211,7 @@ fn who_may_not_attach_is_told_the_plan(job: &Job) -> Result<()> {
     ensure!(text.starts_with("NOT TRIED: ") && text.contains("\nkernel "), "{text}");
     // What lockdown and types say of helpers is what the verifier says to who may ask it.
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    ensure!(words.contains("paths whole, across mounts") && text.lines().count() < 24, "{text}");
+    ensure!(words.contains("paths: full, across mounts") && text.lines().count() < 24, "{text}");
     Ok(())
 }
 

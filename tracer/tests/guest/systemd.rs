@@ -376,7 +376,7 @@ fn it_is_a_service(job: &Job) -> Result<()> {
     let stopped = job.text("stopped")?;
     ensure!(stopped.contains("Result=success") && stopped.contains("Status=0"), "{stopped}");
     let said = job.text("whybus.journal")?;
-    ensure!(said.contains("nothing lost"), "{said}");
+    ensure!(said.contains("no events lost"), "{said}");
     Ok(())
 }
 

@@ -27,7 +27,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let death = evidence.death?;
     let signal = evidence.signal.filter(|signal| signal.number == SIGABRT)?;
     let own = signal.sender.task.id.same(death.exit.id);
-    let summary = "it gave up by itself: abort(3), as a failed assert(3) or malloc(3) calls it";
+    let summary = "called abort(3) (failed assert, malloc corruption, uncaught exception)";
     own.then(|| CAUSE.verdict(Confidence::Proven, summary))
 }
 

@@ -164,7 +164,7 @@ pub fn what(signal: &Signal, death: &ProcessExit) -> String {
     let unread = if other { "; what a 32-bit program executes is not looked at" } else { "" };
     match (signal.number, signal.code) {
         (11, 1) if address < NULL => {
-            format!("it used address {address:#x}: a null pointer, most likely")
+            format!("accessed address {address:#x}, probably a null pointer")
         }
         (11, 1) => format!("it used address {address:#x}, where nothing is mapped"),
         (11, 2) => format!(

@@ -68,7 +68,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         true => (Confidence::Likely, "; which signals it was sent is not watched on this host"),
         false => (Confidence::Proven, ""),
     };
-    let summary = format!("it called exit({status}) by itself{after}{meaning}{unseen}");
+    let summary = format!("exited with status {status} on its own{after}{meaning}{unseen}");
     Some(CAUSE.verdict(confidence, summary))
 }
 
@@ -160,7 +160,7 @@ mod tests {
     fn a_status_is_no_signal() {
         let verdict = evaluate(&of_death(&exit(3_000_000_000, 1 << 8), None));
         assert_eq!(verdict.class, CauseKind::Exited);
-        assert_eq!(verdict.summary, "it called exit(1) by itself, 2.0 s after its start");
+        assert_eq!(verdict.summary, "exited with status 1 on its own, 2.0 s after its start");
     }
 
     fn summary(comm: &str, parent: u32, status: u32) -> String {
@@ -187,7 +187,7 @@ mod tests {
         }
         for (comm, parent, status) in [("geo-api", 1, 203), ("(geo-api)", 50, 203), ("(x)", 1, 5)] {
             assert!(
-                summary(comm, parent, status).contains("by itself"),
+                summary(comm, parent, status).contains("on its own"),
                 "{comm} {parent} {status}"
             );
         }

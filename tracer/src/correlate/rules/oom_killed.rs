@@ -53,7 +53,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
 fn told(kill: &OomKill, death: &ProcessExit, page: u64) -> Verdict {
     let chosen = kill.chosen.id;
     let whom = if chosen.same(kill.victim) {
-        "the OOM killer chose it".to_owned()
+        "killed by the OOM killer".to_owned()
     } else if death.oom {
         format!(
             "the OOM killer chose process {} and killed all of a memory cgroup with it (memory.oom.group)",
@@ -106,10 +106,10 @@ fn looked_up(evidence: &Evidence<'_>) -> Option<Verdict> {
         return None;
     }
     let Some(memory) = evidence.memory else {
-        return Some(CAUSE.verdict(Confidence::Likely, "the OOM killer chose it"));
+        return Some(CAUSE.verdict(Confidence::Likely, "killed by the OOM killer"));
     };
     let summary = format!(
-        "the OOM killer chose it; by then a memory cgroup it was in had run into its limit of {}",
+        "killed by the OOM killer; by then a memory cgroup it was in had run into its limit of {}",
         size(memory.limit)
     );
     Some(Verdict { advice: ADVICE_CGROUP, ..CAUSE.verdict(Confidence::Likely, summary) })
@@ -199,7 +199,7 @@ mod tests {
         let told = |id, used| judged(&kill(memcg(id, used)), &killed());
         assert_eq!(
             told(Some(OWN), 6_144),
-            "the OOM killer chose it: its memory cgroup was at its limit of 24 MiB (24 MiB used)"
+            "killed by the OOM killer: its memory cgroup was at its limit of 24 MiB (24 MiB used)"
         );
         assert!(told(Some(3), 6_144).contains("a memory cgroup above its own was at its limit"));
         assert!(told(None, 6_144).contains("a memory cgroup it is in was at its limit"));
@@ -224,7 +224,7 @@ mod tests {
         let told = |ran_out| judged(&kill(ran_out), &killed());
         assert_eq!(
             told(RanOut::Host),
-            "the OOM killer chose it: the host ran out of memory (2 GiB, swap included)"
+            "killed by the OOM killer: the host ran out of memory (2 GiB, swap included)"
         );
         assert!(told(RanOut::Cpuset).ends_with("of a cpuset ran out"));
         assert!(told(RanOut::MemoryPolicy).ends_with("of a memory policy ran out"));

@@ -106,10 +106,9 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
             Some(FUSE_GONE.verdict(Confidence::Likely, summary))
         }
         // fs/nfs/nfs4proc.c nfs4_state_mark_open_context_bad: the server has dropped the open file.
-        Some(EBADF) if fault.inode.magic == NFS_SUPER_MAGIC => proven(
-            &STALE_HANDLE,
-            "the server has dropped the open file, and does not give it back (EBADF)",
-        ),
+        Some(EBADF) if fault.inode.magic == NFS_SUPER_MAGIC => {
+            proven(&STALE_HANDLE, "the server lost the open state of the file (EBADF)")
+        }
         Some(returned) => {
             let mut verdict = proven(&READ_ERROR, &errno::named(returned))?;
             // What the kernel makes EIO of is told by the tracepoint of stale files alone.

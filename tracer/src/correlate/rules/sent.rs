@@ -50,7 +50,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
             return None;
         }
         let summary = format!(
-            "sent by the process to itself with a made-up si_code of {}: no fault raised it",
+            "sent by the process to itself with a forged si_code of {}: no fault raised it",
             signal.code
         );
         let mut verdict = CAUSE.verdict(Confidence::Proven, summary);
@@ -91,7 +91,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         (true, _) => ", by the process to itself",
         (_, Some(0)) => ", by its parent",
         (_, Some(_)) => ", by an ancestor",
-        _ if !parents.is_empty() => ", by a process that is no ancestor of it",
+        _ if !parents.is_empty() => ", by an unrelated process",
         _ => "",
     };
     let who = match signal.code {

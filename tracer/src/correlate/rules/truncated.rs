@@ -44,7 +44,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let before = evidence.time.saturating_sub(shrink.begin);
     let mut summary = format!(
         "truncated {}, {} earlier: {} → {} by {}",
-        if shrink.mapped { "under the mapping" } else { "while nobody mapped it" },
+        if shrink.mapped { "under the mapping" } else { "while it was not mapped" },
         duration(before),
         size(shrink.inode.size),
         size(shrink.new_size),
@@ -58,7 +58,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         }
     }
     if fault.inode.size > shrink.new_size {
-        summary.push_str(&format!("; it has regrown to {}", size(fault.inode.size)));
+        summary.push_str(&format!("; later grown back to {}", size(fault.inode.size)));
     }
     // Nobody mapped the file then, and this process did not exist: it has mapped more than it saw.
     let start = evidence.victim.start;
@@ -209,7 +209,7 @@ mod tests {
     fn regrowth_does_not_hide_it() {
         let verdict = evaluate(&evidence(&fault(20, 40_960), &[shrink(10, 100, 102_400, 0)]));
         assert_eq!(verdict.class, CauseKind::Truncated);
-        assert!(verdict.summary.contains("regrown to 40 KiB"), "{}", verdict.summary);
+        assert!(verdict.summary.contains("grown back to 40 KiB"), "{}", verdict.summary);
     }
 
     #[test]

@@ -18,7 +18,7 @@ const CAUSE: Cause = Cause {
     rests_on: Some(Absence::OfAct),
     shows_mount: false,
     signal_from: SignalFrom::Fault,
-    advice: "keep whybus running: it names who did it only if it watches when it happens",
+    advice: "run `whybus record` so that the next one is caught",
 };
 
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
