@@ -53,6 +53,14 @@ fn help_lists_every_verb() {
         "demo", "doctor", "schema",
     ];
     assert_eq!(listed, expected, "{help}");
+    // Headings: an option of a verb's own is not one of what was listed before it.
+    let trace = text(&whybus(["trace", "-h"]).output().expect("whybus runs").stdout);
+    let deaths = trace.split_once("\nWhat to report:\n").expect("a heading").1;
+    let deaths = deaths.split_once("\n\n").map_or(deaths, |(section, _)| section);
+    assert!(!deaths.contains("--duration") && !deaths.contains("--save"), "{trace}");
+    assert!(trace.contains("Arguments:\n  [CMD]...") && !trace.contains("Examples:"), "{trace}");
+    let why = text(&whybus(["why", "--help"]).output().expect("whybus runs").stdout);
+    assert!(why.contains("Examples:\n") && why.contains("truncated-before-watch"), "{why}");
     for verb in expected {
         let out = whybus([verb, "--help"]).output().expect("whybus runs");
         assert!(out.status.success() && !out.stdout.is_empty(), "{verb}: {}", text(&out.stderr));
@@ -114,11 +122,12 @@ fn what_is_required_has_a_name() {
 
 #[test]
 fn usage_errors_are_2() {
-    let cases: [(&[&str], &str); 5] = [
+    let cases: [(&[&str], &str); 6] = [
         (&["nonsense"], "unrecognized subcommand 'nonsense'"),
         (&["trace", "--duration", "soon"], "invalid value 'soon' for '--duration"),
         (&["trace", "--count", "0"], "invalid value '0' for '--count"),
         (&["trace", "-o", "xml"], "invalid value 'xml' for '--output"),
+        (&["trace", "--pid", "abc"], "`abc` is not a number"),
         (&["replay"], "required arguments were not provided"),
     ];
     for (args, said) in cases {

@@ -1,4 +1,5 @@
 //! The command line.
+mod examples;
 pub mod not;
 pub mod options;
 pub mod select;
@@ -17,7 +18,8 @@ use crate::{
     text::parse::{bytes, duration},
 };
 
-/// Tells why a process got a bus error: which file, which offset, and who truncated it.
+/// Why did this process die? Bus errors in depth: which file, which offset, who truncated it. With `record`, or `trace
+/// --signals`, every other death, too: who sent the signal, which limit was hit, where it crashed.
 #[derive(Parser)]
 #[command(name = "whybus", version, about, after_help = EXIT_STATUS, max_term_width = 100)]
 pub struct Cli {
@@ -43,28 +45,39 @@ Exit status:
 #[derive(Subcommand)]
 pub enum Verb {
     /// Watch live; with a command, run it and watch it and its children until it ends
+    #[command(after_long_help = examples::TRACE)]
     Trace(Trace),
     /// Watch all the time and keep a history on disk, for list, show, why and stats
+    #[command(after_long_help = examples::RECORD)]
     Record(Record),
-    /// Tell the story of a process: why it died, what was ruled out, how often, what came after
+    /// Say why a process died: what was ruled out, how often, what came after, what to do
+    #[command(after_long_help = examples::WHY)]
     Why(Why),
     /// List recorded incidents
+    #[command(after_long_help = examples::LIST)]
     List(List),
     /// Show one recorded incident
+    #[command(after_long_help = examples::SHOW)]
     Show(Show),
     /// Count recorded incidents by file, culprit, cause, unit and time
+    #[command(after_long_help = examples::STATS)]
     Stats(Stats),
     /// Write recorded incidents as JSON, one a line
+    #[command(after_long_help = examples::EXPORT)]
     Export(Export),
     /// Import incidents from `whybus export`, or from any `-o json` output, into a history
+    #[command(after_long_help = examples::IMPORT)]
     Import(Import),
     /// Run a saved event stream through the same pipeline, without root
+    #[command(after_long_help = examples::REPLAY)]
     Replay(Replay),
     /// List bus errors waiting to happen: mappings that reach past their file's end (no eBPF)
+    #[command(after_long_help = examples::SCAN)]
     Scan(Scan),
     /// Provoke one harmless truncation and bus error in a temporary file and show the answer
     Demo,
-    /// Say what would attach here, what is missing, and which causes are then blind
+    /// Say what attaches here, what is missing, and what cannot be detected then
+    #[command(after_long_help = examples::DOCTOR)]
     Doctor(Doctor),
     /// Print the JSON Schema of the output
     Schema,

@@ -112,7 +112,7 @@ pub struct Output {
 
 /// Which ends of processes are told, beside bus errors.
 #[derive(Args, Default)]
-#[command(next_help_heading = "Deaths")]
+#[command(next_help_heading = "What to report")]
 pub struct Deaths {
     /// Processes that these signals end: names, `all` of the usual ones, or `none` [default: none
     /// beside bus errors for `trace`, all for `record`]

@@ -2,7 +2,11 @@
 use clap::Args;
 
 use crate::{
-    cli::{not::Not, value::status},
+    cli::{
+        not::Not,
+        value::{number, status},
+    },
+    model::cause::CauseKind,
     select::{field::Field, selection::Selection, time},
 };
 
@@ -11,13 +15,13 @@ use crate::{
 #[derive(Args, Default)]
 pub struct Common {
     /// Victims with this process id
-    #[arg(short, long, value_name = "PID")]
+    #[arg(short, long, value_name = "PID", value_parser = number)]
     pub pid: Vec<u32>,
     /// Victims whose process name matches; live also those whose thread name does
     #[arg(short, long, value_name = "PATTERN")]
     pub comm: Vec<String>,
     /// Victims of this user id
-    #[arg(short, long, value_name = "UID")]
+    #[arg(short, long, value_name = "UID", value_parser = number)]
     pub uid: Vec<u32>,
     /// Victims whose cgroup path matches, or contains, this
     #[arg(long, value_name = "PATTERN")]
@@ -38,7 +42,7 @@ pub struct Common {
     #[arg(long, value_name = "PATTERN")]
     pub path: Vec<String>,
     /// Culprits with this process id
-    #[arg(long, value_name = "PID")]
+    #[arg(long, value_name = "PID", value_parser = number)]
     pub by_pid: Vec<u32>,
     /// Culprits whose process name matches
     #[arg(long, value_name = "PATTERN")]
@@ -54,7 +58,7 @@ pub struct Filter {
     #[command(flatten)]
     pub common: Common,
     /// Only bus errors: no warning when a mapped file is shrunk
-    #[arg(long, help_heading = "Options")]
+    #[arg(long, help_heading = "What to report")]
     pub no_warnings: bool,
 }
 
@@ -79,12 +83,18 @@ pub struct Select {
     pub unit: Vec<String>,
     #[command(flatten)]
     pub common: Common,
-    /// Causes of this class: `no-space`, `truncated*`, … (docs/causes.md has all)
-    #[arg(long, value_name = "CLASS")]
+    /// Causes of this class: `no-space`, `truncated*`, ... (--help has all)
+    #[arg(long, value_name = "CLASS", long_help = classes())]
     pub class: Vec<String>,
     /// Incidents of this host (after an import)
     #[arg(long, value_name = "HOST")]
     pub host: Vec<String>,
+}
+
+/// What `--help` says of classes, with all their names.
+fn classes() -> String {
+    let names: Vec<&str> = CauseKind::ALL.iter().map(|kind| kind.name()).collect();
+    format!("Causes of this class, or pattern: {} (docs/causes.md)", names.join(", "))
 }
 
 impl Common {

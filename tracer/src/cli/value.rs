@@ -1,6 +1,11 @@
 //! Values of filters as they are typed.
 use crate::model::signal_name as signals;
 
+/// A process or user id.
+pub fn number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("`{text}` is not a number; a name is asked for by --comm"))
+}
+
 /// As a shell has it: a status, or 128 and the number of a signal.
 pub fn status(text: &str) -> Result<u32, String> {
     if let Ok(number) = text.parse::<i32>() {
