@@ -337,3 +337,31 @@ fn what_was_not_recorded_is_not_denied() {
     assert!(said.contains("  fix      a core dump has the whole stack"), "{said}");
     assert!(!said.contains("in no file") && !said.contains("library named"), "{said}");
 }
+
+/// A story fits the terminal, too; what is to be copied is left whole.
+#[test]
+fn a_story_is_as_wide_as_the_terminal() {
+    let host = Host::new();
+    for width in [60, 80] {
+        for verb in ["why", "show"] {
+            let mut command = whybus([verb, "--utc", "--state-dir"]);
+            command.arg(host.state()).env("COLUMNS", width.to_string());
+            let shown = match verb {
+                "why" => command.args(["reader", "--class", "truncated"]).output(),
+                _ => {
+                    let id = text(
+                        &host.types(&["list", "-n", "1", "--no-header", "--columns", "id"]).stdout,
+                    );
+                    command.arg(id.trim()).output()
+                }
+            };
+            let shown = text(&shown.expect("whybus runs").stdout);
+            let long = |line: &&str| {
+                line.chars().count() > width && line.contains(": ") && !line.contains("/mnt/")
+            };
+            let copied = |line: &&str| !line.contains("whybus ") && !line.contains("journalctl ");
+            let found: Vec<&str> = shown.lines().filter(long).filter(copied).collect();
+            assert!(found.len() <= 2 && shown.lines().count() > 8, "{width}: {found:#?}");
+        }
+    }
+}

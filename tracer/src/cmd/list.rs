@@ -101,7 +101,8 @@ fn follow(
 
 fn sort(found: &mut [Incident], args: &List) {
     let text = |field: Shown, one: &Incident| {
-        let style = Style { colour: false, zone: TimeZone::UTC, history: true, hosts: true };
+        let style =
+            Style { colour: false, zone: TimeZone::UTC, history: true, hosts: true, width: None };
         let cells = table::row(one, &[field], &style, one.time.0);
         cells.into_iter().map(|cell| cell.text).collect::<String>()
     };

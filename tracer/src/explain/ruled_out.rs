@@ -25,9 +25,9 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
             "the OOM killer",
             match incident.oom_kills {
                 Some(0) => "no OOM kill in this boot until then".to_owned(),
-                Some(1) => "its one kill of this boot until then was of another process".to_owned(),
+                Some(1) => "1 OOM kill of this boot until then hit another process".to_owned(),
                 Some(count) => {
-                    format!("its {count} kills of this boot until then were of other processes")
+                    format!("{count} OOM kills of this boot until then hit other processes")
                 }
                 None => "no OOM kill of this process was seen".to_owned(),
             },
@@ -206,6 +206,6 @@ mod tests {
         crash.oom_kills = Some(0);
         assert_eq!(ruled_out(&crash)[0].because, "no OOM kill in this boot until then");
         crash.oom_kills = Some(3);
-        assert!(ruled_out(&crash)[0].because.contains("3 kills"));
+        assert!(ruled_out(&crash)[0].because.contains("3 OOM kills"));
     }
 }

@@ -245,7 +245,8 @@ mod tests {
         },
     };
 
-    const PLAIN: Style = Style { colour: false, zone: TimeZone::UTC, history: false, hosts: false };
+    const PLAIN: Style =
+        Style { colour: false, zone: TimeZone::UTC, history: false, hosts: false, width: None };
 
     /// Of a host on which `is_there` says what attaches.
     fn host(is_there: impl Fn(&str) -> bool, verdict: Readiness, summary: Option<&str>) -> Doctor {

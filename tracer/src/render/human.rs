@@ -223,7 +223,7 @@ mod tests {
     };
 
     fn style(colour: bool, history: bool) -> Style {
-        Style { colour, zone: TimeZone::UTC, history, hosts: history }
+        Style { colour, zone: TimeZone::UTC, history, hosts: history, width: None }
     }
 
     fn shown(bytes: Vec<u8>) -> String {

@@ -229,7 +229,8 @@ mod tests {
 
     #[test]
     fn an_incident_in_a_row() {
-        let style = Style { colour: false, zone: TimeZone::UTC, history: true, hosts: true };
+        let style =
+            Style { colour: false, zone: TimeZone::UTC, history: true, hosts: true, width: None };
         let mut one = incident(CauseKind::Sent, 9);
         one.id = "019aa4d2-6f31-7abc-8def-0123456789ab".into();
         one.cause.confidence = Confidence::Likely.into();
@@ -246,7 +247,8 @@ mod tests {
 
     #[test]
     fn hostile_names_stay_in_their_cells() {
-        let style = Style { colour: false, zone: TimeZone::UTC, history: true, hosts: true };
+        let style =
+            Style { colour: false, zone: TimeZone::UTC, history: true, hosts: true, width: None };
         for cell in row(&full_incident(), &Shown::ALL, &style, 0) {
             assert!(!cell.text.chars().any(char::is_control), "{cell:?}");
         }

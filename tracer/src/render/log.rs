@@ -41,7 +41,8 @@ mod tests {
 
     use super::*;
 
-    const STYLE: Style = Style { colour: false, zone: TimeZone::UTC, history: false, hosts: false };
+    const STYLE: Style =
+        Style { colour: false, zone: TimeZone::UTC, history: false, hosts: false, width: None };
 
     fn logged(message: Message, values: [u64; 4]) -> LogLine {
         let comm = b"c\x1b[2Jp".to_vec();

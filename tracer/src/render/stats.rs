@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn the_longest_bar_is_of_the_most() {
-        let style = Style { colour: false, zone: TimeZone::UTC, history: true, hosts: false };
+        let style =
+            Style { colour: false, zone: TimeZone::UTC, history: true, hosts: false, width: None };
         let row = |name: &str, incidents, at| Count {
             by: "victim".into(),
             name: name.as_bytes().into(),

@@ -138,13 +138,15 @@ pub fn human(story: &Story, style: &Style, now: i64) -> Vec<u8> {
     if let Some(elsewhere) = &story.elsewhere {
         out.push_str(&warning::elsewhere(elsewhere, NAMES, style));
     }
-    let mut field = |name: &str, text: &str| out.push_str(&labelled(name, NAMES, text, style));
-    field("fix", &fix(latest, story.elsewhere.as_deref()));
+    let fix = fix(latest, story.elsewhere.as_deref());
+    out.push_str(&labelled("fix", NAMES, &fix, style));
     for (i, command) in next(story).iter().enumerate() {
-        field(if i == 0 { "next" } else { "" }, command);
+        // Copied as it is.
+        let whole = Style { width: None, ..style.clone() };
+        out.push_str(&labelled(if i == 0 { "next" } else { "" }, NAMES, command, &whole));
     }
     for text in missing(&story.gaps, style).into_iter().chain(incomplete(latest)) {
-        field("note", &style.paint("33", &text));
+        out.push_str(&labelled("note", NAMES, &style.paint("33", &text), style));
     }
     out.into_bytes()
 }
@@ -207,11 +209,8 @@ fn timeline(story: &Story, style: &Style) -> String {
             true => style.stamp(step.time),
             false => format!("{:>23}", clock(step.time.0, &style.zone)),
         };
-        out.push_str(&format!(
-            "  {time:<width$}  {:>10}  {}\n",
-            gap.unwrap_or_default(),
-            step.text
-        ));
+        let text = style.wrap(&step.text, width + 16);
+        out.push_str(&format!("  {time:<width$}  {:>10}  {text}\n", gap.unwrap_or_default()));
         before = Some(step.time);
     }
     out
@@ -279,7 +278,7 @@ pub fn overview_row(story: &Story, command: String, now: i64) -> Vec<Cell> {
 
 /// For a chat or a ticket: a headline, and the rest as it is, in a fence that no name can leave.
 pub fn markdown(story: &Story, style: &Style, now: i64) -> Vec<u8> {
-    let plain = Style { colour: false, ..style.clone() };
+    let plain = Style { colour: false, width: None, ..style.clone() };
     let text = String::from_utf8_lossy(&human(story, &plain, now)).into_owned();
     let title = title(story, &plain);
     let fence = |least: usize, text: &str| {

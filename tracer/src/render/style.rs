@@ -1,5 +1,6 @@
 //! How people are shown things: colours, times, hosts.
 use jiff::tz::TimeZone;
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
     contract::{Incident, Time},
@@ -19,6 +20,8 @@ pub struct Style {
     pub history: bool,
     /// Of several hosts: each is named.
     pub hosts: bool,
+    /// How wide a line may be, if that is known.
+    pub width: Option<usize>,
 }
 
 impl Style {
@@ -46,7 +49,67 @@ impl Style {
         if self.history { self.time_in_zone(time) } else { self.time(time) }
     }
 
+    /// Breaks a text that begins at column `start` between its words, where it is too wide; what follows begins there, too.
+    pub fn wrap(&self, text: &str, start: usize) -> String {
+        /// Narrower columns would only grow long.
+        const NARROWEST: usize = 24;
+        let Some(room) = self.width.map(|width| width.saturating_sub(start)) else {
+            return text.to_owned();
+        };
+        if room < NARROWEST {
+            return text.to_owned();
+        }
+        let (mut out, mut used) = (String::new(), 0);
+        for (i, word) in text.split(' ').enumerate() {
+            let long = visible(word);
+            if i != 0 && used + 1 + long > room {
+                out.push('\n');
+                out.push_str(&" ".repeat(start));
+                used = 0;
+            } else if i != 0 {
+                out.push(' ');
+                used += 1;
+            }
+            // What stands apart by two spaces does not begin a line with one.
+            if used != 0 || !word.is_empty() {
+                out.push_str(word);
+                used += long;
+            }
+        }
+        out
+    }
+
     pub fn paint(&self, sgr: &str, text: &str) -> String {
         if self.colour { format!("\x1b[{sgr}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// Columns that a word takes, without the colours in it.
+fn visible(word: &str) -> usize {
+    let mut parts = word.split("\x1b[");
+    let first = parts.next().unwrap_or_default().width();
+    let rest = parts.map(|part| part.split_once('m').map_or(part, |(_, text)| text).width());
+    first + rest.sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_broken_between_its_words() {
+        let style =
+            |width| Style { colour: true, zone: TimeZone::UTC, history: true, hosts: false, width };
+        let text =
+            "cp[5678]  cp /tmp/new.mmdb /efs/geo/GeoIP2.mmdb and what is longer than a line may be";
+        assert_eq!(style(None).wrap(text, 10), text);
+        assert_eq!(style(Some(30)).wrap(text, 10), text, "too narrow");
+        let wrapped = style(Some(50)).wrap(text, 10);
+        let lines: Vec<&str> = wrapped.lines().collect();
+        assert_eq!(lines[0], "cp[5678]  cp /tmp/new.mmdb");
+        assert!(lines[1..].iter().all(|line| line.starts_with("          ") && line.len() <= 50));
+        let painted = style(Some(50)).wrap(&style(None).paint("1", "twenty-four columns here"), 10);
+        assert_eq!(painted.lines().count(), 1, "colours take no room");
+        assert_eq!(visible("\x1b[1mab\x1b[0mc"), 3);
     }
 }

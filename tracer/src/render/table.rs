@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     fn style(colour: bool) -> Style {
-        Style { colour, zone: TimeZone::UTC, history: true, hosts: false }
+        Style { colour, zone: TimeZone::UTC, history: true, hosts: false, width: None }
     }
 
     const COLUMNS: [Column; 3] = [

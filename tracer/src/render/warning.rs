@@ -13,6 +13,7 @@ pub fn line(name: &str, text: &str, style: &Style) -> String {
 
 /// The same, in a wider column.
 pub fn labelled(name: &str, width: usize, text: &str, style: &Style) -> String {
+    let text = style.wrap(text, width + 3);
     format!("  {} {text}\n", style.paint("36", &format!("{name:<width$}")))
 }
 

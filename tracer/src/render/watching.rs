@@ -108,7 +108,8 @@ mod tests {
             verdict: Some(verdict.into()),
             summary: summary.map(Into::into),
         };
-        let style = Style { colour: false, zone: TimeZone::UTC, history: false, hosts: false };
+        let style =
+            Style { colour: false, zone: TimeZone::UTC, history: false, hosts: false, width: None };
         String::from_utf8(human(&told, &style)).expect("text")
     }
 

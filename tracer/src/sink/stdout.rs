@@ -109,7 +109,13 @@ impl Sink for StdoutSink {
 /// How to print to standard output, for a terminal or not.
 pub fn style(utc: bool) -> Style {
     let zone = if utc { TimeZone::UTC } else { TimeZone::system() };
-    Style { colour: terminal::coloured(), zone, history: false, hosts: false }
+    Style {
+        colour: terminal::coloured(),
+        zone,
+        history: false,
+        hosts: false,
+        width: terminal::width(),
+    }
 }
 
 /// The same for what a history has of so many hosts.
