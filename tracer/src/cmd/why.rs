@@ -80,9 +80,11 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
     let style = history_style(args.utc, reader.hosts()?);
     let beat = running_recorder(&args.state.state_dir);
     let mut stories = Vec::new();
-    for key in keys.iter().take(STORIES) {
+    for (i, key) in keys.iter().take(STORIES).enumerate() {
         let Some(focus) = reader.last(&selection, *key)? else { continue };
-        stories.push(tell(&reader, &selection, *key, focus)?);
+        // A row of the table has no room for what differs.
+        let compared = if i == 0 || args.output != WhyFormat::Human { COMPARED } else { 0 };
+        stories.push(tell(&reader, &selection, *key, focus, compared)?);
     }
     let now = clock::boot_to_realtime().realtime(clock::boot_time());
     match args.output {
@@ -182,7 +184,13 @@ fn selected(
     Ok(Some((selection, keys.into_iter().collect())))
 }
 
-fn tell(reader: &Reader, selection: &Selection, key: u64, focus: Incident) -> Result<Story> {
+fn tell(
+    reader: &Reader,
+    selection: &Selection,
+    key: u64,
+    focus: Incident,
+    compared: i64,
+) -> Result<Story> {
     let (deaths, incidents) = reader.story(key, selection, LOOKED_AT)?;
     let summary = summary(&deaths, incidents);
     let now = clock::boot_to_realtime().realtime(clock::boot_time());
@@ -197,7 +205,7 @@ fn tell(reader: &Reader, selection: &Selection, key: u64, focus: Incident) -> Re
         _ => focus.host == *gap.host && gap.concerns(restarted),
     };
     let gaps: Vec<Gap> = reader.gaps(since, until, GAPS)?.into_iter().filter(concerns).collect();
-    let deaths = reader.newest_of_story(selection, key, COMPARED)?;
+    let deaths = reader.newest_of_story(selection, key, compared)?;
     Ok(story_of(focus, elsewhere, summary, gaps, &deaths))
 }
 
