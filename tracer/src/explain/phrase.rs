@@ -2,7 +2,7 @@
 use crate::{
     contract::{Ancestor, Elsewhere, Exit, Incident, Mapper, Memory, Process, Restart, Server},
     correlate::cause::{MEMORY_LIMIT, SENDER, SignalFrom, WHERE_IT_FAILED},
-    explain::whereabouts::{container as container_of, whereabouts},
+    explain::whereabouts::{container as container_of, limited, whereabouts},
     model::{
         cause::{CauseKind, Confidence, Outcome},
         cgroup,
@@ -175,8 +175,8 @@ fn of_tmpfs(incident: &Incident) -> String {
 /// Whose limit was reached, and who asked for memory then: `, cgroup /small; allocation by stress[12]`
 fn of_memory(incident: &Incident) -> String {
     let cause = &incident.cause;
-    let cgroup =
-        cause.memory.as_ref().map(|memory| format!(", cgroup {}", escape(&memory.cgroup.0)));
+    let cgroup = cause.memory.as_ref();
+    let cgroup = cgroup.map(|memory| format!(", {}", limited(memory, &incident.victim)));
     let asker = culprit(incident).filter(|_| !is_act(incident));
     let asker = asker.map(|asker| format!("; {} {}", verb(incident), who(asker)));
     cgroup.into_iter().chain(asker).collect()

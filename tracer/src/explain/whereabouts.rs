@@ -1,7 +1,7 @@
 //! Where a process ran, as people call it: a pod, a container, a job, or else a unit or cgroup. Pure.
 use crate::{
-    contract::{Pod, Process},
-    model::container::SHORT,
+    contract::{Memory, Pod, Process},
+    model::container::{SHORT, subject},
     text::escape::escape,
 };
 
@@ -45,6 +45,19 @@ pub fn container(process: &Process) -> Option<String> {
     Some(format!("container {name}{beside}"))
 }
 
+/// A memory cgroup that ran out: `container web (docker 3f2a91c0b1d2)` or the pod, if it is the one that the victim was in, or
+/// else `cgroup /small`.
+pub fn limited(memory: &Memory, victim: &Process) -> String {
+    let path = &memory.cgroup.0[..];
+    let whole = path.strip_suffix(b"/container").unwrap_or(path);
+    let subject = subject(whole).filter(|subject| subject.path == whole);
+    let (id, uid) = subject.map(|subject| (subject.id, subject.pod)).unwrap_or_default();
+    let inside = victim.container.as_ref().filter(|inside| Some(&*inside.id) == id.as_deref());
+    let of = victim.pod.as_ref().filter(|of| id.is_none() && Some(&*of.uid) == uid.as_deref());
+    let found = inside.and_then(|_| container(victim)).or_else(|| of.map(pod));
+    found.unwrap_or_else(|| format!("cgroup {}", escape(path)))
+}
+
 fn job(process: &Process) -> Option<String> {
     let job = process.slurm.as_ref()?;
     let step = job.step.as_ref();
@@ -56,6 +69,29 @@ fn job(process: &Process) -> Option<String> {
 mod tests {
     use super::*;
     use crate::contract::{SlurmJob, Untrusted, samples::process};
+
+    #[test]
+    fn whose_limit_it_was() {
+        let id = "0123456789abcdef".repeat(4);
+        let uid = "12345678-9abc-def0-1234-56789abcdef0";
+        let mut victim = process(7);
+        let container = victim.container.as_mut().expect("one");
+        (container.id, container.name) = (id.clone().into(), None);
+        victim.pod.as_mut().expect("one").name = None;
+        let of = |path: &str| {
+            let cgroup = Untrusted(path.as_bytes().to_vec());
+            limited(&Memory { cgroup, limit: 1, used: None }, &victim)
+        };
+        let container = "container 0123456789ab (docker)";
+        for path in [format!("/docker/{id}"), format!("/machine.slice/libpod-{id}.scope/container")]
+        {
+            assert_eq!(of(&path), container, "{path}");
+        }
+        assert_eq!(of(&format!("/kubepods/pod{uid}")), format!("pod {uid}"));
+        for path in ["/small", "/kubepods", "/kubepods/pod9", &format!("/docker/{id}/inner")] {
+            assert_eq!(of(path), format!("cgroup {path}"));
+        }
+    }
 
     #[test]
     fn a_pod_a_container_a_job_or_a_cgroup() {

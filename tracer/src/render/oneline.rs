@@ -1,8 +1,12 @@
 //! One line an incident, for logs and grep.
 use crate::{
     contract::{Incident, Truncation},
-    explain::phrase::{
-        blamed_server, culprit, headline, mapped_by, repeated, restarted, verb, which_server, who,
+    explain::{
+        phrase::{
+            blamed_server, culprit, headline, mapped_by, repeated, restarted, verb, which_server,
+            who,
+        },
+        whereabouts::limited,
     },
     model::cause::{CauseKind, Confidence},
     render::{human::Style, warning::warned_path},
@@ -41,7 +45,7 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
         out.push_str(&format!(" in {}", escape(&symbol.0)));
     }
     if let Some(memory) = &cause.memory {
-        out.push_str(&format!(", cgroup {}", escape(&memory.cgroup.0)));
+        out.push_str(&format!(", {}", limited(memory, &incident.victim)));
     }
     if let Some(culprit) = culprit(incident) {
         let sep = if cause.class.known().cause().is_act() { "" } else { ";" };
