@@ -398,6 +398,51 @@ fn stats_count_every_incident_once_a_table() {
     assert!(sum("file") <= with("file") && sum("file") > 0);
 }
 
+/// As people and as engines call them; and who is counted by them.
+#[test]
+fn containers_and_pods_are_found_by_their_names() {
+    let dir = Dir::new();
+    let id = "0123456789abcdef".repeat(4);
+    let slice = "kubepods-burstable-pod12345678_9abc_def0_1234_56789abcdef0.slice";
+    let mut one = recorded().into_values().next().expect("one");
+    let victim = &mut one["victim"];
+    victim["comm"] = "reader".into();
+    victim["cgroup"] = format!("/kubepods.slice/{slice}/cri-containerd-{id}.scope").into();
+    victim["container"] = serde_json::json!({
+        "id": id, "runtime": "containerd", "name": "api", "image": "registry.example/shop/geo:1.2",
+    });
+    victim["pod"] = serde_json::json!({
+        "uid": "12345678-9abc-def0-1234-56789abcdef0", "name": "geo-7d9f", "namespace": "shop",
+    });
+    fs::create_dir(&dir.0).expect("a directory");
+    let file = dir.0.join("one.json");
+    fs::write(&file, format!("{one}\n")).expect("room");
+    assert!(run(&dir.0, &["import", file.to_str().expect("UTF-8")]).status.success());
+    let forms = [&format!("containerd://{id}"), &id[..12], &format!("cri-containerd-{id}.scope")];
+    let uids = ["12345678-9abc-def0-1234-56789abcdef0", "12345678_9abc", slice];
+    for selector in ["api", "geo-7d9f", "pod/geo-7d9f"].into_iter().chain(forms).chain(uids) {
+        let why = run(&dir.0, &["why", selector, "-o", "human", "--utc"]);
+        let story = text(&why.stdout);
+        let place = "pod shop/geo-7d9f, container api (containerd 0123456789ab), image registry.";
+        assert!(story.contains(place), "{selector}: {story}{}", text(&why.stderr));
+    }
+    let found =
+        |args: &[&str]| run(&dir.0, &[&["list", "-o", "json"], args].concat()).status.success();
+    let filters =
+        [["--container", "api"], ["--pod", "geo-*"], ["--namespace", "shop"], ["--image", "geo"]];
+    for filter in &filters {
+        assert!(found(filter), "{filter:?}");
+        assert!(!found(&[filter[0], "other"]), "{filter:?}");
+    }
+    assert!(!found(&["--namespace", "shop", "--image", "other"]));
+    for (by, name) in
+        [("container", "api"), ("pod", "geo-7d9f"), ("image", "registry.example/shop/geo:1.2")]
+    {
+        let rows = values(&run(&dir.0, &["stats", "--by", by, "-o", "json"]));
+        assert_eq!(rows[0]["name"], name, "{by}");
+    }
+}
+
 #[test]
 fn what_is_imported_cannot_act_on_a_terminal() {
     let dir = Dir::new();

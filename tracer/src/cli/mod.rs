@@ -215,7 +215,7 @@ pub struct Stats {
     pub state: State,
     #[command(flatten)]
     pub output: Output,
-    /// One table only: by cause, file, culprit, victim, unit, container or time
+    /// One table only: by cause, file, culprit, victim, unit, container, pod, image or time
     #[arg(long, value_name = "WHAT")]
     pub by: Option<String>,
     /// Rows per table, at most; 0 for all

@@ -11,9 +11,12 @@ use crate::{
     },
     contract::{Count, Record, Time, Untrusted},
     error::Failure,
-    model::{cgroup::unit, container::container},
+    model::{
+        cgroup::unit,
+        container::{container, pod},
+    },
     render::{Format, json, stats},
-    select::field::Column,
+    select::field::{Column, NameKind},
     sink::{
         speak::{put, say},
         stdout::{history_style, page},
@@ -23,21 +26,22 @@ use crate::{
     text::format::rfc3339,
 };
 
-/// A table: its name, its column, and what of the column's name counts.
-type Table = (&'static str, Column, Part);
+/// A table: its name, its column, what of the column's name counts, and what is rather counted where a history has it
+/// with a cgroup.
+type Table = (&'static str, Column, Part, Option<NameKind>);
 type Part = fn(&[u8]) -> Option<Cow<'_, [u8]>>;
 
-const TABLES: [Table; 6] = [
-    ("cause", Column::CauseKind, |name| Some(name.into())),
-    ("file", Column::Path, |name| Some(name.into())),
-    ("culprit", Column::ByComm, |name| Some(name.into())),
-    ("victim", Column::Comm, |name| Some(name.into())),
-    ("unit", Column::Cgroup, own_unit),
-    ("container", Column::Cgroup, |cgroup| match container(cgroup)?.id {
-        Cow::Borrowed(id) => Some(id.as_bytes().into()),
-        Cow::Owned(id) => Some(id.into_bytes().into()),
-    }),
+const TABLES: [Table; 8] = [
+    ("cause", Column::CauseKind, |name| Some(name.into()), None),
+    ("file", Column::Path, |name| Some(name.into()), None),
+    ("culprit", Column::ByComm, |name| Some(name.into()), None),
+    ("victim", Column::Comm, |name| Some(name.into()), None),
+    ("unit", Column::Cgroup, own_unit, None),
+    ("container", Column::Cgroup, |cgroup| Some(bytes(container(cgroup)?.id)), CONTAINER),
+    ("pod", Column::Cgroup, |cgroup| Some(bytes(pod(cgroup)?.uid)), Some(NameKind::Pod)),
+    ("image", Column::Cgroup, |_| None, Some(NameKind::Image)),
 ];
+const CONTAINER: Option<NameKind> = Some(NameKind::Container);
 /// Spans that time is divided into, in seconds, with how they are called.
 const SPANS: [(i64, &str); 7] = [
     (60, "minute"),
@@ -82,7 +86,12 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
         .unwrap_or(SPANS[SPANS.len() - 1]);
     let width = seconds * SECOND;
     let mut tables = Vec::new();
-    for (name, column, part) in TABLES.into_iter().filter(|(name, ..)| asked(name)) {
+    for (name, column, part, kind) in TABLES.into_iter().filter(|(name, ..)| asked(name)) {
+        let called = kind.map_or_else(|| Ok(HashMap::new()), |kind| reader.called(kind))?;
+        let part = |name: &[u8]| match called.get(name) {
+            Some(called) => Some(called.clone()),
+            None => part(name).map(Cow::into_owned),
+        };
         let mut rows = by_part(reader.count(&selection, column)?, part);
         rows.truncate(if args.limit == 0 { usize::MAX } else { args.limit });
         let named = |row: Counted| count(name, Untrusted(row.name.clone()), &row, None);
@@ -119,16 +128,23 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
+fn bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => text.as_bytes().into(),
+        Cow::Owned(text) => text.into_bytes().into(),
+    }
+}
+
 /// The unit, where that is not the scope of a container, which has a table of its own.
 fn own_unit(cgroup: &[u8]) -> Option<Cow<'_, [u8]>> {
     container(cgroup).is_none().then(|| unit(cgroup))?.map(Cow::Borrowed)
 }
 
 /// Counts what goes by the same part of its name together.
-fn by_part(rows: Vec<Counted>, part: Part) -> Vec<Counted> {
+fn by_part(rows: Vec<Counted>, part: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<Counted> {
     let mut known: HashMap<Vec<u8>, Counted> = HashMap::new();
     for row in rows {
-        let Some(name) = part(&row.name).map(Cow::into_owned) else { continue };
+        let Some(name) = part(&row.name) else { continue };
         match known.get_mut(&name) {
             Some(sum) => {
                 sum.incidents += row.incidents;

@@ -104,6 +104,19 @@ pub fn beside(db: &Transaction<'_>, cgroup: i64, kind: NameKind, text: &[u8]) ->
     Ok(())
 }
 
+/// What is called something of this kind, by the path of its cgroup; of several names the one that was told last.
+pub fn by_cgroup(db: &Connection, kind: NameKind) -> Result<HashMap<Vec<u8>, Vec<u8>>> {
+    if !has_cgroup_names(db)? {
+        return Ok(HashMap::new());
+    }
+    let mut statement = db.prepare_cached(
+        "SELECT name.text, cgroup_name.text FROM cgroup_name JOIN name ON name.id = cgroup
+         WHERE cgroup_name.kind = ?1 ORDER BY cgroup_name.rowid",
+    )?;
+    let rows = statement.query_map([kind as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
+
 /// The numbers of the cgroups in which something is called as one of the patterns says.
 pub fn cgroups_of(db: &Connection, kind: NameKind, patterns: &[Pattern]) -> Result<Vec<i64>> {
     if !has_cgroup_names(db)? {

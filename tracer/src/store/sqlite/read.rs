@@ -367,6 +367,14 @@ impl Reader {
         Ok(names::all(&self.db, kind)?)
     }
 
+    /// What containers, pods or images are called, by the path of the cgroup.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn called(&self, kind: NameKind) -> Result<HashMap<Vec<u8>, Vec<u8>>> {
+        Ok(names::by_cgroup(&self.db, kind)?)
+    }
+
     pub(super) fn body(&self, seq: i64) -> Result<Option<Incident>> {
         let mut statement = self.db.prepare_cached("SELECT body FROM incident WHERE seq = ?1")?;
         let mut rows = statement.query([seq])?;
