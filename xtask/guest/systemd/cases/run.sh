@@ -98,13 +98,16 @@ await test -e /srv/outside.ready
 contained --name geo-updater --cidfile /results/culprit.cid case /busybox truncate -s 4096 /srv/outside 2>>/results/podman.err
 wait $!
 at "container as culprit"
-contained --rm --name geo-instant --cidfile /results/instant.cid case /victim segv 2>>/results/podman.err
+contained --name geo-instant --cidfile /results/instant.cid case /victim segv 2>>/results/podman.err
 echo $? >/results/instant.status
+podman rm geo-instant >/dev/null 2>>/results/podman.err
 at "container of a millisecond"
 
 # containerd with runc: a container of ctr's own, and one as its CRI plugin makes it, in a pod of the kubelet's.
 systemctl start containerd
-ctr run --rm --rootfs /image geo-named /named segv >/results/ctr.out 2>&1
+podman save -q --format docker-archive -o /case.tar case >/results/ctr.out 2>&1
+ctr image import /case.tar >>/results/ctr.out 2>&1
+ctr run --rm localhost/case:latest geo-named /named segv >>/results/ctr.out 2>&1
 echo $? >/results/named.status
 at "container of containerd"
 mkdir -p /var/log/pods/shop_geo-api-7d9f_5f0c9f7e-43a1-4b53-8b5e-0a7b5f2f1d10/api
