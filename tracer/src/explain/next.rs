@@ -19,7 +19,8 @@ pub fn next(story: &Story) -> Vec<String> {
         (Some(one), Some(runtime @ ("docker" | "podman")), _) => {
             out.push(format!("{runtime} logs --tail 50 {}", word(one.id.as_bytes())));
         }
-        (Some(one), Some("containerd" | "cri-o" | "crio"), _) => {
+        // The kubelet's; of one that ctr made nobody keeps what it wrote.
+        (Some(one), Some("containerd" | "cri-o" | "crio"), _) if victim.pod.is_some() => {
             out.push(format!("crictl logs --tail 50 {}", word(one.id.as_bytes())));
         }
         (_, _, Some(unit)) => {

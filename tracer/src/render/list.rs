@@ -10,7 +10,7 @@ use crate::{
     },
     render::{
         style::Style,
-        table::{Cell, Column},
+        table::{Cell, Column, Keeps},
         warning::warned_path,
     },
     text::{
@@ -83,14 +83,14 @@ impl Shown {
             Self::Time => Column::fixed("TIME").rank(2),
             Self::Age => Column::fixed("AGE").right().rank(1),
             Self::Host => Column::flexible("HOST", 8).rank(4),
-            Self::Victim => Column::flexible("VICTIM", 10).keep_end(),
+            Self::Victim => Column::flexible("VICTIM", 12).keep(Keeps::From('[')),
             Self::Unit => Column::flexible("UNIT", 8).rank(6),
             Self::How => Column::flexible("HOW", 7).rank(5),
-            Self::Cause => Column::flexible("CAUSE", 9),
-            Self::File => Column::flexible("FILE", 12).keep_end().rank(2),
-            Self::By => Column::flexible("BY", 8).keep_end().rank(3),
+            Self::Cause => Column::flexible("CAUSE", 10).keep(Keeps::From('?')),
+            Self::File => Column::flexible("FILE", 12).keep(Keeps::End).rank(2),
+            Self::By => Column::flexible("BY", 10).keep(Keeps::From('[')).rank(3),
             Self::Uid => Column::fixed("UID").right().rank(7),
-            Self::Cgroup => Column::flexible("CGROUP", 12).keep_end().rank(7),
+            Self::Cgroup => Column::flexible("CGROUP", 12).keep(Keeps::End).rank(7),
             Self::Container => Column::fixed("CONTAINER").rank(7),
             Self::Restart => Column::flexible("RESTART", 8).rank(7),
         }
@@ -195,9 +195,9 @@ pub fn ending(incident: &Incident) -> String {
 pub const WARNING: [Column; 6] = [
     Column::fixed("TIME"),
     Column::flexible("HOST", 8).rank(2),
-    Column::flexible("FILE", 12).keep_end(),
+    Column::flexible("FILE", 12).keep(Keeps::End),
     Column::fixed("SIZE").rank(1),
-    Column::flexible("BY", 8).keep_end(),
+    Column::flexible("BY", 8).keep(Keeps::From('[')),
     Column::flexible("AT RISK", 10),
 ];
 

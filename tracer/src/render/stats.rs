@@ -1,9 +1,10 @@
 //! What `whybus stats` counted, for people.
 use crate::{
     contract::{Count, Time},
+    model::container::{SHORT, is_id},
     render::{
         human::Style,
-        table::{Cell, Column, Layout},
+        table::{Cell, Column, Keeps, Layout},
     },
     text::{
         escape::escape,
@@ -26,7 +27,7 @@ pub fn table(rows: &[Count], header: bool, width: Option<usize>, style: &Style) 
     let columns = [
         Column::fixed("COUNT").right(),
         match &*first.by {
-            "file" => Column::flexible("", 12).keep_end(),
+            "file" => Column::flexible("", 12).keep(Keeps::End),
             _ => Column::flexible("", 12),
         },
         Column::fixed("LAST").rank(1),
@@ -39,7 +40,7 @@ pub fn table(rows: &[Count], header: bool, width: Option<usize>, style: &Style) 
             let last = style.time(row.last);
             vec![
                 Cell::plain(row.incidents.to_string()),
-                Cell::painted("1", escape(&row.name.0)),
+                Cell::painted("1", called(row)),
                 Cell::plain(last.get(..19).unwrap_or(&last)),
             ]
         })
@@ -47,6 +48,15 @@ pub fn table(rows: &[Count], header: bool, width: Option<usize>, style: &Style) 
     let layout = Layout::new(&columns, &heads, &cells, width);
     let head = if header { layout.head(style) } else { String::new() };
     cells.iter().fold(head, |out, row| out + &layout.row(row, style))
+}
+
+/// A container without a name by the beginning of its id, as `list` has it.
+fn called(row: &Count) -> String {
+    let name = escape(&row.name.0);
+    match &*row.by {
+        "container" if is_id(&name) => name.chars().take(SHORT).collect(),
+        _ => name,
+    }
 }
 
 /// A bar for each span of time, which is called `span`.
@@ -112,6 +122,10 @@ mod tests {
         let narrow = over_time(&rows, "minute", false, Some(60), &style);
         assert!(narrow.lines().all(|line| line.len() <= 60) && narrow.lines().count() == 2);
         assert_eq!(table(&[], true, None, &style), "");
+        let container =
+            Count { by: "container".into(), ..row(&"0123456789abcdef".repeat(4), 1, 0) };
+        let shown = table(&[container], false, None, &style);
+        assert!(shown.starts_with("    1  0123456789ab  1970-"), "{shown}");
         assert!(total(1, Time(0), Time(0), &style).starts_with("1 incident, 1970-"));
     }
 }

@@ -6,6 +6,16 @@ use crate::render::style::Style;
 /// Between two columns.
 const GAP: usize = 2;
 
+/// What is left of a text that is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeps {
+    Start,
+    /// Of a path the end tells more than the beginning.
+    End,
+    /// The beginning, and all from the last such letter on: the pid of `geo-api[1234]`, the doubt of `no-space?`.
+    From(char),
+}
+
 /// A column: its head, and what may be done to it where a line is too narrow.
 #[derive(Debug, Clone, Copy)]
 pub struct Column {
@@ -14,8 +24,7 @@ pub struct Column {
     pub right: bool,
     /// How far it may be cut; `None`: never.
     pub least: Option<usize>,
-    /// Of a path the end tells more than the beginning.
-    pub keeps_end: bool,
+    pub keeps: Keeps,
     /// Those with the highest go first where cutting is not enough; 0 never goes.
     pub rank: u8,
 }
@@ -23,7 +32,7 @@ pub struct Column {
 impl Column {
     /// One that is never cut.
     pub const fn fixed(head: &'static str) -> Self {
-        Self { head, right: false, least: None, keeps_end: false, rank: 0 }
+        Self { head, right: false, least: None, keeps: Keeps::Start, rank: 0 }
     }
 
     /// One that may be cut down to `least`.
@@ -35,8 +44,8 @@ impl Column {
         Self { right: true, ..self }
     }
 
-    pub const fn keep_end(self) -> Self {
-        Self { keeps_end: true, ..self }
+    pub const fn keep(self, keeps: Keeps) -> Self {
+        Self { keeps, ..self }
     }
 
     pub const fn rank(self, rank: u8) -> Self {
@@ -111,7 +120,7 @@ impl Layout {
         let mut space = 0;
         for ((column, width), cell) in self.columns.iter().zip(&self.widths).zip(cells) {
             let Some(width) = *width else { continue };
-            let text = cut(&cell.text, width, column.keeps_end);
+            let text = cut(&cell.text, width, column.keeps);
             let pad = width.saturating_sub(text.width());
             let (before, after) = if column.right { (pad, 0) } else { (0, pad) };
             out.push_str(&" ".repeat(space + before));
@@ -162,9 +171,15 @@ fn cut_columns(columns: &[Column], widths: &mut [Option<usize>], width: usize) {
 }
 
 /// At most `width` columns of a terminal, an ellipsis where something is missing.
-pub fn cut(text: &str, width: usize, keeps_end: bool) -> String {
+pub fn cut(text: &str, width: usize, keeps: Keeps) -> String {
     if text.width() <= width {
         return text.to_owned();
+    }
+    if let Keeps::From(mark) = keeps
+        && let Some((name, tail)) = text.rfind(mark).map(|at| text.split_at(at))
+        && tail.width() + 1 < width
+    {
+        return cut(name, width - tail.width(), Keeps::Start) + tail;
     }
     let room = width.saturating_sub(1);
     let mut used = 0;
@@ -172,7 +187,7 @@ pub fn cut(text: &str, width: usize, keeps_end: bool) -> String {
         used += c.width().unwrap_or(0);
         used <= room
     };
-    if keeps_end {
+    if keeps == Keeps::End {
         let mut end: Vec<char> = text.chars().rev().take_while(&mut fits).collect();
         end.push('…');
         return end.into_iter().rev().collect();
@@ -194,7 +209,7 @@ mod tests {
 
     const COLUMNS: [Column; 3] = [
         Column::fixed("N").right(),
-        Column::flexible("FILE", 8).keep_end(),
+        Column::flexible("FILE", 8).keep(Keeps::End),
         Column::flexible("BY", 4).rank(1),
     ];
 
@@ -244,9 +259,13 @@ mod tests {
 
     #[test]
     fn what_is_wide_is_cut_between_its_letters() {
-        assert_eq!(cut("日本語", 4, false), "日…");
-        assert_eq!(cut("日本語", 5, true), "…本語");
-        assert_eq!(cut("abc", 3, false), "abc");
-        assert_eq!(cut("abc", 0, false), "…");
+        assert_eq!(cut("日本語", 4, Keeps::Start), "日…");
+        assert_eq!(cut("日本語", 5, Keeps::End), "…本語");
+        assert_eq!(cut("abc", 3, Keeps::Start), "abc");
+        assert_eq!(cut("abc", 0, Keeps::Start), "…");
+        assert_eq!(cut("bus-worker[610]", 12, Keeps::From('[')), "bus-wo…[610]");
+        assert_eq!(cut("worker[1234567]", 8, Keeps::From('[')), "worker[…");
+        assert_eq!(cut("mapped-past-end?", 10, Keeps::From('?')), "mapped-p…?");
+        assert_eq!(cut("mapped-past-end", 10, Keeps::From('?')), "mapped-pa…");
     }
 }
