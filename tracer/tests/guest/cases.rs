@@ -26,7 +26,7 @@ pub struct Case {
 
 const OOM: &str = "the OOM killer";
 const PARENT: &str = "killed by its parent";
-const OTHERS: &str = "killed by anybody else";
+const OTHERS: &str = "killed by another process";
 const EXIT: &str = "a call of exit(3), by itself or a library";
 const CRASH: &str = "a crash (SIGSEGV, SIGBUS, SIGILL, SIGFPE)";
 
