@@ -10,11 +10,13 @@ use lru::LruCache;
 use crate::{
     enrich::cgroups::CgroupNames,
     host::runtimes::Runtimes,
-    model::{container::subject, fact::Fact},
+    model::{Bytes, container::subject, fact::Fact},
 };
 
 /// Cgroups of which it is remembered that there is no more to say: fewer than the engine remembers names of.
 const SAID: NonZeroUsize = NonZeroUsize::new(1_024).expect("not 0");
+/// Cgroups of which there is more to say, and whose paths are remembered: as its last process dies, a cgroup goes.
+const MADE: NonZeroUsize = NonZeroUsize::new(256).expect("not 0");
 /// Cgroups that were made and wait for somebody to look, at most: whoever may make them can make many.
 const WAITING: usize = 64;
 
@@ -25,6 +27,8 @@ pub struct Containers(Arc<Shared>);
 struct Shared {
     runtimes: Runtimes,
     said: Mutex<LruCache<u64, ()>>,
+    /// Paths as the kernel told them.
+    made: Mutex<LruCache<u64, Bytes>>,
     /// One for each question that waits.
     waiting: Arc<()>,
     /// One for each thread that reads.
@@ -54,7 +58,8 @@ impl Containers {
     fn of(runtimes: Runtimes) -> Self {
         let (waiting, reading) = (Arc::default(), Arc::default());
         let said = Mutex::new(LruCache::new(SAID));
-        Self(Arc::new(Shared { runtimes, said, waiting, reading }))
+        let made = Mutex::new(LruCache::new(MADE));
+        Self(Arc::new(Shared { runtimes, said, made, waiting, reading }))
     }
 
     /// Whether there may be something to say of a cgroup.
@@ -68,11 +73,22 @@ impl Containers {
         Turn::of(&self.0.waiting, WAITING)
     }
 
-    /// What state files say of a cgroup, by its path where that is known.
-    pub fn fact(&self, id: u64, path: Option<&[u8]>, cgroups: &CgroupNames) -> Option<Fact> {
-        let looked_up = if path.is_none() { cgroups.path(id) } else { None };
-        let path = path.or(looked_up.as_deref())?;
-        let subject = subject(path);
+    /// A cgroup was made, or renamed; whether there may be something to say of it.
+    pub fn made(&self, id: u64, path: &[u8]) -> bool {
+        let mut made = self.0.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.pop(&id);
+        let asked = subject(path).is_some();
+        if asked {
+            made.put(id, path.to_vec());
+        }
+        asked
+    }
+
+    /// What state files say of a cgroup.
+    pub fn fact(&self, id: u64, cgroups: &CgroupNames) -> Option<Fact> {
+        let told = self.0.made.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        let path = told.or_else(|| cgroups.path(id))?;
+        let subject = subject(&path);
         let _reading = Turn::of(&self.0.reading, READING)?;
         let names = subject.as_ref().and_then(|subject| self.0.runtimes.names(subject));
         let whole = names.as_ref().is_some_and(|names| {
@@ -81,6 +97,7 @@ impl Containers {
         });
         if whole || subject.is_none() {
             self.0.said.lock().unwrap_or_else(PoisonError::into_inner).put(id, ());
+            self.0.made.lock().unwrap_or_else(PoisonError::into_inner).pop(&id);
         }
         names.map(|names| Fact::Container(Box::new(names)))
     }
@@ -101,17 +118,35 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_container_is_not_asked_about_again() {
+    fn files_may_come_later() {
         let (containers, cgroups) = (Containers::default(), CgroupNames::start());
-        for path in ["/system.slice/geo.service", "/"] {
-            assert!(containers.wants(7));
-            assert_eq!(containers.fact(7, Some(path.as_bytes()), &cgroups), None);
-            assert!(!containers.wants(7), "{path}");
-            containers.0.said.lock().expect("nobody panics").clear();
-        }
-        // Its files may still come.
+        assert!(!containers.made(7, b"/system.slice/geo.service"));
         let path = format!("/docker/{}", "0123456789abcdef".repeat(4));
-        assert_eq!(containers.fact(7, Some(path.as_bytes()), &cgroups), None);
+        assert!(containers.made(7, path.as_bytes()));
+        // Its files may still come.
+        assert_eq!(containers.fact(7, &cgroups), None);
         assert!(containers.wants(7));
+        // Renamed, it is none any more.
+        assert!(
+            !containers.made(7, b"/geo")
+                && containers.0.made.lock().expect("nobody panics").is_empty()
+        );
+    }
+
+    /// The cgroup of a container goes with its last process, and its files do not.
+    #[test]
+    fn who_has_died_is_named_by_a_cgroup_that_is_gone() {
+        let host = tempfile::tempdir().expect("a directory");
+        let uid = "12345678-9abc-def0-1234-56789abcdef0";
+        let containers = Containers::of(Runtimes::below(host.path()));
+        let cgroups = CgroupNames::start();
+        assert!(containers.made(u64::MAX, format!("/kubepods/pod{uid}").as_bytes()));
+        assert_eq!(containers.fact(u64::MAX, &cgroups), None, "too early");
+        let logs = host.path().join(format!("var/log/pods/shop_geo_{uid}"));
+        std::fs::create_dir_all(logs).expect("room");
+        let named = containers.fact(u64::MAX, &cgroups);
+        let Some(Fact::Container(names)) = named else { panic!("{named:?}") };
+        assert_eq!((names.pod.as_deref(), names.namespace.as_deref()), (Some("geo"), Some("shop")));
+        assert!(!containers.wants(u64::MAX) && containers.fact(u64::MAX, &cgroups).is_none());
     }
 }

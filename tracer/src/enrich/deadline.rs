@@ -50,20 +50,20 @@ pub enum Target {
 }
 
 impl Target {
-    /// How many times [`DEADLINE`] it takes: all processes of the host are looked through for a server, which hangs nowhere,
-    /// but takes its time where the host is busy.
+    /// How many times [`DEADLINE`] it takes: all processes of the host are looked through for a server, and files of several
+    /// runtimes for a name. That hangs nowhere, but takes its time where the host, or its disk, is busy.
     fn deadlines(&self) -> u32 {
         match self {
-            Self::Server(_) => 4,
-            Self::Process(_) | Self::FileSystem(_) | Self::Cgroups | Self::Containers => 1,
+            Self::Server(_) | Self::Containers => 4,
+            Self::Process(_) | Self::FileSystem(_) | Self::Cgroups => 1,
         }
     }
 
     /// How many times [`TIMEOUT`]: on a host that is that busy, a whole look takes seconds of the clock.
     fn timeouts(&self) -> u32 {
         match self {
-            Self::Server(_) => 3,
-            Self::Process(_) | Self::FileSystem(_) | Self::Cgroups | Self::Containers => 1,
+            Self::Server(_) | Self::Containers => 3,
+            Self::Process(_) | Self::FileSystem(_) | Self::Cgroups => 1,
         }
     }
 }

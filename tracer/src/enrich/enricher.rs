@@ -16,9 +16,7 @@ use crate::{
     },
     host::proc::mountinfo,
     model::{
-        Bytes,
         cgroup::{CgroupMade, ROOT_CGROUP},
-        container::subject,
         fact::{Fact, Mappers},
         fault::Fault,
         file::Mount,
@@ -167,12 +165,12 @@ impl Enricher {
             },
             KernelEvent::Cgroup(CgroupMade { id, path: None }) => {
                 self.cgroup(*id, time);
-                self.container_made(*id, None, time);
+                self.container_made(*id, time);
                 Vec::new()
             }
             KernelEvent::Cgroup(CgroupMade { id, path: Some(path) }) => {
-                if subject(path).is_some() {
-                    self.container_made(*id, Some(path.clone()), time);
+                if self.containers.made(*id, path) {
+                    self.container_made(*id, time);
                 }
                 Vec::new()
             }
@@ -308,18 +306,18 @@ impl Enricher {
     fn container_of(&mut self, task: &Task, time: u64) -> Option<WatchNote> {
         let id = task.cgroup.filter(|id| *id != ROOT_CGROUP && self.containers.wants(*id))?;
         let (containers, cgroups) = (self.containers.clone(), self.cgroups.clone());
-        let ask = move || containers.fact(id, None, &cgroups).into_iter().collect();
+        let ask = move || containers.fact(id, &cgroups).into_iter().collect();
         Some(self.ask(Target::Containers, task.id, time, ask, Vec::new()))
     }
 
     /// Asks what a container is called as its cgroup is made: its runtime has written that down by then.
-    fn container_made(&mut self, id: u64, path: Option<Bytes>, time: u64) {
+    fn container_made(&mut self, id: u64, time: u64) {
         let Some(turn) = self.containers.turn() else { return };
         let (containers, cgroups) = (self.containers.clone(), self.cgroups.clone());
         let answer = move |facts| Answer { time, about: None, facts };
         let ask = move || {
             let _turn = turn;
-            answer(containers.fact(id, path.as_deref(), &cgroups).into_iter().collect())
+            answer(containers.fact(id, &cgroups).into_iter().collect())
         };
         self.executor.request(Target::Containers, true, ask, answer(Vec::new()));
     }

@@ -64,6 +64,12 @@ impl Default for Runtimes {
 }
 
 impl Runtimes {
+    /// Those of a host of one's own.
+    #[cfg(test)]
+    pub fn below(root: &Path) -> Self {
+        Self { root: root.to_owned(), owner: rustix::process::getuid().as_raw() }
+    }
+
     /// What is known of a container or a pod; `None` if nothing is.
     pub fn names(&self, subject: &Subject<'_>) -> Option<ContainerNames> {
         let id = subject.id.as_deref();
@@ -208,9 +214,7 @@ mod tests {
         fn names(&self, cgroup: &str) -> Option<ContainerNames> {
             let slice = UID.replace('-', "_");
             let path = cgroup.replace("UID_", &slice).replace("UID", UID).replace('@', &id());
-            let owner = rustix::process::getuid().as_raw();
-            let runtimes = Runtimes { root: self.0.path().to_owned(), owner };
-            runtimes.names(&subject(path.as_bytes())?)
+            Runtimes::below(self.0.path()).names(&subject(path.as_bytes())?)
         }
 
         /// Name, image, namespace and pod.
