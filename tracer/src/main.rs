@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     // A reader that goes away ends us in the writer, with success, not by a signal.
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return cmd::status::usage(&error).into(),
+        Err(error) => return cmd::exit_status::usage(&error).into(),
     };
     sink::terminal::set(cli.display.asked());
     let done = match cli.verb {
@@ -27,10 +27,13 @@ fn main() -> ExitCode {
         cli::Verb::Scan(args) => cmd::scan::run(&args),
         cli::Verb::Demo => cmd::demo::run(),
         cli::Verb::Doctor(args) => cmd::doctor::run(&args),
+        cli::Verb::Status(args) => cmd::status::run(&args),
         cli::Verb::Schema => cmd::schema::run(),
+        cli::Verb::Completion(args) => cmd::completion::run(&args),
+        cli::Verb::Man(args) => cmd::man::run(&args),
         cli::Verb::DemoVictim { file } => cmd::demo::victim(&file),
     };
-    let status = done.unwrap_or_else(|error| cmd::status::report(&error));
+    let status = done.unwrap_or_else(|error| cmd::exit_status::report(&error));
     sink::speak::all_said();
     status.into()
 }

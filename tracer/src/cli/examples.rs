@@ -103,7 +103,7 @@ mod tests {
 
     /// As a shell takes them apart.
     fn words(line: &str) -> Vec<String> {
-        let line = line.split(" >").next().unwrap_or(line);
+        let line = line.split(['>', '|']).next().unwrap_or(line);
         let parts = line.split('\'').enumerate();
         let mut words: Vec<String> = Vec::new();
         for (i, part) in parts {
@@ -136,3 +136,28 @@ mod tests {
         assert!(tried > 20, "{tried}");
     }
 }
+
+pub const STATUS: &str = "\
+Examples:
+  whether it records, since when, what it lost
+    whybus status
+  in a health check: one line; 0 where it runs and is READY, else 1, 69 or 75
+    whybus status -o oneline
+  for a dashboard
+    whybus status -o json";
+
+pub const COMPLETION: &str = "\
+Examples:
+  bash, for all users
+    whybus completion bash >/usr/share/bash-completion/completions/whybus
+  zsh, fish
+    whybus completion zsh >/usr/share/zsh/vendor-completions/_whybus
+    whybus completion fish >~/.config/fish/completions/whybus.fish";
+
+pub const MAN: &str = "\
+Examples:
+  read it
+    whybus man why | man -l -
+  install them
+    whybus man >/usr/share/man/man1/whybus.1
+    whybus man why >/usr/share/man/man1/whybus-why.1";

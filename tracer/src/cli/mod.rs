@@ -8,6 +8,7 @@ mod value;
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::{
     cli::{
@@ -21,7 +22,7 @@ use crate::{
 /// Why did this process die? Bus errors in depth: which file, which offset, who truncated it. With `record`, or `trace
 /// --signals`, every other death, too: who sent the signal, which limit was hit, where it crashed.
 #[derive(Parser)]
-#[command(name = "whybus", version, about, after_help = EXIT_STATUS, max_term_width = 100)]
+#[command(name = "whybus", version, after_help = EXIT_STATUS, max_term_width = 100)]
 pub struct Cli {
     #[command(flatten)]
     pub display: Display,
@@ -29,16 +30,16 @@ pub struct Cli {
     pub verb: Verb,
 }
 
-/// What `--help` says of exit statuses (see `cmd::status`).
+/// What `--help` says of exit statuses (see `cmd::exit_status`).
 pub const EXIT_STATUS: &str = "\
 Exit status:
   0   done: found, ended as asked, nothing waiting to happen, ready
-  1   nothing found, fewer than --count asked for, or findings of `scan`
+  1   nothing found, fewer than --count asked for, findings of `scan`, or (`status`) no recorder
   2   usage: flags, times, selectors that cannot be
   66  an input cannot be read: no history, a damaged stream, a refused directory
-  69  unsupported kernel, or not what --require names, or (`doctor`, `demo`) is NOT READY
+  69  unsupported kernel, or not what --require names, or (`doctor`, `demo`, `status`) is NOT READY
   70  internal error
-  75  looked, but not at everything: `scan` unprivileged, `doctor` DEGRADED, `trace` NOT READY
+  75  looked, but not at everything: `scan` unprivileged, `doctor`, `status` DEGRADED, `trace` NOT READY
   77  no privilege
   `trace -- CMD` passes the status of CMD on (128 + signal if one ended it)";
 
@@ -79,8 +80,17 @@ pub enum Verb {
     /// Say what attaches here, what is missing, and what cannot be detected then
     #[command(after_long_help = examples::DOCTOR)]
     Doctor(Doctor),
+    /// Say whether a recorder runs, and what its history holds; the exit status is for a health check
+    #[command(after_long_help = examples::STATUS)]
+    Status(Status),
     /// Print the JSON Schema of the output
     Schema,
+    /// Print what a shell needs to complete verbs and flags
+    #[command(after_long_help = examples::COMPLETION)]
+    Completion(Completion),
+    /// Print a manual page
+    #[command(after_long_help = examples::MAN)]
+    Man(Manual),
     #[command(hide = true, name = "demo-victim")]
     DemoVictim { file: PathBuf },
 }
@@ -255,6 +265,27 @@ pub struct Replay {
     pub file: PathBuf,
     #[command(flatten)]
     pub filter: Filter,
+}
+
+#[derive(Args)]
+pub struct Status {
+    #[command(flatten)]
+    pub state: State,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Args)]
+pub struct Completion {
+    /// For which shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+#[derive(Args)]
+pub struct Manual {
+    /// The page of this verb [default: that of whybus]
+    pub verb: Option<String>,
 }
 
 #[derive(Args)]

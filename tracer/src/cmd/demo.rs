@@ -8,7 +8,7 @@ use rustix::{
 };
 
 use crate::{
-    cmd::status::ExitStatus,
+    cmd::exit_status::ExitStatus,
     correlate::readiness::readiness,
     model::{observe::Readiness, process::ExitScope},
     render::Format,

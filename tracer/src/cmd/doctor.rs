@@ -4,7 +4,7 @@ use tracer_common::config::task;
 
 use crate::{
     cli::Doctor,
-    cmd::status::ExitStatus,
+    cmd::exit_status::ExitStatus,
     contract::{self, Label, Observed, Record, convert::blind},
     correlate::readiness::{causes, readiness, summary},
     error::Failure,

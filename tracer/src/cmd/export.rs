@@ -2,7 +2,7 @@
 use anyhow::Result;
 
 use crate::{
-    cli::Export, cmd::status::ExitStatus, contract::Record, error::Failure, render::json,
+    cli::Export, cmd::exit_status::ExitStatus, contract::Record, error::Failure, render::json,
     sink::speak::put, store::sqlite::read::Reader,
 };
 

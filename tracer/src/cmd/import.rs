@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::{
     cli::Import,
-    cmd::status::ExitStatus,
+    cmd::exit_status::ExitStatus,
     contract::json,
     error::Failure,
     select::selection::Selection,

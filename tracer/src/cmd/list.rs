@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use crate::{
     cli::{List, options::ListFormat},
-    cmd::{nothing::nothing, status::ExitStatus},
+    cmd::{exit_status::ExitStatus, nothing::nothing},
     contract::{Gap, GapReason, Incident, Record},
     error::Failure,
     host::clock,

@@ -1,9 +1,12 @@
 //! The verbs, one file each.
+pub mod completion;
 pub mod demo;
 pub mod doctor;
+pub mod exit_status;
 pub mod export;
 pub mod import;
 pub mod list;
+pub mod man;
 pub mod nothing;
 pub mod record;
 pub mod replay;

@@ -3,7 +3,7 @@ use anyhow::Result;
 
 use crate::{
     cli::Record,
-    cmd::status::ExitStatus,
+    cmd::exit_status::ExitStatus,
     host::{memory, privilege},
     model::{
         process::{ExitFilter, ExitScope},

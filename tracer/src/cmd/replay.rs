@@ -5,7 +5,7 @@ use anyhow::Result;
 
 use crate::{
     cli::Replay,
-    cmd::status::ExitStatus,
+    cmd::exit_status::ExitStatus,
     error::Failure,
     sink::{speak::say, stdout::StdoutSink},
     watch::replay::replay,

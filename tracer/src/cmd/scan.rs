@@ -6,7 +6,7 @@ use rustix::process::geteuid;
 
 use crate::{
     cli::Scan as Args,
-    cmd::status::ExitStatus,
+    cmd::exit_status::ExitStatus,
     contract::{self, FoundFile, FoundMapping, FoundProcess, Hex, Record},
     host::memory::page_size,
     render::{Format, json, scan as render},

@@ -1,7 +1,7 @@
 //! `whybus schema`: the contract of `-o json`.
 use anyhow::Result;
 
-use crate::{cmd::status::ExitStatus, contract::schema::JSON_SCHEMA, sink::speak::put};
+use crate::{cmd::exit_status::ExitStatus, contract::schema::JSON_SCHEMA, sink::speak::put};
 
 /// # Errors
 /// Where nobody reads.

@@ -3,7 +3,7 @@ use anyhow::Result;
 
 use crate::{
     cli::Show,
-    cmd::{list::shown, status::ExitStatus, why::elsewhere},
+    cmd::{exit_status::ExitStatus, list::shown, why::elsewhere},
     error::Failure,
     render::{Format, human, oneline},
     sink::{

@@ -6,8 +6,8 @@ use anyhow::Result;
 use crate::{
     cli::Stats,
     cmd::{
+        exit_status::ExitStatus,
         nothing::{self, nearest},
-        status::ExitStatus,
     },
     contract::{Count, Record, Time, Untrusted},
     error::Failure,

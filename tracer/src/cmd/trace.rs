@@ -5,7 +5,7 @@ use anyhow::Result;
 
 use crate::{
     cli::Trace,
-    cmd::status::ExitStatus,
+    cmd::exit_status::ExitStatus,
     correlate::readiness::readiness,
     error::Failure,
     model::{

@@ -8,8 +8,8 @@ use crate::{
         Why,
         options::{STATE_DIR, WhyFormat},
     },
+    cmd::exit_status::ExitStatus,
     cmd::nothing,
-    cmd::status::ExitStatus,
     contract::{Elsewhere, Gap, GapReason, Incident, Record, Story, series::series_key},
     error::Failure,
     explain::{
@@ -78,7 +78,6 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
     };
     page(if args.output == WhyFormat::Json { Format::Json } else { Format::Human });
     let style = history_style(args.utc, reader.hosts()?);
-    let beat = running_recorder(&args.state.state_dir);
     let mut stories = Vec::new();
     for (i, key) in keys.iter().take(STORIES).enumerate() {
         let Some(focus) = reader.last(&selection, *key)? else { continue };
@@ -118,7 +117,7 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
             keys.len() - STORIES
         ));
     }
-    if beat.is_none() && args.output == WhyFormat::Human {
+    if running_recorder(&args.state.state_dir, now).is_none() && args.output == WhyFormat::Human {
         say("\nrecorder not running: new incidents are not being recorded");
     }
     Ok(ExitStatus::Done)

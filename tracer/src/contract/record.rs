@@ -2,7 +2,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::contract::{
-    Count, Doctor, End, Finding, Gap, Incident, Loss, Missed, Run, Scan, Story, Truncation,
+    Count, Doctor, End, Finding, Gap, Incident, Loss, Missed, Run, Scan, Status, Story, Truncation,
     Watching,
 };
 
@@ -30,6 +30,7 @@ pub enum Record {
     Count(Count),
     Gap(Gap),
     Run(Run),
+    Status(Box<Status>),
 }
 
 fn updated<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<Incident>, D::Error> {

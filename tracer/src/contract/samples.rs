@@ -6,8 +6,9 @@ use crate::{
         Ancestor, Blind, Cause, CauseCount, Chosen, Container, Count, Doctor, Elsewhere, End,
         Fault, File, Finding, FoundFile, FoundMapping, FoundProcess, Frame, Gap, GapReason, Hex,
         Incident, Label, Loss, Mapper, Mapping, MappingDriver, Memory, Missed, Mount, Observed,
-        Oom, Other, Process, Record, Remote, Restart, RestartSpread, RuledOut, Run, Scan, Server,
-        ShrunkFile, Sizing, Stack, Step, Story, Time, Truncation, Untrusted, Watching,
+        Oom, Other, Process, Record, Recorder, Remote, Restart, RestartSpread, RuledOut, Run, Scan,
+        Server, ShrunkFile, Sizing, Stack, Status, Step, Story, Time, Truncation, Untrusted,
+        Watching,
     },
     model::{
         cause::{CauseKind, Confidence},
@@ -376,6 +377,26 @@ pub fn every_kind() -> Vec<Record> {
     };
     let run =
         Run { host: "host".into(), boot_id: "boot".into(), pid: 1, since: Time(1), until: None };
+    let status = Status {
+        time: Time(3),
+        recorder: Some(Recorder {
+            pid: 1,
+            since: Time(1),
+            seen: Time(3),
+            verdict: Some(Readiness::Degraded.into()),
+            summary: Some("not everything".into()),
+        }),
+        path: hostile(),
+        size: 4_096,
+        incidents: 1,
+        last_day: 1,
+        first: Some(Time(1)),
+        last: Some(Time(2)),
+        last_id: Some("019aa4d2-6f31-7abc-8def-0123456789ab".into()),
+        lost: 7,
+        unwatched_ns: 1,
+        gaps: vec![gap()],
+    };
     vec![
         watching,
         full_incident().into(),
@@ -391,6 +412,7 @@ pub fn every_kind() -> Vec<Record> {
         Record::Count(count),
         Record::Gap(gap()),
         Record::Run(run),
+        Record::Status(Box::new(status)),
     ]
 }
 

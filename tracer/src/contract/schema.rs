@@ -16,7 +16,7 @@ mod made {
 
     use crate::contract::{
         Count, Doctor, End, Finding, Gap, GapReason, Hex, Incident, Label, Loss, Missed, Named,
-        Run, SCHEMA, Scan, Story, Time, Truncation, Untrusted, Vocabulary, Watching,
+        Run, SCHEMA, Scan, Status, Story, Time, Truncation, Untrusted, Vocabulary, Watching,
     };
 
     /// Where bytes that are no UTF-8 may stand: a field named like it with `_bytes` behind may stand
@@ -96,6 +96,7 @@ mod made {
         Count: "count",
         Gap: "gap",
         Run: "run",
+        Status: "status",
     }
 
     /// The schema of a line: of the type, and what every line has.

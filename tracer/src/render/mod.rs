@@ -7,6 +7,7 @@ pub mod log;
 pub mod oneline;
 pub mod scan;
 pub mod stats;
+pub mod status;
 pub mod story;
 pub mod style;
 pub mod table;

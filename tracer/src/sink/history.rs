@@ -29,7 +29,7 @@ use crate::{
         speak::say,
         stdout::StdoutSink,
     },
-    store::{sqlite::write::Entry, state_dir as dir},
+    store::{lock::Verdict, sqlite::write::Entry, state_dir as dir},
 };
 
 /// Entries on their way to the thread.
@@ -150,10 +150,12 @@ impl Sink for HistorySink {
     fn watching(&mut self, host: &Host) -> Result<()> {
         let beside = StdoutSink::new(Format::Oneline, false);
         self.writer.as_ref().unwrap_or(&beside).print(&watching_record(host))?;
-        // What `systemctl status` shows.
-        let status = match summary(&host.coverage) {
-            Some(said) => format!("{}: {said}", verdict(readiness(&host.coverage))),
-            None => verdict(readiness(&host.coverage)).to_owned(),
+        // What `whybus status` and `systemctl status` show.
+        let (readiness, summary) = (readiness(&host.coverage), summary(&host.coverage));
+        self.send(Message::Verdict(Verdict::new(readiness, summary.as_deref())));
+        let status = match summary {
+            Some(said) => format!("{}: {said}", verdict(readiness)),
+            None => verdict(readiness).to_owned(),
         };
         // Without a service manager there is nobody to tell.
         let _ = sd_notify::notify(&[NotifyState::Status(&status)]);

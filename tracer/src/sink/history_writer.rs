@@ -13,7 +13,7 @@ use crate::{
     sink::speak::say,
     store::{
         Error, Result,
-        lock::{Heartbeat, RecorderLock},
+        lock::{Heartbeat, RecorderLock, Verdict},
         sqlite::{
             recover::damaged,
             write::{Entry, Store},
@@ -39,6 +39,8 @@ pub enum Message {
         boot_id: String,
         since: i64,
     },
+    /// What can be told, from now on.
+    Verdict(Verdict),
     Keep(Entry),
     /// We are still there.
     Beat(i64),
@@ -64,6 +66,7 @@ pub struct HistoryWriter {
     lock: Option<RecorderLock>,
     store: Option<Store>,
     begun: Option<Begun>,
+    verdict: Option<Verdict>,
     waiting: VecDeque<Entry>,
     /// Entries that found no room in `waiting`.
     dropped: u64,
@@ -92,6 +95,7 @@ impl HistoryWriter {
             lock: None,
             store: None,
             begun: None,
+            verdict: None,
             waiting: VecDeque::new(),
             dropped: 0,
             failing: None,
@@ -153,6 +157,7 @@ impl HistoryWriter {
                 let gap = self.gap(&host, &boot_id, since);
                 self.begun = Some(Begun { host, boot_id, since, gap, noted: false });
             }
+            Message::Verdict(verdict) => self.verdict = Some(verdict),
             Message::Keep(entry) => self.wait(entry),
             Message::Beat(now) => self.beat(now, false),
             Message::End(until) => return Some(until),
@@ -186,9 +191,14 @@ impl HistoryWriter {
         // What stands there is what the next gap is counted from: not before this run is noted.
         let begun = self.begun.as_ref().filter(|begun| begun.noted);
         let (Some(lock), Some(begun)) = (&self.lock, begun) else { return };
-        let Begun { boot_id, since, .. } = begun;
-        let pid = std::process::id();
-        let beat = Heartbeat { pid, boot_id: boot_id.clone(), since: *since, seen, stopped };
+        let beat = Heartbeat {
+            pid: std::process::id(),
+            boot_id: begun.boot_id.clone(),
+            since: begun.since,
+            seen,
+            stopped,
+            verdict: self.verdict.clone(),
+        };
         // A full disk is told of where incidents are kept.
         let _ = lock.beat(&beat);
     }
@@ -334,7 +344,14 @@ mod tests {
 
     #[test]
     fn why_nobody_was_watching() {
-        let beat = |stopped| Heartbeat { pid: 1, boot_id: "a".into(), since: 0, seen: 1, stopped };
+        let beat = |stopped| Heartbeat {
+            pid: 1,
+            boot_id: "a".into(),
+            since: 0,
+            seen: 1,
+            stopped,
+            verdict: None,
+        };
         assert_eq!(absence(&beat(true), "b"), GapReason::Stopped);
         assert_eq!(absence(&beat(false), "b"), GapReason::Rebooted);
         assert_eq!(absence(&beat(false), "a"), GapReason::Killed);

@@ -8,14 +8,31 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::{
-    Error, Result,
-    state_dir::{open, refused},
+use crate::{
+    contract::{Label, Named},
+    model::observe::Readiness,
+    store::{
+        Error, Result,
+        state_dir::{open, open_private, refused},
+    },
 };
 
+/// What the recorder locks. Nobody else opens it: a lock that readers could take they could keep it out with.
 fn lock_file(dir: &Path) -> PathBuf {
+    dir.join("lock")
+}
+
+/// What it says of itself, for readers.
+fn heartbeat_file(dir: &Path) -> PathBuf {
     dir.join("recorder")
 }
+
+/// A recorder that was silent for longer is not there any more. Ns.
+const SILENT: u64 = 10_000_000_000;
+/// What a heartbeat takes at least, bytes: never less than the one before it.
+const PADDED: usize = 2_048;
+/// And at most.
+const LONGEST: u64 = 4_096;
 
 /// What a recorder says of itself, every second.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,10 +44,32 @@ pub struct Heartbeat {
     pub seen: i64,
     /// It ended as it was told to.
     pub stopped: bool,
+    /// What it can tell on its host; none in what an older whybus wrote.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
+}
+
+/// What a recorder can tell on its host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    pub readiness: Named<Readiness>,
+    /// What it cannot tell, and why.
+    pub summary: Option<Label>,
+}
+
+impl Verdict {
+    /// One that has room in a heartbeat.
+    pub fn new(readiness: Readiness, summary: Option<&str>) -> Self {
+        /// Bytes; in JSON they are no more than six times as many.
+        const ROOM: usize = 300;
+        let cut = |text: &str| text[..text.floor_char_boundary(ROOM)].into();
+        Self { readiness: readiness.into(), summary: summary.map(cut) }
+    }
 }
 
 /// The right to write: one recorder a directory.
 pub struct RecorderLock {
+    _lock: File,
     file: File,
     /// What the recorder before us said of itself last.
     pub previous: Option<Heartbeat>,
@@ -40,16 +79,19 @@ impl RecorderLock {
     /// # Errors
     /// Where another recorder is there, or the directory cannot be written to.
     pub fn acquire(dir: &Path) -> Result<Self> {
-        let file = open(&lock_file(dir), dir).map_err(|error| refused("write to", dir, &error))?;
-        let locked = file.try_lock();
-        let previous = last_heartbeat(&file);
+        let lock =
+            open_private(&lock_file(dir)).map_err(|error| refused("write to", dir, &error))?;
+        let file =
+            open(&heartbeat_file(dir), dir).map_err(|error| refused("write to", dir, &error))?;
+        let locked = lock.try_lock();
+        let previous = read(&file);
         if let Err(error) = locked {
             if let TryLockError::Error(error) = error {
                 return Err(refused("lock", dir, &error));
             }
             return Err(Error::Taken { dir: dir.to_owned(), pid: previous.map(|beat| beat.pid) });
         }
-        Ok(Self { file, previous })
+        Ok(Self { _lock: lock, file, previous })
     }
 
     /// Says that we are there. Not synced: it serves whoever finds us killed, not a power cut.
@@ -59,24 +101,26 @@ impl RecorderLock {
     pub fn beat(&self, beat: &Heartbeat) -> io::Result<()> {
         let mut text = serde_json::to_string(beat)?;
         // Never shorter than what stands there.
-        text.push_str(&" ".repeat(192_usize.saturating_sub(text.len())));
+        text.push_str(&" ".repeat(PADDED.saturating_sub(text.len())));
         text.push('\n');
         self.file.write_all_at(text.as_bytes(), 0)
     }
 }
 
-fn last_heartbeat(file: &File) -> Option<Heartbeat> {
+fn read(file: &File) -> Option<Heartbeat> {
     let mut bytes = Vec::new();
-    file.take(4096).read_to_end(&mut bytes).ok()?;
+    file.take(LONGEST).read_to_end(&mut bytes).ok()?;
     serde_json::from_slice(bytes.split(|b| *b == b'\n').next()?).ok()
 }
 
-/// The recorder that writes there now, if one does.
-pub fn running_recorder(dir: &Path) -> Option<Heartbeat> {
-    let file = File::open(lock_file(dir)).ok()?;
-    // What we lock here we give back by closing it.
-    let taken = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
-    last_heartbeat(&file).filter(|_| taken)
+/// What the last recorder there said of itself, if any did.
+pub fn last_heartbeat(dir: &Path) -> Option<Heartbeat> {
+    read(&File::open(heartbeat_file(dir)).ok()?)
+}
+
+/// The recorder that writes there now (ns since the epoch), if one does.
+pub fn running_recorder(dir: &Path, now: i64) -> Option<Heartbeat> {
+    last_heartbeat(dir).filter(|beat| !beat.stopped && beat.seen.abs_diff(now) < SILENT)
 }
 
 #[cfg(test)]
@@ -98,14 +142,39 @@ mod tests {
         prepare(&dir, None).expect("it is made");
         let first = RecorderLock::acquire(&dir).expect("nobody else");
         assert_eq!(first.previous, None);
-        let beat = Heartbeat { pid: 4711, boot_id: "b".into(), since: 1, seen: 2, stopped: false };
+        let verdict = Some(Verdict::new(Readiness::Degraded, Some(&"\"é".repeat(5_000))));
+        let beat = Heartbeat {
+            pid: 4711,
+            boot_id: "b".into(),
+            since: 1,
+            seen: 2,
+            stopped: false,
+            verdict,
+        };
         first.beat(&beat).expect("room");
         let refused = RecorderLock::acquire(&dir).err().expect("it is taken").to_string();
         assert!(refused.contains("pid 4711"), "{refused}");
-        assert_eq!(running_recorder(&dir), Some(beat.clone()));
+        assert_eq!(running_recorder(&dir, 3), Some(beat.clone()));
+        assert_eq!(running_recorder(&dir, 3 + SILENT.cast_signed()), None);
+        first.beat(&Heartbeat { stopped: true, ..beat.clone() }).expect("room");
+        assert_eq!(running_recorder(&dir, 3), None);
+        first.beat(&beat).expect("room");
         drop(first);
-        assert_eq!(running_recorder(&dir), None);
         assert_eq!(RecorderLock::acquire(&dir).expect("free again").previous, Some(beat));
+        fs::remove_dir_all(&dir).expect("ours");
+    }
+
+    /// Whoever may read the history may not keep a recorder out of it.
+    #[test]
+    fn readers_cannot_open_the_lock() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = fresh("private");
+        prepare(&dir, None).expect("it is made");
+        let _lock = RecorderLock::acquire(&dir).expect("nobody else");
+        let mode =
+            |path: PathBuf| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+        assert_eq!(mode(lock_file(&dir)), 0o600);
+        assert_eq!(mode(heartbeat_file(&dir)), 0o640);
         fs::remove_dir_all(&dir).expect("ours");
     }
 }

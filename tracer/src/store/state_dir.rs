@@ -103,21 +103,37 @@ pub fn touch(dir: &Path) -> io::Result<()> {
     open(&history(dir), dir).map(drop)
 }
 
+/// Opens one of our files, which nobody else may.
+pub(super) fn open_private(path: &Path) -> io::Result<File> {
+    open_as(path, 0o600)
+}
+
 /// Opens one of our files, of the directory's group.
 pub(super) fn open(path: &Path, dir: &Path) -> io::Result<File> {
     let new = !path.exists();
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(FILE_MODE)
-        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-        .open(path)?;
+    let file = open_as(path, FILE_MODE)?;
     if new {
         let _ = give(path, fs::metadata(dir)?.gid());
     }
     Ok(file)
+}
+
+/// Opens a file of a new one's mode, and follows no link.
+fn open_as(path: &Path, mode: u32) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(mode)
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+        .open(path)
+}
+
+/// Bytes that a history takes, with what SQLite has not moved into it yet.
+pub fn size(dir: &Path) -> u64 {
+    let wal = dir.join("history.db-wal");
+    [history(dir), wal].iter().filter_map(|path| Some(fs::metadata(path).ok()?.len())).sum()
 }
 
 #[cfg(test)]

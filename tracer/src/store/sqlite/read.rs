@@ -113,6 +113,16 @@ impl Reader {
         Ok(self.db.query_row("SELECT EXISTS (SELECT 1 FROM incident)", [], |row| row.get(0))?)
     }
 
+    /// How many incidents there are, and the times of the first and last (ns since the epoch).
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn extent(&self) -> Result<(u64, Option<i64>, Option<i64>)> {
+        let sql = "SELECT (SELECT count(*) FROM incident), (SELECT min(time) FROM incident),
+             (SELECT max(time) FROM incident)";
+        Ok(self.db.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?)
+    }
+
     /// The stories of the newest incidents that match, the newest first.
     ///
     /// # Errors

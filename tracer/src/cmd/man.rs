@@ -1,0 +1,40 @@
+//! `whybus man`: the manual pages, made from the command line itself.
+use anyhow::Result;
+use clap::CommandFactory as _;
+use clap_mangen::Man;
+
+use crate::{
+    cli::{Cli, Manual},
+    cmd::{exit_status::ExitStatus, nothing::nearest},
+    error::Failure,
+    sink::speak::put,
+};
+
+/// # Errors
+/// Where there is no such verb, or nobody reads.
+pub fn run(args: &Manual) -> Result<ExitStatus> {
+    // Fills in what each verb has from the whole.
+    let mut whole = Cli::command();
+    whole.build();
+    let page = match &args.verb {
+        None => whole,
+        Some(verb) => {
+            let verbs = || whole.get_subcommands().filter(|verb| !verb.is_hide_set());
+            let Some(found) = verbs().find(|known| known.get_name() == verb) else {
+                let names: Vec<&str> = verbs().map(clap::Command::get_name).collect();
+                let near = nearest(verb, &names);
+                let near =
+                    near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+                return Err(Failure::usage(format!(
+                    "there is no verb `{verb}`{near}\nverbs: {}",
+                    names.join(", ")
+                )));
+            };
+            found.clone().name(format!("whybus-{verb}"))
+        }
+    };
+    let mut roff = Vec::new();
+    Man::new(page).render(&mut roff)?;
+    put(&roff)?;
+    Ok(ExitStatus::Done)
+}
