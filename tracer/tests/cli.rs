@@ -49,8 +49,22 @@ fn help_lists_every_verb() {
         .filter(|verb| *verb != "help")
         .collect();
     let expected = [
-        "trace", "record", "why", "list", "show", "stats", "export", "import", "replay", "scan",
-        "demo", "doctor", "schema",
+        "trace",
+        "record",
+        "why",
+        "list",
+        "show",
+        "stats",
+        "export",
+        "import",
+        "replay",
+        "scan",
+        "demo",
+        "doctor",
+        "status",
+        "schema",
+        "completion",
+        "man",
     ];
     assert_eq!(listed, expected, "{help}");
     // Headings: an option of a verb's own is not one of what was listed before it.
@@ -65,6 +79,29 @@ fn help_lists_every_verb() {
         let out = whybus([verb, "--help"]).output().expect("whybus runs");
         assert!(out.status.success() && !out.stdout.is_empty(), "{verb}: {}", text(&out.stderr));
     }
+}
+
+/// A page of each verb and of the whole, and a script for each shell, that names the verbs.
+#[test]
+fn manual_pages_and_completions_are_printed() {
+    let printed = |args: &[&str]| {
+        let out = whybus(args).output().expect("whybus runs");
+        assert!(out.status.success(), "{args:?}: {}", text(&out.stderr));
+        text(&out.stdout)
+    };
+    assert!(printed(&["man"]).contains(".TH whybus 1"));
+    let page = printed(&["man", "why"]);
+    assert!(page.contains(".TH whybus-why 1") && page.contains("Examples:"), "{page}");
+    for shell in ["bash", "zsh", "fish"] {
+        let script = printed(&["completion", shell]);
+        assert!(script.contains("status") && !script.contains("demo-victim"), "{shell}: {script}");
+    }
+    let (status, said) = stderr(&mut whybus(["man", "whi"]));
+    assert_eq!(status, Some(2));
+    assert!(
+        said.contains("did you mean `why`?") && said.contains("verbs: trace, record"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -15,19 +15,33 @@ use crate::{
         options::{Deaths, Display, ListFormat, Output, Require, State, WhyFormat},
         select::{Filter, Select},
     },
+    contract::SCHEMA,
     render::{Format, list::Shown},
+    store::sqlite::schema::VERSION,
     text::parse::{bytes, duration},
 };
 
 /// Why did this process die? Bus errors in depth: which file, which offset, who truncated it. With `record`, or `trace
 /// --signals`, every other death, too: who sent the signal, which limit was hit, where it crashed.
 #[derive(Parser)]
-#[command(name = "whybus", version, after_help = EXIT_STATUS, max_term_width = 100)]
+#[command(name = "whybus", version = version(), long_version = long_version(), after_help = EXIT_STATUS, max_term_width = 100)]
 pub struct Cli {
     #[command(flatten)]
     pub display: Display,
     #[command(subcommand)]
     pub verb: Verb,
+}
+
+/// The version, and the commit it was built from where WHYBUS_COMMIT named that to the compiler.
+fn version() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    option_env!("WHYBUS_COMMIT")
+        .map_or_else(|| version.to_owned(), |commit| format!("{version} ({commit})"))
+}
+
+/// With the formats that it reads and writes.
+fn long_version() -> String {
+    format!("{}\nJSON schema {SCHEMA}, history layout {VERSION}", version())
 }
 
 /// What `--help` says of exit statuses (see `cmd::exit_status`).
@@ -39,7 +53,7 @@ Exit status:
   66  an input cannot be read: no history, a damaged stream, a refused directory
   69  unsupported kernel, or not what --require names, or (`doctor`, `demo`, `status`) is NOT READY
   70  internal error
-  75  looked, but not at everything: `scan` unprivileged, `doctor`, `status` DEGRADED, `trace` NOT READY
+  75  only partly: `scan` unprivileged, `doctor` or `status` DEGRADED, `trace` NOT READY
   77  no privilege
   `trace -- CMD` passes the status of CMD on (128 + signal if one ended it)";
 

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
 use serde_json::Value;
 use whybus::{
-    contract::{Cause, Gap, GapReason, Incident, Memory, Record},
+    contract::{Cause, Gap, GapReason, Incident, Memory, Record, Status},
     model::cause::Confidence,
 };
 
@@ -23,7 +23,7 @@ use crate::{
 
 const DIALOGUE: &str = "the_dialogue_of_the_readme";
 
-pub const CHECKS: [(&str, Check); 20] = [
+pub const CHECKS: [(&str, Check); 21] = [
     ("why_a_crash_in_a_library_names_the_function", a_crash_names_the_function),
     ("why_an_oom_kill_names_the_limit", an_oom_kill_names_the_limit),
     ("why_tells_a_parent_from_a_stranger", a_parent_is_no_stranger),
@@ -35,6 +35,7 @@ pub const CHECKS: [(&str, Check); 20] = [
     ("list_by_exit_finds_those_and_no_others", list_by_exit),
     ("a_second_recorder_names_the_first", a_second_recorder),
     ("the_recorder_ended_well", the_recorder_ended_well),
+    ("a_health_check_is_told", a_health_check_is_told),
     ("the_group_may_read_others_may_not", the_group_may_read),
     ("an_export_elsewhere_tells_the_same", an_export_elsewhere),
     ("the_journal_has_every_incident", the_journal_has_every_incident),
@@ -217,6 +218,29 @@ fn a_second_recorder(job: &Job) -> Result<()> {
 fn the_recorder_ended_well(job: &Job) -> Result<()> {
     let status = job.word("recorder.status")?;
     ensure!(status == "0", "it ended with {status}: {}", job.text("recorder.err")?);
+    Ok(())
+}
+
+fn a_health_check_is_told(job: &Job) -> Result<()> {
+    let status = |when: &str| -> Result<(Status, String)> {
+        let found = records(&job.text(&format!("status-{when}.json"))?)?;
+        let Some(Record::Status(found)) = found.into_iter().next() else { bail!("no status") };
+        Ok((*found, job.word(&format!("status-{when}.status"))?))
+    };
+    let (running, ended) = status("running")?;
+    let recorder = running.recorder.context("it runs")?;
+    let verdict = recorder.verdict.as_ref().map(|verdict| verdict.name().to_owned());
+    let expected = match verdict.as_deref() {
+        Some("ready") => "0",
+        Some("degraded") => "75",
+        _ => bail!("{verdict:?}"),
+    };
+    ensure!(ended == expected, "{verdict:?} and status {ended}");
+    ensure!(running.time.0.abs_diff(recorder.seen.0) < 10_000_000_000, "{recorder:?}");
+    let (killed, ended) = status("killed")?;
+    ensure!(killed.recorder.is_none() && ended == "1", "status {ended}");
+    let said = job.text("status.txt")?;
+    ensure!(said.contains("NOT RECORDING: no recorder is running; the last one"), "{said}");
     Ok(())
 }
 

@@ -148,6 +148,20 @@ journalctl --no-pager -o json MESSAGE_ID=6f1c0d7a2b9e4f7c8a35d2e94b1f6c08 >/resu
 journalctl --no-pager MESSAGE_ID=6f1c0d7a2b9e4f7c8a35d2e94b1f6c08 >/results/journal.txt 2>&1
 kill $journald
 
+# What a health check is told: while it runs, and once it is gone.
+status() {
+    whybus status --state-dir $S -o json >/results/status-$1.json
+    echo $? >/results/status-$1.status
+    whybus status --utc --state-dir $S >>/results/status.txt
+}
+S=/mnt/ext4/asked
+recorder
+status running
+kill -9 $recorder
+wait $recorder 2>/dev/null
+sleep 11
+status killed
+
 # Killed at random moments under load. What a reader has seen is committed: it must be there later.
 load() { while :; do sh -c 'kill -SEGV $$'; sh -c 'kill -ABRT $$'; done 2>/dev/null; }
 kills=$(busybox tr ' ' '\n' </proc/cmdline | busybox sed -n 's/^whybus\.kills=//p')
