@@ -162,7 +162,7 @@ fn a_directory_that_is_refused_is_66() {
 fn a_recorder_that_is_there_already_is_66() {
     let dir = Dir::new("taken");
     let state = filled(&dir);
-    let lock = fs::File::open(Path::new(&state).join("recorder")).expect("there");
+    let lock = fs::File::open(Path::new(&state).join("lock")).expect("there");
     lock.lock().expect("nobody else");
     ends(&["import", RECORDED, "--state-dir", &state], 66, "another recorder writes to");
     // Reading goes on.

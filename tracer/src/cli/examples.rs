@@ -18,7 +18,9 @@ Examples:
   as packaging/whybus.service does
     sudo whybus record --journal
   two weeks, half a GiB, and only where bus errors can be explained
-    sudo whybus record --keep 2w --keep-size 500M --require bus-errors";
+    sudo whybus record --keep 2w --keep-size 500M --require bus-errors
+  a chat that takes JSON hears of each incident
+    sudo whybus record --exec 'curl -sS --max-time 5 --json @- https://chat.example.org/hook'";
 
 pub const WHY: &str = "\
 Examples:

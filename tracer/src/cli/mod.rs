@@ -160,6 +160,10 @@ pub struct Record {
     /// Send one record an incident to the systemd journal too
     #[arg(long)]
     pub journal: bool,
+    /// Run this by sh(1) for each incident, as JSON on standard input: 20 at once and then one every 6 s at most, each
+    /// for 10 s at most; WHYBUS_SKIPPED says for how many before it it was not run
+    #[arg(long, value_name = "CMD")]
+    pub exec: Option<String>,
     /// Print incidents as well
     #[arg(long, value_enum, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "oneline")]
     pub print: Option<Format>,

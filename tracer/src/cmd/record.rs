@@ -10,7 +10,9 @@ use crate::{
         signal_name::{RECORDED, mask},
     },
     sink::{
-        history::HistorySink, history_writer::HistoryOptions, speak::speak_in_background,
+        history::{Beside, HistorySink},
+        history_writer::HistoryOptions,
+        speak::speak_in_background,
         stdout::StdoutSink,
     },
     watch::live::{WatchOptions, watch},
@@ -43,7 +45,11 @@ pub fn run(args: &Record) -> Result<ExitStatus> {
         keep: args.keep,
         keep_size: args.keep_size,
     };
-    let print = args.print.map(|format| StdoutSink::new(format, false));
-    watch(&wanted, &mut HistorySink::start(history, print, args.journal)?)?;
+    let beside = Beside {
+        print: args.print.map(|format| StdoutSink::new(format, false)),
+        journal: args.journal,
+        exec: args.exec.clone(),
+    };
+    watch(&wanted, &mut HistorySink::start(history, beside)?)?;
     Ok(ExitStatus::Done)
 }

@@ -24,6 +24,7 @@ use crate::{
     render::{Format, watching::verdict},
     sink::{
         Sink,
+        exec::Exec,
         history_writer::{HistoryOptions, HistoryWriter, Message, now},
         journal::Journal,
         speak::say,
@@ -38,6 +39,17 @@ const QUEUE: usize = 1_024;
 const TICK: i64 = 1_000_000_000;
 /// How often calls that nobody looked at are noted, ns: an hour.
 const MISSED: i64 = 3_600_000_000_000;
+
+/// Where incidents go beside the history.
+#[derive(Default)]
+pub struct Beside {
+    /// They are printed.
+    pub print: Option<StdoutSink>,
+    /// They are sent to the journal.
+    pub journal: bool,
+    /// This command is run for each.
+    pub exec: Option<String>,
+}
 
 /// See the module.
 pub struct HistorySink {
@@ -54,6 +66,7 @@ pub struct HistorySink {
     suppressed: u64,
     writer: Option<StdoutSink>,
     journal: Option<Journal>,
+    exec: Option<Exec>,
     /// Whether the disk took the first things.
     writable: bool,
     /// Watching is complete, and the history knows.
@@ -62,16 +75,12 @@ pub struct HistorySink {
 }
 
 impl HistorySink {
-    /// Takes the state directory; incidents are also printed, or sent to the journal.
+    /// Takes the state directory.
     ///
     /// # Errors
     /// Where it is not fit to write to: somebody else's, taken, of a newer version. A disk that is
     /// full or read-only is none: it may recover.
-    pub fn start(
-        options: HistoryOptions,
-        print: Option<StdoutSink>,
-        journal: bool,
-    ) -> Result<Self> {
+    pub fn start(options: HistoryOptions, beside: Beside) -> Result<Self> {
         let history = dir::history(&options.state_dir);
         let mut home = HistoryWriter::new(options);
         let mut writable = true;
@@ -82,7 +91,8 @@ impl HistorySink {
             home.failed(&error);
             writable = false;
         }
-        let journal = if journal { Some(Journal::open()?) } else { None };
+        let journal = if beside.journal { Some(Journal::open()?) } else { None };
+        let exec = beside.exec.as_deref().map(Exec::start).transpose()?;
         let (sender, receiver) = mpsc::sync_channel(QUEUE);
         let keeper = thread::Builder::new()
             .name("whybus-keep".to_owned())
@@ -96,8 +106,9 @@ impl HistorySink {
             noted: now(),
             suppressed: 0,
             writable,
-            writer: print,
+            writer: beside.print,
             journal,
+            exec,
             begun: false,
             watchdog: sd_notify::watchdog_enabled().is_some(),
         })
@@ -114,6 +125,9 @@ impl HistorySink {
     fn keep(&mut self, incident: Box<Incident>) {
         if let Some(journal) = self.journal.as_mut().filter(|_| !incident.updated) {
             journal.send(&incident);
+        }
+        if let Some(exec) = self.exec.as_mut().filter(|_| !incident.updated) {
+            exec.tell(&incident);
         }
         self.send(Message::Keep(Entry::Incident(incident)));
     }
@@ -208,6 +222,9 @@ impl Sink for HistorySink {
         }
         if let Some(keeper) = self.keeper.take() {
             let _ = keeper.join();
+        }
+        if let Some(exec) = &mut self.exec {
+            exec.end();
         }
         if self.overflowed != 0 {
             say(format_args!(

@@ -1,4 +1,5 @@
 //! Where everything goes that is told.
+pub mod exec;
 pub mod history;
 pub mod history_writer;
 pub mod journal;
