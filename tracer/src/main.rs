@@ -3,15 +3,18 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
-use whybus::{cli, cmd, sink};
+use whybus::{
+    cli::{self, config},
+    cmd::{self, exit_status},
+    sink,
+};
 
 fn main() -> ExitCode {
     // A reader that goes away ends us in the writer, with success, not by a signal.
-    let cli = match cli::Cli::try_parse() {
+    let cli = match config::parse(std::env::args_os()) {
         Ok(cli) => cli,
-        Err(error) => return cmd::exit_status::usage(&error).into(),
+        Err(config::Error::Typed(error)) => return exit_status::usage(&error).into(),
+        Err(config::Error::File(error)) => return exit_status::report(&error).into(),
     };
     sink::terminal::set(cli.display.asked());
     let done = match cli.verb {
@@ -33,7 +36,7 @@ fn main() -> ExitCode {
         cli::Verb::Man(args) => cmd::man::run(&args),
         cli::Verb::DemoVictim { file } => cmd::demo::victim(&file),
     };
-    let status = done.unwrap_or_else(|error| cmd::exit_status::report(&error));
+    let status = done.unwrap_or_else(|error| exit_status::report(&error));
     sink::speak::all_said();
     status.into()
 }

@@ -3,6 +3,7 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{Mutex, PoisonError},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -56,6 +57,9 @@ pub fn cache() -> Result<PathBuf> {
 /// # Errors
 /// Where this is no Debian, or we may not install; names what is missing.
 pub fn packages(wanted: &[&str], what_for: &str) -> Result<()> {
+    // A second apt-get does not wait for the first.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let missing: Vec<&str> = wanted.iter().copied().filter(|name| !installed(name)).collect();
     if missing.is_empty() {
         return Ok(());

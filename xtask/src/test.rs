@@ -34,7 +34,12 @@ pub fn run(args: &Args) -> Result<()> {
     let _ = fs::remove_dir_all(vm::results());
     let mut tally = Tally::default();
     if args.host || args.everything || args.names_kernels_alone() {
-        host(&mut tally)?;
+        std::thread::scope(|scope| {
+            if !args.host {
+                scope.spawn(|| prepare(args));
+            }
+            host(&mut tally)
+        })?;
     }
     if !args.host {
         match setup::packages(setup::GUESTS, "making and booting guests") {
@@ -49,6 +54,20 @@ pub fn run(args: &Args) -> Result<()> {
         }
     }
     tally.end(started.elapsed())
+}
+
+/// Fetches what guests are made of while this host is tested. What goes wrong is said when it is needed.
+fn prepare(args: &Args) {
+    if setup::packages(setup::GUESTS, "making and booting guests").is_err() {
+        return;
+    }
+    let names: Vec<String> = boots::wanted(args).into_iter().map(|(name, _)| name).collect();
+    if !names.is_empty() {
+        let _ = kernels::fetch(&names);
+    }
+    for release in boots::releases(args) {
+        let _ = debian::prepare(release);
+    }
 }
 
 /// Where the judge looks; an empty directory while the host is tested, so that the results of another
@@ -81,7 +100,7 @@ fn cargo_test(args: &[&str]) -> Command {
     cargo
 }
 
-/// Boots what is asked for, two jobs at a time. What goes wrong stands among the results, too.
+/// Boots what is asked for, some jobs at a time. What goes wrong stands among the results, too.
 fn guests(args: &Args, tally: &mut Tally) -> Result<()> {
     let mut releases = boots::releases(args);
     if args.systemd.is_none() && !releases.is_empty() && !setup::privileged() {
@@ -126,7 +145,7 @@ fn guests(args: &Args, tally: &mut Tally) -> Result<()> {
     say(format_args!("{count} boot{}{how}", if count == 1 { "" } else { "s" }));
     let queue = Mutex::new(queue.into_iter());
     std::thread::scope(|scope| {
-        for _ in 0..2 {
+        for _ in 0..at_a_time() {
             scope.spawn(|| {
                 loop {
                     let next = queue.lock().ok().and_then(|mut queue| queue.next());
@@ -143,6 +162,14 @@ fn guests(args: &Args, tally: &mut Tally) -> Result<()> {
     drop(load);
     let _ = fs::remove_dir_all(wires);
     Ok(())
+}
+
+/// Jobs that run at the same time. A guest has one thread, and is idle for two fifths of its time: it waits for what its
+/// scenarios wait for.
+fn at_a_time() -> usize {
+    /// Each takes 1.5 GiB.
+    const MOST: usize = 4;
+    std::thread::available_parallelism().map_or(2, |cpus| (cpus.get() + 1).min(MOST))
 }
 
 fn one(boot: &Boot<'_>, args: &Args) {

@@ -1,4 +1,5 @@
 //! The command line.
+pub mod config;
 mod examples;
 pub mod not;
 pub mod options;
@@ -24,10 +25,13 @@ use crate::{
 /// Why did this process die? Bus errors in depth: which file, which offset, who truncated it. With `record`, or `trace
 /// --signals`, every other death, too: who sent the signal, which limit was hit, where it crashed.
 #[derive(Parser)]
-#[command(name = "whybus", version = version(), long_version = long_version(), after_help = EXIT_STATUS, max_term_width = 100)]
+#[command(name = "whybus", version = version(), long_version = long_version(), after_help = EXIT_STATUS, max_term_width = 100, args_override_self = true)]
 pub struct Cli {
     #[command(flatten)]
     pub display: Display,
+    /// Settings: a table a verb, a key a flag (docs/history.md); /dev/null for none
+    #[arg(long, global = true, value_name = "FILE", default_value = config::CONFIG)]
+    pub config: PathBuf,
     #[command(subcommand)]
     pub verb: Verb,
 }

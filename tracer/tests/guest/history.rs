@@ -23,7 +23,7 @@ use crate::{
 
 const DIALOGUE: &str = "the_dialogue_of_the_readme";
 
-pub const CHECKS: [(&str, Check); 21] = [
+pub const CHECKS: [(&str, Check); 22] = [
     ("why_a_crash_in_a_library_names_the_function", a_crash_names_the_function),
     ("why_an_oom_kill_names_the_limit", an_oom_kill_names_the_limit),
     ("why_tells_a_parent_from_a_stranger", a_parent_is_no_stranger),
@@ -36,6 +36,7 @@ pub const CHECKS: [(&str, Check); 21] = [
     ("a_second_recorder_names_the_first", a_second_recorder),
     ("the_recorder_ended_well", the_recorder_ended_well),
     ("a_health_check_is_told", a_health_check_is_told),
+    ("a_command_is_run_for_each_incident", a_command_is_run),
     ("the_group_may_read_others_may_not", the_group_may_read),
     ("an_export_elsewhere_tells_the_same", an_export_elsewhere),
     ("the_journal_has_every_incident", the_journal_has_every_incident),
@@ -241,6 +242,16 @@ fn a_health_check_is_told(job: &Job) -> Result<()> {
     ensure!(killed.recorder.is_none() && ended == "1", "status {ended}");
     let said = job.text("status.txt")?;
     ensure!(said.contains("NOT RECORDING: no recorder is running; the last one"), "{said}");
+    Ok(())
+}
+
+fn a_command_is_run(job: &Job) -> Result<()> {
+    let ids = |name: &str| -> Result<BTreeSet<String>> {
+        let all = incidents_of(&job.text(name)?)?;
+        Ok(all.into_iter().map(|incident| incident.id.to_string()).collect())
+    };
+    let (told, recorded) = (ids("exec.json")?, ids("exec.list")?);
+    ensure!(!told.is_empty() && told.is_subset(&recorded), "{told:?} of {recorded:?}");
     Ok(())
 }
 

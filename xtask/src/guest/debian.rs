@@ -75,6 +75,15 @@ pub fn kernel(release: Release) -> Result<Kernel> {
     kernel.into_iter().next().context("no kernel")
 }
 
+/// Makes its disk, which takes a minute or two.
+///
+/// # Errors
+/// As [`fetch`].
+pub fn prepare(release: Release) -> Result<()> {
+    setup::packages(TOOLS, "making a guest with systemd")?;
+    disk(release, &kernel(release)?).map(drop)
+}
+
 /// # Errors
 /// Where a package cannot be had, or this user may not make a Debian.
 pub fn fetch(release: Release, kernel: Kernel, tree: &Tree) -> Result<System> {

@@ -229,7 +229,7 @@ impl<'a> Boot<'a> {
         qemu.args([
             // All virtual CPUs on one thread: on threads of their own, one may run into a breakpoint of
             // text patching that another has taken away already (arch/x86/kernel/alternative.c
-            // text_poke_bp), and the guest oopses. Two guests run at a time anyway.
+            // text_poke_bp), and the guest oopses. Several guests run at a time anyway.
             "-accel",
             "tcg,thread=single",
             "-m",

@@ -1,0 +1,172 @@
+//! Settings from a file: a table a verb, a key a flag. They are put before the flags that were typed, so that one place
+//! checks both.
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::{ErrorKind, Read as _},
+    path::Path,
+};
+
+use clap::{CommandFactory as _, Parser as _};
+use toml::{Table, Value};
+
+use crate::{cli::Cli, error::Failure};
+
+/// Where it is unless told otherwise; there need not be one.
+pub const CONFIG: &str = "/etc/whybus.toml";
+/// Bytes that are read of it.
+const LARGEST: u64 = 1 << 16;
+
+/// The command line with what the file has for its verb.
+///
+/// # Errors
+/// [`Error::Typed`] where what was typed is wrong, [`Error::File`] where the file is.
+pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Cli, Error> {
+    let words: Vec<OsString> = words.collect();
+    let typed = Cli::try_parse_from(&words).map_err(Error::Typed)?;
+    let command = Cli::command();
+    let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+    let path = typed.config.as_path();
+    let table = read(path).map_err(Error::File)?;
+    if let Some(unknown) = table.keys().find(|key| !verbs.contains(&key.as_str())) {
+        let text = format!("{}: [{unknown}] is not a verb of whybus", path.display());
+        return Err(Error::File(Failure::usage(text)));
+    }
+    // The first word that is a verb is the verb: no flag before it takes a value that is one.
+    let Some((at, verb)) = words.iter().enumerate().skip(1).find_map(|(at, word)| {
+        let verb = word.to_str().filter(|word| verbs.contains(word))?;
+        Some((at, verb))
+    }) else {
+        return Ok(typed);
+    };
+    let Some(settings) = table.get(verb) else { return Ok(typed) };
+    let wrong =
+        |text: String| Error::File(Failure::usage(format!("{}: [{verb}]: {text}", path.display())));
+    let settings = settings.as_table().ok_or_else(|| wrong("is not a table".to_owned()))?;
+    let flags = flags(settings).map_err(wrong)?;
+    let all = words[..=at].iter().cloned().chain(flags).chain(words[at + 1..].iter().cloned());
+    // What was typed is right by itself.
+    Cli::try_parse_from(all).map_err(|error| {
+        let text = error.to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        wrong(text.split("\n\n").next().unwrap_or(text).trim().to_owned())
+    })
+}
+
+/// What is wrong, and where.
+pub enum Error {
+    /// What was typed, or help that was asked for.
+    Typed(clap::Error),
+    /// What the file says.
+    File(anyhow::Error),
+}
+
+/// What the file says; nothing where there is none and none was named.
+fn read(path: &Path) -> anyhow::Result<Table> {
+    let reading = |error| Failure::input(format!("cannot read {}: {error}", path.display()));
+    let file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound && path == Path::new(CONFIG) => {
+            return Ok(Table::new());
+        }
+        file => file.map_err(reading)?,
+    };
+    let mut text = String::new();
+    file.take(LARGEST + 1).read_to_string(&mut text).map_err(reading)?;
+    if text.len() as u64 > LARGEST {
+        let text = format!("{} is larger than {LARGEST} bytes", path.display());
+        return Err(Failure::usage(text));
+    }
+    text.parse().map_err(|error: toml::de::Error| {
+        let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+        Failure::usage(format!("{}, line {line}: {}", path.display(), error.message()))
+    })
+}
+
+/// The flags that settings stand for.
+fn flags(settings: &Table) -> Result<Vec<OsString>, String> {
+    let mut flags = Vec::new();
+    for (key, value) in settings {
+        let mut one = |value: &Value| match value {
+            Value::Boolean(true) => Ok(flags.push(format!("--{key}"))),
+            Value::Boolean(false) => Ok(()),
+            Value::String(text) => Ok(flags.push(format!("--{key}={text}"))),
+            Value::Integer(number) => Ok(flags.push(format!("--{key}={number}"))),
+            _ => Err(format!("`{key}` is not a string, a number, a truth, or a list of them")),
+        };
+        match value {
+            Value::Array(values) => values.iter().try_for_each(&mut one)?,
+            value => one(value)?,
+        }
+    }
+    Ok(flags.into_iter().map(OsString::from).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, time::Duration};
+
+    use super::*;
+    use crate::cli::Verb;
+
+    /// What is asked for with this file and these words, or what is said.
+    fn with(file: &str, words: &str) -> Result<Cli, String> {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("whybus.toml");
+        fs::write(&path, file).expect("room");
+        let own = ["whybus".into(), "--config".into(), path.clone().into_os_string()];
+        let typed = words.split_whitespace().map(OsString::from);
+        parse(own.into_iter().chain(typed)).map_err(|error| match error {
+            Error::Typed(error) => error.to_string(),
+            Error::File(error) => error.to_string().replace(&path.display().to_string(), "FILE"),
+        })
+    }
+
+    const FILE: &str =
+        "[record]\nkeep = \"30d\"\njournal = true\nnot-comm = [\"grep\", \"curl\"]\n";
+
+    fn recorded(words: &str) -> crate::cli::Record {
+        match with(FILE, words).map(|cli| cli.verb) {
+            Ok(Verb::Record(record)) => record,
+            Ok(_) => panic!("another verb"),
+            Err(said) => panic!("{said}"),
+        }
+    }
+
+    #[test]
+    fn a_setting_is_a_flag_and_what_is_typed_wins() {
+        let record = recorded("record");
+        assert_eq!(record.keep, Duration::from_secs(30 * 86_400));
+        assert!(record.journal);
+        let excluded = |record: &crate::cli::Record| record.filter.selection().terms.len();
+        assert_eq!(excluded(&record), 1);
+        let record = recorded("record --keep 1d --not-comm sed");
+        assert_eq!(record.keep, Duration::from_secs(86_400));
+        assert_eq!(excluded(&record), 1);
+        assert!(with(FILE, "list").is_ok());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let said = |file: &str| with(file, "record").err().expect("it is wrong");
+        assert_eq!(said("[recrod]\n"), "FILE: [recrod] is not a verb of whybus");
+        let unknown = said("[record]\nkep = \"1d\"\n");
+        assert!(unknown.starts_with("FILE: [record]: unexpected argument '--kep'"), "{unknown}");
+        let value = said("[record]\nkeep = \"long\"\n");
+        assert!(value.starts_with("FILE: [record]: invalid value 'long' for '--keep"), "{value}");
+        assert_eq!(said("record = 1\n"), "FILE: [record]: is not a table");
+        let odd = said("[record]\nkeep = 1979-05-27\n");
+        assert!(odd.contains("`keep` is not a string"), "{odd}");
+        let torn = said("[record]\nkeep = \n");
+        assert!(torn.starts_with("FILE, line 2: "), "{torn}");
+        assert!(said(&" ".repeat(1 << 17)).contains("is larger than 65536 bytes"));
+    }
+
+    #[test]
+    fn a_file_that_is_named_must_be_there() {
+        let words = ["whybus", "--config", "/nonexistent/whybus.toml", "list"];
+        let Err(Error::File(error)) = parse(words.into_iter().map(OsString::from)) else {
+            panic!("it is not there")
+        };
+        assert!(error.to_string().starts_with("cannot read /nonexistent/whybus.toml"), "{error}");
+    }
+}
