@@ -88,6 +88,7 @@ pub fn status_of(error: &anyhow::Error) -> ExitStatus {
             | Store::NotWritten(_)
             | Store::Newer { .. }
             | Store::OtherProgram(_)
+            | Store::NoFile(_)
             | Store::Damaged { .. }
             | Store::Corrupt(_)
             | Store::NoDirectory(_)

@@ -40,6 +40,14 @@ pub fn unit(cgroup: &[u8]) -> Option<&[u8]> {
     Some(inner.unwrap_or(outer))
 }
 
+/// Whether a user's own manager runs what is in it: that user gives the names there.
+pub fn is_of_user(cgroup: &[u8]) -> bool {
+    let names = cgroup.split(|b| *b == b'/').filter(|name| !name.is_empty());
+    let outer =
+        names.map(|name| name.strip_prefix(b"_").unwrap_or(name)).find(|name| !is_slice(name));
+    outer.is_some_and(|name| name.starts_with(b"user@") && name.ends_with(b".service"))
+}
+
 /// The unit whose very own cgroup this is, a slice too: what has its limits.
 pub fn unit_of_limits(cgroup: &[u8]) -> Option<&[u8]> {
     let name = cgroup.rsplit(|b| *b == b'/').next()?;

@@ -8,7 +8,7 @@ use crate::{
     contract::{Incident, Untrusted},
     error::Failure,
     explain::phrase::{because_of, headline, who},
-    model::cause::Outcome,
+    model::{cause::Outcome, cgroup::is_of_user},
     sink::speak::say,
 };
 
@@ -110,8 +110,12 @@ fn fields(incident: &Incident) -> Fields {
     if let Some(unit) = &victim.unit {
         put("WHYBUS_UNIT", &unit.0);
         // `journalctl -u UNIT` shows it among the unit's own lines (systemd, logs-show.c
-        // add_matches_for_unit).
-        put("OBJECT_SYSTEMD_UNIT", &unit.0);
+        // add_matches_for_unit). What a user calls a unit of his own is none of the host's.
+        let name = match victim.cgroup.as_ref().is_some_and(|cgroup| is_of_user(&cgroup.0)) {
+            true => "OBJECT_SYSTEMD_USER_UNIT",
+            false => "OBJECT_SYSTEMD_UNIT",
+        };
+        put(name, &unit.0);
     }
     if let Some(signal) = &incident.signal {
         put("WHYBUS_SIGNAL", signal.number.to_string().as_bytes());
@@ -164,12 +168,32 @@ fn encode(fields: &Fields) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{contract::samples::incident, model::cause::CauseKind};
+    use crate::{
+        contract::samples::incident,
+        model::{cause::CauseKind, cgroup::unit},
+    };
 
     #[test]
     fn a_newline_cannot_make_a_field_of_its_own() {
         let told = encode(&vec![("A", b"x".to_vec()), ("B", b"y\nMESSAGE=forged".to_vec())]);
         assert_eq!(told, b"A=x\nB\n\x10\0\0\0\0\0\0\0y\nMESSAGE=forged\n");
+    }
+
+    /// Who has a cgroup of his own may call a unit in it as he likes.
+    #[test]
+    fn a_unit_of_a_user_is_none_of_the_host() {
+        let units = |cgroup: &str| -> Vec<&str> {
+            let mut of_user = incident(CauseKind::Sent, 9);
+            of_user.victim.cgroup = Some(Untrusted(cgroup.into()));
+            of_user.victim.unit = unit(cgroup.as_bytes()).map(Into::into);
+            let told = fields(&of_user).into_iter().filter(|(_, value)| value == b"nginx.service");
+            told.map(|(name, _)| name).filter(|name| name.starts_with("OBJECT_")).collect()
+        };
+        assert_eq!(units("/system.slice/nginx.service"), ["OBJECT_SYSTEMD_UNIT"]);
+        let forged = "/user.slice/user-65534.slice/user@65534.service/nginx.service";
+        assert_eq!(units(forged), ["OBJECT_SYSTEMD_USER_UNIT"]);
+        let sliced = "/user.slice/user-65534.slice/user@65534.service/app.slice/nginx.service";
+        assert_eq!(units(sliced), ["OBJECT_SYSTEMD_USER_UNIT"]);
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub enum Error {
         "{} is a database of another program; give another directory by --state-dir", .0.display()
     )]
     OtherProgram(PathBuf),
+    /// Something else stands in its place.
+    #[error("{} is not a regular file; give another directory by --state-dir", .0.display())]
+    NoFile(PathBuf),
     /// The file itself is at fault.
     #[error(
         "{} is damaged ({reason}); the next `whybus record` sets it aside and begins a new one, and \

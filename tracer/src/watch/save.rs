@@ -1,7 +1,8 @@
 //! The file of `--save`: all inputs of the engine, in the order it got them.
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     io::{BufWriter, Result, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::Path,
 };
 
@@ -27,7 +28,10 @@ impl StreamFile {
     /// # Errors
     /// Where the file cannot be made or written.
     pub fn create(path: &Path, host: &Host) -> Result<Self> {
-        let mut file = BufWriter::new(File::create(path)?);
+        // Command lines are in it.
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        let mut file = BufWriter::new(file);
         file.write_all(&stream::head(host))?;
         file.flush()?;
         Ok(Self { file: Some(file) })

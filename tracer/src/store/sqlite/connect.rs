@@ -1,7 +1,7 @@
 //! Opening the database file, for the writer and for readers.
 use std::{path::Path, time::Duration};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, ffi, limits::Limit};
 
 /// Leaves the -wal and -shm files where they are when we close: without them, whoever may not write
 /// to the directory cannot read a history in WAL mode.
@@ -18,6 +18,36 @@ pub fn keep_wal(db: &Connection) {
     }
 }
 
+/// Nothing runs that a history brings along, whoever wrote it: no trigger, no view, no function in its schema. And
+/// nothing in it is larger than what we write.
+///
+/// # Errors
+/// Where SQLite does not take it.
+pub fn distrust(db: &Connection) -> rusqlite::Result<()> {
+    /// Bytes of one value: an incident of 4 MiB, which does not get smaller.
+    const LARGEST: i32 = 8 << 20;
+    for (config, on) in [
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+    ] {
+        db.set_db_config(config, on)?;
+    }
+    db.set_limit(Limit::SQLITE_LIMIT_LENGTH, LARGEST)?;
+    Ok(())
+}
+
+/// Whether what should be one of our tables is computed instead.
+///
+/// # Errors
+/// Where SQLite cannot read.
+pub fn has_false_tables(db: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'view'
+         AND name IN ('boot', 'name', 'cgroup_name', 'incident', 'watch', 'gap', 'warning'))";
+    db.query_row(sql, [], |row| row.get(0))
+}
+
 /// Opens a history for reading.
 ///
 /// # Errors
@@ -26,6 +56,7 @@ pub fn read_only(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = |name: &Path, flags| -> rusqlite::Result<Connection> {
         let db = Connection::open_with_flags(name, flags)?;
+        distrust(&db)?;
         db.busy_timeout(Duration::from_secs(2))?;
         db.pragma_update(None, "cache_size", -16_384)?;
         db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;

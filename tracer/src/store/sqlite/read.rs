@@ -1,7 +1,11 @@
 //! Reading a history: without privilege beyond the group's, whether a recorder runs or not.
-use std::{collections::HashMap, io::ErrorKind, path::Path};
+use std::{
+    collections::HashMap, fs::OpenOptions, io::ErrorKind, os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
 
 use rusqlite::{Connection, Row, params, params_from_iter, types::Value};
+use rustix::fs::OFlags;
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -43,7 +47,15 @@ impl Reader {
     /// Where there is no history, it may not be read, or it cannot be.
     pub fn open(dir: &Path) -> Result<Self> {
         let path = dir::history(dir);
-        if let Err(error) = std::fs::File::open(&path) {
+        // A FIFO is opened without waiting for who writes to it.
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
+        let opened = OpenOptions::new().read(true).custom_flags(flags).open(&path);
+        if let Ok(file) = &opened
+            && !file.metadata()?.is_file()
+        {
+            return Err(Error::NoFile(path));
+        }
+        if let Err(error) = opened {
             let hint = format!(
                 "; its group may read it (ls -ld {}): join that group, or run this as root",
                 dir.display()
@@ -67,6 +79,9 @@ impl Reader {
             (_, APPLICATION) if version <= VERSION => {}
             (_, APPLICATION) => return Err(Error::Newer { path, version, known: VERSION }),
             _ => return Err(Error::OtherProgram(path)),
+        }
+        if connect::has_false_tables(&db).map_err(reading)? {
+            return Err(Error::OtherProgram(path));
         }
         Ok(Self { db })
     }
@@ -93,12 +108,11 @@ impl Reader {
     ) -> std::result::Result<(), X> {
         let prepared = Search::prepare(&self.db, selection).map_err(Error::from)?;
         let Some(search) = prepared else { return Ok(()) };
-        let (condition, values) = search.sql();
-        let sql = format!("SELECT body FROM incident WHERE {condition} ORDER BY time, seq");
-        let mut statement = self.db.prepare(&sql).map_err(Error::from)?;
-        let mut rows = statement.query(params_from_iter(values)).map_err(Error::from)?;
-        while let Some(row) = rows.next().map_err(Error::from)? {
-            if let Some(incident) = unpacked(row)? {
+        // Each by itself: while a statement is open the writer cannot move what it wrote into the history, and `take`
+        // may wait for a slow reader for hours.
+        let rows = search.newest(i64::MAX).map_err(Error::from)?;
+        for seq in rows.into_iter().rev() {
+            if let Some(incident) = self.body(seq)? {
                 take(incident)?;
             }
         }

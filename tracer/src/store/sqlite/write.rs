@@ -65,6 +65,7 @@ impl Store {
 
     fn try_open(path: &Path, check: bool) -> Result<Self> {
         let mut db = Connection::open(path)?;
+        connect::distrust(&db)?;
         db.busy_timeout(Duration::from_secs(5))?;
         let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
         let application: i64 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
@@ -72,6 +73,9 @@ impl Store {
             return Err(Error::Newer { path: path.to_owned(), version, known: VERSION });
         }
         if version != 0 && application != APPLICATION {
+            return Err(Error::OtherProgram(path.to_owned()));
+        }
+        if connect::has_false_tables(&db)? {
             return Err(Error::OtherProgram(path.to_owned()));
         }
         // Only a new file takes it.
