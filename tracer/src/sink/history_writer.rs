@@ -19,6 +19,7 @@ use crate::{
             write::{Entry, Store},
         },
         state_dir as dir,
+        steady::Steady,
     },
 };
 
@@ -67,6 +68,8 @@ pub struct HistoryWriter {
     store: Option<Store>,
     begun: Option<Begun>,
     verdict: Option<Verdict>,
+    /// Whether what the clock calls old is old.
+    steady: Steady,
     waiting: VecDeque<Entry>,
     /// Entries that found no room in `waiting`.
     dropped: u64,
@@ -96,6 +99,7 @@ impl HistoryWriter {
             store: None,
             begun: None,
             verdict: None,
+            steady: Steady::default(),
             waiting: VecDeque::new(),
             dropped: 0,
             failing: None,
@@ -110,7 +114,11 @@ impl HistoryWriter {
     pub fn open(&mut self) -> Result<()> {
         if self.lock.is_none() {
             dir::prepare(&self.options.state_dir, self.options.group.as_deref())?;
-            self.lock = Some(RecorderLock::acquire(&self.options.state_dir)?);
+            let lock = RecorderLock::acquire(&self.options.state_dir)?;
+            if let Some(before) = &lock.previous {
+                self.steady = Steady::after(before.steady_ns, before.seen, now());
+            }
+            self.lock = Some(lock);
         }
         if self.store.is_none() {
             // After one that did not end as it was told to, all of the history is looked at.
@@ -159,7 +167,10 @@ impl HistoryWriter {
             }
             Message::Verdict(verdict) => self.verdict = Some(verdict),
             Message::Keep(entry) => self.wait(entry),
-            Message::Beat(now) => self.beat(now, false),
+            Message::Beat(now) => {
+                self.steady.see(now, clock::boot_time());
+                self.beat(now, false);
+            }
             Message::End(until) => return Some(until),
         }
         None
@@ -176,11 +187,12 @@ impl HistoryWriter {
     /// When nobody was watching before.
     fn gap(&self, host: &str, boot_id: &str, since: i64) -> Option<Gap> {
         let before = self.lock.as_ref().and_then(|lock| lock.previous.as_ref());
-        let before = before.filter(|before| before.seen < since)?;
+        let before = before?;
         Some(Gap {
             host: host.into(),
             boot_id: boot_id.into(),
-            since: Time(before.seen),
+            // Where the clock was set back nobody knows for how long.
+            since: Time(before.seen.min(since)),
             until: Time(since),
             reason: absence(before, boot_id),
             lost: None,
@@ -197,6 +209,7 @@ impl HistoryWriter {
             since: begun.since,
             seen,
             stopped,
+            steady_ns: self.steady.ns(),
             verdict: self.verdict.clone(),
         };
         // A full disk is told of where incidents are kept.
@@ -291,8 +304,8 @@ impl HistoryWriter {
             return;
         }
         let Some(store) = &mut self.store else { return };
-        let oldest =
-            now().saturating_sub(i64::try_from(self.options.keep.as_nanos()).unwrap_or(i64::MAX));
+        let keep = i64::try_from(self.options.keep.as_nanos()).unwrap_or(i64::MAX);
+        let oldest = if self.steady.is_confirmed() { now().saturating_sub(keep) } else { i64::MIN };
         match store.retain(oldest, self.options.keep_size) {
             // The rest when there is nothing better to do.
             Ok(true) => {}
@@ -350,6 +363,7 @@ mod tests {
             since: 0,
             seen: 1,
             stopped,
+            steady_ns: 0,
             verdict: None,
         };
         assert_eq!(absence(&beat(true), "b"), GapReason::Stopped);

@@ -44,6 +44,9 @@ pub struct Heartbeat {
     pub seen: i64,
     /// It ended as it was told to.
     pub stopped: bool,
+    /// How long the clock has gone on without being set, ns (`store::steady`).
+    #[serde(default)]
+    pub steady_ns: u64,
     /// What it can tell on its host; none in what an older whybus wrote.
     #[serde(default)]
     pub verdict: Option<Verdict>,
@@ -149,6 +152,7 @@ mod tests {
             since: 1,
             seen: 2,
             stopped: false,
+            steady_ns: 9,
             verdict,
         };
         first.beat(&beat).expect("room");

@@ -3,6 +3,7 @@ mod error;
 pub mod lock;
 pub mod sqlite;
 pub mod state_dir;
+pub mod steady;
 
 pub use error::Error;
 
