@@ -25,19 +25,17 @@ pub fn number(db: &Transaction<'_>, names: &mut Names, kind: NameKind, text: &[u
     Ok(id)
 }
 
-/// Names that the oldest `limit` incidents before `before` use.
-pub fn of_oldest(db: &Transaction<'_>, before: i64, limit: i64) -> Result<Vec<i64>> {
+/// Names that these incidents use.
+pub fn of_incidents(db: &Transaction<'_>, rows: &[i64]) -> Result<Vec<i64>> {
+    let columns = COLUMNS.join(", ");
+    let sql = format!("SELECT {columns} FROM incident WHERE seq = ?1");
+    let mut statement = db.prepare_cached(&sql)?;
     let mut names = Vec::new();
-    for column in COLUMNS {
-        let mut statement = db.prepare_cached(&format!(
-            "SELECT DISTINCT {column} FROM
-                 (SELECT {column} FROM incident WHERE time < ?1 ORDER BY time LIMIT ?2)
-             WHERE {column} IS NOT NULL"
-        ))?;
-        let found = statement.query_map(params![before, limit], |row| row.get(0))?;
-        for name in found {
-            names.push(name?);
-        }
+    for seq in rows {
+        let used = statement.query_row([seq], |row| {
+            (0..COLUMNS.len()).map(|at| row.get::<_, Option<i64>>(at)).collect::<Result<Vec<_>>>()
+        })?;
+        names.extend(used.into_iter().flatten());
     }
     names.sort_unstable();
     names.dedup();

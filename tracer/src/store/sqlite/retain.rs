@@ -1,7 +1,10 @@
 //! What a history forgets: what is old, and the oldest of what is too much. A bounded piece at a time.
-use rusqlite::{Connection, OptionalExtension as _, Result, Transaction, params};
+use rusqlite::{Connection, Result, Row, Transaction, params};
 
-use crate::{contract::Truncation, store::sqlite::names};
+use crate::{
+    contract::{GapReason, Truncation},
+    store::sqlite::names,
+};
 
 /// Incidents forgotten in one transaction, and warnings.
 const BATCH: i64 = 1_000;
@@ -46,30 +49,100 @@ impl Forgotten {
     }
 }
 
-/// Forgets what is older than `oldest` (ns since the epoch), and the oldest while more than `largest` bytes of `size`
-/// are in use.
+/// Whose incidents go where there is no room for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Payer {
+    /// One restart loop: what it fills a history with is no reason to forget what others died of.
+    Story(i64),
+    /// One user, who may start as many loops as he likes. Not root, who runs most of what is worth recording.
+    User(i64),
+    /// Everybody, the oldest first.
+    All,
+}
+
+/// Whoever has more than a quarter of all incidents pays for the room; if nobody has, everybody.
+fn payer(db: &Transaction<'_>) -> Result<Payer> {
+    let all: i64 = db.query_row("SELECT count(*) FROM incident", [], |row| row.get(0))?;
+    let most = |column: &str| {
+        let sql = format!(
+            "SELECT {column}, count(*) FROM incident GROUP BY {column} ORDER BY 2 DESC LIMIT 2"
+        );
+        let mut statement = db.prepare_cached(&sql)?;
+        let rows =
+            statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+        rows.collect::<Result<Vec<_>>>()
+    };
+    let too_many = |(_, count): &(i64, i64)| count.saturating_mul(4) > all;
+    if let Some((story, _)) = most("story")?.into_iter().find(too_many) {
+        return Ok(Payer::Story(story));
+    }
+    let user = most("uid")?.into_iter().filter(|(uid, _)| *uid != 0).find(too_many);
+    Ok(user.map_or(Payer::All, |(uid, _)| Payer::User(uid)))
+}
+
+/// A batch of the oldest incidents that match, by number, and the times of the first and last of them.
+fn oldest_of(
+    db: &Transaction<'_>,
+    condition: &str,
+    value: i64,
+) -> Result<(Vec<i64>, Option<(i64, i64)>)> {
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT seq, time FROM incident WHERE {condition} ORDER BY time LIMIT ?2"
+    ))?;
+    let pair = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+    let rows = statement.query_map([value, BATCH], pair)?;
+    let (rows, times): (Vec<i64>, Vec<i64>) = rows.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+    Ok((rows, times.first().copied().zip(times.last().copied())))
+}
+
+/// What one payer had to forget is a gap: else his history would look whole.
+fn note_cut(db: &Transaction<'_>, since: i64, until: i64, incidents: usize) -> Result<()> {
+    let (why, incidents) = (GapReason::Room.to_string(), incidents as i64);
+    let known = db.execute(
+        "UPDATE gap SET since = min(since, ?1), until = max(until, ?2), lost = lost + ?3 WHERE why = ?4",
+        params![since, until, incidents, why],
+    )?;
+    if known == 0 {
+        // Of the recorder that runs; a history that was only imported to forgets nothing.
+        db.execute(
+            "INSERT INTO gap(boot, since, until, why, lost)
+             SELECT boot, ?1, ?2, ?4, ?3 FROM watch ORDER BY id DESC LIMIT 1",
+            params![since, until, incidents, why],
+        )?;
+    }
+    Ok(())
+}
+
+/// Forgets what is older than `oldest` (ns since the epoch), and the oldest of whoever has most while more than `largest`
+/// bytes of `size` are in use.
 ///
 /// # Errors
 /// Where SQLite cannot write.
 pub fn forget(db: &mut Connection, oldest: i64, size: u64, largest: u64) -> Result<Forgotten> {
-    let until: Option<i64> = if size > largest {
-        db.query_row(
-            "SELECT time FROM incident ORDER BY time LIMIT 1 OFFSET ?1",
-            [BATCH - 1],
-            |row| row.get(0),
-        )
-        .optional()?
-    } else {
-        None
-    };
-    let before = until.map_or(oldest, |until| until.saturating_add(1).max(oldest));
     let transaction = db.transaction()?;
-    let used = names::of_oldest(&transaction, before, BATCH)?;
-    let incidents = transaction.execute(
-        "DELETE FROM incident WHERE seq IN
-             (SELECT seq FROM incident WHERE time < ?1 ORDER BY time LIMIT ?2)",
-        params![before, BATCH],
-    )?;
+    let mut before = oldest;
+    let (mut rows, _) = oldest_of(&transaction, "time < ?1", oldest)?;
+    if rows.is_empty() && size > largest {
+        let payer = payer(&transaction)?;
+        let (condition, value) = match payer {
+            Payer::Story(story) => ("story = ?1", story),
+            Payer::User(uid) => ("uid = ?1", uid),
+            Payer::All => ("time <= ?1", i64::MAX),
+        };
+        let (chosen, times) = oldest_of(&transaction, condition, value)?;
+        rows = chosen;
+        match (payer, times) {
+            // Nothing older is left.
+            (Payer::All, Some((_, until))) => before = until.saturating_add(1).max(oldest),
+            (_, Some((since, until))) => note_cut(&transaction, since, until, rows.len())?,
+            (_, None) => {}
+        }
+    }
+    let used = names::of_incidents(&transaction, &rows)?;
+    let mut delete = transaction.prepare_cached("DELETE FROM incident WHERE seq = ?1")?;
+    rows.iter().try_for_each(|seq| delete.execute([seq]).map(drop))?;
+    drop(delete);
+    let incidents = rows.len();
     let mut warnings = 0;
     for (kind, (most, part)) in WARNINGS.into_iter().zip(PARTS).enumerate() {
         let bounds = (before, most, largest / part);
@@ -168,6 +241,73 @@ mod tests {
         let mut db = history([10, 20, 30], 1);
         assert!(!forget(&mut db, 5, 0, u64::MAX).expect("memory").more());
         assert_eq!(left(&db), [5, 15, 25]);
+    }
+
+    /// A history of so many incidents, each of that user and story, the first named the oldest.
+    fn incidents(rows: &[(i64, i64, i64)]) -> Connection {
+        let mut db = history([0; 3], 0);
+        db.execute_batch(
+            "INSERT INTO boot(id, boot_id, host) VALUES (1, 'a', 'host');
+             INSERT INTO watch(boot, pid, since) VALUES (1, 1, 1);
+             INSERT INTO name(id, kind, text) VALUES (1, 0, 'comm');",
+        )
+        .expect("memory");
+        let mut time = 0;
+        let transaction = db.transaction().expect("memory");
+        for (count, uid, story) in rows {
+            for i in 0..*count {
+                time += 1;
+                transaction
+                    .execute(
+                        "INSERT INTO incident(id, time, boot, boot_ns, pid, uid, comm, class, times, story, body)
+                         VALUES (randomblob(16), ?1, 1, ?1, 1, ?2, 1, 1, 1, ?3, x'')",
+                        params![time, uid, if *story == 0 { 1_000 + i } else { *story }],
+                    )
+                    .expect("memory");
+            }
+        }
+        transaction.commit().expect("memory");
+        db
+    }
+
+    fn of_user(db: &Connection, uid: i64) -> i64 {
+        let count = "SELECT count(*) FROM incident WHERE uid = ?1";
+        db.query_row(count, [uid], |row| row.get(0)).expect("a count")
+    }
+
+    fn cut(db: &Connection) -> Option<(i64, i64, i64)> {
+        let gap = "SELECT since, until, lost FROM gap";
+        db.query_row(gap, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).ok()
+    }
+
+    #[test]
+    fn a_loop_pushes_out_itself_and_says_so() {
+        let mut db = incidents(&[(1_500, 0, 0), (3_000, 0, 7)]);
+        assert!(forget(&mut db, i64::MIN, 2, 1).expect("memory").more());
+        assert!(forget(&mut db, i64::MIN, 2, 1).expect("memory").more());
+        let left = "SELECT count(*) FROM incident WHERE story <> 7";
+        let others: i64 = db.query_row(left, [], |row| row.get(0)).expect("a count");
+        assert_eq!(others, 1_500);
+        assert_eq!(cut(&db), Some((1_501, 3_500, 2_000)));
+    }
+
+    #[test]
+    fn a_user_with_many_loops_pushes_out_himself() {
+        let mut db = incidents(&[(1_500, 0, 0), (3_000, 65_534, 0)]);
+        assert!(forget(&mut db, i64::MIN, 2, 1).expect("memory").more());
+        assert_eq!((of_user(&db, 0), of_user(&db, 65_534)), (1_500, 2_000));
+        assert_eq!(cut(&db), Some((1_501, 2_500, 1_000)));
+    }
+
+    #[test]
+    fn where_nobody_has_most_the_oldest_go() {
+        let mut db = incidents(&[(3_000, 0, 0), (500, 1, 0)]);
+        assert!(forget(&mut db, i64::MIN, 2, 1).expect("memory").more());
+        assert_eq!((of_user(&db, 0), of_user(&db, 1)), (2_000, 500));
+        assert_eq!(cut(&db), None);
+        // What is too old goes before.
+        assert!(!forget(&mut db, 1_101, 2, 1).expect("memory").more());
+        assert_eq!(of_user(&db, 0), 1_900);
     }
 
     #[test]
