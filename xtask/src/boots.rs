@@ -223,7 +223,7 @@ fn scenarios<'a>(boot: Boot<'a>, args: &Args) -> Boot<'a> {
         boot = boot.append("whybus.verbose=yes");
     }
     match args.repeat {
-        None => boot.timeout(Duration::from_secs(1_200)),
+        None => boot,
         Some(times) => boot
             .append(&format!("whybus.repeat={times}"))
             .timeout(Duration::from_secs(900 + 60 * u64::from(times))),

@@ -59,7 +59,7 @@ impl Left {
 }
 
 impl<'a> Boot<'a> {
-    /// A boot of `kernel` for a script of xtask/guest/jobs, on two CPUs, for at most 15 minutes.
+    /// A boot of `kernel` for a script of xtask/guest/jobs, on two CPUs, for at most 25 minutes.
     pub fn new(kernel: &'a Kernel, initramfs: PathBuf, job: &'a str) -> Self {
         Self {
             kernel,
@@ -72,7 +72,7 @@ impl<'a> Boot<'a> {
             disk: None,
             root: None,
             wire: None,
-            timeout: Duration::from_secs(900),
+            timeout: Duration::from_secs(1_500),
         }
     }
 
