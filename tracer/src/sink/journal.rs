@@ -5,7 +5,7 @@ use std::os::unix::net::UnixDatagram;
 use anyhow::Result;
 
 use crate::{
-    contract::{Incident, Untrusted},
+    contract::{Incident, Process, Untrusted},
     error::Failure,
     explain::phrase::{because_of, headline, who},
     model::{cause::Outcome, cgroup::is_of_user},
@@ -59,6 +59,15 @@ impl Journal {
     }
 }
 
+/// Where `journalctl -u UNIT` finds it among the unit's own lines (systemd, logs-show.c add_matches_for_unit). What a user
+/// calls a unit of his own is none of the host's.
+fn unit_field(victim: &Process) -> &'static str {
+    match victim.cgroup.as_ref().is_some_and(|cgroup| is_of_user(&cgroup.0)) {
+        true => "OBJECT_SYSTEMD_USER_UNIT",
+        false => "OBJECT_SYSTEMD_UNIT",
+    }
+}
+
 type Fields = Vec<(&'static str, Vec<u8>)>;
 
 /// What the journal is told.
@@ -109,13 +118,7 @@ fn fields(incident: &Incident) -> Fields {
     }
     if let Some(unit) = &victim.unit {
         put("WHYBUS_UNIT", &unit.0);
-        // `journalctl -u UNIT` shows it among the unit's own lines (systemd, logs-show.c
-        // add_matches_for_unit). What a user calls a unit of his own is none of the host's.
-        let name = match victim.cgroup.as_ref().is_some_and(|cgroup| is_of_user(&cgroup.0)) {
-            true => "OBJECT_SYSTEMD_USER_UNIT",
-            false => "OBJECT_SYSTEMD_UNIT",
-        };
-        put(name, &unit.0);
+        put(unit_field(victim), &unit.0);
     }
     if let Some(signal) = &incident.signal {
         put("WHYBUS_SIGNAL", signal.number.to_string().as_bytes());
