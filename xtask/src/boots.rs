@@ -247,7 +247,6 @@ fn two_hosts<'a>(boot: &Boot<'a>, wires: &Path) -> Vec<Boot<'a>> {
             .label(label)
             .append(&format!("whybus.host={own}"))
             .wire(socket(own), socket(other))
-            .timeout(Duration::from_secs(300))
     };
     vec![
         host("two-hosts-updater", "updater", "reader"),

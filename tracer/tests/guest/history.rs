@@ -402,7 +402,7 @@ fn on_a_read_only_disk(job: &Job) -> Result<()> {
 fn the_dialogue(job: &Job) -> Result<()> {
     let seen = job.text("dialogue")?;
     let readme = fs::read_to_string(root().join("README.md"))?;
-    let section = readme.split("## Ask afterwards").nth(1).context("no section")?;
+    let section = readme.split("types it and compares):").nth(1).context("no section")?;
     let shown = section.split("```\n").nth(1).context("no terminal")?;
     let (shown, seen) = (numberless(shown), numberless(&seen));
     for (shown, seen) in shown.iter().zip(&seen) {
