@@ -2,7 +2,6 @@
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read as _},
-    path::Path,
 };
 
 use anyhow::{Context as _, Result};
@@ -13,12 +12,10 @@ use crate::{
     cmd::exit_status::ExitStatus,
     contract::json,
     error::Failure,
-    select::selection::Selection,
     sink::speak::say,
     store::{
         lock::RecorderLock,
         sqlite::{
-            read::Reader,
             recover::damaged,
             write::{Entry, Store},
         },
@@ -51,9 +48,9 @@ pub fn run(args: &Import) -> Result<ExitStatus> {
         say(format_args!("{}", damaged(&dir::history(dir), &aside)));
     }
     store.hurry()?;
-    let before = recorded(dir);
+    let before = store.incidents()?;
     let done = take(input, &mut store)?;
-    let new = recorded(dir).saturating_sub(before);
+    let new = store.incidents()?.saturating_sub(before);
     say(format_args!(
         "{}{} taken into {}, {} of them new{}",
         match done.incidents {
@@ -72,12 +69,6 @@ pub fn run(args: &Import) -> Result<ExitStatus> {
         }
     ));
     Ok(if done.incidents + done.warnings == 0 { ExitStatus::NotFound } else { ExitStatus::Done })
-}
-
-/// How many incidents there are.
-fn recorded(dir: &Path) -> u64 {
-    let all = Reader::open(dir).and_then(|reader| reader.number(&Selection::default()));
-    all.unwrap_or(0)
 }
 
 #[derive(Default)]

@@ -179,6 +179,14 @@ impl Store {
         done.map(|()| count)
     }
 
+    /// How many incidents it has.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn incidents(&self) -> Result<u64> {
+        Ok(self.db.query_row("SELECT count(*) FROM incident", [], |row| row.get(0))?)
+    }
+
     /// Bytes in use.
     ///
     /// # Errors
