@@ -2,7 +2,6 @@
 use std::{thread, time::Duration};
 
 use anyhow::Result;
-use jiff::tz::TimeZone;
 
 use crate::{
     cli::{List, options::ListFormat},
@@ -101,8 +100,7 @@ fn follow(
 
 fn sort(found: &mut [Incident], args: &List) {
     let text = |field: Shown, one: &Incident| {
-        let style =
-            Style { colour: false, zone: TimeZone::UTC, history: true, hosts: true, width: None };
+        let style = Style::plain(true, true);
         let cells = table::row(one, &[field], &style, one.time.0);
         cells.into_iter().map(|cell| cell.text).collect::<String>()
     };

@@ -5,7 +5,7 @@ use clap_mangen::Man;
 
 use crate::{
     cli::{Cli, Manual},
-    cmd::{exit_status::ExitStatus, nothing::nearest},
+    cmd::{exit_status::ExitStatus, nothing::meant},
     error::Failure,
     sink::speak::put,
 };
@@ -22,9 +22,7 @@ pub fn run(args: &Manual) -> Result<ExitStatus> {
             let verbs = || whole.get_subcommands().filter(|verb| !verb.is_hide_set());
             let Some(found) = verbs().find(|known| known.get_name() == verb) else {
                 let names: Vec<&str> = verbs().map(clap::Command::get_name).collect();
-                let near = nearest(verb, &names);
-                let near =
-                    near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+                let near = meant(verb, &names);
                 return Err(Failure::usage(format!(
                     "there is no verb `{verb}`{near}\nverbs: {}",
                     names.join(", ")

@@ -189,8 +189,7 @@ fn refuse_unknown_class(reader: &Reader, selection: &Selection) -> Result<()> {
     let Some(text) = terms.flat_map(Term::only_names).find(|text| !known(text)) else {
         return Ok(());
     };
-    let near = nearest(text, &ours().collect::<Vec<_>>());
-    let meant = near.map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
+    let meant = meant(text, &ours().collect::<Vec<_>>());
     let all = ours().collect::<Vec<_>>().join(", ");
     Err(Failure::usage(format!("there is no class `{text}`{meant}\nclasses: {all}")))
 }
@@ -212,8 +211,13 @@ pub fn shrunk(reader: &Reader, selection: &Selection) -> Result<String> {
     }))
 }
 
+/// `; did you mean `NAME`?` where a name is like `text`, else nothing.
+pub fn meant(text: &str, names: &[&str]) -> String {
+    nearest(text, names).map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+}
+
 /// The name that is most like `text`, if any is.
-pub fn nearest<'a>(text: &str, names: &[&'a str]) -> Option<&'a str> {
+fn nearest<'a>(text: &str, names: &[&'a str]) -> Option<&'a str> {
     let likeness = |name: &&str| strsim::jaro_winkler(name, text);
     let near = names.iter().copied().filter(|name| likeness(name) > NEAR);
     near.max_by(|a, b| likeness(a).total_cmp(&likeness(b)))

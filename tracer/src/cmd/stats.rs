@@ -7,7 +7,7 @@ use crate::{
     cli::Stats,
     cmd::{
         exit_status::ExitStatus,
-        nothing::{self, nearest},
+        nothing::{self, meant},
     },
     contract::{Count, Record, Time, Untrusted},
     error::Failure,
@@ -66,8 +66,7 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
     let by = args.by.as_deref();
     if let Some(by) = by.filter(|by| *by != TIME && !TABLES.iter().any(|(name, ..)| name == by)) {
         let names: Vec<&str> = TABLES.iter().map(|(name, ..)| *name).chain([TIME]).collect();
-        let near = nearest(by, &names);
-        let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        let near = meant(by, &names);
         let names = names.join(", ");
         return Err(Failure::usage(format!("there is no table by `{by}`{near}\ntables: {names}")));
     }

@@ -37,7 +37,7 @@ use crate::{
     text::escape::{escape, word},
 };
 
-/// Stories told at once; more are only counted.
+/// Stories one at once; more are only counted.
 const STORIES: usize = 10;
 /// Deaths of one story that are compared in full, the latest.
 const COMPARED: i64 = 50;
@@ -45,7 +45,7 @@ const COMPARED: i64 = 50;
 const LOOKED_AT: usize = 10_000;
 /// Gaps this close to a story may hide a part of it. Ns.
 const NEAR: i64 = 600_000_000_000;
-/// Gaps looked at; older ones are not told.
+/// Gaps looked at; older ones are not one.
 const GAPS: usize = 1_000;
 /// Shrinks of what may be the file that are looked at, the latest.
 const SHRINKS: usize = 1_000;
@@ -88,18 +88,18 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
     let now = clock::boot_to_realtime().realtime(clock::boot_time());
     match args.output {
         WhyFormat::Json => {
-            for told in stories {
-                put(&json(&Record::Story(Box::new(told))))?;
+            for one in stories {
+                put(&json(&Record::Story(Box::new(one))))?;
             }
         }
         WhyFormat::Oneline => {
-            for told in &stories {
-                put(&story::oneline(told, &style))?;
+            for one in &stories {
+                put(&story::oneline(one, &style))?;
             }
         }
         WhyFormat::Markdown => {
-            for told in &stories {
-                put(&story::markdown(told, &style, now))?;
+            for one in &stories {
+                put(&story::markdown(one, &style, now))?;
             }
         }
         WhyFormat::Human => {
@@ -130,9 +130,9 @@ fn overview(args: &Why, stories: &[Story], style: &Style, now: i64) -> Result<()
         true => String::new(),
         false => format!(" --state-dir {}", word(dir.as_os_str().as_encoded_bytes())),
     };
-    let row = |told: &Story| {
-        let command = format!("whybus why {}{own}", short_id(&told.incident.id));
-        story::overview_row(told, command, now)
+    let row = |one: &Story| {
+        let command = format!("whybus why {}{own}", short_id(&one.incident.id));
+        story::overview_row(one, command, now)
     };
     let rows: Vec<Vec<Cell>> = stories.iter().map(row).collect();
     let layout = Layout::new(&story::OVERVIEW, &[], &rows, terminal::width());

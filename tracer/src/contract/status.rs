@@ -10,7 +10,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Status {
-    /// When this was looked at.
+    /// When this was read.
     pub time: Time,
     /// The recorder that runs; null where none does.
     pub recorder: Option<Recorder>,
@@ -50,6 +50,6 @@ pub struct Recorder {
     pub seen: Time,
     /// Whether what decides bus errors is watched; null where an older whybus runs.
     pub verdict: Option<Named<Readiness>>,
-    /// What cannot be told there, and why; null where all can.
+    /// What cannot be detected there, and why; null where everything can.
     pub summary: Option<Label>,
 }

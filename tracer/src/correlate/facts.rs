@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_is_told_with_the_names_of_its_container() {
+    fn a_process_has_the_names_of_its_container() {
         let mut facts = FactCache::default();
         let cgroup = format!("/docker/{}", "0123456789abcdef".repeat(4)).into_bytes();
         let inside = [&cgroup[..], b"/init"].concat();
@@ -360,22 +360,22 @@ mod tests {
             image: image.map(str::to_owned),
             ..ContainerNames::default()
         };
-        let told = |facts: &mut FactCache| {
+        let called = |facts: &mut FactCache| {
             let names = facts.process(&task(1, Some(2)))?.names?;
             Some((names.name, names.image))
         };
-        assert_eq!(told(&mut facts), None);
+        assert_eq!(called(&mut facts), None);
         facts.learn(Fact::Container(Box::new(names(Some("web"), None))));
         // Asked again when the container is gone.
         facts.learn(Fact::Container(Box::new(names(None, Some("x:1")))));
         let both = Some((Some("web".to_owned()), Some("x:1".to_owned())));
-        assert_eq!(told(&mut facts), both);
+        assert_eq!(called(&mut facts), both);
         let of_another = ContainerNames { cgroup: b"/x".to_vec(), ..names(Some("evil"), None) };
         let unprintable = names(Some("a b"), None);
         for unsound in [of_another, unprintable] {
             facts.learn(Fact::Container(Box::new(unsound)));
         }
-        assert_eq!(told(&mut facts), both);
+        assert_eq!(called(&mut facts), both);
     }
 
     #[test]

@@ -13,8 +13,8 @@ use crate::{
     model::{Bytes, container::subject, fact::Fact},
 };
 
-/// Cgroups of which it is remembered that there is no more to say: fewer than the engine remembers names of.
-const SAID: NonZeroUsize = NonZeroUsize::new(1_024).expect("not 0");
+/// Cgroups whose names are complete: fewer than the engine remembers names of.
+const NAMED: NonZeroUsize = NonZeroUsize::new(1_024).expect("not 0");
 /// Cgroups of which there is more to say, and whose paths are remembered: as its last process dies, a cgroup goes.
 const MADE: NonZeroUsize = NonZeroUsize::new(256).expect("not 0");
 /// Cgroups that were made and wait for somebody to look, at most: whoever may make them can make many.
@@ -26,8 +26,8 @@ pub struct Containers(Arc<Shared>);
 
 struct Shared {
     runtimes: Runtimes,
-    said: Mutex<LruCache<u64, ()>>,
-    /// Paths as the kernel told them.
+    named: Mutex<LruCache<u64, ()>>,
+    /// Paths as the kernel reported them.
     made: Mutex<LruCache<u64, Bytes>>,
     /// One for each question that waits.
     waiting: Arc<()>,
@@ -57,15 +57,15 @@ impl Default for Containers {
 impl Containers {
     fn of(runtimes: Runtimes) -> Self {
         let (waiting, reading) = (Arc::default(), Arc::default());
-        let said = Mutex::new(LruCache::new(SAID));
+        let named = Mutex::new(LruCache::new(NAMED));
         let made = Mutex::new(LruCache::new(MADE));
-        Self(Arc::new(Shared { runtimes, said, made, waiting, reading }))
+        Self(Arc::new(Shared { runtimes, named, made, waiting, reading }))
     }
 
     /// Whether there may be something to say of a cgroup.
     pub fn wants(&self, id: u64) -> bool {
-        let mut said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
-        said.get(&id).is_none()
+        let mut named = self.0.named.lock().unwrap_or_else(PoisonError::into_inner);
+        named.get(&id).is_none()
     }
 
     /// The turn of a cgroup that was made, if not too many wait.
@@ -86,8 +86,8 @@ impl Containers {
 
     /// What state files say of a cgroup.
     pub fn fact(&self, id: u64, cgroups: &CgroupNames) -> Option<Fact> {
-        let told = self.0.made.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
-        let path = told.or_else(|| cgroups.path(id))?;
+        let made = self.0.made.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        let path = made.or_else(|| cgroups.path(id))?;
         let subject = subject(&path);
         let _reading = Turn::of(&self.0.reading, READING)?;
         let names = subject.as_ref().and_then(|subject| self.0.runtimes.names(subject));
@@ -96,7 +96,7 @@ impl Containers {
             pod && (names.id.is_none() || names.name.is_some())
         });
         if whole || subject.is_none() {
-            self.0.said.lock().unwrap_or_else(PoisonError::into_inner).put(id, ());
+            self.0.named.lock().unwrap_or_else(PoisonError::into_inner).put(id, ());
             self.0.made.lock().unwrap_or_else(PoisonError::into_inner).pop(&id);
         }
         names.map(|names| Fact::Container(Box::new(names)))
@@ -126,7 +126,7 @@ mod tests {
         // Its files may still come.
         assert_eq!(containers.fact(7, &cgroups), None);
         assert!(containers.wants(7));
-        // Renamed, it is none any more.
+        // Renamed, it is not a container any more.
         assert!(
             !containers.made(7, b"/geo")
                 && containers.0.made.lock().expect("nobody panics").is_empty()

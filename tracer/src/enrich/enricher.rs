@@ -107,7 +107,7 @@ impl Enricher {
     pub fn on_event(&mut self, time: u64, event: &KernelEvent) -> Vec<WatchNote> {
         self.urgent = true;
         let mut notes = self.on_processes(time, event);
-        for task in self.told_by_name(event) {
+        for task in self.tasks_to_name(event) {
             notes.extend(self.container_of(task, time));
         }
         notes
@@ -287,8 +287,8 @@ impl Enricher {
         self.ask(Target::Process(about), about, time, ask, otherwise)
     }
 
-    /// Whose containers an event makes people ask for.
-    fn told_by_name<'a>(&self, event: &'a KernelEvent) -> Vec<&'a Task> {
+    /// The tasks of an event whose containers are to be named.
+    fn tasks_to_name<'a>(&self, event: &'a KernelEvent) -> Vec<&'a Task> {
         match event {
             KernelEvent::Fault(fault) => vec![&fault.actor.task],
             KernelEvent::Shrink(shrink) if !shrink.replayed => vec![&shrink.actor.task],
@@ -302,7 +302,7 @@ impl Enricher {
         }
     }
 
-    /// Asks what the container of a task is called, where that may not have been told.
+    /// Asks what the container of a task is called, where that is not complete yet.
     fn container_of(&mut self, task: &Task, time: u64) -> Option<WatchNote> {
         let id = task.cgroup.filter(|id| *id != ROOT_CGROUP && self.containers.wants(*id))?;
         let (containers, cgroups) = (self.containers.clone(), self.cgroups.clone());

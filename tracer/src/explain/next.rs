@@ -54,12 +54,15 @@ mod tests {
         story.incident.victim.comm = Untrusted(b"geo api".to_vec());
         story.incident.victim.container = None;
         story.incident.victim.unit = Some(Untrusted(b"geo.service".to_vec()));
-        let told = next(&story);
+        let commands = next(&story);
         assert!(
-            told.iter().any(|one| one.starts_with("journalctl -u geo.service -n 50 -U @")),
-            "{told:?}"
+            commands.iter().any(|one| one.starts_with("journalctl -u geo.service -n 50 -U @")),
+            "{commands:?}"
         );
-        assert!(told.iter().any(|one| one == "whybus list --comm 'geo api' -S @0"), "{told:?}");
+        assert!(
+            commands.iter().any(|one| one == "whybus list --comm 'geo api' -S @0"),
+            "{commands:?}"
+        );
         story.incident.victim.unit = None;
         assert!(next(&story).contains(&format!("journalctl _PID={}", story.incident.victim.pid)));
         story.incident.victim.comm = Untrusted(b"\x1b[2J".to_vec());

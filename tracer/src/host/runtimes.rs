@@ -218,7 +218,7 @@ mod tests {
         }
 
         /// Name, image, namespace and pod.
-        fn told(&self, cgroup: &str) -> [Option<String>; 4] {
+        fn named(&self, cgroup: &str) -> [Option<String>; 4] {
             let names = self.names(cgroup).unwrap_or_default();
             [names.name, names.image, names.namespace, names.pod]
         }
@@ -237,13 +237,13 @@ mod tests {
         let path = "var/lib/docker/containers/@/config.v2.json";
         host.put(path, r#"{"State":{"Pid":7},"ID":"@","Name":"/web","Config":{"Image":"nginx:1.25","Labels":{}}}"#);
         for cgroup in ["/docker/@", "/system.slice/docker-@.scope", "/batch/night/@/x"] {
-            assert_eq!(host.told(cgroup), some(["web", "nginx:1.25", "", ""]), "{cgroup}");
+            assert_eq!(host.named(cgroup), some(["web", "nginx:1.25", "", ""]), "{cgroup}");
         }
         assert_eq!(
             host.names("/batch/night/@").and_then(|names| names.runtime).as_deref(),
             Some("docker")
         );
-        assert_eq!(host.told("/system.slice/libpod-@.scope"), some(NOTHING), "another runtime's");
+        assert_eq!(host.named("/system.slice/libpod-@.scope"), some(NOTHING), "another runtime's");
         host.put(
             path,
             r#"{"ID":"@","Name":"/k8s_api_geo_shop_UID_0","Config":{"Image":"sha256:00","Labels":{
@@ -251,10 +251,10 @@ mod tests {
                 "io.kubernetes.pod.uid":"UID"}}}"#,
         );
         assert_eq!(
-            host.told(&format!("{SYSTEMD}docker-@.scope")),
+            host.named(&format!("{SYSTEMD}docker-@.scope")),
             some(["api", "sha256:00", "shop", "geo"])
         );
-        assert_eq!(host.told("/docker/@"), some(NOTHING), "of a pod that this is not in");
+        assert_eq!(host.named("/docker/@"), some(NOTHING), "of a pod that this is not in");
     }
 
     #[test]
@@ -268,9 +268,9 @@ mod tests {
                 "linux":{"cgroupsPath":"kubepods-podUID.slice:cri-containerd:@"}}"#,
         );
         let whole = some(["api", "registry.example/geo:1", "shop", "geo-7d9f"]);
-        assert_eq!(host.told(&format!("{SYSTEMD}cri-containerd-@.scope")), whole);
-        assert_eq!(host.told("/kubepods/podUID/@/deeper"), whole);
-        assert_eq!(host.told("/kubepods/pod9/@"), some(NOTHING), "of another pod");
+        assert_eq!(host.named(&format!("{SYSTEMD}cri-containerd-@.scope")), whole);
+        assert_eq!(host.named("/kubepods/podUID/@/deeper"), whole);
+        assert_eq!(host.named("/kubepods/pod9/@"), some(NOTHING), "of another pod");
         let host = Host::new();
         let tasks = "run/containerd/io.containerd.runtime.v2.task";
         host.put(
@@ -281,13 +281,13 @@ mod tests {
             &format!("{tasks}/other/@/config.json"),
             r#"{"annotations":{"nerdctl/name":"n"},"linux":{"cgroupsPath":"/other/@"}}"#,
         );
-        assert_eq!(host.told("/default/web"), some(["web", "", "", ""]));
+        assert_eq!(host.named("/default/web"), some(["web", "", "", ""]));
         let found = host.names("/default/web/x").expect("containerd says so");
         assert_eq!(
             (found.id.as_deref(), found.runtime.as_deref()),
             (Some("web"), Some("containerd"))
         );
-        assert_eq!(host.told("/other/@"), some(["n", "", "", ""]));
+        assert_eq!(host.named("/other/@"), some(["n", "", "", ""]));
         for cgroup in ["/other/web", "/default/x", "/jobs/web"] {
             assert_eq!(host.names(cgroup), None, "{cgroup}");
         }
@@ -303,13 +303,13 @@ mod tests {
                 "io.kubernetes.pod.uid":"UID"}}"#,
         );
         let whole = some(["api", "geo:1", "shop", "geo"]);
-        assert_eq!(host.told(&format!("{SYSTEMD}crio-@.scope/container")), whole);
+        assert_eq!(host.named(&format!("{SYSTEMD}crio-@.scope/container")), whole);
         let host = Host::new();
         let list = r#"[{"id":"00","names":["x"]},{"id":"@","names":["web"],"image":"sha","layer":"l","created":"2026-11-28T00:00:00Z",
             "metadata":"{\"image-name\":\"localhost/case:latest\",\"image-id\":\"sha\",\"name\":\"web\",\"created-at\":1}"}]"#;
         host.put("var/lib/containers/storage/overlay-containers/containers.json", list);
         assert_eq!(
-            host.told("/machine.slice/libpod-@.scope/container"),
+            host.named("/machine.slice/libpod-@.scope/container"),
             some(["web", "localhost/case:latest", "", ""])
         );
         let host = Host::new();
@@ -317,7 +317,7 @@ mod tests {
             "run/containers/storage/overlay-containers/volatile-containers.json",
             r#"[{"id":"@","names":["brief"]}]"#,
         );
-        assert_eq!(host.told("/machine.slice/libpod-@.scope"), some(["brief", "", "", ""]));
+        assert_eq!(host.named("/machine.slice/libpod-@.scope"), some(["brief", "", "", ""]));
     }
 
     #[test]
@@ -325,11 +325,11 @@ mod tests {
         let host = Host::new();
         host.put("var/log/pods/shop_geo-7d9f_UID/api/0.log", "")
             .put("var/log/pods/other_x_9/api/0.log", "");
-        assert_eq!(host.told("/kubepods/podUID"), some(["", "", "shop", "geo-7d9f"]));
+        assert_eq!(host.named("/kubepods/podUID"), some(["", "", "shop", "geo-7d9f"]));
         host.put(&format!("var/log/containers/geo-7d9f_shop_api-{}.log", id()), "");
-        assert_eq!(host.told("/kubepods/podUID/@"), some(["api", "", "shop", "geo-7d9f"]));
+        assert_eq!(host.named("/kubepods/podUID/@"), some(["api", "", "shop", "geo-7d9f"]));
         host.put("var/log/pods/evil_geo_UID/x", "");
-        assert_eq!(host.told("/kubepods/podUID"), some(NOTHING), "two of one uid");
+        assert_eq!(host.named("/kubepods/podUID"), some(NOTHING), "two of one uid");
         for (name, uid) in [
             ("a_b_c_9", "9"),
             ("_b_9", "9"),
@@ -364,17 +364,17 @@ mod tests {
             let host = Host::new();
             host.put(path, &content);
             let shown: String = content.chars().take(60).collect();
-            assert_eq!(host.told("/docker/@"), some(NOTHING), "{shown}");
+            assert_eq!(host.named("/docker/@"), some(NOTHING), "{shown}");
         }
         let host = Host::new();
         host.put("elsewhere", good);
         let file = host.0.path().join(path.replace('@', &id()));
         fs::create_dir_all(file.parent().expect("a directory")).expect("room");
         symlink(host.0.path().join("elsewhere"), &file).expect("a link");
-        assert_eq!(host.told("/docker/@"), some(NOTHING), "a link");
+        assert_eq!(host.named("/docker/@"), some(NOTHING), "a link");
         fs::remove_file(&file).expect("ours");
         host.put(path, good);
-        assert_eq!(host.told("/docker/@"), some(["web", "x", "", ""]));
+        assert_eq!(host.named("/docker/@"), some(["web", "x", "", ""]));
         let foreign = Runtimes { root: host.0.path().to_owned(), owner: u32::MAX };
         let cgroup = format!("/docker/{}", id());
         assert_eq!(foreign.names(&subject(cgroup.as_bytes()).expect("a container")), None);
@@ -389,7 +389,7 @@ mod tests {
             r#"{"ID":"@","Name":"/web","Config":{"Image":"x"}}"#,
         );
         let outer = "f".repeat(64);
-        assert_eq!(host.told(&format!("/docker/{outer}/docker/@")), some(NOTHING));
+        assert_eq!(host.named(&format!("/docker/{outer}/docker/@")), some(NOTHING));
         let cgroup = format!("/docker/{}/docker/{outer}", id());
         let names = host.names(&cgroup).expect("of the outer one").within(cgroup.as_bytes());
         assert_eq!((names.name, names.image, names.id), (None, None, None));

@@ -28,24 +28,31 @@ pub struct CgroupPath {
 /// (src/basic/cgroup-util.c cg_path_get_unit); what a service makes inside of its own cgroup is no unit, whatever it
 /// is called. Of what a user's own manager runs it is the user's unit (cg_path_get_user_unit).
 pub fn unit(cgroup: &[u8]) -> Option<&[u8]> {
-    // systemd puts `_` before a name that could be taken for a file of the kernel's, as `cpu.service` could
-    // (cg_escape), and before one that begins so itself.
-    let names = cgroup.split(|b| *b == b'/').filter(|name| !name.is_empty());
-    let mut names = names.map(|name| name.strip_prefix(b"_").unwrap_or(name));
-    let outer = names.find(|name| !is_slice(name)).filter(|name| is_unit(name))?;
-    if !(outer.starts_with(b"user@") && outer.ends_with(b".service")) {
+    let mut names = below_slices(cgroup);
+    let outer = names.next().filter(|name| is_unit(name))?;
+    if !is_user_manager(outer) {
         return Some(outer);
     }
-    let inner = names.find(|name| !is_slice(name)).filter(|name| is_unit(name));
+    let inner = names.next().filter(|name| is_unit(name));
     Some(inner.unwrap_or(outer))
 }
 
 /// Whether a user's own manager runs what is in it: that user gives the names there.
 pub fn is_of_user(cgroup: &[u8]) -> bool {
+    below_slices(cgroup).next().is_some_and(is_user_manager)
+}
+
+/// The names of a path that are not slices, outermost first.
+fn below_slices(cgroup: &[u8]) -> impl Iterator<Item = &[u8]> {
+    // systemd puts `_` before a name that could be taken for a file of the kernel's, as `cpu.service` could
+    // (cg_escape), and before one that begins so itself.
     let names = cgroup.split(|b| *b == b'/').filter(|name| !name.is_empty());
-    let outer =
-        names.map(|name| name.strip_prefix(b"_").unwrap_or(name)).find(|name| !is_slice(name));
-    outer.is_some_and(|name| name.starts_with(b"user@") && name.ends_with(b".service"))
+    names.map(|name| name.strip_prefix(b"_").unwrap_or(name)).filter(|name| !is_slice(name))
+}
+
+/// `user@1000.service`
+fn is_user_manager(unit: &[u8]) -> bool {
+    unit.starts_with(b"user@") && unit.ends_with(b".service")
 }
 
 /// The unit whose very own cgroup this is, a slice too: what has its limits.

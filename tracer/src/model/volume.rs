@@ -14,11 +14,11 @@ const HOST_PATH: &[u8] = b"host-path";
 /// The volume of a file that is `outside` on the host, and at `inside` in a container, where `point` is mounted.
 pub fn volume<'a>(outside: &'a [u8], inside: Option<(&[u8], &[u8])>) -> Option<Volume<'a>> {
     let names: Vec<&[u8]> = outside.split(|b| *b == b'/').collect();
-    names.windows(5).find_map(kept).or_else(|| mounted(outside, inside?))
+    names.windows(5).find_map(by_directory).or_else(|| mounted(outside, inside?))
 }
 
-/// What some names of a path in a row say.
-fn kept<'a>(names: &[&'a [u8]]) -> Option<Volume<'a>> {
+/// By five names of its path in a row.
+fn by_directory<'a>(names: &[&'a [u8]]) -> Option<Volume<'a>> {
     match *names {
         // pkg/kubelet/kubelet_getters.go: `pods/UID/volumes/kubernetes.io~PLUGIN/NAME`.
         [b"pods", _, b"volumes", plugin, name] => {
@@ -53,7 +53,7 @@ fn mounted<'a>(outside: &'a [u8], (inside, point): (&[u8], &[u8])) -> Option<Vol
 mod tests {
     use super::*;
 
-    fn told(outside: &str, inside: Option<(&str, &str)>) -> Option<(String, String)> {
+    fn named(outside: &str, inside: Option<(&str, &str)>) -> Option<(String, String)> {
         let inside = inside.map(|(path, point)| (path.as_bytes(), point.as_bytes()));
         let Volume { kind, name } = volume(outside.as_bytes(), inside)?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -79,16 +79,16 @@ mod tests {
         ];
         for (path, kind, name) in cases {
             let expected = Some((kind.to_owned(), name.to_owned()));
-            assert_eq!(told(&path, Some(("/data/x", "/data"))), expected, "{path}");
+            assert_eq!(named(&path, Some(("/data/x", "/data"))), expected, "{path}");
         }
     }
 
     #[test]
     fn a_directory_of_the_host_is_called_by_its_path() {
         let host = |name: &str| Some(("host-path".to_owned(), name.to_owned()));
-        assert_eq!(told("/srv/geo/a/x", Some(("/data/a/x", "/data"))), host("/srv/geo"));
+        assert_eq!(named("/srv/geo/a/x", Some(("/data/a/x", "/data"))), host("/srv/geo"));
         assert_eq!(
-            told("/srv/geo.db", Some(("/data/geo.db", "/data/geo.db"))),
+            named("/srv/geo.db", Some(("/data/geo.db", "/data/geo.db"))),
             host("/srv/geo.db")
         );
         for (outside, inside) in [
@@ -100,8 +100,8 @@ mod tests {
             ("", Some(("", ""))),
             ("/proc/7/root/dev/shm/x", Some(("/dev/shm/x", "/dev/shm"))),
         ] {
-            assert_eq!(told(outside, inside), None, "{outside}");
+            assert_eq!(named(outside, inside), None, "{outside}");
         }
-        assert_eq!(told("/srv/pods/7/volumes/x/y", None), None);
+        assert_eq!(named("/srv/pods/7/volumes/x/y", None), None);
     }
 }

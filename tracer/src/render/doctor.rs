@@ -231,7 +231,6 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::tz::TimeZone;
 
     use super::*;
     use crate::{
@@ -245,8 +244,7 @@ mod tests {
         },
     };
 
-    const PLAIN: Style =
-        Style { colour: false, zone: TimeZone::UTC, history: false, hosts: false, width: None };
+    const PLAIN: Style = Style::plain(false, false);
 
     /// Of a host on which `is_there` says what attaches.
     fn host(is_there: impl Fn(&str) -> bool, verdict: Readiness, summary: Option<&str>) -> Doctor {

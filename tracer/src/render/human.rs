@@ -167,7 +167,7 @@ pub fn missed(missed: &Missed, style: &Style) -> Vec<u8> {
     format!("{}\n", style.paint("33", &text)).into_bytes()
 }
 
-/// The last lines; `causes` of what was told, each with how often.
+/// The last lines; `causes` of what was reported, each with how often.
 pub fn end(end: &End, causes: &BTreeMap<String, u64>) -> Vec<u8> {
     let mut lost = match end.lost {
         0 if end.not_told.is_some() => "no events lost of what was watched".to_owned(),

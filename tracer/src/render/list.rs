@@ -221,7 +221,6 @@ pub fn warning(one: &Truncation, style: &Style) -> Vec<Cell> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::tz::TimeZone;
 
     use super::*;
     use crate::contract::samples::{full_incident, incident};
@@ -229,8 +228,7 @@ mod tests {
 
     #[test]
     fn an_incident_in_a_row() {
-        let style =
-            Style { colour: false, zone: TimeZone::UTC, history: true, hosts: true, width: None };
+        let style = Style::plain(true, true);
         let mut one = incident(CauseKind::Sent, 9);
         one.id = "019aa4d2-6f31-7abc-8def-0123456789ab".into();
         one.cause.confidence = Confidence::Likely.into();
@@ -247,8 +245,7 @@ mod tests {
 
     #[test]
     fn hostile_names_stay_in_their_cells() {
-        let style =
-            Style { colour: false, zone: TimeZone::UTC, history: true, hosts: true, width: None };
+        let style = Style::plain(true, true);
         for cell in row(&full_incident(), &Shown::ALL, &style, 0) {
             assert!(!cell.text.chars().any(char::is_control), "{cell:?}");
         }

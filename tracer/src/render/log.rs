@@ -36,13 +36,11 @@ fn filled(text: &str, values: [u64; 4]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use jiff::tz::TimeZone;
     use tracer_common::log::{Hook, Message};
 
     use super::*;
 
-    const STYLE: Style =
-        Style { colour: false, zone: TimeZone::UTC, history: false, hosts: false, width: None };
+    const STYLE: Style = Style::plain(false, false);
 
     fn logged(message: Message, values: [u64; 4]) -> LogLine {
         let comm = b"c\x1b[2Jp".to_vec();

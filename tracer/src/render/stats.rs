@@ -88,14 +88,12 @@ pub fn over_time(
 
 #[cfg(test)]
 mod tests {
-    use jiff::tz::TimeZone;
 
     use super::*;
 
     #[test]
     fn the_longest_bar_is_of_the_most() {
-        let style =
-            Style { colour: false, zone: TimeZone::UTC, history: true, hosts: false, width: None };
+        let style = Style::plain(true, false);
         let row = |name: &str, incidents, at| Count {
             by: "victim".into(),
             name: name.as_bytes().into(),

@@ -101,7 +101,6 @@ fn lost(status: &Status) -> String {
 
 #[cfg(test)]
 mod tests {
-    use jiff::tz::TimeZone;
 
     use super::*;
     use crate::contract::{
@@ -118,10 +117,9 @@ mod tests {
         Status { path, gaps: Vec::new(), lost: 0, unwatched_ns: 0, ..found.expect("a sample") }
     }
 
-    fn told(status: &Status, format: Format) -> String {
+    fn shown(status: &Status, format: Format) -> String {
         let latest = full_incident();
-        let style =
-            Style { colour: false, zone: TimeZone::UTC, history: true, hosts: false, width: None };
+        let style = Style::plain(true, false);
         let text = text(status, Some(&latest), Some(Time(2)), format, &style);
         String::from_utf8(text).expect("UTF-8")
     }
@@ -129,19 +127,19 @@ mod tests {
     #[test]
     fn the_verdict_is_the_first_word() {
         let mut status = sample();
-        let human = told(&status, Format::Human);
+        let human = shown(&status, Format::Human);
         assert!(human.starts_with("DEGRADED: not everything\n  recording since "), "{human}");
         assert!(human.contains("history.db, 4 KiB: 1 incident since "), "{human}");
         assert!(human.contains("\n  lost     nothing, in the last 24 hours\n"), "{human}");
         let recorder = status.recorder.take().expect("one runs");
-        let human = told(&status, Format::Human);
+        let human = shown(&status, Format::Human);
         assert!(
             human.starts_with("NOT RECORDING: no recorder is running; the last one"),
             "{human}"
         );
         assert!(human.contains("\n  fix      "), "{human}");
         status.recorder = Some(Recorder { verdict: Some(Readiness::Ready.into()), ..recorder });
-        let line = told(&status, Format::Oneline);
+        let line = shown(&status, Format::Oneline);
         assert!(line.starts_with("READY: recording since ") && line.lines().count() == 1, "{line}");
     }
 

@@ -35,6 +35,11 @@ impl Style {
         if self.hosts { format!(" on host {}", escape(name.as_bytes())) } else { String::new() }
     }
 
+    /// For no terminal: without colours, in UTC, as wide as it comes.
+    pub const fn plain(history: bool, hosts: bool) -> Self {
+        Self { colour: false, zone: TimeZone::UTC, history, hosts, width: None }
+    }
+
     pub fn time(&self, time: Time) -> String {
         if self.history { date(time.0, &self.zone) } else { clock(time.0, &self.zone) }
     }

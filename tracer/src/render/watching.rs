@@ -83,7 +83,6 @@ pub fn missing(reason: &Reason<'_, Blind>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use jiff::tz::TimeZone;
 
     use super::*;
     use crate::contract::Time;
@@ -108,8 +107,7 @@ mod tests {
             verdict: Some(verdict.into()),
             summary: summary.map(Into::into),
         };
-        let style =
-            Style { colour: false, zone: TimeZone::UTC, history: false, hosts: false, width: None };
+        let style = Style::plain(false, false);
         String::from_utf8(human(&told, &style)).expect("text")
     }
 

@@ -52,7 +52,7 @@ pub struct Exec {
 
 impl Exec {
     /// # Errors
-    /// Where there is no thread to be had.
+    /// Where no thread can be started.
     pub fn start(command: &str) -> Result<Self> {
         Self::limited(command, LIMITS)
     }
@@ -88,7 +88,7 @@ impl Exec {
         self.overflowed += u64::from(sender.try_send(line).is_err());
     }
 
-    /// There will be no more. Says of how many incidents the command was not told; gives that number.
+    /// There will be no more. Says for how many incidents the command was not run; gives that number.
     pub fn end(&mut self) -> u64 {
         let _ = self.until.set(Instant::now() + self.time);
         self.sender = None;

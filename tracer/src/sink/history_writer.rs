@@ -40,7 +40,7 @@ pub enum Message {
         boot_id: String,
         since: i64,
     },
-    /// What can be told, from now on.
+    /// What can be detected, from now on.
     Verdict(Verdict),
     Keep(Entry),
     /// We are still there.

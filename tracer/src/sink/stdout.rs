@@ -29,7 +29,7 @@ pub struct StdoutSink {
     style: Style,
     /// Nothing is said of the watch itself.
     quiet: bool,
-    /// Causes that were told, each with how often.
+    /// Causes that were reported, each with how often.
     causes: RefCell<BTreeMap<String, u64>>,
 }
 

@@ -47,16 +47,16 @@ pub struct Heartbeat {
     /// How long the clock has gone on without being set, ns (`store::steady`).
     #[serde(default)]
     pub steady_ns: u64,
-    /// What it can tell on its host; none in what an older whybus wrote.
+    /// What it can detect on its host; none in what an older whybus wrote.
     #[serde(default)]
     pub verdict: Option<Verdict>,
 }
 
-/// What a recorder can tell on its host.
+/// What a recorder can detect on its host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     pub readiness: Named<Readiness>,
-    /// What it cannot tell, and why.
+    /// What it cannot detect, and why.
     pub summary: Option<Label>,
 }
 

@@ -102,7 +102,7 @@ pub fn beside(db: &Transaction<'_>, cgroup: i64, kind: NameKind, text: &[u8]) ->
     Ok(())
 }
 
-/// What is called something of this kind, by the path of its cgroup; of several names the one that was told last.
+/// What is called something of this kind, by the path of its cgroup; of several names the latest.
 pub fn by_cgroup(db: &Connection, kind: NameKind) -> Result<HashMap<Vec<u8>, Vec<u8>>> {
     if !has_cgroup_names(db)? {
         return Ok(HashMap::new());
