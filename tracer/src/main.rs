@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         Err(config::Error::File(error)) => return exit_status::report(&error).into(),
     };
     sink::terminal::set(cli.display.asked());
+    sink::stdout::offer_with(cli.flags());
     let done = match cli.verb {
         cli::Verb::Trace(args) => cmd::trace::run(&args),
         cli::Verb::Record(args) => cmd::record::run(&args),

@@ -365,3 +365,156 @@ fn a_story_is_as_wide_as_the_terminal() {
         }
     }
 }
+
+/// A loop of four deaths of one program, whose ids all begin alike.
+fn a_loop(host: &Host, comm: &str) -> Vec<String> {
+    let first = text(&host.types(&["list", "-n", "1", "-o", "json", "--comm", "reader"]).stdout);
+    let first: serde_json::Value = serde_json::from_str(&first).expect("JSON");
+    let ids: Vec<String> =
+        (0..4).map(|i| format!("019aa4d2-6f31-7ab{i}-8def-0123456789ab")).collect();
+    let mut lines = String::new();
+    for (i, id) in ids.iter().enumerate() {
+        let mut one = first.clone();
+        one["victim"]["comm"] = comm.into();
+        one["id"] = id.as_str().into();
+        one["boot_ns"] = (1_000_000_000 * (i + 1)).into();
+        one["time"] = format!("2026-11-24T10:00:0{i}Z").into();
+        one["last"] = one["time"].clone();
+        lines += &format!("{one}\n");
+    }
+    let file = host.0.path().join("loop.json");
+    std::fs::write(&file, lines).expect("room");
+    assert!(host.types(&["import", file.to_str().expect("UTF-8")]).status.success());
+    ids
+}
+
+/// One death of a loop that is asked for by its id is one of them, and not the only one.
+#[test]
+fn one_death_of_a_loop_is_one_of_them() {
+    let host = Host::new();
+    let ids = a_loop(&host, "geo-crash");
+    let (status, said) = host.says(&["why", &ids[0], "--utc"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains(": died 4 times\n") && !said.contains("died once"), "{said}");
+    assert!(said.contains("\nOne of them: geo-crash["), "{said}");
+    assert!(said.contains("019aa4d2-6f31-7ab0"), "{said}");
+    let (_, line) = host.says(&["why", &ids[1], "-o", "oneline"]);
+    assert!(line.contains("; one of them ") && line.trim_end().ends_with("-7ab1"), "{line}");
+    let (_, last) = host.says(&["why", &ids[3], "--utc"]);
+    assert!(last.contains("\nLatest: geo-crash["), "{last}");
+}
+
+/// What is printed of an id finds that incident; what several begin with is refused, with what tells them apart.
+#[test]
+fn an_id_that_is_printed_is_found() {
+    let host = Host::new();
+    let ids = a_loop(&host, "geo-crash");
+    let printed = text(
+        &host
+            .types(&["list", "-n", "0", "--no-header", "--columns", "id", "--comm", "geo-crash"])
+            .stdout,
+    );
+    let printed: Vec<&str> = printed.lines().map(str::trim).collect();
+    assert_eq!(printed.len(), 4, "{printed:?}");
+    for (short, id) in printed.iter().zip(&ids) {
+        assert!(id.starts_with(short), "{short} {id}");
+        for verb in ["show", "why"] {
+            let told = text(&host.types(&[verb, short, "-o", "json"]).stdout);
+            let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+            let found = if verb == "why" { &told["incident"]["id"] } else { &told["id"] };
+            assert_eq!(found, id.as_str(), "{verb} {short}");
+        }
+    }
+    for verb in ["show", "why"] {
+        let (status, said) = host.says(&[verb, &ids[0][..13]]);
+        assert_eq!(status, Some(2), "{said}");
+        assert!(said.contains("is the start of several ids"), "{said}");
+        for id in &ids {
+            assert!(said.contains(&format!(" id {}\n", &id[..18])), "{said}");
+        }
+        assert!(said.contains(" geo-crash["), "{said}");
+    }
+}
+
+/// Zones by their names, and one that is not known is told.
+#[test]
+fn a_zone_goes_by_its_name() {
+    let host = Host::new();
+    let at = |zone: &str| {
+        let mut command = whybus(["list", "-n", "1", "-o", "oneline", "--state-dir"]);
+        let out = command.arg(host.state()).env("TZ", zone).output().expect("whybus runs");
+        (text(&out.stdout), text(&out.stderr))
+    };
+    // Where zones are not installed, none is known.
+    if std::path::Path::new("/usr/share/zoneinfo/Europe/Berlin").exists() {
+        let (shown, said) = at("Europe/Berlin");
+        assert!(shown.contains(" CET ") || shown.contains(" CEST "), "{shown}{said}");
+    }
+    let (shown, said) = at("CET-1");
+    assert!(shown.contains(" CET ") && !said.contains("TZ="), "{shown}{said}");
+    let (shown, said) = at("Nowhere/Else");
+    assert!(shown.contains(" UTC "), "{shown}");
+    assert!(said.contains("TZ=Nowhere/Else is not a time zone that this host knows"), "{said}");
+}
+
+/// A command that is offered asks the same history, with the same settings.
+#[test]
+fn what_is_offered_can_be_typed() {
+    let host = Host::new();
+    a_loop(&host, "geo-crash");
+    let dir = host.state();
+    let flags = format!(" --state-dir {}", dir.display());
+    let (_, said) = host.says(&["why", "geo-crash"]);
+    let offered = said.lines().find_map(|line| line.split_once("whybus list --comm")).expect("one");
+    assert!(offered.1.ends_with(&flags), "{said}");
+    let (_, said) = host.says(&["why"]);
+    let row = said.lines().nth(1).expect("a row");
+    assert!(row.ends_with(&flags), "{said}");
+    let (_, said) = host.says(&["why", "--config", "/dev/null"]);
+    let row = said.lines().nth(1).expect("a row");
+    assert!(row.ends_with(&format!("{flags} --config /dev/null")), "{said}");
+    let warned = text(&host.types(&["list", "--warnings", "-n", "1", "-o", "json"]).stdout);
+    let mut warned: serde_json::Value = serde_json::from_str(&warned).expect("JSON");
+    warned["id"] = "019aa4d2-6f31-7abc-8def-ffffffffffff".into();
+    warned["file"]["path"] = "/srv/nobody".into();
+    let file = host.0.path().join("warning.json");
+    std::fs::write(&file, format!("{warned}\n")).expect("room");
+    assert!(host.types(&["import", file.to_str().expect("UTF-8")]).status.success());
+    for verb in [&["why", "/srv/nobody"][..], &["list", "--path", "/srv/nobody"]] {
+        let (status, said) = host.says(verb);
+        assert_eq!(status, Some(1), "{said}");
+        assert!(
+            said.contains(&format!("`whybus list --warnings --path /srv/nobody{flags}`")),
+            "{said}"
+        );
+    }
+}
+
+/// Who killed others, and did not die: whom, and the command that tells it.
+#[test]
+fn a_culprit_is_told_as_one() {
+    let host = Host::new();
+    let (status, said) = host.says(&["why", "cp"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.starts_with("no death of cp is recorded, but "), "{said}");
+    assert!(said.contains(" by cp["), "{said}");
+    let offer = said.split("`whybus ").nth(1).and_then(|rest| rest.split('`').next());
+    let words: Vec<&str> = offer.expect("a command").split_whitespace().collect();
+    assert_eq!(words[..3], ["why", "--by-comm", "cp"], "{said}");
+    assert_eq!(host.says(&words[..3]).0, Some(0));
+    assert!(!said.contains("nothing is recorded") && !said.contains("nearest"), "{said}");
+}
+
+/// What is suggested is of the kind that was asked for.
+#[test]
+fn what_is_suggested_can_be_asked_for() {
+    let host = Host::new();
+    a_loop(&host, "geo-crash");
+    // `cp` is a culprit, and no victim.
+    let (_, said) = host.says(&["list", "--comm", "cpp"]);
+    assert!(!said.contains("nearest: cp"), "{said}");
+    let (_, said) = host.says(&["list", "--by-comm", "cpp"]);
+    assert!(said.contains("nothing is recorded with --by-comm cpp; nearest: cp"), "{said}");
+    let (_, said) = host.says(&["list", "--unit", "geo-crsh"]);
+    assert!(!said.contains("nearest: geo-crash"), "{said}");
+}

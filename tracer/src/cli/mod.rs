@@ -6,7 +6,11 @@ pub mod options;
 pub mod select;
 mod value;
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -19,7 +23,10 @@ use crate::{
     contract::SCHEMA,
     render::{Format, list::Shown},
     store::sqlite::schema::VERSION,
-    text::parse::{bytes, duration},
+    text::{
+        escape::word,
+        parse::{bytes, duration},
+    },
 };
 
 /// Why did this process die? Bus errors in depth: which file, which offset, who truncated it. With `record`, or `trace
@@ -34,6 +41,31 @@ pub struct Cli {
     pub config: PathBuf,
     #[command(subcommand)]
     pub verb: Verb,
+}
+
+impl Cli {
+    /// What a command has to be typed with, a space before it, to ask the same history with the same settings.
+    pub fn flags(&self) -> String {
+        let state = match &self.verb {
+            Verb::Record(Record { state, .. })
+            | Verb::Why(Why { state, .. })
+            | Verb::List(List { state, .. })
+            | Verb::Show(Show { state, .. })
+            | Verb::Stats(Stats { state, .. })
+            | Verb::Export(Export { state, .. })
+            | Verb::Import(Import { state, .. })
+            | Verb::Status(Status { state, .. }) => Some(&state.state_dir),
+            _ => None,
+        };
+        let state = state.filter(|dir| dir.as_path() != Path::new(options::STATE_DIR));
+        let config = Some(&self.config).filter(|file| file.as_path() != Path::new(config::CONFIG));
+        let flag = |name: &str, path: Option<&PathBuf>| {
+            path.map_or_else(String::new, |path| {
+                format!(" --{name} {}", word(path.as_os_str().as_encoded_bytes()))
+            })
+        };
+        flag("state-dir", state) + &flag("config", config)
+    }
 }
 
 /// The version, and the commit it was built from where WHYBUS_COMMIT named that to the compiler.

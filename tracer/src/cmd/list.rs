@@ -46,14 +46,14 @@ pub fn run(args: &List) -> Result<ExitStatus> {
     }
     let reader = Reader::open(&args.state.state_dir)?;
     let limit = if args.limit == 0 { 0 } else { args.limit + 1 };
-    let style = history_style(args.utc, reader.hosts()?);
+    let mut style = history_style(args.utc, reader.hosts()?);
     if args.warnings {
         return warnings(args, &reader, &selection, &style);
     }
     let last = reader.last_row()?;
     let mut found = reader.select(&selection, limit)?;
     if found.is_empty() && !args.follow {
-        say(nothing(&reader, &selection)?);
+        nothing(&reader, &selection)?;
         return Ok(ExitStatus::NotFound);
     }
     let more = args.limit != 0 && found.len() > args.limit;
@@ -65,10 +65,13 @@ pub fn run(args: &List) -> Result<ExitStatus> {
     if !args.follow {
         page(if args.output == ListFormat::Json { Format::Json } else { Format::Human });
     }
+    if args.output != ListFormat::Json {
+        style.ids = reader.long_ids(found.iter().map(|one| &*one.id))?;
+    }
     let printed = Printed::new(args, &style, &found);
     printed.head(args)?;
     for one in &found {
-        printed.put(one)?;
+        printed.put(one, &style)?;
     }
     if args.follow {
         return follow(&reader, &selection, last, &printed);
@@ -89,8 +92,10 @@ fn follow(
     loop {
         let (new, row) = reader.after(selection, last)?;
         last = row;
+        let ids = reader.long_ids(new.iter().map(|one| &*one.id))?;
+        let style = Style { ids, ..printed.style.clone() };
         for one in &new {
-            printed.put(one)?;
+            printed.put(one, &style)?;
         }
         // An empty write tells whether anybody reads.
         put(b"")?;
@@ -153,8 +158,8 @@ impl<'a> Printed<'a> {
         }
     }
 
-    fn put(&self, incident: &Incident) -> Result<()> {
-        let Self { format, style, fields, layout, now } = self;
+    fn put(&self, incident: &Incident, style: &Style) -> Result<()> {
+        let Self { format, fields, layout, now, .. } = self;
         put(&match format {
             ListFormat::Table => {
                 layout.row(&table::row(incident, fields, style, *now), style).into_bytes()

@@ -1,4 +1,5 @@
 //! The verbs, one file each.
+pub mod by_id;
 pub mod completion;
 pub mod demo;
 pub mod doctor;

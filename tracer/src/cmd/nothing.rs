@@ -1,16 +1,16 @@
-//! What is said where nothing matches.
+//! What is said where nothing matches: that at once, and then why.
 use anyhow::Result;
 
 use crate::{
     contract::{GapReason, Time},
     error::Failure,
     model::{cause::CauseKind, cgroup::unit},
-    render::{human, oneline},
+    render::{human, oneline, style::Style},
     select::{
-        field::{Field, NameKind},
+        field::{Column, Field, NameKind},
         selection::{Selection, Term, Values, readings},
     },
-    sink::stdout::history_style,
+    sink::{speak::say, stdout::history_style},
     store::sqlite::read::Reader,
     text::{escape::escape, format::grouped},
 };
@@ -21,65 +21,133 @@ pub const NEAR: f64 = 0.75;
 /// Names that look like one that is not recorded.
 const NEAREST: usize = 5;
 
-/// What to say where nothing matches: whether anybody was watching at all, and which filter is to blame.
+/// Incidents counted of what a filter removed; of more it is said that there are more.
+const COUNTED: usize = 1_000;
+
+/// Says that nothing matches, whether anybody was watching at all, and which filter is to blame.
 ///
 /// # Errors
 /// Where a class was asked for that does not exist.
-pub fn nothing(reader: &Reader, selection: &Selection) -> Result<String> {
+pub fn nothing(reader: &Reader, selection: &Selection) -> Result<()> {
     refuse_unknown_class(reader, selection)?;
-    let all = reader.number(&Selection::default())?;
-    let mut text = match all {
+    say(whole(reader)?);
+    reasons(reader, selection)
+}
+
+/// The same of a selector of `why`.
+///
+/// # Errors
+/// Where a class was asked for that does not exist.
+pub fn nothing_of(reader: &Reader, selection: &Selection, selector: &str) -> Result<()> {
+    refuse_unknown_class(reader, selection)?;
+    if filtered(reader, selection, selector)? || did_it(reader, selection, selector)? {
+        return Ok(());
+    }
+    say(format_args!(
+        "nothing is recorded of `{}`; {}",
+        escape(selector.as_bytes()),
+        whole(reader)?
+    ));
+    reasons(reader, selection)?;
+    let near = similar(reader, selector, &ANYTHING)?;
+    if !near.is_empty() {
+        say(format_args!("nearest: {}", near.join(", ")));
+    }
+    let by = Term::of_names(Field::ByComm, &[selector.to_owned()]);
+    for term in readings(selector).into_iter().chain([by]) {
+        if shrunk(reader, &selection.clone().with(term))? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn whole(reader: &Reader) -> Result<String> {
+    Ok(match reader.extent()?.0 {
         0 => "nothing is recorded yet".to_owned(),
         all => format!("no matching incidents (of {})", grouped(all)),
-    };
-    let unknown = unknown(reader, selection)?;
-    if unknown.is_empty() {
-        text.push_str(&removed(reader, &Selection::default(), selection)?);
+    })
+}
+
+fn reasons(reader: &Reader, selection: &Selection) -> Result<()> {
+    if !unknown(reader, selection)? {
+        removed(reader, &Selection::default(), selection)?;
     }
-    text.push_str(&unknown);
-    let style = history_style(false, reader.hosts()?);
+    let style = style(reader)?;
     if selection.since.is_some() || selection.until.is_some() {
         let (since, until) =
             (selection.since.unwrap_or(i64::MIN), selection.until.unwrap_or(i64::MAX));
         let gaps = reader.gaps(since, until, 0)?.into_iter();
         for gap in gaps.filter(|gap| gap.reason != GapReason::Shrinks).take(3) {
-            text.push_str(&format!("\n{}", human::gap(&gap, &style)));
+            say(human::gap(&gap, &style));
         }
     }
     if let Some(began) = reader.began()?.filter(|began| selection.until.is_some_and(|u| u < *began))
     {
-        let began = style.stamp(Time(began));
-        text.push_str(&format!("\nrecording began only at {began}"));
+        say(format_args!("recording began only at {}", style.stamp(Time(began))));
     }
-    text.push_str(&shrunk(reader, selection)?);
-    Ok(text)
+    shrunk(reader, selection)?;
+    Ok(())
 }
 
-/// What of a selector is recorded that the other filters removed: `timeout: 6 incidents, none of them with --class sent`.
-///
-/// # Errors
-/// Where a class was asked for that does not exist, or SQLite cannot read.
-pub fn filtered(reader: &Reader, selection: &Selection, selector: &str) -> Result<Option<String>> {
-    refuse_unknown_class(reader, selection)?;
+fn style(reader: &Reader) -> Result<Style> {
+    Ok(history_style(false, reader.hosts()?))
+}
+
+/// Says what of a selector is recorded that the other filters removed: `timeout: 6 incidents, none that matches`.
+fn filtered(reader: &Reader, selection: &Selection, selector: &str) -> Result<bool> {
     for term in readings(selector) {
         let base = Selection::default().with(term);
-        let count = reader.number(&base)?;
+        let count = reader.newest(&base, COUNTED + 1)?.len();
         if count != 0 {
-            let why = removed(reader, &base, selection)?;
             let incidents = if count == 1 { "incident" } else { "incidents" };
             let name = escape(selector.as_bytes());
-            let told = format!("{name}: {} {incidents}, none that matches", grouped(count));
-            return Ok(Some(told + &why));
+            say(format_args!("{name}: {} {incidents}, none that matches", number(count)));
+            removed(reader, &base, selection)?;
+            return Ok(true);
         }
     }
-    Ok(None)
+    Ok(false)
 }
 
-/// Which filters took away what `base` alone has: a line each.
-fn removed(reader: &Reader, base: &Selection, selection: &Selection) -> Result<String> {
+/// Says of whom nobody died, but whom somebody died of.
+fn did_it(reader: &Reader, selection: &Selection, selector: &str) -> Result<bool> {
+    let pid = selector.parse().ok().map(|pid| Term::of_numbers(Field::ByPid, &[pid]));
+    let comm = Term::of_names(Field::ByComm, &[selector.to_owned()]);
+    for term in pid.into_iter().chain([comm]) {
+        let (flag, by) = (term.typed(), selection.clone().with(term));
+        let Some(latest) = reader.select(&by, 1)?.pop() else { continue };
+        let count = reader.newest(&by, COUNTED + 1)?.len();
+        let name = escape(selector.as_bytes());
+        let incidents = if count == 1 { "incident" } else { "incidents" };
+        let count = number(count);
+        let mut style = style(reader)?;
+        style.ids = reader.long_ids([&*latest.id])?;
+        let line = String::from_utf8_lossy(&oneline::incident(&latest, &style)).into_owned();
+        say(format_args!(
+            "no death of {name} is recorded, but {count} {incidents} that {name} caused; the latest:\n{}\n\
+             whom it concerned: `whybus why {flag}{}`",
+            line.trim_end(),
+            style.flags
+        ));
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+/// `12`, or `more than 1,000`.
+fn number(count: usize) -> String {
+    match count > COUNTED {
+        true => format!("more than {}", grouped(COUNTED as u64)),
+        false => grouped(count as u64),
+    }
+}
+
+/// Says which filters took away what `base` alone has: a line each.
+fn removed(reader: &Reader, base: &Selection, selection: &Selection) -> Result<()> {
     let bounded = selection.since.is_some() || selection.until.is_some();
     if base.terms.len() + selection.terms.len() + usize::from(bounded) < 2 {
-        return Ok(String::new());
+        return Ok(());
     }
     let with = |terms: Vec<Term>, bounded: bool| Selection {
         since: selection.since.filter(|_| bounded),
@@ -87,39 +155,32 @@ fn removed(reader: &Reader, base: &Selection, selection: &Selection) -> Result<S
         terms: base.terms.iter().cloned().chain(terms).collect(),
         ..Selection::default()
     };
-    let mut out = String::new();
-    let mut line = |what: &str, without: &Selection, values: String| -> Result<()> {
-        match reader.number(without)? {
+    let line = |what: &str, without: &Selection, values: Option<&Term>| -> Result<()> {
+        let rows = reader.newest(without, COUNTED + 1)?;
+        let values = values.map_or(Ok(String::new()), |term| instead(reader, &rows, term))?;
+        match rows.len() {
             0 => {}
-            1 => out.push_str(&format!("\nwithout {what} 1 matches{values}")),
-            count => out.push_str(&format!("\nwithout {what} {} match{values}", grouped(count))),
+            1 => say(format_args!("without {what} 1 matches{values}")),
+            count => say(format_args!("without {what} {} match{values}", number(count))),
         }
         Ok(())
     };
     for (i, term) in selection.terms.iter().enumerate() {
         let others = selection.terms.iter().enumerate().filter(|(j, _)| *j != i);
         let without = with(others.map(|(_, other)| other.clone()).collect(), true);
-        let values = match term.not {
-            true => String::new(),
-            false => values(reader, &without, term)?,
-        };
-        line(&term.typed(), &without, values)?;
+        line(&term.typed(), &without, Some(term).filter(|term| !term.not))?;
     }
     if bounded {
-        line("--since and --until", &with(selection.terms.clone(), false), String::new())?;
+        line("--since and --until", &with(selection.terms.clone(), false), None)?;
     }
-    Ok(out)
+    Ok(())
 }
 
 /// What there is instead of what was asked for: ` (class: exited)`
-fn values(reader: &Reader, without: &Selection, term: &Term) -> Result<String> {
+fn instead(reader: &Reader, rows: &[i64], term: &Term) -> Result<String> {
     const SHOWN: usize = 3;
-    let column = term.filter.column;
-    if column.name_kind().is_none() {
-        return Ok(String::new());
-    }
-    let found = reader.count(without, column)?;
-    let mut names: Vec<String> = found.iter().take(SHOWN).map(|row| escape(&row.name)).collect();
+    let found = reader.names_of(rows, term.filter.column)?;
+    let mut names: Vec<String> = found.iter().take(SHOWN).map(|name| escape(name)).collect();
     if found.len() > SHOWN {
         names.push("...".to_owned());
     }
@@ -127,55 +188,89 @@ fn values(reader: &Reader, without: &Selection, term: &Term) -> Result<String> {
     Ok(if names.is_empty() { names.concat() } else { format!(" ({flag}: {})", names.join(", ")) })
 }
 
-/// Names that were asked for and are not recorded at all, with what looks like them.
-fn unknown(reader: &Reader, selection: &Selection) -> Result<String> {
-    let mut out = String::new();
+/// Says which names that were asked for are not recorded at all, with what looks like them; whether there are any.
+fn unknown(reader: &Reader, selection: &Selection) -> Result<bool> {
+    let mut any = false;
     for term in selection.terms.iter().filter(|term| !term.not) {
-        if reader.number(&Selection::default().with(term.clone()))? != 0 {
+        let Values::Names(patterns) = &term.values else { continue };
+        if !reader.newest(&Selection::default().with(term.clone()), 1)?.is_empty() {
             continue;
         }
-        let Values::Names(patterns) = &term.values else { continue };
         let mut near = Vec::new();
         for pattern in patterns {
-            near.extend(similar(reader, pattern.text())?);
+            near.extend(similar(reader, pattern.text(), &of_field(term.filter.field))?);
         }
         if !near.is_empty() {
             let near = near.join(", ");
-            out.push_str(&format!("\nnothing is recorded with {}; nearest: {near}", term.typed()));
+            say(format_args!("nothing is recorded with {}; nearest: {near}", term.typed()));
+            any = true;
         }
     }
-    Ok(out)
+    Ok(any)
 }
 
-/// What may be called so.
-const SIMILAR: [NameKind; 5] =
-    [NameKind::Comm, NameKind::Cgroup, NameKind::Path, NameKind::Container, NameKind::Pod];
+/// Names of one kind, of what they are there, and what of them is typed.
+type Place = (NameKind, Column, fn(&[u8]) -> Option<&[u8]>);
+
+fn all(name: &[u8]) -> Option<&[u8]> {
+    Some(name)
+}
+
+/// What may be called as a selector says.
+const ANYTHING: [Place; 5] = [
+    (NameKind::Comm, Column::Comm, all),
+    (NameKind::Cgroup, Column::Cgroup, unit),
+    (NameKind::Path, Column::Path, all),
+    (NameKind::Container, Column::Cgroup, all),
+    (NameKind::Pod, Column::Cgroup, all),
+];
+
+/// What may be given to a filter.
+fn of_field(field: Field) -> Vec<Place> {
+    let kind = match field {
+        Field::Unit => return vec![(NameKind::Cgroup, Column::Cgroup, unit)],
+        Field::Container => NameKind::Container,
+        Field::Pod => NameKind::Pod,
+        Field::Namespace => NameKind::Namespace,
+        Field::Image => NameKind::Image,
+        _ => match field.filter().column.name_kind() {
+            Some(kind) => kind,
+            None => return Vec::new(),
+        },
+    };
+    vec![(kind, field.filter().column, all)]
+}
 
 /// Names in the history that look like `text`.
-///
-/// # Errors
-/// Where SQLite cannot read.
-pub fn similar(reader: &Reader, text: &str) -> Result<Vec<String>> {
+fn similar(reader: &Reader, text: &str, places: &[Place]) -> Result<Vec<String>> {
     let mut near = Vec::new();
-    for kind in SIMILAR {
-        for name in reader.names(kind)?.into_values() {
-            let name = match (kind, unit(&name)) {
-                (NameKind::Cgroup, None) => continue,
-                (NameKind::Cgroup, Some(unit)) => unit.to_vec(),
-                _ => name,
-            };
-            let known = String::from_utf8_lossy(&name).into_owned();
+    for (kind, column, part) in places {
+        for (number, name) in reader.names(*kind)? {
+            let Some(name) = part(&name) else { continue };
+            let known = String::from_utf8_lossy(name);
             let last = known.rsplit('/').next().unwrap_or(&known);
-            let part = text.len() > 2 && known.contains(text);
-            let score = if part { 1.0 } else { strsim::jaro_winkler(last, text) };
+            let inside = text.len() > 2 && known.contains(text);
+            let score = if inside { 1.0 } else { strsim::jaro_winkler(last, text) };
             if score > NEAR {
-                near.push((score, escape(&name)));
+                // What belongs to a cgroup is there as long as that is.
+                let row = (!kind.is_of_cgroup()).then_some((*column, number));
+                near.push((score, escape(name), row));
             }
         }
     }
     near.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-    near.dedup_by(|a, b| a.1 == b.1);
-    Ok(near.into_iter().take(NEAREST).map(|(_, name)| name).collect())
+    let mut names: Vec<String> = Vec::new();
+    for (_, name, row) in near {
+        // A victim's name is not a culprit's.
+        let there = row.map_or(Ok(true), |(column, number)| reader.has(column, number))?;
+        if there && !names.contains(&name) {
+            names.push(name);
+        }
+        if names.len() == NEAREST {
+            break;
+        }
+    }
+    Ok(names)
 }
 
 /// A class that neither this version nor the history knows is a mistake.
@@ -194,21 +289,22 @@ fn refuse_unknown_class(reader: &Reader, selection: &Selection) -> Result<()> {
     Err(Failure::usage(format!("there is no class `{text}`{meant}\nclasses: {all}")))
 }
 
-/// Says that there are shrinks that match, if what is asked for can be of a shrink.
-pub fn shrunk(reader: &Reader, selection: &Selection) -> Result<String> {
+/// Says that there are shrinks that match, if what is asked for can be of a shrink; whether there are.
+fn shrunk(reader: &Reader, selection: &Selection) -> Result<bool> {
     let of_shrinks = |term: &Term| term.filter.field.is_of_warnings();
     if selection.terms.is_empty() || !selection.terms.iter().all(of_shrinks) {
-        return Ok(String::new());
+        return Ok(false);
     }
-    let latest = reader.warnings(selection, 1)?.pop();
-    let style = history_style(false, reader.hosts()?);
-    Ok(latest.map_or_else(String::new, |latest| {
-        let latest = String::from_utf8_lossy(&oneline::truncation(&latest, &style)).into_owned();
-        format!(
-            "\nthough a file was shrunk that matches: `whybus list --warnings`; the latest is\n{}",
-            latest.trim_end()
-        )
-    }))
+    let Some(latest) = reader.warnings(selection, 1)?.pop() else { return Ok(false) };
+    let style = style(reader)?;
+    let typed: String = selection.terms.iter().map(|term| format!(" {}", term.typed())).collect();
+    let latest = String::from_utf8_lossy(&oneline::truncation(&latest, &style)).into_owned();
+    say(format_args!(
+        "though a file was shrunk that matches: `whybus list --warnings{typed}{}`; the latest is\n{}",
+        style.flags,
+        latest.trim_end()
+    ));
+    Ok(true)
 }
 
 /// `; did you mean `NAME`?` where a name is like `text`, else nothing.

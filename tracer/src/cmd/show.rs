@@ -3,9 +3,8 @@ use anyhow::Result;
 
 use crate::{
     cli::Show,
-    cmd::{exit_status::ExitStatus, list::shown, why::elsewhere},
-    error::Failure,
-    render::{Format, human, oneline},
+    cmd::{by_id::of_id, exit_status::ExitStatus, list::shown, why::elsewhere},
+    render::{Format, human},
     sink::{
         speak::{put, say},
         stdout::{history_style, page},
@@ -18,34 +17,19 @@ use crate::{
 /// Where there is no history to read, or several incidents go by that id.
 pub fn run(args: &Show) -> Result<ExitStatus> {
     let reader = Reader::open(&args.state.state_dir)?;
-    let found = reader.by_id(&args.id)?;
-    let style = history_style(args.output.utc, reader.hosts()?);
-    match found.as_slice() {
-        [] => {
-            say(absent(&args.id));
-            Ok(ExitStatus::NotFound)
-        }
-        [incident] => {
-            let shown = match args.output.output {
-                Format::Human => {
-                    human::joined(incident, elsewhere(&reader, incident)?.as_ref(), &style)
-                }
-                format => shown(incident, format, &style),
-            };
-            page(args.output.output);
-            put(&shown)?;
-            Ok(ExitStatus::Done)
-        }
-        several => {
-            let lines = several.iter().map(|incident| oneline::incident(incident, &style));
-            let lines = String::from_utf8_lossy(&lines.collect::<Vec<_>>().concat()).into_owned();
-            Err(Failure::usage(format!(
-                "`{}` is the start of several ids; give more of it:\n{}",
-                args.id,
-                lines.trim_end()
-            )))
-        }
-    }
+    let Some(incident) = of_id(&reader, &args.id)? else {
+        say(absent(&args.id));
+        return Ok(ExitStatus::NotFound);
+    };
+    let mut style = history_style(args.output.utc, reader.hosts()?);
+    style.ids = reader.long_ids([&*incident.id])?;
+    let shown = match args.output.output {
+        Format::Human => human::joined(&incident, elsewhere(&reader, &incident)?.as_ref(), &style),
+        format => shown(&incident, format, &style),
+    };
+    page(args.output.output);
+    put(&shown)?;
+    Ok(ExitStatus::Done)
 }
 
 /// Which forms of an id are known.

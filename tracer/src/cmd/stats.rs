@@ -18,7 +18,7 @@ use crate::{
     render::{Format, json, stats},
     select::field::{Column, NameKind},
     sink::{
-        speak::{put, say},
+        speak::put,
         stdout::{history_style, page},
         terminal,
     },
@@ -76,7 +76,7 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
     let (Some(first), Some(last)) =
         (whole.iter().map(|row| row.first).min(), whole.iter().map(|row| row.last).max())
     else {
-        say(nothing::nothing(&reader, &selection)?);
+        nothing::nothing(&reader, &selection)?;
         return Ok(ExitStatus::NotFound);
     };
     let (seconds, span) = SPANS

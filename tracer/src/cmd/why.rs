@@ -1,20 +1,13 @@
 //! `whybus why`: the story of a process or restart loop, from the history.
-use std::{collections::BTreeSet, path::Path};
-
 use anyhow::Result;
 
 use crate::{
-    cli::{
-        Why,
-        options::{STATE_DIR, WhyFormat},
-    },
-    cmd::exit_status::ExitStatus,
-    cmd::nothing,
+    cli::{Why, options::WhyFormat},
+    cmd::{by_id::of_id, exit_status::ExitStatus, nothing},
     contract::{Elsewhere, Gap, GapReason, Incident, Record, Story, series::series_key},
     error::Failure,
     explain::{
         elsewhere::SharedFile,
-        phrase::short_id,
         story::{story as story_of, summary},
     },
     host::clock,
@@ -25,8 +18,8 @@ use crate::{
         table::{Cell, Layout},
     },
     select::{
-        field::Field,
-        selection::{Selection, Term, readings},
+        facets::Facets,
+        selection::{Selection, readings},
     },
     sink::{
         speak::{put, say},
@@ -34,7 +27,6 @@ use crate::{
         terminal,
     },
     store::{lock::running_recorder, sqlite::read::Reader},
-    text::escape::{escape, word},
 };
 
 /// Stories one at once; more are only counted.
@@ -55,36 +47,26 @@ const SHRINKS: usize = 1_000;
 pub fn run(args: &Why) -> Result<ExitStatus> {
     let selection = args.select.selection().map_err(Failure::usage)?;
     let reader = Reader::open(&args.state.state_dir)?;
-    let Some((selection, keys)) = selected(&reader, &selection, args.selector.as_deref())? else {
-        let filtered = match &args.selector {
-            Some(selector) => nothing::filtered(&reader, &selection, selector)?,
-            None => None,
-        };
-        let text = match (filtered, &args.selector) {
-            (Some(text), _) => text,
-            (None, None) => nothing::nothing(&reader, &selection)?,
-            (None, Some(selector)) => {
-                let mut text = nothing::nothing(&reader, &selection)?;
-                text = format!("nothing is recorded of `{}`; {text}", escape(selector.as_bytes()));
-                let near = nothing::similar(&reader, selector)?;
-                if !near.is_empty() {
-                    text.push_str(&format!("\nnearest: {}", near.join(", ")));
-                }
-                text + &shrunk(&reader, &selection, selector)?
-            }
-        };
-        say(text);
+    let Some(Asked { selection, keys, one }) =
+        selected(&reader, &selection, args.selector.as_deref())?
+    else {
+        match &args.selector {
+            Some(selector) => nothing::nothing_of(&reader, &selection, selector)?,
+            None => nothing::nothing(&reader, &selection)?,
+        }
         return Ok(ExitStatus::NotFound);
     };
     page(if args.output == WhyFormat::Json { Format::Json } else { Format::Human });
-    let style = history_style(args.utc, reader.hosts()?);
+    let mut style = history_style(args.utc, reader.hosts()?);
     let mut stories = Vec::new();
     for (i, key) in keys.iter().take(STORIES).enumerate() {
-        let Some(focus) = reader.last(&selection, *key)? else { continue };
+        let last = || reader.last(&selection, *key);
+        let Some(focus) = one.clone().map_or_else(last, |one| Ok(Some(one)))? else { continue };
         // A row of the table has no room for what differs.
         let compared = if i == 0 || args.output != WhyFormat::Human { COMPARED } else { 0 };
         stories.push(tell(&reader, &selection, *key, focus, compared)?);
     }
+    style.ids = reader.long_ids(stories.iter().map(|story| &*story.incident.id))?;
     let now = clock::boot_to_realtime().realtime(clock::boot_time());
     match args.output {
         WhyFormat::Json => {
@@ -104,7 +86,7 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
         }
         WhyFormat::Human => {
             if stories.len() > 1 {
-                overview(args, &stories, &style, now)?;
+                overview(&stories, &style, now)?;
             }
             if let Some(latest) = stories.first() {
                 put(&story::human(latest, &style, now))?;
@@ -124,14 +106,9 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
 }
 
 /// A table of several stories, with the command that tells each.
-fn overview(args: &Why, stories: &[Story], style: &Style, now: i64) -> Result<()> {
-    let dir = &args.state.state_dir;
-    let own = match dir.as_path() == Path::new(STATE_DIR) {
-        true => String::new(),
-        false => format!(" --state-dir {}", word(dir.as_os_str().as_encoded_bytes())),
-    };
+fn overview(stories: &[Story], style: &Style, now: i64) -> Result<()> {
     let row = |one: &Story| {
-        let command = format!("whybus why {}{own}", short_id(&one.incident.id));
+        let command = format!("whybus why {}{}", style.id(&one.incident.id), style.flags);
         story::overview_row(one, command, now)
     };
     let rows: Vec<Vec<Cell>> = stories.iter().map(row).collect();
@@ -142,45 +119,37 @@ fn overview(args: &Why, stories: &[Story], style: &Style, now: i64) -> Result<()
     put(out.as_bytes())
 }
 
-/// Says of a selector that nobody died of that a shrink matches, of that file or by that name.
-fn shrunk(reader: &Reader, selection: &Selection, selector: &str) -> Result<String> {
-    let by = Term::of_names(Field::ByComm, &[selector.to_owned()]);
-    for term in readings(selector).into_iter().chain([by]) {
-        let text = nothing::shrunk(reader, &selection.clone().with(term))?;
-        if !text.is_empty() {
-            return Ok(text);
-        }
-    }
-    Ok(String::new())
+/// What is asked for: its stories, newest first, and of an id the very incident.
+struct Asked {
+    selection: Selection,
+    keys: Vec<u64>,
+    one: Option<Incident>,
 }
 
-/// The first reading of the selector that anything matches, and its stories, newest first.
+/// The first reading of the selector that anything matches.
 fn selected(
     reader: &Reader,
     selection: &Selection,
     selector: Option<&str>,
-) -> Result<Option<(Selection, Vec<u64>)>> {
+) -> Result<Option<Asked>> {
     let Some(selector) = selector else {
         let keys = reader.stories(selection)?;
-        return Ok((!keys.is_empty()).then(|| (selection.clone(), keys)));
+        let asked = Asked { selection: selection.clone(), keys, one: None };
+        return Ok(Some(asked).filter(|asked| !asked.keys.is_empty()));
     };
     for term in readings(selector) {
         let selection = selection.clone().with(term);
         let keys = reader.stories(&selection)?;
         if !keys.is_empty() {
-            return Ok(Some((selection, keys)));
+            return Ok(Some(Asked { selection, keys, one: None }));
         }
     }
-    let found = reader.by_id(selector)?;
-    let Some(incident) = found.first() else { return Ok(None) };
-    let keys: BTreeSet<u64> = found.iter().map(series_key).collect();
-    // That very incident, not the newest of its story.
-    let mut selection = selection.clone();
-    (selection.since, selection.until) = match found.as_slice() {
-        [_] => (None, Some(incident.time.0)),
-        _ => (selection.since, selection.until),
-    };
-    Ok(Some((selection, keys.into_iter().collect())))
+    let one = of_id(reader, selector)?.filter(|one| selection.matches(&Facets::from(one)));
+    Ok(one.map(|one| Asked {
+        selection: selection.clone(),
+        keys: vec![series_key(&one)],
+        one: Some(one),
+    }))
 }
 
 fn tell(
@@ -193,8 +162,13 @@ fn tell(
     let (deaths, incidents) = reader.story(key, selection, LOOKED_AT)?;
     let summary = summary(&deaths, incidents);
     let now = clock::boot_to_realtime().realtime(clock::boot_time());
-    let since = selection.since.unwrap_or(summary.first.saturating_sub(NEAR));
-    let until = selection.until.unwrap_or(summary.last.saturating_add(NEAR).min(now));
+    // What is not the last of its loop is told by itself.
+    let (first, last) = match focus.time.0 < summary.last {
+        true => (focus.time.0, focus.last.0),
+        false => (summary.first, summary.last),
+    };
+    let since = selection.since.unwrap_or(first.saturating_sub(NEAR));
+    let until = selection.until.unwrap_or(last.saturating_add(NEAR).min(now));
     let restarted = focus.restart.is_some();
     let elsewhere = elsewhere(reader, &focus)?;
     // Where a host had too many shrinks to keep, the one that is looked for may be among them.

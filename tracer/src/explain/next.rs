@@ -4,8 +4,9 @@ use crate::{
     text::escape::{inert, word},
 };
 
-/// What else is known of this death, and where: the core dump, the log, the others of its loop.
-pub fn next(story: &Story) -> Vec<String> {
+/// What else is known of this death, and where: the core dump, the log, the others of its loop. `flags` are those that
+/// this history is asked with.
+pub fn next(story: &Story, flags: &str) -> Vec<String> {
     let incident = &story.incident;
     let victim = &incident.victim;
     let mut out = Vec::new();
@@ -32,7 +33,7 @@ pub fn next(story: &Story) -> Vec<String> {
     }
     if story.incidents > 1 {
         let since = story.first.0.div_euclid(1_000_000_000);
-        out.push(format!("whybus list --comm {} -S @{since}", word(&victim.comm.0)));
+        out.push(format!("whybus list --comm {} -S @{since}{flags}", word(&victim.comm.0)));
     }
     // What cannot be typed as it is shown helps nobody.
     out.retain(|command| inert(command) && !command.contains("\\x") && !command.contains("\\u"));
@@ -54,18 +55,20 @@ mod tests {
         story.incident.victim.comm = Untrusted(b"geo api".to_vec());
         story.incident.victim.container = None;
         story.incident.victim.unit = Some(Untrusted(b"geo.service".to_vec()));
-        let commands = next(&story);
+        let commands = next(&story, " --state-dir x");
         assert!(
             commands.iter().any(|one| one.starts_with("journalctl -u geo.service -n 50 -U @")),
             "{commands:?}"
         );
         assert!(
-            commands.iter().any(|one| one == "whybus list --comm 'geo api' -S @0"),
+            commands.iter().any(|one| one == "whybus list --comm 'geo api' -S @0 --state-dir x"),
             "{commands:?}"
         );
         story.incident.victim.unit = None;
-        assert!(next(&story).contains(&format!("journalctl _PID={}", story.incident.victim.pid)));
+        assert!(
+            next(&story, "").contains(&format!("journalctl _PID={}", story.incident.victim.pid))
+        );
         story.incident.victim.comm = Untrusted(b"\x1b[2J".to_vec());
-        assert!(next(&story).iter().all(|one| !one.contains("2J")));
+        assert!(next(&story, "").iter().all(|one| !one.contains("2J")));
     }
 }

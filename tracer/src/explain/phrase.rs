@@ -303,11 +303,11 @@ pub fn mapped_by(mappers: &[Mapper]) -> String {
     }
 }
 
-/// As much of the beginning of an id as tells incidents apart: its time to the millisecond.
-pub fn short_id(id: &str) -> String {
+/// The beginning of an id: its time to the millisecond, or as many characters as it takes to tell it apart.
+pub fn short_id(id: &str, characters: usize) -> String {
     /// `019b0000-07cf` of `019b0000-07cf-7c60-8889-f1a3ebd91470`.
     const SHORT: usize = 13;
-    escape(id.chars().take(SHORT).collect::<String>().as_bytes())
+    escape(id.chars().take(characters.max(SHORT)).collect::<String>().as_bytes())
 }
 
 /// What may be missing from what is known of an incident.

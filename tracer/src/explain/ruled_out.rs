@@ -15,7 +15,9 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
     let class = incident.cause.class.known();
     let from = class.cause().signal_from;
     let outcome = incident.outcome.known();
-    let ended = incident.exit.is_some();
+    // What ended a process that lived through this is not told here.
+    let survived = outcome == Outcome::Survived;
+    let ended = incident.exit.is_some() && !survived;
     let mut out = Vec::new();
     let mut not = |theory: &str, because: String| {
         out.push(RuledOut { theory: theory.into(), because: because.into() });
@@ -39,6 +41,7 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
     let by_parent = sender.zip(parent).is_some_and(|(by, parent)| by.pid == parent.pid);
     let by_kernel = incident.signal.as_ref().is_some_and(|signal| signal.code == SI_KERNEL);
     let source = match from {
+        _ if survived => None,
         SignalFrom::OomKiller => Some("the kernel sent the signal on its own".to_owned()),
         // Of a signal that came just before its end a handler may have been why.
         SignalFrom::NoSignal if incident.cause.confidence.known() != Confidence::Proven => None,
@@ -154,6 +157,21 @@ mod tests {
         assert!(!rules_out(&oom, "the OOM killer"));
         let exited = incident(CauseKind::Exited, 0);
         assert!(!rules_out(&exited, "a call of exit(3), by itself or a library"));
+    }
+
+    /// A handler coped with it; what killed the process an hour later is another story.
+    #[test]
+    fn what_ended_a_survivor_later_is_not_ruled_out() {
+        let mut one = incident(CauseKind::Truncated, 9);
+        one.outcome = Outcome::Survived.into();
+        let killers = |one: &Incident| {
+            let out = ruled_out(one);
+            let by = |theory: &str| theory.starts_with("killed") || theory == "the OOM killer";
+            out.into_iter().filter(|out| by(&out.theory)).count()
+        };
+        assert_eq!(killers(&one), 0, "{:?}", ruled_out(&one));
+        one.outcome = Outcome::Killed.into();
+        assert_eq!(killers(&one), 3, "by its own fault");
     }
 
     #[test]

@@ -209,7 +209,6 @@ pub fn end(end: &End, causes: &BTreeMap<String, u64>) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::tz::TimeZone;
 
     use super::*;
     use crate::model::cause::CauseKind;
@@ -223,7 +222,7 @@ mod tests {
     };
 
     fn style(colour: bool, history: bool) -> Style {
-        Style { colour, zone: TimeZone::UTC, history, hosts: history, width: None }
+        Style { colour, ..Style::plain(history, history) }
     }
 
     fn shown(bytes: Vec<u8>) -> String {

@@ -2,7 +2,7 @@
 use crate::{
     contract::{Container, Incident, Process, Truncation, Untrusted},
     correlate::cause::SignalFrom,
-    explain::phrase::{culprit, is_act, mapped_by, short_id, who},
+    explain::phrase::{culprit, is_act, mapped_by, who},
     model::{
         cause::{Confidence, Outcome},
         container::{SHORT, is_id},
@@ -115,7 +115,7 @@ fn cell(incident: &Incident, field: Shown, style: &Style, now: i64) -> Cell {
     let victim = &incident.victim;
     let text = |known: Option<String>| Cell::plain(known.unwrap_or_else(|| "-".to_owned()));
     match field {
-        Shown::Id => Cell::painted("33", short_id(&incident.id)),
+        Shown::Id => Cell::painted("33", style.id(&incident.id)),
         Shown::Time => text(date(incident.time.0, &style.zone).get(..19).map(str::to_owned)),
         Shown::Age => text(Some(age(now.saturating_sub(incident.time.0).max(0).unsigned_abs()))),
         Shown::Host => text(Some(escape(incident.host.as_bytes()))),

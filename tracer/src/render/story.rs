@@ -6,7 +6,7 @@ use crate::{
         others::others,
         phrase::{
             arguments, because, because_of, culprit, culprit_field, fix, headline, incomplete,
-            lineage, place as instruction, served, short_id, who, who_else,
+            lineage, place as instruction, served, who, who_else,
         },
         whereabouts::inside,
     },
@@ -35,16 +35,24 @@ pub fn oneline(story: &Story, style: &Style) -> Vec<u8> {
         style.host(&latest.host),
         match story.causes.as_slice() {
             [only] if story.incidents == 1 => format!("{}, {}:", count(story), name(only)),
-            all => format!("{}; {}; last", count(story), causes(all)),
+            all => {
+                let which = if is_latest(story) { "last" } else { "one of them" };
+                format!("{}; {}; {which}", count(story), causes(all))
+            }
         },
         because_of(latest),
         story.elsewhere.as_ref().map_or_else(String::new, |elsewhere| {
             let host = escape(elsewhere.host.as_bytes());
             format!(", likely by {} on {host}", who(&elsewhere.culprit))
         }),
-        short_id(&latest.id),
+        style.id(&latest.id),
     )
     .into_bytes()
+}
+
+/// Whether the incident that is told in full is the last of its loop.
+fn is_latest(story: &Story) -> bool {
+    story.incident.time >= story.last
 }
 
 fn count(story: &Story) -> String {
@@ -111,12 +119,16 @@ pub fn human(story: &Story, style: &Style, now: i64) -> Vec<u8> {
         out.push_str(&labelled(name, NAMES, &text, style));
     }
     let latest = &story.incident;
-    let which = if story.incidents > 1 { "Latest" } else { "What happened" };
+    let which = match is_latest(story) {
+        true if story.incidents > 1 => "Latest",
+        true => "What happened",
+        false => "One of them",
+    };
     out.push_str(&format!(
         "\n{which}: {} {}  {}\n",
         who(&latest.victim),
         style.paint("31", &headline(latest)),
-        style.paint("2", &short_id(&latest.id)),
+        style.paint("2", &style.id(&latest.id)),
     ));
     out.push_str(&timeline(story, style));
     out.push('\n');
@@ -140,7 +152,7 @@ pub fn human(story: &Story, style: &Style, now: i64) -> Vec<u8> {
     }
     let fix = fix(latest, story.elsewhere.as_deref());
     out.push_str(&labelled("fix", NAMES, &fix, style));
-    for (i, command) in next(story).iter().enumerate() {
+    for (i, command) in next(story, &style.flags).iter().enumerate() {
         // Copied as it is.
         let whole = Style { width: None, ..style.clone() };
         out.push_str(&labelled(if i == 0 { "next" } else { "" }, NAMES, command, &whole));

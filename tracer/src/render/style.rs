@@ -1,4 +1,6 @@
 //! How people are shown things: colours, times, hosts.
+use std::collections::BTreeMap;
+
 use jiff::tz::TimeZone;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -22,12 +24,21 @@ pub struct Style {
     pub hosts: bool,
     /// How wide a line may be, if that is known.
     pub width: Option<usize>,
+    /// Characters that an id is shown by, where the usual ones are those of another, too.
+    pub ids: BTreeMap<String, usize>,
+    /// What a command of ours is to be typed with, a space before it, to ask the same history.
+    pub flags: String,
 }
 
 impl Style {
     /// What `show` and `why` find an incident by.
     pub fn reference(&self, incident: &Incident) -> String {
-        if self.history { short_id(&incident.id) } else { format!("#{}", incident.number) }
+        if self.history { self.id(&incident.id) } else { format!("#{}", incident.number) }
+    }
+
+    /// As much of the beginning of an id as tells it apart.
+    pub fn id(&self, id: &str) -> String {
+        short_id(id, self.ids.get(id).copied().unwrap_or_default())
     }
 
     /// ` on host NAME`, where there are several.
@@ -37,7 +48,15 @@ impl Style {
 
     /// For no terminal: without colours, in UTC, as wide as it comes.
     pub const fn plain(history: bool, hosts: bool) -> Self {
-        Self { colour: false, zone: TimeZone::UTC, history, hosts, width: None }
+        Self {
+            colour: false,
+            zone: TimeZone::UTC,
+            history,
+            hosts,
+            width: None,
+            ids: BTreeMap::new(),
+            flags: String::new(),
+        }
     }
 
     pub fn time(&self, time: Time) -> String {
@@ -103,8 +122,7 @@ mod tests {
 
     #[test]
     fn a_text_is_broken_between_its_words() {
-        let style =
-            |width| Style { colour: true, zone: TimeZone::UTC, history: true, hosts: false, width };
+        let style = |width| Style { colour: true, width, ..Style::plain(true, false) };
         let text =
             "cp[5678]  cp /tmp/new.mmdb /efs/geo/GeoIP2.mmdb and what is longer than a line may be";
         assert_eq!(style(None).wrap(text, 10), text);

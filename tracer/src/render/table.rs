@@ -199,12 +199,11 @@ pub fn cut(text: &str, width: usize, keeps: Keeps) -> String {
 
 #[cfg(test)]
 mod tests {
-    use jiff::tz::TimeZone;
 
     use super::*;
 
     fn style(colour: bool) -> Style {
-        Style { colour, zone: TimeZone::UTC, history: true, hosts: false, width: None }
+        Style { colour, ..Style::plain(true, false) }
     }
 
     const COLUMNS: [Column; 3] = [

@@ -1,5 +1,10 @@
 //! The one writer: renders updates in the format asked for and puts them on standard output.
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    env,
+    sync::{Once, OnceLock},
+};
 
 use anyhow::Result;
 use jiff::tz::TimeZone;
@@ -18,9 +23,10 @@ use crate::{
     },
     sink::{
         Sink,
-        speak::{beside, page_through, put},
+        speak::{beside, page_through, put, say},
         terminal,
     },
+    text::escape::escape,
 };
 
 /// Standard output in one format.
@@ -108,14 +114,40 @@ impl Sink for StdoutSink {
 
 /// How to print to standard output, for a terminal or not.
 pub fn style(utc: bool) -> Style {
-    let zone = if utc { TimeZone::UTC } else { TimeZone::system() };
+    let zone = if utc { TimeZone::UTC } else { local() };
     Style {
         colour: terminal::coloured(),
         zone,
         history: false,
         hosts: false,
         width: terminal::width(),
+        ids: BTreeMap::new(),
+        flags: FLAGS.get().cloned().unwrap_or_default(),
     }
+}
+
+/// With what the commands that are offered are to be typed, a space before it.
+static FLAGS: OnceLock<String> = OnceLock::new();
+
+/// Keeps what was typed to ask another history than the usual one.
+pub fn offer_with(flags: String) {
+    // Only a second command line would differ.
+    let _ = FLAGS.set(flags);
+}
+
+/// The zone of this host, or as TZ says.
+fn local() -> TimeZone {
+    static SAID: Once = Once::new();
+    let zone = TimeZone::system();
+    if let Some(asked) = env::var_os("TZ").filter(|asked| !asked.is_empty() && zone.is_unknown()) {
+        let asked = escape(asked.as_encoded_bytes());
+        SAID.call_once(|| {
+            say(format_args!(
+                "TZ={asked} is not a time zone that this host knows: times are in UTC"
+            ));
+        });
+    }
+    zone
 }
 
 /// The same for what a history has of so many hosts.

@@ -1,9 +1,11 @@
 //! Incidents of a history by their id, and what came since.
-use rusqlite::{params, params_from_iter};
+use std::collections::BTreeMap;
+
+use rusqlite::{OptionalExtension as _, params, params_from_iter};
 
 use crate::{
     contract::Incident,
-    select::selection::Selection,
+    select::{field::Column, selection::Selection},
     store::{
         Result,
         sqlite::{
@@ -13,6 +15,25 @@ use crate::{
         },
     },
 };
+
+/// The first 20 digits of an id, as the index has them.
+const START: &str = "substr(id, 7)";
+/// The version of a history that has that index.
+const START_INDEX: i64 = 7;
+/// Digits of an id that are shown as a rule: its time to the millisecond.
+const SHORT_DIGITS: usize = 12;
+
+/// Characters of an id, dashes and all, that have one digit more than are the `same` as another's; all of them where the
+/// index has no more.
+fn characters(id: &str, same: usize) -> usize {
+    /// Digits that the index has.
+    const INDEXED: usize = 20;
+    if same >= INDEXED {
+        return id.len();
+    }
+    let digits = id.char_indices().filter(|(_, c)| *c != '-');
+    digits.map(|(at, _)| at + 1).nth(same).unwrap_or(id.len())
+}
 
 impl Reader {
     /// The incident of this id, or those whose ids start with it; ten at most. What older versions showed of an id, the
@@ -34,20 +55,11 @@ impl Reader {
         if digits.len() == 32 {
             seqs = self.seqs("id = ?1 OR id = ?2", params![low, high])?;
         }
-        // An id starts with its time, in ms: most are found by that.
-        let ms = |fill: &str| {
-            i64::from_str_radix(&format!("{digits}{}", fill.repeat(12))[..12], 16).ok()
-        };
-        let times = ms("0").zip(ms("f")).filter(|_| seqs.is_empty() && digits.len() >= 8);
-        let starts = "substr(id, 7) BETWEEN substr(?1, 7) AND substr(?2, 7)";
-        if let Some((since, until)) = times {
-            let (since, until) = (since.saturating_mul(1_000_000), until.saturating_mul(1_000_000));
-            let until = until.saturating_add(999_999);
-            let condition = format!("time BETWEEN ?3 AND ?4 AND {starts}");
-            seqs = self.seqs(&condition, params![low, high, since, until])?;
-        }
         if seqs.is_empty() {
-            seqs = self.seqs(starts, params![low, high])?;
+            seqs = self.seqs(
+                &format!("{START} BETWEEN substr(?1, 7) AND substr(?2, 7)"),
+                params![low, high],
+            )?;
         }
         if seqs.is_empty() && digits.len() <= 12 {
             let [low, high] = ["0", "f"].map(|fill| {
@@ -68,6 +80,45 @@ impl Reader {
             found.retain(|one| plain(&one.id).starts_with(&digits));
         }
         Ok(found)
+    }
+
+    /// How many characters tell an id apart from all others there are now, of each for which the usual ones do not.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn long_ids<'a>(
+        &self,
+        ids: impl IntoIterator<Item = &'a str>,
+    ) -> Result<BTreeMap<String, usize>> {
+        let version: i64 = self.db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        // Without that index each would take a look at all of them.
+        if version < START_INDEX {
+            return Ok(BTreeMap::new());
+        }
+        let next_to = |order: &str, sign: &str| {
+            self.db.prepare(&format!(
+                "SELECT hex({START}) FROM incident WHERE {START} {sign} substr(?1, 7) AND id != ?1
+                 ORDER BY {START} {order} LIMIT 1"
+            ))
+        };
+        let mut sides = [next_to("DESC", "<=")?, next_to("ASC", ">=")?];
+        let mut long = BTreeMap::new();
+        for id in ids {
+            let own = id.replace('-', "");
+            let mut same = 0;
+            for side in &mut sides {
+                let near = side.query_row([key(id)], |row| row.get::<_, String>(0)).optional()?;
+                let alike = |near: String| {
+                    let near = near.to_ascii_lowercase();
+                    own.bytes().zip(near.bytes()).take_while(|(a, b)| a == b).count()
+                };
+                same = near.map_or(same, |near| same.max(alike(near)));
+            }
+            if same >= SHORT_DIGITS {
+                long.insert(id.to_owned(), characters(id, same));
+            }
+        }
+        Ok(long)
     }
 
     fn seqs(&self, condition: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<i64>> {
@@ -114,6 +165,15 @@ impl Reader {
         rows.iter().map(|seq| self.body(*seq)).filter_map(Result::transpose).collect()
     }
 
+    /// The rows of the newest `limit` that match.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn newest(&self, selection: &Selection, limit: usize) -> Result<Vec<i64>> {
+        let Some(search) = Search::prepare(&self.db, selection)? else { return Ok(Vec::new()) };
+        Ok(search.newest(limit as i64)?)
+    }
+
     /// How many match.
     ///
     /// # Errors
@@ -125,6 +185,40 @@ impl Reader {
         Ok(self.db.query_row(&sql, params_from_iter(values), |row| row.get(0))?)
     }
 
+    /// The names that rows have in a column, the most frequent first.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn names_of(&self, rows: &[i64], column: Column) -> Result<Vec<Vec<u8>>> {
+        if column.name_kind().is_none() {
+            return Ok(Vec::new());
+        }
+        let column = column.sql_name();
+        let sql = format!("SELECT {column} FROM incident WHERE seq = ?1 AND {column} IS NOT NULL");
+        let mut number_of = self.db.prepare(&sql)?;
+        let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
+        for seq in rows {
+            if let Some(number) = number_of.query_row([seq], |row| row.get(0)).optional()? {
+                *counts.entry(number).or_default() += 1;
+            }
+        }
+        let mut counts: Vec<(i64, usize)> = counts.into_iter().collect();
+        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let mut text = self.db.prepare("SELECT text FROM name WHERE id = ?1")?;
+        let texts =
+            counts.into_iter().map(|(number, _)| text.query_row([number], |row| row.get(0)));
+        Ok(texts.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Whether any incident has this number in this column.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn has(&self, column: Column, number: i64) -> Result<bool> {
+        let sql = format!("SELECT 1 FROM incident WHERE {} = ?1", column.sql_name());
+        Ok(self.db.prepare_cached(&sql)?.exists([number])?)
+    }
+
     /// The row that was recorded last.
     ///
     /// # Errors
@@ -132,5 +226,51 @@ impl Reader {
     pub fn last_row(&self) -> Result<i64> {
         let last = self.db.query_row("SELECT max(seq) FROM incident", [], |row| row.get(0));
         Ok(last.map(|seq: Option<i64>| seq.unwrap_or(0))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        contract::samples::incident,
+        model::cause::CauseKind,
+        store::{
+            Error,
+            sqlite::write::{Entry, Store},
+            state_dir,
+        },
+    };
+
+    #[test]
+    fn what_is_shown_of_an_id_is_found_alone() {
+        let home = tempfile::tempdir().expect("a directory");
+        state_dir::prepare(home.path(), None).expect("a directory");
+        let (mut store, _) = Store::open(home.path(), false).expect("a new one");
+        let ids = [
+            "019aa4d2-6f31-7abc-8def-0123456789ab",
+            "019aa4d2-6f31-7abd-8def-0123456789ab",
+            "019aa4d2-6f31-7abd-8def-0123456789ac",
+            "019aa4d2-6f32-7abc-8def-0123456789ab",
+        ];
+        let entries = ids.map(|id| {
+            let mut one = incident(CauseKind::Truncated, 7);
+            one.id = id.into();
+            Ok::<_, Error>(Entry::Incident(Box::new(one)))
+        });
+        store.put(entries).expect("room");
+        let reader = Reader::open(home.path()).expect("readable");
+        let long = reader.long_ids(ids).expect("readable");
+        let shown = ids.map(|id| &id[..long.get(id).copied().unwrap_or(13)]);
+        assert_eq!(
+            shown,
+            ["019aa4d2-6f31-7abc", ids[1], ids[2], "019aa4d2-6f32"],
+            "as many digits as it takes"
+        );
+        for (shown, id) in shown.into_iter().zip(ids) {
+            let found = reader.by_id(shown).expect("readable");
+            assert_eq!(found.iter().map(|one| &*one.id).collect::<Vec<_>>(), [id], "{shown}");
+        }
+        assert_eq!(reader.by_id("019aa4d2-6f31").expect("readable").len(), 3);
     }
 }

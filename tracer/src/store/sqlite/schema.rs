@@ -6,7 +6,7 @@
 use rusqlite::Connection;
 
 /// `user_version` of what this build writes.
-pub const VERSION: i64 = 6;
+pub const VERSION: i64 = 7;
 /// `application_id`: "whyb".
 pub const APPLICATION: i64 = 0x7768_7962;
 
@@ -125,6 +125,9 @@ CREATE TABLE cgroup_name(
     text BLOB NOT NULL,
     UNIQUE(cgroup, kind, text)
 );
+", "
+-- By how an id begins: what people type, and how much of it tells incidents apart.
+CREATE INDEX incident_start ON incident(substr(id, 7));
 "];
 
 /// Brings a new or older history to [`VERSION`], in one transaction.
