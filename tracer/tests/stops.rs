@@ -518,3 +518,60 @@ fn what_is_suggested_can_be_asked_for() {
     let (_, said) = host.says(&["list", "--unit", "geo-crsh"]);
     assert!(!said.contains("nearest: geo-crash"), "{said}");
 }
+
+/// What whybus prints on a terminal of script(1); `None` where there is no script(1).
+fn on_a_terminal(host: &Host, env: &[(&str, &str)], words: &str) -> Option<String> {
+    let command =
+        format!("{} {words} --state-dir {}", env!("CARGO_BIN_EXE_whybus"), host.state().display());
+    let mut script = std::process::Command::new("script");
+    script.args(["-q", "-c", &command, "/dev/null"]).stdin(std::process::Stdio::null());
+    script.env("TERM", "xterm").env_remove("WHYBUS_PAGER").envs(env.iter().copied());
+    Some(text(&script.output().ok()?.stdout))
+}
+
+/// A pager that does not work swallows nothing; one that was left has shown what was wanted.
+#[test]
+fn a_pager_that_fails_swallows_nothing() {
+    let host = Host::new();
+    for pager in ["false", "sh -c 'exec 0<&-; exit 3'", "sh -c 'cat >/dev/null; exit 1'"] {
+        let Some(shown) = on_a_terminal(&host, &[("PAGER", pager)], "list -n 0 -o human") else {
+            return;
+        };
+        assert!(shown.contains("the pager failed (exit status: "), "{pager}: {shown}");
+        assert!(shown.matches("SIGBUS, killed").count() > 20, "{pager}: {shown}");
+    }
+    let Some(shown) = on_a_terminal(&host, &[("PAGER", "head -n 1")], "list -n 0") else { return };
+    assert!(shown.contains("VICTIM") && shown.lines().count() == 1, "{shown}");
+}
+
+/// With the rights of another a pager runs nothing: sudo whybus list, and then `!sh`.
+#[test]
+fn a_pager_hands_no_rights_on() {
+    let host = Host::new();
+    // Only root has rights to hand on.
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let bin = host.0.path().join("bin");
+    std::fs::create_dir(&bin).expect("room");
+    std::fs::write(bin.join("less"), "#!/bin/sh\necho secure=$LESSSECURE\ncat\n").expect("room");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(bin.join("less"), mode).expect("ours");
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
+    let env = [("PAGER", "echo mine; cat"), ("PATH", &path), ("SUDO_UID", "1000")];
+    let Some(shown) = on_a_terminal(&host, &env, "list -n 1") else { return };
+    assert!(shown.contains("secure=1") && !shown.contains("mine"), "{shown}");
+    let Some(own) = on_a_terminal(&host, &env[..2], "list -n 1") else { return };
+    assert!(own.contains("mine") && !own.contains("secure="), "{own}");
+}
+
+/// A history that nobody wrote to is not said to have lost nothing.
+#[test]
+fn what_nobody_watched_is_not_whole() {
+    let host = Host::new();
+    let (status, said) = host.says(&["status"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("lost     not known: no recorder has written"), "{said}");
+    let help = text(&whybus(["status", "--help"]).output().expect("help").stdout);
+    assert!(help.contains("66 (no history)"), "{help}");
+}

@@ -143,7 +143,7 @@ pub const STATUS: &str = "\
 Examples:
   whether it records, since when, what it lost
     whybus status
-  in a health check: one line; 0 where it runs and is READY, else 1, 69 or 75
+  in a health check: one line; 0 where it runs and is READY, else 1, 66 (no history), 69 or 75
     whybus status -o oneline
   for a dashboard
     whybus status -o json";

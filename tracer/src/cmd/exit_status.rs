@@ -95,6 +95,7 @@ pub fn status_of(error: &anyhow::Error) -> ExitStatus {
             | Store::NotOurs { .. }
             | Store::WritableByOthers { .. }
             | Store::Taken { .. }
+            | Store::Busy(_)
             | Store::Io(_),
         ) => ExitStatus::Input,
         Kind::Failure(Failure::Unavailable(_)) => ExitStatus::Unavailable,

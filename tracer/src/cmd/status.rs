@@ -1,10 +1,12 @@
 //! `whybus status`: whether a recorder runs, and what its history holds; for people and health checks.
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 
 use crate::{
     cli::Status as Args,
     cmd::exit_status::ExitStatus,
-    contract::{Gap, GapReason, Named, Record, Recorder, Status, Time, Untrusted},
+    contract::{Gap, GapReason, Lost, Named, Record, Recorder, Status, Time, Untrusted},
     host::clock,
     model::observe::Readiness,
     render::{Format, json, status},
@@ -35,9 +37,14 @@ pub fn run(args: &Args) -> Result<ExitStatus> {
     let mut gaps = reader.gaps(since, now, 0)?;
     // Of calls that were missed few matter, and the incidents that they concern say so.
     gaps.retain(|gap| !matches!(gap.reason, GapReason::Calls { .. }));
+    let before = last_heartbeat(state);
+    let running = running_recorder(state, now);
+    // Since the last one was there nobody has noted anything, that it is gone the least.
+    let gone = before.as_ref().filter(|_| running.is_none());
+    let gone = gone.map_or(0, |beat| now.saturating_sub(beat.seen.max(since)).max(0));
     let found = Status {
         time: Time(now),
-        recorder: running_recorder(state, now).map(recorder),
+        recorder: running.map(recorder),
         path: Untrusted(dir::history(state).into_os_string().into_encoded_bytes()),
         size: dir::size(state),
         incidents,
@@ -45,16 +52,20 @@ pub fn run(args: &Args) -> Result<ExitStatus> {
         first: first.map(Time),
         last: last.map(Time),
         last_id: latest.as_ref().map(|latest| latest.id.clone()),
+        began: reader.began()?.map(Time),
         lost: gaps.iter().filter_map(|gap| gap.lost).sum(),
-        unwatched_ns: gaps.iter().map(|gap| unwatched(gap, since)).sum(),
+        losses: losses(&gaps),
+        unwatched_ns: gaps.iter().map(|gap| unwatched(gap, since)).sum::<u64>()
+            + gone.unsigned_abs(),
         gaps: gaps.into_iter().take(GAPS).collect(),
     };
     let ended = health(&found);
     match args.output.output {
         Format::Json => put(&json(&Record::Status(Box::new(found))))?,
         format => {
-            let style = history_style(args.output.utc, reader.hosts()?);
-            let before = last_heartbeat(state).map(|beat| Time(beat.seen));
+            let mut style = history_style(args.output.utc, reader.hosts()?);
+            style.ids = reader.long_ids(latest.iter().map(|latest| &*latest.id))?;
+            let before = before.map(|beat| Time(beat.seen));
             put(&status::text(&found, latest.as_ref(), before, format, &style))?;
         }
     }
@@ -71,6 +82,23 @@ fn recorder(beat: Heartbeat) -> Recorder {
         verdict: readiness,
         summary: summary.flatten(),
     }
+}
+
+/// What was lost, by why; of events it does not matter on which CPU.
+fn losses(gaps: &[Gap]) -> Vec<Lost> {
+    let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
+    for gap in gaps {
+        let reason = match &gap.reason {
+            GapReason::Events { .. } => "events before they were read".to_owned(),
+            other => other.to_string(),
+        };
+        *reasons.entry(reason).or_default() += gap.lost.unwrap_or(0);
+    }
+    reasons.retain(|_, lost| *lost != 0);
+    let lost = |(why, lost): (String, u64)| Lost { why: why.into(), lost };
+    let mut losses: Vec<Lost> = reasons.into_iter().map(lost).collect();
+    losses.sort_by_key(|one| std::cmp::Reverse(one.lost));
+    losses
 }
 
 /// How much of the time after `since` nobody was watching, ns.
@@ -111,5 +139,21 @@ mod tests {
         assert_eq!(unwatched(&gap(GapReason::Rebooted), 30), 20);
         assert_eq!(unwatched(&gap(GapReason::Stopped), 60), 0);
         assert_eq!(unwatched(&gap(GapReason::QueueFull), 0), 0);
+    }
+
+    #[test]
+    fn losses_are_added_up_by_their_reasons() {
+        let gap = |reason| Gap {
+            host: "host".into(),
+            boot_id: "boot".into(),
+            since: Time(1),
+            until: Time(2),
+            reason,
+            lost: Some(7),
+        };
+        let mut gaps: Vec<Gap> = (0..500).map(|cpu| gap(GapReason::Events { cpu })).collect();
+        gaps.extend([gap(GapReason::QueueFull), Gap { lost: None, ..gap(GapReason::Killed) }]);
+        let lost: Vec<u64> = losses(&gaps).iter().map(|one| one.lost).collect();
+        assert_eq!(lost, [3_500, 7]);
     }
 }

@@ -43,7 +43,7 @@ pub use run::Run;
 pub use scan::{Finding, FoundFile, FoundMapping, FoundProcess, Scan};
 pub use server::Server;
 pub use stack::{Frame, Stack};
-pub use status::{Recorder, Status};
+pub use status::{Lost, Recorder, Status};
 pub use story::{CauseCount, RestartSpread, RuledOut, Step, Story};
 pub use value::{Hex, Label, Named, Time, Untrusted, Vocabulary};
 pub use warning::{ShrunkFile, Truncation};

@@ -5,10 +5,10 @@ use crate::{
     contract::{
         Ancestor, Blind, Cause, CauseCount, Chosen, Container, Count, Doctor, Elsewhere, End,
         Fault, File, Finding, FoundFile, FoundMapping, FoundProcess, Frame, Gap, GapReason, Hex,
-        Incident, Label, Loss, Mapper, Mapping, MappingDriver, Memory, Missed, Mount, Observed,
-        Oom, Other, Process, Record, Recorder, Remote, Restart, RestartSpread, RuledOut, Run, Scan,
-        Server, ShrunkFile, Sizing, Stack, Status, Step, Story, Time, Truncation, Untrusted,
-        Watching,
+        Incident, Label, Loss, Lost, Mapper, Mapping, MappingDriver, Memory, Missed, Mount,
+        Observed, Oom, Other, Process, Record, Recorder, Remote, Restart, RestartSpread, RuledOut,
+        Run, Scan, Server, ShrunkFile, Sizing, Stack, Status, Step, Story, Time, Truncation,
+        Untrusted, Watching,
     },
     model::{
         cause::{CauseKind, Confidence},
@@ -393,7 +393,9 @@ pub fn every_kind() -> Vec<Record> {
         first: Some(Time(1)),
         last: Some(Time(2)),
         last_id: Some("019aa4d2-6f31-7abc-8def-0123456789ab".into()),
+        began: Some(Time(1)),
         lost: 7,
+        losses: vec![Lost { why: "events before they were read".into(), lost: 7 }],
         unwatched_ns: 1,
         gaps: vec![gap()],
     };

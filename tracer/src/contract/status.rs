@@ -28,14 +28,30 @@ pub struct Status {
     pub last: Option<Time>,
     /// The id of the last, for `whybus show`.
     pub last_id: Option<Label>,
+    /// When a recorder began to write to it, for the first time; null where none ever did.
+    #[serde(default)]
+    pub began: Option<Time>,
     /// Events and incidents lost in the last 24 hours.
     pub lost: u64,
+    /// The same, by why they were, the most first.
+    #[serde(default)]
+    pub losses: Vec<Lost>,
     /// How long no recorder ran in the last 24 hours, after one had, ns.
     pub unwatched_ns: u64,
     /// Times in the last 24 hours when no recorder ran, or something was lost; the latest first, at most 100.
     #[serde(with = "whole_gaps")]
     #[cfg_attr(test, schemars(with = "Vec<super::schema::Whole<Gap>>"))]
     pub gaps: Vec<Gap>,
+}
+
+/// What was lost for one reason.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Lost {
+    /// What, and why.
+    pub why: Label,
+    /// How many.
+    pub lost: u64,
 }
 
 /// A recorder that runs.

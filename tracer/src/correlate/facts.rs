@@ -99,6 +99,8 @@ impl FactCache {
             }
             self.cgroups.remove_all(|path| !is_path(path));
         }
+        // Another container at the same path has other names.
+        self.containers.remove(&path);
         self.cgroups.insert(made.id, path);
     }
 
@@ -376,6 +378,9 @@ mod tests {
             facts.learn(Fact::Container(Box::new(unsound)));
         }
         assert_eq!(called(&mut facts), both);
+        // Another one is made where it was.
+        facts.cgroup_made(made(3, &cgroup));
+        assert_eq!(called(&mut facts), None);
     }
 
     #[test]

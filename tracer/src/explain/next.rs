@@ -1,6 +1,7 @@
 //! Commands for what one does next, ready to be typed. Pure.
 use crate::{
     contract::Story,
+    model::cgroup::is_of_user,
     text::escape::{inert, word},
 };
 
@@ -27,7 +28,12 @@ pub fn next(story: &Story, flags: &str) -> Vec<String> {
         (_, _, Some(unit)) => {
             // To the second after.
             let until = incident.last.0.div_euclid(1_000_000_000).saturating_add(2);
-            out.push(format!("journalctl -u {} -n 50 -U @{until}", word(&unit.0)));
+            let unit = word(&unit.0);
+            let of = match victim.cgroup.as_ref().is_some_and(|cgroup| is_of_user(&cgroup.0)) {
+                true => format!("_SYSTEMD_USER_UNIT={unit} _UID={}", victim.uid),
+                false => format!("-u {unit}"),
+            };
+            out.push(format!("journalctl {of} -n 50 -U @{until}"));
         }
         _ => out.push(format!("journalctl _PID={}", victim.pid)),
     }

@@ -67,6 +67,10 @@ pub struct Subject<'a> {
 /// The outermost container of a path, or what only its runtime knows whether it is one: an id elsewhere, or a name in a
 /// namespace of containerd (`/default/web`); or else the pod.
 pub fn subject(cgroup: &[u8]) -> Option<Subject<'_>> {
+    // A user gives names there, those of somebody else's containers, too.
+    if cgroup::is_of_user(cgroup) {
+        return None;
+    }
     let names = names(cgroup);
     let of = |at: usize, id, runtime, certain| {
         let pod = pod::in_path(&names[..=at]).map(|(_, pod)| pod.uid);
@@ -98,8 +102,12 @@ fn is_in_namespace(names: &[&[u8]]) -> bool {
     plain(namespace) && plain(name)
 }
 
-/// The pod a cgroup path belongs to: what the innermost container makes below itself is no pod.
+/// The pod a cgroup path belongs to: what the innermost container makes below itself is no pod, nor is what a user's own
+/// service manager does.
 pub fn pod(cgroup: &[u8]) -> Option<Pod<'_>> {
+    if cgroup::is_of_user(cgroup) {
+        return None;
+    }
     let names = names(cgroup);
     let end = nested(&names).pop().map_or(names.len(), |(at, _)| at + 1);
     pod::in_path(&names[..end]).map(|(_, pod)| pod)
@@ -323,6 +331,26 @@ mod tests {
         let own = filled("/kubepods/podUID-/ID");
         assert_eq!((subject.path, subject.id.as_deref()), (own.as_bytes(), Some(&*id())));
         assert_eq!(subject.pod.as_deref(), Some(UID));
+    }
+
+    /// Whoever may make cgroups of his own can give them any name.
+    #[test]
+    fn a_user_makes_no_container_of_the_host() {
+        let own = "/user.slice/user-1000.slice/user@1000.service";
+        for form in [
+            "app.slice/docker-ID.scope",
+            "user.slice/libpod-ID.scope/container",
+            "kubepods.slice/kubepods-podUID_.slice/cri-containerd-ID.scope",
+            "kubepods/podUID-/ID",
+            "default/web",
+            "jobs/ID",
+        ] {
+            let path = filled(&format!("{own}/{form}"));
+            assert_eq!((subject(path.as_bytes()), pod(path.as_bytes())), (None, None), "{path}");
+        }
+        // A container of that user's own it may be: podman's without root.
+        let path = filled(&format!("{own}/user.slice/libpod-ID.scope/container"));
+        assert_eq!(told(&path), Some(id()));
     }
 
     #[test]

@@ -1,8 +1,6 @@
 //! How a recorder and its history are, for people: the verdict first.
-use std::collections::BTreeMap;
-
 use crate::{
-    contract::{GapReason, Incident, Named, Status, Time},
+    contract::{Incident, Lost, Named, Status, Time},
     model::observe::Readiness,
     render::{
         Format,
@@ -34,7 +32,7 @@ pub fn text(
             let line = oneline::incident(latest, style);
             field("latest", String::from_utf8_lossy(&line).trim_end().to_owned());
         }
-        field("lost", lost(status));
+        field("lost", lost(status, style));
         if status.recorder.is_none() {
             field("fix", "systemctl start whybus, or: whybus record".to_owned());
         }
@@ -78,25 +76,23 @@ fn history(status: &Status, style: &Style) -> String {
 }
 
 /// What was lost in the last 24 hours, and why.
-fn lost(status: &Status) -> String {
-    let mut parts = Vec::new();
-    let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
-    for gap in &status.gaps {
-        let reason = match &gap.reason {
-            GapReason::Events { .. } => "events before they were read".to_owned(),
-            other => other.to_string(),
-        };
-        *reasons.entry(reason).or_default() += gap.lost.unwrap_or(0);
-    }
-    for (why, lost) in reasons.iter().filter(|(_, lost)| **lost != 0) {
-        parts.push(format!("{} {}", grouped(*lost), escape(why.as_bytes())));
-    }
+fn lost(status: &Status, style: &Style) -> String {
+    /// Ns: 24 hours.
+    const DAY: i64 = 86_400_000_000_000;
+    let Some(began) = status.began else {
+        return "not known: no recorder has written to this history".to_owned();
+    };
+    let loss = |one: &Lost| format!("{} {}", grouped(one.lost), escape(one.why.as_bytes()));
+    let mut parts: Vec<String> = status.losses.iter().map(loss).collect();
     if status.unwatched_ns != 0 {
         let span = duration(status.unwatched_ns);
         parts.push(format!("whatever happened in {span} without a recorder"));
     }
     let lost = if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") };
-    format!("{lost}, in the last 24 hours")
+    match began.0 > status.time.0.saturating_sub(DAY) {
+        true => format!("{lost}, since recording began at {}", style.time_in_zone(began)),
+        false => format!("{lost}, in the last 24 hours"),
+    }
 }
 
 #[cfg(test)]
@@ -104,7 +100,7 @@ mod tests {
 
     use super::*;
     use crate::contract::{
-        Gap, Record, Recorder, Untrusted,
+        Record, Recorder, Untrusted,
         samples::{every_kind, full_incident},
     };
 
@@ -114,7 +110,14 @@ mod tests {
             _ => None,
         });
         let path = Untrusted(b"/var/lib/whybus/history.db".to_vec());
-        Status { path, gaps: Vec::new(), lost: 0, unwatched_ns: 0, ..found.expect("a sample") }
+        Status {
+            path,
+            gaps: Vec::new(),
+            lost: 0,
+            losses: Vec::new(),
+            unwatched_ns: 0,
+            ..found.expect("a sample")
+        }
     }
 
     fn shown(status: &Status, format: Format) -> String {
@@ -130,7 +133,7 @@ mod tests {
         let human = shown(&status, Format::Human);
         assert!(human.starts_with("DEGRADED: not everything\n  recording since "), "{human}");
         assert!(human.contains("history.db, 4 KiB: 1 incident since "), "{human}");
-        assert!(human.contains("\n  lost     nothing, in the last 24 hours\n"), "{human}");
+        assert!(human.contains("\n  lost     nothing, since recording began at "), "{human}");
         let recorder = status.recorder.take().expect("one runs");
         let human = shown(&status, Format::Human);
         assert!(
@@ -144,24 +147,31 @@ mod tests {
     }
 
     #[test]
-    fn losses_are_added_up_by_their_reasons() {
-        let gap = |reason, lost| Gap {
-            host: "host".into(),
-            boot_id: "boot".into(),
-            since: Time(1),
-            until: Time(2),
-            reason,
-            lost: Some(lost),
+    fn what_nobody_watched_is_not_said_to_be_whole() {
+        const DAY: i64 = 86_400_000_000_000;
+        let style = Style::plain(true, false);
+        let loss = |lost, why: &str| Lost { lost, why: why.into() };
+        let losses = vec![loss(1_000, "incidents on their way to the disk"), loss(12, "events")];
+        let status = Status {
+            time: Time(2 * DAY),
+            losses,
+            unwatched_ns: 60_000_000_000,
+            began: Some(Time(1)),
+            ..sample()
         };
-        let gaps = vec![
-            gap(GapReason::Events { cpu: 0 }, 5),
-            gap(GapReason::Events { cpu: 1 }, 7),
-            gap(GapReason::QueueFull, 1_000),
-        ];
-        let status = Status { gaps, lost: 1_012, unwatched_ns: 60_000_000_000, ..sample() };
-        let said = lost(&status);
-        let expected = "12 events before they were read, 1,000 incidents on their way to the disk, \
-                        whatever happened in 1 min 0 s without a recorder, in the last 24 hours";
-        assert_eq!(said, expected);
+        assert_eq!(
+            lost(&status, &style),
+            "1,000 incidents on their way to the disk, 12 events, whatever happened in 1 min 0 s \
+             without a recorder, in the last 24 hours"
+        );
+        let young = Status {
+            losses: Vec::new(),
+            unwatched_ns: 0,
+            began: Some(Time(2 * DAY - 1)),
+            ..status.clone()
+        };
+        assert!(lost(&young, &style).starts_with("nothing, since recording began at 1970-01-02 "));
+        let imported = Status { began: None, ..young };
+        assert!(lost(&imported, &style).starts_with("not known: "));
     }
 }

@@ -27,6 +27,7 @@ use crate::{
         exec::Exec,
         history_writer::{HistoryOptions, HistoryWriter, Message, now},
         journal::Journal,
+        losses::Losses,
         speak::say,
         stdout::StdoutSink,
     },
@@ -59,6 +60,8 @@ pub struct HistorySink {
     keeper: Option<JoinHandle<()>>,
     /// Entries that found no room on their way.
     overflowed: u64,
+    /// Events that were lost, since that was noted last.
+    losses: Losses,
     /// Calls of hooks that nobody looked at, since they were noted last (ns since the epoch).
     missed: BTreeMap<(String, Observe), u64>,
     noted: i64,
@@ -102,6 +105,7 @@ impl HistorySink {
             sender: Some(sender),
             keeper: Some(keeper),
             overflowed: 0,
+            losses: Losses::default(),
             missed: BTreeMap::new(),
             noted: now(),
             suppressed: 0,
@@ -201,8 +205,7 @@ impl Sink for HistorySink {
             Record::Truncation(warning) => self.send(Message::Keep(Entry::Warning(warning))),
             Record::Loss(loss) => {
                 let reason = GapReason::Events { cpu: loss.cpu };
-                let gap = gap(host, loss.from, loss.time, reason, loss.lost);
-                self.send(Message::Keep(Entry::Gap(gap)));
+                self.losses.add(&loss, gap(host, loss.from, loss.time, reason, loss.lost));
             }
             _ => {}
         }
@@ -215,6 +218,9 @@ impl Sink for HistorySink {
     fn end(&mut self, counts: &Counts, host: &Host, now: u64, reason: &str) -> Result<()> {
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
         let until = host.clock.realtime(now);
+        for gap in self.losses.all() {
+            self.send(Message::Keep(Entry::Gap(gap)));
+        }
         self.note_missed(until, counts, host);
         if let Some(sender) = self.sender.take() {
             // Behind everything else, however long that takes.
@@ -238,6 +244,9 @@ impl Sink for HistorySink {
     fn tick(&mut self, now: u64, counts: &Counts, host: &Host) {
         let now = host.clock.realtime(now);
         self.send(Message::Beat(now));
+        for gap in self.losses.due(Time(now)) {
+            self.send(Message::Keep(Entry::Gap(gap)));
+        }
         if now - self.noted > MISSED {
             self.note_missed(now, counts, host);
         }

@@ -10,6 +10,7 @@ use std::{
 use crate::{
     contract::{Gap, GapReason, Time},
     host::clock,
+    model::observe::Readiness,
     sink::speak::say,
     store::{
         Error, Result,
@@ -73,10 +74,18 @@ pub struct HistoryWriter {
     waiting: VecDeque<Entry>,
     /// Entries that found no room in `waiting`.
     dropped: u64,
-    /// Since when the disk takes nothing (ns since the epoch), and when it is tried again.
-    failing: Option<(i64, Instant)>,
+    /// The disk takes nothing.
+    failing: Option<Failing>,
     /// When old incidents were forgotten last.
     retained: Option<Instant>,
+}
+
+/// That the disk takes nothing.
+struct Failing {
+    /// Ns since the epoch.
+    since: i64,
+    again: Instant,
+    why: String,
 }
 
 /// The run of this recorder.
@@ -210,7 +219,15 @@ impl HistoryWriter {
             seen,
             stopped,
             steady_ns: self.steady.ns(),
-            verdict: self.verdict.clone(),
+            verdict: match &self.failing {
+                Some(Failing { why, .. }) => Some(Verdict::new(
+                    Readiness::NotReady,
+                    Some(&format!(
+                        "the history takes nothing, and incidents wait in memory: {why}"
+                    )),
+                )),
+                None => self.verdict.clone(),
+            },
         };
         // A full disk is told of where incidents are kept.
         let _ = lock.beat(&beat);
@@ -226,7 +243,7 @@ impl HistoryWriter {
 
     /// Hands what waits to the disk, unless that has just failed. At the `end` it is tried anyway.
     fn flush(&mut self, end: bool) {
-        let due = self.failing.is_none_or(|(_, again)| Instant::now() >= again);
+        let due = self.failing.as_ref().is_none_or(|failing| Instant::now() >= failing.again);
         let new = self.begun.as_ref().is_some_and(|begun| !begun.noted);
         if !(due || end) || self.waiting.is_empty() && !new {
             return;
@@ -259,11 +276,11 @@ impl HistoryWriter {
     /// The disk did not take it: says so once, and when it is tried again.
     pub fn failed(&mut self, error: &Error) {
         let again = Instant::now() + AGAIN;
-        if let Some((_, due)) = &mut self.failing {
-            *due = again;
+        if let Some(failing) = &mut self.failing {
+            failing.again = again;
             return;
         }
-        self.failing = Some((now(), again));
+        self.failing = Some(Failing { since: now(), again, why: error.to_string() });
         say(format_args!(
             "whybus: cannot write to {}: {error}; watching goes on, the last {WAITING} incidents are \
              kept in memory, and writing is tried again every {} s",
@@ -274,7 +291,7 @@ impl HistoryWriter {
 
     /// The disk takes things again: says so, and what was lost meanwhile.
     fn recovered(&mut self) {
-        let Some((since, _)) = self.failing.take() else { return };
+        let Some(Failing { since, .. }) = self.failing.take() else { return };
         let lost = std::mem::take(&mut self.dropped);
         say(format_args!(
             "whybus: {} is written to again; meanwhile {} lost",
@@ -390,5 +407,68 @@ mod tests {
         let reader = crate::store::sqlite::read::Reader::open(dir.path()).expect("a reader");
         let gaps = reader.gaps(i64::MIN, i64::MAX, 0).expect("gaps");
         assert!(gaps.iter().any(|gap| gap.lost == Some(7)), "{gaps:?}");
+    }
+
+    /// Whoever may read the history can lock the file that its readers share, and no more than that: what happens
+    /// meanwhile waits, and `status` says so.
+    #[test]
+    fn a_reader_that_holds_a_lock_ends_nothing() {
+        use crate::{
+            contract::samples::incident,
+            model::cause::CauseKind,
+            store::{lock::last_heartbeat, sqlite::read::Reader},
+        };
+        use std::{fs::File, os::fd::AsRawFd as _};
+
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let options = || HistoryOptions {
+            state_dir: dir.path().to_owned(),
+            group: None,
+            keep: Duration::from_secs(86_400),
+            keep_size: 1 << 30,
+        };
+        let mut writer = HistoryWriter::new(options());
+        writer.open().expect("a history");
+        writer.take(Message::Begin { host: "h".into(), boot_id: "b".into(), since: 1 });
+        writer.flush(false);
+        // As one who may only read can: the locks of WAL mode are these bytes (walformat.html).
+        let shared = File::open(dir.path().join("history.db-shm")).expect("it is there");
+        let mut lock: libc::flock = no_lock();
+        (lock.l_type, lock.l_start, lock.l_len) = (libc::F_RDLCK as i16, 120, 8);
+        // SAFETY: an open file, and a lock as this command takes it. Of a descriptor, so that it holds against this very
+        // process, too.
+        let held = unsafe { libc::fcntl(shared.as_raw_fd(), libc::F_OFD_SETLK, &lock) };
+        assert_eq!(held, 0, "nobody else has it");
+        let mut one = incident(CauseKind::Sent, 9);
+        one.time = Time(7);
+        writer.take(Message::Keep(Entry::Incident(Box::new(one))));
+        writer.flush(false);
+        assert!(writer.failing.is_some() && writer.waiting.len() == 1);
+        writer.take(Message::Beat(now()));
+        let said = last_heartbeat(dir.path()).and_then(|beat| beat.verdict).expect("a verdict");
+        assert_eq!(said.readiness.known(), Readiness::NotReady);
+        assert!(said.summary.is_some_and(|why| why.contains("locked")));
+        // Nor does it keep a recorder from starting.
+        drop(writer);
+        let mut writer = HistoryWriter::new(options());
+        if let Err(error) = writer.open() {
+            assert!(error.may_pass(), "{error:?}");
+            writer.failed(&error);
+        }
+        let mut other = incident(CauseKind::Sent, 9);
+        other.time = Time(8);
+        writer.take(Message::Begin { host: "h".into(), boot_id: "b".into(), since: 1 });
+        writer.take(Message::Keep(Entry::Incident(Box::new(other))));
+        writer.flush(true);
+        drop(shared);
+        writer.flush_at_end();
+        assert!(writer.failing.is_none() && writer.waiting.is_empty());
+        let reader = Reader::open(dir.path()).expect("a reader");
+        assert_eq!(reader.extent().expect("readable").0, 1);
+    }
+
+    fn no_lock() -> libc::flock {
+        // SAFETY: numbers, of which 0 is one.
+        unsafe { std::mem::zeroed() }
     }
 }

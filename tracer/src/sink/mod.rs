@@ -3,6 +3,7 @@ pub mod exec;
 pub mod history;
 pub mod history_writer;
 pub mod journal;
+mod losses;
 pub mod speak;
 pub mod stdout;
 pub mod terminal;

@@ -34,10 +34,20 @@ pub fn put(bytes: &[u8]) -> Result<()> {
         background.send(Message::Out(bytes.to_vec()));
         return Ok(());
     }
-    if let Some(paging) = paging().as_mut() {
+    let mut paging = paging();
+    if let Some(shown) = paging.as_mut() {
         // Who leaves a pager has read enough.
-        return Ok(paging.child.stdin.as_mut().map_or(Ok(()), |pager| pager.write_all(bytes))?);
+        let Err(error) = shown.put(bytes) else { return Ok(()) };
+        let Some(Paging { child, kept, beside }) = paging.take() else { return Err(error.into()) };
+        if let Some(unpaged) = unpaged(child, kept) {
+            drop(paging);
+            put(&unpaged)?;
+            self::beside(&beside);
+            return Ok(());
+        }
+        return Err(error.into());
     }
+    drop(paging);
     let mut out = io::stdout().lock();
     out.write_all(bytes)?;
     out.flush()?;
@@ -81,8 +91,30 @@ pub fn speak_in_background() -> io::Result<()> {
 /// A pager in front of standard output.
 struct Paging {
     child: Child,
+    /// What it was given, as far as that is kept: should it fail, it is shown without.
+    kept: Vec<u8>,
     /// What is said beside it, once it has ended.
     beside: Vec<u8>,
+}
+
+impl Paging {
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        /// Bytes: more than a pager takes before it shows that it does not work.
+        const KEPT: usize = 1 << 20;
+        if self.kept.len() < KEPT {
+            self.kept.extend_from_slice(bytes);
+        }
+        self.child.stdin.as_mut().map_or(Ok(()), |pager| pager.write_all(bytes))
+    }
+}
+
+/// What is to be shown without a pager, once it has ended: nothing, unless it failed.
+fn unpaged(mut child: Child, kept: Vec<u8>) -> Option<Vec<u8>> {
+    drop(child.stdin.take());
+    let failed = child.wait().ok().filter(|status| !status.success())?;
+    let text = format!("whybus: the pager failed ({failed}); without it:\n");
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+    Some(kept)
 }
 
 static PAGING: Mutex<Option<Paging>> = Mutex::new(None);
@@ -91,9 +123,13 @@ fn paging() -> std::sync::MutexGuard<'static, Option<Paging>> {
     PAGING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From now on `pager`, a command line for the shell, shows standard output; without one nothing changes.
-pub fn page_through(pager: &OsStr) {
+/// From now on `pager`, a command line for the shell, shows standard output; without one nothing changes. A `secure` one
+/// runs nothing, and opens no other file.
+pub fn page_through(pager: &OsStr, secure: bool) {
     let mut command = Command::new("sh");
+    if secure {
+        command.env("LESSSECURE", "1").env_remove("LESSOPEN").env_remove("LESSCLOSE");
+    }
     // As git has it: no pager for what fits on a screen, colours, and the screen is left as it is.
     for (name, value) in [("LESS", "FRX"), ("LV", "-c")] {
         if std::env::var_os(name).is_none() {
@@ -102,16 +138,18 @@ pub fn page_through(pager: &OsStr) {
     }
     command.arg("-c").arg(pager).stdin(Stdio::piped());
     if let Ok(child) = command.spawn() {
-        *paging() = Some(Paging { child, beside: Vec::new() });
+        *paging() = Some(Paging { child, kept: Vec::new(), beside: Vec::new() });
     }
 }
 
 /// Waits until all is said: for a pager to be left, for a thread a moment.
 pub fn all_said() {
     let paged = paging().take();
-    if let Some(Paging { mut child, beside: rest }) = paged {
-        drop(child.stdin.take());
-        let _ = child.wait();
+    if let Some(Paging { child, kept, beside: rest }) = paged {
+        if let Some(unpaged) = unpaged(child, kept) {
+            // Where nobody reads there is nobody to tell.
+            let _ = put(&unpaged);
+        }
         beside(&rest);
     }
     if let Some(background) = BACKGROUND.get() {

@@ -159,7 +159,7 @@ pub fn history_style(utc: bool, hosts: u64) -> Style {
 pub fn page(format: Format) {
     let pager = terminal::pager().filter(|_| format != Format::Json && terminal::may_page());
     if let Some(pager) = pager {
-        page_through(&pager);
+        page_through(&pager, terminal::is_elevated());
     }
 }
 

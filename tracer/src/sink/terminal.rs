@@ -71,10 +71,25 @@ pub fn width() -> Option<usize> {
     asked.or_else(own).filter(|width| *width != 0).map(|width| width.max(NARROWEST))
 }
 
-/// What to page with, if anything: `WHYBUS_PAGER`, `PAGER`, or less; none that is not installed.
+/// Whether we have rights that who typed this has not: a pager must not hand them on.
+pub fn is_elevated() -> bool {
+    let (own, effective) = (rustix::process::getuid(), rustix::process::geteuid());
+    elevated(own.as_raw(), effective.as_raw(), |name| env::var_os(name))
+}
+
+/// By set-user-ID, or as sudo(8), pkexec(1) and doas(1) say.
+fn elevated(own: u32, effective: u32, env: impl Fn(&str) -> Option<OsString>) -> bool {
+    let other = |name: &str| env(name).is_some_and(|user| user != "0" && user != "root");
+    own != effective
+        || effective == 0 && ["SUDO_UID", "PKEXEC_UID", "DOAS_USER"].into_iter().any(other)
+}
+
+/// What to page with, if anything: `WHYBUS_PAGER`, `PAGER`, or less; none that is not installed, and with somebody else's
+/// rights less alone, which can be kept from running anything.
 pub fn pager() -> Option<OsString> {
-    let asked = env::var_os("WHYBUS_PAGER").or_else(|| env::var_os("PAGER"));
-    let pager = asked.unwrap_or_else(|| "less".into());
+    let asked = || env::var_os("WHYBUS_PAGER").or_else(|| env::var_os("PAGER"));
+    let pager = if is_elevated() { None } else { asked() };
+    let pager = pager.unwrap_or_else(|| "less".into());
     let path = env::var_os("PATH").unwrap_or_default();
     (pager != "cat" && is_installed(&pager, &path)).then_some(pager)
 }
@@ -114,6 +129,19 @@ mod tests {
         ] {
             assert_eq!(with(asked, terminal, set), coloured, "{asked:?} {terminal} {set:?}");
         }
+    }
+
+    #[test]
+    fn who_types_sudo_has_no_pager_of_his_own() {
+        let with = |own, effective, set: &'static [(&str, &str)]| {
+            elevated(own, effective, |name| {
+                set.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
+            })
+        };
+        assert!(with(0, 0, &[("SUDO_UID", "1000")]) && with(0, 0, &[("DOAS_USER", "ada")]));
+        assert!(with(1000, 0, &[]), "set-user-ID");
+        assert!(!with(0, 0, &[]) && !with(0, 0, &[("SUDO_UID", "0")]));
+        assert!(!with(1000, 1000, &[("SUDO_UID", "0")]), "from root to a user");
     }
 
     #[test]

@@ -76,6 +76,9 @@ pub enum Error {
     /// The disk does not read or write.
     #[error("{0}")]
     Disk(String),
+    /// Somebody else holds a lock on it.
+    #[error("{0}")]
+    Busy(String),
     /// Anything else that the system says.
     #[error("{0}")]
     Io(String),
@@ -108,6 +111,7 @@ impl Error {
             Self::Full(text) => Self::Full(with(text)),
             Self::ReadOnly(text) => Self::ReadOnly(with(text)),
             Self::Disk(text) => Self::Disk(with(text)),
+            Self::Busy(text) => Self::Busy(with(text)),
             Self::Io(text) => Self::Io(with(text)),
             Self::Sqlite(text) => Self::Sqlite(with(text)),
             whole => whole,
@@ -119,9 +123,9 @@ impl Error {
         matches!(self, Self::Damaged { .. } | Self::Corrupt(_))
     }
 
-    /// Whether it is the disk that does not take it, which may pass.
+    /// Whether it is the disk that does not take it, or somebody who holds a lock, which may pass.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Full(_) | Self::ReadOnly(_) | Self::Disk(_))
+        matches!(self, Self::Full(_) | Self::ReadOnly(_) | Self::Disk(_) | Self::Busy(_))
     }
 }
 
@@ -131,6 +135,12 @@ impl From<rusqlite::Error> for Error {
             Some(ErrorCode::DiskFull) => Self::Full(error.to_string()),
             Some(ErrorCode::ReadOnly) => Self::ReadOnly(error.to_string()),
             Some(ErrorCode::SystemIoFailure) => Self::Disk(error.to_string()),
+            // Whoever may read a history can lock the file that readers share.
+            Some(
+                ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::FileLockingProtocolFailed,
+            ) => Self::Busy(error.to_string()),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 Self::Corrupt(error.to_string())
             }
@@ -165,6 +175,9 @@ mod tests {
             sqlite(ffi::SQLITE_FULL).into(),
             sqlite(ffi::SQLITE_READONLY).into(),
             sqlite(ffi::SQLITE_IOERR).into(),
+            sqlite(ffi::SQLITE_BUSY).into(),
+            sqlite(ffi::SQLITE_LOCKED).into(),
+            sqlite(ffi::SQLITE_PROTOCOL).into(),
         ] {
             assert!(passing.may_pass(), "{passing:?}");
         }

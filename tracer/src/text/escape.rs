@@ -30,12 +30,13 @@ pub fn inert(text: &str) -> bool {
     !text.chars().any(|c| c.is_control() || acts(c))
 }
 
-/// Characters that print nothing and act on what stands around them: separators, joiners,
-/// direction overrides, tags (Unicode categories Zl, Zp and the dangerous part of Cf).
+/// Characters that print nothing, or act on what stands around them: separators, joiners, direction overrides, tags, fillers
+/// (Unicode's Default_Ignorable_Code_Point, categories Zl and Zp, and the dangerous part of Cf).
 fn acts(c: char) -> bool {
     matches!(c as u32,
-        0xad | 0x61c | 0x180e | 0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0xfeff
-        | 0xfff9..=0xfffb | 0xe0000..=0xe007f)
+        0xad | 0x34f | 0x61c | 0x115f | 0x1160 | 0x17b4 | 0x17b5 | 0x180b..=0x180f | 0x200b..=0x200f
+        | 0x2028..=0x202e | 0x2060..=0x206f | 0x3164 | 0xfe00..=0xfe0f | 0xfeff | 0xffa0 | 0xfff0..=0xfffb
+        | 0x1bca0..=0x1bca3 | 0x1d173..=0x1d17a | 0xe0000..=0xe0fff)
 }
 
 /// A command line as a shell would take it, as far as `escape` leaves it.
@@ -63,6 +64,28 @@ mod tests {
         let hostile = "a\x1b[2J\n\u{9b}31m\u{202e}gpj.exe\u{feff}\\".as_bytes();
         assert_eq!(escape(hostile), "a\\x1b[2J\\n\\u{9b}31m\\u{202e}gpj.exe\\u{feff}\\\\");
         assert_eq!(escape(b"caf\xc3\xa9 \xff\xfe"), "café \\xff\\xfe");
+    }
+
+    /// Two names that look alike would be taken for one.
+    #[test]
+    fn what_cannot_be_seen_is_shown() {
+        let ranges = [
+            0x80..=0x9f,
+            0x200b..=0x200f,
+            0x2028..=0x202e,
+            0x2060..=0x206f,
+            0xfe00..=0xfe0f,
+            0xfeff..=0xfeff,
+            0x34f..=0x34f,
+            0x3164..=0x3164,
+            0xe0100..=0xe01ef,
+        ];
+        for c in ranges.into_iter().flatten().filter_map(char::from_u32) {
+            let name = format!("a{c}b");
+            assert!(!inert(&name), "U+{:04X}", c as u32);
+            assert_eq!(escape(name.as_bytes()), format!("a\\u{{{:x}}}b", c as u32));
+        }
+        assert_eq!(escape("é 日本 🦀 λ".as_bytes()), "é 日本 🦀 λ");
     }
 
     #[test]

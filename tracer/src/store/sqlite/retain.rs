@@ -10,6 +10,10 @@ use crate::{
 const BATCH: i64 = 1_000;
 /// How many are kept of each [`WarningKind`], some 700 bytes each.
 const WARNINGS: [i64; 3] = [20_000, 20_000, 5_000];
+/// Gaps that are kept, the newest.
+const GAPS: i64 = 10_000;
+/// Pages given back to the file system at once.
+const PAGES: i64 = 2_000;
 /// The part of the history's largest size that each of them may take.
 const PARTS: [u64; 3] = [8, 16, 64];
 
@@ -40,12 +44,18 @@ pub struct Forgotten {
     pub incidents: usize,
     /// Of the kind of which there were most.
     warnings: usize,
+    gaps: usize,
+    /// It is more than there is to be, or was.
+    crowded: bool,
+    /// Pages are left to be given back.
+    pages: bool,
 }
 
 impl Forgotten {
     /// Whether there is more to do.
     pub fn more(&self) -> bool {
-        self.incidents.max(self.warnings) as i64 == BATCH
+        let most = self.incidents.max(self.warnings).max(self.gaps) as i64;
+        most == BATCH || self.crowded || self.pages
     }
 }
 
@@ -61,8 +71,7 @@ enum Payer {
 }
 
 /// Whoever has more than a quarter of all incidents pays for the room; if nobody has, everybody.
-fn payer(db: &Transaction<'_>) -> Result<Payer> {
-    let all: i64 = db.query_row("SELECT count(*) FROM incident", [], |row| row.get(0))?;
+fn payer(db: &Transaction<'_>, all: i64) -> Result<Payer> {
     let most = |column: &str| {
         let sql = format!(
             "SELECT {column}, count(*) FROM incident GROUP BY {column} ORDER BY 2 DESC LIMIT 2"
@@ -80,17 +89,18 @@ fn payer(db: &Transaction<'_>) -> Result<Payer> {
     Ok(user.map_or(Payer::All, |(uid, _)| Payer::User(uid)))
 }
 
-/// A batch of the oldest incidents that match, by number, and the times of the first and last of them.
+/// The oldest incidents that match, at most so many, by number, and the times of the first and last of them.
 fn oldest_of(
     db: &Transaction<'_>,
     condition: &str,
     value: i64,
+    most: i64,
 ) -> Result<(Vec<i64>, Option<(i64, i64)>)> {
     let mut statement = db.prepare_cached(&format!(
         "SELECT seq, time FROM incident WHERE {condition} ORDER BY time LIMIT ?2"
     ))?;
     let pair = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
-    let rows = statement.query_map([value, BATCH], pair)?;
+    let rows = statement.query_map([value, most], pair)?;
     let (rows, times): (Vec<i64>, Vec<i64>) = rows.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     Ok((rows, times.first().copied().zip(times.last().copied())))
 }
@@ -121,15 +131,18 @@ fn note_cut(db: &Transaction<'_>, since: i64, until: i64, incidents: usize) -> R
 pub fn forget(db: &mut Connection, oldest: i64, size: u64, largest: u64) -> Result<Forgotten> {
     let transaction = db.transaction()?;
     let mut before = oldest;
-    let (mut rows, _) = oldest_of(&transaction, "time < ?1", oldest)?;
-    if rows.is_empty() && size > largest {
-        let payer = payer(&transaction)?;
+    let (mut rows, _) = oldest_of(&transaction, "time < ?1", oldest, BATCH)?;
+    let crowded = rows.is_empty() && size > largest;
+    if crowded {
+        let all = transaction.query_row("SELECT count(*) FROM incident", [], |row| row.get(0))?;
+        let payer = payer(&transaction, all)?;
         let (condition, value) = match payer {
             Payer::Story(story) => ("story = ?1", story),
             Payer::User(uid) => ("uid = ?1", uid),
             Payer::All => ("time <= ?1", i64::MAX),
         };
-        let (chosen, times) = oldest_of(&transaction, condition, value)?;
+        let (chosen, times) =
+            oldest_of(&transaction, condition, value, needed(size, largest, all))?;
         rows = chosen;
         match (payer, times) {
             // Nothing older is left.
@@ -149,17 +162,50 @@ pub fn forget(db: &mut Connection, oldest: i64, size: u64, largest: u64) -> Resu
         warnings = forget_warnings(&transaction, kind as i64, bounds)?.max(warnings);
     }
     if incidents != 0 {
-        transaction.execute("DELETE FROM gap WHERE until < ?1", [before])?;
         names::drop_unused(&transaction, &used)?;
     }
-    if incidents + warnings != 0 {
+    let gaps = forget_gaps(&transaction, before)?;
+    if incidents + warnings + gaps != 0 {
         forget_boots(&transaction)?;
     }
     transaction.commit()?;
-    if incidents + warnings != 0 {
-        db.execute_batch("PRAGMA incremental_vacuum")?;
+    let pages = give_back(db)?;
+    Ok(Forgotten { incidents, warnings, gaps, crowded: crowded && incidents != 0, pages })
+}
+
+/// How many incidents of `all` are to go so that as much room is left as there is to be, if each takes as much.
+fn needed(size: u64, largest: u64, all: i64) -> i64 {
+    let over = u128::from(size.saturating_sub(largest));
+    let share = (over * u128::from(all.unsigned_abs())).div_ceil(u128::from(size.max(1)));
+    i64::try_from(share).unwrap_or(BATCH).clamp(1, BATCH)
+}
+
+/// Forgets gaps from before a time, and the oldest of too many.
+fn forget_gaps(db: &Transaction<'_>, before: i64) -> Result<usize> {
+    let old = db.execute(
+        "DELETE FROM gap WHERE id IN (SELECT id FROM gap WHERE until < ?1 ORDER BY until LIMIT ?2)",
+        [before, BATCH],
+    )?;
+    let all: i64 = db.query_row("SELECT count(*) FROM gap", [], |row| row.get(0))?;
+    let more = db.execute(
+        "DELETE FROM gap WHERE id IN (SELECT id FROM gap ORDER BY until LIMIT ?1)",
+        [all.saturating_sub(GAPS).clamp(0, BATCH)],
+    )?;
+    Ok(old.max(more))
+}
+
+/// Gives pages that are not used any more back to the file system; whether there are more of them.
+fn give_back(db: &Connection) -> Result<bool> {
+    let free = || db.pragma_query_value(None, "freelist_count", |row| row.get::<_, i64>(0));
+    let before = free()?;
+    if before == 0 {
+        return Ok(false);
     }
-    Ok(Forgotten { incidents, warnings })
+    // Each step gives one page back.
+    let mut statement = db.prepare(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok((1..before).contains(&free()?))
 }
 
 /// Forgets warnings of one kind: those from before the first bound, and the oldest where there are more than the
@@ -308,6 +354,57 @@ mod tests {
         // What is too old goes before.
         assert!(!forget(&mut db, 1_101, 2, 1).expect("memory").more());
         assert_eq!(of_user(&db, 0), 1_900);
+    }
+
+    /// Losses alone must not fill a history, nor wait for an incident to be forgotten.
+    #[test]
+    fn gaps_are_bounded() {
+        let mut db = history([0; 3], 0);
+        db.execute_batch(
+            "INSERT INTO boot(id, boot_id, host) VALUES (1, 'a', 'host');
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12500)
+             INSERT INTO gap(boot, since, until, why, lost) SELECT 1, i, i, 'lost', 1 FROM n;",
+        )
+        .expect("memory");
+        while forget(&mut db, i64::MIN, 0, u64::MAX).expect("memory").more() {}
+        let left = |db: &Connection| -> (i64, i64) {
+            let sql = "SELECT count(*), min(until) FROM gap";
+            db.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).expect("a count")
+        };
+        assert_eq!(left(&db), (GAPS, 2_501));
+        while forget(&mut db, 12_001, 0, u64::MAX).expect("memory").more() {}
+        assert_eq!(left(&db), (500, 12_001), "by age, too");
+    }
+
+    #[test]
+    fn no_more_goes_than_has_to() {
+        let mut db = incidents(&[(800, 0, 0)]);
+        assert!(forget(&mut db, i64::MIN, 1_000, 900).expect("memory").more());
+        assert_eq!(of_user(&db, 0), 720);
+        assert!(!forget(&mut db, i64::MIN, 900, 900).expect("memory").more());
+        assert_eq!([needed(1_000, 1, 800), needed(1_001, 1_000, 800)], [800, 1]);
+        assert_eq!(needed(u64::MAX, 1, i64::MAX), BATCH);
+    }
+
+    /// Of what a batch freed nothing is kept from the file system.
+    #[test]
+    fn what_is_forgotten_is_given_back() {
+        let file = tempfile::NamedTempFile::new().expect("room");
+        let mut db = Connection::open(file.path()).expect("a new one");
+        db.pragma_update(None, "auto_vacuum", "INCREMENTAL").expect("a new one");
+        schema::migrate(&mut db).expect("room");
+        db.execute_batch(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900)
+             INSERT INTO warning(id, time, body) SELECT randomblob(16), i, zeroblob(4000) FROM n;",
+        )
+        .expect("room");
+        let pages = |db: &Connection, name: &str| -> i64 {
+            db.pragma_query_value(None, name, |row| row.get(0)).expect("a number")
+        };
+        let before = pages(&db, "page_count");
+        assert!(!forget(&mut db, i64::MAX, 0, u64::MAX).expect("room").more());
+        assert_eq!(pages(&db, "freelist_count"), 0);
+        assert!(pages(&db, "page_count") < before - 800);
     }
 
     #[test]

@@ -66,7 +66,8 @@ impl Store {
     fn try_open(path: &Path, check: bool) -> Result<Self> {
         let mut db = Connection::open(path)?;
         connect::distrust(&db)?;
-        db.busy_timeout(Duration::from_secs(5))?;
+        // Shorter than a recorder may be silent.
+        db.busy_timeout(Duration::from_secs(2))?;
         let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
         let application: i64 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
         if version > VERSION {
