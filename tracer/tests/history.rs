@@ -364,7 +364,7 @@ fn bad_input_is_one_sentence() {
     let junk = dir.0.join("junk.json");
     fs::write(&junk, "{}\nnot JSON\n").expect("room");
     let nothing = run(&dir.0, &["import", junk.to_str().expect("UTF-8")]);
-    assert_eq!(nothing.status.code(), Some(1));
+    assert_eq!(nothing.status.code(), Some(66));
     assert!(
         text(&nothing.stderr).contains("2 lines skipped: not whybus records"),
         "{}",

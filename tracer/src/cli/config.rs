@@ -1,13 +1,17 @@
 //! Settings from a file: a table a verb, a key a flag. They are put before the flags that were typed, so that one place
 //! checks both.
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     fs::File,
-    io::{ErrorKind, Read as _},
+    io::{self, Read as _},
     path::Path,
 };
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::{
+    CommandFactory as _, Parser as _,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 use toml::{Table, Value};
 
 use crate::{cli::Cli, error::Failure};
@@ -28,9 +32,18 @@ pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Cli, Error> {
     let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
     let path = typed.config.as_path();
     let table = read(path).map_err(Error::File)?;
-    if let Some(unknown) = table.keys().find(|key| !verbs.contains(&key.as_str())) {
-        let text = format!("{}: [{unknown}] is not a verb of whybus", path.display());
-        return Err(Error::File(Failure::usage(text)));
+    let wrong = |text: String| Error::File(Failure::usage(format!("{}: {text}", path.display())));
+    let mut flags_of = BTreeMap::new();
+    // All of them, whichever verb was typed: a slip in the recorder's settings shows before it is started again.
+    for (verb, settings) in &table {
+        let told = |text: String| wrong(format!("[{verb}]{text}"));
+        if !verbs.contains(&verb.as_str()) {
+            return Err(told(format!(" is not a verb of whybus{}", meant(verb, &verbs))));
+        }
+        let settings = settings.as_table().ok_or_else(|| told(": is not a table".to_owned()))?;
+        let flags = flags(settings).map_err(|text| told(format!(": {text}")))?;
+        check(verb, &flags).map_err(|text| told(format!(": {text}")))?;
+        flags_of.insert(verb.as_str(), flags);
     }
     // The first word that is a verb is the verb: no flag before it takes a value that is one.
     let Some((at, verb)) = words.iter().enumerate().skip(1).find_map(|(at, word)| {
@@ -39,18 +52,42 @@ pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Cli, Error> {
     }) else {
         return Ok(typed);
     };
-    let Some(settings) = table.get(verb) else { return Ok(typed) };
-    let wrong =
-        |text: String| Error::File(Failure::usage(format!("{}: [{verb}]: {text}", path.display())));
-    let settings = settings.as_table().ok_or_else(|| wrong("is not a table".to_owned()))?;
-    let flags = flags(settings).map_err(wrong)?;
+    let Some(flags) = flags_of.remove(verb) else { return Ok(typed) };
     let all = words[..=at].iter().cloned().chain(flags).chain(words[at + 1..].iter().cloned());
     // What was typed is right by itself.
-    Cli::try_parse_from(all).map_err(|error| {
-        let text = error.to_string();
-        let text = text.strip_prefix("error: ").unwrap_or(&text);
-        wrong(text.split("\n\n").next().unwrap_or(text).trim().to_owned())
-    })
+    Cli::try_parse_from(all).map_err(|error| wrong(format!("[{verb}]: {}", said(&error))))
+}
+
+/// Whether a verb takes these flags, but for what has to be typed beside them.
+fn check(verb: &str, flags: &[OsString]) -> Result<(), String> {
+    let words = ["whybus", verb].map(OsString::from).into_iter().chain(flags.iter().cloned());
+    match Cli::try_parse_from(words) {
+        Err(error) if error.kind() != ErrorKind::MissingRequiredArgument => Err(said(&error)),
+        _ => Ok(()),
+    }
+}
+
+/// The sentence of an error, with what was meant.
+fn said(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let sentence = text.split("\n\n").next().unwrap_or(text).trim();
+    match error.get(ContextKind::SuggestedArg) {
+        Some(ContextValue::String(flag)) => {
+            format!("{sentence}; did you mean `{}`?", flag.trim_start_matches('-'))
+        }
+        _ => sentence.to_owned(),
+    }
+}
+
+/// `; did you mean [record]?`
+fn meant(verb: &str, verbs: &[&str]) -> String {
+    /// How like it must be, of 1.
+    const NEAR: f64 = 0.75;
+    let likeness = |known: &&str| strsim::jaro_winkler(known, verb);
+    let near = verbs.iter().copied().filter(|known| likeness(known) > NEAR);
+    let near = near.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    near.map_or_else(String::new, |near| format!("; did you mean [{near}]?"))
 }
 
 /// What is wrong, and where.
@@ -65,7 +102,7 @@ pub enum Error {
 fn read(path: &Path) -> anyhow::Result<Table> {
     let reading = |error| Failure::input(format!("cannot read {}: {error}", path.display()));
     let file = match File::open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound && path == Path::new(CONFIG) => {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path == Path::new(CONFIG) => {
             return Ok(Table::new());
         }
         file => file.map_err(reading)?,
@@ -148,9 +185,19 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let said = |file: &str| with(file, "record").err().expect("it is wrong");
-        assert_eq!(said("[recrod]\n"), "FILE: [recrod] is not a verb of whybus");
+        assert_eq!(
+            said("[recrod]\n"),
+            "FILE: [recrod] is not a verb of whybus; did you mean [record]?"
+        );
         let unknown = said("[record]\nkep = \"1d\"\n");
         assert!(unknown.starts_with("FILE: [record]: unexpected argument '--kep'"), "{unknown}");
+        assert!(unknown.ends_with("; did you mean `keep`?"), "{unknown}");
+        // Whichever verb is typed.
+        let other = |file: &str| with(file, "list").err().expect("it is wrong");
+        assert_eq!(other("[record]\nkep = \"1d\"\n"), unknown);
+        let value = other("[trace]\nduration = \"long\"\n");
+        assert!(value.starts_with("FILE: [trace]: invalid value 'long'"), "{value}");
+        assert!(with("[show]\nutc = true\n[replay]\nquiet = true\n", "list").is_ok());
         let value = said("[record]\nkeep = \"long\"\n");
         assert!(value.starts_with("FILE: [record]: invalid value 'long' for '--keep"), "{value}");
         assert_eq!(said("record = 1\n"), "FILE: [record]: is not a table");

@@ -17,7 +17,7 @@ use clap_complete::Shell;
 
 use crate::{
     cli::{
-        options::{Deaths, Display, ListFormat, Output, Require, State, WhyFormat},
+        options::{Deaths, Display, ListFormat, Output, Require, State, StatsFormat, WhyFormat},
         select::{Filter, Select},
     },
     contract::SCHEMA,
@@ -227,7 +227,7 @@ pub struct List {
     /// Columns of the table, in this order [default: what fits, and is known]
     #[arg(long, value_enum, value_name = "LIST", value_delimiter = ',')]
     pub columns: Vec<Shown>,
-    /// Sort by this column [default: time, the newest last]
+    /// Sort by this column, before --limit counts [default: time, the newest last]
     #[arg(long, value_enum, value_name = "COLUMN")]
     pub sort: Option<Shown>,
     /// The other way round: the newest first, or the greatest
@@ -277,8 +277,12 @@ pub struct Why {
 pub struct Stats {
     #[command(flatten)]
     pub state: State,
-    #[command(flatten)]
-    pub output: Output,
+    /// How to print
+    #[arg(short, long, value_enum, default_value = "human")]
+    pub output: StatsFormat,
+    /// Print times in UTC instead of local time (JSON and CSV always are)
+    #[arg(long)]
+    pub utc: bool,
     /// One table only: by cause, file, culprit, victim, unit, container, pod, image or time
     #[arg(long, value_name = "WHAT")]
     pub by: Option<String>,

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 
 use crate::{
-    cli::value::{number, status},
+    cli::value::{number, status, unit, user},
     select::{
         field::{FILTERS, Field, Filter, Reads},
         selection::Term,
@@ -51,6 +51,8 @@ impl Args for Not {
             let arg = Arg::new(id(filter)).long(id(filter)).action(ArgAction::Append);
             let arg = match (filter.field, filter.reads) {
                 (Field::Exit, _) => arg.value_parser(status).allow_hyphen_values(true),
+                (Field::Uid, _) => arg.value_parser(user),
+                (Field::Unit, _) => arg.value_parser(unit),
                 (_, Reads::Numbers(_)) => arg.value_parser(number),
                 (_, Reads::Names(..)) => arg.value_parser(value_parser!(String)),
             };

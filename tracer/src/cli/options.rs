@@ -39,6 +39,21 @@ pub enum ListFormat {
     Oneline,
     /// A paragraph each
     Human,
+    /// The columns of the table, whole, for a spreadsheet; times as RFC 3339 in UTC
+    Csv,
+    /// A JSON object each
+    Json,
+}
+
+/// How `stats` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatsFormat {
+    /// Tables
+    Human,
+    /// A line each, for logs and grep
+    Oneline,
+    /// For a spreadsheet; times as RFC 3339 in UTC
+    Csv,
     /// A JSON object each
     Json,
 }

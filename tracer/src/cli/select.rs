@@ -4,7 +4,7 @@ use clap::Args;
 use crate::{
     cli::{
         not::Not,
-        value::{number, status},
+        value::{number, status, unit, user},
     },
     model::cause::CauseKind,
     select::{field::Field, selection::Selection, time},
@@ -20,8 +20,8 @@ pub struct Common {
     /// Victims whose process name matches; live also those whose thread name does
     #[arg(short, long, value_name = "PATTERN")]
     pub comm: Vec<String>,
-    /// Victims of this user id
-    #[arg(short, long, value_name = "UID", value_parser = number)]
+    /// Victims of this user: an id, or a name of this host
+    #[arg(short, long, value_name = "UID", value_parser = user)]
     pub uid: Vec<u32>,
     /// Victims whose cgroup path matches, or contains, this
     #[arg(long, value_name = "PATTERN")]
@@ -79,7 +79,7 @@ pub struct Select {
     #[arg(long, value_name = "STATUS", allow_hyphen_values = true, value_parser = status)]
     pub exit: Vec<u32>,
     /// Victims of this systemd unit
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(long, value_name = "PATTERN", value_parser = unit)]
     pub unit: Vec<String>,
     #[command(flatten)]
     pub common: Common,

@@ -1,9 +1,34 @@
 //! Values of filters as they are typed.
-use crate::model::signal_name as signals;
+use crate::{host::users, model::signal_name as signals};
 
 /// A process or user id.
 pub fn number(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("`{text}` is not a number; a name is asked for by --comm"))
+}
+
+/// A user by number, or by the name that this host has for it.
+pub fn user(text: &str) -> Result<u32, String> {
+    if let Ok(uid) = text.parse() {
+        return Ok(uid);
+    }
+    users::uid(text).ok_or_else(|| {
+        format!("there is no user `{text}` in /etc/passwd; give the number: id -u {text}")
+    })
+}
+
+/// A unit as systemd names it; what the column of `list` has in its place is asked for by other filters.
+pub fn unit(text: &str) -> Result<String, String> {
+    let other = |flag: &str, rest: &str| {
+        Err(format!("`{text}` is not a systemd unit; ask for it by --{flag} {rest}"))
+    };
+    match text.split_once('/') {
+        _ if text.is_empty() => Err("a unit has a name; `*` is any".to_owned()),
+        None => Ok(text.to_owned()),
+        Some(("pod", rest)) => other("pod", rest),
+        Some(("slurm", rest)) => other("cgroup", &format!("'*job_{rest}*'")),
+        Some((kind, rest)) if !kind.is_empty() && !rest.contains('/') => other("container", rest),
+        Some(_) => other("cgroup", text),
+    }
 }
 
 /// As a shell has it: a status, or 128 and the number of a signal.
@@ -21,6 +46,22 @@ pub fn status(text: &str) -> Result<u32, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn users_and_units() {
+        assert_eq!((user("1003"), user("root")), (Ok(1003), Ok(0)));
+        assert!(user("no such user").is_err_and(|said| said.contains("id -u")));
+        assert_eq!(unit("geo-*.service").as_deref(), Ok("geo-*.service"));
+        for (text, flag) in [
+            ("pod/geo-7d9f", "--pod geo-7d9f"),
+            ("slurm/7", "--cgroup '*job_7*'"),
+            ("docker/web", "--container web"),
+            ("/system.slice/geo.service", "--cgroup /system.slice/geo.service"),
+            ("", "`*` is any"),
+        ] {
+            assert!(unit(text).is_err_and(|said| said.contains(flag)), "{text}");
+        }
+    }
 
     #[test]
     fn statuses() {

@@ -44,10 +44,13 @@ pub fn run(args: &Doctor) -> Result<ExitStatus> {
     let report = report(&found, denied.is_none());
     put(&match args.output {
         Format::Json => json(&Record::Doctor(Box::new(report.clone()))),
-        Format::Human | Format::Oneline => {
+        format => {
             let limits = limits(&Restrictions::gather());
             let denied = denied.map(|why| doctor::Denied { why, limits });
-            doctor::human(&report, denied.as_ref(), &style(false))
+            match format {
+                Format::Oneline => doctor::oneline(&report, denied.as_ref()),
+                _ => doctor::human(&report, denied.as_ref(), &style(false)),
+            }
         }
     })?;
     Ok(match report.verdict.map(|verdict| verdict.known()) {

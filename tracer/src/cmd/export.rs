@@ -2,8 +2,13 @@
 use anyhow::Result;
 
 use crate::{
-    cli::Export, cmd::exit_status::ExitStatus, contract::Record, error::Failure, render::json,
-    sink::speak::put, store::sqlite::read::Reader,
+    cli::Export,
+    cmd::{exit_status::ExitStatus, nothing::nothing},
+    contract::Record,
+    error::Failure,
+    render::json,
+    sink::speak::put,
+    store::sqlite::read::Reader,
 };
 
 /// # Errors
@@ -27,5 +32,8 @@ pub fn run(args: &Export) -> Result<ExitStatus> {
         any = true;
         put(&json(&incident.into()))
     })?;
+    if !any {
+        nothing(&reader, &selection)?;
+    }
     Ok(if any { ExitStatus::Done } else { ExitStatus::NotFound })
 }

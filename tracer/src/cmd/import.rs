@@ -51,6 +51,13 @@ pub fn run(args: &Import) -> Result<ExitStatus> {
     let before = store.incidents()?;
     let done = take(input, &mut store)?;
     let new = store.incidents()?.saturating_sub(before);
+    if done.entries == 0 && done.foreign != 0 {
+        let what = named.map_or_else(|| "the input".to_owned(), |path| path.display().to_string());
+        return Err(Failure::input(format!(
+            "{what} is not what `whybus export` or -o json writes: {} skipped: not whybus records",
+            counted(done.foreign, "line")
+        )));
+    }
     say(format_args!(
         "{}{} taken into {}, {} of them new{}",
         match done.incidents {
@@ -73,6 +80,8 @@ pub fn run(args: &Import) -> Result<ExitStatus> {
 
 #[derive(Default)]
 struct Done {
+    /// Of any kind that a history keeps.
+    entries: u64,
     incidents: u64,
     warnings: u64,
     /// Lines that are no JSON of ours.
@@ -99,6 +108,7 @@ fn next(input: &mut impl BufRead, line: &mut Vec<u8>, done: &mut Done) -> Result
         }
         match entry(line) {
             Line::Entry(entry) => {
+                done.entries += 1;
                 match entry {
                     Entry::Incident(_) => done.incidents += 1,
                     Entry::Warning(_) => done.warnings += 1,

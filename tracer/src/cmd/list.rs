@@ -11,6 +11,7 @@ use crate::{
     host::clock,
     render::Format,
     render::{
+        csv,
         human::{self, Style},
         json,
         list::{self as table, Shown},
@@ -29,6 +30,8 @@ use crate::{
 
 /// How often a history is asked for what is new.
 const AGAIN: Duration = Duration::from_millis(500);
+/// Incidents that are sorted, the newest, where not all are asked for.
+const SORTED: usize = 10_000;
 /// Narrower than that an age stands in for the time.
 const NARROW: usize = 120;
 
@@ -44,8 +47,17 @@ pub fn run(args: &List) -> Result<ExitStatus> {
             term.filter.flag
         )));
     }
+    if args.warnings && args.output == ListFormat::Csv {
+        return Err(Failure::usage("--warnings has no -o csv: use -o json"));
+    }
     let reader = Reader::open(&args.state.state_dir)?;
-    let limit = if args.limit == 0 { 0 } else { args.limit + 1 };
+    // What is sorted is sorted before it is cut.
+    let sorted = by_content(args.sort);
+    let limit = match args.limit {
+        0 => 0,
+        _ if sorted => SORTED + 1,
+        limit => limit + 1,
+    };
     let mut style = history_style(args.utc, reader.hosts()?);
     if args.warnings {
         return warnings(args, &reader, &selection, &style);
@@ -56,14 +68,18 @@ pub fn run(args: &List) -> Result<ExitStatus> {
         nothing(&reader, &selection)?;
         return Ok(ExitStatus::NotFound);
     }
-    let more = args.limit != 0 && found.len() > args.limit;
+    let all = found.len();
+    let more = args.limit != 0 && all > args.limit;
     if more {
-        found.truncate(args.limit);
+        found.truncate(if sorted { SORTED } else { args.limit });
     }
     found.reverse();
     sort(&mut found, args);
+    if more && sorted {
+        found.truncate(args.limit);
+    }
     if !args.follow {
-        page(if args.output == ListFormat::Json { Format::Json } else { Format::Human });
+        page(paged(args.output));
     }
     if args.output != ListFormat::Json {
         style.ids = reader.long_ids(found.iter().map(|one| &*one.id))?;
@@ -76,10 +92,26 @@ pub fn run(args: &List) -> Result<ExitStatus> {
     if args.follow {
         return follow(&reader, &selection, last, &printed);
     }
-    if more {
+    if more && sorted {
+        let of = if all > SORTED { format!("the newest {SORTED}") } else { all.to_string() };
+        say(format_args!("the first {} of {of} in that order are shown: -n 0 for all", args.limit));
+    } else if more {
         say(format_args!("the newest {} are shown: -n 0 for all, or --since, --until", args.limit));
     }
     Ok(ExitStatus::Done)
+}
+
+/// Whether an order is another than that of time.
+fn by_content(sort: Option<Shown>) -> bool {
+    !matches!(sort, None | Some(Shown::Id | Shown::Time | Shown::Age))
+}
+
+/// What a program reads goes through no pager.
+fn paged(output: ListFormat) -> Format {
+    match output {
+        ListFormat::Json | ListFormat::Csv => Format::Json,
+        _ => Format::Human,
+    }
 }
 
 /// Until nobody reads any more, or a signal.
@@ -135,7 +167,10 @@ impl<'a> Printed<'a> {
         let width = terminal::width();
         let mut fields = args.columns.clone();
         if fields.is_empty() {
-            fields = usual(style, width, found);
+            fields = match args.output {
+                ListFormat::Csv => SPREADSHEET.to_vec(),
+                _ => usual(style, width, found),
+            };
         }
         let rows: Vec<Vec<Cell>> = match args.output {
             ListFormat::Table => {
@@ -154,6 +189,10 @@ impl<'a> Printed<'a> {
     fn head(&self, args: &List) -> Result<()> {
         match self.format {
             ListFormat::Table if !args.no_header => put(self.layout.head(self.style).as_bytes()),
+            ListFormat::Csv if !args.no_header => {
+                let names = self.fields.iter().map(|field| field.name());
+                put(csv::line(names).as_bytes())
+            }
             _ => Ok(()),
         }
     }
@@ -166,10 +205,24 @@ impl<'a> Printed<'a> {
             }
             ListFormat::Oneline => shown(incident, Format::Oneline, style),
             ListFormat::Human => shown(incident, Format::Human, style),
+            ListFormat::Csv => table::csv_row(incident, fields, *now).into_bytes(),
             ListFormat::Json => shown(incident, Format::Json, style),
         })
     }
 }
+
+/// Columns for a spreadsheet, the same whatever is in them.
+const SPREADSHEET: [Shown; 9] = [
+    Shown::Id,
+    Shown::Time,
+    Shown::Host,
+    Shown::Victim,
+    Shown::Unit,
+    Shown::How,
+    Shown::Cause,
+    Shown::File,
+    Shown::By,
+];
 
 /// Columns that fit, and of which something is known.
 fn usual(style: &Style, width: Option<usize>, found: &[Incident]) -> Vec<Shown> {
@@ -212,7 +265,7 @@ fn warnings(
     if !args.reverse {
         found.reverse();
     }
-    page(if args.output == ListFormat::Json { Format::Json } else { Format::Human });
+    page(paged(args.output));
     let rows: Vec<Vec<Cell>> = found.iter().map(|one| table::warning(one, style)).collect();
     let now = clock::boot_to_realtime().realtime(clock::boot_time());
     let heads = [Shown::Time.head(style, now)];
@@ -233,7 +286,7 @@ fn warnings(
     for (one, row) in found.into_iter().zip(&rows) {
         put(&match args.output {
             ListFormat::Table => layout.row(row, style).into_bytes(),
-            ListFormat::Json => json(&Record::Truncation(Box::new(one))),
+            ListFormat::Json | ListFormat::Csv => json(&Record::Truncation(Box::new(one))),
             ListFormat::Oneline => oneline::truncation(&one, style),
             ListFormat::Human => warning::truncation(&one, style),
         })?;

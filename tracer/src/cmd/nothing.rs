@@ -4,7 +4,7 @@ use anyhow::Result;
 use crate::{
     contract::{GapReason, Time},
     error::Failure,
-    model::{cause::CauseKind, cgroup::unit},
+    model::{cause::CauseKind, cgroup::unit, signal_name as signals},
     render::{human, oneline, style::Style},
     select::{
         field::{Column, Field, NameKind},
@@ -192,6 +192,7 @@ fn instead(reader: &Reader, rows: &[i64], term: &Term) -> Result<String> {
 fn unknown(reader: &Reader, selection: &Selection) -> Result<bool> {
     let mut any = false;
     for term in selection.terms.iter().filter(|term| !term.not) {
+        any |= signals_meant(reader, term)?;
         let Values::Names(patterns) = &term.values else { continue };
         if !reader.newest(&Selection::default().with(term.clone()), 1)?.is_empty() {
             continue;
@@ -203,6 +204,30 @@ fn unknown(reader: &Reader, selection: &Selection) -> Result<bool> {
         if !near.is_empty() {
             let near = near.join(", ");
             say(format_args!("nothing is recorded with {}; nearest: {near}", term.typed()));
+            any = true;
+        }
+    }
+    Ok(any)
+}
+
+/// Says of statuses that nothing ended with, but which are those of signals that ended something, how to ask for them.
+fn signals_meant(reader: &Reader, term: &Term) -> Result<bool> {
+    let Values::Numbers(statuses) = &term.values else { return Ok(false) };
+    if term.filter.field != Field::Exit {
+        return Ok(false);
+    }
+    let found = |status: u32| -> Result<usize> {
+        let asked = Selection::default().with(Term::of_numbers(Field::Exit, &[status]));
+        Ok(reader.newest(&asked, COUNTED + 1)?.len())
+    };
+    let mut any = false;
+    for status in statuses.iter().copied().filter(|status| (1..32).contains(status)) {
+        let ended = found(status + 128)?;
+        if found(status)? == 0 && ended != 0 {
+            let (name, ended) = (signals::name(status as i32), number(ended));
+            say(format_args!(
+                "nothing exited with status {status}; {name} ended {ended}: --exit {name}"
+            ));
             any = true;
         }
     }

@@ -9,12 +9,14 @@ use crate::{
     cmd::exit_status::ExitStatus,
     contract::{self, FoundFile, FoundMapping, FoundProcess, Hex, Record},
     host::memory::page_size,
+    model::Bytes,
     render::{Format, json, scan as render},
     scan::{
         finding::Finding,
         walk::{Found, scan},
     },
     sink::speak::{put, say},
+    text::escape::escape,
 };
 
 /// # Errors
@@ -40,22 +42,25 @@ pub fn run(args: &Args) -> Result<ExitStatus> {
     };
     put(&bytes)?;
     if seen.denied != 0 {
-        say(format_args!("whybus: {}", denied(seen.denied, geteuid().is_root())));
+        say(format_args!("whybus: {}", denied(seen.denied, &seen.closed, geteuid().is_root())));
     }
     Ok(status(seen.found.len(), seen.denied))
 }
 
 /// Whoever is root already is not told to be.
-fn denied(processes: u64, root: bool) -> String {
+fn denied(processes: u64, closed: &[(u32, Bytes)], root: bool) -> String {
     let whose = match processes {
         1 => "1 process".to_owned(),
         processes => format!("{processes} processes"),
     };
+    let named: Vec<String> =
+        closed.iter().map(|(pid, comm)| format!("{}[{pid}]", escape(comm))).collect();
+    let more = if processes > named.len() as u64 { ", ..." } else { "" };
     let why = match root {
         true => "CAP_SYS_PTRACE is missing, or a security module forbids it",
         false => "run it as root",
     };
-    format!("the mappings of {whose} could not be read: {why}")
+    format!("the mappings of {whose} ({}{more}) could not be read: {why}", named.join(", "))
 }
 
 /// What was found is sure; that nothing was found only if all was looked at.
@@ -94,6 +99,19 @@ fn finding(found: &Found) -> contract::Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_does_not_show_its_mappings_is_named() {
+        let closed = [(7, b"a\x1bb".to_vec()), (8, b"geo".to_vec())];
+        let said = denied(2, &closed, true);
+        assert!(
+            said.starts_with("the mappings of 2 processes (a\\x1bb[7], geo[8]) could"),
+            "{said}"
+        );
+        assert!(
+            denied(9, &closed, false).contains("geo[8], ...) could not be read: run it as root")
+        );
+    }
 
     #[test]
     fn nothing_is_only_sure_where_all_was_looked_at() {

@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::HashMap};
 use anyhow::Result;
 
 use crate::{
-    cli::Stats,
+    cli::{Stats, options::StatsFormat},
     cmd::{
         exit_status::ExitStatus,
         nothing::{self, meant},
@@ -105,13 +105,25 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
             times.push(count(TIME, start, &row, span_ns));
         }
     }
-    page(args.output.output);
-    if args.output.output == Format::Json {
+    page(match args.output {
+        StatsFormat::Json | StatsFormat::Csv => Format::Json,
+        StatsFormat::Human | StatsFormat::Oneline => Format::Human,
+    });
+    let style = history_style(args.utc, 1);
+    if args.output != StatsFormat::Human {
         let rows = tables.into_iter().flatten().chain(times);
-        put(&rows.flat_map(|row| json(&Record::Count(row))).collect::<Vec<u8>>())?;
+        let head = if args.output == StatsFormat::Csv && !args.no_header { stats::CSV } else { "" };
+        let mut out = head.as_bytes().to_vec();
+        for row in rows {
+            out.extend(match args.output {
+                StatsFormat::Csv => stats::csv(&row),
+                StatsFormat::Oneline => stats::oneline(&row, &style),
+                _ => json(&Record::Count(row)),
+            });
+        }
+        put(&out)?;
         return Ok(ExitStatus::Done);
     }
-    let style = history_style(args.output.utc, 1);
     let (header, fit) = (!args.no_header, terminal::width());
     let mut parts = Vec::new();
     if header {

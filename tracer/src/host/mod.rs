@@ -13,3 +13,4 @@ pub mod runtimes;
 pub mod state_file;
 pub mod stderr;
 pub mod symbols;
+pub mod users;

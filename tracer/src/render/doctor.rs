@@ -24,6 +24,31 @@ pub struct Denied {
 
 /// `denied`: nothing was tried, and why.
 pub fn human(report: &Doctor, denied: Option<&Denied>, style: &Style) -> Vec<u8> {
+    let all = whole(report, denied, style);
+    let narrow = style.width.is_some_and(|width| width < WIDTH);
+    if narrow { rewrapped(&all, style).into_bytes() } else { all.into_bytes() }
+}
+
+/// The verdict alone.
+pub fn oneline(report: &Doctor, denied: Option<&Denied>) -> Vec<u8> {
+    let plain = Style::plain(false, false);
+    let words = first(report, denied, &plain);
+    format!("{}\n", words.split_whitespace().collect::<Vec<_>>().join(" ")).into_bytes()
+}
+
+/// For a narrower terminal: what is too long is broken once more.
+fn rewrapped(text: &str, style: &Style) -> String {
+    let broken = |line: &str| {
+        // The verdict has no label.
+        let labelled = line.char_indices().nth(LABEL).filter(|(at, _)| line[..*at].ends_with(' '));
+        let (label, rest) = line.split_at(labelled.map_or(0, |(at, _)| at));
+        format!("{label}{}\n", style.wrap(rest, label.len()))
+    };
+    text.lines().map(broken).collect()
+}
+
+/// In lines of 80 columns, as many as a screen has.
+fn whole(report: &Doctor, denied: Option<&Denied>, style: &Style) -> String {
     let head = first(report, denied, style) + &seen(report, denied);
     let tail = last(report, denied);
     let room = LINES.saturating_sub(head.lines().count() + tail.lines().count());
@@ -32,7 +57,7 @@ pub fn human(report: &Doctor, denied: Option<&Denied>, style: &Style) -> Vec<u8>
     let room = room.saturating_sub(missing.lines().count());
     let prices = prices(report, denied);
     let prices = if prices.lines().count() <= room { prices } else { String::new() };
-    format!("{head}{prices}{missing}{tail}").into_bytes()
+    format!("{head}{prices}{missing}{tail}")
 }
 
 /// What is seen here, in which form.
@@ -40,9 +65,18 @@ fn seen(report: &Doctor, denied: Option<&Denied>) -> String {
     let (hooks, blind) = (report.hooks.len(), report.blind.len());
     let lockdown = report.lockdown.as_deref().unwrap_or("unknown (no securityfs)");
     let kernel = format!("{}, lockdown {lockdown}", escape(report.kernel.as_bytes()));
+    // Some things are looked at by two hooks.
+    let things = watched(&report.observed).count();
+    let unseen = report.observed.iter().filter(|one| &*one.state == "missing").count();
+    let of = match (things, things + unseen) {
+        (seen, all) if (seen, all) == (hooks, hooks + blind) => String::new(),
+        (seen, all) => format!(", and see {seen} of {all} things"),
+    };
     let mut out = match denied {
         Some(denied) => field("kernel", &kernel) + &field("limits", &denied.limits),
-        None => field("kernel", &format!("{kernel}; {hooks} of {} hooks attach", hooks + blind)),
+        None => {
+            field("kernel", &format!("{kernel}; {hooks} of {} hooks attach{of}", hooks + blind))
+        }
     };
     for (form, what) in forms(&report.observed) {
         out.push_str(&field(form, &what.join(" ")));
@@ -431,5 +465,33 @@ mod tests {
         report.blind.iter_mut().for_each(|blind| blind.reason = function.into());
         let said = text(&report, Some(&denied));
         assert!(said.contains("\nmissing    fexit filemap_read_folio: "), "{said}");
+    }
+
+    #[test]
+    fn a_narrow_terminal_and_one_line() {
+        let blind = host(
+            |_| false,
+            Readiness::NotReady,
+            Some("whybus cannot tell who truncated a file, because x"),
+        );
+        let narrow = Style { width: Some(60), ..PLAIN };
+        let text = String::from_utf8(human(&blind, None, &narrow)).expect("text");
+        let long = text.lines().find(|line| line.chars().count() > 60);
+        assert_eq!(long, None, "{text}");
+        assert!(text.starts_with("NOT READY: whybus cannot tell"), "{text}");
+        let line = String::from_utf8(oneline(&blind, None)).expect("text");
+        assert_eq!(line, "NOT READY: whybus cannot tell who truncated a file, because x\n");
+    }
+
+    /// A thing that two hooks look at is one thing; both are hooks.
+    #[test]
+    fn hooks_and_things_are_counted_apart() {
+        let mut ready = host(|_| true, Readiness::Ready, None);
+        let (hooks, things) = (ready.hooks.len(), ready.hooks.len());
+        ready.hooks.push("tp_btf sched_process_exec".into());
+        let said = text(&ready, None).split_whitespace().collect::<Vec<_>>().join(" ");
+        let counts =
+            format!("{0} of {0} hooks attach, and see {things} of {things} things", hooks + 1);
+        assert!(said.contains(&counts), "{said}");
     }
 }

@@ -9,13 +9,14 @@ use crate::{
         signal_name as signals,
     },
     render::{
+        csv,
         style::Style,
         table::{Cell, Column, Keeps},
         warning::warned_path,
     },
     text::{
         escape::escape,
-        format::{age, date, duration, size, zone_name},
+        format::{age, date, duration, rfc3339, size, zone_name},
     },
 };
 
@@ -108,6 +109,21 @@ impl Shown {
 /// One incident, in these columns.
 pub fn row(incident: &Incident, fields: &[Shown], style: &Style, now: i64) -> Vec<Cell> {
     fields.iter().map(|field| cell(incident, *field, style, now)).collect()
+}
+
+/// One incident for a spreadsheet: nothing is cut, times are RFC 3339, and what is not known is empty.
+pub fn csv_row(incident: &Incident, fields: &[Shown], now: i64) -> String {
+    let style = Style::plain(true, true);
+    let text = |field: &Shown| match field {
+        Shown::Id => escape(incident.id.as_bytes()),
+        Shown::Time => rfc3339(incident.time.0),
+        _ => match cell(incident, *field, &style, now).text {
+            unknown if unknown == "-" => String::new(),
+            known => known,
+        },
+    };
+    let cells: Vec<String> = fields.iter().map(text).collect();
+    csv::line(cells.iter().map(String::as_str))
 }
 
 /// One cell; what is not known is a dash, so that a column keeps its number for a script.

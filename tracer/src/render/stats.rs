@@ -3,12 +3,13 @@ use crate::{
     contract::{Count, Time},
     model::container::{SHORT, is_id},
     render::{
+        csv,
         human::Style,
         table::{Cell, Column, Keeps, Layout},
     },
     text::{
         escape::escape,
-        format::{counted, zone_name},
+        format::{counted, rfc3339, zone_name},
     },
 };
 
@@ -48,6 +49,23 @@ pub fn table(rows: &[Count], header: bool, width: Option<usize>, style: &Style) 
     let layout = Layout::new(&columns, &heads, &cells, width);
     let head = if header { layout.head(style) } else { String::new() };
     cells.iter().fold(head, |out, row| out + &layout.row(row, style))
+}
+
+/// What stands over the lines of [`csv`].
+pub const CSV: &str = "by,name,incidents,first,last\r\n";
+
+/// One row for a spreadsheet.
+pub fn csv(row: &Count) -> Vec<u8> {
+    let (by, name) = (escape(row.by.as_bytes()), escape(&row.name.0));
+    let (first, last) = (rfc3339(row.first.0), rfc3339(row.last.0));
+    csv::line([&*by, &name, &row.incidents.to_string(), &first, &last]).into_bytes()
+}
+
+/// `cause truncated: 54 incidents, the last 2026-11-28 00:06:52.599 UTC`
+pub fn oneline(row: &Count, style: &Style) -> Vec<u8> {
+    let (by, incidents) = (escape(row.by.as_bytes()), counted(row.incidents, "incident"));
+    let last = style.stamp(row.last);
+    format!("{by} {}: {incidents}, the last {last}\n", called(row)).into_bytes()
 }
 
 /// A container without a name by the beginning of its id, as `list` has it.

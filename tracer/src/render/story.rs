@@ -114,7 +114,13 @@ const NAMES: usize = 9;
 
 /// The whole story, as it is `now` (ns since the epoch).
 pub fn human(story: &Story, style: &Style, now: i64) -> Vec<u8> {
-    let mut out = format!("{}\n", title(story, style));
+    let count = style.paint("31", &count(story));
+    told(story, &format!("{}: {count}", who_and_where(story, style)), style, now).into_bytes()
+}
+
+/// The same, below another first line.
+fn told(story: &Story, first: &str, style: &Style, now: i64) -> String {
+    let mut out = format!("{first}\n");
     for (name, text) in overview(story, style, now) {
         out.push_str(&labelled(name, NAMES, &text, style));
     }
@@ -160,11 +166,11 @@ pub fn human(story: &Story, style: &Style, now: i64) -> Vec<u8> {
     for text in missing(&story.gaps, style).into_iter().chain(incomplete(latest)) {
         out.push_str(&labelled("note", NAMES, &style.paint("33", &text), style));
     }
-    out.into_bytes()
+    out
 }
 
-/// `geo-api, child of supervise[412], geo.service: died 5 times`
-fn title(story: &Story, style: &Style) -> String {
+/// `geo-api, child of supervise[412], geo.service`
+fn who_and_where(story: &Story, style: &Style) -> String {
     let latest = &story.incident;
     let parent = latest.victim.ancestors.first();
     let parent = parent.map_or_else(String::new, |by| format!(", child of {}", who_else(by)));
@@ -172,10 +178,9 @@ fn title(story: &Story, style: &Style) -> String {
     let place = inside(&latest.victim).or_else(unit);
     let place = place.map_or_else(String::new, |place| format!(", {place}"));
     format!(
-        "{}{parent}{place}{}: {}",
+        "{}{parent}{place}{}",
         style.paint("1", &escape(&latest.victim.comm.0)),
         style.host(&latest.host),
-        style.paint("31", &count(story)),
     )
 }
 
@@ -210,6 +215,8 @@ fn overview(story: &Story, style: &Style, now: i64) -> Vec<(&'static str, String
 
 /// What happened, a line a step; the first names the day and the zone.
 fn timeline(story: &Story, style: &Style) -> String {
+    /// Columns that a sentence takes at least.
+    const BESIDE: usize = 30;
     let mut out = String::new();
     let width = story.timeline.first().map_or(0, |step| style.stamp(step.time).chars().count());
     let mut before: Option<Time> = None;
@@ -221,8 +228,18 @@ fn timeline(story: &Story, style: &Style) -> String {
             true => style.stamp(step.time),
             false => format!("{:>23}", clock(step.time.0, &style.zone)),
         };
-        let text = style.wrap(&step.text, width + 16);
-        out.push_str(&format!("  {time:<width$}  {:>10}  {text}\n", gap.unwrap_or_default()));
+        let gap = gap.unwrap_or_default();
+        let beside = width + 16;
+        // Where there is no room beside a time the sentence stands below it.
+        if style.width.is_some_and(|all| all < beside + BESIDE) {
+            let text = style.wrap(&step.text, 6);
+            out.push_str(
+                &format!("  {} {gap}\n      {text}\n", time.trim_start()).replace(" \n", "\n"),
+            );
+        } else {
+            let text = style.wrap(&step.text, beside);
+            out.push_str(&format!("  {time:<width$}  {gap:>10}  {text}\n"));
+        }
         before = Some(step.time);
     }
     out
@@ -291,14 +308,16 @@ pub fn overview_row(story: &Story, command: String, now: i64) -> Vec<Cell> {
 /// For a chat or a ticket: a headline, and the rest as it is, in a fence that no name can leave.
 pub fn markdown(story: &Story, style: &Style, now: i64) -> Vec<u8> {
     let plain = Style { colour: false, width: None, ..style.clone() };
-    let text = String::from_utf8_lossy(&human(story, &plain, now)).into_owned();
-    let title = title(story, &plain);
+    // How often stands above it.
+    let text = told(story, &who_and_where(story, &plain), &plain, now);
+    let name = escape(&story.incident.victim.comm.0);
     let fence = |least: usize, text: &str| {
         let runs = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
         "`".repeat(least.max(runs + 1))
     };
-    let (inline, block) = (fence(1, &title), fence(3, &text));
-    format!("### {inline} {title} {inline}\n\n{block}text\n{text}{block}\n").into_bytes()
+    let (inline, block) = (fence(1, &name), fence(3, &text));
+    let count = count(story);
+    format!("### {inline} {name} {inline} {count}\n\n{block}text\n{text}{block}\n").into_bytes()
 }
 
 /// `5 times, 1.0 s to 1.2 s after the end (median 1.1 s), by supervise[412]`

@@ -16,6 +16,9 @@ use crate::{
 /// Longest maps file that is read: beyond 65,530 mappings (vm.max_map_count) and some.
 const MAPS: u64 = 64 << 20;
 
+/// Processes that are named of those that do not show theirs.
+const CLOSED: usize = 5;
+
 /// A mapping with something wrong, and whose it is.
 #[derive(Debug, Clone)]
 pub struct Found {
@@ -33,8 +36,9 @@ pub struct Scan {
     pub processes: u64,
     /// Mappings of files.
     pub mappings: u64,
-    /// Processes that would not show their mappings.
+    /// Processes that would not show their mappings, and some of them.
     pub denied: u64,
+    pub closed: Vec<(u32, Bytes)>,
     /// Files whose size could not be had.
     pub unknown: u64,
 }
@@ -55,6 +59,9 @@ pub fn scan(page_size: u64) -> Scan {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(_) => {
                 scan.denied += 1;
+                if scan.closed.len() < CLOSED {
+                    scan.closed.push((pid, name(pid)));
+                }
                 continue;
             }
         }

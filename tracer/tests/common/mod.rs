@@ -11,6 +11,7 @@ use std::{
 
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
+use tempfile::TempDir;
 
 /// whybus with these arguments, and nothing to read.
 pub fn whybus<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Command {
@@ -23,6 +24,34 @@ pub fn whybus<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Command {
 pub fn recorded(name: &str, extension: &str) -> PathBuf {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/streams");
     dir.join(format!("{name}.{extension}"))
+}
+
+/// A history of its own, with what was recorded in a guest.
+pub struct Host(pub TempDir);
+
+impl Host {
+    pub fn new() -> Self {
+        let host = Self(tempfile::tempdir().expect("a temporary directory"));
+        let import = host.types(&["import", recorded("newest", "json").to_str().expect("UTF-8")]);
+        assert!(import.status.success(), "{}", text(&import.stderr));
+        host
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.0.path().join("state")
+    }
+
+    pub fn types(&self, args: &[&str]) -> Output {
+        let mut command = whybus(args);
+        command.arg("--state-dir").arg(self.state()).env("TZ", "UTC");
+        command.output().expect("whybus runs")
+    }
+
+    /// Its status, and all that it said.
+    pub fn says(&self, args: &[&str]) -> (Option<i32>, String) {
+        let out = self.types(args);
+        (out.status.code(), text(&out.stdout) + &text(&out.stderr))
+    }
 }
 
 /// What `whybus replay` prints of a stream.
