@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         cli::Verb::Stats(args) => cmd::stats::run(&args),
         cli::Verb::Export(args) => cmd::export::run(&args),
         cli::Verb::Import(args) => cmd::import::run(&args),
+        cli::Verb::Forget(args) => cmd::forget::run(&args),
         cli::Verb::Replay(args) => cmd::replay::run(&args),
         cli::Verb::Scan(args) => cmd::scan::run(&args),
         cli::Verb::Demo => cmd::demo::run(),

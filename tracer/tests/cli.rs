@@ -57,6 +57,7 @@ fn help_lists_every_verb() {
         "stats",
         "export",
         "import",
+        "forget",
         "replay",
         "scan",
         "demo",

@@ -305,3 +305,86 @@ fn what_tells_most_is_there_in_a_narrow_terminal() {
     assert_eq!(long, None, "{timeline}");
     assert!(timeline.lines().count() > 8, "{timeline}");
 }
+
+/// What is named is gone, down to its bytes, and the history says that something is missing.
+#[test]
+fn what_is_to_be_forgotten_is_gone() {
+    let host = Host::new();
+    a_loop(&host, "geo-secret");
+    let bytes = |host: &Host| -> bool {
+        let files = ["history.db", "history.db-wal"].map(|name| host.state().join(name));
+        let read = |path: &std::path::PathBuf| std::fs::read(path).unwrap_or_default();
+        files.iter().map(read).any(|all| all.windows(10).any(|part| part == b"geo-secret"))
+    };
+    assert!(bytes(&host), "it is looked for in the right place");
+    for args in [&["forget"][..], &["forget", "--all", "--comm", "x"]] {
+        assert_eq!(host.says(args).0, Some(2));
+    }
+    let (_, said) = host.says(&["forget", "--comm", "geo-secret", "--dry-run"]);
+    assert!(said.starts_with("4 incidents would be forgotten"), "{said}");
+    assert_eq!(host.says(&["list", "--comm", "geo-secret"]).0, Some(0));
+    let before = host.types(&["list", "-n", "0", "-o", "json", "--not-comm", "geo-secret"]).stdout;
+    let (status, said) = host.says(&["forget", "--comm", "geo-secret"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.starts_with("4 incidents and 0 warnings forgotten; "), "{said}");
+    assert!(!bytes(&host));
+    let after = host.types(&["list", "-n", "0", "-o", "json"]).stdout;
+    assert_eq!(text(&after), text(&before));
+    let gaps = text(&host.types(&["export"]).stdout);
+    assert!(gaps.contains("incidents that it was asked to forget"), "{gaps}");
+    assert_eq!(host.says(&["forget", "--comm", "geo-secret"]).0, Some(1));
+    let (status, said) = host.says(&["forget", "--all"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert_eq!(host.says(&["list"]).0, Some(1));
+    assert_eq!(host.says(&["list", "--warnings"]).0, Some(1));
+}
+
+/// Of a saved stream a range of times can be asked for, too.
+#[test]
+fn a_replay_has_times() {
+    let stream = recorded("newest", "stream");
+    let times = |args: &[&str]| -> Vec<String> {
+        let mut command = whybus(["replay", "-o", "json", "--utc"]);
+        let out = command.args(args).arg(&stream).output().expect("whybus runs");
+        let lines = text(&out.stdout);
+        let values = lines
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+        let told =
+            values.filter(|one| matches!(one["kind"].as_str(), Some("incident" | "truncation")));
+        told.map(|one| one["time"].as_str().expect("a time").to_owned()).collect()
+    };
+    let mut all = times(&[]);
+    all.sort();
+    let (since, until) = (&all[all.len() / 3], &all[all.len() / 2]);
+    let mut some = times(&["--since", since, "--until", until]);
+    some.sort();
+    let expected: Vec<String> =
+        all.iter().filter(|time| (since..=until).contains(time)).cloned().collect();
+    assert!(expected.len() > 5 && expected.len() < all.len());
+    assert_eq!(some, expected);
+}
+
+/// The table of other conventions has every name that a field notes.
+#[test]
+fn the_documents_name_what_telemetry_calls_a_field() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = std::fs::read_to_string(root.join("../docs/json.md")).expect("a page");
+    let mut names = 0;
+    for file in std::fs::read_dir(root.join("src/contract")).expect("a directory") {
+        let path = file.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        let source = std::fs::read_to_string(&path).expect("a source");
+        let words = source.replace("\n    ///", " ");
+        for noted in words.split("OpenTelemetry:").skip(1) {
+            let sentence = noted.split(". ").next().and_then(|noted| noted.split(".\n").next());
+            for name in sentence.into_iter().flat_map(|noted| noted.split('`').skip(1).step_by(2)) {
+                names += 1;
+                assert!(docs.contains(&format!("`{name}`")), "{name} of {}", path.display());
+            }
+        }
+    }
+    assert!(names > 30, "{names}");
+}

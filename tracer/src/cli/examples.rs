@@ -76,12 +76,21 @@ Examples:
   into a history of one's own
     whybus import host.json --state-dir ./incident-42";
 
+pub const FORGET: &str = "\
+Examples:
+  what has a password among its arguments; stop the recorder first
+    sudo whybus forget --comm backup --since 2026-11-01
+  how many that would be
+    whybus forget --comm backup --since 2026-11-01 --dry-run";
+
 pub const REPLAY: &str = "\
 Examples:
   what was saved by `whybus trace --save run.stream`
     whybus replay run.stream
   of one victim, as JSON
-    whybus replay run.stream --comm geo-api -o json";
+    whybus replay run.stream --comm geo-api -o json
+  of one minute
+    whybus replay run.stream --since '2026-11-21 10:03' --until '2026-11-21 10:04'";
 
 pub const SCAN: &str = "\
 Examples:

@@ -18,7 +18,7 @@ use clap_complete::Shell;
 use crate::{
     cli::{
         options::{Deaths, Display, ListFormat, Output, Require, State, StatsFormat, WhyFormat},
-        select::{Filter, Select},
+        select::{Filter, Range, Select},
     },
     contract::SCHEMA,
     render::{Format, list::Shown},
@@ -54,6 +54,7 @@ impl Cli {
             | Verb::Stats(Stats { state, .. })
             | Verb::Export(Export { state, .. })
             | Verb::Import(Import { state, .. })
+            | Verb::Forget(Forget { state, .. })
             | Verb::Status(Status { state, .. }) => Some(&state.state_dir),
             _ => None,
         };
@@ -119,6 +120,9 @@ pub enum Verb {
     /// Import incidents from `whybus export`, or from any `-o json` output, into a history
     #[command(after_long_help = examples::IMPORT)]
     Import(Import),
+    /// Forget what filters or times name, for good: command lines are in a history
+    #[command(after_long_help = examples::FORGET)]
+    Forget(Forget),
     /// Run a saved event stream through the same pipeline, without root
     #[command(after_long_help = examples::REPLAY)]
     Replay(Replay),
@@ -313,6 +317,20 @@ pub struct Import {
 }
 
 #[derive(Args)]
+pub struct Forget {
+    #[command(flatten)]
+    pub state: State,
+    /// Everything
+    #[arg(long)]
+    pub all: bool,
+    /// Only say how many incidents would go
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub select: Select,
+}
+
+#[derive(Args)]
 pub struct Replay {
     #[command(flatten)]
     pub output: Output,
@@ -321,6 +339,8 @@ pub struct Replay {
     pub quiet: bool,
     /// A stream saved by `whybus trace --save FILE`
     pub file: PathBuf,
+    #[command(flatten)]
+    pub range: Range,
     #[command(flatten)]
     pub filter: Filter,
 }

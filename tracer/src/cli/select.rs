@@ -65,16 +65,34 @@ pub struct Filter {
 const HEADING: &str =
     "Filters (all must match, of one given several times any; a pattern may use * and ?)";
 
-/// What is asked of a history.
+/// Times between which something happened.
 #[derive(Args, Default)]
 #[command(next_help_heading = HEADING)]
-pub struct Select {
+pub struct Range {
     /// Since then: `1 hour ago`, `-1h30m`, `2w`, `yesterday`, `10:03`, `2026-11-21 10:03`, `@1790000000`, RFC 3339
     #[arg(short = 'S', long, value_name = "TIME", allow_hyphen_values = true)]
     pub since: Option<String>,
     /// Until then
     #[arg(short = 'U', long, value_name = "TIME", allow_hyphen_values = true)]
     pub until: Option<String>,
+}
+
+impl Range {
+    /// Ns since the epoch, both ends.
+    ///
+    /// # Errors
+    /// Where a time is not one, or nothing can lie in between.
+    pub fn bounds(&self) -> Result<(Option<i64>, Option<i64>), String> {
+        time::range(self.since.as_deref(), self.until.as_deref(), &time::now())
+    }
+}
+
+/// What is asked of a history.
+#[derive(Args, Default)]
+#[command(next_help_heading = HEADING)]
+pub struct Select {
+    #[command(flatten)]
+    pub range: Range,
     /// Victims that ended with this status or signal: 1, 135, -7 or SIGBUS
     #[arg(long, value_name = "STATUS", allow_hyphen_values = true, value_parser = status)]
     pub exit: Vec<u32>,
@@ -128,8 +146,7 @@ impl Select {
     /// # Errors
     /// Where a time is not one, or nothing can lie in between.
     pub fn selection(&self) -> Result<Selection, String> {
-        let (since, until) =
-            time::range(self.since.as_deref(), self.until.as_deref(), &time::now())?;
+        let (since, until) = self.range.bounds()?;
         let selection = self
             .common
             .selection()

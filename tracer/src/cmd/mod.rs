@@ -5,6 +5,7 @@ pub mod demo;
 pub mod doctor;
 pub mod exit_status;
 pub mod export;
+pub mod forget;
 pub mod import;
 pub mod list;
 pub mod man;

@@ -7,6 +7,7 @@ use crate::{
     cli::Replay,
     cmd::exit_status::ExitStatus,
     error::Failure,
+    select::selection::Selection,
     sink::{speak::say, stdout::StdoutSink},
     watch::replay::replay,
     wire::stream,
@@ -15,13 +16,15 @@ use crate::{
 /// # Errors
 /// Where the file cannot be read; what was readable is shown first.
 pub fn run(args: &Replay) -> Result<ExitStatus> {
+    let (since, until) = args.range.bounds().map_err(Failure::usage)?;
+    let selection = Selection { since, until, ..args.filter.selection() };
     let name = args.file.display();
     let file = File::open(&args.file)
         .map_err(|error| Failure::input(format!("cannot read {name}: {error}")))?;
     let (host, records) = stream::open(BufReader::new(file))
         .map_err(|error| Failure::input(format!("{name}: {error:#}")))?;
     let mut sink = StdoutSink::new(args.output.output, args.output.utc).quiet(args.quiet);
-    let replayed = replay(host, records, &args.filter.selection(), &mut sink)?;
+    let replayed = replay(host, records, &selection, &mut sink)?;
     if replayed.unknown != 0 {
         let unknown = replayed.unknown;
         say(format_args!(

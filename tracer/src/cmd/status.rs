@@ -48,7 +48,7 @@ pub fn run(args: &Args) -> Result<ExitStatus> {
         path: Untrusted(dir::history(state).into_os_string().into_encoded_bytes()),
         size: dir::size(state),
         incidents,
-        last_day: reader.number(&day)?,
+        last_day: reader.newest(&day, usize::MAX)?.len() as u64,
         first: first.map(Time),
         last: last.map(Time),
         last_id: latest.as_ref().map(|latest| latest.id.clone()),

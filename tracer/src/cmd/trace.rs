@@ -4,7 +4,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::{
-    cli::Trace,
+    cli::{Trace, options::STATE_DIR},
     cmd::exit_status::ExitStatus,
     correlate::readiness::readiness,
     error::Failure,
@@ -12,7 +12,12 @@ use crate::{
         observe::Readiness,
         process::{ExitFilter, ExitScope},
     },
-    sink::stdout::{StdoutSink, style},
+    sink::{
+        history_writer::now,
+        speak::say,
+        stdout::{StdoutSink, style},
+    },
+    store::lock::running_recorder,
     watch::live::{WatchOptions, watch},
 };
 
@@ -39,10 +44,21 @@ pub fn run(args: &Trace) -> Result<ExitStatus> {
         verbose: args.verbose.then(|| style(args.output.utc)),
         command: &args.command,
     };
+    let recorder = running_recorder(Path::new(STATE_DIR), now());
+    if let Some(beat) = recorder.filter(|_| !args.quiet && args.command.is_empty()) {
+        say(follow(beat.pid));
+    }
     let mut sink = StdoutSink::new(args.output.output, args.output.utc).quiet(args.quiet);
     let watched = watch(&wanted, &mut sink)?;
     let blind = readiness(&watched.coverage) == Readiness::NotReady;
     Ok(status(watched.command, args.count, watched.incidents, blind))
+}
+
+/// Two watches cost twice, and the recorder tells most of what this one will.
+fn follow(recorder: u32) -> String {
+    format!(
+        "a recorder runs here, pid {recorder}: `whybus list -f` follows what it records, and costs nothing more"
+    )
 }
 
 /// A command passes its own on; else fewer incidents than were asked for are too few. Who was `blind` for what decides

@@ -1,7 +1,7 @@
 //! Which incidents are asked for. Pure.
 use crate::{
     correlate::update::Update,
-    model::container,
+    model::{container, time::ClockOffset},
     select::{
         facets::Facets,
         field::{Field, Filter, Reads},
@@ -13,7 +13,7 @@ use crate::{
 /// Which incidents are asked for: all terms must hold.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    /// Ns since the epoch, both included. What is told live has no such bounds.
+    /// Ns since the epoch, both included. A watch has no such bounds.
     pub since: Option<i64>,
     pub until: Option<i64>,
     pub terms: Vec<Term>,
@@ -126,13 +126,17 @@ impl Selection {
     }
 
     /// Whether an update is about something that is asked for; losses always are.
-    pub fn passes(&self, update: &Update) -> bool {
+    pub fn passes(&self, update: &Update, clock: ClockOffset) -> bool {
+        let at = |clock: ClockOffset, ns: u64| Some(clock.realtime(ns));
         match update {
-            Update::Incident(incident) | Update::Change(incident) => {
-                self.matches(&Facets::from(&**incident))
-            }
+            Update::Incident(incident) | Update::Change(incident) => self.matches(&Facets {
+                time: at(incident.clock, incident.first),
+                ..Facets::from(&**incident)
+            }),
             Update::Truncation(truncation) => {
-                !self.without_warnings && self.matches(&Facets::from(&**truncation))
+                let time = at(clock, truncation.shrink.begin);
+                let facets = Facets { time, ..Facets::from(&**truncation) };
+                !self.without_warnings && self.matches(&facets)
             }
             Update::Loss(_) | Update::Missed { .. } => true,
         }

@@ -123,7 +123,7 @@ impl<'a> Driver<'a> {
                 Update::Truncation(_) => self.command.is_none(),
                 Update::Loss(_) | Update::Missed { .. } => true,
             };
-            if ours && self.selection.passes(update) {
+            if ours && self.selection.passes(update, self.engine.host().clock) {
                 if let Update::Incident(incident) = update {
                     self.reported += 1;
                     self.explained += u64::from(incident.cause.class != CauseKind::Unknown);

@@ -171,7 +171,7 @@ impl Reader {
     /// Where SQLite cannot read.
     pub fn newest(&self, selection: &Selection, limit: usize) -> Result<Vec<i64>> {
         let Some(search) = Search::prepare(&self.db, selection)? else { return Ok(Vec::new()) };
-        Ok(search.newest(limit as i64)?)
+        Ok(search.newest(i64::try_from(limit).unwrap_or(i64::MAX))?)
     }
 
     /// How many match.

@@ -2,6 +2,7 @@
 //! recorder.
 mod body;
 mod connect;
+mod forget;
 mod key;
 mod lookup;
 mod names;

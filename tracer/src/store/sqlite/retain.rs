@@ -195,7 +195,10 @@ fn forget_gaps(db: &Transaction<'_>, before: i64) -> Result<usize> {
 }
 
 /// Gives pages that are not used any more back to the file system; whether there are more of them.
-fn give_back(db: &Connection) -> Result<bool> {
+///
+/// # Errors
+/// Where SQLite cannot write.
+pub fn give_back(db: &Connection) -> Result<bool> {
     let free = || db.pragma_query_value(None, "freelist_count", |row| row.get::<_, i64>(0));
     let before = free()?;
     if before == 0 {

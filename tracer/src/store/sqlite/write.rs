@@ -36,8 +36,8 @@ pub enum Entry {
 
 /// A history that is open for writing.
 pub struct Store {
-    db: Connection,
-    names: HashMap<(i64, Vec<u8>), i64>,
+    pub(super) db: Connection,
+    pub(super) names: HashMap<(i64, Vec<u8>), i64>,
     /// The row of this run.
     watch: Option<i64>,
 }

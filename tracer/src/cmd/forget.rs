@@ -1,0 +1,51 @@
+//! `whybus forget`: what is named goes from a history, for good.
+use anyhow::Result;
+
+use crate::{
+    cli::Forget,
+    cmd::{exit_status::ExitStatus, nothing::nothing},
+    error::Failure,
+    sink::speak::say,
+    store::{
+        lock::RecorderLock,
+        sqlite::{read::Reader, write::Store},
+        state_dir as dir,
+    },
+    text::format::{counted, size},
+};
+
+/// # Errors
+/// Where nothing is named, there is no history, or a recorder writes to it.
+pub fn run(args: &Forget) -> Result<ExitStatus> {
+    let selection = args.select.selection().map_err(Failure::usage)?;
+    let named = !selection.terms.is_empty() || selection.since.or(selection.until).is_some();
+    if named == args.all {
+        return Err(Failure::usage(
+            "name what is to be forgotten by filters or times, or --all: not both, nor neither",
+        ));
+    }
+    let state = &args.state.state_dir;
+    // Where there is none, none is made.
+    let reader = Reader::open(state)?;
+    if args.dry_run {
+        let count = reader.number(&selection)?;
+        say(format_args!("{} would be forgotten", counted(count, "incident")));
+        return Ok(if count == 0 { ExitStatus::NotFound } else { ExitStatus::Done });
+    }
+    let lock = RecorderLock::acquire(state)?;
+    let (mut store, _) = Store::open(state, false)?;
+    let (incidents, warnings) = store.forget(&selection)?;
+    drop(lock);
+    if incidents + warnings == 0 {
+        nothing(&reader, &selection)?;
+        return Ok(ExitStatus::NotFound);
+    }
+    say(format_args!(
+        "{} and {} forgotten; {} takes {} now",
+        counted(incidents as u64, "incident"),
+        counted(warnings as u64, "warning"),
+        dir::history(state).display(),
+        size(dir::size(state))
+    ));
+    Ok(ExitStatus::Done)
+}
