@@ -63,6 +63,8 @@ pub struct ExitPolicy {
     scope: ExitScope,
     /// By tgid: signals other than SIGBUS that others sent it, with their times.
     sent: BoundedMap<u32, VecDeque<(u64, Signal)>>,
+    /// When the youngest of these was sent that had to be forgotten, ns since boot; 0 if none had to.
+    forgotten: u64,
     oom_kills: BoundedMap<ProcessId, OomKill>,
     loops: CrashLoops,
     /// By tgid: what threads failed at whose process has not ended yet.
@@ -73,7 +75,7 @@ impl ExitPolicy {
     pub fn new(scope: ExitScope) -> Self {
         let (sent, crashes) = (BoundedMap::new(TARGETS), BoundedMap::new(CRASHES));
         let oom_kills = BoundedMap::new(OOM_KILLS);
-        Self { scope, sent, oom_kills, loops: CrashLoops::default(), crashes }
+        Self { scope, sent, forgotten: 0, oom_kills, loops: CrashLoops::default(), crashes }
     }
 
     /// Takes note of what a thread failed at: it matters once its process ends.
@@ -88,11 +90,13 @@ impl ExitPolicy {
 
     /// Takes note of a signal other than SIGBUS: it matters once its target ends.
     pub fn signal_sent(&mut self, time: u64, signal: Signal) {
-        let list = self.sent.entry(signal.target.id.tgid);
-        if list.len() == SENT {
-            list.pop_front();
-        }
+        let tgid = signal.target.id.tgid;
+        let gone = self.sent.make_room(&tgid).and_then(|list| list.back().map(|(time, _)| *time));
+        let list = self.sent.entry(tgid);
         list.push_back((time, signal));
+        let crowded = if list.len() > SENT { list.pop_front() } else { None };
+        let gone = gone.max(crowded.map(|(time, _)| time));
+        self.forgotten = self.forgotten.max(gone.unwrap_or(0));
     }
 
     /// Takes note of an OOM kill. Told again of one process, as it is of whom it chose and of its whole cgroup, it
@@ -109,10 +113,11 @@ impl ExitPolicy {
     }
 
     /// What the end of a process is that had no bus error; `oom` is why the OOM killer killed it.
-    pub fn classify(&self, exit: ProcessExit, oom: Option<OomKill>) -> ExitKind {
+    pub fn classify(&self, mut exit: ProcessExit, oom: Option<OomKill>) -> ExitKind {
         let code = exit.exit.code;
         let signal = self.terminating_signal(&exit);
         let by_code = code & 0x7f;
+        exit.signals_left |= signal.is_none() && self.forgotten > exit.exit.id.start;
         if by_code != 0 || signal.is_some() {
             let number = signal.as_ref().map_or(by_code, |(_, signal)| signal.number as u32);
             let asked = code != 0 && self.scope.signals >> (number & 31) & 1 != 0;
@@ -299,6 +304,27 @@ mod tests {
             policy.signal_sent(time, kill(STARTED - 1));
         }
         assert_eq!(sender(&policy), None, "only the last few are remembered");
+    }
+
+    #[test]
+    fn whose_signals_had_to_be_forgotten_is_marked() {
+        let mut policy = policy(&[9], ExitFilter::None);
+        let left = |policy: &ExitPolicy, start| {
+            let mut death = exit(9, 9);
+            death.exit.id.start = start;
+            match policy.classify(death, None) {
+                ExitKind::Signal(reported) => reported.exit.signals_left,
+                other => panic!("{other:?}"),
+            }
+        };
+        for tgid in 0..=TARGETS as u32 {
+            assert!(!left(&policy, STARTED));
+            let mut signal = Signal { number: 9, ..sent(0) };
+            signal.target.id = ProcessId { tgid: 1_000_000 + tgid, start: STARTED };
+            policy.signal_sent(STARTED + 9, signal);
+        }
+        assert!(left(&policy, STARTED));
+        assert!(!left(&policy, STARTED + 9), "it began after what was forgotten");
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub struct OpenIncident {
     outlived: bool,
     /// Faults of it that were sent; the kernel only counts the rest of a burst.
     faults: u64,
+    /// When the kernel's count of them was read last, ns since boot.
+    counted: u64,
 }
 
 impl OpenIncident {
@@ -113,6 +115,7 @@ impl OpenIncident {
             done: false,
             outlived: false,
             faults: 1,
+            counted: 0,
         }
     }
 
@@ -155,6 +158,7 @@ impl OpenIncident {
 
     /// Takes in how often the kernel has counted its fault, as read at `time`.
     pub fn burst(&mut self, time: u64, burst: &Burst) {
+        self.counted = time;
         let first = self.incident.fault.as_ref().map_or(0, |fault| fault.nth);
         let counted = burst.count.saturating_sub(first).saturating_add(1);
         if counted > self.incident.count {
@@ -297,9 +301,11 @@ impl OpenIncident {
 
     /// Whether nothing more is waited for at `now`, and all was reported that was to be.
     pub fn over(&self, now: u64) -> bool {
-        // A little longer, for counts that are read only now.
         let exit = self.incident.exit.map_or(self.incident.last, |exit| exit.time);
-        let done = self.done && exit.saturating_add(REPORT_DELAY) <= now;
+        // Longer, if what was only counted is still to be read: on a busy host much time may pass at once.
+        let uncounted = self.burst_key().is_some() && self.counted < exit;
+        let patience = if uncounted { MERGE_WINDOW } else { REPORT_DELAY };
+        let done = self.done && exit.saturating_add(patience) <= now;
         let wait = if self.dying() || self.outlived { EXIT_TIMEOUT } else { MERGE_WINDOW };
         self.reported && (done || self.quiet_for(wait, now))
     }

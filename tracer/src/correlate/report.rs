@@ -24,7 +24,7 @@ use crate::{
         magic::FUSE_SUPER_MAGIC,
         observe::Observe,
         oom::RanOut,
-        signal_name::SIGBUS,
+        signal_name::{SIGBUS, SIGKILL},
     },
 };
 
@@ -183,6 +183,9 @@ impl Reporter<'_> {
         };
         let to = incident.last.saturating_add(REPORT_DELAY);
         incident.lost = self.loss.lost_between(from, to);
+        if incident.death.is_some() && sender_unsure(incident) {
+            incident.lost = incident.lost.max(1);
+        }
     }
 }
 
@@ -220,6 +223,14 @@ fn was_given_up(fault: &Fault) -> bool {
 /// Whether an incident is about how its victim ended, not about a SIGBUS.
 fn is_end(incident: &Incident) -> bool {
     incident.signal.as_ref().is_none_or(|signal| signal.number != SIGBUS)
+}
+
+/// Whether another signal than the one that is known may have ended a process, because some were too many to be told.
+fn sender_unsure(incident: &Incident) -> bool {
+    let signal = incident.signal.as_ref();
+    let left = incident.death.as_ref().is_some_and(|death| death.signals_left);
+    // Nothing survives SIGKILL, and a fault is the process's own.
+    left && signal.is_none_or(|signal| signal.number != SIGKILL && !signal.forced)
 }
 
 /// Whether an answer without an act rests on nothing else having happened.

@@ -52,6 +52,8 @@ pub struct ProcessExit {
     pub crash: Option<Crash>,
     /// The OOM killer chose it.
     pub oom: bool,
+    /// Others may have sent it signals that were too many to be remembered.
+    pub signals_left: bool,
 }
 
 /// A process of a program that ended of late, or a child of the parent of such.

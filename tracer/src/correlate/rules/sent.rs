@@ -29,12 +29,26 @@ const CAUSE: Cause = Cause {
 const OWN_ADVICE: &str = "it raised the signal itself: timeout(1), sudo(8) and the like do so after their child died of \
                           it (look at incidents just before); otherwise look into its own code";
 
-pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
+/// Of a process that others sent more signals than are told.
+const LEFT: &str = "; others sent to it were too many to be told";
+
+pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate: weighed };
 
 /// Of signals that nobody takes for a failed memory access.
 const ASK_ADVICE: &str = "ask whoever sent the signal";
 const DETACH_ADVICE: &str = "what is to outlive its terminal, or whoever started it, runs as a service, \
                              or by systemd-run, setsid or tmux";
+
+/// The answer, less sure where another signal may have come after the one that is known.
+fn weighed(evidence: &Evidence<'_>) -> Option<Verdict> {
+    let mut verdict = evaluate(evidence)?;
+    let left = evidence.death.is_some_and(|death| death.signals_left);
+    if left && evidence.signal.is_some_and(|signal| signal.number != SIGKILL) {
+        verdict.confidence = Confidence::Likely;
+        verdict.summary.push_str(LEFT);
+    }
+    Some(verdict)
+}
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let signal = evidence.signal?;
@@ -281,6 +295,19 @@ mod tests {
         assert_eq!(seen("fentry force_sig_fault", Observe::ForcedSignal), CauseKind::Sent);
         assert_eq!(seen("kprobe force_sig_fault", Observe::ForcedSignal), CauseKind::Sent);
         assert_eq!(seen("fentry force_sig_fault", Observe::Shrink), CauseKind::Unknown);
+    }
+
+    /// Nothing survives SIGKILL: what came after it ended nobody.
+    #[test]
+    fn nothing_is_proven_where_other_signals_were_left_out() {
+        let judged = |number: i32, signals_left| {
+            let death = ProcessExit { signals_left, ..exit(9, number as u32) };
+            let signal = Signal { number, ..signal(0) };
+            evaluate(&of_death(&death, Some(&signal))).confidence
+        };
+        assert_eq!(judged(15, true), Confidence::Likely);
+        assert_eq!(judged(15, false), Confidence::Proven);
+        assert_eq!(judged(9, true), Confidence::Proven);
     }
 
     #[test]

@@ -26,6 +26,11 @@ pub const CAUSE: Cause = Cause {
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
+    if evidence.death.is_some_and(|death| death.signals_left) {
+        return Some(because(
+            "who sent the signal is not known: the processes here were sent too many to tell all of them",
+        ));
+    }
     if evidence.death.is_some() {
         return Some(because(
             "nobody was seen sending the signal: the kernel itself (a seccomp filter, the end of its \

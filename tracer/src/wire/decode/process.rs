@@ -34,6 +34,7 @@ pub fn exit(b: &mut &[u8], time: u64) -> Result<ProcessExit> {
         module: module.map(|id| Module { id, offset, path }),
         crash: None,
         oom,
+        signals_left: false,
     })
 }
 
