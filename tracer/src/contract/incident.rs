@@ -49,7 +49,8 @@ pub struct Incident {
     /// The process that took the victim's place: the same program, started by the same parent or in the
     /// same cgroup; told by a recorder, or by `trace` with --signals or --exits.
     pub restart: Option<Restart>,
-    /// Where it failed; so far only the innermost frame, and only of signals other than SIGBUS.
+    /// Where it failed; so far only the innermost frame. Null of a bus error whose process was gone before /proc could be
+    /// asked, as one mostly is that dumps no core and handles no SIGBUS: `fault.ip` is the instruction then.
     pub stack: Option<Stack>,
     /// What to do against it, one sentence.
     pub advice: Label,

@@ -198,6 +198,7 @@ pub fn full_incident() -> Incident {
                 symbol_offset: Some(4),
                 module: Some(hostile()),
                 module_offset: Some(0x400),
+                build_id: Some("8a3f00".into()),
             }],
         }),
         blind: vec!["fentry notify_change".into()],

@@ -1,7 +1,7 @@
 //! Where in its program the victim failed.
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{Hex, Untrusted};
+use crate::contract::{Hex, Label, Untrusted};
 
 /// Where it failed; so far only the innermost frame.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,4 +25,7 @@ pub struct Frame {
     pub module: Option<Untrusted>,
     /// Of the instruction in the module's file, bytes.
     pub module_offset: Option<u64>,
+    /// The build id of the module's file (`NT_GNU_BUILD_ID`), in hex; null if it has none, and of signals other than
+    /// SIGBUS. OpenTelemetry: `process.executable.build_id.gnu`.
+    pub build_id: Option<Label>,
 }

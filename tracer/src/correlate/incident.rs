@@ -4,7 +4,7 @@ use crate::{
     model::{
         Bytes,
         cause::{CauseKind, Confidence, Outcome},
-        fact::{BoundDriver, Mapper, Process, Symbol, View, is_warning},
+        fact::{BoundDriver, Mapper, Place, Process, Symbol, View, is_warning},
         fault::{Fault, Mode},
         file::{Mount, Path, below, name, on},
         magic::{
@@ -55,6 +55,8 @@ pub struct Incident {
     pub prompt: Option<(u64, Signal)>,
     /// The file that holds the instruction it failed at.
     pub module_path: Option<Bytes>,
+    /// Where in its program its fault happened, where it was there to be asked.
+    pub place: Option<Place>,
     /// The function it failed in.
     pub symbol: Option<Symbol>,
     /// Why the OOM killer killed it, where that was told.
@@ -130,6 +132,7 @@ impl Incident {
             death: None,
             prompt: None,
             module_path: None,
+            place: None,
             symbol: None,
             oom: None,
             memory: None,

@@ -56,6 +56,11 @@ impl Lookups {
                     return ControlFlow::Break(());
                 }
             }
+            Fact::Place(place) if of(place.victim) => {
+                if incident.fault.as_ref().is_some_and(|fault| fault.ip == Some(place.ip)) {
+                    incident.place.get_or_insert_with(|| place.clone());
+                }
+            }
             Fact::Symbol(symbol) if of(symbol.victim) => {
                 incident.symbol = Some(symbol.clone());
                 return ControlFlow::Break(());

@@ -100,7 +100,7 @@ mod tests {
         correlate::open::REPORT_DELAY,
         model::{
             cause::Outcome,
-            fact::{Space, Symbol},
+            fact::{Place, Space, Symbol},
             fault::{Burst, Fault},
             signal::{Deliver, Disposition},
             time::ClockOffset,
@@ -133,6 +133,24 @@ mod tests {
         let known: Vec<_> = open.list.iter().map(known).collect();
         // The function of the latest of its victim; the room first seen, for all of that device.
         assert_eq!(known, [(false, Some(0)), (true, Some(0)), (false, Some(0))]);
+    }
+
+    /// A process that lives on may have a fault at another instruction.
+    #[test]
+    fn a_place_is_that_of_the_instruction_that_faulted() {
+        let mut open = OpenIncidents::default();
+        let mut at = |ip| {
+            let fault = Fault { ip, ..fault(1, 0) };
+            open.add(OpenIncident::of_fault("a".into(), AT, fault, ClockOffset(0)));
+        };
+        (at(Some(4)), at(Some(5)), at(None));
+        let (victim, module) = (fault(1, 0).actor.task.id, b"/usr/bin/geo".to_vec());
+        let place = Place { victim, ip: 4, module, offset: 1, symbol: None, build_id: None };
+        open.fact(&Fact::Place(place.clone()));
+        // What was read first is nearest to the fault.
+        open.fact(&Fact::Place(Place { offset: 2, ..place.clone() }));
+        let told: Vec<_> = open.list.iter().map(|open| open.incident.place.clone()).collect();
+        assert_eq!(told, [Some(place), None, None]);
     }
 
     /// Two fail at once, and the handler of the first is gone (SA_RESETHAND) when the second needs it.

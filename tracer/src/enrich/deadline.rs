@@ -40,6 +40,8 @@ const HUNG: usize = 1_024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Target {
     Process(ProcessId),
+    /// The files of its program: whose disk hangs is asked all else all the same.
+    Code(ProcessId),
     FileSystem(Dev),
     /// Who serves a file system.
     Server(Dev),
@@ -55,7 +57,7 @@ impl Target {
     fn deadlines(&self) -> u32 {
         match self {
             Self::Server(_) | Self::Containers => 4,
-            Self::Process(_) | Self::FileSystem(_) | Self::Cgroups => 1,
+            Self::Process(_) | Self::Code(_) | Self::FileSystem(_) | Self::Cgroups => 1,
         }
     }
 
@@ -63,7 +65,7 @@ impl Target {
     fn timeouts(&self) -> u32 {
         match self {
             Self::Server(_) | Self::Containers => 3,
-            Self::Process(_) | Self::FileSystem(_) | Self::Cgroups => 1,
+            Self::Process(_) | Self::Code(_) | Self::FileSystem(_) | Self::Cgroups => 1,
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::{
         deadline::{DeadlineExecutor, Target},
         lookup::{self, Here},
         mappers::MapperScanner,
+        place,
         server::Servers,
         symbolize, view,
     },
@@ -118,11 +119,13 @@ impl Enricher {
             KernelEvent::Fault(fault) => {
                 let page = !(self.page_size - 1);
                 self.faulted = Some((fault.actor.task.tid, fault.address & page));
+                // First of all: its mappings go when it goes.
+                let place = self.place(fault, time);
                 let process =
                     self.process(&fault.actor.task, fault.actor.lacks_cmdline(), true, time, None);
                 let server =
                     (fault.inode.magic == FUSE_SUPER_MAGIC).then(|| self.server(fault, time));
-                [Some(process), Some(self.fault(fault, time)), server]
+                [place, Some(process), Some(self.fault(fault, time)), server]
                     .into_iter()
                     .flatten()
                     .collect()
@@ -322,6 +325,14 @@ impl Enricher {
         self.executor.request(Target::Containers, true, ask, answer(Vec::new()));
     }
 
+    /// Asks where in its program a fault happened: of several of one kind the first.
+    fn place(&mut self, fault: &Fault, time: u64) -> Option<WatchNote> {
+        fault.ip.filter(|_| fault.nth == 1)?;
+        let (asked, id) = (fault.clone(), fault.actor.task.id);
+        let ask = move || place::of_fault(&asked).map(Fact::Place).into_iter().collect();
+        Some(self.ask(Target::Code(id), id, time, ask, Vec::new()))
+    }
+
     fn fault(&mut self, fault: &Fault, time: u64) -> WatchNote {
         let Self { mnt_ns: own, page_size, .. } = *self;
         let (asked, mounts) = (fault.clone(), self.mounts.clone());
@@ -398,7 +409,39 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::testing::{host, shrink};
+    use crate::{
+        enrich::view::own,
+        testing::{fault, host, shrink},
+    };
+
+    /// Of what a fault asks, its place is told to whoever waits for its victim.
+    #[test]
+    fn where_a_fault_happened_is_asked() {
+        let mut fault = Box::new(fault(0, 0));
+        (fault.ip, fault.nth) = (Some(own as *const () as u64), 1);
+        let task = &mut fault.actor.task;
+        task.id = ProcessId { tgid: std::process::id(), start: 0 };
+        task.tid = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
+        task.comm = std::fs::read("/proc/thread-self/comm").expect("a name");
+        task.comm.pop();
+        let mut enricher = Enricher::new(&host(), false);
+        enricher.on_event(10, &KernelEvent::Fault(fault.clone()));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut told = None;
+        while told.is_none() && Instant::now() < deadline {
+            let answers = enricher.try_next().into_iter().flat_map(|(_, inputs)| inputs);
+            let place = |input| match input {
+                Input::Fact(Fact::Place(place)) => Some(place),
+                _ => None,
+            };
+            told = answers.filter_map(place).next();
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(
+            told.map(|place| (place.victim, Some(place.ip))),
+            Some((fault.actor.task.id, fault.ip))
+        );
+    }
 
     /// The first is looked for; that nobody looks a second time says nothing of who maps it.
     #[test]

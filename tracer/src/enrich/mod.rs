@@ -7,6 +7,7 @@ pub mod enricher;
 pub mod holders;
 pub mod lookup;
 pub mod mappers;
+pub mod place;
 pub mod process;
 pub mod server;
 pub mod symbolize;

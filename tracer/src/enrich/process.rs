@@ -29,8 +29,7 @@ impl Process {
 /// The command line is read only if it is `wanted`: that can hang.
 pub fn read(task: &Task, wanted: bool) -> Option<Process> {
     let id = task.id;
-    let stat = Stat::read(id.tgid)
-        .filter(|stat| id.start == 0 || id.start / NS_PER_TICK == stat.start_ticks)?;
+    let stat = Stat::read(id.tgid).filter(|stat| stat.is_of(id))?;
     Some(Process {
         id,
         exe: exe(id.tgid),
@@ -41,6 +40,11 @@ pub fn read(task: &Task, wanted: bool) -> Option<Process> {
         late: false,
         names: None,
     })
+}
+
+/// Whether a process is there still, by its start as the kernel told it; 0 if it did not.
+pub(super) fn is_there(id: ProcessId) -> bool {
+    Stat::read(id.tgid).is_some_and(|stat| stat.is_of(id))
 }
 
 /// Whether a process is there still, by its start as far as /proc counts that.
@@ -89,6 +93,10 @@ pub(super) struct Stat {
 }
 
 impl Stat {
+    fn is_of(&self, id: ProcessId) -> bool {
+        id.start == 0 || id.start / NS_PER_TICK == self.start_ticks
+    }
+
     /// When the process was started, ns since boot, to 10 ms.
     pub fn start(&self) -> u64 {
         self.start_ticks.saturating_mul(NS_PER_TICK)

@@ -17,6 +17,8 @@ use crate::model::{
 
 /// Larger files are not searched: nobody waits for them.
 const LARGEST: u64 = 1 << 30;
+/// Longest build id, in bytes: linkers write 20 at most.
+const BUILD_ID: usize = 64;
 
 /// The function that the last fault of a process happened in. Its file is looked for as we see it
 /// and as the ancestors do, one of which may share the victim's mount namespace; it is the file only
@@ -25,7 +27,7 @@ pub fn of_death(death: &ProcessExit) -> Option<Symbol> {
     let module = death.module.as_ref()?;
     let (path, _) = name(&module.path, &[]);
     let file = open(&path?, module, &death.actor.ancestors)?;
-    let (name, offset) = function(file, module.offset)?;
+    let (name, offset) = code(file, module.offset).0?;
     Some(Symbol { victim: death.exit.id, name, offset })
 }
 
@@ -43,10 +45,15 @@ fn open(path: &[u8], module: &Module, ancestors: &[Ancestor]) -> Option<File> {
     File::open(candidates.find(is_it)?).ok()
 }
 
-/// The symbol that covers the byte at `offset` of an ELF file, and how far in it that is.
-fn function(file: File, offset: u64) -> Option<(Bytes, u64)> {
+/// The symbol that covers the byte at `offset` of an ELF file with how far in it that is, and the file's build id.
+pub(super) fn code(file: File, offset: u64) -> (Option<(Bytes, u64)>, Option<Bytes>) {
     let cache = ReadCache::new(file);
-    let elf = object::File::parse(&cache).ok()?;
+    let Ok(elf) = object::File::parse(&cache) else { return (None, None) };
+    let build_id = elf.build_id().ok().flatten().filter(|id| id.len() <= BUILD_ID);
+    (function(&elf, offset), build_id.map(<[u8]>::to_vec))
+}
+
+fn function<'a>(elf: &object::File<'a, &'a ReadCache<File>>, offset: u64) -> Option<(Bytes, u64)> {
     let address = elf.segments().find_map(|segment| {
         let (start, size) = segment.file_range();
         let inside = (start..start.saturating_add(size)).contains(&offset);
@@ -76,13 +83,13 @@ mod tests {
             .find(|s| (s.address()..s.address() + s.size()).contains(&main.address()))
             .expect("a segment");
         let offset = main.address() - segment.address() + segment.file_range().0 + 1;
-        let found = function(File::open(&exe).expect("our own file"), offset);
-        assert_eq!(found, Some((b"main".to_vec(), 1)));
+        let found = code(File::open(&exe).expect("our own file"), offset);
+        assert_eq!(found.0, Some((b"main".to_vec(), 1)));
     }
 
     #[test]
     fn what_is_no_elf_has_no_functions() {
         let file = File::open("/proc/self/cmdline").expect("proc");
-        assert_eq!(function(file, 0), None);
+        assert_eq!(code(file, 0), (None, None));
     }
 }

@@ -21,6 +21,7 @@ pub enum Fact {
     Cgroup(CgroupPath),
     Container(Box<ContainerNames>),
     Symbol(Symbol),
+    Place(Place),
     MemoryLimit(MemoryLimit),
     /// OOM kills since boot (`oom_kill` of /proc/vmstat), counted after a process ended.
     OomKills {
@@ -97,6 +98,22 @@ pub struct Symbol {
     pub name: Bytes,
     /// Bytes from its start.
     pub offset: u64,
+}
+
+/// Where in its program a fault happened, as /proc said while the process was there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    pub victim: ProcessId,
+    pub ip: u64,
+    /// The file that is mapped there, by its path as the victim sees it.
+    #[serde(with = "base64")]
+    pub module: Bytes,
+    /// Of the instruction in that file, in bytes.
+    pub offset: u64,
+    pub symbol: Option<Symbol>,
+    /// Of that file.
+    #[serde(with = "base64")]
+    pub build_id: Option<Bytes>,
 }
 
 /// A memory cgroup that is at its limit, read at once after the OOM killer acted.

@@ -5,10 +5,11 @@ use super::{
     text,
 };
 use crate::{
-    contract::{Cause, Chosen, Frame, Hex, Memory, Oom, Other, Stack},
+    contract::{Cause, Chosen, Frame, Hex, Label, Memory, Oom, Other, Stack},
     correlate::incident::Incident,
     model::{
         cause::CauseKind,
+        fact::Place,
         oom::{OomKill, RanOut},
         shrink::{Shrink, how},
         time::ClockOffset,
@@ -80,18 +81,69 @@ fn other(shrink: &Shrink, clock: ClockOffset) -> Other {
 
 /// The instruction that failed, if its file is known.
 pub(super) fn stack(incident: &Incident) -> Option<Stack> {
+    let frame = incident.place.as_ref().map(touching).or_else(|| fatal(incident))?;
+    Some(Stack { user: vec![frame] })
+}
+
+/// The instruction that touched the page.
+fn touching(place: &Place) -> Frame {
+    let symbol = place.symbol.as_ref();
+    Frame {
+        ip: Hex(place.ip),
+        symbol: symbol.map(|symbol| text(&symbol.name)),
+        symbol_offset: symbol.map(|symbol| symbol.offset),
+        module: Some(text(&place.module)),
+        module_offset: Some(place.offset),
+        build_id: place.build_id.as_deref().map(hex),
+    }
+}
+
+fn hex(id: &[u8]) -> Label {
+    id.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
+}
+
+/// The instruction that a signal other than SIGBUS ended the process at.
+fn fatal(incident: &Incident) -> Option<Frame> {
     let crashed = matches!(incident.cause.class, CauseKind::Signal | CauseKind::Overwritten);
     let death = incident.death.as_ref().filter(|_| crashed)?;
     let signal = incident.signal.as_ref()?;
     let raised = death.fault.filter(|raised| raised.signal == signal.number && signal.forced)?;
     let module = death.module.as_ref();
     let symbol = incident.symbol.as_ref();
-    let frame = Frame {
+    Some(Frame {
         ip: Hex(raised.ip?),
         symbol: symbol.map(|symbol| text(&symbol.name)),
         symbol_offset: symbol.map(|symbol| symbol.offset),
         module: incident.module_path.as_deref().map(text),
         module_offset: module.map(|module| module.offset),
+        build_id: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::fact::Symbol,
+        testing::{VICTIM, actor},
     };
-    Some(Stack { user: vec![frame] })
+
+    #[test]
+    fn a_bus_error_has_the_place_that_proc_told() {
+        let mut incident = Incident::new("a".into(), 1, actor(VICTIM), ClockOffset(0));
+        assert_eq!(stack(&incident), None);
+        let victim = incident.victim.task.id;
+        let symbol = Some(Symbol { victim, name: b"geo_lookup".to_vec(), offset: 3 });
+        let (module, build_id) = (b"/usr/bin/geo".to_vec(), Some(vec![0x0a, 0xff]));
+        incident.place = Some(Place { victim, ip: 9, module, offset: 7, symbol, build_id });
+        let frame = Frame {
+            ip: Hex(9),
+            symbol: Some(text(b"geo_lookup")),
+            symbol_offset: Some(3),
+            module: Some(text(b"/usr/bin/geo")),
+            module_offset: Some(7),
+            build_id: Some("0aff".into()),
+        };
+        assert_eq!(stack(&incident), Some(Stack { user: vec![frame] }));
+    }
 }

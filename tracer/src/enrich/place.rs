@@ -1,0 +1,122 @@
+//! The file that the instruction of a fault lies in, and its function: read while the process is there.
+use std::{
+    fs::{self, File},
+    io::Read as _,
+    os::unix::ffi::OsStrExt as _,
+    path::Path,
+};
+
+use crate::{
+    enrich::{process, symbolize},
+    host::proc::maps::{Mapping, parse},
+    model::{
+        Bytes,
+        fact::{Place, Symbol},
+        fault::Fault,
+        task::Task,
+    },
+};
+
+/// Of the list of mappings no more is read: some 100,000 of them.
+const MAPS: u64 = 16 << 20;
+/// Symbols of larger files are not looked for, so that their tables find room.
+const LARGEST: u64 = 256 << 20;
+
+/// Where a fault happened in its program. `None` if its process is gone or runs another program by now, or if the
+/// instruction lies in no file.
+pub fn of_fault(fault: &Fault) -> Option<Place> {
+    let (ip, task) = (fault.ip?, &fault.actor.task);
+    let mapping = mapping(task.id.tgid, ip)?;
+    let offset = ip - mapping.start + mapping.file_offset;
+    let code = open(task.id.tgid, &mapping).map(|file| symbolize::code(file, offset));
+    let (symbol, build_id) = code.unwrap_or_default();
+    // Looked at last: until now these were its mappings.
+    runs_still(task).then_some(())?;
+    let victim = task.id;
+    let symbol = symbol.map(|(name, offset)| Symbol { victim, name, offset });
+    Some(Place { victim, ip, module: mapping.path, offset, symbol, build_id })
+}
+
+/// The mapping of a file that `ip` lies in.
+fn mapping(tgid: u32, ip: u64) -> Option<Mapping> {
+    let mut text = Vec::new();
+    File::open(format!("/proc/{tgid}/maps")).ok()?.take(MAPS).read_to_end(&mut text).ok()?;
+    parse(&text).find(|mapping| mapping.executable && (mapping.start..mapping.end).contains(&ip))
+}
+
+/// The file that is mapped, by the kernel's own link to it, whatever its path leads to by now. Devices are not opened.
+fn open(tgid: u32, mapping: &Mapping) -> Option<File> {
+    let link = format!("/proc/{tgid}/map_files/{:x}-{:x}", mapping.start, mapping.end);
+    let is_it = |link: &Path| {
+        let target = fs::read_link(link).ok()?;
+        let target = target.as_os_str().as_bytes();
+        let path: Bytes = target.strip_suffix(b" (deleted)").unwrap_or(target).to_vec();
+        let meta = fs::metadata(link).ok()?;
+        (path == mapping.path && meta.is_file() && meta.len() <= LARGEST).then_some(())
+    };
+    is_it(link.as_ref())?;
+    let file = File::open(&link).ok()?;
+    // Nothing else was mapped there in between.
+    is_it(link.as_ref()).map(|()| file)
+}
+
+/// Whether the task is there and has run no other program since.
+fn runs_still(task: &Task) -> bool {
+    let comm = fs::read(format!("/proc/{}/task/{}/comm", task.id.tgid, task.tid));
+    let same = comm.is_ok_and(|comm| comm.strip_suffix(b"\n") == Some(&task.comm));
+    same && process::is_there(task.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{model::task::ProcessId, testing::fault};
+
+    #[inline(never)]
+    extern "C" fn geo_lookup(at: u64) -> u64 {
+        std::hint::black_box(at + 1)
+    }
+
+    /// A fault of this thread in `geo_lookup`.
+    fn ours() -> Fault {
+        let mut fault = fault(0, 0);
+        let task = &mut fault.actor.task;
+        task.id = ProcessId { tgid: std::process::id(), start: 0 };
+        task.tid = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
+        task.comm = fs::read("/proc/thread-self/comm").expect("a name");
+        task.comm.pop();
+        fault.ip = Some(geo_lookup as *const () as u64);
+        fault
+    }
+
+    #[test]
+    fn an_instruction_has_a_file_and_a_function() {
+        let place = of_fault(&ours()).expect("a place");
+        let exe = std::env::current_exe().expect("a path");
+        assert_eq!(place.module, exe.as_os_str().as_bytes());
+        // Only root may follow the link.
+        if rustix::process::geteuid().is_root() {
+            let symbol = place.symbol.expect("a function");
+            assert!(String::from_utf8_lossy(&symbol.name).contains("geo_lookup"), "{symbol:?}");
+            assert_eq!(symbol.offset, 0);
+        }
+    }
+
+    #[test]
+    fn another_process_or_program_is_not_asked() {
+        let (mut reused, mut executed) = (ours(), ours());
+        reused.actor.task.id.start = 1;
+        executed.actor.task.comm = b"before".to_vec();
+        let gone = Fault { ip: ours().ip, ..fault(0, 0) };
+        assert_eq!([reused, executed, gone].map(|fault| of_fault(&fault)), [None, None, None]);
+    }
+
+    #[test]
+    fn data_and_anonymous_memory_are_no_place() {
+        static DATA: [u8; 1] = [7];
+        let heap = Box::new(0_u8);
+        for ip in [&raw const *heap as u64, DATA.as_ptr() as u64, 0] {
+            assert_eq!(of_fault(&Fault { ip: Some(ip), ..ours() }), None);
+        }
+    }
+}
