@@ -52,7 +52,9 @@ impl Machine {
     /// The emulator, as a machine that Debian's cloud kernels know.
     pub fn emulator(self) -> Command {
         let (program, args): (_, &[&str]) = match self {
-            Self::X86_64 => ("qemu-system-x86_64", &["-cpu", "max,-cx16"]),
+            // Without ERMS and FSRM the kernel clears and copies pages by words: a `rep stosb` is emulated
+            // byte by byte.
+            Self::X86_64 => ("qemu-system-x86_64", &["-cpu", "max,-cx16,-erms,-fsrm"]),
             Self::Aarch64 => {
                 ("qemu-system-aarch64", &["-M", "virt", "-cpu", "max,pauth-impdef=on"])
             }

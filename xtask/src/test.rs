@@ -15,13 +15,14 @@ use anyhow::{Context as _, Result, ensure};
 use crate::{
     bench::memory,
     boots::{self, Args},
-    build::ebpf,
+    build::{self, ebpf},
     guest::{
         debian, kernels,
         tree::Trees,
         vm::{self, Boot},
     },
     load::Load,
+    machine::Machine,
     setup,
     shell::{root, say},
 };
@@ -56,18 +57,27 @@ pub fn run(args: &Args) -> Result<()> {
     tally.end(started.elapsed())
 }
 
-/// Fetches what guests are made of while this host is tested. What goes wrong is said when it is needed.
+/// Fetches and builds what guests are made of while this host is tested. What goes wrong is said when it
+/// is needed.
 fn prepare(args: &Args) {
     if setup::packages(setup::GUESTS, "making and booting guests").is_err() {
         return;
     }
     let names: Vec<String> = boots::wanted(args).into_iter().map(|(name, _)| name).collect();
-    if !names.is_empty() {
-        let _ = kernels::fetch(&names);
-    }
-    for release in boots::releases(args) {
-        let _ = debian::prepare(release);
-    }
+    let kernels = if names.is_empty() { None } else { kernels::fetch(&names).ok() };
+    let has = |machine| kernels.iter().flatten().any(|kernel| kernel.machine == machine);
+    let machines = [Machine::X86_64, Machine::Aarch64].into_iter().filter(|machine| has(*machine));
+    std::thread::scope(|scope| {
+        for machine in machines {
+            if machine.set_up().and_then(|()| machine.foreign()).is_ok() {
+                // One thread of the compiler each, most of the time.
+                scope.spawn(move || build::whybus(machine));
+            }
+        }
+        for release in boots::releases(args) {
+            let _ = debian::prepare(release);
+        }
+    });
 }
 
 /// Where the judge looks; an empty directory while the host is tested, so that the results of another

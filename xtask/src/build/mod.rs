@@ -22,6 +22,13 @@ pub fn whybus(machine: Machine) -> Result<PathBuf> {
         .current_dir(root())
         .args(["build", "--quiet", "--release", "--locked", "--package", "tracer"])
         .args(["--target", machine.target()]);
+    let mut target = target();
+    if machine != Machine::X86_64 {
+        // Cargo locks what is compiled for this machine, too: with a directory of its own one build does
+        // not wait for the other.
+        target.push(machine.debian());
+        cargo.env("CARGO_TARGET_DIR", &target);
+    }
     call(&mut cargo).context("building whybus")?;
-    Ok(target().join(machine.target()).join("release/whybus"))
+    Ok(target.join(machine.target()).join("release/whybus"))
 }

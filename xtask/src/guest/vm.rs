@@ -217,7 +217,7 @@ impl<'a> Boot<'a> {
     /// Starts the emulator with these disks, /dev/vda and so on.
     fn qemu(&self, disks: &[&PathBuf], console: &Path) -> Result<std::process::Child> {
         let append = format!(
-            "{} quiet panic=-1 printk.devkmsg=off whybus.job={}{}",
+            "{} quiet panic=-1 printk.devkmsg=off cryptomgr.notests whybus.job={}{}",
             self.kernel.machine.command_line(),
             self.job,
             self.append
