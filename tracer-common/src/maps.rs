@@ -60,6 +60,29 @@ pub const SHARED_BY_ALL: [u64; SHARED_KINDS] = [1_000, 200];
 /// Ns.
 pub const SHARED_WITHIN: u64 = 60_000_000_000;
 
+/// Signals that are told as they are generated within [`SIGNALS_WITHIN`]: of one sender to one target, and of one user.
+/// The last of the others is kept for the end of its target.
+pub const SIGNALS_OF_PAIR: u64 = 4;
+pub const SIGNALS_OF_USER: u64 = 100;
+/// Targets for which one user may have a signal kept.
+pub const KEPT_OF_USER: u64 = 512;
+/// SIGBUS that are told to have been handled or ignored, within the same time: of one process, and of one user.
+pub const DELIVERIES_OF_PROCESS: u64 = 50;
+pub const DELIVERIES_OF_USER: u64 = 200;
+/// Ns.
+pub const SIGNALS_WITHIN: u64 = 1_000_000_000;
+
+/// What is counted of signals that were not told as they were generated.
+pub mod signal_count {
+    /// Kept for the end of their target, or followed by another one that was.
+    pub const KEPT: u32 = 0;
+    /// Of no account any more: an answer about their target may lack them.
+    pub const LEFT: u32 = 1;
+    /// Deliveries of SIGBUS that its target survived.
+    pub const DELIVERIES: u32 = 2;
+    pub const COUNT: u32 = 3;
+}
+
 /// Faults of one [`BurstKey`] that are sent before they are only counted.
 pub const BURST_FIRST: u64 = 10;
 /// Ns between those that are sent after that.

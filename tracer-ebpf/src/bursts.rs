@@ -46,7 +46,7 @@ pub fn count(inode: u64, handler: u32) -> Option<u64> {
     let burst = BURSTS.get_ptr_mut(key)?;
     // SAFETY: a map value; other threads of the process count it too.
     unsafe {
-        increment(&raw mut (*burst).count);
+        increment(&raw mut (*burst).count, 1);
         let nth = (&raw const (*burst).count).read_volatile();
         let now = now();
         let tid = ids as u32;
@@ -138,11 +138,11 @@ pub unsafe fn admits_shared(shrink: *const Shrink) -> bool {
                 (*all).sent = 0;
             }
             if (*all).sent < SHARED_BY_ALL[kind] {
-                increment(&raw mut (*all).sent);
+                increment(&raw mut (*all).sent, 1);
                 return true;
             }
         }
-        increment(&raw mut (*all).suppressed);
+        increment(&raw mut (*all).suppressed, 1);
     }
     false
 }
@@ -153,7 +153,7 @@ pub unsafe fn refuse_shared(shrink: *const Shrink) {
     // SAFETY: as in `admits_shared`.
     unsafe {
         if let Some(all) = SHARED_SHRINKS.get_ptr_mut(kind(shrink) as u32) {
-            increment(&raw mut (*all).suppressed);
+            increment(&raw mut (*all).suppressed, 1);
         }
     }
 }
@@ -188,15 +188,15 @@ pub fn is_suppressed() -> bool {
     counted.is_some_and(|time| now().wrapping_sub(unsafe { *time }) < BURST_EVERY)
 }
 
-/// Adds one atomically. `core` has no read-modify-write for this target, and the result of a BPF
+/// Adds `amount` atomically. `core` has no read-modify-write for this target, and the result of a BPF
 /// atomic may be had only from 5.12 on.
 #[inline(always)]
-unsafe fn increment(count: *mut u64) {
+pub unsafe fn increment(count: *mut u64, amount: u64) {
     #[cfg(target_arch = "bpf")]
     // SAFETY: the verifier checks the address.
     unsafe {
-        core::arch::asm!("lock *(u64 *)({count} + 0) += {one}", count = in(reg) count, one = in(reg) 1_u64);
+        core::arch::asm!("lock *(u64 *)({count} + 0) += {amount}", count = in(reg) count, amount = in(reg) amount);
     }
     #[cfg(not(target_arch = "bpf"))]
-    let _ = count;
+    let _ = (count, amount);
 }

@@ -80,6 +80,13 @@ pub mod replayer {
     pub const COUNT: u32 = handler::COUNT + 1;
 }
 
+/// Programs that tell the end of a process.
+pub mod late {
+    pub const EXIT: u32 = 0;
+    pub const EXIT_BACKUP: u32 = 1;
+    pub const COUNT: u32 = 2;
+}
+
 scratch! {
     /// By [`handler`].
     FAULT: handler::COUNT, WithPath<Fault>;
@@ -97,6 +104,8 @@ scratch! {
     SHARED_SHRINK: 1, WithPath<Shrink>;
     STALE: 1, Stale;
     SIGNAL: 1, Signal;
+    /// For one that was kept until its target ended, by [`late`].
+    SIGNAL_LATE: late::COUNT, Signal;
     DELIVER: 1, Deliver;
     /// For the program that tells signals.
     OOM_KILL: 1, OomKill;

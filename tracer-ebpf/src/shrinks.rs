@@ -7,7 +7,7 @@ use aya_ebpf::{
     maps::{LruHashMap, PerCpuArray},
 };
 use tracer_common::{
-    event::{Inode, SHRINK_REPLAYED, SHRINK_SUPPRESSED, Shrink, ring},
+    event::{Inode, SHRINK_DROPPED, SHRINK_REPLAYED, SHRINK_SUPPRESSED, Shrink, ring},
     log::Hook,
 };
 
@@ -22,6 +22,8 @@ use crate::{
 
 /// Shrinks remembered for one inode.
 const SLOTS: u64 = 4;
+/// Where stands what has been pushed out of the slots of an inode, taken together.
+const DROPPED: u64 = SLOTS;
 
 #[map]
 static SHRINKS: LruHashMap<Key, Shrink> = LruHashMap::with_max_entries(8192, 0);
@@ -86,7 +88,7 @@ struct Outer {
 }
 
 /// Where a shrink is to be remembered. The first slot keeps the one that removed most, so that no number of
-/// harmless ones pushes it out; the others take turns. The caller has the inode locked: nobody else counts
+/// harmless ones pushes it out; the others take turns, and what they push out is known by its bounds. The caller has the inode locked: nobody else counts
 /// or fills the slots of this one.
 ///
 /// A suppressed one that goes on where the last suppressed one of its process ended is one act with it: a file
@@ -125,8 +127,50 @@ pub unsafe fn slot(shrink: *mut Shrink) -> Key {
             None => true,
         };
         let slot = if widest { 0 } else { 1 + seen % (SLOTS - 1) };
+        if !widest {
+            push_out(Key { inode, slot }, shrink);
+        }
         let _ = SHRINK_COUNT.insert(inode, (seen + 1) * SLOTS + slot, 0);
         Key { inode, slot }
+    }
+}
+
+/// Takes note of the shrink at `key`, which `next` takes the place of, unless that removes as much again.
+#[inline(always)]
+unsafe fn push_out(key: Key, next: *const Shrink) {
+    let Some(old) = SHRINKS.get_ptr(key) else { return };
+    // SAFETY: points into a claimed scratch; map values.
+    unsafe {
+        let (ino, generation) = ((*old).inode.ino, (*old).inode.generation);
+        let (new, size, begin) = ((*old).new_size, (*old).inode.size, (*old).begin);
+        if ino != (*next).inode.ino
+            || generation != (*next).inode.generation
+            || ((*next).new_size <= new && (*next).inode.size >= size)
+            || ((*old).end != 0 && (*old).ret < 0)
+        {
+            return;
+        }
+        let dropped = Key { inode: key.inode, slot: DROPPED };
+        if let Some(all) = SHRINKS.get_ptr_mut(dropped)
+            && (*all).inode.ino == ino
+            && (*all).inode.generation == generation
+        {
+            if new < (*all).new_size {
+                (*all).new_size = new;
+            }
+            if size > (*all).inode.size {
+                (*all).inode.size = size;
+            }
+            (*all).begin = begin;
+            (*all).sent = 0;
+            return;
+        }
+        if SHRINKS.insert(dropped, &*old, 0).is_ok()
+            && let Some(all) = SHRINKS.get_ptr_mut(dropped)
+        {
+            (*all).flags |= SHRINK_DROPPED;
+            (*all).sent = 0;
+        }
     }
 }
 
@@ -249,7 +293,7 @@ pub fn send_remembered(inode: u64, by: u32) {
     let now = now();
     let mut slot = 0;
     let mut known = false;
-    while slot < SLOTS {
+    while slot <= DROPPED {
         // SAFETY: a map value, read and marked in place.
         unsafe {
             if let Some(pending) = SHRINKS.get_ptr_mut(Key { inode, slot }) {

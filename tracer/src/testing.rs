@@ -147,6 +147,7 @@ pub fn shrink(tgid: u32, begin: u64, old: u64, new_size: u64) -> Shrink {
         how: ShrinkKind::Ftruncate,
         mapped: true,
         replayed: false,
+        dropped: false,
         shared: false,
         outer: None,
     }
@@ -160,6 +161,7 @@ pub fn signal(code: i32) -> Signal {
         number: 7,
         code,
         address: 0,
+        generated: None,
         result: 0,
         forced: false,
         origin: Origin::Call,

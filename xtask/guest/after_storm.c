@@ -1,4 +1,4 @@
-// after_storm FILE: lives through more bus errors than are told one by one, and long after them sends itself what looks
+// after_storm FILE [SECONDS]: lives through more bus errors than are told one by one, and long after them sends itself what looks
 // like another.
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -24,7 +24,7 @@ int main(int argc, char **argv) {
         if (sigsetjmp(back, 1) == 0)
             (void)p[0];
     signal(SIGBUS, SIG_DFL);
-    sleep(3);
+    usleep(argc > 2 ? atof(argv[2]) * 1e6 : 3e6);
     siginfo_t info = {.si_signo = SIGBUS, .si_code = BUS_ADRERR, .si_addr = &info};
     syscall(SYS_rt_sigqueueinfo, getpid(), SIGBUS, &info);
     check(0, "still alive");

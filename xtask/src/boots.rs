@@ -39,7 +39,7 @@ pub struct Args {
     /// Only crashes of changed code, in guests
     #[arg(long, conflicts_with_all = ["host", "record", "only", "recorder", "systemd", "two_hosts"])]
     pub crashes: bool,
-    /// Only these jobs of the kernels: matrix, lockdown, crashes, cgroups, history
+    /// Only these jobs of the kernels: matrix, lockdown, crashes, cgroups, flood, history
     #[arg(long = "job", value_name = "JOB", value_parser = job, conflicts_with_all = [
         "host", "only", "recorder", "systemd", "two_hosts", "crashes",
     ])]
@@ -85,7 +85,7 @@ impl Args {
 }
 
 /// What a kernel is booted for when it is named (`--kernel 6.1`).
-const JOBS: [&str; 5] = ["matrix", "lockdown", "crashes", "cgroups", "history"];
+const JOBS: [&str; 6] = ["matrix", "lockdown", "crashes", "cgroups", "flood", "history"];
 /// The matrix of scenarios again, with forms of programs refused (docs/decisions/0019-forms.md).
 const KPROBES: &str = "kprobes";
 const SIGNAL_ALONE: &str = "signal-alone";
@@ -97,9 +97,9 @@ const TWO_HOSTS: &str = "two-hosts";
 /// the guest with systemd; `only` is the scenarios without what else the matrix looks at, which the oldest and the newest
 /// kernel have.
 const GATE: [(&str, &[&str]); 5] = [
-    ("5.10", &["matrix", "lockdown", "crashes", "cgroups"]),
+    ("5.10", &["matrix", "lockdown", "crashes", "cgroups", "flood"]),
     ("6.1", &["only", KPROBES, "lockdown", "crashes", "cgroups", TWO_HOSTS]),
-    ("6.12", &["only", "lockdown", "crashes", "cgroups"]),
+    ("6.12", &["only", "lockdown", "crashes", "cgroups", "flood"]),
     ("newest", &JOBS),
     ("arm64-6.1", &["only"]),
 ];
@@ -195,7 +195,7 @@ pub fn boots<'a>(
         TWO_HOSTS => return Ok(two_hosts(&boot(TWO_HOSTS), wires)),
         "matrix" => matrix()?,
         "lockdown" => boot("lockdown").append("lockdown=confidentiality"),
-        "crashes" | "cgroups" => boot(job),
+        "crashes" | "cgroups" | "flood" => boot(job),
         // On one CPU programs preempt one another most.
         "history" => match args.recorder {
             None => boot("history").cpus(1),
@@ -297,14 +297,14 @@ mod tests {
     fn everything_has_every_kernel() {
         let everything = told(&["--everything"]);
         assert_eq!(everything.len(), kernels::names().count());
-        assert!(everything.contains(&("5.10".to_owned(), 8)));
-        assert!(everything.contains(&("arm64-newest".to_owned(), 5)));
+        assert!(everything.contains(&("5.10".to_owned(), 9)));
+        assert!(everything.contains(&("arm64-newest".to_owned(), 6)));
         assert_eq!(releases(&args(&["--everything"])).len(), 2);
     }
 
     #[test]
     fn what_is_named_is_booted_and_nothing_else() {
-        assert_eq!(told(&["--kernel", "6.12"]), [("6.12".to_owned(), 5)]);
+        assert_eq!(told(&["--kernel", "6.12"]), [("6.12".to_owned(), 6)]);
         let some = wanted(&args(&["--job", "lockdown", "--job", "cgroups", "--kernel", "6.12"]));
         assert_eq!(some, [("6.12".to_owned(), vec!["lockdown", "cgroups"])]);
         assert_eq!(told(&["--only", "cp-sh", "--kernel", "6.1-rt"]), [("6.1-rt".to_owned(), 1)]);

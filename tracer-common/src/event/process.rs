@@ -26,6 +26,11 @@ pub struct LastSignals {
     pub self_sent: SelfSignal,
 }
 
+/// The OOM killer chose it (`signal_struct.oom_mm`, mm/oom_kill.c mark_oom_victim).
+pub const EXIT_OOM: u32 = 1;
+/// Others sent it signals, or a process whose pid ends in the same bits, of which not even the last was kept.
+pub const EXIT_SIGNALS_LEFT: u32 = 2;
+
 /// A process has ended (its last thread, in `do_exit`): one with a recorded fault, or one that a
 /// signal asked for killed, or, if that is asked for, one whose status is not zero.
 ///
@@ -44,8 +49,8 @@ pub struct Exit {
     pub module_offset: u64,
     /// As wait(2) gives it: signal in bits 0–6, core dumped 0x80, status from bit 8.
     pub code: u32,
-    /// 1 if the OOM killer chose it (`signal_struct.oom_mm`, mm/oom_kill.c mark_oom_victim).
-    pub oom: u32,
+    /// EXIT_* bits.
+    pub flags: u32,
     pub path_flags: u32,
     pub path_len: u32,
 }

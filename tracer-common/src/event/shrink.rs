@@ -26,6 +26,9 @@ pub const SHRINK_SUPPRESSED: u32 = 4;
 /// Nobody here mapped the inode, and other hosts may: its file system is one of `Config::shared`. Sent once it
 /// is done.
 pub const SHRINK_SHARED: u32 = 8;
+/// Stands for several that were pushed out of the kernel's memory by others of their inode: `new_size`, `inode.size` and
+/// `begin` are the bounds of all of them, the youngest's begin. Sent with [`SHRINK_REPLAYED`].
+pub const SHRINK_DROPPED: u32 = 16;
 
 /// `i_size` of a regular file is about to fall (fentry `notify_change`).
 ///

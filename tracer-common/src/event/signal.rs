@@ -10,7 +10,7 @@ pub struct Signal {
     pub target: Task,
     /// Who caused it; the target itself for a fault, and then without ancestors.
     pub sender: Actor,
-    /// `si_addr` of a fault; 0 otherwise.
+    /// `si_addr` of a fault; of a signal that was kept (`origin::KEPT`), when it was generated; 0 otherwise.
     pub address: u64,
     pub signal: i32,
     pub code: i32,
@@ -21,7 +21,7 @@ pub struct Signal {
     /// 1 if it came by way of force_sig_fault: a fault, or a trap. A process can put any si_code
     /// into a signal to itself.
     pub forced: u32,
-    /// One of [`origin`]. It was padding, always zero: the layout is what it was.
+    /// One of [`origin`], and its flag. It was padding, always zero: the layout is what it was.
     pub origin: u32,
 }
 
@@ -33,6 +33,8 @@ pub mod origin {
     pub const CALL: u32 = 1;
     /// The kernel: there is none (SEND_SIG_NOINFO), and the receiver reads SI_USER.
     pub const KERNEL: u32 = 2;
+    /// A flag beside these: it was one of too many, and is sent only now that its target has ended.
+    pub const KEPT: u32 = 1 << 8;
 }
 
 /// Dispositions (`Deliver::disposition`).

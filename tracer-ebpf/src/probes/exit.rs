@@ -9,7 +9,7 @@ use aya_ebpf::{
     maps::PerCpuArray,
 };
 use tracer_common::{
-    event::{Exit, PATH, kind, ring},
+    event::{EXIT_OOM, EXIT_SIGNALS_LEFT, Exit, PATH, kind, ring},
     log::Hook,
 };
 
@@ -25,8 +25,8 @@ use crate::{
     probes::crash,
     program,
     read::{Ptr, Read, Typed, is_null},
-    scratch::{EXIT, EXIT_BACKUP, Scratch, WithPath, replayer, teller},
-    shrinks, task, victims,
+    scratch::{EXIT, EXIT_BACKUP, Scratch, WithPath, late, replayer, teller},
+    sent, shrinks, task, victims,
 };
 
 /// include/linux/sched/signal.h
@@ -58,7 +58,7 @@ type Exits = PerCpuArray<Scratch<WithPath<Exit>>>;
 #[inline(always)]
 fn is_of_interest<C: Call>(call: C) -> bool {
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-    if victims::is_victim(tgid) {
+    if victims::is_victim(tgid) || sent::is_kept(tgid) {
         return true;
     }
     if !policy::ends_traced() {
@@ -176,22 +176,27 @@ unsafe fn fill<R: Read>(task: Ptr, map: &Exits, by: u32) -> Option<u64> {
             return None;
         }
         let leader: Ptr = R::get(task, off!(task_leader));
-        if !ended::first_to_end(tgid, R::get(leader, off!(task_start))) {
+        let start: u64 = R::get(leader, off!(task_start));
+        if !ended::first_to_end(tgid, start) {
             log!(Hook::Exit, ExitKnown);
             return None;
         }
-        program::of_current(by, ring::CRITICAL);
-        let scratch = claim::<Exit, _>(map, 0, ring::CRITICAL)?;
-        let event = &raw mut (*scratch).value.event;
-        task::given::<R>(&raw mut (*event).actor, task);
         let flags: u32 = R::get(signal, off!(signal_flags));
         // What wait(2) gives: kernel/exit.c wait_task_zombie().
-        (*event).code = if flags & SIGNAL_GROUP_EXIT != 0 {
+        let code: u32 = if flags & SIGNAL_GROUP_EXIT != 0 {
             R::get(signal, off!(signal_group_exit_code))
         } else {
             R::get(leader, off!(task_exit_code))
         };
-        (*event).oom = (R::get::<u64>(signal, off!(signal_oom_mm)) != 0) as u32;
+        let oom = R::get::<u64>(signal, off!(signal_oom_mm)) != 0;
+        let late = if by == teller::EXIT { late::EXIT } else { late::EXIT_BACKUP };
+        let left = sent::tell_kept(start, code, late);
+        program::of_current(by, ring::CRITICAL);
+        let scratch = claim::<Exit, _>(map, 0, ring::CRITICAL)?;
+        let event = &raw mut (*scratch).value.event;
+        task::given::<R>(&raw mut (*event).actor, task);
+        (*event).code = code;
+        (*event).flags = oom as u32 * EXIT_OOM | left as u32 * EXIT_SIGNALS_LEFT;
         (*event).exe = inode::exe::<R>(task);
         if policy::ends_traced() {
             ended::note(Key::file(&(*event).exe));

@@ -1,6 +1,6 @@
 //! Signals: SIGBUS, from whatever source, generated and delivered; others as far as they end
 //! processes.
-use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_uid_gid};
 use tracer_common::{
     event::{Deliver, Signal, disposition, origin, ring},
     log::Hook,
@@ -17,7 +17,7 @@ use crate::{
     program,
     read::{Probe, Ptr, Read},
     scratch::{DELIVER, SIGNAL, teller},
-    task, thread, victims,
+    sent, task, thread, victims,
 };
 
 const SIGBUS: i32 = 7;
@@ -29,6 +29,9 @@ const BUS_OBJERR: i32 = 3;
 const PIDTYPE_PID: u32 = 0;
 /// include/trace/events/signal.h
 const TRACE_SIGNAL_IGNORED: i32 = 1;
+const TRACE_SIGNAL_ALREADY_PENDING: i32 = 2;
+/// madvise(2), which declares memory bad on behalf of who calls it (mm/madvise.c madvise_inject_error).
+const MADVISE: [u32; 2] = [28, 233];
 
 program! {
     /// `signal_generate(int sig, struct kernel_siginfo *info, struct task_struct *task, int group,
@@ -109,7 +112,8 @@ unsafe fn sent_other<C: Call>(call: C) {
 }
 
 /// A signal other than SIGBUS. What a process brings upon itself is remembered until it ends: runtimes
-/// live with faults, the JVM with thousands a second. What others send is sent.
+/// live with faults, the JVM with thousands a second. What others send is sent, or kept (`sent`); one that is generated
+/// while another waits is none.
 #[inline(always)]
 unsafe fn other<Info: Read, C: Call>(call: C, result: i32) -> Option<()> {
     let signal = call.arg::<0>() as i32;
@@ -130,8 +134,16 @@ unsafe fn other<Info: Read, C: Call>(call: C, result: i32) -> Option<()> {
             log!(Hook::SignalGenerate, SignalIgnored, signal, tgid);
             return None;
         }
-        program::of(target, teller::SIGNAL, ring::CRITICAL);
-        program::of_current(teller::SIGNAL, ring::CRITICAL);
+        if result == TRACE_SIGNAL_ALREADY_PENDING {
+            log!(Hook::SignalGenerate, SignalPending, signal, tgid);
+            return None;
+        }
+        let user = bpf_get_current_uid_gid() as u32;
+        let admitted = sent::admits(tgid, user);
+        if admitted {
+            program::of(target, teller::SIGNAL, ring::CRITICAL);
+            program::of_current(teller::SIGNAL, ring::CRITICAL);
+        }
         let scratch = claim::<Signal, _>(&SIGNAL, 0, ring::CRITICAL)?;
         let event = &raw mut (*scratch).value;
         task::task::<C::Memory>(&raw mut (*event).target, target);
@@ -140,6 +152,10 @@ unsafe fn other<Info: Read, C: Call>(call: C, result: i32) -> Option<()> {
         (*event).code = code;
         (*event).result = result;
         (*event).origin = origin_of(info);
+        if !admitted {
+            sent::keep(scratch, user);
+            return None;
+        }
         emit(scratch, size_of::<Signal>() as u32);
         log!(Hook::SignalGenerate, SignalSent, signal, code, tgid);
     }
@@ -152,16 +168,27 @@ unsafe fn bus<Info: Read, C: Call>(info: Ptr, target: Ptr, group: i32, result: i
     unsafe {
         let (code, address) = siginfo::<Info>(info);
         let forced = thread::take_forced() || is_fault_of_current::<C::Memory>(code, target);
-        if code > 0 && bursts::is_suppressed() {
+        let tgid: u32 = C::Memory::get(target, off!(task_tgid));
+        let made_up = code > 0 && !forced && may_be_made_up(tgid);
+        // Not one that is made up soon after a fault that was counted only: the process may end of it.
+        if code > 0 && !made_up && bursts::is_suppressed() {
             log!(Hook::SignalGenerate, SignalCounted);
             return None;
         }
         // Only a signal somebody sent has a sender worth naming; si_codes up to BUS_OBJERR are
         // sent too if nothing forced them.
-        let has_sender = code <= 0 || !forced && code <= BUS_OBJERR;
-        program::of(target, teller::SIGNAL, ring::CRITICAL);
-        if has_sender {
-            program::of_current(teller::SIGNAL, ring::CRITICAL);
+        let has_sender = code <= 0 || made_up || !forced && code <= BUS_OBJERR;
+        if has_sender && result == TRACE_SIGNAL_ALREADY_PENDING {
+            log!(Hook::SignalGenerate, SignalPending, SIGBUS, tgid);
+            return None;
+        }
+        let user = bpf_get_current_uid_gid() as u32;
+        let admitted = !has_sender || sent::admits(tgid, user);
+        if admitted {
+            program::of(target, teller::SIGNAL, ring::CRITICAL);
+            if has_sender {
+                program::of_current(teller::SIGNAL, ring::CRITICAL);
+            }
         }
         let scratch = claim::<Signal, _>(&SIGNAL, 0, ring::CRITICAL)?;
         let event = &raw mut (*scratch).value;
@@ -175,6 +202,10 @@ unsafe fn bus<Info: Read, C: Call>(info: Ptr, target: Ptr, group: i32, result: i
         (*event).origin = origin_of(info);
         if has_sender {
             task::current(&raw mut (*event).sender);
+        }
+        if !admitted {
+            sent::keep(scratch, user);
+            return None;
         }
         victims::add((*event).target.tgid);
         log!(Hook::SignalGenerate, BusSent, code, (*event).target.tgid, forced);
@@ -192,6 +223,15 @@ pub unsafe fn is_fault_of_current<R: Read>(code: i32, target: Ptr) -> bool {
     (1..=BUS_OBJERR).contains(&code)
         && tid == bpf_get_current_pid_tgid() as u32
         && task::is_in_no_system_call()
+}
+
+/// Whether the current process may have sent itself what looks like a fault: nobody else may, and no system call but
+/// those that send signals does (kernel/signal.c do_rt_sigqueueinfo).
+#[inline(always)]
+fn may_be_made_up(target: u32) -> bool {
+    target == (bpf_get_current_pid_tgid() >> 32) as u32
+        && !task::is_in_no_system_call()
+        && !task::system_call().is_some_and(|call| MADVISE.contains(&call))
 }
 
 /// kill(2) and its like bring a siginfo (kernel/signal.c prepare_kill_siginfo). The kernel's own send_sig and
@@ -224,17 +264,21 @@ pub unsafe fn siginfo<R: Read>(info: Ptr) -> (i32, u64) {
 
 #[inline(always)]
 unsafe fn delivered<C: Call>(call: C) {
-    if bursts::is_suppressed() {
+    // SAFETY: the reader copes with any pointer.
+    let handler: u64 = unsafe { C::Memory::get(call.arg::<2>() as Ptr, off!(sigaction_handler)) };
+    // One that ends the process is told, also of a fault that was counted only.
+    if handler != 0
+        && (bursts::is_suppressed() || !sent::admits_delivery(bpf_get_current_uid_gid() as u32))
+    {
         log!(Hook::SignalDeliver, SignalCounted);
         return;
     }
     let Some(scratch) = claim::<Deliver, _>(&DELIVER, 0, ring::CRITICAL) else { return };
-    // SAFETY: a claimed scratch; the reader copes with any pointer.
+    // SAFETY: a claimed scratch.
     unsafe {
         let event = &raw mut (*scratch).value;
         task::current(&raw mut (*event).target);
         (*event).signal = SIGBUS;
-        let handler: u64 = C::Memory::get(call.arg::<2>() as Ptr, off!(sigaction_handler));
         (*event).disposition = match handler {
             0 => disposition::DEFAULT,
             1 => disposition::IGNORE,

@@ -123,6 +123,16 @@ pub struct End {
     /// Shrinks of files on network file systems that are not in the history, because there were too many at once.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub not_recorded: u64,
+    /// Signals between processes that were not told as they were sent, because there were too many. Of who ended a
+    /// process the last one is told all the same.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub signals_kept: u64,
+    /// Of these, those that are not known of at all: incidents that they may concern are not complete.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub signals_left: u64,
+    /// SIGBUS that their process handled or ignored, of which only the first of a second are told.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub signals_handled: u64,
     /// What could not be told for want of hooks, as the watch ended; absent where all were there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_told: Option<Label>,

@@ -66,7 +66,8 @@ fn signal(death: &ProcessExit, raised: SelfSignal) -> Signal {
         partial: death.actor.partial,
     };
     let (result, forced, origin) = (0, code > 0, Origin::Unknown);
-    Signal { target, sender, number: signal, code, address, result, forced, origin }
+    let generated = None;
+    Signal { target, sender, number: signal, code, address, generated, result, forced, origin }
 }
 
 #[cfg(test)]

@@ -93,7 +93,8 @@ impl ExitPolicy {
         let tgid = signal.target.id.tgid;
         let gone = self.sent.make_room(&tgid).and_then(|list| list.back().map(|(time, _)| *time));
         let list = self.sent.entry(tgid);
-        list.push_back((time, signal));
+        list.push_back((signal.generated.unwrap_or(time), signal));
+        list.make_contiguous().sort_by_key(|(time, _)| *time);
         let crowded = if list.len() > SENT { list.pop_front() } else { None };
         let gone = gone.max(crowded.map(|(time, _)| time));
         self.forgotten = self.forgotten.max(gone.unwrap_or(0));
@@ -325,6 +326,31 @@ mod tests {
         }
         assert!(left(&policy, STARTED));
         assert!(!left(&policy, STARTED + 9), "it began after what was forgotten");
+    }
+
+    /// What was kept in the kernel comes last, and has its own time.
+    #[test]
+    fn a_signal_that_was_told_late_counts_for_when_it_was_generated() {
+        let mut policy = policy(&[9], ExitFilter::None);
+        let kill = |by| {
+            let mut signal = Signal { number: 9, ..sent(0) };
+            (signal.target.id, signal.sender.task.id.tgid) =
+                (ProcessId { tgid: VICTIM, start: STARTED }, by);
+            signal
+        };
+        policy.signal_sent(7, kill(2));
+        policy.signal_sent(9, Signal { generated: Some(6), ..kill(3) });
+        match policy.classify(exit(9, 9), None) {
+            ExitKind::Signal(reported) => {
+                let (time, signal) = reported.signal.expect("a sender");
+                assert_eq!(
+                    (time, signal.sender.task.id.tgid),
+                    (6, 3),
+                    "nothing survives the first"
+                );
+            }
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

@@ -46,6 +46,17 @@ struct InodeShrinks {
     dropped: Option<(InodeId, DroppedShrinks)>,
 }
 
+impl InodeShrinks {
+    /// One had to be forgotten.
+    fn drop(&mut self, shrink: &Shrink) {
+        let id = shrink.inode.id;
+        let known = self.dropped.filter(|(of, _)| *of == id);
+        let mut dropped = known.map_or(DroppedShrinks::of(shrink), |(_, dropped)| dropped);
+        dropped.add(shrink);
+        self.dropped = Some((id, dropped));
+    }
+}
+
 impl Default for ShrinkLog {
     fn default() -> Self {
         let (shrinks, stale) = (BoundedMap::new(INODES), BoundedMap::new(INODES));
@@ -63,7 +74,15 @@ impl ShrinkLog {
             return;
         }
         let gone = self.shrinks.make_room(&shrink.inode.ptr);
+        let gone = gone.iter().flat_map(|gone| &gone.list).filter(|gone| shrank(gone));
+        let gone = gone.map(|shrink| shrink.begin).max();
+        self.forgotten = self.forgotten.max(gone.unwrap_or(0));
         let of_inode = self.shrinks.entry(shrink.inode.ptr);
+        if shrink.dropped {
+            self.forgotten = self.forgotten.max(shrink.begin);
+            of_inode.drop(&shrink);
+            return;
+        }
         let list = &mut of_inode.list;
         if let Some(known) = list.iter_mut().find(|known| known.begin == shrink.begin) {
             known.end = known.end.or(shrink.end);
@@ -72,9 +91,6 @@ impl ShrinkLog {
         }
         list.push_back(shrink);
         list.make_contiguous().sort_by_key(|shrink| shrink.begin);
-        let gone = gone.iter().flat_map(|gone| &gone.list).filter(|gone| shrank(gone));
-        let gone = gone.map(|shrink| shrink.begin).max();
-        self.forgotten = self.forgotten.max(gone.unwrap_or(0));
         if list.len() > SHRINKS
             && let Some(shrink) = list.remove(least(list))
             && shrank(&shrink)
@@ -82,10 +98,7 @@ impl ShrinkLog {
             self.forgotten = self.forgotten.max(shrink.begin);
             let id = shrink.inode.id;
             if list.back().is_some_and(|latest| latest.inode.id == id) {
-                let known = of_inode.dropped.filter(|(of, _)| *of == id);
-                let mut dropped = known.map_or(DroppedShrinks::of(&shrink), |(_, dropped)| dropped);
-                dropped.add(&shrink);
-                of_inode.dropped = Some((id, dropped));
+                of_inode.drop(&shrink);
             }
             if !shrink.replayed {
                 self.crowded.insert((shrink.inode.ptr, shrink.begin), shrink);
@@ -347,6 +360,16 @@ mod tests {
         assert!(dropped.may_have_removed(112, 4_096, 10), "page 448 KiB");
         assert!(!dropped.may_have_removed(112, 4_096, 11), "it is younger than what was dropped");
         assert!(!dropped.may_have_removed(200, 4_096, 10), "page 800 KiB");
+    }
+
+    #[test]
+    fn what_the_kernel_has_pushed_out_is_known_by_its_bounds() {
+        let mut log = ShrinkLog::default();
+        log.begin(Shrink { dropped: true, replayed: true, ..shrink(2, 10, 409_600, 0) });
+        assert!(begins(&log, 100).is_empty(), "it is nobody's act");
+        assert_eq!(log.complete_since(), 10);
+        let dropped = log.dropped(&fault(1, 0)).expect("some");
+        assert!(dropped.may_have_removed(9, 4_096, 9) && !dropped.may_have_removed(9, 4_096, 10));
     }
 
     #[test]

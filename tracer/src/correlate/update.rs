@@ -1,7 +1,7 @@
 //! What the engine gives out.
 use crate::{
     correlate::incident::{Incident, Truncation},
-    model::observe::Observe,
+    model::{observe::Observe, signal::SignalsUntold},
 };
 
 /// Events missing from one CPU's numbering.
@@ -51,6 +51,8 @@ pub struct Counts {
     pub not_warned: u64,
     /// Shrinks on shared file systems that the kernel did not send, because there were too many.
     pub not_recorded: u64,
+    /// Signals that were too many to be told as they were sent.
+    pub signals: SignalsUntold,
     /// What was forgotten for want of room.
     pub evicted: Evicted,
 }

@@ -11,7 +11,7 @@ use crate::model::{
     oom::OomKill,
     process::{ProcessExit, ProcessStart, Program},
     shrink::{Shrink, ShrinkEnd, Stale},
-    signal::{Deliver, Signal},
+    signal::{Deliver, Signal, SignalsUntold},
     task::ProcessId,
     time::ClockOffset,
 };
@@ -89,6 +89,8 @@ pub enum WatchNote {
     NotWarned,
     /// How many shrinks of files on shared file systems the kernel has not sent so far, because they were too many.
     SharedSuppressed { count: u64 },
+    /// Of which signals nothing was told as they were sent, so far, because they were too many.
+    SignalsUntold(SignalsUntold),
     /// Something was asked about a process: what concerns it waits for the answer.
     Asked(ProcessId),
     /// One such answer is there, or there will be none.

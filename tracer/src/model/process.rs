@@ -52,7 +52,7 @@ pub struct ProcessExit {
     pub crash: Option<Crash>,
     /// The OOM killer chose it.
     pub oom: bool,
-    /// Others may have sent it signals that were too many to be remembered.
+    /// Others may have sent it signals that were too many to be told, or kept.
     pub signals_left: bool,
 }
 

@@ -45,6 +45,8 @@ pub struct Shrink {
     pub mapped: bool,
     /// Sent only because a fault needed it.
     pub replayed: bool,
+    /// Stands for all that the kernel had no room to remember of this inode: their bounds, and the youngest's begin.
+    pub dropped: bool,
     /// Done, on a file system that other hosts change too, and nobody here maps it.
     pub shared: bool,
     /// The inode of the stacked file system above, if it was done through one: device and number

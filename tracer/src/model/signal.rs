@@ -1,4 +1,6 @@
 //! Signals as they are generated and delivered.
+use serde::{Deserialize, Serialize};
+
 use crate::model::{
     signal_name::SIGBUS,
     task::{Actor, Task},
@@ -23,6 +25,8 @@ pub struct Signal {
     pub number: i32,
     pub code: i32,
     pub address: u64,
+    /// Of one that was told only as its target ended, because there were too many: when it was generated, ns since boot.
+    pub generated: Option<u64>,
     /// TRACE_SIGNAL_*: 0 is delivered, 1 ignored.
     pub result: i32,
     /// It came by way of force_sig_fault: no process wrote its si_code.
@@ -43,6 +47,17 @@ impl Signal {
     pub fn may_be_of_fault(&self, unwatched: bool) -> bool {
         self.code > 0 && (self.forced || unwatched || !(1..=3).contains(&self.code))
     }
+}
+
+/// Signals that were too many to be told as they were sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignalsUntold {
+    /// The last one of each target is kept for its end.
+    pub kept: u64,
+    /// Not even that: an answer about their target says so.
+    pub left: u64,
+    /// SIGBUS that its process handled or ignored.
+    pub handled: u64,
 }
 
 /// What a task does with a signal.

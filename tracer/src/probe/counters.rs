@@ -9,10 +9,13 @@ use aya::{
 };
 use tracer_common::{
     event::ring,
-    maps::{BurstCount, BurstKey, RingState, SHARED_KINDS, SharedShrinks, call},
+    maps::{BurstCount, BurstKey, RingState, SHARED_KINDS, SharedShrinks, call, signal_count},
 };
 
-use crate::probe::{attach::Attached, form::Form, kretprobes::Kretprobe, plan::Probe};
+use crate::{
+    model::signal::SignalsUntold,
+    probe::{attach::Attached, form::Form, kretprobes::Kretprobe, plan::Probe},
+};
 
 #[derive(Clone, Copy)]
 #[repr(transparent)]
@@ -44,6 +47,7 @@ pub struct Counters {
     bursts: HashMap<MapData, Key, Count>,
     shrinks: PerCpuArray<MapData, u64>,
     shared: Array<MapData, Shared>,
+    signals: PerCpuArray<MapData, u64>,
 }
 
 impl Counters {
@@ -58,7 +62,10 @@ impl Counters {
         let shrinks = shrinks.context("the object has no map SHRINKS_RECORDED")?;
         let shared = ebpf.take_map("SHARED_SHRINKS");
         let shared = shared.context("the object has no map SHARED_SHRINKS")?;
+        let signals = ebpf.take_map("SIGNAL_COUNTS");
+        let signals = signals.context("the object has no map SIGNAL_COUNTS")?;
         Ok(Self {
+            signals: PerCpuArray::try_from(signals)?,
             states: PerCpuArray::try_from(states)?,
             bursts: HashMap::try_from(bursts)?,
             shrinks: PerCpuArray::try_from(shrinks)?,
@@ -73,8 +80,16 @@ impl Counters {
 
     /// How many shrinks the kernel has remembered so far, of which it may have evicted the oldest.
     pub fn shrinks_recorded(&self) -> Option<u64> {
-        let values = self.shrinks.get(&0, 0).ok()?;
-        Some(values.iter().fold(0, |sum: u64, count| sum.wrapping_add(*count)))
+        sum(&self.shrinks, 0)
+    }
+
+    /// Signals that were too many to be told as they were sent, so far.
+    pub fn signals_untold(&self) -> Option<SignalsUntold> {
+        Some(SignalsUntold {
+            kept: sum(&self.signals, signal_count::KEPT)?,
+            left: sum(&self.signals, signal_count::LEFT)?,
+            handled: sum(&self.signals, signal_count::DELIVERIES)?,
+        })
     }
 
     /// How many shrinks of files that other hosts may map were too many so far.
@@ -96,6 +111,12 @@ impl Counters {
         }
         all
     }
+}
+
+/// What all CPUs have counted.
+fn sum(map: &PerCpuArray<MapData, u64>, index: u32) -> Option<u64> {
+    let values = map.get(&index, 0).ok()?;
+    Some(values.iter().fold(0, |sum: u64, count| sum.wrapping_add(*count)))
 }
 
 /// Calls that were not followed from their beginning to their end, by the number of the function

@@ -188,6 +188,10 @@ pub fn end(end: &End, causes: &BTreeMap<String, u64>) -> Vec<u8> {
         let shrinks = counted(end.not_recorded, "shrink");
         lost.push_str(&format!(" · {shrinks} on network file systems not recorded (rate limit)"));
     }
+    if end.signals_left != 0 {
+        let signals = counted(end.signals_left, "signal");
+        lost.push_str(&format!(" · {signals} between processes not recorded (rate limit)"));
+    }
     let mut by: Vec<(&String, &u64)> = causes.iter().collect();
     by.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     let by: Vec<String> = by.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
@@ -334,6 +338,9 @@ mod tests {
             truncations: 0,
             not_warned: 0,
             not_recorded: 0,
+            signals_kept: 0,
+            signals_left: 0,
+            signals_handled: 0,
             not_told: None,
             only_bus_errors: true,
         };

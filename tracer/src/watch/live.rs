@@ -22,6 +22,7 @@ use crate::{
         observe::Coverage,
         observe::Observe,
         process::ExitScope,
+        signal::SignalsUntold,
     },
     probe::{
         attach::Attached,
@@ -128,6 +129,8 @@ struct Watch<'a> {
     misses: HashMap<Observe, u64>,
     /// Shrinks that the kernel did not send, as the driver knows.
     suppressed: u64,
+    /// Signals that it did not send, as the driver knows.
+    signals: SignalsUntold,
     undecodable: u64,
     /// Something came since memory was given back.
     worked: bool,
@@ -167,6 +170,7 @@ impl<'a> Watch<'a> {
             checkpoints: HashMap::new(),
             misses: HashMap::new(),
             suppressed: 0,
+            signals: SignalsUntold::default(),
             undecodable: 0,
             worked: false,
         })
@@ -316,6 +320,10 @@ impl<'a> Watch<'a> {
         let suppressed = self.counters.shared_suppressed().unwrap_or(self.suppressed);
         if std::mem::replace(&mut self.suppressed, suppressed) != suppressed {
             self.push(boot_time(), WatchNote::SharedSuppressed { count: suppressed })?;
+        }
+        let signals = self.counters.signals_untold().unwrap_or(self.signals);
+        if std::mem::replace(&mut self.signals, signals) != signals {
+            self.push(boot_time(), WatchNote::SignalsUntold(signals))?;
         }
         for key in self.driver.bursts() {
             let BurstKey { tgid, inode, handler } = key;

@@ -16,6 +16,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 mod cases;
 mod cgroups;
 mod classes;
+mod flood;
 mod history;
 mod lockdown;
 mod matrix;
@@ -159,6 +160,7 @@ fn judged(job: Job, name: &str) -> Vec<Trial> {
         "crashes" => scenario::trials(&job, "crashes::", "crashes"),
         "lockdown" => lockdown::trials(&job),
         "cgroups" => checks(&job, "cgroups", &cgroups::CHECKS),
+        "flood" => checks(&job, "flood", &flood::CHECKS),
         "history" => history::trials(&job),
         "two-hosts-updater" => checks(&job, name, &two_hosts::UPDATER),
         "two-hosts-reader" => checks(&job, name, &two_hosts::READER),
@@ -185,6 +187,7 @@ fn no_check_passes_on_nothing() -> Result<()> {
     checks.extend(matrix::CHECKS);
     checks.extend(lockdown::CHECKS);
     checks.extend(cgroups::CHECKS);
+    checks.extend(flood::CHECKS);
     checks.extend(history::CHECKS);
     checks.extend(systemd::CHECKS);
     checks.extend(two_hosts::UPDATER);

@@ -87,6 +87,9 @@ pub fn end_record(counts: &Counts, host: &Host, now: u64, reason: &str) -> Recor
         truncations: counts.truncations,
         not_warned: counts.not_warned,
         not_recorded: counts.not_recorded,
+        signals_kept: counts.signals.kept,
+        signals_left: counts.signals.left,
+        signals_handled: counts.signals.handled,
         not_told: not_told(&host.coverage).map(Label::from),
         only_bus_errors: host.deaths == ExitScope::default(),
     })

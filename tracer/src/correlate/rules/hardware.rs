@@ -48,7 +48,15 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         true => Confidence::Likely,
         false => Confidence::Proven,
     };
+    // Of what may be made up the sender is told: the process itself, in a system call that sends signals.
+    let made_up = evidence.signal.filter(|signal| signal.sender.task.id.same(signal.target.id));
     let (cause, confidence, summary) = match (evidence.fault, code) {
+        (_, Some(4 | 5)) if made_up.is_some() && !poisoned => (
+            &MEMORY_FAILURE,
+            Confidence::Likely,
+            "by its si_code memory is poisoned (BUS_MCEERR_AR or BUS_MCEERR_AO), but the process may have sent itself \
+             that; dmesg tells (\"Memory failure\")",
+        ),
         (_, Some(4)) => (
             &MEMORY_FAILURE,
             Confidence::Proven,
@@ -98,6 +106,18 @@ mod tests {
         ];
         for (code, class) in cases {
             assert_eq!(evaluate(&without_fault(&signal(code))).class, class);
+        }
+    }
+
+    #[test]
+    fn what_a_process_may_send_itself_proves_nothing() {
+        for code in [4, 5] {
+            let mut signal = signal(code);
+            assert_eq!(evaluate(&without_fault(&signal)).confidence, Confidence::Proven);
+            signal.sender.task.id = signal.target.id;
+            let verdict = evaluate(&without_fault(&signal));
+            assert_eq!(verdict.class, CauseKind::MemoryFailure);
+            assert_eq!(verdict.confidence, Confidence::Likely);
         }
     }
 

@@ -22,7 +22,7 @@ pub fn exit(b: &mut &[u8], time: u64) -> Result<ProcessExit> {
     let (exe, module) = (file_id(b), file_id(b));
     let offset = b.get_u64_le();
     let code = b.get_u32_le();
-    let oom = b.get_u32_le() != 0;
+    let flags = b.get_u32_le();
     let (path_flags, path_len) = (b.get_u32_le(), b.get_u32_le());
     let path = path(b, path_flags, path_len)?;
     Ok(ProcessExit {
@@ -33,8 +33,8 @@ pub fn exit(b: &mut &[u8], time: u64) -> Result<ProcessExit> {
         own,
         module: module.map(|id| Module { id, offset, path }),
         crash: None,
-        oom,
-        signals_left: false,
+        oom: flags & wire::EXIT_OOM != 0,
+        signals_left: flags & wire::EXIT_SIGNALS_LEFT != 0,
     })
 }
 
@@ -108,7 +108,7 @@ mod tests {
         sent.last_signals.self_sent.time = 7;
         sent.last_signals.self_sent.signal = 6;
         (sent.exe.ino, sent.module.ino, sent.module_offset) = (10, 11, 12);
-        (sent.code, sent.oom, sent.path_len) = (139, 1, 5);
+        (sent.code, sent.flags, sent.path_len) = (139, 1, 5);
         let exit = decoded(&sent, b"libc\0");
         let id = ProcessId { tgid: 1, start: 2 };
         assert_eq!(exit.exit, Exit { id, time: 9, code: 139 });
@@ -120,7 +120,10 @@ mod tests {
         let module = exit.module.expect("a module");
         assert_eq!((module.id.ino, module.offset), (11, 12));
         assert_eq!(module.path.names, [b"libc".to_vec()]);
-        assert!(exit.oom);
+        assert!(exit.oom && !exit.signals_left);
+        sent.flags = wire::EXIT_SIGNALS_LEFT;
+        let exit = decoded(&sent, b"libc\0");
+        assert!(!exit.oom && exit.signals_left);
     }
 
     #[test]

@@ -50,6 +50,7 @@ pub fn shrink(b: &mut &[u8]) -> Result<Shrink> {
         how,
         mapped: flags & wire::SHRINK_MAPPED != 0,
         replayed: flags & wire::SHRINK_REPLAYED != 0,
+        dropped: flags & wire::SHRINK_DROPPED != 0,
         shared: flags & (MAPPED_OR_REPLAYED | wire::SHRINK_SHARED) == wire::SHRINK_SHARED,
     })
 }

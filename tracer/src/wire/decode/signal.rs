@@ -10,18 +10,23 @@ use crate::{
 
 /// `wire::Signal`
 pub fn signal(b: &mut &[u8]) -> Signal {
+    let (target, sender) = (task(b), actor(b));
+    let address = b.get_u64_le();
+    let (number, code, result) = (b.get_i32_le(), b.get_i32_le(), b.get_i32_le());
+    b.advance(4);
+    let forced = b.get_u32_le() != 0;
+    let origin = b.get_u32_le();
+    let kept = origin & wire::origin::KEPT != 0;
     Signal {
-        target: task(b),
-        sender: actor(b),
-        address: untagged(b.get_u64_le()),
-        number: b.get_i32_le(),
-        code: b.get_i32_le(),
-        result: b.get_i32_le(),
-        forced: {
-            b.advance(4);
-            b.get_u32_le() != 0
-        },
-        origin: match b.get_u32_le() {
+        target,
+        sender,
+        number,
+        code,
+        address: if kept { 0 } else { untagged(address) },
+        generated: kept.then_some(address),
+        result,
+        forced,
+        origin: match origin & !wire::origin::KEPT {
             wire::origin::CALL => Origin::Call,
             wire::origin::KERNEL => Origin::Kernel,
             _ => Origin::Unknown,
@@ -82,6 +87,10 @@ mod tests {
         assert_eq!((signal.result, signal.forced), (1, false));
         sent.forced = 1;
         assert!(decoded(&sent).forced);
+        assert_eq!(decoded(&sent).generated, None);
+        sent.origin = wire::origin::CALL | wire::origin::KEPT;
+        let kept = decoded(&sent);
+        assert_eq!((kept.address, kept.generated, kept.origin), (0, Some(3), Origin::Call));
     }
 
     #[test]

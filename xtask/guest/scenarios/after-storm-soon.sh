@@ -1,0 +1,7 @@
+# As after-storm, but what it sends itself comes at once: it is told all the same, and all faults are counted.
+#fs: ext4
+#: {"class": "mapped-past-end", "confidence": "proven", "victim": "after_storm", "signal": "BUS_ADRERR", "disposition": "handler", "outcome": "survived", "count": 40, "path": "$D/live", "size": 0, "access": "read", "mode": "user", "offset": 0, "complete": true}
+#: {"class": "sent", "confidence": "proven", "victim": "after_storm", "culprit": "after_storm", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "cmdline": "after_storm $D/live 0", "parents": ["sh", "init"], "complete": true}
+. /lib.sh
+after_storm "$D/live" 0
+linger
