@@ -184,18 +184,17 @@ pub fn boots<'a>(
     wires: &Path,
 ) -> Result<Vec<Boot<'a>>> {
     let initramfs = tree.pack(kernel)?;
-    let boot = |job| Boot::new(kernel, initramfs.clone(), job);
+    let random = |job| Boot::new(kernel, initramfs.clone(), job);
     // The emulator translates code for the address it runs at: where every program has new addresses, each
-    // start of one costs seven times as much. The other jobs keep them random.
-    let matrix = || {
-        let boot = boot("matrix").append("norandmaps");
-        anyhow::Ok(boot.disk(packages::java(kernel.machine)?))
-    };
+    // start of one costs seven times as much. Jobs that look at code, and the guest with systemd, keep them random.
+    let boot = |job| random(job).append("norandmaps");
+    let matrix = || anyhow::Ok(boot("matrix").disk(packages::java(kernel.machine)?));
     let one = match job {
         TWO_HOSTS => return Ok(two_hosts(&boot(TWO_HOSTS), wires)),
         "matrix" => matrix()?,
-        "lockdown" => boot("lockdown").append("lockdown=confidentiality"),
-        "crashes" | "cgroups" | "flood" => boot(job),
+        "lockdown" => random("lockdown").append("lockdown=confidentiality"),
+        "crashes" => random("crashes"),
+        "cgroups" | "flood" => boot(job),
         // On one CPU programs preempt one another most.
         "history" => match args.recorder {
             None => boot("history").cpus(1),

@@ -1,5 +1,5 @@
 //! `whybus forget`: what is named goes from a history, for good.
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use crate::{
     cli::Forget,
@@ -8,7 +8,7 @@ use crate::{
     sink::speak::say,
     store::{
         lock::RecorderLock,
-        sqlite::{read::Reader, write::Store},
+        sqlite::{forget::Forgotten, read::Reader, write::Store},
         state_dir as dir,
     },
     text::format::{counted, size},
@@ -33,10 +33,26 @@ pub fn run(args: &Forget) -> Result<ExitStatus> {
         return Ok(if count == 0 { ExitStatus::NotFound } else { ExitStatus::Done });
     }
     let lock = RecorderLock::acquire(state)?;
-    let (mut store, _) = Store::open(state, false)?;
-    let (incidents, warnings) = store.forget(&selection)?;
+    let (mut store, aside) = Store::open(state, false)?;
+    if let Some(aside) = aside {
+        let history = dir::history(state);
+        let (history, aside) = (history.display(), aside.display());
+        return Err(anyhow!(
+            "{history} is damaged, so that nothing could be forgotten: all of it is in {aside} now"
+        ));
+    }
+    let Forgotten { incidents, warnings, is_read } = store.forget(&selection)?;
     drop(lock);
+    let unread = || match is_read {
+        false => Ok(()),
+        true => Err(anyhow!(
+            "somebody reads {}, so what was forgotten still stands in the -wal file beside it: run the same \
+             again once nobody does",
+            dir::history(state).display()
+        )),
+    };
     if incidents + warnings == 0 {
+        unread()?;
         nothing(&reader, &selection)?;
         return Ok(ExitStatus::NotFound);
     }
@@ -47,5 +63,5 @@ pub fn run(args: &Forget) -> Result<ExitStatus> {
         dir::history(state).display(),
         size(dir::size(state))
     ));
-    Ok(ExitStatus::Done)
+    unread().map(|()| ExitStatus::Done)
 }

@@ -206,6 +206,11 @@ impl Incident {
         Some(exit.signal.map_or(exit.code.unwrap_or(0), |signal| 128 + signal))
     }
 
+    /// That of a victim that did not outlive what happened.
+    pub fn death_status(&self) -> Option<u32> {
+        self.status().filter(|_| self.outcome.known() != Outcome::Survived)
+    }
+
     /// How often it happened.
     pub fn times(&self) -> u64 {
         self.fault.as_ref().map(|fault| fault.count).or(self.count).unwrap_or(1)

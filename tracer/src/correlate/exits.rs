@@ -21,6 +21,8 @@ use crate::{
 /// Processes that were sent signals, and signals remembered of each.
 const TARGETS: usize = 1_024;
 const SENT: usize = 4;
+/// Slots by tgid for when signals had to be forgotten.
+const FORGOTTEN: usize = 8_192;
 /// Processes that the OOM killer killed and whose end was not told yet.
 const OOM_KILLS: usize = 1_024;
 /// Processes with a thread that crashed.
@@ -58,13 +60,19 @@ pub enum ExitKind {
     Unasked,
 }
 
+/// Where [`ExitPolicy::forgotten`] has the time of a process.
+fn slot(tgid: u32) -> usize {
+    tgid as usize % FORGOTTEN
+}
+
 /// Decides which ends are incidents.
 pub struct ExitPolicy {
     scope: ExitScope,
     /// By tgid: signals other than SIGBUS that others sent it, with their times.
     sent: BoundedMap<u32, VecDeque<(u64, Signal)>>,
-    /// When the youngest of these was sent that had to be forgotten, ns since boot; 0 if none had to.
-    forgotten: u64,
+    /// By tgid, some sharing a slot: when the youngest of these was sent that had to be forgotten, ns since boot; 0 if
+    /// none had to.
+    forgotten: Box<[u64]>,
     oom_kills: BoundedMap<ProcessId, OomKill>,
     loops: CrashLoops,
     /// By tgid: what threads failed at whose process has not ended yet.
@@ -75,7 +83,8 @@ impl ExitPolicy {
     pub fn new(scope: ExitScope) -> Self {
         let (sent, crashes) = (BoundedMap::new(TARGETS), BoundedMap::new(CRASHES));
         let oom_kills = BoundedMap::new(OOM_KILLS);
-        Self { scope, sent, forgotten: 0, oom_kills, loops: CrashLoops::default(), crashes }
+        let forgotten = vec![0; FORGOTTEN].into();
+        Self { scope, sent, forgotten, oom_kills, loops: CrashLoops::default(), crashes }
     }
 
     /// Takes note of what a thread failed at: it matters once its process ends.
@@ -91,13 +100,15 @@ impl ExitPolicy {
     /// Takes note of a signal other than SIGBUS: it matters once its target ends.
     pub fn signal_sent(&mut self, time: u64, signal: Signal) {
         let tgid = signal.target.id.tgid;
-        let gone = self.sent.make_room(&tgid).and_then(|list| list.back().map(|(time, _)| *time));
+        let gone = self.sent.make_room(&tgid).and_then(|mut list| list.pop_back());
         let list = self.sent.entry(tgid);
         list.push_back((signal.generated.unwrap_or(time), signal));
         list.make_contiguous().sort_by_key(|(time, _)| *time);
         let crowded = if list.len() > SENT { list.pop_front() } else { None };
-        let gone = gone.max(crowded.map(|(time, _)| time));
-        self.forgotten = self.forgotten.max(gone.unwrap_or(0));
+        for (time, signal) in gone.into_iter().chain(crowded) {
+            let slot = &mut self.forgotten[slot(signal.target.id.tgid)];
+            *slot = time.max(*slot);
+        }
     }
 
     /// Takes note of an OOM kill. Told again of one process, as it is of whom it chose and of its whole cgroup, it
@@ -118,7 +129,13 @@ impl ExitPolicy {
         let code = exit.exit.code;
         let signal = self.terminating_signal(&exit);
         let by_code = code & 0x7f;
-        exit.signals_left |= signal.is_none() && self.forgotten > exit.exit.id.start;
+        // Whoever exits by itself may only have been asked to just before.
+        let began = exit.exit.id.start;
+        let since = match by_code {
+            0 => began.max(exit.exit.time.saturating_sub(CONSEQUENCE)),
+            _ => began,
+        };
+        exit.signals_left |= signal.is_none() && self.forgotten[slot(exit.exit.id.tgid)] > since;
         if by_code != 0 || signal.is_some() {
             let number = signal.as_ref().map_or(by_code, |(_, signal)| signal.number as u32);
             let asked = code != 0 && self.scope.signals >> (number & 31) & 1 != 0;
@@ -321,7 +338,9 @@ mod tests {
         for tgid in 0..=TARGETS as u32 {
             assert!(!left(&policy, STARTED));
             let mut signal = Signal { number: 9, ..sent(0) };
-            signal.target.id = ProcessId { tgid: 1_000_000 + tgid, start: STARTED };
+            // They share the slot of the one that is asked about.
+            let tgid = exit(9, 9).exit.id.tgid + (tgid + 1) * FORGOTTEN as u32;
+            signal.target.id = ProcessId { tgid, start: STARTED };
             policy.signal_sent(STARTED + 9, signal);
         }
         assert!(left(&policy, STARTED));

@@ -31,6 +31,8 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 const SLOW: Duration = Duration::from_millis(5);
 /// Threads at most. If all of them hang, nobody is asked any more.
 const THREADS: usize = 8;
+/// Of these, so many may hang on files of programs.
+const CODE: usize = 2;
 /// Questions that wait for a thread at most.
 const QUEUE: usize = 4_096;
 /// Targets remembered to hang whoever asks about them.
@@ -43,6 +45,9 @@ pub enum Target {
     /// The files of its program: whose disk hangs is asked all else all the same.
     Code(ProcessId),
     FileSystem(Dev),
+    /// The mounts of a process in another namespace. To list them takes no server, but a lock that whoever mounts
+    /// holds, and who is kept from running by others.
+    Mounts(ProcessId),
     /// Who serves a file system.
     Server(Dev),
     /// The file system of cgroups.
@@ -56,7 +61,7 @@ impl Target {
     /// runtimes for a name. That hangs nowhere, but takes its time where the host, or its disk, is busy.
     fn deadlines(&self) -> u32 {
         match self {
-            Self::Server(_) | Self::Containers => 4,
+            Self::Server(_) | Self::Containers | Self::Mounts(_) => 4,
             Self::Process(_) | Self::Code(_) | Self::FileSystem(_) | Self::Cgroups => 1,
         }
     }
@@ -64,7 +69,7 @@ impl Target {
     /// How many times [`TIMEOUT`]: on a host that is that busy, a whole look takes seconds of the clock.
     fn timeouts(&self) -> u32 {
         match self {
-            Self::Server(_) | Self::Containers => 3,
+            Self::Server(_) | Self::Containers | Self::Mounts(_) => 3,
             Self::Process(_) | Self::Code(_) | Self::FileSystem(_) | Self::Cgroups => 1,
         }
     }
@@ -156,15 +161,23 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
         ask: impl FnOnce() -> T + Send + 'static,
         otherwise: T,
     ) {
+        let refused = self.hanging.len() == THREADS || self.is_refused(&target);
         let waiting = &mut self.waiting[usize::from(!urgent)];
-        let full = waiting.len() == QUEUE || self.hanging.len() == THREADS;
-        if full || self.hung.contains(&target) {
+        if refused || waiting.len() == QUEUE {
             self.ready.push_back(otherwise);
             return;
         }
         let deadline = Instant::now() + self.timeout * target.timeouts();
         waiting.push_back(Question { target, deadline, ask: Box::new(ask), otherwise });
         self.dispatch();
+    }
+
+    /// Whether a target is not to be asked about now: it made a thread hang, or as many as may hang on the files of
+    /// programs do. All workers of a service may have their program on the one mount that does not answer.
+    fn is_refused(&self, target: &Target) -> bool {
+        let is_code = |target: &Target| matches!(target, Target::Code(_));
+        let hanging = || self.hanging.values().filter(|(target, _)| is_code(target)).count();
+        self.hung.contains(target) || is_code(target) && hanging() >= CODE
     }
 
     /// Whether any answer is still to come.
@@ -261,7 +274,7 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
     fn dispatch(&mut self) {
         let now = Instant::now();
         while let Some((queue, question)) = self.next_question() {
-            if self.hung.contains(&question.target) {
+            if self.is_refused(&question.target) {
                 self.ready.push_back(question.otherwise);
                 continue;
             }

@@ -125,7 +125,8 @@ impl Enricher {
                     self.process(&fault.actor.task, fault.actor.lacks_cmdline(), true, time, None);
                 let server =
                     (fault.inode.magic == FUSE_SUPER_MAGIC).then(|| self.server(fault, time));
-                [place, Some(process), Some(self.fault(fault, time)), server]
+                let view = self.view(fault, time);
+                [place, view, Some(process), Some(self.fault(fault, time)), server]
                     .into_iter()
                     .flatten()
                     .collect()
@@ -333,6 +334,15 @@ impl Enricher {
         Some(self.ask(Target::Code(id), id, time, ask, Vec::new()))
     }
 
+    /// Asks how the victim of a fault sees its file, where it lives in another mount namespace.
+    fn view(&mut self, fault: &Fault, time: u64) -> Option<WatchNote> {
+        let own = self.mnt_ns;
+        fault.mnt_ns.filter(|theirs| Some(*theirs) != own)?;
+        let (asked, id) = (fault.clone(), fault.actor.task.id);
+        let ask = move || view::read(&asked, own).map(Fact::View).into_iter().collect();
+        Some(self.ask(Target::Mounts(id), id, time, ask, Vec::new()))
+    }
+
     fn fault(&mut self, fault: &Fault, time: u64) -> WatchNote {
         let Self { mnt_ns: own, page_size, .. } = *self;
         let (asked, mounts) = (fault.clone(), self.mounts.clone());
@@ -422,8 +432,8 @@ mod tests {
         let task = &mut fault.actor.task;
         task.id = ProcessId { tgid: std::process::id(), start: 0 };
         task.tid = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
-        task.comm = std::fs::read("/proc/thread-self/comm").expect("a name");
-        task.comm.pop();
+        task.thread_comm = std::fs::read("/proc/thread-self/comm").expect("a name");
+        task.thread_comm.pop();
         let mut enricher = Enricher::new(&host(), false);
         enricher.on_event(10, &KernelEvent::Fault(fault.clone()));
         let deadline = Instant::now() + Duration::from_secs(10);

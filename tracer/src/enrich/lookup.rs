@@ -36,14 +36,12 @@ pub fn late(id: ProcessId) -> Fact {
     Fact::Process(Box::new(Process::late(id)))
 }
 
-/// How the victim of a fault sees its file, and the room there is where the fault may be for lack
-/// of it.
+/// The room there is where a fault may be for lack of it, and what drives its device.
 pub fn of_fault(fault: &Fault, here: &Here) -> Vec<Fact> {
     let Here { own, mounts, cgroups, .. } = here;
     let mut events = Vec::new();
-    let view = view::read(fault, *own);
     if wants_room(fault) {
-        events.extend(room(fault, view.as_ref(), here));
+        events.extend(room(fault, view::read(fault, *own).as_ref(), here));
     }
     if fault.handler == Handler::ShmemFault {
         events.extend(space::commit().map(Fact::Commit));
@@ -57,7 +55,6 @@ pub fn of_fault(fault: &Fault, here: &Here) -> Vec<Fact> {
         events.extend(pages.map(Fact::HugePages));
         events.extend(limit.map(Fact::HugeLimit));
     }
-    events.extend(view.map(Fact::View));
     events.extend(bound_driver(fault).map(Fact::BoundDriver));
     events
 }

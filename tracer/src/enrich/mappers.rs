@@ -22,8 +22,8 @@ use crate::{
 
 /// Shrinks that wait to be looked at.
 const WAITING: usize = 16;
-/// One look at all processes takes no longer.
-const LONGEST: Duration = Duration::from_secs(1);
+/// One look at all processes takes no longer: on a busy host a hundred took a second.
+const LONGEST: Duration = Duration::from_secs(3);
 /// After a look nobody looks for nine times as long as it ran: a tenth of one CPU at most.
 const REST: u32 = 9;
 /// Mappers that are told.

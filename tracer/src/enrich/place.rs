@@ -63,7 +63,7 @@ fn open(tgid: u32, mapping: &Mapping) -> Option<File> {
 /// Whether the task is there and has run no other program since.
 fn runs_still(task: &Task) -> bool {
     let comm = fs::read(format!("/proc/{}/task/{}/comm", task.id.tgid, task.tid));
-    let same = comm.is_ok_and(|comm| comm.strip_suffix(b"\n") == Some(&task.comm));
+    let same = comm.is_ok_and(|comm| comm.strip_suffix(b"\n") == Some(&task.thread_comm));
     same && process::is_there(task.id)
 }
 
@@ -83,8 +83,9 @@ mod tests {
         let task = &mut fault.actor.task;
         task.id = ProcessId { tgid: std::process::id(), start: 0 };
         task.tid = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
-        task.comm = fs::read("/proc/thread-self/comm").expect("a name");
-        task.comm.pop();
+        task.comm = b"the leader".to_vec();
+        task.thread_comm = fs::read("/proc/thread-self/comm").expect("a name");
+        task.thread_comm.pop();
         fault.ip = Some(geo_lookup as *const () as u64);
         fault
     }
@@ -106,7 +107,7 @@ mod tests {
     fn another_process_or_program_is_not_asked() {
         let (mut reused, mut executed) = (ours(), ours());
         reused.actor.task.id.start = 1;
-        executed.actor.task.comm = b"before".to_vec();
+        executed.actor.task.thread_comm = b"before".to_vec();
         let gone = Fault { ip: ours().ip, ..fault(0, 0) };
         assert_eq!([reused, executed, gone].map(|fault| of_fault(&fault)), [None, None, None]);
     }

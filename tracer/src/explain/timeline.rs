@@ -127,8 +127,17 @@ fn changed(
                 which_server(server)
             )
         }
+        (None, None) if is_fuse(incident) => {
+            format!("the victim's host learnt of a shrink of {what} from its FUSE server, by {how}")
+        }
         (None, None) => format!("another host shrank {what} by {how}"),
     }
+}
+
+/// Whether the file that was touched is served by a process, which need not be another host's.
+fn is_fuse(incident: &Incident) -> bool {
+    let fstype = incident.file.as_ref().and_then(|file| file.fstype.as_ref());
+    fstype.is_some_and(|fstype| fstype.0.starts_with(b"fuse"))
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! What `whybus doctor` says, for people: the verdict first, and all of it on one screen.
 use crate::{
     contract::{Doctor, Observed},
-    model::{cause::CauseKind, observe::Observe},
+    model::{
+        cause::CauseKind,
+        observe::{Observe, Readiness},
+    },
     render::{
         style::Style,
         watching::{colour, grouped, missing, verdict},
@@ -159,14 +162,14 @@ fn unattached(report: &Doctor, room: usize) -> String {
 }
 
 fn last(report: &Doctor, denied: Option<&Denied>) -> String {
-    let waiting = waiting(&report.observed).map(|text| field("pending", &text));
-    waiting.unwrap_or_default()
+    let verdict = report.verdict.as_ref().map(|verdict| verdict.known());
+    waiting(&report.observed).map(|text| field("pending", &text)).unwrap_or_default()
         + &field("explains", &explains(report))
         + &field("lookups", &format!("culprits: {}; paths: {}", report.culprit, report.paths))
-        + &match denied {
-            // What to do is said first.
-            Some(_) => String::new(),
-            None => field("try", "`whybus demo` shows an answer, `whybus trace` watches"),
+        // What to do is said first.
+        + &match denied.is_some() || verdict == Some(Readiness::NotReady) {
+            true => String::new(),
+            false => field("try", "`whybus demo` shows an answer, `whybus trace` watches"),
         }
 }
 

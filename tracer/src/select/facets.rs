@@ -106,7 +106,7 @@ impl<'a> From<&'a contract::Incident> for Facets<'a> {
             by_pid: culprit.map(|culprit| culprit.pid),
             by_comm: culprit.map(|culprit| &culprit.comm.0[..]),
             class: Some(incident.cause.class.name().as_bytes()),
-            status: incident.status(),
+            status: incident.death_status(),
             host: Some(incident.host.as_bytes()),
             time: Some(incident.time.0),
         }

@@ -6,7 +6,7 @@ use crate::{
     select::{facets::Facets, selection::Selection},
     store::{
         Result,
-        sqlite::{body, names, retain, search::Search, write::Store},
+        sqlite::{body, names, search::Search, write::Store},
     },
 };
 
@@ -15,14 +15,21 @@ const BATCH: usize = 1_000;
 /// How a history keeps that it was asked to forget.
 const ASKED: &str = "incidents that it was asked to forget";
 
+/// What was forgotten.
+pub struct Forgotten {
+    pub incidents: usize,
+    pub warnings: usize,
+    /// Somebody reads the history, so that what was forgotten still stands in its -wal file.
+    pub is_read: bool,
+}
+
 impl Store {
-    /// Forgets incidents and warnings that match; gives how many of each.
+    /// Forgets incidents and warnings that match. The history is written anew, which takes as much room again for a
+    /// while: pages may hold what older versions deleted.
     ///
     /// # Errors
     /// Where SQLite cannot write.
-    pub fn forget(&mut self, selection: &Selection) -> Result<(usize, usize)> {
-        // What is deleted is overwritten, too.
-        self.db.pragma_update(None, "secure_delete", true)?;
+    pub fn forget(&mut self, selection: &Selection) -> Result<Forgotten> {
         self.names.clear();
         let rows = match Search::prepare(&self.db, selection)? {
             Some(search) => search.newest(i64::MAX)?,
@@ -53,10 +60,11 @@ impl Store {
             drop(delete);
             transaction.commit()?;
         }
-        while retain::give_back(&self.db)? {}
-        // What was there stands in the -wal file, too, until that is written anew.
-        self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-        Ok((rows.len(), warnings.len()))
+        self.db.execute_batch("VACUUM")?;
+        // What was there stands in the -wal file, too, until that is cut off: not while somebody reads.
+        let busy: i64 =
+            self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        Ok(Forgotten { incidents: rows.len(), warnings: warnings.len(), is_read: busy != 0 })
     }
 
     /// Those that can be asked for so at all.

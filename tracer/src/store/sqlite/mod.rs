@@ -2,7 +2,7 @@
 //! recorder.
 mod body;
 mod connect;
-mod forget;
+pub mod forget;
 mod key;
 mod lookup;
 mod names;

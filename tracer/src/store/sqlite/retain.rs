@@ -188,7 +188,9 @@ fn forget_gaps(db: &Transaction<'_>, before: i64) -> Result<usize> {
     )?;
     let all: i64 = db.query_row("SELECT count(*) FROM gap", [], |row| row.get(0))?;
     let more = db.execute(
-        "DELETE FROM gap WHERE id IN (SELECT id FROM gap ORDER BY until LIMIT ?1)",
+        // Those of losses first: they are many, and that nobody watched weighs more.
+        "DELETE FROM gap WHERE id IN (
+             SELECT id FROM gap ORDER BY why LIKE 'events of CPU %' DESC, until LIMIT ?1)",
         [all.saturating_sub(GAPS).clamp(0, BATCH)],
     )?;
     Ok(old.max(more))

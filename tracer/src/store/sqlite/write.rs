@@ -84,6 +84,9 @@ impl Store {
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "FULL")?;
         db.pragma_update(None, "foreign_keys", true)?;
+        // What is deleted or written over is gone at once: a password on a command line is in earlier versions of a
+        // row, too.
+        db.pragma_update(None, "secure_delete", true)?;
         // What stays of the -wal file once it has been written back.
         db.pragma_update(None, "journal_size_limit", 16 << 20)?;
         // 2 MiB, in KiB: a recorder shall be small.
@@ -274,7 +277,7 @@ fn put_incident(
         culprit.map(|culprit| culprit.pid),
         by_comm,
         class,
-        incident.status(),
+        incident.death_status(),
         incident.times() as i64,
         incident.restart.as_ref().map(|restart| restart.after_ns as i64),
         series_key(incident) as i64,
