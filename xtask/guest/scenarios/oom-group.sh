@@ -3,7 +3,7 @@
 #asks: signals
 #: {"class": "oom-killed", "confidence": "proven", "victim": "worker", "culprit": "worker", "parents": ["sh", "init"], "cmdline": "worker hog $D/label", "signal": "SI_KERNEL", "disposition": "default", "outcome": "killed", "exit": "signal 9", "count": 1, "complete": true, "ran_out": "cgroup", "chosen": {"in": ["itself", "another"]}, "limit": 8388608, "of": "/together", "says": "its memory cgroup was at its limit of 8 MiB ("}
 #: {"class": "oom-killed", "confidence": "proven", "victim": "worker", "culprit": "worker", "parents": ["sh", "init"], "cmdline": "worker hog $D/label", "signal": "SI_KERNEL", "disposition": "default", "outcome": "killed", "exit": "signal 9", "count": 1, "complete": true, "ran_out": "cgroup", "chosen": {"in": ["itself", "another"]}, "limit": 8388608, "of": "/together", "says": "its memory cgroup was at its limit of 8 MiB ("}
-#+signal-alone: {"confidence": "likely", "culprit": "worker", "parents": ["sh", "init"], "cmdline": {"any": true}, "ran_out": null, "chosen": null, "limit": {"any": true}, "of": {"any": true}, "says": "the OOM killer chose it"}
+#+signal-alone: {"confidence": "likely", "culprit": "worker", "parents": ["sh", "init"], "cmdline": {"any": true}, "ran_out": null, "chosen": null, "limit": {"any": true}, "of": {"any": true}, "says": "killed by the OOM killer"}
 . /lib.sh
 mountpoint -q /sys/fs/cgroup || mount -t cgroup2 none /sys/fs/cgroup || exit 99
 echo +memory >/sys/fs/cgroup/cgroup.subtree_control || exit 99
