@@ -404,7 +404,9 @@ fn the_dialogue(job: &Job) -> Result<()> {
     let readme = fs::read_to_string(root().join("README.md"))?;
     let section = readme.split("types it and compares):").nth(1).context("no section")?;
     let shown = section.split("```\n").nth(1).context("no terminal")?;
-    let (shown, seen) = (numberless(shown), numberless(&seen));
+    let (shown, mut seen) = (numberless(shown), numberless(&seen));
+    // Told only of a victim that was there long enough for /proc to be asked.
+    seen.retain(|line| !line.trim_start().starts_with("where instruction "));
     for (shown, seen) in shown.iter().zip(&seen) {
         ensure!(shown == seen, "the README has\n{shown}\nand a terminal\n{seen}");
     }
