@@ -14,7 +14,7 @@ use clap::{
 };
 use toml::{Table, Value};
 
-use crate::{cli::Cli, error::Failure};
+use crate::{cli::Cli, error::Failure, text::near::nearest};
 
 /// Where it is unless told otherwise; there need not be one.
 pub const CONFIG: &str = "/etc/whybus.toml";
@@ -36,13 +36,15 @@ pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Cli, Error> {
     let mut flags_of = BTreeMap::new();
     // All of them, whichever verb was typed: a slip in the recorder's settings shows before it is started again.
     for (verb, settings) in &table {
-        let told = |text: String| wrong(format!("[{verb}]{text}"));
+        let in_table = |text: String| wrong(format!("[{verb}]{text}"));
         if !verbs.contains(&verb.as_str()) {
-            return Err(told(format!(" is not a verb of whybus{}", meant(verb, &verbs))));
+            let meant = nearest(verb, &verbs).map(|near| format!("; did you mean [{near}]?"));
+            return Err(in_table(format!(" is not a verb of whybus{}", meant.unwrap_or_default())));
         }
-        let settings = settings.as_table().ok_or_else(|| told(": is not a table".to_owned()))?;
-        let flags = flags(settings).map_err(|text| told(format!(": {text}")))?;
-        check(verb, &flags).map_err(|text| told(format!(": {text}")))?;
+        let settings =
+            settings.as_table().ok_or_else(|| in_table(": is not a table".to_owned()))?;
+        let flags = flags(settings).map_err(|text| in_table(format!(": {text}")))?;
+        check(verb, &flags).map_err(|text| in_table(format!(": {text}")))?;
         flags_of.insert(verb.as_str(), flags);
     }
     // The first word that is a verb is the verb: no flag before it takes a value that is one.
@@ -78,16 +80,6 @@ fn said(error: &clap::Error) -> String {
         }
         _ => sentence.to_owned(),
     }
-}
-
-/// `; did you mean [record]?`
-fn meant(verb: &str, verbs: &[&str]) -> String {
-    /// How like it must be, of 1.
-    const NEAR: f64 = 0.75;
-    let likeness = |known: &&str| strsim::jaro_winkler(known, verb);
-    let near = verbs.iter().copied().filter(|known| likeness(known) > NEAR);
-    let near = near.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    near.map_or_else(String::new, |near| format!("; did you mean [{near}]?"))
 }
 
 /// What is wrong, and where.

@@ -25,7 +25,7 @@ pub fn run(args: &Forget) -> Result<ExitStatus> {
         ));
     }
     let state = &args.state.state_dir;
-    // Where there is none, none is made.
+    // Opening it to write would make one.
     let reader = Reader::open(state)?;
     if args.dry_run {
         let count = reader.number(&selection)?;
@@ -46,8 +46,8 @@ pub fn run(args: &Forget) -> Result<ExitStatus> {
     let unread = || match is_read {
         false => Ok(()),
         true => Err(anyhow!(
-            "somebody reads {}, so what was forgotten still stands in the -wal file beside it: run the same \
-             again once nobody does",
+            "somebody reads {}, so what was forgotten still stands in it and in its -wal file; remove neither, and \
+             run the same again once nobody reads",
             dir::history(state).display()
         )),
     };

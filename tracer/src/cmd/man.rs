@@ -5,9 +5,10 @@ use clap_mangen::Man;
 
 use crate::{
     cli::{Cli, Manual},
-    cmd::{exit_status::ExitStatus, nothing::meant},
+    cmd::exit_status::ExitStatus,
     error::Failure,
     sink::speak::put,
+    text::near::meant,
 };
 
 /// # Errors

@@ -12,11 +12,12 @@ use crate::{
     },
     sink::{speak::say, stdout::history_style},
     store::sqlite::read::Reader,
-    text::{escape::escape, format::grouped},
+    text::{
+        escape::escape,
+        format::grouped,
+        near::{NEAR, meant},
+    },
 };
-
-/// How like what was asked for a name must be to be suggested, of 1.
-pub const NEAR: f64 = 0.75;
 
 /// Names that look like one that is not recorded.
 const NEAREST: usize = 5;
@@ -330,16 +331,4 @@ fn shrunk(reader: &Reader, selection: &Selection) -> Result<bool> {
         latest.trim_end()
     ));
     Ok(true)
-}
-
-/// `; did you mean `NAME`?` where a name is like `text`, else nothing.
-pub fn meant(text: &str, names: &[&str]) -> String {
-    nearest(text, names).map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
-}
-
-/// The name that is most like `text`, if any is.
-fn nearest<'a>(text: &str, names: &[&'a str]) -> Option<&'a str> {
-    let likeness = |name: &&str| strsim::jaro_winkler(name, text);
-    let near = names.iter().copied().filter(|name| likeness(name) > NEAR);
-    near.max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
 }

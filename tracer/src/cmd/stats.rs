@@ -5,10 +5,7 @@ use anyhow::Result;
 
 use crate::{
     cli::{Stats, options::StatsFormat},
-    cmd::{
-        exit_status::ExitStatus,
-        nothing::{self, meant},
-    },
+    cmd::{exit_status::ExitStatus, nothing},
     contract::{Count, Record, Time, Untrusted},
     error::Failure,
     model::{
@@ -23,7 +20,7 @@ use crate::{
         terminal,
     },
     store::sqlite::read::{Counted, Reader},
-    text::format::rfc3339,
+    text::{format::rfc3339, near::meant},
 };
 
 /// A table: its name, its column, what of the column's name counts, and what is rather counted where a history has it

@@ -29,7 +29,7 @@ use crate::{
     store::{lock::running_recorder, sqlite::read::Reader},
 };
 
-/// Stories one at once; more are only counted.
+/// Stories that are printed; more are only counted.
 const STORIES: usize = 10;
 /// Deaths of one story that are compared in full, the latest.
 const COMPARED: i64 = 50;
@@ -37,7 +37,7 @@ const COMPARED: i64 = 50;
 const LOOKED_AT: usize = 10_000;
 /// Gaps this close to a story may hide a part of it. Ns.
 const NEAR: i64 = 600_000_000_000;
-/// Gaps looked at; older ones are not one.
+/// Gaps that are read, the newest.
 const GAPS: usize = 1_000;
 /// Shrinks of what may be the file that are looked at, the latest.
 const SHRINKS: usize = 1_000;

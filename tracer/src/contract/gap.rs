@@ -67,6 +67,8 @@ const DISK_FULL: &str = "incidents, while the disk took nothing and memory was f
 const ROOM: &str = "incidents of whoever had most, forgotten for room (--keep-size)";
 const SHRINKS: &str = "shrinks of files on network file systems, too many at once";
 const EVENTS: &str = "events of CPU ";
+/// How the reasons of losses begin, of which there may be one a minute.
+pub const LOSSES: [&str; 3] = [EVENTS, CALLS.0, SHRINKS];
 const CALLS: (&str, &str) = ("calls of ", ", few of which matter");
 
 impl fmt::Display for GapReason {

@@ -35,7 +35,7 @@ pub use count::Count;
 pub use doctor::{Doctor, Observed};
 pub use elsewhere::Elsewhere;
 pub use file::{File, Mapping, Mount, Remote, Sizing, Volume};
-pub use gap::{Gap, GapReason};
+pub use gap::{Gap, GapReason, LOSSES};
 pub use incident::{Exit, Fault, Incident, MappingDriver, Restart, Signal};
 pub use process::{Ancestor, Container, Mapper, Pod, Process, SlurmJob};
 pub use record::{Record, SCHEMA};

@@ -308,7 +308,6 @@ impl File {
     }
 }
 
-/// The mount as the kernel walked it, where that is all there is.
 /// Whether whoever touched another process' memory may have asked for its page as a whole, as process_vm_readv(2) does
 /// (mm/process_vm_access.c).
 fn is_whole_page(fault: &Fault) -> bool {
@@ -316,6 +315,7 @@ fn is_whole_page(fault: &Fault) -> bool {
     fault.mode == Mode::Remote && fault.address & (SMALLEST - 1) == 0
 }
 
+/// The mount as the kernel walked it, where that is all there is.
 fn walked_mount(fault: &Fault) -> Option<FileMount> {
     let Path { names, fs_root, cut, pseudo, .. } = &fault.path;
     if *fs_root || *cut || *pseudo || names.is_empty() {

@@ -304,8 +304,8 @@ impl OpenIncident {
         let exit = self.incident.exit.map_or(self.incident.last, |exit| exit.time);
         // Longer, if what was only counted is still to be read: on a busy host much time may pass at once.
         let uncounted = self.burst_key().is_some() && self.counted < exit;
-        let patience = if uncounted { MERGE_WINDOW } else { REPORT_DELAY };
-        let done = self.done && exit.saturating_add(patience) <= now;
+        let delay = if uncounted { MERGE_WINDOW } else { REPORT_DELAY };
+        let done = self.done && exit.saturating_add(delay) <= now;
         let wait = if self.dying() || self.outlived { EXIT_TIMEOUT } else { MERGE_WINDOW };
         self.reported && (done || self.quiet_for(wait, now))
     }

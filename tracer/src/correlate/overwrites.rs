@@ -9,8 +9,9 @@ use crate::{
     },
 };
 
-/// Whoever looks who maps a file that is shrunk has looked after this time. Ns.
-const LOOKED: u64 = 2_000_000_000;
+/// Whoever looks who maps a file that is shrunk has looked after this time: it may take three seconds (enrich::mappers).
+/// Ns.
+const LOOKED: u64 = 4_000_000_000;
 /// /proc tells starts in ticks of so many ns (USER_HZ).
 const TICK: u64 = 10_000_000;
 

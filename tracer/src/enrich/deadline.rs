@@ -17,10 +17,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{
-    enrich::process::Stat,
-    model::{file::Dev, task::ProcessId},
-};
+use crate::enrich::{process::Stat, target::Target};
 
 /// How long an answer may take once a thread asks, while that thread sleeps in the kernel.
 const DEADLINE: Duration = Duration::from_millis(100);
@@ -37,43 +34,6 @@ const CODE: usize = 2;
 const QUEUE: usize = 4_096;
 /// Targets remembered to hang whoever asks about them.
 const HUNG: usize = 1_024;
-
-/// What is asked about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Target {
-    Process(ProcessId),
-    /// The files of its program: whose disk hangs is asked all else all the same.
-    Code(ProcessId),
-    FileSystem(Dev),
-    /// The mounts of a process in another namespace. To list them takes no server, but a lock that whoever mounts
-    /// holds, and who is kept from running by others.
-    Mounts(ProcessId),
-    /// Who serves a file system.
-    Server(Dev),
-    /// The file system of cgroups.
-    Cgroups,
-    /// The files of container runtimes.
-    Containers,
-}
-
-impl Target {
-    /// How many times [`DEADLINE`] it takes: all processes of the host are looked through for a server, and files of several
-    /// runtimes for a name. That hangs nowhere, but takes its time where the host, or its disk, is busy.
-    fn deadlines(&self) -> u32 {
-        match self {
-            Self::Server(_) | Self::Containers | Self::Mounts(_) => 4,
-            Self::Process(_) | Self::Code(_) | Self::FileSystem(_) | Self::Cgroups => 1,
-        }
-    }
-
-    /// How many times [`TIMEOUT`]: on a host that is that busy, a whole look takes seconds of the clock.
-    fn timeouts(&self) -> u32 {
-        match self {
-            Self::Server(_) | Self::Containers | Self::Mounts(_) => 3,
-            Self::Process(_) | Self::Code(_) | Self::FileSystem(_) | Self::Cgroups => 1,
-        }
-    }
-}
 
 type Ask<T> = Box<dyn FnOnce() -> T + Send>;
 
@@ -175,9 +135,12 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
     /// Whether a target is not to be asked about now: it made a thread hang, or as many as may hang on the files of
     /// programs do. All workers of a service may have their program on the one mount that does not answer.
     fn is_refused(&self, target: &Target) -> bool {
-        let is_code = |target: &Target| matches!(target, Target::Code(_));
-        let hanging = || self.hanging.values().filter(|(target, _)| is_code(target)).count();
-        self.hung.contains(target) || is_code(target) && hanging() >= CODE
+        self.hung.contains(target) || target.is_code() && self.code_hanging() >= CODE
+    }
+
+    /// Threads that hang on files of programs.
+    fn code_hanging(&self) -> usize {
+        self.hanging.values().filter(|(target, _)| target.is_code()).count()
     }
 
     /// Whether any answer is still to come.
@@ -301,10 +264,18 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
         }
     }
 
-    /// The question to ask next, and which queue it is from.
+    /// The question to ask next, and which queue it is from. One about the files of a program waits while as many
+    /// threads are at that as may hang.
     fn next_question(&mut self) -> Option<(usize, Question<T>)> {
-        let queues = self.waiting.iter_mut().enumerate();
-        queues.into_iter().find_map(|(queue, waiting)| Some((queue, waiting.pop_front()?)))
+        let running = self.running.values().filter(|running| running.target.is_code()).count();
+        let hanging = self.code_hanging();
+        // Once they do hang it is refused.
+        let busy = hanging < CODE && running + hanging >= CODE;
+        let mut queues = self.waiting.iter_mut().enumerate();
+        queues.find_map(|(queue, waiting)| {
+            let at = waiting.iter().position(|question| !(busy && question.target.is_code()))?;
+            Some((queue, waiting.remove(at)?))
+        })
     }
 
     fn spawn(&self) -> Option<Worker<T>> {
@@ -337,6 +308,7 @@ async fn wake(at: Option<Instant>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::task::ProcessId;
 
     fn process(tgid: u32) -> Target {
         Target::Process(ProcessId { tgid, start: 0 })
@@ -345,6 +317,18 @@ mod tests {
     fn run<T>(test: impl Future<Output = T>) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         runtime.expect("a runtime").block_on(test)
+    }
+
+    /// As many questions as there are threads, none of which is answered before what this gives is dropped.
+    fn hang(executor: &mut DeadlineExecutor<i32>, target: fn(u32) -> Target) -> mpsc::Sender<()> {
+        let (hold, gate) = mpsc::channel::<()>();
+        let gate = Arc::new(std::sync::Mutex::new(gate));
+        for tgid in 0..THREADS as u32 {
+            let gate = Arc::clone(&gate);
+            let wait = move || gate.lock().map_or(0, |gate| gate.recv().map_or(0, |()| 0));
+            executor.request(target(tgid), true, wait, 1);
+        }
+        hold
     }
 
     /// As it is, but for a machine on which a thread may not be run for a long time.
@@ -421,17 +405,27 @@ mod tests {
         });
     }
 
+    /// All workers of a service have their program on the mount that does not answer.
+    #[test]
+    fn programs_on_a_dead_mount_leave_threads_for_all_else() {
+        run(async {
+            let mut executor = patient();
+            let hold = hang(&mut executor, |tgid| Target::Code(ProcessId { tgid, start: 0 }));
+            executor.request(process(9), true, || 90, 9);
+            assert_eq!(executor.next().await, 90, "behind all of them");
+            for _ in 0..THREADS {
+                assert_eq!(executor.next().await, 1);
+            }
+            assert_eq!(executor.hanging.len(), CODE);
+            drop(hold);
+        });
+    }
+
     #[test]
     fn when_all_threads_hang_nobody_is_asked() {
         run(async {
             let mut executor = patient();
-            let (hold, gate) = mpsc::channel::<()>();
-            let gate = std::sync::Arc::new(std::sync::Mutex::new(gate));
-            for tgid in 0..THREADS as u32 {
-                let gate = std::sync::Arc::clone(&gate);
-                let hang = move || gate.lock().map_or(0, |gate| gate.recv().map_or(0, |()| 0));
-                executor.request(process(tgid), true, hang, 1);
-            }
+            let hold = hang(&mut executor, process);
             for _ in 0..THREADS {
                 assert_eq!(executor.next().await, 1);
             }

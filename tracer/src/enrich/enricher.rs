@@ -8,12 +8,14 @@ use crate::{
     enrich::{
         cgroups::CgroupNames,
         containers::Containers,
-        deadline::{DeadlineExecutor, Target},
+        deadline::DeadlineExecutor,
         lookup::{self, Here},
         mappers::MapperScanner,
         place,
         server::Servers,
-        symbolize, view,
+        symbolize,
+        target::Target,
+        view,
     },
     host::proc::mountinfo,
     model::{

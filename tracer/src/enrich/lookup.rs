@@ -38,10 +38,10 @@ pub fn late(id: ProcessId) -> Fact {
 
 /// The room there is where a fault may be for lack of it, and what drives its device.
 pub fn of_fault(fault: &Fault, here: &Here) -> Vec<Fact> {
-    let Here { own, mounts, cgroups, .. } = here;
+    let Here { mounts, cgroups, .. } = here;
     let mut events = Vec::new();
     if wants_room(fault) {
-        events.extend(room(fault, view::read(fault, *own).as_ref(), here));
+        events.extend(room(fault, here));
     }
     if fault.handler == Handler::ShmemFault {
         events.extend(space::commit().map(Fact::Commit));
@@ -107,19 +107,18 @@ pub fn mapped(victim: ProcessId, address: u64) -> Vec<Fact> {
 }
 
 /// Room and quota of the fault's file system, through whichever namespace has it mounted.
-fn room(fault: &Fault, view: Option<&View>, here: &Here) -> Vec<Fact> {
+fn room(fault: &Fault, here: &Here) -> Vec<Fact> {
     let dev = fault.inode.id.dev;
     let ours = here.mounts.iter().find(|mount| mount.dev == dev).cloned();
-    let theirs = view.and_then(|view| Some((view.via, view.mounts.first()?.clone())));
-    let (mount, point): (Mount, Vec<u8>) = match (ours, theirs) {
-        (Some(mount), _) => (mount.clone(), mount.point),
-        (None, Some((via, mount))) => {
-            let mut point = format!("/proc/{via}/root").into_bytes();
-            point.extend_from_slice(&mount.point);
-            (mount, point)
-        }
-        (None, None) => return Vec::new(),
+    let theirs = || {
+        let View { via, mounts, .. } = view::read(fault, here.own)?;
+        let mount = mounts.into_iter().next()?;
+        let mut point = format!("/proc/{via}/root").into_bytes();
+        point.extend_from_slice(&mount.point);
+        Some((mount, point))
     };
+    let found = ours.map(|mount| (mount.clone(), mount.point)).or_else(theirs);
+    let Some((mount, point)): Option<(Mount, Vec<u8>)> = found else { return Vec::new() };
     let space = space::read(&fault.inode, &point).map(Fact::Space);
     let quota = matches!(fault.handler, Handler::PageMkwrite | Handler::ShmemFault)
         .then(|| space::quota(fault, &mount, &point, here.page_size))

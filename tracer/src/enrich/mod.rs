@@ -11,4 +11,5 @@ pub mod place;
 pub mod process;
 pub mod server;
 pub mod symbolize;
+pub mod target;
 pub mod view;

@@ -105,7 +105,7 @@ fn function<'a>(elf: &object::File<'a, Bounded<'a>>, offset: u64) -> Option<(Byt
         inside.then(|| segment.address().wrapping_add(offset - start))
     })?;
     let covers = |symbol: &object::Symbol<'_, '_, Bounded<'a>>| {
-        // Its name is read to know whether it is a definition, on arm64: of few.
+        // Its name may be read to know whether it is a definition: of few.
         (symbol.address()..symbol.address().saturating_add(symbol.size())).contains(&address)
             && symbol.is_definition()
     };

@@ -3,7 +3,7 @@
 use crate::{
     contract,
     correlate::incident::{Incident, Truncation},
-    model::names::ContainerNames,
+    model::{cause::Outcome, names::ContainerNames},
 };
 
 /// What can be asked for of one incident, or of an early warning.
@@ -46,6 +46,8 @@ impl<'a> From<&'a Incident> for Facets<'a> {
         let called = |of: fn(&ContainerNames) -> &Option<String>| {
             names.and_then(|names| of(names).as_deref()).map(str::as_bytes)
         };
+        // Who outlived it did not end so.
+        let exit = incident.exit.filter(|_| incident.outcome != Outcome::Survived);
         Self {
             pids: vec![victim.id.tgid],
             comms: vec![&victim.comm, &victim.thread_comm],
@@ -60,7 +62,7 @@ impl<'a> From<&'a Incident> for Facets<'a> {
             by_pid: culprit.map(|culprit| culprit.id.tgid),
             by_comm: culprit.map(|culprit| &culprit.comm[..]),
             class: Some(incident.cause.class.name().as_bytes()),
-            status: incident.exit.map(|exit| match exit.code & 0x7f {
+            status: exit.map(|exit| match exit.code & 0x7f {
                 0 => exit.code >> 8 & 0xff,
                 signal => 128 + signal,
             }),

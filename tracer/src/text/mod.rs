@@ -2,4 +2,5 @@
 pub mod base64;
 pub mod escape;
 pub mod format;
+pub mod near;
 pub mod parse;

@@ -8,7 +8,7 @@ make new 4096
 unshare --user --map-root-user --pid --fork --mount sh -c '
     mount --bind "$1/volume" /srv || exit 99
     reader /srv/live 81000 run "$1/label"
-    sleep 3
+    sleep 1
 ' sh "$D" &
 container=$!
 await volume/live.ready

@@ -66,9 +66,10 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     // Of a signal that was handled nobody would know.
     let (confidence, unseen) = match evidence.lacks(Observe::SignalGenerated) {
         true => (Confidence::Likely, "; which signals it was sent is not watched on this host"),
-        false if death.signals_left => {
-            (Confidence::Likely, "; signals that others sent to it were too many to be told")
-        }
+        false if death.signals_left => (
+            Confidence::Likely,
+            "; it may have been sent a signal: there were too many to tell all of them",
+        ),
         false => (Confidence::Proven, ""),
     };
     let summary = format!("exited with status {status} on its own{after}{meaning}{unseen}");

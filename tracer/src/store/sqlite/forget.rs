@@ -19,13 +19,13 @@ const ASKED: &str = "incidents that it was asked to forget";
 pub struct Forgotten {
     pub incidents: usize,
     pub warnings: usize,
-    /// Somebody reads the history, so that what was forgotten still stands in its -wal file.
+    /// Somebody reads the history, so that what was forgotten still stands in its files.
     pub is_read: bool,
 }
 
 impl Store {
-    /// Forgets incidents and warnings that match. The history is written anew, which takes as much room again for a
-    /// while: pages may hold what older versions deleted.
+    /// Forgets incidents and warnings that match. The history is written anew, which takes twice as much room again
+    /// for a while, in the directory of temporary files and in the -wal file: pages may hold what older versions deleted.
     ///
     /// # Errors
     /// Where SQLite cannot write.
@@ -60,10 +60,12 @@ impl Store {
             drop(delete);
             transaction.commit()?;
         }
-        self.db.execute_batch("VACUUM")?;
-        // What was there stands in the -wal file, too, until that is cut off: not while somebody reads.
+        let written = self.db.execute_batch("VACUUM");
+        // What was there stands in the history and in the -wal file until that is taken over and cut off: not while
+        // somebody reads.
         let busy: i64 =
             self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        written?;
         Ok(Forgotten { incidents: rows.len(), warnings: warnings.len(), is_read: busy != 0 })
     }
 

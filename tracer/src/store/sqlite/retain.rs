@@ -2,7 +2,7 @@
 use rusqlite::{Connection, Result, Row, Transaction, params};
 
 use crate::{
-    contract::{GapReason, Truncation},
+    contract::{GapReason, LOSSES, Truncation},
     store::sqlite::names,
 };
 
@@ -10,7 +10,7 @@ use crate::{
 const BATCH: i64 = 1_000;
 /// How many are kept of each [`WarningKind`], some 700 bytes each.
 const WARNINGS: [i64; 3] = [20_000, 20_000, 5_000];
-/// Gaps that are kept, the newest.
+/// Gaps that are kept, those of losses last.
 const GAPS: i64 = 10_000;
 /// Pages given back to the file system at once.
 const PAGES: i64 = 2_000;
@@ -187,11 +187,13 @@ fn forget_gaps(db: &Transaction<'_>, before: i64) -> Result<usize> {
         [before, BATCH],
     )?;
     let all: i64 = db.query_row("SELECT count(*) FROM gap", [], |row| row.get(0))?;
+    let [events, calls, shrinks] = LOSSES;
     let more = db.execute(
         // Those of losses first: they are many, and that nobody watched weighs more.
         "DELETE FROM gap WHERE id IN (
-             SELECT id FROM gap ORDER BY why LIKE 'events of CPU %' DESC, until LIMIT ?1)",
-        [all.saturating_sub(GAPS).clamp(0, BATCH)],
+             SELECT id FROM gap
+             ORDER BY why LIKE ?2 || '%' OR why LIKE ?3 || '%' OR why LIKE ?4 || '%' DESC, until LIMIT ?1)",
+        params![all.saturating_sub(GAPS).clamp(0, BATCH), events, calls, shrinks],
     )?;
     Ok(old.max(more))
 }
