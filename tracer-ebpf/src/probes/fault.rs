@@ -220,7 +220,8 @@ pub unsafe fn record<R: Read>(ctx: *mut c_void, at: Place, ret: u32, handler: u3
         } else if is_populating::<R>(&at) {
             log!(handler, FaultPopulating, at.pgoff);
             return None;
-        } else {
+        } else if handler != handler::UNATTRIBUTED {
+            // The signal tells of itself: a note would be taken by that of the next fault.
             thread::note_fault(at.address, signalled);
         }
         let file: Ptr = R::get(at.vma, off!(vma_file));

@@ -21,9 +21,28 @@ struct Scenario {
     name: String,
     /// Normalised incidents; `$D` stands for the scenario's directory.
     expected: Vec<Map<String, Value>>,
-    /// What is otherwise where a fact holds (`#+FACT: {…}`): merged into every incident, null
-    /// taking a key away. `#+FACT: none`: nothing is told then.
-    unless: Vec<(String, Option<Map<String, Value>>)>,
+    unless: Vec<(String, Otherwise)>,
+}
+
+/// What is otherwise where a fact holds.
+enum Otherwise {
+    /// `#+FACT: none`: nothing is told then.
+    Nothing,
+    /// `#+FACT: {…}`: merged into every incident, null taking a key away.
+    All(Map<String, Value>),
+    /// `#+FACT: [{…}, null]`: the same of one incident each, of which null changes nothing.
+    Each(Vec<Option<Map<String, Value>>>),
+}
+
+impl Otherwise {
+    /// Of the incident with this index.
+    fn of(&self, i: usize) -> Option<&Map<String, Value>> {
+        match self {
+            Self::Nothing => None,
+            Self::All(map) => Some(map),
+            Self::Each(maps) => maps.get(i)?.as_ref(),
+        }
+    }
 }
 
 /// The fact that no function is hooked (docs/decisions/0019-forms.md).
@@ -217,7 +236,13 @@ impl Scenario {
         let map = |text: &str| serde_json::from_str(text).with_context(|| text.to_owned());
         let expected = script.lines().filter_map(|line| line.strip_prefix("#: ")).map(map);
         let expected = expected.collect::<Result<_>>()?;
-        let other = |text: &str| if text == "none" { Ok(None) } else { map(text).map(Some) };
+        let other = |text: &str| match text {
+            "none" => Ok(Otherwise::Nothing),
+            each if each.starts_with('[') => {
+                serde_json::from_str(each).map(Otherwise::Each).with_context(|| each.to_owned())
+            }
+            all => map(all).map(Otherwise::All),
+        };
         let unless = script
             .lines()
             .filter_map(|line| line.strip_prefix("#+")?.split_once(": "))
@@ -233,11 +258,11 @@ impl Scenario {
         // `#+ONE&OTHER:` where both hold.
         let all = |all: &str| all.split('&').all(holds);
         for (fact, other) in self.unless.iter().filter(|(fact, _)| all(fact)) {
-            let Some(other) = other else {
+            if matches!(other, Otherwise::Nothing) {
                 expected.clear();
-                continue;
-            };
-            for map in &mut expected {
+            }
+            for (i, map) in expected.iter_mut().enumerate() {
+                let Some(other) = other.of(i) else { continue };
                 if fact == SIGNAL_ALONE {
                     map.retain(|key, _| !NOT_TOLD.contains(&key.as_str()));
                     if !holds("linux-5.10") && map.contains_key("offset") {
