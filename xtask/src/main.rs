@@ -39,6 +39,11 @@ enum Task {
         /// Only these kernels (5.10, 6.1, 6.12, newest)
         kernels: Vec<String>,
     },
+    /// Say what has moved, since that was stored, in the newest kernels that Debian has of each series
+    Drift {
+        /// Only these kernels (5.10, 6.1, 6.12, newest)
+        kernels: Vec<String>,
+    },
     /// Boot a guest: a shell, or a command
     Vm {
         /// Kernels to boot, one after another (5.10, 6.1, 6.12, newest)
@@ -75,6 +80,7 @@ fn main() -> ExitCode {
         Task::Test(args) => test::run(&args),
         Task::Ebpf { check } => build::ebpf::run(check),
         Task::Kernels { kernels } => guest::facts::run(&kernels),
+        Task::Drift { kernels } => guest::facts::drift(&kernels),
         Task::Vm { kernels, append, command } => guest::vm::run(&kernels, &append, &command),
         Task::Bench { what: Some(What::History), .. } => bench::history::run(),
         Task::Bench { kernels, faults, .. } => bench::instructions::run(&kernels, faults),

@@ -93,23 +93,53 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// Where a name is unknown, or a package cannot be had.
 pub fn fetch(wanted: &[String]) -> Result<Vec<Kernel>> {
+    chosen(wanted)?.map(|series| kernel(series, "kernels", false)).collect()
+}
+
+/// The same as the archive has them today, beside those that are booted.
+///
+/// # Errors
+/// As [`fetch`], and where the archive cannot be asked.
+pub fn fetch_newest(wanted: &[String]) -> Result<Vec<Kernel>> {
+    let series: Vec<&Series> = chosen(wanted)?.collect();
+    for machine in [Machine::X86_64, Machine::Aarch64] {
+        if series.iter().any(|series| series.machine == machine) {
+            Apt::new(machine)?.update()?;
+        }
+    }
+    let newest = |series: &Series| {
+        let booted = setup::cache()?.join("kernels").join(series.name).join(".packages");
+        let today = kernel_packages(&Apt::new(series.machine)?, series)?.join(" ");
+        match fs::read_to_string(booted) {
+            Ok(booted) if booted == today => kernel(series, "kernels", false),
+            _ => kernel(series, "kernels-newest", true),
+        }
+    };
+    series.into_iter().map(newest).collect()
+}
+
+fn chosen(wanted: &[String]) -> Result<impl Iterator<Item = &'static Series>> {
     for name in wanted {
         let names: Vec<&str> = names().collect();
         ensure!(names.contains(&&**name), "no kernel `{name}`; there are {}", names.join(", "));
     }
-    let chosen = SERIES.iter().filter(|series| match wanted {
+    Ok(SERIES.iter().filter(move |series| match wanted {
         [] => ALWAYS.contains(&series.name),
         some => some.iter().any(|name| name == series.name),
-    });
-    chosen.map(kernel).collect()
+    }))
 }
 
-fn kernel(series: &Series) -> Result<Kernel> {
+/// Kept in this directory of the cache, as it is unless the `newest` is asked for.
+fn kernel(series: &Series, cache: &str, newest: bool) -> Result<Kernel> {
     let apt = &Apt::new(series.machine)?;
-    let dir = setup::cache()?.join("kernels").join(series.name);
+    let dir = setup::cache()?.join(cache).join(series.name);
     let packages = dir.join(".packages");
-    if !packages.is_file() {
-        let names = kernel_packages(apt, series)?;
+    let kept = fs::read_to_string(&packages).ok();
+    let names = match kept {
+        Some(_) if !newest => None,
+        kept => Some(kernel_packages(apt, series)?).filter(|names| kept != Some(names.join(" "))),
+    };
+    if let Some(names) = names {
         say(format_args!("fetching {} from Debian", names.join(" and ")));
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(&dir)?;

@@ -231,11 +231,20 @@ impl Apt {
         }
         fs::write(apt.dir.join("sources.list"), sources)?;
         fs::write(apt.dir.join("status"), "")?;
-        say("reading Debian's package lists");
-        // A suite that has been archived is missed only if a package is.
-        let _ = apt.command("apt-get").args(["-qq", "update"]).output();
+        apt.update()?;
         fs::write(apt.dir.join("ready"), "")?;
         Ok(apt)
+    }
+
+    /// Reads the package lists of today.
+    ///
+    /// # Errors
+    /// Where there is no `apt-get`.
+    pub fn update(&self) -> Result<()> {
+        say("reading Debian's package lists");
+        // A suite that has been archived is missed only if a package is.
+        self.command("apt-get").args(["-qq", "update"]).output().context("running apt-get")?;
+        Ok(())
     }
 
     /// `apt-get` or `apt-cache` with them.
