@@ -26,6 +26,12 @@ pub struct Cause {
 /// Who is to be asked, in advice that may name them.
 pub const SENDER: &str = "whoever sent the signal";
 
+/// Begins the summary of a signal that the kernel sent on its own, and not on behalf of a process that it names.
+pub const BY_KERNEL: &str = "sent by the kernel";
+pub const ON_BEHALF: &str = " on behalf of";
+/// The same of what the process itself did, which its own kill(2) may look like.
+pub const RAISED: &str = "raised by the kernel";
+
 /// Begins the advice that rests on where a program failed; left out where that is not known.
 pub const WHERE_IT_FAILED: &str = "the function and library named are where it failed; ";
 

@@ -1,7 +1,9 @@
 //! What is said of an incident in a few words: text of the contract's values, names escaped. Pure.
 use crate::{
     contract::{Ancestor, Elsewhere, Exit, Incident, Mapper, Memory, Process, Restart, Server},
-    correlate::cause::{MEMORY_LIMIT, SENDER, SignalFrom, WHERE_IT_FAILED},
+    correlate::cause::{
+        BY_KERNEL, MEMORY_LIMIT, ON_BEHALF, RAISED, SENDER, SignalFrom, WHERE_IT_FAILED,
+    },
     explain::whereabouts::{container as container_of, limited, whereabouts},
     model::{
         cause::{CauseKind, Confidence, Outcome},
@@ -192,6 +194,7 @@ pub fn culprit(incident: &Incident) -> Option<&Process> {
 pub fn culprit_field(incident: &Incident) -> &'static str {
     match is_act(incident) {
         false => "trigger",
+        true if by_kernel(incident) => "trigger",
         true if only_opened(incident) => "opened",
         true => "by",
     }
@@ -201,6 +204,7 @@ pub fn culprit_field(incident: &Incident) -> &'static str {
 pub fn verb(incident: &Incident) -> &'static str {
     match is_act(incident) {
         false => "allocation by",
+        true if by_kernel(incident) => "triggered by",
         true if only_opened(incident) => "opened by",
         true => "by",
     }
@@ -211,6 +215,21 @@ pub fn is_act(incident: &Incident) -> bool {
     incident.cause.class.known().cause().is_act()
 }
 
+/// Whether the kernel sent the signal on its own, whatever its culprit did to bring that about: it ended, most often.
+pub fn by_kernel(incident: &Incident) -> bool {
+    let rest = incident.cause.summary.strip_prefix(BY_KERNEL);
+    is_sent(incident) && rest.is_some_and(|rest| !rest.starts_with(ON_BEHALF))
+}
+
+/// Whether the kernel raised the signal for what the victim did, or the victim itself did.
+pub fn is_raised(incident: &Incident) -> bool {
+    is_sent(incident) && incident.cause.summary.starts_with(RAISED)
+}
+
+fn is_sent(incident: &Incident) -> bool {
+    incident.cause.class.known() == CauseKind::Sent
+}
+
 /// Whether all that was seen of the culprit is that it opened the file to write to it.
 fn only_opened(incident: &Incident) -> bool {
     incident.cause.how.as_deref() == Some(how(ShrinkKind::OpenWrite))
@@ -219,8 +238,8 @@ fn only_opened(incident: &Incident) -> bool {
 /// What to do against it: whoever did it elsewhere is told so.
 pub fn fix(incident: &Incident, elsewhere: Option<&Elsewhere>) -> String {
     let Some(Elsewhere { culprit, host, .. }) = elsewhere else {
-        let sent = incident.cause.class.known() == CauseKind::Sent;
-        let sender = self::culprit(incident).filter(|by| sent && by.pid != incident.victim.pid);
+        let sender = self::culprit(incident);
+        let sender = sender.filter(|by| is_sent(incident) && by.pid != incident.victim.pid);
         let limit = incident.cause.memory.as_ref().and_then(memory_limit);
         let named = [(SENDER, sender.map(who)), (MEMORY_LIMIT, limit)];
         let fill = |advice: String, (name, known): (&str, Option<String>)| match known {

@@ -2,7 +2,7 @@
 use crate::{
     contract::{Incident, RuledOut},
     correlate::cause::SignalFrom,
-    explain::phrase::who,
+    explain::phrase::{by_kernel, is_raised, who},
     model::{
         cause::{CauseKind, Confidence, Outcome},
         signal_name::SI_KERNEL,
@@ -38,8 +38,10 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
     let sender = incident.cause.culprit.as_ref().filter(|_| from == SignalFrom::Process);
     let own = sender.is_some_and(|by| by.pid == incident.victim.pid);
     let parent = incident.victim.ancestors.first();
-    let by_parent = sender.zip(parent).is_some_and(|(by, parent)| by.pid == parent.pid);
-    let by_kernel = incident.signal.as_ref().is_some_and(|signal| signal.code == SI_KERNEL);
+    let of_kernel = by_kernel(incident);
+    let by_parent =
+        !of_kernel && sender.zip(parent).is_some_and(|(by, parent)| by.pid == parent.pid);
+    let marked = incident.signal.as_ref().is_some_and(|signal| signal.code == SI_KERNEL);
     let source = match from {
         _ if survived => None,
         SignalFrom::OomKiller => Some("the kernel sent the signal on its own".to_owned()),
@@ -47,8 +49,11 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
         SignalFrom::NoSignal if incident.cause.confidence.known() != Confidence::Proven => None,
         SignalFrom::NoSignal => Some("no signal ended it".to_owned()),
         SignalFrom::Itself => Some("it sent itself the signal".to_owned()),
-        SignalFrom::Process if own && by_kernel => {
+        SignalFrom::Process if of_kernel || own && marked => {
             Some("the kernel sent the signal on its own".to_owned())
+        }
+        SignalFrom::Process if is_raised(incident) => {
+            Some("the kernel raised the signal for what it did, or it did so itself".to_owned())
         }
         SignalFrom::Process if own => Some("it sent itself the signal".to_owned()),
         SignalFrom::Process => sender.map(|by| format!("the signal came from {}", who(by))),
@@ -64,7 +69,7 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
             };
             not(theory, source.clone());
         }
-        if parent.is_some() && (from != SignalFrom::Process || own) {
+        if parent.is_some() && (from != SignalFrom::Process || own || of_kernel) {
             not("killed by another process", source.clone());
         }
     }
@@ -143,7 +148,10 @@ fn by_the_fault(incident: &Incident) -> Vec<RuledOut> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::samples::{full_incident, incident};
+    use crate::{
+        contract::samples::{full_incident, incident},
+        correlate::cause::{BY_KERNEL, ON_BEHALF},
+    };
 
     fn rules_out(incident: &Incident, theory: &str) -> bool {
         ruled_out(incident).iter().any(|out| out.theory == theory)
@@ -196,6 +204,19 @@ mod tests {
         assert_eq!(because(&limit).as_deref(), Some("it sent itself the signal"));
         limit.signal.as_mut().expect("one").code = SI_KERNEL;
         assert_eq!(because(&limit).as_deref(), Some("the kernel sent the signal on its own"));
+    }
+
+    /// PR_SET_PDEATHSIG: si_code is SI_USER, and the parent that ended is whom the kernel names.
+    #[test]
+    fn a_parent_that_ended_killed_nobody() {
+        let mut followed = incident(CauseKind::Sent, 15);
+        followed.cause.summary = format!("{BY_KERNEL} because its parent ended").into();
+        let out = ruled_out(&followed);
+        let killed: Vec<_> = out.iter().filter(|out| out.theory.starts_with("killed")).collect();
+        assert_eq!(killed.len(), 2, "{out:?}");
+        assert!(killed.iter().all(|out| out.because == "the kernel sent the signal on its own"));
+        followed.cause.summary = format!("{BY_KERNEL}{ON_BEHALF} its parent").into();
+        assert!(!rules_out(&followed, "killed by its parent"));
     }
 
     #[test]

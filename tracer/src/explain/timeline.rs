@@ -2,7 +2,9 @@
 use crate::{
     contract::{Elsewhere, Exit, Incident, Step, Time},
     correlate::cause::SignalFrom,
-    explain::phrase::{arguments, blamed_server, which_server, who, who_else},
+    explain::phrase::{
+        arguments, blamed_server, by_kernel, is_raised, which_server, who, who_else,
+    },
     model::{
         cause::{CauseKind, Outcome},
         signal_name::{self as signals, SI_KERNEL},
@@ -51,6 +53,8 @@ pub fn steps(incident: &Incident, elsewhere: Option<&Elsewhere>) -> Vec<Step> {
         let code = signal.code_name.as_ref().map_or_else(String::new, |name| format!(" ({name})"));
         let name = &signal.name;
         let text = match (cause.class.known().cause().signal_from, &cause.culprit) {
+            _ if by_kernel(incident) => format!("the kernel sent {name} to {victim}"),
+            _ if is_raised(incident) => format!("{victim} got {name}{code}"),
             (SignalFrom::Process, Some(by)) if by.pid != incident.victim.pid => {
                 format!("{} sent {name}{code} to {victim}", who(by))
             }
@@ -148,6 +152,7 @@ mod tests {
             Restart,
             samples::{full_incident, incident},
         },
+        correlate::cause::{BY_KERNEL, RAISED},
         model::cause::CauseKind,
     };
 
@@ -208,6 +213,15 @@ mod tests {
             "signal +10: the OOM killer sent SIGKILL to geo-api[10]"
         );
         assert_eq!(signal(CauseKind::Truncated), "signal +10: geo-api[10] got SIGKILL (SI_USER)");
+    }
+
+    #[test]
+    fn what_the_kernel_sends_no_process_sent() {
+        let mut followed = death(CauseKind::Sent, 9);
+        followed.cause.summary = format!("{BY_KERNEL} because its parent ended").into();
+        assert_eq!(told(&followed)[1], "signal +10: the kernel sent SIGKILL to geo-api[10]");
+        followed.cause.summary = format!("{RAISED} because it wrote to a pipe").into();
+        assert_eq!(told(&followed)[1], "signal +10: geo-api[10] got SIGKILL (SI_USER)");
     }
 
     #[test]

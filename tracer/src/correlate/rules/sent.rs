@@ -1,7 +1,7 @@
 //! Somebody sent the signal: kill(2), tgkill(2), sigqueue(3).
 use crate::{
     correlate::{
-        cause::{Absence, Cause, Rule, SignalFrom},
+        cause::{Absence, BY_KERNEL, Cause, ON_BEHALF, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
         exits::with_namespace,
     },
@@ -13,6 +13,7 @@ use crate::{
             SI_KERNEL, SIGABRT, SIGBUS, SIGFPE, SIGHUP, SIGILL, SIGINT, SIGKILL, SIGPIPE, SIGQUIT,
             SIGSEGV, SIGTERM, SIGTRAP, SIGXCPU, SIGXFSZ,
         },
+        task::Ancestor,
     },
 };
 
@@ -90,6 +91,18 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     if let Some((summary, advice)) = by_kernel(signal, own) {
         return Some(Verdict { advice, ..CAUSE.verdict(Confidence::Proven, summary) });
     }
+    let parents = evidence.death.map(|death| death.actor.ancestors.as_slice()).unwrap_or_default();
+    let verdict = CAUSE.verdict(Confidence::Proven, called(signal, own, parents));
+    let advice = match signal.number {
+        _ if own => OWN_ADVICE,
+        SIGILL | SIGTRAP | SIGBUS | SIGFPE | SIGSEGV => verdict.advice,
+        _ => ASK_ADVICE,
+    };
+    Some(Verdict { advice, ..verdict })
+}
+
+/// By which call, and by whom in relation to a process that had these `parents`.
+fn called(signal: &Signal, own: bool, parents: &[Ancestor]) -> String {
     let call = match signal.code {
         // SEND_SIG_PRIV: nobody's call.
         SI_KERNEL => "the kernel",
@@ -99,27 +112,29 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         -6 => "tgkill(2)",
         _ => "another process",
     };
-    let parents = evidence.death.map(|death| death.actor.ancestors.as_slice()).unwrap_or_default();
     let ancestor = parents.iter().position(|parent| parent.id.same(signal.sender.task.id));
     let who = match (own, ancestor) {
-        (true, _) => ", by the process to itself",
-        (_, Some(0)) => ", by its parent",
-        (_, Some(_)) => ", by an ancestor",
-        _ if !parents.is_empty() => ", by an unrelated process",
+        (true, _) => "the process to itself",
+        (_, Some(0)) => "its parent",
+        (_, Some(_)) => "an ancestor",
+        _ if !parents.is_empty() => "an unrelated process",
         _ => "",
     };
-    let who = match signal.code {
-        SI_KERNEL => who.replace(", by", " on behalf of"),
-        _ => who.to_owned(),
+    // kernel/cgroup/cgroup.c __cgroup_kill. Linux 7.3 has been seen without a siginfo for kill(2), too.
+    let cgroup = (signal.number, signal.code, signal.origin) == (SIGKILL, 0, Origin::Kernel);
+    let sent = match (signal.code, who) {
+        _ if cgroup && !own => {
+            let by = if who.is_empty() { who.to_owned() } else { format!("by {who}, ") };
+            format!(
+                "sent {by}by kill(2), or by a write to cgroup.kill, which kills all of a cgroup: this kernel does \
+                 not tell which"
+            )
+        }
+        (_, "") => format!("sent by {call}"),
+        (SI_KERNEL, who) => format!("{BY_KERNEL}{ON_BEHALF} {who}"),
+        (_, who) => format!("sent by {call}, by {who}"),
     };
-    let summary = format!("sent by {call}{who}{}", for_systemd(signal));
-    let verdict = CAUSE.verdict(Confidence::Proven, summary);
-    let advice = match signal.number {
-        _ if own => OWN_ADVICE,
-        SIGILL | SIGTRAP | SIGBUS | SIGFPE | SIGSEGV => verdict.advice,
-        _ => ASK_ADVICE,
-    };
-    Some(Verdict { advice, ..verdict })
+    sent + for_systemd(signal)
 }
 
 /// What a signal says that the kernel sent without anybody's call, although it may read SI_USER; and what to do.
@@ -165,12 +180,6 @@ fn by_kernel(signal: &Signal, own: bool) -> Option<(&'static str, &'static str)>
             "raised by the kernel because it wrote to a pipe or socket that nobody reads any more, or by its \
              own kill(2)",
             "find out why the reader has gone; a program that is to survive that ignores SIGPIPE and looks for EPIPE",
-        ),
-        // kernel/cgroup/cgroup.c __cgroup_kill. Linux 7.3 has been seen without a siginfo for kill(2), too.
-        SIGKILL if signal.origin == Origin::Kernel && !own => (
-            "sent by kill(2), or by a write to cgroup.kill, which kills all of a cgroup: this kernel does not tell \
-             which",
-            ASK_ADVICE,
         ),
         _ => return None,
     })
@@ -236,6 +245,7 @@ fn for_systemd(signal: &Signal) -> &'static str {
 #[cfg(test)]
 mod tests {
     use crate::{
+        correlate::cause::{BY_KERNEL, RAISED},
         model::{
             observe::{AttachedHook, Coverage, Observe},
             signal::Origin,
@@ -347,12 +357,21 @@ mod tests {
         parent_ended.origin = Origin::Unknown;
         assert!(summary(&parent_ended).contains("PR_SET_PDEATHSIG"));
         let killed = Signal { number: 9, origin: Origin::Kernel, ..signal(0) };
-        assert!(summary(&killed).contains("cgroup.kill"), "{}", summary(&killed));
+        assert!(summary(&killed).starts_with("sent by kill(2), or by a write to cgroup.kill,"));
+        let mut by_parent = killed.clone();
+        (by_parent.target.id.tgid, by_parent.sender.task.id.tgid) = (50, 7);
+        let mut death = exit(9, 9);
+        death.actor.ancestors =
+            vec![Ancestor { id: by_parent.sender.task.id, comm: b"sh".to_vec() }];
+        let told = evaluate(&of_death(&death, Some(&by_parent))).summary;
+        assert!(told.starts_with("sent by its parent, by kill(2), or by"), "{told}");
         let called = Signal { origin: Origin::Call, ..killed };
         assert_eq!(summary(&called), "sent by kill(2)");
         let mut own = Signal { number: 13, origin: Origin::Unknown, ..signal(0) };
         own.sender.task.id = own.target.id;
         assert!(summary(&own).contains("that nobody reads"), "{}", summary(&own));
+        assert!(summary(&own).starts_with(RAISED));
+        assert!(summary(&parent_ended).starts_with(BY_KERNEL));
     }
 
     /// Of a process that it ended.
