@@ -321,7 +321,7 @@ fn what_is_to_be_forgotten_is_gone() {
         assert_eq!(host.says(args).0, Some(2));
     }
     let (_, said) = host.says(&["forget", "--comm", "geo-secret", "--dry-run"]);
-    assert!(said.starts_with("4 incidents would be forgotten"), "{said}");
+    assert!(said.starts_with("4 incidents and 0 warnings would be forgotten"), "{said}");
     assert_eq!(host.says(&["list", "--comm", "geo-secret"]).0, Some(0));
     let before = host.types(&["list", "-n", "0", "-o", "json", "--not-comm", "geo-secret"]).stdout;
     let (status, said) = host.says(&["forget", "--comm", "geo-secret"]);

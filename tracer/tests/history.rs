@@ -360,7 +360,6 @@ fn bad_input_is_one_sentence() {
     let damaged = run(&dir.0, &["list"]);
     assert_eq!(damaged.status.code(), Some(66));
     assert!(text(&damaged.stderr).contains("is damaged"), "{}", text(&damaged.stderr));
-    // Whoever writes next sets it aside.
     let junk = dir.0.join("junk.json");
     fs::write(&junk, "{}\nnot JSON\n").expect("room");
     let nothing = run(&dir.0, &["import", junk.to_str().expect("UTF-8")]);
@@ -370,6 +369,9 @@ fn bad_input_is_one_sentence() {
         "{}",
         text(&nothing.stderr)
     );
+    assert!(!dir.0.join("history.damaged-1").exists(), "nothing was written");
+    // Whoever writes next sets it aside.
+    assert!(run(&dir.0, &["import", RECORDED]).status.success());
     assert!(dir.0.join("history.damaged-1").exists());
 }
 

@@ -14,7 +14,11 @@ use clap::{
 };
 use toml::{Table, Value};
 
-use crate::{cli::Cli, error::Failure, text::near::nearest};
+use crate::{
+    cli::{Cli, hint::hinted},
+    error::Failure,
+    text::near::nearest,
+};
 
 /// Where it is unless told otherwise; there need not be one.
 pub const CONFIG: &str = "/etc/whybus.toml";
@@ -27,7 +31,7 @@ const LARGEST: u64 = 1 << 16;
 /// [`Error::Typed`] where what was typed is wrong, [`Error::File`] where the file is.
 pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Cli, Error> {
     let words: Vec<OsString> = words.collect();
-    let typed = Cli::try_parse_from(&words).map_err(Error::Typed)?;
+    let typed = Cli::try_parse_from(&words).map_err(|error| Error::Typed(hinted(error, &words)))?;
     let command = Cli::command();
     let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
     let path = typed.config.as_path();

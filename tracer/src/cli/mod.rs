@@ -1,6 +1,7 @@
 //! The command line.
 pub mod config;
 mod examples;
+mod hint;
 pub mod not;
 pub mod options;
 pub mod select;
@@ -270,7 +271,7 @@ pub struct Why {
     /// Print times in UTC instead of local time (JSON always is)
     #[arg(long)]
     pub utc: bool,
-    /// A process id, process name, unit, container or pod (its name or id), path, or incident id; may
+    /// A process id, process name, both as in `geo-api[1234]`, unit, container or pod (its name or id), path, or incident id; may
     /// be left out where filters select
     pub selector: Option<String>,
     #[command(flatten)]
@@ -323,7 +324,7 @@ pub struct Forget {
     /// Everything
     #[arg(long)]
     pub all: bool,
-    /// Only say how many incidents would go
+    /// Only say how many incidents and warnings would go
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]

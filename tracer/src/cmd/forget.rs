@@ -28,9 +28,17 @@ pub fn run(args: &Forget) -> Result<ExitStatus> {
     // Opening it to write would make one.
     let reader = Reader::open(state)?;
     if args.dry_run {
-        let count = reader.number(&selection)?;
-        say(format_args!("{} would be forgotten", counted(count, "incident")));
-        return Ok(if count == 0 { ExitStatus::NotFound } else { ExitStatus::Done });
+        let incidents = reader.number(&selection)?;
+        let warnings = reader.warnings(&selection, 0)?.len() as u64;
+        say(format_args!(
+            "{} and {} would be forgotten",
+            counted(incidents, "incident"),
+            counted(warnings, "warning")
+        ));
+        return Ok(match incidents + warnings {
+            0 => ExitStatus::NotFound,
+            _ => ExitStatus::Done,
+        });
     }
     let lock = RecorderLock::acquire(state)?;
     let (mut store, aside) = Store::open(state, false)?;

@@ -12,7 +12,7 @@ use crate::{
     cmd::exit_status::ExitStatus,
     contract::json,
     error::Failure,
-    sink::speak::say,
+    sink::{speak::say, stdout::history_style},
     store::{
         lock::RecorderLock,
         sqlite::{
@@ -21,7 +21,8 @@ use crate::{
         },
         state_dir as dir,
     },
-    text::format::counted,
+    text::{escape::word, format::counted},
+    wire::stream,
 };
 
 /// Entries in one transaction.
@@ -34,12 +35,30 @@ const LONGEST: u64 = 4 << 20;
 /// kept.
 pub fn run(args: &Import) -> Result<ExitStatus> {
     let named = args.file.as_ref().filter(|path| path.as_os_str() != "-");
-    let input: Box<dyn BufRead> = match named {
+    let name = named
+        .map_or_else(|| "the input".to_owned(), |path| word(path.as_os_str().as_encoded_bytes()));
+    let unread = |error: io::Error| Failure::input(format!("cannot read {name}: {error}"));
+    let mut input: Box<dyn BufRead> = match named {
         None => Box::new(io::stdin().lock()),
-        Some(path) => Box::new(BufReader::new(File::open(path).map_err(|error| {
-            Failure::input(format!("cannot read {}: {error}", path.display()))
-        })?)),
+        Some(path) => Box::new(BufReader::new(File::open(path).map_err(unread)?)),
     };
+    if stream::begins(input.fill_buf().map_err(unread)?) {
+        let file = if named.is_some() { &name } else { "FILE" };
+        return Err(Failure::input(format!(
+            "{name} is an event stream, of which `whybus replay` makes incidents: `whybus replay -o json {file} | whybus \
+             import{}`",
+            history_style(true, 1).flags
+        )));
+    }
+    // Where there is nothing to take nothing is prepared.
+    let (mut done, mut line) = (Done::default(), Vec::new());
+    let first = next(&mut input, &mut line, &mut done)?;
+    if first.is_none() && done.foreign != 0 {
+        return Err(Failure::input(format!(
+            "{name} is not what `whybus export` or -o json writes: {} skipped: not whybus records",
+            counted(done.foreign, "line")
+        )));
+    }
     let dir = &args.state.state_dir;
     dir::prepare(dir, None)?;
     let _lock = RecorderLock::acquire(dir)?;
@@ -49,15 +68,8 @@ pub fn run(args: &Import) -> Result<ExitStatus> {
     }
     store.hurry()?;
     let before = store.incidents()?;
-    let done = take(input, &mut store)?;
+    take(first, input, &mut store, &mut done)?;
     let new = store.incidents()?.saturating_sub(before);
-    if done.entries == 0 && done.foreign != 0 {
-        let what = named.map_or_else(|| "the input".to_owned(), |path| path.display().to_string());
-        return Err(Failure::input(format!(
-            "{what} is not what `whybus export` or -o json writes: {} skipped: not whybus records",
-            counted(done.foreign, "line")
-        )));
-    }
     say(format_args!(
         "{}{} taken into {}, {} of them new{}",
         match done.incidents {
@@ -80,21 +92,27 @@ pub fn run(args: &Import) -> Result<ExitStatus> {
 
 #[derive(Default)]
 struct Done {
-    /// Of any kind that a history keeps.
-    entries: u64,
     incidents: u64,
     warnings: u64,
     /// Lines that are no JSON of ours.
     foreign: u64,
 }
 
-fn take(mut input: impl BufRead, store: &mut Store) -> Result<Done> {
-    let mut done = Done::default();
+/// Takes the first entry, and the rest of the input.
+fn take(
+    mut first: Option<Entry>,
+    mut input: impl BufRead,
+    store: &mut Store,
+    done: &mut Done,
+) -> Result<()> {
     let mut line = Vec::new();
     loop {
-        let next = std::iter::from_fn(|| next(&mut input, &mut line, &mut done).transpose());
+        let next = std::iter::from_fn(|| match first.take() {
+            Some(entry) => Some(Ok(entry)),
+            None => next(&mut input, &mut line, done).transpose(),
+        });
         if store.put(next.take(BATCH)).context("writing")? < BATCH {
-            return Ok(done);
+            return Ok(());
         }
     }
 }
@@ -108,7 +126,6 @@ fn next(input: &mut impl BufRead, line: &mut Vec<u8>, done: &mut Done) -> Result
         }
         match entry(line) {
             Line::Entry(entry) => {
-                done.entries += 1;
                 match entry {
                     Entry::Incident(_) => done.incidents += 1,
                     Entry::Warning(_) => done.warnings += 1,

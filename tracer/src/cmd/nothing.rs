@@ -41,6 +41,10 @@ pub fn nothing(reader: &Reader, selection: &Selection) -> Result<()> {
 /// Where a class was asked for that does not exist.
 pub fn nothing_of(reader: &Reader, selection: &Selection, selector: &str) -> Result<()> {
     refuse_unknown_class(reader, selection)?;
+    if selector.starts_with('#') {
+        say(counted_in_a_watch(selector));
+        return Ok(());
+    }
     if filtered(reader, selection, selector)? || did_it(reader, selection, selector)? {
         return Ok(());
     }
@@ -55,12 +59,20 @@ pub fn nothing_of(reader: &Reader, selection: &Selection, selector: &str) -> Res
         say(format_args!("nearest: {}", near.join(", ")));
     }
     let by = Term::of_names(Field::ByComm, &[selector.to_owned()]);
-    for term in readings(selector).into_iter().chain([by]) {
-        if shrunk(reader, &selection.clone().with(term))? {
+    for terms in readings(selector).into_iter().chain([vec![by]]) {
+        if shrunk(reader, &selection.clone().with_all(terms))? {
             break;
         }
     }
     Ok(())
+}
+
+/// What `#3` is.
+pub fn counted_in_a_watch(id: &str) -> String {
+    format!(
+        "`{}` counts within one watch; a history knows incidents by the beginning of their id: `whybus list`",
+        escape(id.as_bytes())
+    )
 }
 
 fn whole(reader: &Reader) -> Result<String> {
@@ -97,8 +109,8 @@ fn style(reader: &Reader) -> Result<Style> {
 
 /// Says what of a selector is recorded that the other filters removed: `timeout: 6 incidents, none that matches`.
 fn filtered(reader: &Reader, selection: &Selection, selector: &str) -> Result<bool> {
-    for term in readings(selector) {
-        let base = Selection::default().with(term);
+    for terms in readings(selector) {
+        let base = Selection::default().with_all(terms);
         let count = reader.newest(&base, COUNTED + 1)?.len();
         if count != 0 {
             let incidents = if count == 1 { "incident" } else { "incidents" };

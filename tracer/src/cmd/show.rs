@@ -3,14 +3,17 @@ use anyhow::Result;
 
 use crate::{
     cli::Show,
-    cmd::{by_id::of_id, exit_status::ExitStatus, list::shown, why::elsewhere},
+    cmd::{
+        by_id::of_id, exit_status::ExitStatus, list::shown, nothing::counted_in_a_watch,
+        why::elsewhere,
+    },
     render::{Format, human},
     sink::{
         speak::{put, say},
         stdout::{history_style, page},
     },
     store::sqlite::read::Reader,
-    text::escape::escape,
+    text::escape::{escape, word},
 };
 
 /// # Errors
@@ -18,7 +21,7 @@ use crate::{
 pub fn run(args: &Show) -> Result<ExitStatus> {
     let reader = Reader::open(&args.state.state_dir)?;
     let Some(incident) = of_id(&reader, &args.id)? else {
-        say(absent(&args.id));
+        say(absent(&args.id, &history_style(false, 1).flags));
         return Ok(ExitStatus::NotFound);
     };
     let mut style = history_style(args.output.utc, reader.hosts()?);
@@ -33,14 +36,18 @@ pub fn run(args: &Show) -> Result<ExitStatus> {
 }
 
 /// Which forms of an id are known.
-fn absent(id: &str) -> String {
+fn absent(id: &str, flags: &str) -> String {
     let id = escape(id.as_bytes());
     if id.starts_with('#') {
-        return format!(
-            "`{id}` counts within one watch; a history knows incidents by the beginning of their id: `whybus list`"
-        );
+        return counted_in_a_watch(&id);
     }
-    format!(
-        "no recorded incident has an id that begins with `{id}` (4 digits or more): `whybus list` shows them"
-    )
+    let shows = match id.chars().all(|c| c == '-' || c.is_ascii_hexdigit()) {
+        true => "`whybus list` shows them".to_owned(),
+        // No id, but what `why` takes.
+        false => format!(
+            "`whybus why {}{flags}` takes names, pids, units and paths",
+            word(id.as_bytes())
+        ),
+    };
+    format!("no recorded incident has an id that begins with `{id}` (4 digits or more): {shows}")
 }

@@ -12,10 +12,10 @@ use crate::{
         cgroup::unit,
         container::{container, pod},
     },
-    render::{Format, json, stats},
+    render::{Format, human::Style, json, stats},
     select::field::{Column, NameKind},
     sink::{
-        speak::put,
+        speak::{put, say},
         stdout::{history_style, page},
         terminal,
     },
@@ -89,9 +89,11 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
             None => part(name).map(Cow::into_owned),
         };
         let mut rows = by_part(reader.count(&selection, column)?, part);
-        rows.truncate(if args.limit == 0 { usize::MAX } else { args.limit });
+        let shown = if args.limit == 0 { usize::MAX } else { args.limit };
+        let more = rows.len().saturating_sub(shown);
+        rows.truncate(shown);
         let named = |row: Counted| count(name, Untrusted(row.name.clone()), &row, None);
-        tables.push(rows.into_iter().map(named).collect::<Vec<_>>());
+        tables.push((more, rows.into_iter().map(named).collect::<Vec<_>>()));
     }
     let span_ns = Some(width.unsigned_abs());
     let mut times = Vec::new();
@@ -108,17 +110,7 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
     });
     let style = history_style(args.utc, 1);
     if args.output != StatsFormat::Human {
-        let rows = tables.into_iter().flatten().chain(times);
-        let head = if args.output == StatsFormat::Csv && !args.no_header { stats::CSV } else { "" };
-        let mut out = head.as_bytes().to_vec();
-        for row in rows {
-            out.extend(match args.output {
-                StatsFormat::Csv => stats::csv(&row),
-                StatsFormat::Oneline => stats::oneline(&row, &style),
-                _ => json(&Record::Count(row)),
-            });
-        }
-        put(&out)?;
+        for_programs(args, &style, tables, times)?;
         return Ok(ExitStatus::Done);
     }
     let (header, fit) = (!args.no_header, terminal::width());
@@ -126,14 +118,44 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
     if header {
         let incidents = whole.iter().map(|row| row.incidents).sum();
         parts.push(stats::total(incidents, Time(first), Time(last), &style));
+    } else {
+        say_left_out(&tables);
     }
-    parts.extend(tables.iter().map(|rows| stats::table(rows, header, fit, &style)));
+    parts.extend(tables.iter().map(|(more, rows)| stats::table(rows, *more, header, fit, &style)));
     if asked(TIME) {
         parts.push(stats::over_time(&times, span, header, fit, &style));
     }
     parts.retain(|part| !part.is_empty());
     put(parts.join("\n").as_bytes())?;
     Ok(ExitStatus::Done)
+}
+
+/// How many rows are left out, where they are not to stand in a table.
+fn say_left_out(tables: &[(usize, Vec<Count>)]) {
+    for (more, rows) in tables.iter().filter(|(more, _)| *more != 0) {
+        let by = rows.first().map_or("", |row| &*row.by);
+        say(format_args!("{by}: {}", stats::left_out(*more)));
+    }
+}
+
+/// A line a row, and beside them how many are left out.
+fn for_programs(
+    args: &Stats,
+    style: &Style,
+    tables: Vec<(usize, Vec<Count>)>,
+    times: Vec<Count>,
+) -> Result<()> {
+    say_left_out(&tables);
+    let head = if args.output == StatsFormat::Csv && !args.no_header { stats::CSV } else { "" };
+    let mut out = head.as_bytes().to_vec();
+    for row in tables.into_iter().flat_map(|(_, rows)| rows).chain(times) {
+        out.extend(match args.output {
+            StatsFormat::Csv => stats::csv(&row),
+            StatsFormat::Oneline => stats::oneline(&row, style),
+            _ => json(&Record::Count(row)),
+        });
+    }
+    put(&out)
 }
 
 fn bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {

@@ -137,8 +137,8 @@ fn selected(
         let asked = Asked { selection: selection.clone(), keys, one: None };
         return Ok(Some(asked).filter(|asked| !asked.keys.is_empty()));
     };
-    for term in readings(selector) {
-        let selection = selection.clone().with(term);
+    for terms in readings(selector) {
+        let selection = selection.clone().with_all(terms);
         let keys = reader.stories(&selection)?;
         if !keys.is_empty() {
             return Ok(Some(Asked { selection, keys, one: None }));

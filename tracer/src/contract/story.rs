@@ -68,6 +68,9 @@ pub struct CauseCount {
     pub class: Label,
     /// As a shell has it: the status, or 128 and the signal; null where no end was seen.
     pub status: Option<u32>,
+    /// Of a cause of class `signal` that signal, where the status does not say so: a handler ended the process otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<Label>,
     /// Incidents.
     pub count: u64,
 }

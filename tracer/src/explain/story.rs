@@ -6,6 +6,7 @@ use crate::{
     explain::{
         differences::differences, phrase::ADVICE_ELSEWHERE, ruled_out::ruled_out, timeline::steps,
     },
+    model::cause::CauseKind,
 };
 
 /// A series in numbers.
@@ -33,7 +34,10 @@ pub fn story(
     gaps: Vec<Gap>,
     deaths_in_full: &[Incident],
 ) -> Story {
-    let Summary { incidents, deaths, first, last, restarts, causes, partial } = summary;
+    let Summary { incidents, deaths, first, last, restarts, mut causes, partial } = summary;
+    for cause in &mut causes {
+        cause.signal = signal_of(cause, deaths_in_full.iter().chain([&latest]));
+    }
     Story {
         incidents,
         deaths,
@@ -55,6 +59,18 @@ pub fn story(
     }
 }
 
+/// Which signal it was, where the status does not say so: a handler made it of it. None where it was not always the same.
+fn signal_of<'a>(cause: &CauseCount, deaths: impl Iterator<Item = &'a Incident>) -> Option<Label> {
+    let status = cause.status.filter(|_| &*cause.class == CauseKind::Signal.name())?;
+    let same = |one: &&Incident| {
+        one.cause.class.name() == &*cause.class && one.death_status() == Some(status)
+    };
+    let signals = deaths.filter(same).filter_map(|one| one.signal.as_ref());
+    let mut signals = signals.filter(|one| one.number.unsigned_abs().saturating_add(128) != status);
+    let first = signals.next()?;
+    signals.all(|one| one.number == first.number).then(|| first.name.clone())
+}
+
 /// Sums up what was looked at, oldest first, of `incidents` in all.
 pub fn summary(looked_at: &[SeriesExit], incidents: u64) -> Summary {
     let ended = looked_at.iter().filter(|death| death.status.is_some());
@@ -62,9 +78,12 @@ pub fn summary(looked_at: &[SeriesExit], incidents: u64) -> Summary {
     for SeriesExit { class, status, .. } in looked_at {
         match causes.iter_mut().find(|known| &*known.class == class && known.status == *status) {
             Some(known) => known.count += 1,
-            None => {
-                causes.push(CauseCount { class: class.as_str().into(), status: *status, count: 1 })
-            }
+            None => causes.push(CauseCount {
+                class: class.as_str().into(),
+                status: *status,
+                signal: None,
+                count: 1,
+            }),
         }
     }
     causes.sort_by_key(|cause| std::cmp::Reverse(cause.count));

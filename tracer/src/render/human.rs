@@ -11,7 +11,7 @@ use crate::{
         },
     },
     render::{
-        touched::{driver, driver_field, file, mount, seen_as, sized, touch, volume},
+        touched::{driver, driver_field, file, mount, other_name, seen_as, sized, touch, volume},
         warning::{self, line},
     },
     text::{
@@ -79,8 +79,8 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
         field(culprit_field(incident), &by);
         field("", &lineage(culprit));
     }
-    if let Some(other) = cause.path.as_ref().filter(|other| incident.path() != Some(*other)) {
-        field("", &format!("its path for the file: {}", escape(&other.0)));
+    if let Some(text) = other_name(incident) {
+        field("", &text);
     }
     for text in others(incident) {
         field("others", &text);

@@ -214,7 +214,7 @@ pub const WARNING: [Column; 6] = [
     Column::flexible("FILE", 12).keep(Keeps::End),
     Column::fixed("SIZE").rank(1),
     Column::flexible("BY", 8).keep(Keeps::From('[')),
-    Column::flexible("AT RISK", 10),
+    Column::flexible("AT RISK", 14).keep(Keeps::Items),
 ];
 
 /// One warning, in those.

@@ -22,8 +22,14 @@ pub fn total(incidents: u64, first: Time, last: Time, style: &Style) -> String {
     format!("{incidents}, {} to {}\n", style.time(first), style.stamp(last))
 }
 
-/// One table: what its rows are counted by is the same in each.
-pub fn table(rows: &[Count], header: bool, width: Option<usize>, style: &Style) -> String {
+/// One table: what its rows are counted by is the same in each, and so many more are left out.
+pub fn table(
+    rows: &[Count],
+    more: usize,
+    header: bool,
+    width: Option<usize>,
+    style: &Style,
+) -> String {
     let Some(first) = rows.first() else { return String::new() };
     let columns = [
         Column::fixed("COUNT").right(),
@@ -48,7 +54,16 @@ pub fn table(rows: &[Count], header: bool, width: Option<usize>, style: &Style) 
         .collect();
     let layout = Layout::new(&columns, &heads, &cells, width);
     let head = if header { layout.head(style) } else { String::new() };
-    cells.iter().fold(head, |out, row| out + &layout.row(row, style))
+    let mut out = cells.iter().fold(head, |out, row| out + &layout.row(row, style));
+    if header && more != 0 {
+        out.push_str(&format!("{:>7}and {}\n", "", left_out(more)));
+    }
+    out
+}
+
+/// How many rows are left out of a table, and how to see them.
+pub fn left_out(more: usize) -> String {
+    format!("{more} more: -n 0 for all")
 }
 
 /// What stands over the lines of [`csv`].
@@ -122,7 +137,7 @@ mod tests {
         };
         let rows = [row("geo-api", 4, 0), row("\x1b", 1, 60_000_000_000)];
         assert_eq!(
-            table(&rows, true, None, &style),
+            table(&rows, 0, true, None, &style),
             "COUNT  VICTIM   LAST (UTC)\n    4  geo-api  1970-01-01 00:00:00\n    \
              1  \\x1b     1970-01-01 00:01:00\n"
         );
@@ -137,10 +152,10 @@ mod tests {
         );
         let narrow = over_time(&rows, "minute", false, Some(60), &style);
         assert!(narrow.lines().all(|line| line.len() <= 60) && narrow.lines().count() == 2);
-        assert_eq!(table(&[], true, None, &style), "");
+        assert_eq!(table(&[], 0, true, None, &style), "");
         let container =
             Count { by: "container".into(), ..row(&"0123456789abcdef".repeat(4), 1, 0) };
-        let shown = table(&[container], false, None, &style);
+        let shown = table(&[container], 0, false, None, &style);
         assert!(shown.starts_with("    1  0123456789ab  1970-"), "{shown}");
         assert!(total(1, Time(0), Time(0), &style).starts_with("1 incident, 1970-"));
     }

@@ -15,7 +15,7 @@ use crate::{
         human::{Style, gap},
         list::home,
         table::{Cell, Column},
-        touched::{driver, driver_field, sized, volume},
+        touched::{driver, driver_field, other_name, seen_as, sized, volume},
         warning::{self, labelled},
     },
     text::{
@@ -70,9 +70,16 @@ fn count(story: &Story) -> String {
     }
 }
 
-/// `truncated (SIGBUS)`
+/// `truncated (SIGBUS)`, `exited (status 1)`, `signal (SIGSEGV, status 2)`
 fn name(cause: &CauseCount) -> String {
     let status = match cause.status {
+        Some(status) if let Some(signal) = &cause.signal => {
+            let ended = match status {
+                129..=159 => format!("ended by {}", signals::name(status as i32 - 128)),
+                status => format!("status {status}"),
+            };
+            format!(" ({}, {ended})", escape(signal.as_bytes()))
+        }
         Some(status @ 129..=159) => format!(" ({})", signals::name(status as i32 - 128)),
         Some(status) => format!(" (status {status})"),
         None => String::new(),
@@ -99,6 +106,7 @@ fn causes(causes: &[CauseCount]) -> String {
 /// What was touched, why it was not there, and where in its program.
 fn known_of(latest: &Incident) -> impl Iterator<Item = (&'static str, String)> {
     [
+        ("file", latest.file.as_ref().and_then(seen_as)),
         ("volume", latest.file.as_ref().and_then(volume)),
         ("size", latest.file.as_ref().and_then(sized)),
         (driver_field(latest), driver(latest)),
@@ -145,6 +153,9 @@ fn told(story: &Story, first: &str, style: &Style, now: i64) -> String {
     if let Some(culprit) = culprit(latest) {
         field(culprit_field(latest), &format!("{}  {}", who(culprit), arguments(culprit)));
         field("", &lineage(culprit));
+    }
+    if let Some(text) = other_name(latest) {
+        field("", &text);
     }
     let server = served(latest).map(|text| ("server", text)).into_iter();
     for (name, text) in server.chain(others(latest).into_iter().map(|text| ("others", text))) {

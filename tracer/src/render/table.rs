@@ -14,6 +14,9 @@ pub enum Keeps {
     End,
     /// The beginning, and all from the last such letter on: the pid of `geo-api[1234]`, the doubt of `no-space?`.
     From(char),
+    /// Of a list with commas as many as there is room for, each whole; of the first at least what [`Self::From`] a bracket
+    /// keeps.
+    Items,
 }
 
 /// A column: its head, and what may be done to it where a line is too narrow.
@@ -181,6 +184,13 @@ pub fn cut(text: &str, width: usize, keeps: Keeps) -> String {
     {
         return cut(name, width - tail.width(), Keeps::Start) + tail;
     }
+    if keeps == Keeps::Items {
+        let ends = text.match_indices(", ").map(|(at, _)| &text[..at]);
+        return match ends.filter(|whole| whole.width() + 3 <= width).last() {
+            Some(whole) => format!("{whole}, …"),
+            None => cut(text.split(", ").next().unwrap_or(text), width, Keeps::From('[')),
+        };
+    }
     let room = width.saturating_sub(1);
     let mut used = 0;
     let mut fits = |c: &char| {
@@ -263,6 +273,10 @@ mod tests {
         assert_eq!(cut("abc", 3, Keeps::Start), "abc");
         assert_eq!(cut("abc", 0, Keeps::Start), "…");
         assert_eq!(cut("bus-worker[610]", 12, Keeps::From('[')), "bus-wo…[610]");
+        let list = "reader[12], writer[345], and 7 more";
+        assert_eq!(cut(list, 30, Keeps::Items), "reader[12], writer[345], …");
+        assert_eq!(cut(list, 25, Keeps::Items), "reader[12], …");
+        assert_eq!(cut(list, 9, Keeps::Items), "read…[12]");
         assert_eq!(cut("worker[1234567]", 8, Keeps::From('[')), "worker[…");
         assert_eq!(cut("mapped-past-end?", 10, Keeps::From('?')), "mapped-p…?");
         assert_eq!(cut("mapped-past-end", 10, Keeps::From('?')), "mapped-pa…");

@@ -48,6 +48,12 @@ pub fn seen_as(file: &File) -> Option<String> {
     Some(format!("as the victim sees it, mounted at {}{source}{here}", escape(&mount.point.0)))
 }
 
+/// What the culprit called the file, where that is another name of it: a hard link, the other side of a bind mount.
+pub fn other_name(incident: &Incident) -> Option<String> {
+    let other = incident.cause.path.as_ref().filter(|other| incident.path() != Some(*other))?;
+    Some(format!("its path for the file: {}", escape(&other.0)))
+}
+
 /// The volume of a container that it is on: `cache (empty-dir)`
 pub fn volume(file: &File) -> Option<String> {
     let volume = file.volume.as_ref()?;

@@ -117,6 +117,13 @@ impl Selection {
         self
     }
 
+    /// This, and all of the terms as well.
+    #[must_use]
+    pub fn with_all(mut self, terms: Vec<Term>) -> Self {
+        self.terms.extend(terms);
+        self
+    }
+
     /// Whether everything that is asked for holds.
     pub fn matches(&self, facets: &Facets<'_>) -> bool {
         let in_time = facets.time.is_none_or(|time| {
@@ -143,8 +150,24 @@ impl Selection {
     }
 }
 
-/// What a selector of `whybus why` may be, most likely first.
-pub fn readings(selector: &str) -> Vec<Term> {
+/// `geo-api` and 1234 of `geo-api[1234]`, as processes are printed.
+pub fn printed(text: &str) -> Option<(&str, u32)> {
+    let (name, pid) = text.strip_suffix(']')?.rsplit_once('[')?;
+    Some((name, pid.parse().ok()?))
+}
+
+/// What a selector of `whybus why` may be, most likely first; of each all terms must hold.
+pub fn readings(selector: &str) -> Vec<Vec<Term>> {
+    let mut found = Vec::new();
+    if let Some((comm, pid)) = printed(selector) {
+        let comm = Term::of_names(Field::Comm, &[comm.to_owned()]);
+        found.push(vec![Term::of_numbers(Field::Pid, &[pid]), comm]);
+    }
+    found.extend(single(selector).into_iter().map(|term| vec![term]));
+    found
+}
+
+fn single(selector: &str) -> Vec<Term> {
     let name = |field, text: &str| Term::of_names(field, &[text.to_owned()]);
     let mut found = Vec::new();
     if let Ok(pid) = selector.parse::<u32>() {
@@ -266,7 +289,7 @@ mod tests {
     #[test]
     fn a_selector_is_taken_for_what_it_looks_like() {
         let fields = |text: &str| -> Vec<Field> {
-            readings(text).into_iter().map(|term| term.filter.field).collect()
+            readings(text).into_iter().flatten().map(|term| term.filter.field).collect()
         };
         let (comm, unit, container, pod) = (Field::Comm, Field::Unit, Field::Container, Field::Pod);
         assert_eq!(fields("1234"), [Field::Pid, comm, unit]);
@@ -275,5 +298,10 @@ mod tests {
         assert_eq!(fields("0123456789ab"), [comm, unit, container, pod]);
         assert_eq!(fields("containerd://0123456789ab"), [comm, unit, container, pod]);
         assert_eq!(fields("12345678-9abc-def0"), [comm, unit, container, pod]);
+        assert_eq!(fields("geo[12]"), [Field::Pid, comm, comm, unit, container, pod]);
+        assert_eq!(
+            [printed("a[b][7]"), printed("a[]"), printed("[")],
+            [Some(("a[b]", 7)), None, None]
+        );
     }
 }

@@ -33,6 +33,11 @@ const FACT: u16 = kind::USER + 64;
 /// A [`WatchNote`] as JSON.
 const NOTE: u16 = kind::USER + 65;
 
+/// Whether this is how a saved stream begins.
+pub fn begins(bytes: &[u8]) -> bool {
+    [MAGIC, MAGIC_V1].iter().any(|magic| bytes.starts_with(magic))
+}
+
 /// The start of a saved stream.
 pub fn head(host: &Host) -> Vec<u8> {
     let Coverage { hooks, uncovered } = &host.coverage;

@@ -36,16 +36,17 @@ fn characters(id: &str, same: usize) -> usize {
 }
 
 impl Reader {
-    /// The incident of this id, or those whose ids start with it; ten at most. What older versions showed of an id, the
-    /// start of its last part, is known, too.
+    /// The incident of this id, or those whose ids start with it, ten at most, and how many more there are. What older
+    /// versions showed of an id, the start of its last part, is known, too.
     ///
     /// # Errors
     /// Where SQLite cannot read.
-    pub fn by_id(&self, id: &str) -> Result<Vec<Incident>> {
+    pub fn by_id(&self, id: &str) -> Result<(Vec<Incident>, usize)> {
+        const SHOWN: usize = 10;
         let digits: String = id.chars().filter(|c| *c != '-').collect();
         let hex = digits.bytes().all(|b| b.is_ascii_hexdigit());
         if !hex || !(4..=32).contains(&digits.len()) {
-            return Ok(Vec::new());
+            return Ok(Default::default());
         }
         let [low, high] = ["0", "f"].map(|fill| {
             let fill = fill.repeat(32 - digits.len());
@@ -70,8 +71,13 @@ impl Reader {
             });
             seqs = self.seqs("id BETWEEN ?1 AND ?2", params![low, high])?;
         }
-        let found: Result<Vec<Incident>> =
-            seqs.iter().map(|seq| self.body(*seq)).filter_map(Result::transpose).collect();
+        let found: Result<Vec<Incident>> = seqs
+            .iter()
+            .take(SHOWN)
+            .map(|seq| self.body(*seq))
+            .filter_map(Result::transpose)
+            .collect();
+        let more = seqs.len().saturating_sub(SHOWN);
         let plain = |id: &str| id.replace('-', "");
         let mut found = found?;
         // Digits behind the tenth byte are not part of what was compared.
@@ -79,7 +85,7 @@ impl Reader {
         if exact != 0 {
             found.retain(|one| plain(&one.id).starts_with(&digits));
         }
-        Ok(found)
+        Ok((found, more))
     }
 
     /// How many characters tell an id apart from all others there are now, of each for which the usual ones do not.
@@ -122,7 +128,7 @@ impl Reader {
     }
 
     fn seqs(&self, condition: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<i64>> {
-        let sql = format!("SELECT seq FROM incident WHERE {condition} LIMIT 10");
+        let sql = format!("SELECT seq FROM incident WHERE {condition}");
         let mut statement = self.db.prepare(&sql)?;
         let rows = statement.query_map(values, |row| row.get::<_, i64>(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -268,9 +274,9 @@ mod tests {
             "as many digits as it takes"
         );
         for (shown, id) in shown.into_iter().zip(ids) {
-            let found = reader.by_id(shown).expect("readable");
+            let (found, _) = reader.by_id(shown).expect("readable");
             assert_eq!(found.iter().map(|one| &*one.id).collect::<Vec<_>>(), [id], "{shown}");
         }
-        assert_eq!(reader.by_id("019aa4d2-6f31").expect("readable").len(), 3);
+        assert_eq!(reader.by_id("019aa4d2-6f31").expect("readable").0.len(), 3);
     }
 }

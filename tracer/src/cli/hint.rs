@@ -1,0 +1,78 @@
+//! What was meant by a word where only flags are taken: the command that says so.
+use std::ffi::OsString;
+
+use clap::{
+    Error,
+    builder::StyledStr,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+use crate::{select::selection::printed, text::escape::word};
+
+/// Verbs that take such filters.
+const FILTERED: [&str; 6] = ["trace", "record", "list", "stats", "export", "forget"];
+
+/// The error of `words`, with the commands that may have been meant.
+pub fn hinted(mut error: Error, words: &[OsString]) -> Error {
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    if error.kind() != ErrorKind::UnknownArgument || typed.starts_with('-') {
+        return error;
+    }
+    let words: Option<Vec<&str>> = words.iter().skip(1).map(|word| word.to_str()).collect();
+    let tips = words.map(|words| meant(&words, typed)).unwrap_or_default();
+    if !tips.is_empty() {
+        let tips = tips.into_iter().map(StyledStr::from).collect();
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+    }
+    error
+}
+
+fn meant(words: &[&str], typed: &str) -> Vec<String> {
+    let verb = words.iter().find(|word| FILTERED.contains(word));
+    let Some((verb, at)) = verb.zip(words.iter().position(|word| *word == typed)) else {
+        return Vec::new();
+    };
+    let command = |words: &mut dyn Iterator<Item = String>| {
+        format!("`whybus {}`", words.collect::<Vec<_>>().join(" "))
+    };
+    let quoted = |words: &[&str]| words.iter().map(|one| word(one.as_bytes())).collect::<Vec<_>>();
+    let (before, after) = (quoted(&words[..at]), quoted(&words[at + 1..]));
+    let line = before.into_iter().chain([filter(typed)]).chain(after);
+    let alone = format!("{} asks for that alone", command(&mut line.into_iter()));
+    let is_pid = typed.parse::<u32>().is_ok();
+    match *verb {
+        "trace" if !is_pid => {
+            let rest = quoted(&words[at..]).into_iter();
+            let mut run = quoted(&words[..at]).into_iter().chain(["--".to_owned()]).chain(rest);
+            let run = format!("{} runs that, and watches it", command(&mut run));
+            // Who types more means a command.
+            if at + 1 == words.len() { vec![alone, run] } else { vec![run] }
+        }
+        "list" | "stats" => {
+            let typed = word(typed.as_bytes());
+            vec![alone, format!("`whybus why {typed}{}` tells how it ended", history(words))]
+        }
+        _ => vec![alone],
+    }
+}
+
+/// The history that is asked, as it was typed.
+fn history(words: &[&str]) -> String {
+    let typed = words.windows(2).find(|pair| pair[0] == "--state-dir");
+    typed.map_or_else(String::new, |pair| format!(" --state-dir {}", word(pair[1].as_bytes())))
+}
+
+/// The filter for what looks so.
+fn filter(typed: &str) -> String {
+    const UNITS: [&str; 4] = [".service", ".scope", ".slice", ".timer"];
+    let flag = match (typed, printed(typed)) {
+        (_, Some((name, pid))) => return format!("--comm {} --pid {pid}", word(name.as_bytes())),
+        (text, _) if text.parse::<u32>().is_ok() => "--pid",
+        (text, _) if text.starts_with('/') => "--path",
+        (text, _) if UNITS.iter().any(|ending| text.ends_with(ending)) => "--unit",
+        _ => "--comm",
+    };
+    format!("{flag} {}", word(typed.as_bytes()))
+}

@@ -1,0 +1,184 @@
+//! What newcomers stumbled over, each as it was typed.
+mod common;
+use std::fs;
+
+use common::{Host, recorded, text, whybus};
+use serde_json::Value;
+
+/// A history with more incidents, made of a recorded one by `change`.
+fn taken(host: &Host, how_many: usize, change: impl Fn(usize, &mut Value)) {
+    let first = text(&host.types(&["list", "-n", "1", "-o", "json", "--comm", "reader"]).stdout);
+    let first: Value = serde_json::from_str(&first).expect("JSON");
+    let line = |i: usize| {
+        let mut one = first.clone();
+        one["id"] = format!("019aa4d2-6f31-7ab0-8def-{i:012}").into();
+        one["boot_ns"] = (1_000_000_000 * (i + 1)).into();
+        change(i, &mut one);
+        format!("{one}\n")
+    };
+    let file = host.0.path().join("taken.json");
+    fs::write(&file, (0..how_many).map(line).collect::<String>()).expect("room");
+    assert!(host.types(&["import", file.to_str().expect("UTF-8")]).status.success());
+}
+
+/// Where the victim has its file, and what the culprit calls it, in the words that `show` has.
+#[test]
+fn why_and_show_tell_the_same_of_names() {
+    let host = Host::new();
+    let all = text(&host.types(&["list", "-n", "0", "-o", "json"]).stdout);
+    let mut seen = [0, 0];
+    for one in all.lines() {
+        let one: Value = serde_json::from_str(one).expect("JSON");
+        let id = one["id"].as_str().expect("an id");
+        let shown = host.says(&["show", id]).1;
+        let told = ["as the victim sees it, mounted at ", "its path for the file: "];
+        for (i, begins) in told.into_iter().enumerate() {
+            let Some(line) = shown.lines().find(|line| line.contains(begins)) else { continue };
+            let (_, why) = host.says(&["why", id]);
+            assert!(why.contains(line.trim()), "{line}\n{why}");
+            seen[i] += 1;
+        }
+        if seen[0] > 1 && seen[1] > 1 {
+            return;
+        }
+    }
+    panic!("too few of either: {seen:?}");
+}
+
+/// What is left out of a table, a list of ids or a cell is said.
+#[test]
+fn what_is_left_out_is_said() {
+    let host = Host::new();
+    let (_, said) = host.says(&["stats", "--by", "file", "-n", "3"]);
+    let last = said.lines().last().expect("a line").trim();
+    let more = last.strip_prefix("and ").and_then(|rest| rest.strip_suffix(" more: -n 0 for all"));
+    let more: usize = more.and_then(|more| more.parse().ok()).unwrap_or_else(|| panic!("{said}"));
+    let all = text(&host.types(&["stats", "--by", "file", "-n", "0", "-o", "json"]).stdout);
+    assert_eq!(all.lines().count(), 3 + more);
+    let csv = host.types(&["stats", "--by", "file", "-n", "3", "-o", "csv"]);
+    assert_eq!(text(&csv.stdout).lines().count(), 4);
+    assert_eq!(text(&csv.stderr), format!("file: {more} more: -n 0 for all\n"));
+    taken(&host, 30, |_, _| {});
+    for verb in ["why", "show"] {
+        let (status, said) = host.says(&[verb, "019aa4d2"]);
+        assert_eq!((status, said.lines().count()), (Some(2), 12), "{said}");
+        assert!(said.ends_with("\nand 20 more\n"), "{said}");
+    }
+    let mut narrow = whybus(["list", "--warnings", "-n", "0", "--no-header", "--state-dir"]);
+    narrow.arg(host.state()).env("COLUMNS", "78");
+    for line in text(&narrow.output().expect("whybus runs").stdout).lines() {
+        let at_risk = line.rsplit("  ").next().expect("a cell");
+        assert_eq!(at_risk.matches('[').count(), at_risk.matches(']').count(), "{line}");
+    }
+}
+
+/// `geo-api[1234]` and `#3` are what is printed.
+#[test]
+fn what_is_printed_is_understood() {
+    let host = Host::new();
+    let one = text(&host.types(&["list", "-n", "1", "-o", "json", "--comm", "reader"]).stdout);
+    let one: Value = serde_json::from_str(&one).expect("JSON");
+    let pid = one["victim"]["pid"].as_u64().expect("a pid");
+    let (status, said) = host.says(&["why", &format!("reader[{pid}]"), "-o", "json"]);
+    assert_eq!(status, Some(0), "{said}");
+    let told: Value = serde_json::from_str(said.lines().next().expect("a line")).expect("JSON");
+    assert_eq!(told["incident"]["victim"]["pid"], pid);
+    assert_eq!(told["incident"]["victim"]["comm"], "reader");
+    assert_eq!(host.says(&["why", &format!("cp[{pid}]")]).0, Some(1));
+    let (status, said) = host.says(&["why", "#3"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("`#3` counts within one watch"), "{said}");
+}
+
+/// An input that is none is 66, and leaves nothing behind; a saved stream goes by way of `replay`.
+#[test]
+fn an_input_that_is_none_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let state = dir.path().join("state");
+    let import = |file: &std::path::Path| {
+        let mut command = whybus(["import", "--state-dir"]);
+        let out = command.arg(&state).arg(file).output().expect("whybus runs");
+        (out.status.code(), text(&out.stderr))
+    };
+    let junk = dir.path().join("junk");
+    fs::write(&junk, "{}\nnot JSON\n").expect("room");
+    let stream = recorded("newest", "stream");
+    for (file, says) in [
+        (dir.path(), "Is a directory"),
+        (&junk, "2 lines skipped: not whybus records"),
+        (&stream, "whybus replay -o json "),
+    ] {
+        let (status, said) = import(file);
+        assert_eq!(status, Some(66), "{said}");
+        assert!(said.contains(says), "{said}");
+        assert!(!state.exists(), "{said}");
+    }
+    // As it says.
+    let command = format!(
+        "{0} replay -o json {1} | {0} import --state-dir {2}",
+        env!("CARGO_BIN_EXE_whybus"),
+        stream.display(),
+        state.display()
+    );
+    let mut shell = std::process::Command::new("sh");
+    let out = shell.args(["-c", &command]).output().expect("sh runs");
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    assert!(state.join("history.db").exists());
+}
+
+/// Words that were typed instead of flags: what to type instead.
+#[test]
+fn words_instead_of_flags_are_understood() {
+    let host = Host::new();
+    for (typed, instead) in [
+        (&["list", "geo-api"][..], "whybus list --comm geo-api"),
+        (&["list", "-n", "3", "1234"], "whybus list -n 3 --pid 1234"),
+        (&["stats", "/srv/a b"], "whybus stats --path '/srv/a b'"),
+        (&["trace", "1234"], "whybus trace --pid 1234"),
+        (&["trace", "ls", "-l"], "whybus trace -- ls -l"),
+        (&["list", "a", "--state-dir", "x"], "whybus why a --state-dir x"),
+        (&["export", "geo.service"], "whybus export --unit geo.service"),
+        (&["forget", "geo-api[7]"], "whybus forget --comm geo-api --pid 7"),
+        (&["list", "geo-api"], "whybus why geo-api"),
+    ] {
+        let out = whybus(typed).output().expect("whybus runs");
+        let said = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(2), "{said}");
+        assert!(said.contains(&format!("`{instead}`")), "{said}");
+    }
+    let (status, said) = host.says(&["show", "geo-api"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("`whybus why geo-api"), "{said}");
+}
+
+/// SIGSEGV that a handler ended with status 2 is not only a status.
+#[test]
+fn a_signal_has_its_name_in_a_story() {
+    let host = Host::new();
+    taken(&host, 2, |_, one| {
+        one["victim"]["comm"] = "geo-crash".into();
+        one["cause"]["class"] = "signal".into();
+        let signal = serde_json::json!({"number": 11, "name": "SIGSEGV", "code": 1,
+            "code_name": "SEGV_MAPERR", "address": "0x1000", "disposition": "handler"});
+        (one["signal"], one["outcome"]) = (signal, "exited".into());
+        one["exit"]["signal"] = Value::Null;
+        one["exit"]["code"] = 2.into();
+    });
+    let (_, said) = host.says(&["why", "geo-crash"]);
+    assert!(said.contains("always signal (SIGSEGV, status 2)"), "{said}");
+    let (_, line) = host.says(&["why", "geo-crash", "-o", "oneline"]);
+    assert!(line.contains("always signal (SIGSEGV, status 2)"), "{line}");
+}
+
+/// What would go is all that goes.
+#[test]
+fn what_would_be_forgotten_is_counted() {
+    let host = Host::new();
+    let warnings = text(&host.types(&["list", "--warnings", "-n", "0", "-o", "json"]).stdout);
+    let (_, said) = host.says(&["forget", "--all", "--dry-run"]);
+    let warnings = format!(" and {} warnings would be forgotten\n", warnings.lines().count());
+    assert!(said.ends_with(&warnings), "{said}");
+    let (_, went) = host.says(&["forget", "--all"]);
+    let counts = said.strip_suffix(" would be forgotten\n").expect("counts");
+    assert!(went.starts_with(&format!("{counts} forgotten; ")), "{said}{went}");
+}
