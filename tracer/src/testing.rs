@@ -38,6 +38,7 @@ pub fn host() -> Host {
         cpus: Some(2),
         pid: 99,
         mnt_ns: None,
+        init_mnt_ns: None,
         deaths: ExitScope::default(),
         coverage: Coverage {
             hooks: [Observe::Shrink, Observe::Collapse].map(hook).into(),

@@ -7,6 +7,7 @@ use crate::{
         fact::{BoundDriver, Mapper, Place, Process, Symbol, View, is_warning},
         fault::{Fault, Mode},
         file::{Mount, Path, below, name, on},
+        host::Host,
         magic::{
             BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FUSE_SUPER_MAGIC, HUGETLBFS_MAGIC,
             NFS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC,
@@ -241,7 +242,7 @@ pub struct File {
     pub why: Option<&'static str>,
     pub deleted: bool,
     pub mount: Option<FileMount>,
-    /// The victim lives in a mount namespace other than ours: `path` is what it sees.
+    /// The victim lives in a mount namespace other than ours and the host's: `path` is what it sees.
     pub foreign: bool,
     /// What we see the file as, if `foreign`.
     pub outside: Option<Bytes>,
@@ -261,12 +262,15 @@ pub struct FileMount {
 
 impl File {
     /// Names the file of a fault from the walked path and the mounts: ours, and those its victim
-    /// sees if it lives in another mount namespace than `own`.
-    pub fn of(fault: &Fault, mounts: &[Mount], own: Option<u32>, view: Option<&View>) -> Self {
+    /// sees if it lives in another mount namespace than the tracer of this `host`.
+    pub fn of(fault: &Fault, mounts: &[Mount], host: &Host, view: Option<&View>) -> Self {
         let ours = on(fault.inode.id.dev, mounts);
-        let foreign = fault.mnt_ns.is_some() && own.is_some() && fault.mnt_ns != own;
+        let other = |own: Option<u32>| own.is_some() && fault.mnt_ns != own;
+        let beside = fault.mnt_ns.is_some() && other(host.mnt_ns);
+        // The tracer may have mounts of its own. What the first process sees is what an administrator sees.
+        let foreign = beside && (host.init_mnt_ns.is_none() || other(host.init_mnt_ns));
         let theirs: Vec<&Mount> = view.iter().flat_map(|view| &view.mounts).collect();
-        let seen = if foreign { &theirs } else { &ours };
+        let seen = if foreign || beside && !theirs.is_empty() { &theirs } else { &ours };
         let (path, why) = name(&fault.path, seen);
         let above = |path: &[u8]| {
             let over = seen.iter().filter(|mount| below(path, &mount.point));
@@ -360,7 +364,19 @@ fn outside(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{actor, fault};
+    use crate::testing::{actor, fault, host};
+
+    /// The packaged service has mounts of its own (`ProtectHome=`); the processes of the host are not foreign to it.
+    #[test]
+    fn who_sees_what_the_first_process_sees_is_in_no_other_namespace() {
+        let tracer = Host { mnt_ns: Some(2), init_mnt_ns: Some(1), ..host() };
+        let foreign = |theirs, host: &Host| {
+            File::of(&Fault { mnt_ns: theirs, ..fault(0, 0) }, &[], host, None).foreign
+        };
+        let seen = [Some(1), Some(2), Some(3), None].map(|theirs| foreign(theirs, &tracer));
+        assert_eq!(seen, [false, false, true, false]);
+        assert!(foreign(Some(1), &Host { init_mnt_ns: None, ..tracer }), "an older stream");
+    }
 
     #[test]
     fn who_asks_for_whole_pages_tells_no_more() {

@@ -146,7 +146,7 @@ impl Reporter<'_> {
         incident.memory = of_oom.then(|| memory(&evidence, facts)).flatten();
         incident.file = fault.filter(|fault| fault.inode.ptr != 0).map(|fault| {
             let view = facts.view(incident.victim.task.id);
-            File::of(fault, facts.mounts(), host.mnt_ns, view)
+            File::of(fault, facts.mounts(), host, view)
         });
         let on_fuse = fault.filter(|fault| fault.inode.magic == FUSE_SUPER_MAGIC);
         let server = on_fuse.and_then(|fault| facts.server(fault.inode.id.dev, time));

@@ -14,6 +14,11 @@ pub fn own() -> Option<u32> {
     namespace(Path::new("/proc/self/ns/mnt"))
 }
 
+/// The mount namespace of the first process.
+pub fn of_init() -> Option<u32> {
+    namespace(Path::new("/proc/1/ns/mnt"))
+}
+
 /// The mounts of the fault's file system as its victim sees them, where its mount namespace is
 /// another than `own`. The victim may be gone already; its ancestors are asked too.
 pub fn read(fault: &Fault, own: Option<u32>) -> Option<View> {

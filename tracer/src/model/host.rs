@@ -18,6 +18,9 @@ pub struct Host {
     pub pid: u32,
     /// Mount namespace of the tracer, if known.
     pub mnt_ns: Option<u32>,
+    /// That of the first process, which is the host's: a unit may give the tracer one of its own
+    /// (`ProtectHome=`). `None` in older streams.
+    pub init_mnt_ns: Option<u32>,
     pub deaths: ExitScope,
     pub coverage: Coverage,
 }

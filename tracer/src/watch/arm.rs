@@ -148,6 +148,7 @@ pub fn host(facts: &KernelInfo, armed: &Attached, deaths: ExitScope) -> Host {
         cpus: cpus(),
         pid: std::process::id(),
         mnt_ns: view::own(),
+        init_mnt_ns: view::of_init(),
         deaths,
         coverage: coverage(armed),
     }

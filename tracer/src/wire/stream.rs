@@ -54,7 +54,7 @@ pub fn head(host: &Host) -> Vec<u8> {
     let line = json!({
         "layout": BASE_LAYOUT, "name": host.name, "boot_id": host.boot_id, "release": host.release,
         "since": host.since, "wall": host.clock.0, "page_size": host.page_size, "cpus": host.cpus,
-        "pid": host.pid, "mnt_ns": host.mnt_ns,
+        "pid": host.pid, "mnt_ns": host.mnt_ns, "init_mnt_ns": host.init_mnt_ns,
         "signals": host.deaths.signals, "exits": host.deaths.exits.name(),
         "hooks": hooks, "observes": observes, "blind": blind,
     });
@@ -134,6 +134,7 @@ fn parse_host(line: &[u8]) -> Result<Host> {
          that recorded it"
     );
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let namespace = |value: &Value| value.as_u64().and_then(|inum| u32::try_from(inum).ok());
     Ok(Host {
         name: text(&line["name"]),
         boot_id: text(&line["boot_id"]),
@@ -149,7 +150,8 @@ fn parse_host(line: &[u8]) -> Result<Host> {
             signals: number(&line["signals"]) as u32,
             exits: line["exits"].as_str().and_then(ExitFilter::parse).unwrap_or_default(),
         },
-        mnt_ns: line["mnt_ns"].as_u64().and_then(|inum| u32::try_from(inum).ok()),
+        mnt_ns: namespace(&line["mnt_ns"]),
+        init_mnt_ns: namespace(&line["init_mnt_ns"]),
         coverage: Coverage {
             hooks: list(&line["hooks"])
                 .iter()

@@ -91,7 +91,8 @@ fn access(access: Access) -> Option<&'static str> {
     }
 }
 
-pub(super) fn file(incident: &Incident, host: &Host) -> Option<contract::File> {
+/// `contained`: its victim is in a container.
+pub(super) fn file(incident: &Incident, host: &Host, contained: bool) -> Option<contract::File> {
     let (fault, file) = (incident.fault.as_ref()?, incident.file.as_ref()?);
     let inode = &fault.inode;
     Some(contract::File {
@@ -117,15 +118,16 @@ pub(super) fn file(incident: &Incident, host: &Host) -> Option<contract::File> {
         sized: incident.sized.as_ref().map(|act| sizing(act, incident)),
         path_why: file.why.map(Into::into),
         host_path: file.foreign.then(|| file.outside.as_deref().map(text)),
-        volume: volume(file),
+        volume: volume(file, contained),
         server: server(incident.server.as_ref(), incident.clock),
         server_why: server_why(incident.server.as_ref()),
     })
 }
 
-/// What its path on the host says of a volume.
-fn volume(file: &VictimFile) -> Option<contract::Volume> {
-    let point = file.mount.as_ref().map(|mount| &mount.point[..]);
+/// What its path on the host says of a volume. A directory of the host is none where nobody is in a container: a unit
+/// with mounts of its own has no volumes.
+fn volume(file: &VictimFile, contained: bool) -> Option<contract::Volume> {
+    let point = file.mount.as_ref().filter(|_| contained).map(|mount| &mount.point[..]);
     let found = match file.foreign {
         true => volume_of(file.outside.as_deref()?, file.path.as_deref().zip(point))?,
         false => volume_of(file.path.as_deref()?, None)?,

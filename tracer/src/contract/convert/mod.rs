@@ -113,6 +113,7 @@ pub fn reported_incident(incident: &Incident, host: &Host, updated: bool) -> con
         tid: Some(incident.victim.task.tid),
         ..seen_process(&incident.victim, incident.victim_process.as_ref(), clock)
     };
+    let contained = victim.container.is_some() || victim.pod.is_some();
     contract::Incident {
         updated,
         id: incident.id.as_str().into(),
@@ -124,7 +125,7 @@ pub fn reported_incident(incident: &Incident, host: &Host, updated: bool) -> con
         boot_id: host.boot_id.as_str().into(),
         victim,
         fault: fault(incident, host),
-        file: file(incident, host),
+        file: file(incident, host, contained),
         cause: cause(incident, host.page_size),
         signal: signal(incident),
         outcome: incident.outcome.into(),
