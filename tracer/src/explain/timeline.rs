@@ -22,8 +22,9 @@ pub fn steps(incident: &Incident, elsewhere: Option<&Elsewhere>) -> Vec<Step> {
     };
     if let Some(start) = incident.victim.start_time {
         let by = incident.victim.ancestors.first();
-        let by = by.map_or_else(String::new, |by| format!(" by {}", who_else(by)));
-        step(start, "start", format!("{victim} started{by}: {}", arguments(&incident.victim)));
+        // Whose child it was in the end. Who had started it may have ended before it: init adopts.
+        let of = by.map_or_else(String::new, |by| format!(", child of {}", who_else(by)));
+        step(start, "start", format!("{victim} started{of}: {}", arguments(&incident.victim)));
     }
     let cause = &incident.cause;
     let path = incident.path().map_or_else(|| "its file".to_owned(), |path| escape(&path.0));
@@ -40,7 +41,8 @@ pub fn steps(incident: &Incident, elsewhere: Option<&Elsewhere>) -> Vec<Step> {
         let what = match (fault.file_offset, &incident.file) {
             (Some(_), Some(_)) if cause.class.known() == CauseKind::DeviceMapping => path.clone(),
             (Some(offset), Some(file)) => {
-                format!("{path} at {}; the file had {}", size(offset), size(file.size))
+                let deleted = if file.deleted { " (deleted)" } else { "" };
+                format!("{path}{deleted} at {}; the file had {}", size(offset), size(file.size))
             }
             _ => match &fault.mapping {
                 Some(mapping) => escape(&mapping.0),
@@ -193,7 +195,7 @@ mod tests {
         assert_eq!(
             told(&incident),
             [
-                "start +0: geo-api[10] started by sv[5]: (command line unknown)",
+                "start +0: geo-api[10] started, child of sv[5]: (command line unknown)",
                 "signal +10: sv[5] sent SIGKILL (SI_USER) to geo-api[10]",
                 "exit +1: killed by SIGKILL (shell status 137)",
                 "restart +2: restarted as pid 11 by sv[5]",
