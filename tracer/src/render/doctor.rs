@@ -25,11 +25,19 @@ pub struct Denied {
     pub limits: String,
 }
 
+/// A label and what stands beside it, not yet broken into lines.
+type Part<'a> = (&'a str, String);
+
 /// `denied`: nothing was tried, and why.
 pub fn human(report: &Doctor, denied: Option<&Denied>, style: &Style) -> Vec<u8> {
-    let all = whole(report, denied, style);
-    let narrow = style.width.is_some_and(|width| width < WIDTH);
-    if narrow { rewrapped(&all, style).into_bytes() } else { all.into_bytes() }
+    let width = style.width.map_or(WIDTH, |width| width.min(WIDTH));
+    let style = Style { width: Some(width), ..style.clone() };
+    let mut out = first(report, denied, &style);
+    for (label, text) in whole(report, denied) {
+        let text = style.wrap(&text, LABEL);
+        out.push_str(&format!("{label:<LABEL$}{text}\n"));
+    }
+    out.into_bytes()
 }
 
 /// The verdict alone.
@@ -39,32 +47,31 @@ pub fn oneline(report: &Doctor, denied: Option<&Denied>) -> Vec<u8> {
     format!("{}\n", words.split_whitespace().collect::<Vec<_>>().join(" ")).into_bytes()
 }
 
-/// For a narrower terminal: what is too long is broken once more.
-fn rewrapped(text: &str, style: &Style) -> String {
-    let broken = |line: &str| {
-        // The verdict has no label.
-        let labelled = line.char_indices().nth(LABEL).filter(|(at, _)| line[..*at].ends_with(' '));
-        let (label, rest) = line.split_at(labelled.map_or(0, |(at, _)| at));
-        format!("{label}{}\n", style.wrap(rest, label.len()))
-    };
-    text.lines().map(broken).collect()
-}
-
-/// In lines of 80 columns, as many as a screen has.
-fn whole(report: &Doctor, denied: Option<&Denied>, style: &Style) -> String {
-    let head = first(report, denied, style) + &seen(report, denied);
-    let tail = last(report, denied);
-    let room = LINES.saturating_sub(head.lines().count() + tail.lines().count());
+/// Below the verdict, as much as a screen of 80 columns has room for: a narrower one has the same, in more lines.
+fn whole<'a>(report: &'a Doctor, denied: Option<&Denied>) -> Vec<Part<'a>> {
+    let verdict = first(report, denied, &screen());
+    let (head, tail) = (seen(report, denied), last(report, denied));
+    let room = LINES.saturating_sub(verdict.lines().count() + lines(&head) + lines(&tail));
     let missing = unattached(report, room);
     // What is wrong, and what to do, comes before what it costs.
-    let room = room.saturating_sub(missing.lines().count());
+    let room = room.saturating_sub(lines(&missing));
     let prices = prices(report, denied);
-    let prices = if prices.lines().count() <= room { prices } else { String::new() };
-    format!("{head}{prices}{missing}{tail}")
+    let prices = if lines(&prices) <= room { prices } else { Vec::new() };
+    [head, prices, missing, tail].concat()
+}
+
+/// How many they take on a screen of 80 columns.
+fn lines(parts: &[Part<'_>]) -> usize {
+    parts.iter().map(|(_, text)| screen().wrap(text, LABEL).lines().count()).sum()
+}
+
+/// Of 80 columns.
+fn screen() -> Style {
+    Style { width: Some(WIDTH), ..Style::plain(false, false) }
 }
 
 /// What is seen here, in which form.
-fn seen(report: &Doctor, denied: Option<&Denied>) -> String {
+fn seen<'a>(report: &'a Doctor, denied: Option<&Denied>) -> Vec<Part<'a>> {
     let (hooks, blind) = (report.hooks.len(), report.blind.len());
     let lockdown = report.lockdown.as_deref().unwrap_or("unknown (no securityfs)");
     let kernel = format!("{}, lockdown {lockdown}", escape(report.kernel.as_bytes()));
@@ -76,24 +83,25 @@ fn seen(report: &Doctor, denied: Option<&Denied>) -> String {
         (seen, all) => format!(", and see {seen} of {all} things"),
     };
     let mut out = match denied {
-        Some(denied) => field("kernel", &kernel) + &field("limits", &denied.limits),
+        Some(denied) => vec![("kernel", kernel), ("limits", denied.limits.clone())],
         None => {
-            field("kernel", &format!("{kernel}; {hooks} of {} hooks attach{of}", hooks + blind))
+            let all = hooks + blind;
+            let attach =
+                format!("{hooks} of {all} hooks attach for `record` (`trace` alone uses fewer)");
+            vec![("kernel", format!("{kernel}; {attach}{of}"))]
         }
     };
-    for (form, what) in forms(&report.observed) {
-        out.push_str(&field(form, &what.join(" ")));
-    }
+    out.extend(forms(&report.observed).into_iter().map(|(form, what)| (form, what.join(" "))));
     out
 }
 
 /// What those forms cost, and what they cannot detect. Which of them the kernel lets attach is known once they were tried.
-fn prices(report: &Doctor, denied: Option<&Denied>) -> String {
+fn prices(report: &Doctor, denied: Option<&Denied>) -> Vec<Part<'static>> {
     if denied.is_some() {
-        return String::new();
+        return Vec::new();
     }
-    let costs = costs(&report.observed).map(|costs| field("costs", &costs));
-    let misses = undetected(&report.observed).into_iter().map(|what| field("misses", &what));
+    let costs = costs(&report.observed).map(|costs| ("costs", costs));
+    let misses = undetected(&report.observed).into_iter().map(|what| ("misses", what));
     costs.into_iter().chain(misses).collect()
 }
 
@@ -139,38 +147,38 @@ fn undetected(observed: &[Observed]) -> Vec<String> {
 }
 
 /// Why hooks are missing, in so many lines.
-fn unattached(report: &Doctor, room: usize) -> String {
-    let mut out = String::new();
+fn unattached(report: &Doctor, room: usize) -> Vec<Part<'static>> {
+    let mut out: Vec<Part<'_>> = Vec::new();
     let mut left = report.blind.len();
     for reason in grouped(&report.blind) {
-        let mut text = field("missing", &missing(&reason));
+        let mut parts = vec![("missing", missing(&reason))];
         if let Some(fix) = reason.missing.first().and_then(|blind| blind.fix.as_ref()) {
-            text.push_str(&field("  fix", &escape(fix.as_bytes())));
+            parts.push(("  fix", escape(fix.as_bytes())));
         }
         // What is left takes a line.
         let last = reason.missing.len() == left;
-        let lines = out.lines().count() + text.lines().count() + usize::from(!last);
-        if lines > room {
+        if lines(&out) + lines(&parts) + usize::from(!last) > room {
             let (label, more) = if out.is_empty() { ("missing", "") } else { ("", "more ") };
-            out.push_str(&field(label, &format!("{left} {more}hooks: `whybus doctor -o json`")));
+            out.push((label, format!("{left} {more}hooks: `whybus doctor -o json`")));
             break;
         }
         left -= reason.missing.len();
-        out.push_str(&text);
+        out.extend(parts);
     }
     out
 }
 
-fn last(report: &Doctor, denied: Option<&Denied>) -> String {
+fn last(report: &Doctor, denied: Option<&Denied>) -> Vec<Part<'static>> {
     let verdict = report.verdict.as_ref().map(|verdict| verdict.known());
-    waiting(&report.observed).map(|text| field("pending", &text)).unwrap_or_default()
-        + &field("explains", &explains(report))
-        + &field("lookups", &format!("culprits: {}; paths: {}", report.culprit, report.paths))
-        // What to do is said first.
-        + &match denied.is_some() || verdict == Some(Readiness::NotReady) {
-            true => String::new(),
-            false => field("try", "`whybus demo` shows an answer, `whybus trace` watches"),
-        }
+    let mut out: Vec<Part<'_>> =
+        waiting(&report.observed).map(|text| ("pending", text)).into_iter().collect();
+    out.push(("explains", explains(report)));
+    out.push(("lookups", format!("culprits: {}; paths: {}", report.culprit, report.paths)));
+    // What to do is said first.
+    if denied.is_none() && verdict != Some(Readiness::NotReady) {
+        out.push(("try", "`whybus demo` shows an answer, `whybus trace` watches".to_owned()));
+    }
+    out
 }
 
 /// The verdict.
@@ -191,7 +199,7 @@ fn first(report: &Doctor, denied: Option<&Denied>, style: &Style) -> String {
         },
         (None, None) => "NOT TRIED".to_owned(),
     };
-    let lines = wrap(&text, WIDTH).join("\n");
+    let lines = style.wrap(&text, 0);
     let word = known.filter(|_| denied.is_none());
     match word.and_then(|known| Some((known, lines.strip_prefix(verdict(known))?))) {
         Some((known, rest)) => format!("{}{rest}\n", style.paint(colour(known), verdict(known))),
@@ -240,30 +248,6 @@ fn explains(report: &Doctor) -> String {
         }
         _ => format!("only {explained} of {total} causes: {}", told.join(", ")),
     }
-}
-
-fn field(label: &str, text: &str) -> String {
-    let mut out = String::new();
-    for (i, line) in wrap(text, WIDTH - LABEL).iter().enumerate() {
-        let label = if i == 0 { label } else { "" };
-        out.push_str(&format!("{label:<LABEL$}{line}\n"));
-    }
-    out
-}
-
-/// Lines of at most `width` characters, broken at spaces.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 #[cfg(test)]
@@ -482,6 +466,18 @@ mod tests {
         let long = text.lines().find(|line| line.chars().count() > 60);
         assert_eq!(long, None, "{text}");
         assert!(text.starts_with("NOT READY: whybus cannot tell"), "{text}");
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let usual = String::from_utf8(human(&blind, None, &PLAIN)).expect("text");
+        assert_eq!(words(&text), words(&usual), "the same, in more lines");
+        // Each line is as full as it may be: none is broken twice.
+        let fields = text.split_once("\nkernel").expect("it is named").1;
+        let mut lines = fields.lines().skip(1).peekable();
+        while let Some((line, next)) = lines.next().zip(lines.peek()) {
+            let word = next.trim_start().split(' ').next().unwrap_or_default();
+            let goes_on = next.starts_with(&" ".repeat(LABEL));
+            let room = line.chars().count() + 1 + word.chars().count() <= 60;
+            assert!(!(goes_on && room), "{line:?} {next:?}");
+        }
         let line = String::from_utf8(oneline(&blind, None)).expect("text");
         assert_eq!(line, "NOT READY: whybus cannot tell who truncated a file, because x\n");
     }
@@ -493,8 +489,10 @@ mod tests {
         let (hooks, things) = (ready.hooks.len(), ready.hooks.len());
         ready.hooks.push("tp_btf sched_process_exec".into());
         let said = text(&ready, None).split_whitespace().collect::<Vec<_>>().join(" ");
-        let counts =
-            format!("{0} of {0} hooks attach, and see {things} of {things} things", hooks + 1);
+        let counts = format!(
+            "{0} of {0} hooks attach for `record` (`trace` alone uses fewer), and see {things} of {things} things",
+            hooks + 1
+        );
         assert!(said.contains(&counts), "{said}");
     }
 }

@@ -154,7 +154,7 @@ pub fn loss(loss: &Loss, style: &Style) -> Vec<u8> {
         style.time(loss.from),
         style.time(loss.time),
     );
-    format!("{}\n", style.paint("33", &text)).into_bytes()
+    format!("{}\n", style.paint("33", &style.wrap(&text, 0))).into_bytes()
 }
 
 /// Calls that the kernel did not run our program for.
@@ -164,11 +164,11 @@ pub fn missed(missed: &Missed, style: &Style) -> Vec<u8> {
         "missed {} of {hook} (probe re-entered on that CPU); usually harmless",
         counted(*calls, "call")
     );
-    format!("{}\n", style.paint("33", &text)).into_bytes()
+    format!("{}\n", style.paint("33", &style.wrap(&text, 0))).into_bytes()
 }
 
 /// The last lines; `causes` of what was reported, each with how often.
-pub fn end(end: &End, causes: &BTreeMap<String, u64>) -> Vec<u8> {
+pub fn end(end: &End, causes: &BTreeMap<String, u64>, style: &Style) -> Vec<u8> {
     let mut lost = match end.lost {
         0 if end.not_told.is_some() => "no events lost of what was watched".to_owned(),
         0 => "no events lost".to_owned(),
@@ -199,16 +199,16 @@ pub fn end(end: &End, causes: &BTreeMap<String, u64>) -> Vec<u8> {
     let by = match end.incidents {
         0 | 1 => String::new(),
         _ if by.is_empty() => String::new(),
-        _ => format!("by cause: {}\n", by.join(", ")),
+        _ => format!("{}\n", style.wrap(&format!("by cause: {}", by.join(", ")), 0)),
     };
-    format!(
-        "\n{by}{} after {} · {}, {} with a known cause · {lost}\n",
+    let ended = format!(
+        "{} after {} · {}, {} with a known cause · {lost}",
         end.reason,
         duration(end.watched_ns),
         counted(end.incidents, if end.only_bus_errors { "bus error" } else { "incident" }),
         end.explained,
-    )
-    .into_bytes()
+    );
+    format!("\n{by}{}\n", style.wrap(&ended, 0)).into_bytes()
 }
 
 #[cfg(test)]
@@ -326,6 +326,7 @@ mod tests {
 
     #[test]
     fn the_end_calls_things_by_their_names() {
+        let plain = style(false, false);
         let one = End {
             time: Time(0),
             reason: "interrupted".into(),
@@ -353,17 +354,20 @@ mod tests {
             ..one.clone()
         };
         assert_eq!(
-            shown(end(&one, &BTreeMap::new())),
+            shown(end(&one, &BTreeMap::new(), &plain)),
             "\ninterrupted after 130 ms · 1 bus error, 1 with a known cause · no events lost\n"
         );
         let causes = BTreeMap::from([("quota".to_owned(), 1), ("truncated".to_owned(), 4)]);
         let blind = End { not_told: Some("who truncated a file".into()), ..one.clone() };
-        let told = shown(end(&blind, &BTreeMap::new()));
+        let told = shown(end(&blind, &BTreeMap::new(), &plain));
+        let narrow = Style { width: Some(60), ..style(false, false) };
+        let broken = shown(end(&lost, &causes, &narrow));
+        assert!(broken.lines().all(|line| line.chars().count() <= 60), "{broken}");
         let expected =
             " · no events lost of what was watched · not watched: who truncated a file\n";
         assert!(told.ends_with(expected), "{told}");
         assert_eq!(
-            shown(end(&lost, &causes)),
+            shown(end(&lost, &causes, &plain)),
             "\nby cause: truncated 4, quota 1\ninterrupted after 130 ms · 2 incidents, 1 with a known cause · 3 \
              events lost · 1 call missed · 4 shrinks not warned about (rate limit)\n"
         );

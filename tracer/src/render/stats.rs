@@ -19,7 +19,8 @@ const BAR: u64 = 40;
 /// How many there are in all, and when.
 pub fn total(incidents: u64, first: Time, last: Time, style: &Style) -> String {
     let incidents = counted(incidents, "incident");
-    format!("{incidents}, {} to {}\n", style.time(first), style.stamp(last))
+    let text = format!("{incidents}, {} to {}", style.time(first), style.stamp(last));
+    style.wrap(&text, 0) + "\n"
 }
 
 /// One table: what its rows are counted by is the same in each, and so many more are left out.

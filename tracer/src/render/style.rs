@@ -84,7 +84,7 @@ impl Style {
             return text.to_owned();
         }
         let (mut out, mut used) = (String::new(), 0);
-        for (i, word) in text.split(' ').enumerate() {
+        for (i, word) in words(text).into_iter().enumerate() {
             let long = visible(word);
             if i != 0 && used + 1 + long > room {
                 out.push('\n');
@@ -106,6 +106,17 @@ impl Style {
     pub fn paint(&self, sgr: &str, text: &str) -> String {
         if self.colour { format!("\x1b[{sgr}m{text}\x1b[0m") } else { text.to_owned() }
     }
+}
+
+/// What a line may be broken between: at spaces, but not within a command, which is copied as it is.
+fn words(text: &str) -> Vec<&str> {
+    let odd = text.matches('`').count() % 2 != 0;
+    let mut quoted = false;
+    let ends = |c| {
+        quoted ^= c == '`' && !odd;
+        c == ' ' && !quoted
+    };
+    text.split(ends).collect()
 }
 
 /// Columns that a word takes, without the colours in it.
@@ -133,6 +144,10 @@ mod tests {
         assert!(lines[1..].iter().all(|line| line.starts_with("          ") && line.len() <= 50));
         let painted = style(Some(50)).wrap(&style(None).paint("1", "twenty-four columns here"), 10);
         assert_eq!(painted.lines().count(), 1, "colours take no room");
+        let said = "nothing of that is here: `whybus list --comm geo-api` lists what is";
+        let wrapped = style(Some(40)).wrap(said, 0);
+        assert!(wrapped.contains("\n`whybus list --comm geo-api`"), "{wrapped}");
+        assert_eq!(words("a `b c").len(), 3, "no command");
         assert_eq!(visible("\x1b[1mab\x1b[0mc"), 3);
     }
 }

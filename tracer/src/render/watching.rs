@@ -9,6 +9,8 @@ use crate::{
 
 /// Reasons that are listed beside a watch, at most.
 const REASONS: usize = 4;
+/// Where a reason begins.
+const BESIDE: usize = 8;
 
 /// The word that a host is judged by.
 pub fn verdict(readiness: Readiness) -> &'static str {
@@ -45,16 +47,20 @@ pub fn human(watching: &Watching, style: &Style) -> Vec<u8> {
     );
     let since = style.time_in_zone(watching.time);
     if readiness == Readiness::Ready {
-        return format!("{word}: {watched} · all probes active since {since}\n").into_bytes();
+        let text = format!("{word}: {watched} · all probes active since {since}");
+        return format!("{}\n", style.wrap(&text, 0)).into_bytes();
     }
     let summary = watching.summary.as_ref().map(|text| escape(text.as_bytes()));
-    let mut out = format!("{word}: {}\n{watched} · since {since}\n", summary.unwrap_or_default());
+    let verdict = style.wrap(&format!("{word}: {}", summary.unwrap_or_default()), 0);
+    let watched = style.wrap(&format!("{watched} · since {since}"), 0);
+    let mut out = format!("{verdict}\n{watched}\n");
     let reasons = grouped(blind);
     for reason in reasons.iter().take(REASONS) {
-        let (label, text) = (style.paint("33", "missing"), missing(reason));
+        let (label, text) = (style.paint("33", "missing"), style.wrap(&missing(reason), BESIDE));
         out.push_str(&format!("{label} {text}\n"));
         if let Some(fix) = reason.missing.first().and_then(|blind| blind.fix.as_ref()) {
-            out.push_str(&format!("{}     {}\n", style.paint("36", "fix"), escape(fix.as_bytes())));
+            let text = style.wrap(&escape(fix.as_bytes()), BESIDE);
+            out.push_str(&format!("{}     {text}\n", style.paint("36", "fix")));
         }
     }
     if reasons.len() > REASONS {
@@ -97,6 +103,15 @@ mod tests {
     }
 
     fn shown(blind: Vec<Blind>, verdict: Readiness, summary: Option<&str>) -> String {
+        shown_in(None, blind, verdict, summary)
+    }
+
+    fn shown_in(
+        width: Option<usize>,
+        blind: Vec<Blind>,
+        verdict: Readiness,
+        summary: Option<&str>,
+    ) -> String {
         let told = Watching {
             time: Time(0),
             host: "host".into(),
@@ -107,7 +122,7 @@ mod tests {
             verdict: Some(verdict.into()),
             summary: summary.map(Into::into),
         };
-        let style = Style::plain(false, false);
+        let style = Style { width, ..Style::plain(false, false) };
         String::from_utf8(human(&told, &style)).expect("text")
     }
 
@@ -117,6 +132,20 @@ mod tests {
             shown(Vec::new(), Readiness::Ready, None),
             "READY: watching 1 of 1 hooks on 6.12 · all probes active since 00:00:00.000 UTC\n"
         );
+    }
+
+    #[test]
+    fn a_narrow_terminal_breaks_no_word() {
+        let why = "the kernel refused it for a reason that is longer than a line of sixty may be";
+        let broken = |width| {
+            let missing = vec![blind("fexit a", why, Some(why))];
+            shown_in(width, missing, Readiness::Degraded, Some(why))
+        };
+        let said = broken(Some(60));
+        assert!(said.lines().all(|line| line.chars().count() <= 60), "{said}");
+        assert!(said.contains("\n        "), "{said}");
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(&said), words(&broken(None)));
     }
 
     #[test]

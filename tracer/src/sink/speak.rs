@@ -16,7 +16,7 @@ use std::{
 
 use anyhow::Result;
 
-use crate::host::stderr::has_room;
+use crate::{host::stderr::has_room, render::style::Style, sink::terminal::width_beside};
 
 /// Messages that wait for somebody to take them.
 const QUEUE: usize = 1_024;
@@ -54,9 +54,20 @@ pub fn put(bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Says a line beside it. A closed or full standard error is nobody's problem.
+/// Says a line beside it, broken where a terminal is narrower. A closed or full standard error is nobody's problem.
 pub fn say(text: impl Display) {
-    beside(format!("{text}\n").as_bytes());
+    beside(format!("{}\n", broken(&text.to_string(), width_beside())).as_bytes());
+}
+
+/// Lines of at most that width, each as far from the left as it begins.
+fn broken(text: &str, width: Option<usize>) -> String {
+    let style = Style { width, ..Style::plain(false, false) };
+    let line = |line: &str| {
+        let bare = line.trim_start_matches(' ');
+        let start = line.len() - bare.len();
+        " ".repeat(start) + &style.wrap(bare, start)
+    };
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// The same of lines that are made already.
@@ -227,6 +238,16 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn what_is_said_fits_a_terminal() {
+        let said = "nothing is recorded of `geo-api`; no incident matches\n  tip: `whybus list --comm geo-api` has more";
+        assert_eq!(broken(said, None), said);
+        assert_eq!(
+            broken(said, Some(40)),
+            "nothing is recorded of `geo-api`; no\nincident matches\n  tip: `whybus list --comm geo-api` has\n  more"
+        );
+    }
 
     fn text(mut reader: PipeReader) -> String {
         let mut all = String::new();

@@ -23,7 +23,7 @@ use crate::{
     },
     sink::{
         Sink,
-        speak::{beside, page_through, put, say},
+        speak::{self, page_through, put, say},
         terminal,
     },
     text::escape::escape,
@@ -33,6 +33,8 @@ use crate::{
 pub struct StdoutSink {
     format: Format,
     style: Style,
+    /// How to print what is said beside it.
+    beside: Style,
     /// Nothing is said of the watch itself.
     quiet: bool,
     /// Causes that were reported, each with how often.
@@ -42,7 +44,9 @@ pub struct StdoutSink {
 impl StdoutSink {
     /// Standard output in that format, times in UTC or local.
     pub fn new(format: Format, utc: bool) -> Self {
-        Self { format, style: style(utc), quiet: false, causes: RefCell::default() }
+        let style = style(utc);
+        let beside = Style { width: terminal::width_beside(), ..style.clone() };
+        Self { format, style, beside, quiet: false, causes: RefCell::default() }
     }
 
     /// The same, and nothing of the watch itself where people read.
@@ -57,7 +61,7 @@ impl StdoutSink {
     /// # Errors
     /// Where nobody reads any more.
     pub fn print(&self, record: &Record) -> Result<()> {
-        let Self { format, style, .. } = self;
+        let Self { format, style, beside, .. } = self;
         // Nobody here has anything to fear: for the history alone.
         if matches!(record, Record::Truncation(told) if !told.is_warning()) {
             return Ok(());
@@ -75,10 +79,10 @@ impl StdoutSink {
             {
                 Ok(())
             }
-            (_, Record::Watching(told)) => said(&watching::human(told, style)),
-            (_, Record::Loss(loss)) => said(&human::loss(loss, style)),
-            (_, Record::Missed(missed)) => said(&human::missed(missed, style)),
-            (_, Record::End(end)) => said(&human::end(end, &self.causes.borrow())),
+            (_, Record::Watching(told)) => said(&watching::human(told, beside)),
+            (_, Record::Loss(loss)) => said(&human::loss(loss, beside)),
+            (_, Record::Missed(missed)) => said(&human::missed(missed, beside)),
+            (_, Record::End(end)) => said(&human::end(end, &self.causes.borrow(), beside)),
             (Format::Oneline, Record::Incident(incident)) => {
                 put(&oneline::incident(incident, style))
             }
@@ -164,6 +168,6 @@ pub fn page(format: Format) {
 }
 
 fn said(bytes: &[u8]) -> Result<()> {
-    beside(bytes);
+    speak::beside(bytes);
     Ok(())
 }

@@ -3,6 +3,7 @@ use std::{
     env,
     ffi::{OsStr, OsString},
     io::{self, IsTerminal as _},
+    os::fd::AsFd,
     sync::OnceLock,
 };
 
@@ -61,11 +62,20 @@ fn colours(asked: Colour, terminal: bool, env: impl Fn(&str) -> Option<OsString>
 
 /// How wide a line may be: as COLUMNS says, else as wide as the terminal, if standard output is one.
 pub fn width() -> Option<usize> {
+    width_of(io::stdout())
+}
+
+/// The same of what is said beside it, on standard error.
+pub fn width_beside() -> Option<usize> {
+    width_of(io::stderr())
+}
+
+fn width_of(stream: impl AsFd) -> Option<usize> {
     /// Narrower ones are taken for that.
     const NARROWEST: usize = 40;
     let asked = env::var("COLUMNS").ok().and_then(|columns| columns.parse::<usize>().ok());
     let own = || {
-        let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
+        let (width, _) = terminal_size::terminal_size_of(&stream)?;
         Some(usize::from(width.0))
     };
     asked.or_else(own).filter(|width| *width != 0).map(|width| width.max(NARROWEST))
