@@ -31,14 +31,18 @@ pub fn hinted(mut error: Error, words: &[OsString]) -> Error {
 
 fn meant(words: &[&str], typed: &str) -> Vec<String> {
     let verb = words.iter().find(|word| FILTERED.contains(word));
-    let Some((verb, at)) = verb.zip(words.iter().position(|word| *word == typed)) else {
+    let Some((verb, at)) = verb.zip(words.iter().rposition(|word| *word == typed)) else {
         return Vec::new();
     };
     let command = |words: &mut dyn Iterator<Item = String>| {
         format!("`whybus {}`", words.collect::<Vec<_>>().join(" "))
     };
     let quoted = |words: &[&str]| words.iter().map(|one| word(one.as_bytes())).collect::<Vec<_>>();
-    let (before, after) = (quoted(&words[..at]), quoted(&words[at + 1..]));
+    // What is named is not all.
+    let kept = |words: &[&'_ str]| -> Vec<String> {
+        quoted(words).into_iter().filter(|word| word != "--all").collect()
+    };
+    let (before, after) = (kept(&words[..at]), kept(&words[at + 1..]));
     let line = before.into_iter().chain([filter(typed)]).chain(after);
     let alone = format!("{} asks for that alone", command(&mut line.into_iter()));
     let is_pid = typed.parse::<u32>().is_ok();
@@ -61,7 +65,9 @@ fn meant(words: &[&str], typed: &str) -> Vec<String> {
 /// The history that is asked, as it was typed.
 fn history(words: &[&str]) -> String {
     let typed = words.windows(2).find(|pair| pair[0] == "--state-dir");
-    typed.map_or_else(String::new, |pair| format!(" --state-dir {}", word(pair[1].as_bytes())))
+    let joined = words.iter().find_map(|word| word.strip_prefix("--state-dir="));
+    let dir = typed.map(|pair| pair[1]).or(joined);
+    dir.map_or_else(String::new, |dir| format!(" --state-dir {}", word(dir.as_bytes())))
 }
 
 /// The filter for what looks so.

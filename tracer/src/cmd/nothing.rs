@@ -138,7 +138,7 @@ fn did_it(reader: &Reader, selection: &Selection, selector: &str) -> Result<bool
         style.ids = reader.long_ids([&*latest.id])?;
         let line = String::from_utf8_lossy(&oneline::incident(&latest, &style)).into_owned();
         say(format_args!(
-            "no death of {name} is recorded, but {count} {incidents} that {name} caused; the latest:\n{}\n\
+            "no death of {name} is recorded, but {count} {incidents} that {name} caused or triggered; the latest:\n{}\n\
              whom it concerned: `whybus why {flag}{}`",
             line.trim_end(),
             style.flags

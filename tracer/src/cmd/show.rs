@@ -37,9 +37,8 @@ pub fn run(args: &Show) -> Result<ExitStatus> {
 
 /// Which forms of an id are known.
 fn absent(id: &str, flags: &str) -> String {
-    let id = escape(id.as_bytes());
     if id.starts_with('#') {
-        return counted_in_a_watch(&id);
+        return counted_in_a_watch(id);
     }
     let shows = match id.chars().all(|c| c == '-' || c.is_ascii_hexdigit()) {
         true => "`whybus list` shows them".to_owned(),
@@ -49,5 +48,6 @@ fn absent(id: &str, flags: &str) -> String {
             word(id.as_bytes())
         ),
     };
+    let id = escape(id.as_bytes());
     format!("no recorded incident has an id that begins with `{id}` (4 digits or more): {shows}")
 }

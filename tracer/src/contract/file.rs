@@ -37,7 +37,8 @@ pub struct File {
     /// What is missing about the path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path_why: Option<Label>,
-    /// As whybus' own mount namespace has it, where that is another one; null: it is not mounted there.
+    /// As whybus' own mount namespace has it, where its victim lives in neither that nor the host's; null: it is not
+    /// mounted there.
     #[serde(default, with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<Untrusted>"))]
     pub host_path: Option<Option<Untrusted>>,

@@ -157,7 +157,8 @@ impl Incident {
         if let Some(act) = &self.cause.shrink {
             return (act.how != ShrinkKind::Remote).then_some(&act.actor);
         }
-        let sender = self.signal.as_ref().map(|signal| &signal.sender);
+        let sent = self.signal.as_ref().filter(|signal| !signal.may_be_of_interrupt());
+        let sender = sent.map(|signal| &signal.sender);
         match self.cause.class.cause().signal_from {
             // What a kernel thread sends is for somebody else: it reads a terminal's keys, say.
             SignalFrom::Process => sender.filter(|sender| !sender.task.kthread),

@@ -14,9 +14,12 @@ pub fn own() -> Option<u32> {
     namespace(Path::new("/proc/self/ns/mnt"))
 }
 
-/// The mount namespace of the first process.
+/// The mount namespace of the first process, where that is the host's: of a PID namespace it is whoever was started there.
 pub fn of_init() -> Option<u32> {
-    namespace(Path::new("/proc/1/ns/mnt"))
+    /// include/linux/proc_ns.h PROC_PID_INIT_INO
+    const HOST: &str = "pid:[4026531836]";
+    let own = fs::read_link("/proc/self/ns/pid").ok()?;
+    namespace(Path::new("/proc/1/ns/mnt")).filter(|_| own == Path::new(HOST))
 }
 
 /// The mounts of the fault's file system as its victim sees them, where its mount namespace is

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     contract::{Incident, Process},
-    explain::phrase::{culprit, is_act},
+    explain::phrase::{culprit, did_it},
     text::{
         escape::{command, escape},
         format::counted,
@@ -19,7 +19,7 @@ pub fn differences(deaths: &[Incident]) -> Vec<String> {
     let things: [(&str, &Of); 6] = [
         ("file", &|one| one.path().map(|path| escape(&path.0))),
         // Who only asked for memory did not kill it.
-        ("by", &|one| culprit(one).filter(|_| is_act(one)).map(|by| escape(&by.comm.0))),
+        ("by", &|one| culprit(one).filter(|_| did_it(one)).map(|by| escape(&by.comm.0))),
         ("program", &|one| one.victim.exe.as_ref().map(|exe| escape(&exe.0))),
         ("arguments", &|one| arguments(&one.victim)),
         ("user", &|one| Some(one.victim.uid.to_string())),

@@ -215,6 +215,11 @@ pub fn is_act(incident: &Incident) -> bool {
     incident.cause.class.known().cause().is_act()
 }
 
+/// The same, and nobody else did it on account of it.
+pub fn did_it(incident: &Incident) -> bool {
+    is_act(incident) && !by_kernel(incident)
+}
+
 /// Whether the kernel sent the signal on its own, whatever its culprit did to bring that about: it ended, most often.
 pub fn by_kernel(incident: &Incident) -> bool {
     let rest = incident.cause.summary.strip_prefix(BY_KERNEL);

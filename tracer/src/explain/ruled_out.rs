@@ -5,7 +5,7 @@ use crate::{
     explain::phrase::{by_kernel, is_raised, who},
     model::{
         cause::{CauseKind, Confidence, Outcome},
-        signal_name::SI_KERNEL,
+        signal_name::{SI_KERNEL, SIGHUP, SIGINT, SIGKILL, SIGQUIT},
     },
 };
 
@@ -22,7 +22,13 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
     let mut not = |theory: &str, because: String| {
         out.push(RuledOut { theory: theory.into(), because: because.into() });
     };
-    if ended && from != SignalFrom::OomKiller {
+    let proven = incident.cause.confidence.known() == Confidence::Proven;
+    let number = incident.signal.as_ref().map_or(0, |signal| signal.number);
+    let marked = incident.signal.as_ref().is_some_and(|signal| signal.code == SI_KERNEL);
+    // It kills so, where its decisions are not watched.
+    let may_be_oom = class == CauseKind::Sent && !proven && marked && number == SIGKILL;
+    let no_kill = incident.oom_kills == Some(0);
+    if ended && from != SignalFrom::OomKiller && (no_kill || !may_be_oom) {
         not(
             "the OOM killer",
             match incident.oom_kills {
@@ -41,12 +47,14 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
     let of_kernel = by_kernel(incident);
     let by_parent =
         !of_kernel && sender.zip(parent).is_some_and(|(by, parent)| by.pid == parent.pid);
-    let marked = incident.signal.as_ref().is_some_and(|signal| signal.code == SI_KERNEL);
+    // Whoever holds the other side of a terminal, its parent perhaps, may have typed there or closed it.
+    let of_terminal = marked && matches!(number, SIGHUP | SIGINT | SIGQUIT);
     let source = match from {
         _ if survived => None,
+        SignalFrom::Process if !proven || of_terminal => None,
         SignalFrom::OomKiller => Some("the kernel sent the signal on its own".to_owned()),
         // Of a signal that came just before its end a handler may have been why.
-        SignalFrom::NoSignal if incident.cause.confidence.known() != Confidence::Proven => None,
+        SignalFrom::NoSignal if !proven => None,
         SignalFrom::NoSignal => Some("no signal ended it".to_owned()),
         SignalFrom::Itself => Some("it sent itself the signal".to_owned()),
         SignalFrom::Process if of_kernel || own && marked => {
@@ -102,7 +110,6 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
                 .to_owned(),
         );
     }
-    let proven = incident.cause.confidence.known() == Confidence::Proven;
     if class == CauseKind::MappedPastEnd && proven && incident.complete {
         not("truncated by somebody", "nobody shrank the file while it was watched".to_owned());
     }

@@ -1,4 +1,6 @@
 //! A restart loop as one story: the same program in the same place, dying again and again.
+use std::collections::HashSet;
+
 use crate::{
     contract::{
         CauseCount, Elsewhere, Gap, Incident, Label, RestartSpread, Story, Time, series::SeriesExit,
@@ -59,16 +61,21 @@ pub fn story(
     }
 }
 
-/// Which signal it was, where the status does not say so: a handler made it of it. None where it was not always the same.
+/// Which signal it was, where the status does not say so: a handler made it of it. None where it was not always the same, or
+/// not all of these deaths were compared.
 fn signal_of<'a>(cause: &CauseCount, deaths: impl Iterator<Item = &'a Incident>) -> Option<Label> {
     let status = cause.status.filter(|_| &*cause.class == CauseKind::Signal.name())?;
     let same = |one: &&Incident| {
         one.cause.class.name() == &*cause.class && one.death_status() == Some(status)
     };
-    let signals = deaths.filter(same).filter_map(|one| one.signal.as_ref());
+    let (mut compared, mut ids) = (0, HashSet::new());
+    let deaths = deaths.filter(same).filter(|one| ids.insert(&*one.id));
+    let deaths = deaths.inspect(|_| compared += 1);
+    let signals = deaths.filter_map(|one| one.signal.as_ref());
     let mut signals = signals.filter(|one| one.number.unsigned_abs().saturating_add(128) != status);
     let first = signals.next()?;
-    signals.all(|one| one.number == first.number).then(|| first.name.clone())
+    let same = signals.all(|one| one.number == first.number);
+    (same && compared == cause.count).then(|| first.name.clone())
 }
 
 /// Sums up what was looked at, oldest first, of `incidents` in all.

@@ -67,7 +67,7 @@ pub fn steps(incident: &Incident, elsewhere: Option<&Elsewhere>) -> Vec<Step> {
             (SignalFrom::Process, _) if signal.code == SI_KERNEL => {
                 format!("the kernel sent {name} to {victim}")
             }
-            (SignalFrom::Process | SignalFrom::Itself, _) => {
+            (SignalFrom::Process, Some(_)) | (SignalFrom::Itself, _) => {
                 format!("{victim} sent itself {name}{code}")
             }
             _ => format!("{victim} got {name}{code}"),

@@ -2,7 +2,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    signal_name::SIGBUS,
+    signal_name::{
+        POLL_HUP, POLL_IN, SI_ASYNCIO, SI_SIGIO, SI_TIMER, SIGBUS, SIGCHLD, SIGFPE, SIGILL,
+        SIGSEGV, SIGSYS, SIGTRAP,
+    },
     task::{Actor, Task},
 };
 
@@ -46,6 +49,18 @@ impl Signal {
     /// watched (`unwatched`) none can be told from the other.
     pub fn may_be_of_fault(&self, unwatched: bool) -> bool {
         self.code > 0 && (self.forced || unwatched || !(1..=3).contains(&self.code))
+    }
+
+    /// Whether it may have come from an interrupt: its sender then is whatever ran on that CPU. Timers are the target's
+    /// own (kernel/time/posix-timers.c), and so are requests to be told of files (fs/fcntl.c send_sigio_to_task) and
+    /// of USB (drivers/usb/core/devio.c).
+    pub fn may_be_of_interrupt(&self) -> bool {
+        const OF_FAULTS: [i32; 7] = [SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGCHLD, SIGSYS];
+        match self.code {
+            SI_TIMER | SI_ASYNCIO | SI_SIGIO => true,
+            POLL_IN..=POLL_HUP => !OF_FAULTS.contains(&self.number),
+            _ => false,
+        }
     }
 }
 

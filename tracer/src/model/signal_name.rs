@@ -21,6 +21,7 @@ const NAMES: [(&str, i32); 15] = [
 
 pub const SIGABRT: i32 = 6;
 pub const SIGBUS: i32 = 7;
+pub const SIGCHLD: i32 = 17;
 pub const SIGFPE: i32 = 8;
 pub const SIGHUP: i32 = 1;
 pub const SIGILL: i32 = 4;
@@ -36,6 +37,13 @@ pub const SIGXCPU: i32 = 24;
 pub const SIGXFSZ: i32 = 25;
 /// Of a signal that the kernel sends on its own (include/uapi/asm-generic/siginfo.h).
 pub const SI_KERNEL: i32 = 0x80;
+/// A timer ran out, asynchronous I/O is done, a file is ready.
+pub const SI_TIMER: i32 = -2;
+pub const SI_ASYNCIO: i32 = -4;
+pub const SI_SIGIO: i32 = -5;
+/// The first and the last of what fcntl(2) F_SETSIG tells.
+pub const POLL_IN: i32 = 1;
+pub const POLL_HUP: i32 = 6;
 
 /// What a recorder watches unless told otherwise: faults and traps, abort(3), limits that were reached, and who
 /// kills whom. Not those that healthy programs use often, for timers or among themselves.

@@ -2,7 +2,7 @@
 use crate::{
     contract::{Container, Incident, Process, Truncation, Untrusted},
     correlate::cause::SignalFrom,
-    explain::phrase::{culprit, is_act, mapped_by, who},
+    explain::phrase::{culprit, did_it, mapped_by, who},
     model::{
         cause::{Confidence, Outcome},
         container::{SHORT, is_id},
@@ -147,7 +147,7 @@ fn cell(incident: &Incident, field: Shown, style: &Style, now: i64) -> Cell {
         }
         Shown::File => text(incident.path().map(|path| escape(&path.0))),
         // Who only asked for memory did not kill it.
-        Shown::By => text(culprit(incident).filter(|_| is_act(incident)).map(who)),
+        Shown::By => text(culprit(incident).filter(|_| did_it(incident)).map(who)),
         Shown::Uid => text(Some(victim.uid.to_string())),
         Shown::Cgroup => text(victim.cgroup.as_ref().map(|path| escape(&path.0))),
         Shown::Container => text(victim.container.as_ref().map(container)),

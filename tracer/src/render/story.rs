@@ -58,8 +58,8 @@ fn is_latest(story: &Story) -> bool {
 fn count(story: &Story) -> String {
     let Story { incidents, deaths, .. } = story;
     match (*deaths, *incidents) {
-        (0, 1) => "1 incident, process survived".to_owned(),
-        (0, incidents) => format!("{} incidents, process survived", grouped(incidents)),
+        (0, 1) => "1 incident, which the process survived".to_owned(),
+        (0, incidents) => format!("{} incidents, which the process survived", grouped(incidents)),
         (_, incidents) if story.partial => {
             format!("{} incidents (causes from the latest 10,000)", grouped(incidents))
         }

@@ -188,7 +188,11 @@ pub fn cut(text: &str, width: usize, keeps: Keeps) -> String {
         let ends = text.match_indices(", ").map(|(at, _)| &text[..at]);
         return match ends.filter(|whole| whole.width() + 3 <= width).last() {
             Some(whole) => format!("{whole}, …"),
-            None => cut(text.split(", ").next().unwrap_or(text), width, Keeps::From('[')),
+            // One that stands alone is not all there is.
+            None => {
+                let first = text.split(", ").next().unwrap_or(text);
+                cut(first, width.saturating_sub(1), Keeps::From('[')) + "…"
+            }
         };
     }
     let room = width.saturating_sub(1);
@@ -276,7 +280,8 @@ mod tests {
         let list = "reader[12], writer[345], and 7 more";
         assert_eq!(cut(list, 30, Keeps::Items), "reader[12], writer[345], …");
         assert_eq!(cut(list, 25, Keeps::Items), "reader[12], …");
-        assert_eq!(cut(list, 9, Keeps::Items), "read…[12]");
+        assert_eq!(cut(list, 9, Keeps::Items), "rea…[12]…", "not the only one");
+        assert_eq!(cut(list, 10, Keeps::Items), "read…[12]…");
         assert_eq!(cut("worker[1234567]", 8, Keeps::From('[')), "worker[…");
         assert_eq!(cut("mapped-past-end?", 10, Keeps::From('?')), "mapped-p…?");
         assert_eq!(cut("mapped-past-end", 10, Keeps::From('?')), "mapped-pa…");

@@ -236,14 +236,19 @@ impl Apt {
         Ok(apt)
     }
 
-    /// Reads the package lists of today.
+    /// Reads the package lists of today. One that cannot be had is said: a suite that has been archived is missed only
+    /// if a package is.
     ///
     /// # Errors
     /// Where there is no `apt-get`.
     pub fn update(&self) -> Result<()> {
         say("reading Debian's package lists");
-        // A suite that has been archived is missed only if a package is.
-        self.command("apt-get").args(["-qq", "update"]).output().context("running apt-get")?;
+        let strict = ["-qq", "-o", "APT::Update::Error-Mode=any", "update"];
+        let done = self.command("apt-get").args(strict).output().context("running apt-get")?;
+        if !done.status.success() {
+            let why = String::from_utf8_lossy(&done.stderr).trim().to_owned();
+            say(format_args!("not all of them, and the older ones are taken for the rest: {why}"));
+        }
         Ok(())
     }
 

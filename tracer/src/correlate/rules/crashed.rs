@@ -13,7 +13,7 @@ use crate::{
         process::ProcessExit,
         shrink::{Shrink, ShrinkKind},
         signal::Signal,
-        signal_name::{SIGKILL, SIGSEGV, SIGXCPU},
+        signal_name::{SIGKILL, SIGSEGV, SIGSYS, SIGXCPU},
     },
     text::format::duration,
 };
@@ -36,6 +36,9 @@ const EXEC_ADVICE: &str = "look at the limits that it was started with (ulimit -
 const STACK_ADVICE: &str = "look for a recursion without end through the function named (coredumpctl gdb, then bt); if it \
                             only goes deep, give it a larger stack (ulimit -s, LimitSTACK=; of a thread \
                             pthread_attr_setstacksize(3))";
+
+const SECCOMP_ADVICE: &str = "allow the call in the filter (SystemCallFilter= of its unit, the seccomp profile of its container, or its own \
+                              code), or do without it: the audit log has its number (`ausearch -m SECCOMP`, `dmesg | grep type=1326`)";
 
 /// Bytes from address 0 on that a null pointer's members lie in.
 const NULL: u64 = 4096;
@@ -71,6 +74,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     verdict.advice = match why {
         Some(Refused::Exec(_)) => EXEC_ADVICE,
         Some(Refused::Stack(_)) => STACK_ADVICE,
+        _ if signal.number == SIGSYS => SECCOMP_ADVICE,
         _ => verdict.advice,
     };
     Some(verdict)

@@ -1,7 +1,7 @@
 //! Somebody sent the signal: kill(2), tgkill(2), sigqueue(3).
 use crate::{
     correlate::{
-        cause::{Absence, BY_KERNEL, Cause, ON_BEHALF, Rule, SignalFrom},
+        cause::{Absence, BY_KERNEL, Cause, ON_BEHALF, RAISED, Rule, SignalFrom},
         evidence::{Evidence, Verdict},
         exits::with_namespace,
     },
@@ -10,8 +10,8 @@ use crate::{
         observe::Observe,
         signal::{Origin, Signal},
         signal_name::{
-            SI_KERNEL, SIGABRT, SIGBUS, SIGFPE, SIGHUP, SIGILL, SIGINT, SIGKILL, SIGPIPE, SIGQUIT,
-            SIGSEGV, SIGTERM, SIGTRAP, SIGXCPU, SIGXFSZ,
+            SI_ASYNCIO, SI_KERNEL, SI_TIMER, SIGABRT, SIGBUS, SIGFPE, SIGHUP, SIGILL, SIGINT,
+            SIGKILL, SIGPIPE, SIGQUIT, SIGSEGV, SIGTERM, SIGTRAP, SIGXCPU, SIGXFSZ,
         },
         task::Ancestor,
     },
@@ -25,6 +25,9 @@ const CAUSE: Cause = Cause {
     signal_from: SignalFrom::Process,
     advice: "no memory access failed: ask whoever sent the signal",
 };
+
+/// What a process has asked for, nobody else did.
+const INTERRUPT_ADVICE: &str = "look into its own code: it asked for that signal, most likely (timer_create(2), fcntl(2) F_SETSIG)";
 
 /// timeout(1) and sudo(8) raise what ended their child, handlers what they handled.
 const OWN_ADVICE: &str = "it raised the signal itself: timeout(1), sudo(8) and the like do so after their child died of \
@@ -55,6 +58,10 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let signal = evidence.signal?;
     if evidence.fault.is_some() {
         return None;
+    }
+    if signal.may_be_of_interrupt() {
+        let verdict = CAUSE.verdict(Confidence::Likely, of_interrupt(signal));
+        return Some(Verdict { advice: INTERRUPT_ADVICE, ..verdict });
     }
     let own = signal.sender.task.id.same(signal.target.id);
     if signal.code > 0 && evidence.death.is_none() {
@@ -89,7 +96,13 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         return Some(Verdict { advice, ..CAUSE.verdict(Confidence::Likely, summary) });
     }
     if let Some((summary, advice)) = by_kernel(signal, own) {
-        return Some(Verdict { advice, ..CAUSE.verdict(Confidence::Proven, summary) });
+        // A BPF program may do so in its place (kernel/trace/bpf_trace.c bpf_send_signal), and who forges SI_KERNEL to itself.
+        let limit = matches!(signal.number, SIGKILL | SIGXCPU) && !with_namespace(signal);
+        let sure = match limit && signal.code == SI_KERNEL && own {
+            true => Confidence::Likely,
+            false => Confidence::Proven,
+        };
+        return Some(Verdict { advice, ..CAUSE.verdict(sure, summary) });
     }
     let parents = evidence.death.map(|death| death.actor.ancestors.as_slice()).unwrap_or_default();
     let verdict = CAUSE.verdict(Confidence::Proven, called(signal, own, parents));
@@ -99,6 +112,17 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         _ => ASK_ADVICE,
     };
     Some(Verdict { advice, ..verdict })
+}
+
+/// What a process asked to be told of. The kernel tells it in whatever an interrupt finds, which is nobody's act; and
+/// whoever may signal it may write such an si_code (kernel/signal.c do_rt_sigqueueinfo).
+fn of_interrupt(signal: &Signal) -> String {
+    let what = match signal.code {
+        SI_TIMER => "because a timer of its own ran out (timer_create(2))",
+        SI_ASYNCIO => "because I/O that it had asked for is done",
+        _ => "because a file is ready that it asked to be told of (fcntl(2) F_SETSIG)",
+    };
+    format!("{RAISED} {what}; or by a process that may signal it and wrote that si_code")
 }
 
 /// By which call, and by whom in relation to a process that had these `parents`.
@@ -151,8 +175,9 @@ fn by_kernel(signal: &Signal, own: bool) -> Option<(&'static str, &'static str)>
         SIGKILL | SIGXCPU if signal.code == SI_KERNEL && own => {
             return Some((
                 "sent by the kernel while it ran: most likely it has used up the CPU time it may have \
-                 (RLIMIT_CPU: `ulimit -t`, LimitCPU=; or RLIMIT_RTTIME)",
-                "raise that limit, or find what it spent so much CPU time on",
+                 (RLIMIT_CPU: `ulimit -t`, LimitCPU=; or RLIMIT_RTTIME); security tools kill so, too \
+                 (bpf_send_signal: Tetragon)",
+                "raise that limit, or find what it spent so much CPU time on; the log of such a tool names its policy",
             ));
         }
         // mm/filemap.c generic_write_check_limits, fs/attr.c inode_newsize_ok
@@ -202,8 +227,8 @@ fn of_terminal_or_tracer(signal: &Signal) -> Option<&'static str> {
         }
         // drivers/tty/tty_jobctrl.c disassociate_ctty, kernel/exit.c kill_orphaned_pgrp
         SIGHUP if ending => {
-            "sent by the kernel because the first process of its terminal's session ended; or it had been stopped, and \
-             with its parent ended the last that could have continued it"
+            "sent by the kernel because the first process of its terminal's session ended, or the program that showed its \
+             terminal; or it had been stopped, and with its parent ended the last that could have continued it"
         }
         // drivers/tty/tty_jobctrl.c tty_signal_session_leader
         SIGHUP => {
@@ -245,7 +270,10 @@ fn for_systemd(signal: &Signal) -> &'static str {
 #[cfg(test)]
 mod tests {
     use crate::{
-        correlate::cause::{BY_KERNEL, RAISED},
+        correlate::{
+            cause::{BY_KERNEL, RAISED},
+            incident::Incident,
+        },
         model::{
             observe::{AttachedHook, Coverage, Observe},
             signal::Origin,
@@ -277,6 +305,25 @@ mod tests {
         assert_eq!(evaluate(&watched(&forced)).class, CauseKind::Unknown);
     }
 
+    /// The timer's interrupt finds anybody, whom its owner may have waited for.
+    #[test]
+    fn who_an_interrupt_finds_has_sent_nothing() {
+        let death = exit(15, 15);
+        for (number, code) in [(15, -2), (9, -2), (7, -2), (15, -5), (15, 1), (10, 6)] {
+            let signal = Signal { number, code, sender: actor(4242), ..signal(code) };
+            let verdict = evaluate(&of_death(&death, Some(&signal)));
+            assert_eq!((verdict.class, verdict.confidence), (CauseKind::Sent, Confidence::Likely));
+            assert!(verdict.summary.starts_with(RAISED), "{}", verdict.summary);
+            let mut incident = Incident::new(String::new(), 1, actor(7), ClockOffset::default());
+            (incident.cause, incident.signal) = (verdict, Some(signal));
+            assert_eq!(incident.culprit(), None);
+        }
+        // SIGSEGV with SEGV_MAPERR is a fault's, and sigqueue(3) and mq_notify(3) are calls of whoever makes them.
+        for (number, code) in [(11, 1), (15, -1), (15, -3), (15, 0)] {
+            assert!(!Signal { number, code, ..signal(code) }.may_be_of_interrupt());
+        }
+    }
+
     /// It kills who shares memory with the one it chose, too, and marks that one alone.
     #[test]
     fn where_the_oom_killer_is_not_watched_a_kill_by_the_kernel_may_be_its() {
@@ -288,7 +335,8 @@ mod tests {
             evaluate(&Evidence { host: &host, ..of_death(&death, Some(&signal)) })
         };
         let whole = judged(&[]);
-        assert_eq!((whole.class, whole.confidence), (CauseKind::Sent, Confidence::Proven));
+        assert_eq!((whole.class, whole.confidence), (CauseKind::Sent, Confidence::Likely));
+        assert!(!whole.summary.contains("OOM killer"), "{}", whole.summary);
         let blind = judged(&[Observe::OomKill, Observe::OomKillEnd]);
         assert_eq!((blind.class, blind.confidence), (CauseKind::Sent, Confidence::Likely));
         assert!(blind.summary.contains("OOM killer"), "{}", blind.summary);
@@ -378,7 +426,11 @@ mod tests {
     fn told(signal: &Signal) -> String {
         let death = exit(9, signal.number as u32);
         let verdict = evaluate(&of_death(&death, Some(signal)));
-        assert_eq!((verdict.class, verdict.confidence), (CauseKind::Sent, Confidence::Proven));
+        // What a BPF program may do in the kernel's place is not proven.
+        let limit = verdict.summary.contains("CPU time");
+        let sure = if limit { Confidence::Likely } else { Confidence::Proven };
+        let got = (verdict.class, verdict.confidence);
+        assert_eq!(got, (CauseKind::Sent, sure), "{}", verdict.summary);
         verdict.summary
     }
 
