@@ -238,5 +238,6 @@ fn nothing<'a>() -> Evidence<'a> {
         dropped: None,
         lost: 0,
         shrinks_lost: 0,
+        forced_lost: 0,
     }
 }

@@ -109,6 +109,8 @@ pub struct Evidence<'a> {
     pub lost: u64,
     /// The same of what may have shrunk a local file.
     pub shrinks_lost: u64,
+    /// The same of what says that the kernel forced a signal.
+    pub forced_lost: u64,
 }
 
 impl Evidence<'_> {
@@ -120,6 +122,11 @@ impl Evidence<'_> {
     /// Whether events were lost since the victim started; since ever, if that is not known.
     pub fn lossy(&self) -> bool {
         self.lossy_since(self.victim.start)
+    }
+
+    /// Whether it may have been lost, since the victim started, that the kernel forced a signal.
+    pub fn forced_may_be_lost(&self) -> bool {
+        self.forced_lost != 0 && self.forced_lost >= self.victim.start
     }
 
     /// Since when the victim may have mapped the file, ns since boot; 0 if that is not known.

@@ -129,8 +129,16 @@ impl LossTracker {
 
     /// Until when a shrink of a local file may have been lost, ns since boot; 0 if none was.
     pub fn local_shrinks_until(&self) -> u64 {
-        let events = self.losses.iter().map(|loss| loss.to).max().unwrap_or(0);
-        events.max(self.missed_until(&LOCAL_SHRINKS))
+        self.events_until().max(self.missed_until(&LOCAL_SHRINKS))
+    }
+
+    /// Until when it may have been lost that the kernel forced a signal, ns since boot; 0 if it was not.
+    pub fn forced_until(&self) -> u64 {
+        self.events_until().max(self.missed_until(&[Observe::ForcedSignal]))
+    }
+
+    fn events_until(&self) -> u64 {
+        self.losses.iter().map(|loss| loss.to).max().unwrap_or(0)
     }
 
     /// Until when calls of one of these were not looked at.

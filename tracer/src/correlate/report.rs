@@ -139,6 +139,7 @@ impl Reporter<'_> {
             dropped: fault.and_then(|fault| shrinks.dropped(fault)),
             lost: loss.until(),
             shrinks_lost: loss.local_shrinks_until(),
+            forced_lost: loss.forced_until(),
         };
         let cause = rules::evaluate(&evidence);
         incident.blind = blindness::blind(&evidence, &cause);

@@ -68,7 +68,8 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         // Only to itself may a process send what looks like a fault (kernel/signal.c
         // do_rt_sigqueueinfo).
         let watched = evidence.host.coverage.sees(Observe::ForcedSignal);
-        if signal.may_be_of_fault(!watched) || evidence.lossy() {
+        // That other hooks have missed calls says nothing of this one.
+        if signal.may_be_of_fault(!watched) || evidence.forced_may_be_lost() {
             return None;
         }
         let summary = format!(
