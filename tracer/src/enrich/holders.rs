@@ -13,7 +13,10 @@ use std::{
 use rustix::fs::{AtFlags, StatxFlags};
 
 use crate::{
-    enrich::process::{self, Stat},
+    enrich::{
+        process::{self, Stat},
+        view,
+    },
     host::proc::fdinfo,
     model::{Bytes, file::DELETED, task::ProcessId},
 };
@@ -24,8 +27,6 @@ const PROCESSES: usize = 32_768;
 const DESCRIPTORS: usize = 4_096;
 /// Holders that are told.
 const HOLDERS: usize = 64;
-/// The inode of the first PID namespace (include/linux/proc_ns.h PROC_PID_INIT_INO): only there /proc has all processes.
-const FIRST_NAMESPACE: &str = "pid:[4026531836]";
 
 /// A process that holds /dev/fuse open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,8 +53,7 @@ pub struct Holders {
 
 /// Looks at all processes, until `deadline`.
 pub fn look(deadline: Instant) -> Holders {
-    let namespace = fs::read_link("/proc/self/ns/pid");
-    let all = namespace.is_ok_and(|link| link.as_os_str() == FIRST_NAMESPACE);
+    let all = view::in_first_pid_namespace();
     let mut found = Holders { list: Vec::new(), complete: all };
     let Ok(entries) = fs::read_dir("/proc") else {
         return Holders::default();

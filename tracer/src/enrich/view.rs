@@ -16,10 +16,14 @@ pub fn own() -> Option<u32> {
 
 /// The mount namespace of the first process, where that is the host's: of a PID namespace it is whoever was started there.
 pub fn of_init() -> Option<u32> {
+    namespace(Path::new("/proc/1/ns/mnt")).filter(|_| in_first_pid_namespace())
+}
+
+/// Only there /proc has all processes, and its first one is the host's.
+pub fn in_first_pid_namespace() -> bool {
     /// include/linux/proc_ns.h PROC_PID_INIT_INO
-    const HOST: &str = "pid:[4026531836]";
-    let own = fs::read_link("/proc/self/ns/pid").ok()?;
-    namespace(Path::new("/proc/1/ns/mnt")).filter(|_| own == Path::new(HOST))
+    const FIRST: &str = "pid:[4026531836]";
+    fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == FIRST)
 }
 
 /// The mounts of the fault's file system as its victim sees them, where its mount namespace is

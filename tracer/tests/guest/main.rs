@@ -20,6 +20,7 @@ mod flood;
 mod history;
 mod lockdown;
 mod matrix;
+mod otherwise;
 mod record;
 mod scenario;
 mod support;

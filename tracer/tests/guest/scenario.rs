@@ -12,6 +12,7 @@ use whybus::{
 
 use crate::{
     Job,
+    otherwise::Otherwise,
     record::{incidents, incidents_of, plain, records},
     root, trial,
 };
@@ -22,27 +23,6 @@ struct Scenario {
     /// Normalised incidents; `$D` stands for the scenario's directory.
     expected: Vec<Map<String, Value>>,
     unless: Vec<(String, Otherwise)>,
-}
-
-/// What is otherwise where a fact holds.
-enum Otherwise {
-    /// `#+FACT: none`: nothing is told then.
-    Nothing,
-    /// `#+FACT: {…}`: merged into every incident, null taking a key away.
-    All(Map<String, Value>),
-    /// `#+FACT: [{…}, null]`: the same of one incident each, of which null changes nothing.
-    Each(Vec<Option<Map<String, Value>>>),
-}
-
-impl Otherwise {
-    /// Of the incident with this index.
-    fn of(&self, i: usize) -> Option<&Map<String, Value>> {
-        match self {
-            Self::Nothing => None,
-            Self::All(map) => Some(map),
-            Self::Each(maps) => maps.get(i)?.as_ref(),
-        }
-    }
 }
 
 /// The fact that no function is hooked (docs/decisions/0019-forms.md).
@@ -236,17 +216,10 @@ impl Scenario {
         let map = |text: &str| serde_json::from_str(text).with_context(|| text.to_owned());
         let expected = script.lines().filter_map(|line| line.strip_prefix("#: ")).map(map);
         let expected = expected.collect::<Result<_>>()?;
-        let other = |text: &str| match text {
-            "none" => Ok(Otherwise::Nothing),
-            each if each.starts_with('[') => {
-                serde_json::from_str(each).map(Otherwise::Each).with_context(|| each.to_owned())
-            }
-            all => map(all).map(Otherwise::All),
-        };
         let unless = script
             .lines()
             .filter_map(|line| line.strip_prefix("#+")?.split_once(": "))
-            .map(|(fact, text)| Ok((fact.to_owned(), other(text)?)))
+            .map(|(fact, text)| Ok((fact.to_owned(), Otherwise::parse(text)?)))
             .collect::<Result<_>>()?;
         Ok(Self { name, expected, unless })
     }

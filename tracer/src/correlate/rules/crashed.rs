@@ -45,8 +45,12 @@ const NULL: u64 = 4096;
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let death = evidence.death?;
-    // Those two the kernel sends by its own decision.
-    let by_fault = |signal: &&Signal| signal.forced && ![SIGKILL, SIGXCPU].contains(&signal.number);
+    // Those two the kernel sends by its own decision; and a file that is ready has an si_code above 0, too.
+    let by_fault = |signal: &&Signal| {
+        signal.forced
+            && ![SIGKILL, SIGXCPU].contains(&signal.number)
+            && !signal.may_be_of_interrupt()
+    };
     let signal = evidence.signal.filter(by_fault)?;
     // A general protection fault has many reasons, and force_sigsegv() tells none.
     let why = why(signal, death);

@@ -98,11 +98,8 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     }
     if let Some((summary, advice)) = by_kernel(signal, own) {
         // A BPF program may do so in its place (kernel/trace/bpf_trace.c bpf_send_signal), and who forges SI_KERNEL to itself.
-        let limit = matches!(signal.number, SIGKILL | SIGXCPU) && !with_namespace(signal);
-        let sure = match limit && signal.code == SI_KERNEL && own {
-            true => Confidence::Likely,
-            false => Confidence::Proven,
-        };
+        let limit = is_of_cpu_limit(signal, own);
+        let sure = if limit { Confidence::Likely } else { Confidence::Proven };
         return Some(Verdict { advice, ..CAUSE.verdict(sure, summary) });
     }
     let parents = evidence.death.map(|death| death.actor.ancestors.as_slice()).unwrap_or_default();
@@ -162,6 +159,12 @@ fn called(signal: &Signal, own: bool, parents: &[Ancestor]) -> String {
     sent + for_systemd(signal)
 }
 
+/// kernel/time/posix-cpu-timers.c check_process_timers, check_thread_timers
+fn is_of_cpu_limit(signal: &Signal, own: bool) -> bool {
+    let ends = matches!(signal.number, SIGKILL | SIGXCPU);
+    ends && signal.code == SI_KERNEL && own && !with_namespace(signal)
+}
+
 /// What a signal says that the kernel sent without anybody's call, although it may read SI_USER; and what to do.
 fn by_kernel(signal: &Signal, own: bool) -> Option<(&'static str, &'static str)> {
     if with_namespace(signal) {
@@ -172,8 +175,7 @@ fn by_kernel(signal: &Signal, own: bool) -> Option<(&'static str, &'static str)>
         ));
     }
     match signal.number {
-        // kernel/time/posix-cpu-timers.c check_process_timers, check_thread_timers
-        SIGKILL | SIGXCPU if signal.code == SI_KERNEL && own => {
+        _ if is_of_cpu_limit(signal, own) => {
             return Some((
                 "sent by the kernel while it ran: most likely it has used up the CPU time it may have \
                  (RLIMIT_CPU: `ulimit -t`, LimitCPU=; or RLIMIT_RTTIME); security tools kill so, too \
@@ -311,7 +313,8 @@ mod tests {
     fn who_an_interrupt_finds_has_sent_nothing() {
         let death = exit(15, 15);
         for (number, code) in [(15, -2), (9, -2), (7, -2), (15, -5), (15, 1), (10, 6)] {
-            let signal = Signal { number, code, sender: actor(4242), ..signal(code) };
+            let forced = code > 0;
+            let signal = Signal { number, code, forced, sender: actor(4242), ..signal(code) };
             let verdict = evaluate(&of_death(&death, Some(&signal)));
             assert_eq!((verdict.class, verdict.confidence), (CauseKind::Sent, Confidence::Likely));
             assert!(verdict.summary.starts_with(RAISED), "{}", verdict.summary);
