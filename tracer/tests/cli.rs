@@ -144,6 +144,13 @@ fn without_privilege_it_says_what_is_missing() {
     assert_eq!((&plan["kind"], &plan["verdict"]), (&"doctor".into(), &serde_json::Value::Null));
     let planned = |one: &serde_json::Value| one["state"] == "planned";
     assert!(plan["observed"].as_array().is_some_and(|all| all.iter().any(planned)), "{plan}");
+    // Nothing is promised that the host is known to lack.
+    if !Path::new("/sys/bus/event_source/devices/kprobe").exists() {
+        let hooks = plan["hooks"].as_array().expect("a list");
+        let promised = hooks.iter().find(|hook| hook.as_str().expect("a hook").starts_with('k'));
+        assert_eq!(promised, None);
+        assert!(said.contains("CONFIG_KPROBE_EVENTS") && !said.contains("mount sysfs"), "{said}");
+    }
 }
 
 /// Before anything is attached.

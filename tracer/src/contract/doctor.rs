@@ -33,7 +33,7 @@ pub struct Doctor {
     pub paths: Label,
     /// What is attached once its module is loaded.
     pub pending: Vec<Label>,
-    /// Causes that can be told here.
+    /// Causes that can be told here; where that was not tried, at most.
     pub explained: u64,
     /// Causes there are.
     pub total: u64,

@@ -3,6 +3,9 @@ use std::{fs, path::Path};
 
 use crate::host::privilege;
 
+/// Where the kernel lists what perf events may be opened on.
+const EVENT_SOURCES: &str = "/sys/bus/event_source";
+
 /// What may be why the kernel refuses a program.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Restrictions {
@@ -20,7 +23,9 @@ pub struct Restrictions {
     pub jit: Option<i64>,
     /// `kernel.ftrace_enabled`
     pub ftrace: Option<i64>,
-    /// Perf events may be opened on kprobes (CONFIG_KPROBE_EVENTS, and /sys is there).
+    /// /sys is there.
+    pub sysfs: bool,
+    /// Perf events may be opened on kprobes (CONFIG_KPROBE_EVENTS), as sysfs says.
     pub kprobes: bool,
     /// SELinux enforces its policy.
     pub selinux: bool,
@@ -42,7 +47,8 @@ impl Restrictions {
             unprivileged_bpf_disabled: sysctl("kernel/unprivileged_bpf_disabled"),
             jit: sysctl("net/core/bpf_jit_enable"),
             ftrace: sysctl("kernel/ftrace_enabled"),
-            kprobes: Path::new("/sys/bus/event_source/devices/kprobe/type").exists(),
+            sysfs: Path::new(EVENT_SOURCES).exists(),
+            kprobes: Path::new(EVENT_SOURCES).join("devices/kprobe/type").exists(),
             selinux: read("/sys/fs/selinux/enforce").trim() == "1",
             ubuntu: is_of_ubuntu(&read("/proc/version")),
             ..Self::of_process(&read("/proc/self/status"), &read("/proc/self/uid_map"))

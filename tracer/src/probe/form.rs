@@ -1,11 +1,14 @@
 //! The forms a probe has: where a program attaches, and what it was written for.
 use tracer_common::offsets::ABSENT;
 
-use crate::probe::{
-    btf::Param,
-    kernel::KernelInfo,
-    refusal::{FTRACE_OFF, KPROBES_OFF, Why},
-    switches::Switches,
+use crate::{
+    host::restrictions::Restrictions,
+    probe::{
+        btf::Param,
+        kernel::KernelInfo,
+        refusal::{FTRACE_OFF, KPROBES_OFF, NO_TRAMPOLINES, Why, no_kprobes},
+        switches::Switches,
+    },
 };
 
 /// Where a program attaches.
@@ -65,6 +68,16 @@ impl Form {
             return Some(&FTRACE_OFF);
         }
         (self.is_kprobe() && !switches.kprobes).then_some(&KPROBES_OFF)
+    }
+
+    /// Why no such hook attaches, if the host is known to lack what it takes. Whether it does where nothing is lacking only
+    /// an attempt tells.
+    pub fn lacked_by(self, host: &Restrictions) -> Option<&'static Why> {
+        // Without CONFIG_DYNAMIC_FTRACE the sysctl is not there, and no function begins with room for a call.
+        if self.is_trampoline() && host.ftrace.is_none() {
+            return Some(&NO_TRAMPOLINES);
+        }
+        (self.is_kprobe() && !host.kprobes).then(|| no_kprobes(host))
     }
 
     /// Whether the kernel's types must be at hand to attach it.

@@ -1,10 +1,11 @@
 //! Which probes this kernel can run. Pure: facts in, plan out.
 use crate::{
+    host::restrictions::Restrictions,
     model::observe::Observe,
     probe::{
         form::Program,
         kernel::KernelInfo,
-        refusal::{FTRACE_OFF, KPROBES_OFF, SWITCHED_ON},
+        refusal::{FTRACE_OFF, KPROBES_OFF, SWITCHED_ON, Why},
         switches::Switches,
         table::{Row, TABLE},
     },
@@ -42,6 +43,21 @@ impl Plan {
             chosen.program.name == program.name && chosen.program.form == program.form
         })
     }
+
+    /// The same without what `host` is known not to attach in any form, for who may not try.
+    pub fn where_it_may(mut self, kernel: &KernelInfo, host: &Restrictions) -> Self {
+        for probe in std::mem::take(&mut self.attach) {
+            let mut forms = std::iter::successors(Some(probe), |form| form.next(kernel));
+            match (forms.find(|form| form.lacked_by(host).is_none()), probe.lacked_by(host)) {
+                (None, Some(why)) => {
+                    self.missing.push(Missing { probe, reason: why.why.to_owned() })
+                }
+                (fit, _) => self.attach.push(fit.unwrap_or(probe)),
+            }
+        }
+        self.missing.extend(take_lone(&mut self.attach));
+        self
+    }
 }
 
 impl Probe {
@@ -52,6 +68,11 @@ impl Probe {
         let mut fit =
             after.skip(1).filter(|program| program.unfit(kernel, self.row.module).is_none());
         fit.next().map(|program| Self { program, ..self })
+    }
+
+    /// Why it does not attach, if the host is known to lack what it takes.
+    fn lacked_by(&self, host: &Restrictions) -> Option<&'static Why> {
+        self.program.form.lacked_by(host)
     }
 
     /// Whether it is that program at that place.

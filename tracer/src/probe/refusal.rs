@@ -87,9 +87,15 @@ pub const NO_JIT: Why = Why {
     fix: "sysctl net.core.bpf_jit_enable=1",
 };
 pub const NO_KPROBES: Why = Why {
-    why: "no kprobes for perf events here (CONFIG_KPROBE_EVENTS, or no /sys)",
-    fix: "mount sysfs at /sys; else it takes a kernel with CONFIG_KPROBE_EVENTS",
+    why: "this kernel has no kprobes for perf events (CONFIG_KPROBE_EVENTS)",
+    fix: "it takes a kernel built with CONFIG_KPROBE_EVENTS",
 };
+pub const NO_SYSFS: Why = Why {
+    why: "perf events on kprobes are found in /sys, which is not there",
+    fix: "mount sysfs at /sys",
+};
+/// As either was told in older streams.
+const NO_KPROBES_THEN: &str = "no kprobes for perf events here";
 pub const TAKEN: Why = Why {
     why: "the function is taken: by a live patch, or by a tracer that shares it with nobody",
     fix: "see /sys/kernel/tracing/enabled_functions and /sys/kernel/livepatch for who has it",
@@ -115,7 +121,7 @@ pub const AMBIGUOUS: Why = Why {
 };
 
 /// Every row, the most telling first: a reason may name several.
-const ALL: [&Why; 20] = [
+const ALL: [&Why; 21] = [
     &FTRACE_OFF,
     &KPROBES_OFF,
     &SWITCHED_ON,
@@ -131,6 +137,7 @@ const ALL: [&Why; 20] = [
     &NO_JIT,
     &POLICY,
     &NO_KPROBES,
+    &NO_SYSFS,
     &TAKEN,
     &CROWDED,
     &MODULES_UNSEEN,
@@ -165,7 +172,7 @@ pub fn why(
         libc::EBUSY if step == Step::Attach => Some(&TAKEN),
         // kernel/bpf/trampoline.c BPF_MAX_TRAMP_LINKS
         libc::E2BIG if step == Step::Attach => Some(&CROWDED),
-        libc::ENOENT if step == Step::Kprobe && !host.kprobes => Some(&NO_KPROBES),
+        libc::ENOENT if step == Step::Kprobe && !host.kprobes => Some(no_kprobes(host)),
         libc::ENOENT if step == Step::Kprobe && is_listed() => Some(&MODULES_UNSEEN),
         libc::EADDRNOTAVAIL if step == Step::Kprobe => Some(&AMBIGUOUS),
         libc::ENOENT if step != Step::Load => Some(&NOT_THERE),
@@ -211,12 +218,18 @@ fn forbidden(step: Step, host: &Restrictions) -> &'static Why {
     }
 }
 
+/// Why perf events cannot be opened on kprobes, of a host that lists none.
+pub fn no_kprobes(host: &Restrictions) -> &'static Why {
+    if host.sysfs { &NO_KPROBES } else { &NO_SYSFS }
+}
+
 /// What to do about a reason, by its words, which may come from a saved stream.
 pub fn fix(reason: &str) -> Option<&'static str> {
     // What else is said of helpers under lockdown is said by the plan.
     let named = |row: &&&Why| reason.contains(row.why);
     let lockdown = || reason.contains("lockdown forbids").then_some(LOCKED_DOWN.fix);
-    let then = || reason.contains(NO_TRAMPOLINES_THEN).then_some(NO_TRAMPOLINES.fix);
+    let then = [(NO_TRAMPOLINES_THEN, NO_TRAMPOLINES.fix), (NO_KPROBES_THEN, NO_KPROBES.fix)];
+    let then = || then.iter().find(|(why, _)| reason.contains(why)).map(|(_, fix)| *fix);
     ALL.iter().find(named).map(|row| row.fix).or_else(lockdown).or_else(then)
 }
 
@@ -246,6 +259,7 @@ mod tests {
             unprivileged_bpf_disabled: Some(2),
             jit: Some(1),
             ftrace: Some(1),
+            sysfs: true,
             kprobes: true,
             lockdown: Some("none".to_owned()),
             ..Restrictions::default()
@@ -324,7 +338,8 @@ mod tests {
             (Kprobe, libc::EADDRNOTAVAIL, root(), Some(&AMBIGUOUS)),
             (Attach, libc::EADDRNOTAVAIL, root(), None),
             (Attach, libc::E2BIG, root(), Some(&CROWDED)),
-            (Kprobe, libc::ENOENT, bare, Some(&NO_KPROBES)),
+            (Kprobe, libc::ENOENT, bare.clone(), Some(&NO_KPROBES)),
+            (Kprobe, libc::ENOENT, Restrictions { sysfs: false, ..bare }, Some(&NO_SYSFS)),
             (Kprobe, libc::ENOENT, root(), Some(&NOT_THERE)),
             (Attach, libc::ENOENT, root(), Some(&NOT_THERE)),
             (Load, libc::ENOSYS, Restrictions { seccomp: true, ..root() }, Some(&SECCOMP)),
@@ -354,6 +369,8 @@ mod tests {
         // As streams of the past have it.
         let old = "this kernel attaches no program to a function (error 524: arm64 before 6.4, or no BPF JIT)";
         assert_eq!(fix(old), Some(NO_TRAMPOLINES.fix));
+        let old = "no kprobes for perf events here (CONFIG_KPROBE_EVENTS, or no /sys)";
+        assert_eq!(fix(old), Some(NO_KPROBES.fix));
     }
 
     #[test]

@@ -170,9 +170,9 @@ fn unattached(report: &Doctor, room: usize) -> Vec<Part<'static>> {
 
 fn last(report: &Doctor, denied: Option<&Denied>) -> Vec<Part<'static>> {
     let verdict = report.verdict.as_ref().map(|verdict| verdict.known());
-    let mut out: Vec<Part<'_>> =
-        waiting(&report.observed).map(|text| ("pending", text)).into_iter().collect();
-    out.push(("explains", explains(report)));
+    let mut out: Vec<Part<'_>> = waiting(&report.observed).into_iter().collect();
+    let tried = if denied.is_some() { ", if it attaches all of that" } else { "" };
+    out.push(("explains", explains(report, tried)));
     out.push(("lookups", format!("culprits: {}; paths: {}", report.culprit, report.paths)));
     // What to do is said first.
     if denied.is_none() && verdict != Some(Readiness::NotReady) {
@@ -187,11 +187,8 @@ fn first(report: &Doctor, denied: Option<&Denied>, style: &Style) -> String {
     let known = report.verdict.as_ref().map(|verdict| verdict.known());
     let text = match (denied, known) {
         (Some(denied), _) => {
-            let planned = match summary {
-                Some(said) => format!("; by its types alone {said}"),
-                None => "; by its types this kernel has all that is needed".to_owned(),
-            };
-            format!("NOT TRIED: {}{planned}", denied.why)
+            let then = summary.unwrap_or_else(|| "nothing is missing".to_owned());
+            format!("NOT TRIED: {}; if the kernel allows it, {then}", denied.why)
         }
         (None, Some(known)) => match summary {
             Some(said) => format!("{}: {said}", verdict(known)),
@@ -227,26 +224,27 @@ fn forms(observed: &[Observed]) -> Vec<(&str, Vec<&str>)> {
     forms
 }
 
-fn waiting(observed: &[Observed]) -> Option<String> {
+fn waiting(observed: &[Observed]) -> Option<Part<'static>> {
     let mut modules: Vec<&str> = observed.iter().filter_map(|one| one.module.as_deref()).collect();
     let hooks = modules.len();
     modules.dedup();
     let text = format!("{hooks} hooks, attached once loaded: {}", modules.join(", "));
-    (hooks != 0).then_some(text)
+    (hooks != 0).then_some(("pending", text))
 }
 
-fn explains(report: &Doctor) -> String {
+/// `tried`: what is said of the count where nothing was.
+fn explains(report: &Doctor, tried: &str) -> String {
     let Doctor { explained, total, unexplained, .. } = report;
     let names: Vec<&str> = unexplained.iter().map(|name| &**name).collect();
     let all = CauseKind::ALL.iter().filter(|kind| **kind != CauseKind::Unknown);
     let told: Vec<&str> =
         all.map(|kind| kind.name()).filter(|kind| !names.contains(kind)).collect();
     match names.as_slice() {
-        [] => format!("{explained} of {total} causes"),
+        [] => format!("{explained} of {total} causes{tried}"),
         few if few.len() < told.len() => {
-            format!("{explained} of {total} causes; not: {}", few.join(", "))
+            format!("{explained} of {total} causes{tried}; not: {}", few.join(", "))
         }
-        _ => format!("only {explained} of {total} causes: {}", told.join(", ")),
+        _ => format!("only {explained} of {total} causes{tried}: {}", told.join(", ")),
     }
 }
 
@@ -440,7 +438,9 @@ mod tests {
         let denied = Denied { why: why.to_owned(), limits: "perf 2".to_owned() };
         let said = text(&report, Some(&denied));
         assert!(said.starts_with("NOT TRIED: watching the kernel needs CAP_BPF"), "{said}");
-        assert!(said.contains("; by its types this\nkernel has all that is needed\n"), "{said}");
+        let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("; if the kernel allows it, nothing is missing kernel "), "{said}");
+        assert!(words.contains(" 8 of 25 causes, if it attaches all of that lookups"), "{said}");
         assert!(said.contains("\nlimits     perf 2\n"), "{said}");
         // What is missing is named as well.
         let function = "this kernel has no function filemap_read_folio in its BTF";

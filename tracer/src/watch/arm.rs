@@ -9,6 +9,7 @@ use crate::{
         clock::{boot_time, boot_to_realtime},
         memory::{cpus, page_size},
         privilege,
+        restrictions::Restrictions,
     },
     model::{
         host::Host,
@@ -97,7 +98,7 @@ fn attach_verbose(attach: impl Fn(&[u8]) -> Result<Attached>) -> Result<Attached
 /// Where this kernel is none for us.
 pub fn plan(restarts: bool) -> Result<(KernelInfo, Plan)> {
     let facts = facts(false)?;
-    let plan = plan::choose(&facts, restarts);
+    let plan = plan::choose(&facts, restarts).where_it_may(&facts, &Restrictions::gather());
     Ok((facts, plan))
 }
 

@@ -16,13 +16,16 @@ use tracer_common::{
     offsets::{ABSENT, Offsets},
 };
 use whybus::{
+    host::restrictions::Restrictions,
     model::process::ExitScope,
     probe::{
         btf::Types as _,
         config::config,
+        form::Form,
         kernel::{Allowed, KernelInfo, Setting, preempts},
         options,
         plan::{Plan, Probe, choose},
+        refusal::{NO_KPROBES, NO_TRAMPOLINES},
         switches::Switches,
         table::{TABLE, functions, modules},
     },
@@ -261,6 +264,31 @@ fn a_fault_no_handler_saw_and_a_start_are_seen_on_rhel_8() {
     assert_eq!(seen.as_deref(), Some("fentry force_sig_fault by force_sig_fault_cached"));
     assert_ne!(info(&stored("read/rhel-8.10"), TRACE).offsets.task_start, ABSENT);
     assert_eq!(seen_by("read/rhel-8.10", Observe::ReadError), None);
+}
+
+/// Who may not try is not told that what this host is known to lack would attach.
+#[test]
+fn what_a_host_lacks_is_not_planned() {
+    let host = Restrictions { ftrace: Some(1), sysfs: true, kprobes: true, ..Default::default() };
+    let kernel = info(&stored("6.12"), RECORD);
+    let planned = |host: &Restrictions| choose(&kernel, true).where_it_may(&kernel, host);
+    let all = show_plan(&kernel, &choose(&kernel, true));
+    assert_eq!(show_plan(&kernel, &planned(&host)), all);
+    let form = |plan: &Plan, is: fn(Form) -> bool| {
+        plan.attach.iter().filter(|probe| is(probe.program.form)).count()
+    };
+    let bare = planned(&Restrictions { kprobes: false, ..host.clone() });
+    assert_eq!(form(&bare, Form::is_kprobe), 0);
+    assert_eq!(form(&bare, Form::is_trampoline), form(&planned(&host), Form::is_trampoline));
+    let lost = bare.missing.iter().find(|one| one.probe.row.observe == Observe::QuotaLimit);
+    assert_eq!(lost.map(|one| one.reason.as_str()), Some(NO_KPROBES.why));
+    // What is seen by a trampoline elsewhere is seen by a kprobe.
+    let kprobes = planned(&Restrictions { ftrace: None, ..host.clone() });
+    assert_eq!(form(&kprobes, Form::is_trampoline), 0);
+    assert!(form(&kprobes, Form::is_kprobe) > form(&planned(&host), Form::is_kprobe));
+    let neither = planned(&Restrictions { ftrace: None, kprobes: false, ..host });
+    assert!(neither.missing.iter().any(|one| one.reason == NO_TRAMPOLINES.why));
+    assert_eq!(form(&neither, |form| form.function().is_some()), 0);
 }
 
 /// The facts of a stored kernel, with some lines written anew.
