@@ -9,11 +9,15 @@ use crate::{
     contract::{Count, Record, Time, Untrusted},
     error::Failure,
     model::{
+        cause::CauseKind,
         cgroup::unit,
         container::{container, pod},
     },
     render::{Format, human::Style, json, stats},
-    select::field::{Column, NameKind},
+    select::{
+        field::{Column, Field, NameKind},
+        selection::{Selection, Term},
+    },
     sink::{
         speak::{put, say},
         stdout::{history_style, page},
@@ -31,13 +35,14 @@ type Part = fn(&[u8]) -> Option<Cow<'_, [u8]>>;
 const TABLES: [Table; 8] = [
     ("cause", Column::CauseKind, |name| Some(name.into()), None),
     ("file", Column::Path, |name| Some(name.into()), None),
-    ("culprit", Column::ByComm, |name| Some(name.into()), None),
+    (CULPRIT, Column::ByComm, |name| Some(name.into()), None),
     ("victim", Column::Comm, |name| Some(name.into()), None),
     ("unit", Column::Cgroup, own_unit, None),
     ("container", Column::Cgroup, |cgroup| Some(bytes(container(cgroup)?.id)), CONTAINER),
     ("pod", Column::Cgroup, |cgroup| Some(bytes(pod(cgroup)?.uid)), Some(NameKind::Pod)),
     ("image", Column::Cgroup, |_| None, Some(NameKind::Image)),
 ];
+const CULPRIT: &str = "culprit";
 const CONTAINER: Option<NameKind> = Some(NameKind::Container);
 /// Spans that time is divided into, in seconds, with how they are called.
 const SPANS: [(i64, &str); 7] = [
@@ -88,6 +93,7 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
             Some(called) => Some(called.clone()),
             None => part(name).map(Cow::into_owned),
         };
+        let selection = if name == CULPRIT { of_acts(&selection) } else { selection.clone() };
         let mut rows = by_part(reader.count(&selection, column)?, part);
         let shown = if args.limit == 0 { usize::MAX } else { args.limit };
         let more = rows.len().saturating_sub(shown);
@@ -128,6 +134,13 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
     parts.retain(|part| !part.is_empty());
     put(parts.join("\n").as_bytes())?;
     Ok(ExitStatus::Done)
+}
+
+/// Those that somebody did: whoever asked for memory before an OOM kill only triggered it.
+fn of_acts(selection: &Selection) -> Selection {
+    let others = CauseKind::ALL.iter().filter(|kind| !kind.cause().is_act());
+    let others: Vec<String> = others.map(|kind| kind.name().to_owned()).collect();
+    selection.clone().with(Term::of_names(Field::Class, &others).negated())
 }
 
 /// How many rows are left out, where they are not to stand in a table.
