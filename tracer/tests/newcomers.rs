@@ -182,3 +182,53 @@ fn what_would_be_forgotten_is_counted() {
     let counts = said.strip_suffix(" would be forgotten\n").expect("counts");
     assert!(went.starts_with(&format!("{counts} forgotten; ")), "{said}{went}");
 }
+
+/// Whoever asked for memory before an OOM kill triggered it, and is nobody's culprit.
+#[test]
+fn who_triggers_an_oom_kill_is_no_culprit() {
+    let host = Host::new();
+    taken(&host, 3, |_, one| {
+        one["cause"]["culprit"] = one["victim"].clone();
+        one["cause"]["culprit"]["comm"] = "asker".into();
+        one["cause"]["class"] = "oom-killed".into();
+    });
+    let culprits = host.says(&["stats", "--by", "culprit", "-n", "0"]).1;
+    assert!(culprits.contains(" cp ") && !culprits.contains("asker"), "{culprits}");
+    assert!(host.says(&["stats", "--by", "cause"]).1.contains("oom-killed"));
+    // Asked for by name it is found, as what it is.
+    assert_eq!(host.says(&["list", "--by-comm", "asker"]).0, Some(0));
+}
+
+/// A history of another host is told as that: whether a recorder runs there is not known, and its log is not here.
+#[test]
+fn an_imported_history_is_of_its_host() {
+    let host = Host::new();
+    taken(&host, 1, |_, one| {
+        one["victim"]["comm"] = "geo-far".into();
+        one["host"] = "node-7".into();
+        one["boot_id"] = "01234567-89ab-cdef-0123-456789abcdef".into();
+    });
+    let (_, said) = host.says(&["why", "geo-far"]);
+    assert!(said.starts_with("geo-far") && said.contains(" on host node-7: died once"), "{said}");
+    let log = "on node-7: journalctl _PID=";
+    assert!(said.contains(log) && said.contains(" _BOOT_ID=0123456789abcdef"), "{said}");
+    let of =
+        "\nthis history is of 2 other hosts: whether a recorder runs there is not known here\n";
+    assert!(said.ends_with(of), "{said}");
+    let (status, said) = host.says(&["status"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("; this history is of 2 other hosts, where one may run\n"), "{said}");
+    assert!(!said.contains("systemctl start"), "{said}");
+    // Of this host it is as it was.
+    taken(&host, 1, |_, one| {
+        one["id"] = "019aa4d2-6f31-7ab0-8def-ffffffffffff".into();
+        one["victim"]["comm"] = "geo-near".into();
+        let read = |name: &str| fs::read_to_string(format!("/proc/sys/kernel/{name}"));
+        one["host"] = read("hostname").expect("a name").trim().into();
+        one["boot_id"] = read("random/boot_id").expect("an id").trim().into();
+    });
+    let (_, said) = host.says(&["why", "geo-near"]);
+    assert!(said.contains("  next      journalctl _PID="), "{said}");
+    assert!(said.contains("\nrecorder not running: new incidents"), "{said}");
+    assert!(host.says(&["status"]).1.contains("whybus record --state-dir "));
+}

@@ -66,7 +66,9 @@ pub fn run(args: &Args) -> Result<ExitStatus> {
             let mut style = history_style(args.output.utc, reader.hosts()?);
             style.ids = reader.long_ids(latest.iter().map(|latest| &*latest.id))?;
             let before = before.map(|beat| Time(beat.seen));
-            put(&status::text(&found, latest.as_ref(), before, format, &style))?;
+            let of = style.here.as_ref().map_or(Ok(None), |here| reader.elsewhere(here))?;
+            let of = of.as_deref();
+            put(&status::text(&found, latest.as_ref(), before, of, format, &style))?;
         }
     }
     Ok(ended)

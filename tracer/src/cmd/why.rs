@@ -99,8 +99,14 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
             keys.len() - STORIES
         ));
     }
-    if running_recorder(&args.state.state_dir, now).is_none() && args.output == WhyFormat::Human {
-        say("\nrecorder not running: new incidents are not being recorded");
+    let recorded = running_recorder(&args.state.state_dir, now).is_some();
+    if !recorded && args.output == WhyFormat::Human {
+        match style.here.as_ref().map_or(Ok(None), |here| reader.elsewhere(here))? {
+            Some(of) => say(format_args!(
+                "\nthis history is of {of}: whether a recorder runs there is not known here"
+            )),
+            None => say("\nrecorder not running: new incidents are not being recorded"),
+        }
     }
     Ok(ExitStatus::Done)
 }

@@ -1,14 +1,36 @@
 //! Commands for what one does next, ready to be typed. Pure.
 use crate::{
-    contract::Story,
-    model::cgroup::is_of_user,
-    text::escape::{inert, word},
+    contract::{Incident, Story},
+    model::{cgroup::is_of_user, host::Here},
+    text::escape::{escape, inert, word},
 };
 
 /// What else is known of this death, and where: the core dump, the log, the others of its loop. `flags` are those that
-/// this history is asked with.
-pub fn next(story: &Story, flags: &str) -> Vec<String> {
+/// this history is asked with. What only the host of the death has is there to be typed, if `here` is another.
+pub fn next(story: &Story, flags: &str, here: Option<&Here>) -> Vec<String> {
     let incident = &story.incident;
+    let mut out = Vec::new();
+    let elsewhere = here.is_some_and(|here| !here.is(&incident.host, &incident.boot_id));
+    let on = if elsewhere {
+        format!("on {}: ", escape(incident.host.as_bytes()))
+    } else {
+        String::new()
+    };
+    for command in on_its_host(incident, here) {
+        out.push(format!("{on}{command}"));
+    }
+    if story.incidents > 1 {
+        let since = story.first.0.div_euclid(1_000_000_000);
+        let victim = word(&incident.victim.comm.0);
+        out.push(format!("whybus list --comm {victim} -S @{since}{flags}"));
+    }
+    // What cannot be typed as it is shown helps nobody.
+    out.retain(|command| inert(command) && !command.contains("\\x") && !command.contains("\\u"));
+    out
+}
+
+/// The core dump, and the log.
+fn on_its_host(incident: &Incident, here: Option<&Here>) -> Vec<String> {
     let victim = &incident.victim;
     let mut out = Vec::new();
     if incident.exit.as_ref().is_some_and(|exit| exit.core) {
@@ -35,14 +57,14 @@ pub fn next(story: &Story, flags: &str) -> Vec<String> {
             };
             out.push(format!("journalctl {of} -n 50 -U @{until}"));
         }
-        _ => out.push(format!("journalctl _PID={}", victim.pid)),
+        _ => {
+            // Each boot counts its pids anew.
+            let other = here.is_some_and(|here| here.boot_id != *incident.boot_id);
+            let boot = incident.boot_id.replace('-', "");
+            let boot = if other { format!(" _BOOT_ID={boot}") } else { String::new() };
+            out.push(format!("journalctl _PID={}{boot}", victim.pid));
+        }
     }
-    if story.incidents > 1 {
-        let since = story.first.0.div_euclid(1_000_000_000);
-        out.push(format!("whybus list --comm {} -S @{since}{flags}", word(&victim.comm.0)));
-    }
-    // What cannot be typed as it is shown helps nobody.
-    out.retain(|command| inert(command) && !command.contains("\\x") && !command.contains("\\u"));
     out
 }
 
@@ -61,7 +83,7 @@ mod tests {
         story.incident.victim.comm = Untrusted(b"geo api".to_vec());
         story.incident.victim.container = None;
         story.incident.victim.unit = Some(Untrusted(b"geo.service".to_vec()));
-        let commands = next(&story, " --state-dir x");
+        let commands = next(&story, " --state-dir x", None);
         assert!(
             commands.iter().any(|one| one.starts_with("journalctl -u geo.service -n 50 -U @")),
             "{commands:?}"
@@ -72,9 +94,23 @@ mod tests {
         );
         story.incident.victim.unit = None;
         assert!(
-            next(&story, "").contains(&format!("journalctl _PID={}", story.incident.victim.pid))
+            next(&story, "", None)
+                .contains(&format!("journalctl _PID={}", story.incident.victim.pid))
         );
+        // Of an earlier boot, and of another host.
+        let here = |name: &str, boot_id: &str| Here { name: name.into(), boot_id: boot_id.into() };
+        let (host, boot) = (story.incident.host.to_string(), story.incident.boot_id.to_string());
+        assert_eq!(next(&story, "", Some(&here(&host, &boot))), next(&story, "", None));
+        let earlier = next(&story, "", Some(&here(&host, "b")));
+        let of_boot = format!(" _BOOT_ID={}", boot.replace('-', ""));
+        assert!(earlier.iter().any(|one| one.starts_with("journalctl") && one.ends_with(&of_boot)));
+        let there = next(&story, "", Some(&here("laptop", "b")));
+        for (one, command) in there.iter().zip(&earlier) {
+            let ours = command.starts_with("whybus ");
+            let on = if ours { command.clone() } else { format!("on {host}: {command}") };
+            assert_eq!(*one, on);
+        }
         story.incident.victim.comm = Untrusted(b"\x1b[2J".to_vec());
-        assert!(next(&story, "").iter().all(|one| !one.contains("2J")));
+        assert!(next(&story, "", None).iter().all(|one| !one.contains("2J")));
     }
 }

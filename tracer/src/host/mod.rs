@@ -3,6 +3,7 @@ pub mod bolt;
 pub mod cgroup;
 pub mod clock;
 pub mod fs;
+pub mod here;
 pub mod huge_pages;
 pub mod memory;
 pub mod privilege;

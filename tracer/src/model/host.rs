@@ -1,6 +1,20 @@
 //! The host that is watched.
 use crate::model::{observe::Coverage, process::ExitScope, time::ClockOffset};
 
+/// The host on which a history is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Here {
+    pub name: String,
+    pub boot_id: String,
+}
+
+impl Here {
+    /// Whether that host is this one: in a container it may go by another name.
+    pub fn is(&self, name: &str, boot_id: &str) -> bool {
+        self.name == name || self.boot_id == boot_id
+    }
+}
+
 /// What the stream was recorded on; constant while watching.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {

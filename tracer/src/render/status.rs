@@ -14,15 +14,17 @@ use crate::{
     },
 };
 
-/// The first line alone, or all of it; `before` is when the last recorder was there.
+/// The first line alone, or all of it; `before` is when the last recorder was there, and `of` whose history it is, if it
+/// is not that of this host.
 pub fn text(
     status: &Status,
     latest: Option<&Incident>,
     before: Option<Time>,
+    of: Option<&str>,
     format: Format,
     style: &Style,
 ) -> Vec<u8> {
-    let mut out = first_line(status, before, style);
+    let mut out = first_line(status, before, of, style);
     if format == Format::Human {
         let mut field = |name: &str, text: String| {
             out.push_str(&format!("  {name:<9}{}\n", style.wrap(&text, 11)));
@@ -33,14 +35,14 @@ pub fn text(
             field("latest", String::from_utf8_lossy(&line).trim_end().to_owned());
         }
         field("lost", lost(status, style));
-        if status.recorder.is_none() {
-            field("fix", "systemctl start whybus, or: whybus record".to_owned());
+        if status.recorder.is_none() && of.is_none() {
+            field("fix", format!("systemctl start whybus, or: whybus record{}", style.flags));
         }
     }
     out.into_bytes()
 }
 
-fn first_line(status: &Status, before: Option<Time>, style: &Style) -> String {
+fn first_line(status: &Status, before: Option<Time>, of: Option<&str>, style: &Style) -> String {
     let since = |time: Time| {
         let ago = age(u64::try_from(status.time.0.saturating_sub(time.0)).unwrap_or(0));
         format!("{} ({ago} ago)", style.time_in_zone(time))
@@ -48,7 +50,9 @@ fn first_line(status: &Status, before: Option<Time>, style: &Style) -> String {
     let Some(recorder) = &status.recorder else {
         let word = style.paint("31", "NOT RECORDING");
         let last = before.map(|seen| format!("; the last one was there until {}", since(seen)));
-        return format!("{word}: no recorder is running{}\n", last.unwrap_or_default());
+        let of = of.map(|of| format!("; this history is of {of}, where one may run"));
+        let text = [last, of].into_iter().flatten().collect::<String>();
+        return format!("{word}: no recorder is running{text}\n");
     };
     let readiness = recorder.verdict.as_ref().map(Named::known);
     let word = match readiness {
@@ -123,7 +127,7 @@ mod tests {
     fn shown(status: &Status, format: Format) -> String {
         let latest = full_incident();
         let style = Style::plain(true, false);
-        let text = text(status, Some(&latest), Some(Time(2)), format, &style);
+        let text = text(status, Some(&latest), Some(Time(2)), None, format, &style);
         String::from_utf8(text).expect("UTF-8")
     }
 

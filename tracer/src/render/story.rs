@@ -169,7 +169,7 @@ fn told(story: &Story, first: &str, style: &Style, now: i64) -> String {
     }
     let fix = fix(latest, story.elsewhere.as_deref());
     out.push_str(&labelled("fix", NAMES, &fix, style));
-    for (i, command) in next(story, &style.flags).iter().enumerate() {
+    for (i, command) in next(story, &style.flags, style.here.as_ref()).iter().enumerate() {
         // Copied as it is.
         let whole = Style { width: None, ..style.clone() };
         out.push_str(&labelled(if i == 0 { "next" } else { "" }, NAMES, command, &whole));
@@ -188,11 +188,9 @@ fn who_and_where(story: &Story, style: &Style) -> String {
     let unit = || Some(escape(&latest.victim.unit.as_ref()?.0));
     let place = inside(&latest.victim).or_else(unit);
     let place = place.map_or_else(String::new, |place| format!(", {place}"));
-    format!(
-        "{}{parent}{place}{}",
-        style.paint("1", &escape(&latest.victim.comm.0)),
-        style.host(&latest.host),
-    )
+    let other = style.here.as_ref().is_some_and(|here| !here.is(&latest.host, &latest.boot_id));
+    let host = Style { hosts: style.hosts || other, ..style.clone() }.host(&latest.host);
+    format!("{}{parent}{place}{host}", style.paint("1", &escape(&latest.victim.comm.0)))
 }
 
 /// How often, since when, of what, and in what some differ.

@@ -7,6 +7,7 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::{
     contract::{Incident, Time},
     explain::phrase::short_id,
+    model::host::Here,
     text::{
         escape::escape,
         format::{clock, date, zone_name},
@@ -28,6 +29,8 @@ pub struct Style {
     pub ids: BTreeMap<String, usize>,
     /// What a command of ours is to be typed with, a space before it, to ask the same history.
     pub flags: String,
+    /// The host that this is shown on, where it may be another than the one it is of.
+    pub here: Option<Here>,
 }
 
 impl Style {
@@ -56,6 +59,7 @@ impl Style {
             width: None,
             ids: BTreeMap::new(),
             flags: String::new(),
+            here: None,
         }
     }
 

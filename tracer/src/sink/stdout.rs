@@ -15,6 +15,7 @@ use crate::{
         convert::{end_record, update_record, watching_record},
     },
     correlate::update::{Counts, Update},
+    host::here::here,
     model::host::Host,
     render::{
         Format,
@@ -127,6 +128,7 @@ pub fn style(utc: bool) -> Style {
         width: terminal::width(),
         ids: BTreeMap::new(),
         flags: FLAGS.get().cloned().unwrap_or_default(),
+        here: None,
     }
 }
 
@@ -156,7 +158,7 @@ fn local() -> TimeZone {
 
 /// The same for what a history has of so many hosts.
 pub fn history_style(utc: bool, hosts: u64) -> Style {
-    Style { history: true, hosts: hosts > 1, ..style(utc) }
+    Style { history: true, hosts: hosts > 1, here: Some(here()), ..style(utc) }
 }
 
 /// Shows what comes through a pager, if a person reads it on a terminal.

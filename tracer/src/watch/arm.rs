@@ -7,12 +7,13 @@ use crate::{
     error::Failure,
     host::{
         clock::{boot_time, boot_to_realtime},
+        here::here,
         memory::{cpus, page_size},
         privilege,
         restrictions::Restrictions,
     },
     model::{
-        host::Host,
+        host::{Here, Host},
         observe::{AttachedHook, Coverage, Uncovered},
         process::ExitScope,
     },
@@ -136,12 +137,10 @@ pub fn require(required: &[Requirement], coverage: &Coverage) -> Result<()> {
 
 /// Describes this host and what is attached.
 pub fn host(facts: &KernelInfo, armed: &Attached, deaths: ExitScope) -> Host {
-    let read = |path: &str| {
-        std::fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default()
-    };
+    let Here { name, boot_id } = here();
     Host {
-        name: read("/proc/sys/kernel/hostname"),
-        boot_id: read("/proc/sys/kernel/random/boot_id"),
+        name,
+        boot_id,
         release: facts.release.clone(),
         since: boot_time(),
         clock: boot_to_realtime(),

@@ -1,6 +1,9 @@
 //! Reading a history: without privilege beyond the group's, whether a recorder runs or not.
 use std::{
-    collections::HashMap, fs::OpenOptions, io::ErrorKind, os::unix::fs::OpenOptionsExt as _,
+    collections::{BTreeSet, HashMap},
+    fs::OpenOptions,
+    io::ErrorKind,
+    os::unix::fs::OpenOptionsExt as _,
     path::Path,
 };
 
@@ -11,6 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     contract::{Gap, GapReason, Incident, Label, Run, Time, Truncation, series::SeriesExit},
     explain::same_file::FileKey,
+    model::host::Here,
     select::{
         facets::Facets,
         field::{Column, NameKind},
@@ -25,6 +29,7 @@ use crate::{
         },
         state_dir as dir,
     },
+    text::escape::escape,
 };
 
 /// A history that is open for reading.
@@ -309,6 +314,24 @@ impl Reader {
     /// Where SQLite cannot read.
     pub fn hosts(&self) -> Result<u64> {
         Ok(self.db.query_row("SELECT count(DISTINCT host) FROM boot", [], |row| row.get(0))?)
+    }
+
+    /// The host that all of it is of, where that is another than `here`, or how many others.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn elsewhere(&self, here: &Here) -> Result<Option<String>> {
+        let mut statement = self.db.prepare("SELECT host, boot_id FROM boot")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let boots: Vec<(String, String)> = rows.collect::<rusqlite::Result<_>>()?;
+        if boots.iter().any(|(host, boot_id)| here.is(host, boot_id)) {
+            return Ok(None);
+        }
+        let hosts: BTreeSet<&str> = boots.iter().map(|(host, _)| host.as_str()).collect();
+        Ok(hosts.first().map(|first| match hosts.len() {
+            1 => format!("host {}", escape(first.as_bytes())),
+            several => format!("{several} other hosts"),
+        }))
     }
 
     /// Runs of recorders, oldest first.
