@@ -143,13 +143,22 @@ pub fn repeated(incident: &Incident) -> String {
     }
 }
 
-/// The cause and how sure we are of it.
-pub fn because(incident: &Incident) -> String {
-    let certainty = match incident.cause.confidence.known() {
+/// How sure we are of a cause, in words behind it, if it has not said so itself. One with a culprit may have a name in it
+/// that looks so.
+fn certainty(incident: &Incident) -> &'static str {
+    let cause = &incident.cause;
+    let said = cause.culprit.is_none() && cause.summary.contains("most likely");
+    match cause.confidence.known() {
         Confidence::Proven => "",
+        Confidence::Likely if said => "",
         Confidence::Likely => " (likely)",
         Confidence::Unknown => " (not determined)",
-    };
+    }
+}
+
+/// The cause and how sure we are of it.
+pub fn because(incident: &Incident) -> String {
+    let certainty = certainty(incident);
     let whose = match incident.cause.class.known() {
         CauseKind::ShmFull => of_tmpfs(incident),
         _ => of_memory(incident),
@@ -358,6 +367,20 @@ pub fn incomplete(incident: &Incident) -> Option<String> {
 mod tests {
     use super::*;
     use crate::contract::{Untrusted, samples::full_incident};
+
+    /// Where a name may have said it, it is said all the same.
+    #[test]
+    fn how_sure_it_is_is_said_once() {
+        let mut incident = full_incident();
+        incident.cause.confidence = Confidence::Likely.into();
+        let told = |incident: &Incident| because(incident).matches("likely").count();
+        incident.cause.summary = "it ended, most likely, for that".into();
+        assert_eq!(told(&incident), 2);
+        incident.cause.culprit = None;
+        assert_eq!(told(&incident), 1);
+        incident.cause.summary = "it ended for that".into();
+        assert_eq!(told(&incident), 1);
+    }
 
     /// In the words in which it is set.
     #[test]

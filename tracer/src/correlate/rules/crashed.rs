@@ -13,7 +13,7 @@ use crate::{
         process::ProcessExit,
         shrink::{Shrink, ShrinkKind},
         signal::Signal,
-        signal_name::{SIGKILL, SIGSEGV, SIGSYS, SIGXCPU},
+        signal_name::{SIGILL, SIGKILL, SIGSEGV, SIGSYS, SIGXCPU},
     },
     text::format::duration,
 };
@@ -162,6 +162,18 @@ fn refusal(why: Refused) -> String {
     }
 }
 
+/// What it did that brought it the signal, where its code is known to be other than it was: that is why.
+pub fn what_of_damaged(signal: &Signal, death: &ProcessExit) -> String {
+    match (signal.number, why(signal, death)) {
+        (SIGILL, None | Some(Refused::Extension(_))) => illegal(signal),
+        _ => what(signal, death),
+    }
+}
+
+fn illegal(signal: &Signal) -> String {
+    format!("the CPU refused the instruction at {:#x}", signal.address)
+}
+
 /// What it did that brought it the signal.
 pub fn what(signal: &Signal, death: &ProcessExit) -> String {
     if let Some(why) = why(signal, death) {
@@ -186,8 +198,9 @@ pub fn what(signal: &Signal, death: &ProcessExit) -> String {
         ),
         (11, code) => format!("a memory access failed at address {address:#x}, si_code {code}"),
         (4, _) => format!(
-            "the CPU refused the instruction at {address:#x}: a trap on purpose, most likely (by which \
-             compilers and runtimes abort), or code that is damaged or for another CPU{unread}"
+            "{}: a trap on purpose, most likely (by which compilers and runtimes abort), or code that is damaged or \
+             for another CPU{unread}",
+            illegal(signal)
         ),
         (8, 1) => "it divided an integer by zero".to_owned(),
         (8, code) => format!("an arithmetic operation failed, si_code {code}"),

@@ -65,7 +65,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
             how(kind),
         ),
     };
-    let summary = format!("{place} {act}; {}", crashed::what(signal, death));
+    let summary = format!("{place} {act}; {}", crashed::what_of_damaged(signal, death));
     // Nobody saw which bytes were other ones.
     let mut verdict = CAUSE.verdict(Confidence::Likely, summary);
     verdict.shrink = Some(shrink.clone());
@@ -101,6 +101,8 @@ mod tests {
         if verdict.class == CauseKind::Overwritten {
             assert_eq!(verdict.confidence, Confidence::Likely);
             assert!(verdict.shrink.is_some() && !verdict.advice.is_empty());
+            // What is damaged says why; how sure that is stands beside it.
+            assert!(!verdict.summary.contains("most likely"), "{}", verdict.summary);
         }
         verdict.class
     }
