@@ -196,7 +196,7 @@ fn a_loop_is_one_story() {
         "every 1.0 s on average",
         "differs   arguments: geo-crash new (3), geo-crash old (1)",
         "\nLatest: geo-crash[",
-        "next      journalctl ",
+        "next      on (none): journalctl ",
         "whybus list --comm geo-crash -S @",
     ] {
         assert!(said.contains(part), "`{part}`: {said}");

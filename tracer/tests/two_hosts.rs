@@ -158,9 +158,10 @@ fn people_are_told_of_both_hosts() {
     ] {
         assert!(listed.contains(part), "`{part}`: {listed}");
     }
-    // One host needs no name.
+    // One host needs no name in a line, and has it in a story where it is not this one.
     let alone = Dir::with(&[reader.to_string()]);
-    assert!(!shown(&alone, &["why", id]).contains("on host"));
+    assert!(!shown(&alone, &["list", "-o", "oneline"]).contains("on host"));
+    assert!(shown(&alone, &["why", id]).contains(" on host reader: died once"));
 }
 
 /// On the host of the culprit nobody died; what was done there is not left out.
