@@ -140,6 +140,8 @@ fn words_instead_of_flags_are_understood() {
         (&["export", "geo.service"], "whybus export --unit geo.service"),
         (&["forget", "geo-api[7]"], "whybus forget --comm geo-api --pid 7"),
         (&["list", "geo-api"], "whybus why geo-api"),
+        (&["list", "SIGBUS"], "whybus list --exit SIGBUS"),
+        (&["stats", "truncated"], "whybus why --class truncated"),
     ] {
         let out = whybus(typed).output().expect("whybus runs");
         let said = text(&out.stderr);
@@ -231,4 +233,73 @@ fn an_imported_history_is_of_its_host() {
     assert!(said.contains("  next      journalctl _PID="), "{said}");
     assert!(said.contains("\nrecorder not running: new incidents"), "{said}");
     assert!(host.says(&["status"]).1.contains("whybus record --state-dir "));
+}
+
+/// Words for signals, statuses and classes are no names: the command that was meant is there to be typed.
+#[test]
+fn words_that_are_no_names_are_understood() {
+    let host = Host::new();
+    let flags = format!(" --state-dir {}", host.state().display());
+    for (word, commands) in [
+        ("SIGBUS", &["--exit SIGBUS", "--class bus-errors"][..]),
+        ("139", &["--exit SIGSEGV"]),
+        ("truncated", &["--class truncated"]),
+        ("OOM", &["--class oom-killed"]),
+    ] {
+        let (status, said) = host.says(&["why", word]);
+        assert_eq!(status, Some(1), "{said}");
+        assert!(said.starts_with(&format!("nothing of the name `{word}` is recorded: ")), "{said}");
+        assert_eq!(said.matches("`whybus why ").count(), commands.len(), "{said}");
+        for command in commands {
+            assert!(said.contains(&format!("`whybus why {command}{flags}`")), "{said}");
+            let filter: Vec<&str> = ["list"].into_iter().chain(command.split(' ')).collect();
+            assert!(matches!(host.says(&filter).0, Some(0 | 1)));
+        }
+    }
+}
+
+/// What outlived a bus error, or exited after it, did not end by SIGBUS: another word has all of them.
+#[test]
+fn every_bus_error_is_found_however_it_ended() {
+    let host = Host::new();
+    let file = recorded("deaths", "json");
+    assert!(host.types(&["import", file.to_str().expect("UTF-8")]).status.success());
+    let count = |args: &[&str]| {
+        let all = [&["list", "-n", "0", "-o", "json"], args].concat();
+        let out = text(&host.types(&all).stdout);
+        let lines = out.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        lines.collect::<Vec<_>>()
+    };
+    let all = count(&["--class", "bus-errors"]);
+    let others = count(&["--not-class", "bus-errors"]);
+    assert_eq!(all.len() + others.len(), count(&[]).len());
+    let killed = count(&["--class", "bus-errors", "--exit", "SIGBUS"]);
+    assert!(!killed.is_empty() && killed.len() < all.len());
+    let outlived = all.iter().filter(|one| one["outcome"] == "survived").count();
+    assert!(outlived > 1, "{outlived}");
+    let other = ["signal", "aborted", "exited", "oom-killed", "overwritten", "sent"];
+    assert!(!others.is_empty());
+    for (ones, is) in [(&all, false), (&others, true)] {
+        for one in ones {
+            let class = one["cause"]["class"].as_str().expect("a class");
+            assert_eq!(other.contains(&class), is, "{class}");
+        }
+    }
+    let (_, said) = host.says(&["list", "--class", "bus-error"]);
+    assert!(said.contains("did you mean") || said.contains("classes: "), "{said}");
+}
+
+/// What is no incident by design is no typing mistake.
+#[test]
+fn what_is_not_recorded_by_design_is_said() {
+    let host = Host::new();
+    let (status, said) = host.says(&["why", "nightly-batch"]);
+    assert_eq!(status, Some(1), "{said}");
+    for part in ["RuntimeMaxSec=", "`whybus record --exits all`", "SIGPIPE", "status 0"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let asked = said.split("`whybus record ").nth(2).and_then(|rest| rest.split('`').next());
+    let words = ["trace"].into_iter().chain(asked.expect("a command").split(' '));
+    let out = whybus(words.chain(["--help"])).output().expect("whybus runs");
+    assert!(out.status.success());
 }

@@ -7,7 +7,10 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use crate::{select::selection::printed, text::escape::word};
+use crate::{
+    select::{selection::printed, words},
+    text::escape::word,
+};
 
 /// Verbs that take such filters.
 const FILTERED: [&str; 6] = ["trace", "record", "list", "stats", "export", "forget"];
@@ -55,7 +58,7 @@ fn meant(words: &[&str], typed: &str) -> Vec<String> {
             if at + 1 == words.len() { vec![alone, run] } else { vec![run] }
         }
         "list" | "stats" => {
-            let typed = word(typed.as_bytes());
+            let typed = filter_of(typed).unwrap_or_else(|| word(typed.as_bytes()));
             vec![alone, format!("`whybus why {typed}{}` tells how it ended", history(words))]
         }
         _ => vec![alone],
@@ -70,9 +73,18 @@ fn history(words: &[&str]) -> String {
     dir.map_or_else(String::new, |dir| format!(" --state-dir {}", word(dir.as_bytes())))
 }
 
+/// The filter for a word that means a signal or a class. A number is rather a pid.
+fn filter_of(typed: &str) -> Option<String> {
+    let meant = words::meant(typed).into_iter().next().map(|(filter, _)| filter);
+    meant.filter(|_| typed.parse::<u32>().is_err())
+}
+
 /// The filter for what looks so.
 fn filter(typed: &str) -> String {
     const UNITS: [&str; 4] = [".service", ".scope", ".slice", ".timer"];
+    if let Some(meant) = filter_of(typed) {
+        return meant;
+    }
     let flag = match (typed, printed(typed)) {
         (_, Some((name, pid))) => return format!("--comm {} --pid {pid}", word(name.as_bytes())),
         (text, _) if text.parse::<u32>().is_ok() => "--pid",

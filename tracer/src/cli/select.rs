@@ -7,7 +7,7 @@ use crate::{
         value::{number, status, unit, user},
     },
     model::cause::CauseKind,
-    select::{field::Field, selection::Selection, time},
+    select::{field::Field, pattern::BUS_ERRORS, selection::Selection, time},
 };
 
 /// What can be asked of any incident, live, replayed or recorded. A filter that is given several times
@@ -93,7 +93,8 @@ impl Range {
 pub struct Select {
     #[command(flatten)]
     pub range: Range,
-    /// Victims that ended with this status or signal: 1, 135, -7 or SIGBUS
+    /// Victims that ended with this status or signal: 1, 135, -7 or SIGBUS. Who outlived a bus error, or exited after it,
+    /// ended otherwise: --class bus-errors has all
     #[arg(long, value_name = "STATUS", allow_hyphen_values = true, value_parser = status)]
     pub exit: Vec<u32>,
     /// Victims of this systemd unit
@@ -101,7 +102,7 @@ pub struct Select {
     pub unit: Vec<String>,
     #[command(flatten)]
     pub common: Common,
-    /// Causes of this class: `no-space`, `truncated*`, ... (--help has all)
+    /// Causes of this class: `no-space`, `truncated*`, ... (--help has all), or `bus-errors`
     #[arg(long, value_name = "CLASS", long_help = classes())]
     pub class: Vec<String>,
     /// Incidents of this host (after an import)
@@ -112,7 +113,11 @@ pub struct Select {
 /// What `--help` says of classes, with all their names.
 fn classes() -> String {
     let names: Vec<&str> = CauseKind::ALL.iter().map(|kind| kind.name()).collect();
-    format!("Causes of this class, or pattern: {} (docs/causes.md)", names.join(", "))
+    format!(
+        "Causes of this class, or pattern: {} (docs/causes.md); `{BUS_ERRORS}` stands for all of bus errors, however \
+         the victim ended",
+        names.join(", ")
+    )
 }
 
 impl Common {

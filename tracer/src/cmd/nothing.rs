@@ -9,6 +9,7 @@ use crate::{
     select::{
         field::{Column, Field, NameKind},
         selection::{Selection, Term, Values, readings},
+        words,
     },
     sink::{speak::say, stdout::history_style},
     store::sqlite::read::Reader,
@@ -48,6 +49,18 @@ pub fn nothing_of(reader: &Reader, selection: &Selection, selector: &str) -> Res
     if filtered(reader, selection, selector)? || did_it(reader, selection, selector)? {
         return Ok(());
     }
+    let meant = words::meant(selector);
+    if !meant.is_empty() {
+        let flags = style(reader)?.flags;
+        let asks =
+            |(filter, what): (String, String)| format!("`whybus why {filter}{flags}` tells {what}");
+        let asks = meant.into_iter().map(asks).collect::<Vec<_>>().join("; ");
+        say(format_args!(
+            "nothing of the name `{}` is recorded: {asks}",
+            escape(selector.as_bytes())
+        ));
+        return Ok(());
+    }
     say(format_args!(
         "nothing is recorded of `{}`; {}",
         escape(selector.as_bytes()),
@@ -58,6 +71,7 @@ pub fn nothing_of(reader: &Reader, selection: &Selection, selector: &str) -> Res
     if !near.is_empty() {
         say(format_args!("nearest: {}", near.join(", ")));
     }
+    say(NOT_RECORDED);
     let by = Term::of_names(Field::ByComm, &[selector.to_owned()]);
     for terms in readings(selector).into_iter().chain([vec![by]]) {
         if shrunk(reader, &selection.clone().with_all(terms))? {
@@ -66,6 +80,11 @@ pub fn nothing_of(reader: &Reader, selection: &Selection, selector: &str) -> Res
     }
     Ok(())
 }
+
+/// What is no incident by design.
+const NOT_RECORDED: &str = "not recorded unless asked for: orderly stops (systemctl stop, RuntimeMaxSec=) and exits that \
+                            nobody supervises, `whybus record --exits all`; ends by SIGHUP, SIGINT and SIGPIPE, `whybus record \
+                            --signals all,hup,int,pipe`; never: an exit with status 0";
 
 /// What `#3` is.
 pub fn counted_in_a_watch(id: &str) -> String {

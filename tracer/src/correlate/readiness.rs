@@ -64,12 +64,6 @@ fn is_told(cause: CauseKind, coverage: &Coverage) -> bool {
     cause.cause().observes.iter().any(|observe| coverage.sees(*observe))
 }
 
-/// Whether it is a cause of bus errors, and not of other ends only.
-fn of_bus_errors(cause: CauseKind) -> bool {
-    use CauseKind::{Aborted, Exited, OomKilled, Overwritten, Signal};
-    !matches!(cause, Overwritten | Signal | Aborted | OomKilled | Exited)
-}
-
 fn unseen(coverage: &Coverage, decides: &[Decisive]) -> Vec<&'static str> {
     let lacks = |(any, _): &&Decisive| any.iter().all(|observe| coverage.lacks(*observe));
     decides.iter().filter(lacks).map(|(_, what)| *what).collect()
@@ -95,7 +89,7 @@ pub fn not_told(coverage: &Coverage) -> Option<String> {
     }
     let (_, blind) = causes(coverage);
     let of_faults = |cause: &&CauseKind| {
-        of_bus_errors(**cause) && cause.cause().signal_from == SignalFrom::Fault
+        cause.is_of_bus_errors() && cause.cause().signal_from == SignalFrom::Fault
     };
     let names: Vec<&str> = blind.iter().filter(of_faults).map(|cause| cause.name()).collect();
     Some(match names.as_slice() {

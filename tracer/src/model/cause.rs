@@ -24,6 +24,14 @@ macro_rules! causes {
     };
 }
 
+impl CauseKind {
+    /// Whether it is a cause of bus errors, and not of other ends only.
+    pub fn is_of_bus_errors(self) -> bool {
+        use CauseKind::{Aborted, Exited, OomKilled, Overwritten, Signal};
+        !matches!(self, Overwritten | Signal | Aborted | OomKilled | Exited)
+    }
+}
+
 causes! {
     Truncated: "truncated",
     TruncatedBySelf: "truncated-by-self",

@@ -204,7 +204,7 @@ pub const FILTERS: [Filter; 15] = [
     Filter {
         field: Field::Class,
         flag: "class",
-        reads: Reads::Names(|facets| one(facets.class), Syntax::Glob),
+        reads: Reads::Names(|facets| one(facets.class), Syntax::Class),
         column: Column::CauseKind,
     },
     Filter {

@@ -5,3 +5,4 @@ pub mod field;
 pub mod pattern;
 pub mod selection;
 pub mod time;
+pub mod words;

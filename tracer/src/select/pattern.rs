@@ -2,6 +2,7 @@
 use wildmatch::WildMatch;
 
 use crate::model::{
+    cause::CauseKind,
     cgroup,
     container::{self, container},
     pod,
@@ -26,9 +27,14 @@ pub enum Syntax {
     Namespace,
     /// An image, named with or without its registry, tag and digest.
     Image,
+    /// A class of causes, or all of bus errors.
+    Class,
     /// A cgroup of the systemd unit, named with or without its ending.
     Unit,
 }
+
+/// Stands for every class of bus errors.
+pub const BUS_ERRORS: &str = "bus-errors";
 
 /// The text of a filter, ready to be compared with many names.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,7 +65,8 @@ impl Pattern {
     pub fn only_name(&self) -> Option<&str> {
         match self.syntax {
             Syntax::Exact => Some(&self.text),
-            Syntax::Glob if !self.text.contains(['*', '?']) => Some(&self.text),
+            Syntax::Class if self.text == BUS_ERRORS => None,
+            Syntax::Glob | Syntax::Class if !self.text.contains(['*', '?']) => Some(&self.text),
             _ => None,
         }
     }
@@ -68,7 +75,8 @@ impl Pattern {
     pub fn matches(&self, name: &[u8]) -> bool {
         match self.syntax {
             Syntax::Exact => self.text.as_bytes() == name,
-            Syntax::Glob => self.glob(name),
+            Syntax::Class if self.text == BUS_ERRORS => is_of_bus_errors(name),
+            Syntax::Glob | Syntax::Class => self.glob(name),
             Syntax::Contains => {
                 self.glob(name) || String::from_utf8_lossy(name).contains(&self.text)
             }
@@ -126,6 +134,12 @@ impl Pattern {
 
 /// Digits of an id that tell more than a short word does, which may be a name.
 const START: usize = 4;
+
+/// Whether a class is one of bus errors. A signal that somebody sent may be any.
+fn is_of_bus_errors(class: &[u8]) -> bool {
+    let known = CauseKind::ALL.iter().find(|kind| kind.name().as_bytes() == class);
+    known.is_some_and(|kind| kind.is_of_bus_errors() && *kind != CauseKind::Sent)
+}
 
 /// Whether it is a cgroup, and not the name of what is in it.
 fn is_path(name: &[u8]) -> bool {
