@@ -303,3 +303,42 @@ fn what_is_not_recorded_by_design_is_said() {
     let out = whybus(words.chain(["--help"])).output().expect("whybus runs");
     assert!(out.status.success());
 }
+
+/// Times are shown where they are asked for; what is not known stands last in every order; stories can be told apart.
+#[test]
+fn a_table_shows_what_was_asked_for() {
+    let host = Host::new();
+    let at = |columns: &str, args: &[&str]| {
+        let mut command = whybus(args);
+        command.arg("--state-dir").arg(host.state()).env("COLUMNS", columns).env("TZ", "UTC");
+        text(&command.output().expect("whybus runs").stdout)
+    };
+    assert!(at("80", &["list"]).lines().next().expect("a head").contains(" AGE "));
+    for asked in [&["list", "--utc"][..], &["list", "--since", "2026-01-01"]] {
+        let shown = at("80", asked);
+        assert!(shown.lines().next().expect("a head").contains("TIME (UTC)"), "{shown}");
+        assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    }
+    for order in [&["--sort", "by"][..], &["--sort", "by", "--reverse"]] {
+        let all = [&["list", "-n", "0", "--no-header", "--columns", "by", "--class", "*"], order]
+            .concat();
+        let shown = text(&host.types(&all).stdout);
+        let unknown: Vec<bool> = shown.lines().map(|line| line.trim() == "-").collect();
+        assert!(unknown.contains(&true) && unknown.is_sorted(), "{shown}");
+    }
+    for columns in ["100", "140"] {
+        let shown = at(columns, &["why", "reader", "--class", "truncated"]);
+        let (table, _) = shown.split_once("\n\n").expect("a table");
+        let rows: Vec<&str> = table.lines().skip(1).collect();
+        // But for the command, which is an id.
+        let cut = |row: &str| row.split("whybus why").next().unwrap_or_default().to_owned();
+        let mut told: Vec<String> = rows.iter().map(|row| cut(row)).collect();
+        told.sort();
+        told.dedup();
+        assert_eq!(told.len(), rows.len(), "{table}");
+        assert!(
+            rows.len() == 10 && table.contains(" FILE ") && !table.contains(" UNIT "),
+            "{table}"
+        );
+    }
+}

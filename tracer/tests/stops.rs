@@ -37,8 +37,9 @@ fn times_as_they_are_typed() {
 fn the_list_is_a_table() {
     let host = Host::new();
     let list = |columns: &str, args: &[&str]| {
-        let mut command = whybus(["list", "--utc"]);
-        command.args(args).arg("--state-dir").arg(host.state()).env("COLUMNS", columns);
+        let mut command = whybus(["list"]);
+        command.args(args).arg("--state-dir").arg(host.state());
+        command.env("COLUMNS", columns).env("TZ", "UTC");
         text(&command.output().expect("whybus runs").stdout)
     };
     for width in [40, 60, 80, 200, 500] {

@@ -150,6 +150,10 @@ fn sort(found: &mut [Incident], args: &List) {
     if args.reverse {
         found.reverse();
     }
+    // What is not known comes last, in either order.
+    if let Some(field) = args.sort {
+        found.sort_by_cached_key(|one| text(field, one) == table::UNKNOWN);
+    }
 }
 
 /// In which form incidents are printed.
@@ -169,7 +173,7 @@ impl<'a> Printed<'a> {
         if fields.is_empty() {
             fields = match args.output {
                 ListFormat::Csv => SPREADSHEET.to_vec(),
-                _ => usual(style, width, found),
+                _ => usual(args, style, width, found),
             };
         }
         let rows: Vec<Vec<Cell>> = match args.output {
@@ -225,8 +229,12 @@ const SPREADSHEET: [Shown; 9] = [
 ];
 
 /// Columns that fit, and of which something is known.
-fn usual(style: &Style, width: Option<usize>, found: &[Incident]) -> Vec<Shown> {
-    let time = if width.is_some_and(|width| width < NARROW) { Shown::Age } else { Shown::Time };
+fn usual(args: &List, style: &Style, width: Option<usize>, found: &[Incident]) -> Vec<Shown> {
+    let range = &args.select.range;
+    // Who asks by the time wants to see it.
+    let by_time = args.utc || range.since.is_some() || range.until.is_some();
+    let narrow = width.is_some_and(|width| width < NARROW);
+    let time = if narrow && !by_time { Shown::Age } else { Shown::Time };
     let any = |known: fn(&Incident) -> bool| found.iter().any(known) || found.is_empty();
     let mut fields = vec![Shown::Id, time];
     if style.hosts {

@@ -11,12 +11,7 @@ use crate::{
         story::{story as story_of, summary},
     },
     host::clock,
-    render::{
-        Format,
-        human::Style,
-        json, story,
-        table::{Cell, Layout},
-    },
+    render::{Format, json, story},
     select::{
         facets::Facets,
         selection::{Selection, readings},
@@ -24,7 +19,6 @@ use crate::{
     sink::{
         speak::{put, say},
         stdout::{history_style, page},
-        terminal,
     },
     store::{lock::running_recorder, sqlite::read::Reader},
 };
@@ -86,7 +80,10 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
         }
         WhyFormat::Human => {
             if stories.len() > 1 {
-                overview(&stories, &style, now)?;
+                let command = |one: &Story| {
+                    format!("whybus why {}{}", style.id(&one.incident.id), style.flags)
+                };
+                put(format!("{}\n", story::overview_of(&stories, command, &style, now)).as_bytes())?;
             }
             if let Some(latest) = stories.first() {
                 put(&story::human(latest, &style, now))?;
@@ -109,20 +106,6 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
         }
     }
     Ok(ExitStatus::Done)
-}
-
-/// A table of several stories, with the command that tells each.
-fn overview(stories: &[Story], style: &Style, now: i64) -> Result<()> {
-    let row = |one: &Story| {
-        let command = format!("whybus why {}{}", style.id(&one.incident.id), style.flags);
-        story::overview_row(one, command, now)
-    };
-    let rows: Vec<Vec<Cell>> = stories.iter().map(row).collect();
-    let layout = Layout::new(&story::OVERVIEW, &[], &rows, terminal::width());
-    let mut out = layout.head(style);
-    rows.iter().for_each(|row| out.push_str(&layout.row(row, style)));
-    out.push('\n');
-    put(out.as_bytes())
 }
 
 /// What is asked for: its stories, newest first, and of an id the very incident.

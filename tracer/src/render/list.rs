@@ -20,6 +20,9 @@ use crate::{
     },
 };
 
+/// Stands for what is not known.
+pub const UNKNOWN: &str = "-";
+
 /// What can be shown of an incident in a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shown {
@@ -118,7 +121,7 @@ pub fn csv_row(incident: &Incident, fields: &[Shown], now: i64) -> String {
         Shown::Id => escape(incident.id.as_bytes()),
         Shown::Time => rfc3339(incident.time.0),
         _ => match cell(incident, *field, &style, now).text {
-            unknown if unknown == "-" => String::new(),
+            unknown if unknown == UNKNOWN => String::new(),
             known => known,
         },
     };
@@ -129,7 +132,7 @@ pub fn csv_row(incident: &Incident, fields: &[Shown], now: i64) -> String {
 /// One cell; what is not known is a dash, so that a column keeps its number for a script.
 fn cell(incident: &Incident, field: Shown, style: &Style, now: i64) -> Cell {
     let victim = &incident.victim;
-    let text = |known: Option<String>| Cell::plain(known.unwrap_or_else(|| "-".to_owned()));
+    let text = |known: Option<String>| Cell::plain(known.unwrap_or_else(|| UNKNOWN.to_owned()));
     match field {
         Shown::Id => Cell::painted("33", style.id(&incident.id)),
         Shown::Time => text(date(incident.time.0, &style.zone).get(..19).map(str::to_owned)),

@@ -13,8 +13,8 @@ use crate::{
     model::signal_name as signals,
     render::{
         human::{Style, gap},
-        list::home,
-        table::{Cell, Column},
+        list::{UNKNOWN, home},
+        table::{Cell, Column, Keeps, Layout},
         touched::{driver, driver_field, other_name, seen_as, sized, volume},
         warning::{self, labelled},
     },
@@ -291,27 +291,57 @@ fn missing(gaps: &[Gap], style: &Style) -> Vec<String> {
 }
 
 /// Columns of an overview of several stories.
-pub const OVERVIEW: [Column; 6] = [
+const OVERVIEW: [Column; 8] = [
     Column::fixed("LAST").right(),
-    Column::flexible("VICTIM", 8),
-    Column::flexible("UNIT", 8).rank(2),
+    Column::flexible("HOST", 8).rank(2),
+    Column::flexible("VICTIM", 12).keep(Keeps::From('[')),
+    Column::flexible("UNIT", 8).rank(3),
+    Column::flexible("FILE", 12).keep(Keeps::End).rank(1),
     Column::fixed("TIMES").right(),
-    Column::flexible("CAUSES", 12).rank(1),
+    Column::flexible("CAUSES", 12).rank(4),
     Column::fixed("COMMAND"),
 ];
+/// Narrower than that an age stands in for the time.
+const NARROW: usize = 120;
 
-/// One of several stories, in those; `command` tells it in full.
-pub fn overview_row(story: &Story, command: String, now: i64) -> Vec<Cell> {
-    let latest = &story.incident;
-    let ago = age(now.saturating_sub(story.last.0).max(0).unsigned_abs());
-    vec![
-        Cell::plain(ago),
-        Cell::painted("1", escape(&latest.victim.comm.0)),
-        Cell::plain(home(&latest.victim).unwrap_or_else(|| "-".to_owned())),
-        Cell::plain(grouped(story.incidents)),
-        Cell::painted("31", story.causes.iter().map(name).collect::<Vec<_>>().join(", ")),
-        Cell::plain(command),
-    ]
+/// Several stories, a line each, with what tells them apart: the latest victim, and of what else something is known.
+/// `command` tells one in full.
+pub fn overview_of(
+    stories: &[Story],
+    command: impl Fn(&Story) -> String,
+    style: &Style,
+    now: i64,
+) -> String {
+    let row = |one: &Story| {
+        let latest = &one.incident;
+        let when = match style.width {
+            Some(width) if width < NARROW => {
+                age(now.saturating_sub(one.last.0).max(0).unsigned_abs())
+            }
+            _ => style.time(one.last).get(..19).unwrap_or_default().to_owned(),
+        };
+        let host = style.hosts.then(|| escape(latest.host.as_bytes()));
+        let file = latest.path().map(|path| escape(&path.0));
+        let known = |text: Option<String>| Cell::plain(text.unwrap_or_else(|| UNKNOWN.to_owned()));
+        vec![
+            Cell::plain(when),
+            known(host),
+            Cell::painted("1", who(&latest.victim)),
+            known(home(&latest.victim)),
+            known(file),
+            Cell::plain(grouped(one.incidents)),
+            Cell::painted("31", one.causes.iter().map(name).collect::<Vec<_>>().join(", ")),
+            Cell::plain(command(one)),
+        ]
+    };
+    let rows: Vec<Vec<Cell>> = stories.iter().map(row).collect();
+    let told = |i: &usize| rows.iter().any(|row| row[*i].text != UNKNOWN);
+    let kept: Vec<usize> = (0..OVERVIEW.len()).filter(told).collect();
+    let rows: Vec<Vec<Cell>> =
+        rows.iter().map(|row| kept.iter().map(|i| row[*i].clone()).collect()).collect();
+    let columns: Vec<Column> = kept.iter().map(|i| OVERVIEW[*i]).collect();
+    let layout = Layout::new(&columns, &[], &rows, style.width);
+    rows.iter().fold(layout.head(style), |out, row| out + &layout.row(row, style))
 }
 
 /// For a chat or a ticket: a headline, and the rest as it is, in a fence that no name can leave.
