@@ -53,10 +53,13 @@ pub fn scan(page_size: u64) -> Scan {
         let mut text = Vec::new();
         let maps = fs::File::open(format!("/proc/{pid}/maps"));
         match maps.and_then(|maps| maps.take(MAPS).read_to_end(&mut text)) {
+            Ok(0) if is_kernel_thread(pid) => continue,
             Ok(_) => scan.processes += 1,
             // Gone in the meantime.
             Err(error) if Errno::from_io_error(&error) == Some(Errno::SRCH) => continue,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            // It has no memory of its own.
+            Err(_) if is_kernel_thread(pid) => continue,
             Err(_) => {
                 scan.denied += 1;
                 if scan.closed.len() < CLOSED {
@@ -82,6 +85,19 @@ pub fn scan(page_size: u64) -> Scan {
         }
     }
     scan
+}
+
+fn is_kernel_thread(pid: u32) -> bool {
+    fs::read(format!("/proc/{pid}/stat")).is_ok_and(|stat| has_kernel_flag(&stat))
+}
+
+/// Whether the flags of a /proc/PID/stat have PF_KTHREAD (include/linux/sched.h); a name may have any bytes.
+fn has_kernel_flag(stat: &[u8]) -> bool {
+    const PF_KTHREAD: u64 = 0x0020_0000;
+    let behind = stat.iter().rposition(|b| *b == b')').and_then(|end| stat.get(end + 1..));
+    let fields = behind.and_then(|rest| std::str::from_utf8(rest).ok()).unwrap_or_default();
+    let flags = fields.split_whitespace().nth(6).and_then(|flags| flags.parse::<u64>().ok());
+    flags.is_some_and(|flags| flags & PF_KTHREAD != 0)
 }
 
 fn name(pid: u32) -> Bytes {
@@ -113,4 +129,16 @@ fn look(pid: u32, mapping: &Mapping) -> Option<File> {
 /// What the kernel knows of a file, without asking a server: that may be dead.
 fn stat(path: &[u8]) -> Option<Statx> {
     statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::BASIC_STATS).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_thread_is_known_by_its_flags() {
+        assert!(has_kernel_flag(b"2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 1 0 0 20 0 1 0"));
+        assert!(!has_kernel_flag(b"7 (a) S 0 0 0 0 -1 2129984) S 1 7 7 0 -1 4194560 1 2 3"));
+        assert!(!has_kernel_flag(b"7 (a") && !has_kernel_flag(b""));
+    }
 }

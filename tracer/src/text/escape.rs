@@ -41,6 +41,9 @@ fn acts(c: char) -> bool {
 
 /// A command line as a shell would take it, as far as `escape` leaves it.
 pub fn command(args: &[Vec<u8>]) -> String {
+    // Whoever writes over its arguments with a title leaves the rest of them empty: redis-server, sshd, postgres.
+    let full = args.iter().rposition(|arg| !arg.is_empty()).map_or(0, |last| last + 1);
+    let args = if args.len() - full > 1 { &args[..full.max(1)] } else { args };
     let words: Vec<String> = args.iter().map(|arg| word(arg)).collect();
     words.join(" ")
 }
@@ -58,6 +61,17 @@ pub fn word(arg: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_title_left_of_the_arguments_is_not_shown() {
+        let shown = |args: &[&str]| {
+            command(&args.iter().map(|arg| arg.as_bytes().to_vec()).collect::<Vec<_>>())
+        };
+        assert_eq!(shown(&["redis-server *:6379", "", "", ""]), "'redis-server *:6379'");
+        assert_eq!(shown(&["grep", "-c", "", "f"]), "grep -c '' f");
+        assert_eq!(shown(&["grep", ""]), "grep ''", "one may have been given");
+        assert_eq!((shown(&["", "", ""]), shown(&[])), ("''".to_owned(), String::new()));
+    }
 
     #[test]
     fn terminals_are_safe() {
