@@ -17,7 +17,7 @@ use crate::{
         report::Reporter,
         restart::RestartMatcher,
         shrinks::ShrinkLog,
-        update::{Counts, Evicted, Loss, Update},
+        update::{Counts, Evicted, Update},
     },
     model::{
         fact::{Fact, GONE, Mappers},
@@ -86,7 +86,7 @@ impl Engine {
 
     /// Whether nothing becomes due without another event.
     pub fn idle(&self) -> bool {
-        self.order.is_empty() && self.open.idle() && self.restarts.settled()
+        self.order.is_empty() && self.open.idle() && self.restarts.settled() && !self.loss.waits()
     }
 
     /// Faults that loop, whose counts are to be read.
@@ -96,25 +96,25 @@ impl Engine {
 
     /// Whether time has anything to decide: without, it need not be moved.
     pub fn holds_anything(&self) -> bool {
-        !(self.order.is_empty() && self.open.is_empty() && self.restarts.is_empty())
+        self.loss.waits()
+            || !(self.order.is_empty() && self.open.is_empty() && self.restarts.is_empty())
     }
 
     /// Takes one input in: events of one CPU and ring in the order of their numbers, as the ring
     /// buffer gives them, otherwise in any order.
     pub fn push(&mut self, stamp: Stamp, input: Input) {
-        let loss = match &input {
+        let missing = match &input {
             Input::Kernel(_) => {
                 self.counts.events += 1;
                 self.loss.event(stamp)
             }
             Input::Watch(WatchNote::SeqCheckpoint { cpu, ring, seq }) => {
-                let stamp = Stamp { cpu: *cpu, ring: *ring, seq: *seq, time: stamp.time };
-                self.loss.checkpoint(stamp)
+                self.loss.checkpoint(Stamp { cpu: *cpu, ring: *ring, seq: *seq, time: stamp.time })
             }
-            Input::Fact(_) | Input::Watch(_) => None,
+            Input::Fact(_) | Input::Watch(_) => false,
         };
-        if let Some(loss) = loss {
-            self.lost(loss);
+        if missing {
+            self.open.lost();
         }
         if let Some((stamp, input)) = self.order.push(stamp, input) {
             self.take(stamp.time, input);
@@ -125,11 +125,20 @@ impl Engine {
     /// what is due before an event is reported without it.
     pub fn advance(&mut self, now: u64) -> Vec<Update> {
         while let Some((stamp, input)) = self.order.due(now) {
-            self.report_due(stamp.time.saturating_add(REORDER_WINDOW));
+            self.due(stamp.time.saturating_add(REORDER_WINDOW));
             self.take(stamp.time, input);
         }
-        self.report_due(now);
+        self.due(now);
         std::mem::take(&mut self.updates)
+    }
+
+    /// Tells what is due at `now`: what was lost, and then incidents.
+    fn due(&mut self, now: u64) {
+        for loss in self.loss.due(now) {
+            self.counts.lost = self.counts.lost.saturating_add(loss.count);
+            self.updates.push(Update::Loss(loss));
+        }
+        self.report_due(now);
     }
 
     /// Reports everything that is still open: there will be no further event.
@@ -216,12 +225,6 @@ impl Engine {
             | WatchNote::Advanced
             | WatchNote::Ended { .. } => {}
         }
-    }
-
-    fn lost(&mut self, loss: Loss) {
-        self.counts.lost = self.counts.lost.saturating_add(loss.count);
-        self.open.lost();
-        self.updates.push(Update::Loss(loss));
     }
 
     fn fault(&mut self, time: u64, fault: Fault) {

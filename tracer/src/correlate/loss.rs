@@ -12,6 +12,9 @@ use crate::{
 
 /// Losses whose times are remembered.
 const LOSSES: usize = 256;
+/// A number may come this much later than the next: where the kernel preempts a program between the two, others on its CPU
+/// send first. Ns.
+const LATE: u64 = 250_000_000;
 /// Rings whose numbering is followed: those of 8,192 CPUs, which is what kernels are built for at most.
 const RINGS: usize = 16_384;
 
@@ -31,13 +34,38 @@ const OTHERS: [Observe; 10] = [
     Observe::SignalGenerated,
 ];
 
+/// Numbers that are missing.
+struct Hole {
+    first: u64,
+    loss: Loss,
+    told: bool,
+}
+
+impl Hole {
+    fn has(&self, stamp: Stamp) -> bool {
+        let Self { first, loss: Loss { cpu, ring, count, .. }, .. } = *self;
+        (cpu, ring) == (stamp.cpu, stamp.ring)
+            && stamp.seq.checked_sub(first).is_some_and(|at| at < count)
+    }
+
+    /// Those of its numbers that are below one, and those above.
+    fn around(&self, seq: u64) -> [Self; 2] {
+        let part =
+            |first: u64, count: u64| Self { first, loss: Loss { count, ..self.loss }, ..*self };
+        let below = seq - self.first;
+        [part(self.first, below), part(seq.saturating_add(1), self.loss.count - below - 1)]
+    }
+}
+
 /// Follows the numbering of each CPU's events and says what is missing from it.
 pub struct LossTracker {
     /// Ns since boot; what is missing before the first event of a ring was lost after this.
     since: u64,
     /// Last number and time seen of each (cpu, ring).
     last: HashMap<(u32, u16), (u64, u64)>,
-    losses: VecDeque<Loss>,
+    holes: VecDeque<Hole>,
+    /// What has no room among these any more, and was not told.
+    untold: Vec<Loss>,
     /// How often the program of each was not run, and when that was learnt last.
     missed: HashMap<Observe, (u64, u64)>,
     /// Since when every way to shrink a local file is watched; `None` while one is not.
@@ -49,9 +77,9 @@ pub struct LossTracker {
 impl LossTracker {
     /// A tracker of what is lost after `since`, when watching was complete.
     pub fn new(since: u64) -> Self {
-        let (losses, missed) = (VecDeque::new(), HashMap::new());
-        let blind = HashSet::new();
-        Self { since, last: HashMap::new(), losses, missed, covered: None, blind }
+        let (last, missed, blind) = Default::default();
+        let (holes, untold) = Default::default();
+        Self { since, last, holes, untold, missed, covered: None, blind }
     }
 
     /// Takes note of what is watched from `time` on.
@@ -73,44 +101,74 @@ impl LossTracker {
         self.covered.unwrap_or(u64::MAX)
     }
 
-    /// Takes note of an event of a probe; gives what is missing before it.
-    pub fn event(&mut self, stamp: Stamp) -> Option<Loss> {
-        self.follow(stamp, |last| {
-            if stamp.seq > last.0 {
-                *last = (stamp.seq, stamp.time);
-            }
-        })
+    /// Takes note of an event of a probe; whether that changes what is missing.
+    pub fn event(&mut self, stamp: Stamp) -> bool {
+        let Some(at) = self.holes.iter().position(|hole| !hole.told && hole.has(stamp)) else {
+            return self.follow(stamp, |last| {
+                if stamp.seq > last.0 {
+                    *last = (stamp.seq, stamp.time);
+                }
+            });
+        };
+        let around = self.holes.remove(at).map(|hole| hole.around(stamp.seq));
+        let left = around.into_iter().flatten().filter(|hole| hole.loss.count != 0);
+        left.for_each(|hole| self.keep(hole));
+        true
     }
 
-    /// Takes note that a ring's CPU had numbered `stamp.seq` events when it was looked at; gives what
-    /// is missing of them.
-    pub fn checkpoint(&mut self, stamp: Stamp) -> Option<Loss> {
+    /// Takes note that a ring's CPU had numbered `stamp.seq` events when it was looked at; whether that changes what is
+    /// missing.
+    pub fn checkpoint(&mut self, stamp: Stamp) -> bool {
         // It was so some time before it was told: the last event known to be there is still where the
         // search for the next loss begins.
         let next = Stamp { seq: stamp.seq.saturating_add(1), ..stamp };
         self.follow(next, |last| last.0 = last.0.max(stamp.seq))
     }
 
-    /// What is missing between the last event of a ring and `next`.
-    fn follow(&mut self, next: Stamp, seen: impl FnOnce(&mut (u64, u64))) -> Option<Loss> {
+    /// Notes what is missing between the last event of a ring and `next`; whether anything is.
+    fn follow(&mut self, next: Stamp, seen: impl FnOnce(&mut (u64, u64))) -> bool {
         let ring = (next.cpu, next.ring);
         if self.last.len() == RINGS && !self.last.contains_key(&ring) {
-            return None;
+            return false;
         }
         let last = self.last.entry(ring).or_insert((0, self.since));
-        let count = next.seq.saturating_sub(last.0.saturating_add(1));
+        let first = last.0.saturating_add(1);
+        let count = next.seq.saturating_sub(first);
         let from = last.1;
         seen(last);
-        if count == 0 {
-            return None;
+        if count != 0 {
+            let Stamp { cpu, ring, time, .. } = next;
+            let loss = Loss { cpu, ring, count, from, to: time };
+            self.keep(Hole { first, loss, told: false });
         }
-        let Stamp { cpu, ring, time, .. } = next;
-        let loss = Loss { cpu, ring, count, from, to: time };
-        if self.losses.len() == LOSSES {
-            self.losses.pop_front();
+        count != 0
+    }
+
+    fn keep(&mut self, hole: Hole) {
+        if self.holes.len() == LOSSES
+            && let Some(oldest) = self.holes.pop_front()
+            && !oldest.told
+        {
+            self.untold.push(oldest.loss);
         }
-        self.losses.push_back(loss);
-        Some(loss)
+        self.holes.push_back(hole);
+    }
+
+    /// Whether something is missing that may still come.
+    pub fn waits(&self) -> bool {
+        !self.untold.is_empty() || self.holes.iter().any(|hole| !hole.told)
+    }
+
+    /// What is missing at `now` and comes no more; each once.
+    pub fn due(&mut self, now: u64) -> Vec<Loss> {
+        let mut due = std::mem::take(&mut self.untold);
+        for hole in &mut self.holes {
+            if !hole.told && hole.loss.to.saturating_add(LATE) <= now {
+                hole.told = true;
+                due.push(hole.loss);
+            }
+        }
+        due
     }
 
     /// Takes note that the program which observes something was not run `count` times so far, as was
@@ -138,7 +196,7 @@ impl LossTracker {
     }
 
     fn events_until(&self) -> u64 {
-        self.losses.iter().map(|loss| loss.to).max().unwrap_or(0)
+        self.holes.iter().map(|hole| hole.loss.to).max().unwrap_or(0)
     }
 
     /// Until when calls of one of these were not looked at.
@@ -150,7 +208,8 @@ impl LossTracker {
     /// How many events were lost that may lie between two times, ns since boot.
     pub fn lost_between(&self, from: u64, to: u64) -> u64 {
         let between = |loss: &&Loss| loss.from <= to && loss.to >= from;
-        self.losses.iter().filter(between).fold(0, |sum, loss| loss.count.saturating_add(sum))
+        let losses = self.holes.iter().map(|hole| &hole.loss);
+        losses.filter(between).fold(0, |sum, loss| loss.count.saturating_add(sum))
     }
 }
 
@@ -163,14 +222,20 @@ mod tests {
         Stamp { cpu, ring: 0, seq, time }
     }
 
+    fn ends(tracker: &mut LossTracker) -> Vec<(u64, u64, u64)> {
+        tracker.due(u64::MAX).iter().map(|loss| (loss.count, loss.from, loss.to)).collect()
+    }
+
     #[test]
     fn a_hole_lies_between_its_neighbours() {
         let mut tracker = LossTracker::new(5);
-        assert_eq!(tracker.event(stamp(0, 1, 10)), None);
-        assert_eq!(tracker.event(stamp(1, 1, 11)), None);
+        for next in [stamp(0, 1, 10), stamp(1, 1, 11), stamp(0, 4, 20), stamp(0, 5, 30)] {
+            assert_eq!(tracker.event(next), next.seq == 4);
+        }
         let loss = Loss { cpu: 0, ring: 0, count: 2, from: 10, to: 20 };
-        assert_eq!(tracker.event(stamp(0, 4, 20)), Some(loss));
-        assert_eq!(tracker.event(stamp(0, 5, 30)), None);
+        assert_eq!((tracker.due(19 + LATE), tracker.waits()), (vec![], true));
+        assert_eq!((tracker.due(20 + LATE), tracker.waits()), (vec![loss], false));
+        assert_eq!(tracker.due(u64::MAX), [], "told once");
         assert_eq!(tracker.until(), 20);
         let lost = [(0, 9), (0, 10), (12, 15), (20, 40), (21, 40)];
         assert_eq!(lost.map(|(from, to)| tracker.lost_between(from, to)), [0, 2, 2, 2, 0]);
@@ -179,21 +244,39 @@ mod tests {
     #[test]
     fn what_is_missing_before_the_first_event_was_lost_since_the_watch_began() {
         let mut tracker = LossTracker::new(5);
-        let loss = tracker.event(stamp(0, 3, 20)).expect("a loss");
-        assert_eq!((loss.count, loss.from, loss.to), (2, 5, 20));
+        tracker.event(stamp(0, 3, 20));
+        assert_eq!(ends(&mut tracker), [(2, 5, 20)]);
     }
 
     #[test]
     fn a_checkpoint_tells_what_no_later_event_does() {
         let mut tracker = LossTracker::new(5);
-        assert_eq!(tracker.event(stamp(0, 1, 10)), None);
-        assert_eq!(tracker.checkpoint(stamp(0, 1, 15)), None);
-        let loss = tracker.checkpoint(stamp(0, 3, 20)).expect("a loss");
-        assert_eq!((loss.count, loss.from, loss.to), (2, 10, 20));
+        tracker.event(stamp(0, 1, 10));
+        assert!(!tracker.checkpoint(stamp(0, 1, 15)) && !tracker.waits());
+        tracker.checkpoint(stamp(0, 3, 20));
+        assert_eq!(ends(&mut tracker), [(2, 10, 20)]);
         // Told once; and the next hole still begins at the last event.
-        assert_eq!(tracker.checkpoint(stamp(0, 3, 25)), None);
-        let loss = tracker.event(stamp(0, 5, 30)).expect("a loss");
-        assert_eq!((loss.count, loss.from, loss.to), (1, 10, 30));
+        tracker.checkpoint(stamp(0, 3, 25));
+        tracker.event(stamp(0, 5, 30));
+        assert_eq!(ends(&mut tracker), [(1, 10, 30)]);
+    }
+
+    /// On 7.3 a program was preempted between its number and its place in the ring.
+    #[test]
+    fn what_comes_late_is_not_lost() {
+        let mut tracker = LossTracker::new(5);
+        tracker.event(stamp(0, 5, 20));
+        assert_eq!(tracker.lost_between(0, 30), 4, "as far as is known");
+        assert!(tracker.event(stamp(0, 2, 10)) && tracker.event(stamp(0, 1, 10)));
+        assert!(!tracker.event(stamp(0, 2, 10)), "twice");
+        assert!(!tracker.event(stamp(1, 1, 10)), "another CPU's");
+        assert_eq!(tracker.lost_between(0, 30), 2);
+        assert!(tracker.event(stamp(0, 4, 10)));
+        assert_eq!(ends(&mut tracker), [(1, 5, 20)]);
+        assert!(!tracker.event(stamp(0, 3, 10)), "it was told as lost");
+        tracker.event(stamp(0, 7, 40));
+        assert!(tracker.event(stamp(0, 6, 30)) && !tracker.waits());
+        assert_eq!((ends(&mut tracker), tracker.until()), (vec![], 20));
     }
 
     #[test]
@@ -242,13 +325,15 @@ mod tests {
     #[test]
     fn numbers_from_a_damaged_stream_end_somewhere() {
         let mut tracker = LossTracker::new(0);
-        assert_eq!(tracker.checkpoint(stamp(0, u64::MAX, 1)).map(|l| l.count), Some(u64::MAX - 1));
-        assert_eq!(tracker.event(stamp(0, u64::MAX, 2)), None);
+        tracker.checkpoint(stamp(0, u64::MAX, 1));
+        assert_eq!(ends(&mut tracker), [(u64::MAX - 1, 0, 1)]);
+        assert!(!tracker.event(stamp(0, u64::MAX, 2)));
         for cpu in 0..20_000 {
             tracker.event(stamp(cpu, 2, 3));
         }
         assert_eq!(tracker.last.len(), RINGS);
-        assert_eq!(tracker.losses.len(), LOSSES);
+        assert_eq!(tracker.holes.len(), LOSSES);
+        assert_eq!(ends(&mut tracker).len(), RINGS - 1, "each is told");
     }
 
     #[test]

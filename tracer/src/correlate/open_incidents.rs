@@ -51,7 +51,7 @@ impl OpenIncidents {
         let _ = self.list.iter_mut().rev().try_for_each(|open| open.fact(fact));
     }
 
-    /// Takes note that events were lost, which may concern any of them.
+    /// Takes note that events were lost, or are not any more, which may concern any of them.
     pub fn lost(&mut self) {
         for open in &mut self.list {
             open.mark_changed();
