@@ -53,6 +53,28 @@ impl OneOf {
     }
 }
 
+impl OneOf {
+    /// Whether the row `?1`, of the time `?2`, has one of the values. Of a few the index tells, by value and time; its pages
+    /// are many rows each, those of the table next to one row each.
+    fn sql_of_one(&self) -> String {
+        const FEW: usize = 8;
+        let list: Vec<String> = self.values.iter().map(i64::to_string).collect();
+        let (column, list) = (self.column, list.join(", "));
+        match self.values.len() <= FEW {
+            true => {
+                format!(
+                    "SELECT 1 FROM incident WHERE {column} IN ({list}) AND time = ?2 AND +seq = ?1"
+                )
+            }
+            false => {
+                format!(
+                    "SELECT 1 FROM incident WHERE seq = ?1 AND +time = ?2 AND +{column} IN ({list})"
+                )
+            }
+        }
+    }
+}
+
 impl<'a> Search<'a> {
     /// Looks up the names that a selection asks for; `None` if nothing can match.
     ///
@@ -110,7 +132,7 @@ impl<'a> Search<'a> {
 
     /// The `limit` newest rows that match, newest first. One condition drives, the one that fewest rows
     /// fulfil; its index gives them by time. The others are looked up row by row as long as that finds
-    /// what is asked for soon, and else read from their indexes once.
+    /// what is asked for soon, and else read from their indexes.
     ///
     /// # Errors
     /// Where SQLite cannot read.
@@ -135,38 +157,50 @@ impl<'a> Search<'a> {
         let first = if others.is_empty() { limit } else { i64::MAX };
         let rows = self.by_time(&self.conditions[driver], first)?;
         if others.is_empty() {
-            return Ok(rows.into_iter().take(most).collect());
+            return Ok(rows.into_iter().take(most).map(|(_, seq)| seq).collect());
         }
         let mut found = Vec::new();
         let mut rows = rows.into_iter();
-        let list: String = others.iter().map(|one| format!(" AND {}", one.sql("+"))).collect();
-        let mut fulfils =
-            self.db.prepare(&format!("SELECT 1 FROM incident WHERE seq = ?1{list}"))?;
-        for seq in rows.by_ref().take(LOOKED_UP) {
-            if found.len() < most && fulfils.exists([seq])? {
-                found.push(seq);
+        let mut fulfils = others
+            .iter()
+            .map(|one| self.db.prepare(&one.sql_of_one()))
+            .collect::<Result<Vec<_>>>()?;
+        for (time, seq) in rows.by_ref().take(LOOKED_UP) {
+            if found.len() >= most {
+                return Ok(found);
             }
+            let mut all = true;
+            for (one, fulfils) in others.iter().zip(&mut fulfils) {
+                all = all && fulfils.exists([seq, time])? != one.not;
+            }
+            found.extend(all.then_some(seq));
         }
-        if found.len() >= most || rows.len() == 0 {
-            return Ok(found);
+        // Then in pieces that grow: what is looked for may be among the next.
+        let (mut rest, mut size) = (rows.as_slice(), LOOKED_UP);
+        while found.len() < most {
+            size *= 4;
+            let (piece, later) = rest.split_at(size.min(rest.len()));
+            let Some(((newest, _), (oldest, _))) = piece.first().zip(piece.last()) else { break };
+            let set = |one: &&OneOf| Ok((self.rows_of(one, *oldest, *newest)?, one.not));
+            let sets = others.iter().map(set).collect::<Result<Vec<_>>>()?;
+            let fulfilled =
+                |seq: &i64| sets.iter().all(|(set, not)| set.contains(seq.cast_unsigned()) != *not);
+            let seqs = piece.iter().map(|(_, seq)| *seq);
+            found.extend(seqs.filter(fulfilled).take(most - found.len()));
+            rest = later;
         }
-        let set = |one: &&OneOf| Ok((self.rows_of(one)?, one.not));
-        let sets = others.iter().map(set).collect::<Result<Vec<_>>>()?;
-        let fulfilled =
-            |seq: &i64| sets.iter().all(|(set, not)| set.contains(seq.cast_unsigned()) != *not);
-        found.extend(rows.filter(fulfilled).take(most - found.len()));
         Ok(found)
     }
 
-    /// All rows that have one of the values of a condition.
-    fn rows_of(&self, one: &OneOf) -> Result<RoaringTreemap> {
+    /// All rows of that time that have one of the values of a condition.
+    fn rows_of(&self, one: &OneOf, oldest: i64, newest: i64) -> Result<RoaringTreemap> {
         let column = one.column;
         let mut rows = RoaringTreemap::new();
         let mut statement = self.db.prepare_cached(&format!(
             "SELECT seq FROM incident WHERE {column} = ?1 AND time BETWEEN ?2 AND ?3"
         ))?;
         for value in &one.values {
-            let mut found = statement.query([*value, self.since, self.until])?;
+            let mut found = statement.query([*value, oldest, newest])?;
             while let Some(row) = found.next()? {
                 rows.insert(row.get::<_, i64>(0)?.cast_unsigned());
             }
@@ -190,8 +224,8 @@ impl<'a> Search<'a> {
         Ok(possible().next().map(|(i, _)| i))
     }
 
-    /// Rows that fulfil one condition, the newest `limit` of them, newest first.
-    fn by_time(&self, one: &OneOf, limit: i64) -> Result<Vec<i64>> {
+    /// Rows that fulfil one condition with their times, the newest `limit` of them, newest first.
+    fn by_time(&self, one: &OneOf, limit: i64) -> Result<Vec<(i64, i64)>> {
         let column = one.column;
         let values = match one.values.as_slice() {
             [_] => one.values.clone(),
@@ -213,7 +247,7 @@ impl<'a> Search<'a> {
         if values.len() > 1 {
             rows.sort_unstable_by(|a, b| b.cmp(a));
         }
-        Ok(rows.into_iter().map(|(_, seq)| seq).collect())
+        Ok(rows)
     }
 
     /// Values that there are any rows of, those with the newest first: only the first `limit` of them
