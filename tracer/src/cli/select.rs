@@ -44,7 +44,7 @@ pub struct Common {
     /// Culprits with this process id
     #[arg(long, value_name = "PID", value_parser = number)]
     pub by_pid: Vec<u32>,
-    /// Culprits whose process name matches
+    /// Culprits whose process name matches; also who triggered an OOM kill
     #[arg(long, value_name = "PATTERN")]
     pub by_comm: Vec<String>,
     #[command(flatten)]
