@@ -18,7 +18,10 @@ use clap_complete::Shell;
 
 use crate::{
     cli::{
-        options::{Deaths, Display, ListFormat, Output, Require, State, StatsFormat, WhyFormat},
+        options::{
+            CommandLines, Deaths, Display, ListFormat, Output, Require, State, StatsFormat,
+            WhyFormat,
+        },
         select::{Filter, Range, Select},
     },
     contract::SCHEMA,
@@ -183,6 +186,8 @@ pub struct Trace {
     pub deaths: Deaths,
     #[command(flatten)]
     pub filter: Filter,
+    #[command(flatten)]
+    pub secrets: CommandLines,
 }
 
 #[derive(Args)]
@@ -214,6 +219,8 @@ pub struct Record {
     pub deaths: Deaths,
     #[command(flatten)]
     pub filter: Filter,
+    #[command(flatten)]
+    pub secrets: CommandLines,
 }
 
 #[derive(Args)]

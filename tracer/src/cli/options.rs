@@ -2,6 +2,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, builder::PossibleValue};
+use regex::bytes::Regex;
 
 use crate::{
     correlate::readiness::Requirement,
@@ -11,6 +12,7 @@ use crate::{
     },
     render::{Format, list::Shown},
     sink::terminal::{self, Colour},
+    text::secrets::{Secrets, compiled},
 };
 
 /// Where the history is unless told otherwise.
@@ -139,6 +141,29 @@ pub struct Deaths {
     /// `trace`, lasting for `record`]
     #[arg(long, value_name = "WHICH", value_parser = exits)]
     pub exits: Option<ExitFilter>,
+}
+
+/// What is kept of command lines.
+#[derive(Args, Default)]
+#[command(next_help_heading = "Command lines")]
+pub struct CommandLines {
+    /// Keep only the program of each command line, none of its arguments
+    #[arg(long, conflicts_with_all = ["redact", "no_redact"])]
+    no_cmdline: bool,
+    /// Hide more of command lines than passwords, tokens and keys that are known as such (docs/redaction.md): what this
+    /// regular expression finds, or only its group `secret`. Arguments are separated by NUL (`\0`)
+    #[arg(long, value_name = "REGEX", value_parser = compiled)]
+    redact: Vec<Regex>,
+    /// Hide nothing of what is known to be secret: only what --redact finds
+    #[arg(long)]
+    no_redact: bool,
+}
+
+impl CommandLines {
+    /// What is asked for.
+    pub fn policy(&self) -> Secrets {
+        Secrets::new(self.no_cmdline, self.no_redact, self.redact.clone())
+    }
 }
 
 /// What must be told.

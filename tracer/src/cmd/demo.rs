@@ -14,6 +14,7 @@ use crate::{
     render::Format,
     select::selection::Selection,
     sink::stdout::StdoutSink,
+    text::secrets::Secrets,
     watch::live::{WatchOptions, watch},
 };
 
@@ -45,6 +46,7 @@ pub fn run() -> Result<ExitStatus> {
         duration: None,
         count: None,
         required: &[],
+        secrets: Secrets::default(),
         save: None,
         fail_every: 0,
         verbose: None,

@@ -34,6 +34,7 @@ pub fn run(args: &Record) -> Result<ExitStatus> {
         duration: None,
         count: None,
         required: &args.require.require,
+        secrets: args.secrets.policy(),
         save: None,
         fail_every: 0,
         verbose: None,

@@ -39,6 +39,7 @@ pub fn run(args: &Trace) -> Result<ExitStatus> {
         duration: args.duration,
         count: args.count,
         required: &args.require.require,
+        secrets: args.secrets.policy(),
         save: args.save.as_deref(),
         fail_every: args.fail_every,
         verbose: args.verbose.then(|| style(args.output.utc)),

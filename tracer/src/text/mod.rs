@@ -4,3 +4,4 @@ pub mod escape;
 pub mod format;
 pub mod near;
 pub mod parse;
+pub mod secrets;

@@ -34,6 +34,7 @@ use crate::{
     render::style::Style,
     select::selection::Selection,
     sink::{Sink, speak::say},
+    text::secrets::Secrets,
     watch::{
         arm::{arm, coverage, host, require},
         child::{exited, spawn},
@@ -43,7 +44,7 @@ use crate::{
         save::StreamFile,
         stop::StopSignals,
     },
-    wire::decode::decode,
+    wire::{decode::decode, secrets},
 };
 
 /// How often time moves forward while something is open.
@@ -69,6 +70,8 @@ pub struct WatchOptions<'a> {
     pub count: Option<u64>,
     /// What must be told, or nothing is watched.
     pub required: &'a [Requirement],
+    /// What of command lines is neither kept nor told.
+    pub secrets: Secrets,
     /// Where all inputs are saved.
     pub save: Option<&'a Path>,
     /// Every n-th event is dropped in the kernel (tests of loss); 0 for none.
@@ -231,7 +234,8 @@ impl<'a> Watch<'a> {
 
     /// Takes in what user space found out; a saved stream needs it as much as the driver does.
     fn push(&mut self, time: u64, input: impl Into<Input>) -> Result<()> {
-        let input = input.into();
+        let mut input = input.into();
+        secrets::input(&self.options.secrets, &mut input);
         self.save.unnumbered(&input, time);
         self.driver.push(Stamp::unnumbered(time), input)
     }
@@ -248,12 +252,13 @@ impl<'a> Watch<'a> {
     /// its fault is due.
     fn drain(&mut self) -> Result<bool> {
         let before = boot_time();
-        let Self { reader, save, driver, enricher, undecodable, worked, .. } = self;
+        let Self { options, reader, save, driver, enricher, undecodable, worked, .. } = self;
         let mut failed = None;
         let more = reader.drain(|bytes| {
             *worked = true;
-            save.event(bytes);
-            let Ok((stamp, Some(event))) = decode(bytes) else {
+            let bytes = secrets::event(&options.secrets, bytes);
+            save.event(&bytes);
+            let Ok((stamp, Some(event))) = decode(&bytes) else {
                 *undecodable += 1;
                 return;
             };

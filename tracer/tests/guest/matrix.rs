@@ -1,5 +1,5 @@
 //! Every scenario on a kernel, and how whybus behaves on it.
-use std::sync::Arc;
+use std::{fs, sync::Arc};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
@@ -14,7 +14,7 @@ use crate::{
     scenario,
 };
 
-pub const CHECKS: [(&str, Check); 22] = [
+pub const CHECKS: [(&str, Check); 23] = [
     ("every_line_is_valid", every_line_is_valid),
     ("sigterm_ends_with_the_counts", sigterm_ends_with_the_counts),
     ("nothing_is_lost", nothing_is_lost),
@@ -25,6 +25,7 @@ pub const CHECKS: [(&str, Check); 22] = [
     ),
     ("who_hangs_delays_nobody_else", who_hangs_delays_nobody_else),
     ("what_people_read_is_inert", what_people_read_is_inert),
+    ("no_secret_of_a_command_line_is_kept", no_secret_is_kept),
     ("losses_are_told_and_mark_what_they_touch", losses_are_told),
     ("the_probes_say_what_they_decide", the_probes_say_what_they_decide),
     ("the_status_of_a_command_is_passed_on", the_status_of_a_command),
@@ -134,6 +135,22 @@ fn what_people_read_is_inert(job: &Job) -> Result<()> {
     );
     let bad = text.chars().find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
     ensure!(bad.is_none(), "a control character got through: {bad:?}");
+    Ok(())
+}
+
+/// What the scenario `secrets` types: in no stream, line or message, however it is encoded there.
+fn no_secret_is_kept(job: &Job) -> Result<()> {
+    let told = job.text("replay.human")?;
+    ensure!(told.contains("--db-password ***"), "the command line with the secret is missing");
+    let planted = ["whybus-s3cr3t", "d2h5YnVzLXMzY3IzdA"].map(str::as_bytes);
+    for entry in fs::read_dir(&job.dir)? {
+        let path = entry?.path();
+        let bytes = fs::read(&path)?;
+        let found = planted
+            .iter()
+            .any(|secret| bytes.windows(secret.len()).any(|window| window == *secret));
+        ensure!(!found, "{} has the secret", path.display());
+    }
     Ok(())
 }
 
