@@ -1,4 +1,4 @@
-//! Values of maps that user space reads: no events, they are never sent and never saved.
+//! Values of maps that user space reads, or has such of its own: no events, they are never sent and never saved.
 
 /// Per-CPU state of one ring.
 #[repr(C)]
@@ -83,6 +83,37 @@ pub mod signal_count {
     pub const COUNT: u32 = 3;
 }
 
+/// When signals had to be forgotten of processes that share a slot, ns since boot: the youngest of one user's processes, and
+/// of all other users'. Nobody but root can mark the processes of somebody else, whom it may not signal
+/// (kernel/signal.c kill_ok_by_cred).
+#[repr(C)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Forgotten {
+    time: u64,
+    others: u64,
+    user: u32,
+    pad: u32,
+}
+
+impl Forgotten {
+    /// A signal of `time` to a process of `user` is forgotten.
+    #[inline(always)]
+    pub fn note(&mut self, time: u64, user: u32) {
+        if self.user != user {
+            self.others = self.others.max(self.time);
+            self.user = user;
+            self.time = 0;
+        }
+        self.time = self.time.max(time);
+    }
+
+    /// Whether it may have been to a process of `user`, after `since`.
+    #[inline(always)]
+    pub fn concerns(&self, user: u32, since: u64) -> bool {
+        self.others > since || self.user == user && self.time > since
+    }
+}
+
 /// Faults of one [`BurstKey`] that are sent before they are only counted.
 pub const BURST_FIRST: u64 = 10;
 /// Ns between those that are sent after that.
@@ -107,5 +138,33 @@ pub mod call {
     /// another.
     pub const fn nests(call: u32) -> bool {
         matches!(call, FILEMAP_READ_FOLIO | NOTIFY_CHANGE | FALLOCATE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Forgotten;
+
+    #[test]
+    fn what_one_user_forgets_does_not_concern_another() {
+        let mut slot = Forgotten::default();
+        assert!(!slot.concerns(0, 0));
+        slot.note(10, 1000);
+        assert!(slot.concerns(1000, 9) && !slot.concerns(1000, 10), "it began afterwards");
+        assert!(!slot.concerns(0, 9) && !slot.concerns(1001, 9));
+        slot.note(5, 1000);
+        assert!(slot.concerns(1000, 9), "the youngest counts");
+    }
+
+    /// Room is for one user: of the earlier ones only the time is left.
+    #[test]
+    fn no_mark_is_lost() {
+        let mut slot = Forgotten::default();
+        slot.note(10, 1000);
+        slot.note(20, 1001);
+        assert!(slot.concerns(1000, 9) && slot.concerns(1001, 19) && slot.concerns(0, 9));
+        assert!(!slot.concerns(1000, 10) && !slot.concerns(0, 10));
+        slot.note(15, 1000);
+        assert!(slot.concerns(1001, 19) && slot.concerns(1000, 14));
     }
 }

@@ -136,6 +136,9 @@ offsets! {
     task_mm: "task_struct" "mm";
     task_signal: "task_struct" "signal";
     task_exit_code: "task_struct" "exit_code";
+    /// What others may do to a task goes by this one, not by `cred`.
+    task_cred: "task_struct" "real_cred";
+    cred_uid: "cred" "uid";
     task_min_flt: "task_struct" "min_flt";
     task_maj_flt: "task_struct" "maj_flt";
     /// Until 6.0: the VMAs a thread has looked up last.

@@ -1,9 +1,9 @@
 //! Signals that processes send one another. A few of each are told as they are generated. Of the others nobody may ever
 //! die: the last one of each target is kept until that ends, so that no chatter takes the room of what decides an
-//! answer. Whom something is not known of any more is noted by its pid.
+//! answer. Whom something is not known of any more is noted there, or by its pid and user.
 use aya_ebpf::{
-    bindings::BPF_NOEXIST,
-    helpers::bpf_get_current_pid_tgid,
+    bindings::{BPF_EXIST, BPF_NOEXIST},
+    helpers::{bpf_get_current_pid_tgid, bpf_get_current_uid_gid},
     macros::map,
     maps::{Array, HashMap, LruHashMap, PerCpuArray},
 };
@@ -11,8 +11,8 @@ use tracer_common::{
     event::{Signal, origin, ring},
     log::Hook,
     maps::{
-        DELIVERIES_OF_PROCESS, DELIVERIES_OF_USER, KEPT_OF_USER, SIGNALS_OF_PAIR, SIGNALS_OF_USER,
-        SIGNALS_WITHIN, signal_count,
+        DELIVERIES_OF_PROCESS, DELIVERIES_OF_USER, Forgotten, KEPT_OF_USER, SIGNALS_OF_PAIR,
+        SIGNALS_OF_USER, SIGNALS_WITHIN, signal_count,
     },
 };
 
@@ -20,7 +20,9 @@ use crate::{
     bursts::increment,
     emit::{claim, emit, is_owned, now},
     log::log,
+    read::{Ptr, Read},
     scratch::{SIGNAL_LATE, Scratch},
+    task,
 };
 
 const SIGBUS: i32 = 7;
@@ -45,8 +47,8 @@ static SIGNAL_USERS: LruHashMap<u32, Window> = LruHashMap::with_max_entries(1024
 static DELIVERIES: LruHashMap<u32, Window> = LruHashMap::with_max_entries(4096, 0);
 #[map]
 static DELIVERIES_BY_USER: LruHashMap<u32, Window> = LruHashMap::with_max_entries(1024, 0);
-/// The last signal that was not told, by the tgid of its target, with the user whose share it takes (`owner`). Given
-/// back when the target ends, and never pushed out.
+/// The last signal that was not told, by the tgid of its target, with the user whose share it takes (`owner`, and
+/// [`INCOMPLETE`]). Given back when the target ends, and never pushed out.
 #[map]
 static SIGNALS_KEPT: HashMap<u32, Scratch<Signal>> = HashMap::with_max_entries(2048, 0);
 /// How many of these each user has.
@@ -54,12 +56,14 @@ static SIGNALS_KEPT: HashMap<u32, Scratch<Signal>> = HashMap::with_max_entries(2
 static KEPT_BY_USER: LruHashMap<u32, u64> = LruHashMap::with_max_entries(1024, 0);
 /// When a signal was not even kept, by the last bits of its target's tgid.
 #[map]
-static SIGNALS_LEFT: Array<u64> = Array::with_max_entries(LEFT, 0);
+static SIGNALS_LEFT: Array<Forgotten> = Array::with_max_entries(LEFT, 0);
 /// By [`signal_count`].
 #[map]
 static SIGNAL_COUNTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(signal_count::COUNT, 0);
 
 const LEFT: u32 = 8192;
+/// Beside the user of a kept signal: another one to the same target gave way to it.
+const INCOMPLETE: u64 = 1 << 32;
 
 #[inline(always)]
 fn count(of: u32) {
@@ -94,12 +98,14 @@ pub fn admits(target: u32, user: u32) -> bool {
         && fits(&SIGNAL_USERS, user, SIGNALS_OF_USER)
 }
 
-/// Counts a SIGBUS that the current process, of `user`, handles or ignores; whether that is to be told.
+/// Counts a SIGBUS that the current process handles or ignores; whether that is to be told. Of a fault that was told
+/// (`of_fault`) it is whatever other processes of its user handle.
 #[inline(always)]
-pub fn admits_delivery(user: u32) -> bool {
+pub fn admits_delivery(of_fault: bool) -> bool {
     let process = (bpf_get_current_pid_tgid() >> 32) as u32;
+    let user = bpf_get_current_uid_gid() as u32;
     let admitted = fits(&DELIVERIES, process, DELIVERIES_OF_PROCESS)
-        && fits(&DELIVERIES_BY_USER, user, DELIVERIES_OF_USER);
+        && (of_fault || fits(&DELIVERIES_BY_USER, user, DELIVERIES_OF_USER));
     if !admitted {
         count(signal_count::DELIVERIES);
     }
@@ -112,16 +118,21 @@ pub fn is_kept(tgid: u32) -> bool {
     SIGNALS_KEPT.get_ptr(&tgid).is_some()
 }
 
-/// Keeps a claimed signal until its target ends; `user` sent it.
+/// Keeps a claimed `signal` to `target` until that ends; `user` sent it.
 #[inline(always)]
-pub unsafe fn keep(scratch: *mut Scratch<Signal>, user: u32) {
-    // SAFETY: a claimed scratch; map values.
+pub unsafe fn keep<R: Read>(scratch: *mut Scratch<Signal>, target: Ptr, signal: i32, user: u32) {
+    // SAFETY: a claimed scratch; map values; `R` copes with any pointer.
     unsafe {
-        let event = &raw mut (*scratch).value;
-        let (tgid, signal) = ((*event).target.tgid, (*event).signal);
-        if !is_owned(scratch) {
-            return leave(tgid, signal);
+        // It ends of no signal any more, and its entry would be given back by nobody.
+        if task::has_ended::<R>(target) {
+            return;
         }
+        let tgid = task::tgid::<R>(target);
+        // What it says of its target may be another's.
+        if !is_owned(scratch) {
+            return leave::<R>(target, signal);
+        }
+        let event = &raw mut (*scratch).value;
         (*event).address = (*event).header.time;
         (*event).origin |= origin::KEPT;
         match SIGNALS_KEPT.get_ptr(&tgid) {
@@ -132,20 +143,25 @@ pub unsafe fn keep(scratch: *mut Scratch<Signal>, user: u32) {
                     // Nothing survives it.
                     return count(signal_count::KEPT);
                 }
+                (*scratch).owner = if same { (*kept).owner } else { (*kept).owner as u32 as u64 };
                 if same && before != signal {
-                    leave(tgid, before);
+                    count_left(tgid, before);
+                    (*scratch).owner |= INCOMPLETE;
                 }
-                (*scratch).owner = (*kept).owner;
-                let _ = SIGNALS_KEPT.insert(&tgid, &*scratch, 0);
+                // Not where it ends meanwhile, and gives it back.
+                let _ = SIGNALS_KEPT.insert(&tgid, &*scratch, BPF_EXIST as u64);
             }
             None => {
                 (*scratch).owner = user as u64;
                 if !has_share(user)
                     || SIGNALS_KEPT.insert(&tgid, &*scratch, BPF_NOEXIST as u64).is_err()
                 {
-                    return leave(tgid, signal);
+                    return leave::<R>(target, signal);
                 }
-                add_to_share(user, 1);
+                add_to_share(user);
+                if task::has_ended::<R>(target) {
+                    give_back(tgid, user);
+                }
             }
         }
         count(signal_count::KEPT);
@@ -155,42 +171,59 @@ pub unsafe fn keep(scratch: *mut Scratch<Signal>, user: u32) {
 
 /// A signal is not known of any more.
 #[inline(always)]
-fn leave(tgid: u32, signal: i32) {
+fn count_left(tgid: u32, signal: i32) {
     count(signal_count::LEFT);
     log!(Hook::SignalGenerate, SignalLeft, signal, tgid);
-    if let Some(left) = SIGNALS_LEFT.get_ptr_mut(tgid & (LEFT - 1)) {
-        // SAFETY: a map value.
-        unsafe { *left = now() };
+}
+
+/// The same of one whose target has nothing kept, which is marked.
+#[inline(always)]
+unsafe fn leave<R: Read>(target: Ptr, signal: i32) {
+    // SAFETY: a map value; `R` copes with any pointer.
+    unsafe {
+        let tgid = task::tgid::<R>(target);
+        count_left(tgid, signal);
+        if let Some(left) = SIGNALS_LEFT.get_ptr_mut(tgid & (LEFT - 1)) {
+            (*left).note(now(), task::user::<R>(target));
+        }
     }
 }
+
+// Where a user is pushed out of the map, and comes back, what it gives back may be more than what is counted: below 0 is
+// none, as signed.
 
 #[inline(always)]
 fn has_share(user: u32) -> bool {
     // SAFETY: a map value.
-    KEPT_BY_USER.get_ptr(&user).is_none_or(|kept| unsafe { *kept } < KEPT_OF_USER)
+    KEPT_BY_USER.get_ptr(&user).is_none_or(|kept| unsafe { *kept as i64 } < KEPT_OF_USER as i64)
 }
 
 #[inline(always)]
-fn add_to_share(user: u32, entries: u64) {
-    match KEPT_BY_USER.get_ptr_mut(&user) {
+fn add_to_share(user: u32) {
+    if KEPT_BY_USER.get_ptr(&user).is_some()
+        || KEPT_BY_USER.insert(&user, &1, BPF_NOEXIST as u64).is_err()
+    {
+        change_share(user, 1);
+    }
+}
+
+#[inline(always)]
+fn change_share(user: u32, by: u64) {
+    if let Some(kept) = KEPT_BY_USER.get_ptr_mut(&user) {
         // SAFETY: a map value.
-        Some(kept) => unsafe { increment(kept, entries) },
-        None => {
-            let _ = KEPT_BY_USER.insert(&user, &1, BPF_NOEXIST as u64);
+        unsafe {
+            if by == 1 || *kept as i64 > 0 {
+                increment(kept, by);
+            }
         }
     }
 }
 
-/// Gives one entry of a user back.
+/// Gives the entry of a process back, once, to the user whose share it takes.
 #[inline(always)]
-fn take_from_share(user: u32) {
-    if let Some(kept) = KEPT_BY_USER.get_ptr_mut(&user) {
-        // SAFETY: a map value.
-        unsafe {
-            if *kept != 0 {
-                increment(kept, u64::MAX);
-            }
-        }
+fn give_back(tgid: u32, user: u32) {
+    if SIGNALS_KEPT.remove(&tgid).is_ok() {
+        change_share(user, u64::MAX);
     }
 }
 
@@ -204,18 +237,20 @@ extern "C" fn whybus_tell_kept(start: u64, code: u64, by: u64) -> u64 {
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
     // SAFETY: map values; a claimed scratch.
     unsafe {
-        send(tgid, start, code, by as u32);
+        let incomplete = send(tgid, start, code, by as u32).unwrap_or(false);
+        let user = bpf_get_current_uid_gid() as u32;
         let left = SIGNALS_LEFT.get_ptr(tgid & (LEFT - 1));
-        left.is_some_and(|time| *time != 0 && *time >= start) as u64
+        (incomplete || left.is_some_and(|left| (*left).concerns(user, start))) as u64
     }
 }
 
+/// Sends what is kept, and whether another one gave way to it.
 #[inline(always)]
-unsafe fn send(tgid: u32, start: u64, code: u64, by: u32) -> Option<()> {
+unsafe fn send(tgid: u32, start: u64, code: u64, by: u32) -> Option<bool> {
     let kept = SIGNALS_KEPT.get_ptr(&tgid)?;
     // SAFETY: a map value; a claimed scratch.
     unsafe {
-        take_from_share((*kept).owner as u32);
+        let owner = (*kept).owner;
         let signal = &raw const (*kept).value;
         let of_this = start == 0 || (*signal).target.start_time == start;
         // Of a SIGBUS that was survived nothing is told any more.
@@ -231,9 +266,9 @@ unsafe fn send(tgid: u32, start: u64, code: u64, by: u32) -> Option<()> {
             (*event).header = header;
             emit(scratch, size_of::<Signal>() as u32);
         }
+        give_back(tgid, owner as u32);
+        Some(of_this && owner & INCOMPLETE != 0)
     }
-    let _ = SIGNALS_KEPT.remove(&tgid);
-    Some(())
 }
 
 /// Sends what is kept for the current process, which has ended; whether a signal to it may have been left out.

@@ -43,6 +43,26 @@ pub unsafe fn task<R: Read>(out: *mut Task, task: Ptr) {
     }
 }
 
+#[inline(always)]
+pub unsafe fn tgid<R: Read>(task: Ptr) -> u32 {
+    // SAFETY: `R` copes with any pointer.
+    unsafe { R::get(task, off!(task_tgid)) }
+}
+
+/// The real user of a task.
+#[inline(always)]
+pub unsafe fn user<R: Read>(task: Ptr) -> u32 {
+    // SAFETY: `R` copes with any pointer.
+    unsafe { R::get(R::get(task, off!(task_cred)), off!(cred_uid)) }
+}
+
+/// Whether the last thread of a task's process is past all signals (kernel/exit.c do_exit), as that of a zombie.
+#[inline(always)]
+pub unsafe fn has_ended<R: Read>(task: Ptr) -> bool {
+    // SAFETY: `R` copes with any pointer.
+    unsafe { R::get::<u32>(R::get(task, off!(task_signal)), off!(signal_live)) == 0 }
+}
+
 /// Id of a task's cgroup in the hierarchy that names cgroups; 0 if it cannot be read. A task keeps its css_set
 /// until it is freed (kernel/cgroup/cgroup.c cgroup_exit), and a child has its own by the time that its fork is
 /// told of (cgroup_post_fork).

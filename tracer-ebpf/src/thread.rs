@@ -9,6 +9,9 @@ static LAST_FAULT: LruHashMap<u32, u64> = LruHashMap::with_max_entries(1024, 0);
 /// Threads that force_sig_fault is about to signal.
 #[map]
 static FORCED: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
+/// Threads that a SIGBUS is on its way to which was told, and which nobody sent.
+#[map]
+static EXPECTED: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
 /// The last failed read of a page, by thread.
 #[map]
 static READ_ERRORS: LruHashMap<u32, ReadError> = LruHashMap::with_max_entries(1024, 0);
@@ -103,6 +106,18 @@ pub fn take_forced() -> bool {
         let _ = FORCED.remove(tid);
     }
     forced
+}
+
+/// A SIGBUS to thread `tid` was told, which nobody sent.
+#[inline(always)]
+pub fn expect_delivery(tid: u32) {
+    let _ = EXPECTED.insert(tid, 1, 0);
+}
+
+/// Whether the current thread gets such a one; asked once.
+#[inline(always)]
+pub fn take_expected() -> bool {
+    EXPECTED.remove(current()).is_ok()
 }
 
 /// Reading a page of an inode has failed with `errno`, which is negative.

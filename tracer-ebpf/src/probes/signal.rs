@@ -147,13 +147,14 @@ unsafe fn other<Info: Read, C: Call>(call: C, result: i32) -> Option<()> {
         let scratch = claim::<Signal, _>(&SIGNAL, 0, ring::CRITICAL)?;
         let event = &raw mut (*scratch).value;
         task::task::<C::Memory>(&raw mut (*event).target, target);
+        (*event).target.uid = task::user::<C::Memory>(target);
         task::current(&raw mut (*event).sender);
         (*event).signal = signal;
         (*event).code = code;
         (*event).result = result;
         (*event).origin = origin_of(info);
         if !admitted {
-            sent::keep(scratch, user);
+            sent::keep::<C::Memory>(scratch, target, signal, user);
             return None;
         }
         emit(scratch, size_of::<Signal>() as u32);
@@ -201,10 +202,13 @@ unsafe fn bus<Info: Read, C: Call>(info: Ptr, target: Ptr, group: i32, result: i
         (*event).forced = forced as u32;
         (*event).origin = origin_of(info);
         if has_sender {
+            (*event).target.uid = task::user::<C::Memory>(target);
             task::current(&raw mut (*event).sender);
+        } else {
+            thread::expect_delivery((*event).target.tid);
         }
         if !admitted {
-            sent::keep(scratch, user);
+            sent::keep::<C::Memory>(scratch, target, SIGBUS, user);
             return None;
         }
         victims::add((*event).target.tgid);
@@ -267,9 +271,13 @@ unsafe fn delivered<C: Call>(call: C) {
     // SAFETY: the reader copes with any pointer.
     let handler: u64 = unsafe { C::Memory::get(call.arg::<2>() as Ptr, off!(sigaction_handler)) };
     // One that ends the process is told, also of a fault that was counted only.
-    if handler != 0
-        && (bursts::is_suppressed() || !sent::admits_delivery(bpf_get_current_uid_gid() as u32))
-    {
+    let survived = handler != 0;
+    if survived && bursts::is_suppressed() {
+        log!(Hook::SignalDeliver, SignalCounted);
+        return;
+    }
+    let of_fault = thread::take_expected();
+    if survived && !sent::admits_delivery(of_fault) {
         log!(Hook::SignalDeliver, SignalCounted);
         return;
     }

@@ -1,6 +1,8 @@
 //! Which ends of processes are incidents, beside bus errors.
 use std::collections::VecDeque;
 
+use tracer_common::maps::Forgotten;
+
 use crate::{
     correlate::{
         bounded::BoundedMap,
@@ -21,7 +23,7 @@ use crate::{
 /// Processes that were sent signals, and signals remembered of each.
 const TARGETS: usize = 1_024;
 const SENT: usize = 4;
-/// Slots by tgid for when signals had to be forgotten.
+/// Slots by tgid for when signals had to be forgotten, and whose processes they were sent to.
 const FORGOTTEN: usize = 8_192;
 /// Processes that the OOM killer killed and whose end was not told yet.
 const OOM_KILLS: usize = 1_024;
@@ -70,9 +72,8 @@ pub struct ExitPolicy {
     scope: ExitScope,
     /// By tgid: signals other than SIGBUS that others sent it, with their times.
     sent: BoundedMap<u32, VecDeque<(u64, Signal)>>,
-    /// By tgid, some sharing a slot: when the youngest of these was sent that had to be forgotten, ns since boot; 0 if
-    /// none had to.
-    forgotten: Box<[u64]>,
+    /// By tgid, some sharing a slot: when the youngest of these was sent that had to be forgotten.
+    forgotten: Box<[Forgotten]>,
     oom_kills: BoundedMap<ProcessId, OomKill>,
     loops: CrashLoops,
     /// By tgid: what threads failed at whose process has not ended yet.
@@ -83,7 +84,7 @@ impl ExitPolicy {
     pub fn new(scope: ExitScope) -> Self {
         let (sent, crashes) = (BoundedMap::new(TARGETS), BoundedMap::new(CRASHES));
         let oom_kills = BoundedMap::new(OOM_KILLS);
-        let forgotten = vec![0; FORGOTTEN].into();
+        let forgotten = vec![Forgotten::default(); FORGOTTEN].into();
         Self { scope, sent, forgotten, oom_kills, loops: CrashLoops::default(), crashes }
     }
 
@@ -106,8 +107,7 @@ impl ExitPolicy {
         list.make_contiguous().sort_by_key(|(time, _)| *time);
         let crowded = if list.len() > SENT { list.pop_front() } else { None };
         for (time, signal) in gone.into_iter().chain(crowded) {
-            let slot = &mut self.forgotten[slot(signal.target.id.tgid)];
-            *slot = time.max(*slot);
+            self.forgotten[slot(signal.target.id.tgid)].note(time, signal.target.uid);
         }
     }
 
@@ -135,7 +135,8 @@ impl ExitPolicy {
             0 => began.max(exit.exit.time.saturating_sub(CONSEQUENCE)),
             _ => began,
         };
-        exit.signals_left |= signal.is_none() && self.forgotten[slot(exit.exit.id.tgid)] > since;
+        let forgotten = &self.forgotten[slot(exit.exit.id.tgid)];
+        exit.signals_left |= signal.is_none() && forgotten.concerns(exit.actor.task.uid, since);
         if by_code != 0 || signal.is_some() {
             let number = signal.as_ref().map_or(by_code, |(_, signal)| signal.number as u32);
             let asked = code != 0 && self.scope.signals >> (number & 31) & 1 != 0;
@@ -327,24 +328,26 @@ mod tests {
     #[test]
     fn whose_signals_had_to_be_forgotten_is_marked() {
         let mut policy = policy(&[9], ExitFilter::None);
-        let left = |policy: &ExitPolicy, start| {
+        let left = |policy: &ExitPolicy, uid, start| {
             let mut death = exit(9, 9);
-            death.exit.id.start = start;
+            (death.exit.id.start, death.actor.task.uid) = (start, uid);
             match policy.classify(death, None) {
                 ExitKind::Signal(reported) => reported.exit.signals_left,
                 other => panic!("{other:?}"),
             }
         };
         for tgid in 0..=TARGETS as u32 {
-            assert!(!left(&policy, STARTED));
+            assert!(!left(&policy, 1000, STARTED));
             let mut signal = Signal { number: 9, ..sent(0) };
             // They share the slot of the one that is asked about.
             let tgid = exit(9, 9).exit.id.tgid + (tgid + 1) * FORGOTTEN as u32;
             signal.target.id = ProcessId { tgid, start: STARTED };
+            signal.target.uid = 1000;
             policy.signal_sent(STARTED + 9, signal);
         }
-        assert!(left(&policy, STARTED));
-        assert!(!left(&policy, STARTED + 9), "it began after what was forgotten");
+        assert!(left(&policy, 1000, STARTED));
+        assert!(!left(&policy, 1000, STARTED + 9), "it began after what was forgotten");
+        assert!(!left(&policy, 0, STARTED), "whom these senders may not signal");
     }
 
     /// What was kept in the kernel comes last, and has its own time.

@@ -1,5 +1,5 @@
 # Somebody else drowns the recorder in signals while ten lose the end of a file, ten are sent SIGTERM, and three die of one
-# of too many.
+# of too many. Then one has used up what signals are kept in for a user, and another what deliveries are told.
 D=/mnt/ext4/flood
 mkdir -p $D
 whybus trace --signals term --no-warnings -o json --save /results/stream >/results/out.json 2>/results/err &
@@ -26,6 +26,24 @@ sleep 2
     for i in 1 2 3; do flood prey; done
 )
 wait $flood
+marked() {
+    worker wait &
+    victim=$!
+    sleep 0.5
+    shares marks $victim
+    echo $? >>/results/shares
+    kill -TERM $victim
+    wait $victim
+}
+marked
+shares zombies
+echo $? >>/results/shares
+flood prey
+shares handled $D/enough &
+for i in 1 2 3 4 5; do sleep 0.4; rescued $D/rescued; done
+: >$D/enough
+wait $!
+echo $? >>/results/shares
 sleep 1
 kill -TERM $tracer
 wait $tracer
