@@ -139,6 +139,9 @@ offsets! {
     /// What others may do to a task goes by this one, not by `cred`.
     task_cred: "task_struct" "real_cred";
     cred_uid: "cred" "uid";
+    /// Needs CONFIG_AUDIT.
+    task_loginuid: "task_struct" "loginuid.val", optional;
+    task_sessionid: "task_struct" "sessionid", optional;
     task_min_flt: "task_struct" "min_flt";
     task_maj_flt: "task_struct" "maj_flt";
     /// Until 6.0: the VMAs a thread has looked up last.
@@ -164,6 +167,9 @@ offsets! {
     signal_flags: "signal_struct" "flags";
     signal_group_exit_code: "signal_struct" "group_exit_code";
     signal_oom_mm: "signal_struct" "oom_mm";
+    /// Needs CONFIG_TTY.
+    signal_tty: "signal_struct" "tty", optional;
+    tty_name: "tty_struct" "name", optional;
     oom_memcg: "oom_control" "memcg", optional;
     oom_chosen: "oom_control" "chosen", optional;
     oom_order: "oom_control" "order", optional;

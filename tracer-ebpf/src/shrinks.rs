@@ -180,6 +180,7 @@ pub unsafe fn fill<R: Read>(event: *mut Shrink, host: Ptr, how: u32, new_size: i
     // SAFETY: points into a claimed scratch; `R` copes with any pointer.
     unsafe {
         task::current(&raw mut (*event).actor);
+        task::current_login(&raw mut (*event).login);
         inode::<R>(&raw mut (*event).inode, host);
         (*event).new_size = new_size;
         (*event).begin = (*event).header.time;

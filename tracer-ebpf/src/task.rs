@@ -8,13 +8,15 @@ use aya_ebpf::helpers::{
 };
 use tracer_common::{
     config::{CGROUP_V2, machine, read_user, task as access},
-    event::{ACTOR_NO_CMDLINE, ACTOR_PARTIAL, ANCESTORS, Actor, CMDLINE, COMM, Task},
+    event::{
+        ACTOR_NO_CMDLINE, ACTOR_PARTIAL, ANCESTORS, Actor, CMDLINE, COMM, LOGIN_AUDIT, Login, Task,
+    },
     offsets::ABSENT,
 };
 
 use crate::{
     globals::{config, off},
-    read::{Probe, Ptr, Read, Typed},
+    read::{Probe, Ptr, Read, Typed, is_null},
 };
 
 /// Fills `out` for `task`, leaving what only helpers know (uid) alone.
@@ -121,6 +123,42 @@ pub unsafe fn current(out: *mut Actor) {
             access::TYPED => family::<Typed>(out, bpf_get_current_task_btf() as Ptr),
             access::PROBE => family::<Probe>(out, bpf_get_current_task() as Ptr),
             _ => (*out).flags = ACTOR_PARTIAL | ACTOR_NO_CMDLINE,
+        }
+    }
+}
+
+/// Out of which login session the current task came, and its terminal.
+#[inline(always)]
+pub unsafe fn current_login(out: *mut Login) {
+    // SAFETY: `out` points into a claimed scratch.
+    unsafe {
+        match config!(task) {
+            access::TYPED => login::<Typed>(out, bpf_get_current_task_btf() as Ptr),
+            access::PROBE => login::<Probe>(out, bpf_get_current_task() as Ptr),
+            _ => {}
+        }
+    }
+}
+
+/// The terminal is read without its lock: one that is being hung up may be named all the same.
+#[inline(always)]
+unsafe fn login<R: Read>(out: *mut Login, task: Ptr) {
+    // SAFETY: as in `task`.
+    unsafe {
+        let signal: Ptr = R::get(task, off!(task_signal));
+        // Nothing could be read, and zero is root.
+        if is_null(signal) {
+            return;
+        }
+        if off!(task_loginuid) != ABSENT && off!(task_sessionid) != ABSENT {
+            (*out).known = LOGIN_AUDIT;
+            (*out).uid = R::get(task, off!(task_loginuid));
+            (*out).session = R::get(task, off!(task_sessionid));
+        }
+        if off!(signal_tty) != ABSENT && off!(tty_name) != ABSENT {
+            let tty: Ptr = R::get(signal, off!(signal_tty));
+            (*out).tty[0] = R::get(tty, off!(tty_name));
+            (*out).tty[1] = R::get(tty, off!(tty_name) + 8);
         }
     }
 }

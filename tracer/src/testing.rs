@@ -14,7 +14,7 @@ pub use crate::{
         process::{Exit, ExitScope, ProcessExit, Program, SelfSignal},
         shrink::{Shrink, ShrinkKind},
         signal::{Origin, Signal},
-        task::{Actor, Ancestor, ProcessId, Task},
+        task::{Actor, Ancestor, Login, ProcessId, Task},
         time::ClockOffset,
     },
 };
@@ -79,7 +79,14 @@ pub fn actor(tgid: u32) -> Actor {
         comm: b"x".to_vec(),
         thread_comm: b"x".to_vec(),
     };
-    Actor { task, ancestors: Vec::new(), cmdline: None, cmdline_cut: false, partial: false }
+    Actor {
+        task,
+        ancestors: Vec::new(),
+        cmdline: None,
+        cmdline_cut: false,
+        partial: false,
+        login: Login::default(),
+    }
 }
 
 /// On ext4, unchanged since before the process started.

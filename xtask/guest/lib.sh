@@ -30,3 +30,12 @@ break_device() {
 }
 # What is looked at right after a fault must still be there.
 linger() { sleep 1; }
+# by_hand USER COMMAND: on a terminal, in a session as a login of that user opens it (pam_loginuid(8))
+by_hand() {
+    mkdir -p /dev/pts
+    [ -e /dev/pts/ptmx ] || busybox mount -t devpts devpts /dev/pts
+    (
+        echo "$1" >/proc/self/loginuid || exit 99
+        script -qc "$2" /dev/null </dev/null
+    )
+}

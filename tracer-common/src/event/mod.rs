@@ -88,9 +88,9 @@ macro_rules! events {
 }
 events! {
     FAULT = 1: Fault, version 2, 1200 bytes;
-    SHRINK = 2: Shrink, version 0, 760 bytes;
+    SHRINK = 2: Shrink, version 1, 792 bytes;
     SHRINK_END = 3: ShrinkEnd, version 0, 56 bytes;
-    SIGNAL = 4: Signal, version 0, 736 bytes;
+    SIGNAL = 4: Signal, version 1, 768 bytes;
     DELIVER = 5: Deliver, version 0, 640 bytes;
     EXIT = 6: Exit, version 0, 768 bytes;
     STALE = 7: Stale, version 0, 96 bytes;
@@ -113,5 +113,5 @@ macro_rules! parts {
 }
 parts! {
     Header = 32, Task = 72, Ancestor = 32, Actor = 600, Inode = 64, SelfSignal = 40,
-    LastSignals = 80, FileId = 16,
+    LastSignals = 80, FileId = 16, Login = 32,
 }

@@ -1,5 +1,5 @@
 //! Files that lose their end.
-use crate::event::{Actor, Header, Inode};
+use crate::event::{Actor, Header, Inode, Login};
 
 /// How a file lost its end (`Shrink::how`).
 pub mod shrink_kind {
@@ -60,6 +60,8 @@ pub struct Shrink {
     /// Its `i_sb->s_dev`.
     pub outer_dev: u32,
     pub pad: u32,
+    /// Of `actor`.
+    pub login: Login,
 }
 
 /// The call that announced a [`Shrink`] has returned.

@@ -1,5 +1,5 @@
 //! Signals as they are generated and delivered.
-use crate::event::{Actor, Header, Task};
+use crate::event::{Actor, Header, Login, Task};
 
 /// A signal was generated (`signal:signal_generate`): a SIGBUS, or one of those asked for that
 /// another process or the kernel sent.
@@ -23,6 +23,8 @@ pub struct Signal {
     pub forced: u32,
     /// One of [`origin`], and its flag. It was padding, always zero: the layout is what it was.
     pub origin: u32,
+    /// Of `sender`.
+    pub login: Login,
 }
 
 /// Who speaks in a signal's siginfo (`Signal::origin`).

@@ -30,6 +30,28 @@ pub struct Task {
     pub thread_comm: [u8; COMM],
 }
 
+/// Words of `tty_struct.name` that travel with an event.
+pub const TTY: usize = 2;
+
+/// `Login::known`: `uid` and `session` were read (CONFIG_AUDIT).
+pub const LOGIN_AUDIT: u32 = 1;
+
+/// Out of which login session a task came, and its terminal: all of it is inherited over fork(2) and exec(2), and su(1)
+/// and sudo(8) leave it. All zero where nothing could be read.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Login {
+    /// LOGIN_* bits.
+    pub known: u32,
+    /// `task_struct.loginuid`; u32::MAX: nobody did.
+    pub uid: u32,
+    /// `task_struct.sessionid`; u32::MAX as above.
+    pub session: u32,
+    pub pad: u32,
+    /// The controlling terminal by the kernel's name (`pts3`), its bytes as they lie in memory; all zero without one.
+    pub tty: [u64; TTY],
+}
+
 /// One ancestor of an actor.
 #[repr(C)]
 #[derive(Clone, Copy)]

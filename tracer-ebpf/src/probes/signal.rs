@@ -149,6 +149,7 @@ unsafe fn other<Info: Read, C: Call>(call: C, result: i32) -> Option<()> {
         task::task::<C::Memory>(&raw mut (*event).target, target);
         (*event).target.uid = task::user::<C::Memory>(target);
         task::current(&raw mut (*event).sender);
+        task::current_login(&raw mut (*event).login);
         (*event).signal = signal;
         (*event).code = code;
         (*event).result = result;
@@ -204,6 +205,7 @@ unsafe fn bus<Info: Read, C: Call>(info: Ptr, target: Ptr, group: i32, result: i
         if has_sender {
             (*event).target.uid = task::user::<C::Memory>(target);
             task::current(&raw mut (*event).sender);
+            task::current_login(&raw mut (*event).login);
         } else {
             thread::expect_delivery((*event).target.tid);
         }

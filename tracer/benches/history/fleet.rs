@@ -87,6 +87,11 @@ impl One {
             cgroup_id: Some(5000 + self.pod),
             ancestors: vec![self.shim(), Ancestor { pid: 1, comm: bytes("systemd") }],
             thread_comm: None,
+            login_uid: None,
+            login_user: None,
+            audit_session: None,
+            tty: None,
+            unit_timers: Vec::new(),
             tid: None,
         }
     }

@@ -27,6 +27,22 @@ pub struct Process {
     pub cmdline_why: Option<Label>,
     /// Its real user id. OpenTelemetry: `process.real_user.id`.
     pub uid: u32,
+    /// The audit login uid: for whom a login, cron, at(1) or a user's manager opened the session that it came out of. su(1)
+    /// and sudo(8) leave it, and a daemon that was started by hand keeps it. A process without one may give itself any:
+    /// believe it of one in that user's slice (`/user.slice/user-1000.slice/…` of `cgroup`). Absent where there is none (what
+    /// audit calls unset, 4294967295), or the kernel keeps none (CONFIG_AUDIT); of whoever cut a file short or sent a
+    /// signal only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login_uid: Option<u32>,
+    /// What its host calls that user (/etc/passwd).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login_user: Option<Untrusted>,
+    /// The audit session, as `login_uid`; logind counts sessions the same way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_session: Option<u32>,
+    /// Its controlling terminal as it is called below /dev (`pts/3`), of whom `login_uid` is told; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tty: Option<Untrusted>,
     /// Path of its cgroup, from the root of the hierarchy: of v2, or, where the host has controllers in
     /// v1 hierarchies, of that of `pids`, or else `memory`. OpenTelemetry: `process.linux.cgroup`.
     pub cgroup: Option<Untrusted>,
@@ -43,6 +59,9 @@ pub struct Process {
     pub slurm: Option<SlurmJob>,
     /// The systemd unit it is in, by the cgroup.
     pub unit: Option<Untrusted>,
+    /// Timers that are set up to start that unit, by its host's unit files: which of them did, if any, is not said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unit_timers: Vec<Untrusted>,
     /// Inode number of the cgroup's directory.
     pub cgroup_id: Option<u64>,
     /// Parents, nearest first, at most 8.

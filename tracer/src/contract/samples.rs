@@ -70,6 +70,10 @@ pub fn process(pid: u32) -> Process {
         cmdline: Some(vec![plain("cp"), hostile(), plain("")]),
         cmdline_why: None,
         uid: 1000,
+        login_uid: Some(1000),
+        login_user: Some(hostile()),
+        audit_session: Some(3),
+        tty: Some(hostile()),
         cgroup: Some(hostile()),
         cgroup_why: Some("why".into()),
         pod: Some(crate::contract::Pod {
@@ -86,6 +90,7 @@ pub fn process(pid: u32) -> Process {
             image: Some(hostile()),
         }),
         unit: Some(hostile()),
+        unit_timers: vec![hostile()],
         cgroup_id: Some(1),
         ancestors: vec![Ancestor { pid: 5, comm: hostile() }],
         thread_comm: Some(hostile()),

@@ -3,7 +3,7 @@ use crate::model::{
     process::{ProcessExit, SelfSignal},
     signal::{Origin, Signal},
     signal_name::SIGKILL,
-    task::{Actor, Task},
+    task::{Actor, Login, Task},
 };
 
 /// A process that ends this soon after its handler took a fault was ended by it. Ns.
@@ -64,6 +64,7 @@ fn signal(death: &ProcessExit, raised: SelfSignal) -> Signal {
         cmdline: death.actor.cmdline.clone(),
         cmdline_cut: death.actor.cmdline_cut,
         partial: death.actor.partial,
+        login: Login::default(),
     };
     let (result, forced, origin) = (0, code > 0, Origin::Unknown);
     let generated = None;

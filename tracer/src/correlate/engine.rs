@@ -320,7 +320,7 @@ impl Engine {
             path,
             mount,
             id: stable_id(&self.host, begin, &shrink.actor.task, shrink.inode.id.ino),
-            process: self.facts.process(&shrink.actor.task),
+            process: self.facts.actor(&shrink.actor),
             server: self.facts.server(shrink.inode.id.dev, begin).cloned(),
             at_risk: processes,
             why,

@@ -3,13 +3,13 @@ use crate::{
     correlate::bounded::BoundedMap,
     model::{
         Bytes,
-        cgroup::{CgroupMade, CgroupPath, ROOT_CGROUP},
+        cgroup::{CgroupMade, CgroupPath, ROOT_CGROUP, service},
         container::subject,
-        fact::{Fact, Process, View},
+        fact::{Fact, Process, Triggers, User, View},
         file::{DELETED, Dev, Mount},
-        names::ContainerNames,
+        names::{ContainerNames, is_word},
         server::FuseServer,
-        task::{ProcessId, Task},
+        task::{Actor, ProcessId, Task},
     },
 };
 
@@ -25,6 +25,11 @@ const CGROUP_PATH: usize = 4_096;
 const VIEWS: usize = 64;
 /// FUSE file systems of which it is remembered who serves them.
 const SERVERS: usize = 64;
+/// Users whose names are remembered, and services that timers start.
+const USERS: usize = 512;
+const SERVICES: usize = 512;
+/// Timers of one of them.
+const TIMERS: usize = 16;
 /// An answer about a server holds for events this much earlier or later, ns: not each of them is asked about, and the
 /// number of a device may soon be another's.
 const SERVES: u64 = 500_000_000;
@@ -39,6 +44,9 @@ pub struct FactCache {
     views: BoundedMap<ProcessId, View>,
     /// The latest answer of each.
     servers: BoundedMap<Dev, FuseServer>,
+    users: BoundedMap<u32, String>,
+    /// By the service that they start.
+    timers: BoundedMap<String, Vec<String>>,
     mounts: Vec<Mount>,
 }
 
@@ -50,6 +58,8 @@ impl Default for FactCache {
             containers: BoundedMap::new(CONTAINERS),
             views: BoundedMap::new(VIEWS),
             servers: BoundedMap::new(SERVERS),
+            users: BoundedMap::new(USERS),
+            timers: BoundedMap::new(SERVICES),
             mounts: Vec::new(),
         }
     }
@@ -65,6 +75,12 @@ impl FactCache {
             Fact::View(view) => self.view_seen(view),
             Fact::Mounts(mounts) => self.mounts = mounts,
             Fact::FuseServer(server) => self.server_found(server),
+            Fact::User(User { uid, name }) if is_word(&name) => self.users.insert(uid, name),
+            Fact::Triggers(Triggers { unit, mut timers }) => {
+                timers.retain(|timer| is_word(timer));
+                timers.truncate(TIMERS);
+                self.timers.insert(unit, timers);
+            }
             other => return Some(other),
         }
         None
@@ -167,8 +183,20 @@ impl FactCache {
         };
         known.map(|process| {
             let names = process.cgroup.as_deref().and_then(|path| self.names(path));
-            Process { names, ..process }
+            let unit = process.cgroup.as_deref().and_then(service);
+            let timers = unit.and_then(|unit| self.timers.get(&unit.to_owned())).cloned();
+            Process { names, timers: timers.unwrap_or_default(), ..process }
         })
+    }
+
+    /// The same of whoever did it, and what the user is called who logged in for it.
+    pub fn actor(&mut self, actor: &Actor) -> Option<Process> {
+        let known = self.process(&actor.task);
+        let Some(name) = actor.login.uid.and_then(|uid| self.users.get(&uid).cloned()) else {
+            return known;
+        };
+        let known = known.unwrap_or_else(|| Process::unknown(actor.task.id));
+        Some(Process { login_user: Some(name), ..known })
     }
 
     /// The path of a cgroup, by its id.

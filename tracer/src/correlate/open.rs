@@ -18,7 +18,7 @@ use crate::{
         fault::{Burst, BurstKey, Fault, Mode},
         process::{Exit, ProcessExit},
         signal::{Deliver, Disposition, Signal},
-        task::{Actor, ProcessId},
+        task::{Actor, Login, ProcessId},
         time::ClockOffset,
     },
 };
@@ -70,6 +70,7 @@ impl OpenIncident {
             cmdline: None,
             cmdline_cut: false,
             partial: true,
+            login: Login::default(),
         };
         let mut incident = Incident::new(id, time, victim, clock);
         if signal.result == 1 {

@@ -167,7 +167,7 @@ impl Reporter<'_> {
             path
         });
         let culprit = incident.culprit();
-        incident.culprit_process = culprit.and_then(|culprit| facts.process(&culprit.task));
+        incident.culprit_process = culprit.and_then(|culprit| facts.actor(culprit));
     }
 
     /// Fills in what may have been learnt of an incident since it was judged.

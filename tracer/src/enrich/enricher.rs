@@ -1,6 +1,6 @@
 //! Which questions an event of the kernel asks of /proc and the file systems, and their answers.
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -11,13 +11,14 @@ use crate::{
         deadline::DeadlineExecutor,
         lookup::{self, Here},
         mappers::MapperScanner,
+        mount_table::MountTable,
+        origin::Origins,
         place,
         server::Servers,
         symbolize,
         target::Target,
         view,
     },
-    host::proc::mountinfo,
     model::{
         cgroup::{CgroupMade, ROOT_CGROUP},
         fact::{Fact, Mappers},
@@ -30,7 +31,7 @@ use crate::{
         process::{ExitScope, ProcessExit},
         remote::is_shared,
         signal::Signal,
-        task::{ProcessId, Task},
+        task::{Actor, ProcessId, Task},
     },
 };
 
@@ -56,6 +57,7 @@ pub struct Enricher {
     mounts: MountTable,
     cgroups: CgroupNames,
     containers: Containers,
+    origins: Origins,
     /// The mounts that were told last.
     told: Arc<Vec<Mount>>,
     mounts_read: Instant,
@@ -79,6 +81,7 @@ impl Enricher {
             mounts: MountTable::default(),
             cgroups: CgroupNames::start(),
             containers: Containers::default(),
+            origins: Origins::default(),
             told: Arc::default(),
             mounts_read: Instant::now(),
             faulted: None,
@@ -113,6 +116,7 @@ impl Enricher {
         for task in self.tasks_to_name(event) {
             notes.extend(self.container_of(task, time));
         }
+        notes.extend(did_it(event).map(|actor| self.origin(actor, time)));
         notes
     }
 
@@ -175,6 +179,7 @@ impl Enricher {
                 Vec::new()
             }
             KernelEvent::Cgroup(CgroupMade { id, path: Some(path) }) => {
+                self.origins.made(*id, path);
                 if self.containers.made(*id, path) {
                     self.container_made(*id, time);
                 }
@@ -316,6 +321,13 @@ impl Enricher {
         Some(self.ask(Target::Containers, task.id, time, ask, Vec::new()))
     }
 
+    /// Asks who logged in for an act, and what starts its service.
+    fn origin(&mut self, actor: &Actor, time: u64) -> WatchNote {
+        let (origins, cgroups, asked) = (self.origins.clone(), self.cgroups.clone(), actor.clone());
+        let ask = move || origins.facts(&asked, &cgroups);
+        self.ask(Target::Origins, actor.task.id, time, ask, Vec::new())
+    }
+
     /// Asks what a container is called as its cgroup is made: its runtime has written that down by then.
     fn container_made(&mut self, id: u64, time: u64) {
         let Some(turn) = self.containers.turn() else { return };
@@ -397,22 +409,14 @@ impl Enricher {
     }
 }
 
-/// The mounts of our own namespace as they were read last, by whichever thread.
-#[derive(Clone, Default)]
-struct MountTable(Arc<Mutex<Arc<Vec<Mount>>>>);
-
-impl MountTable {
-    fn current(&self) -> Arc<Vec<Mount>> {
-        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn refresh(&self) -> Arc<Vec<Mount>> {
-        let mounts = mountinfo::read();
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if **known != mounts {
-            *known = Arc::new(mounts);
+/// Whoever shrinks a file, or sends another process a signal.
+fn did_it(event: &KernelEvent) -> Option<&Actor> {
+    match event {
+        KernelEvent::Shrink(shrink) => Some(&shrink.actor),
+        KernelEvent::Signal(signal) if signal.code <= 0 => {
+            Some(&signal.sender).filter(|sender| sender.task.id != signal.target.id)
         }
-        Arc::clone(&known)
+        _ => None,
     }
 }
 

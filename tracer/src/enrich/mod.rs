@@ -7,6 +7,8 @@ pub mod enricher;
 pub mod holders;
 pub mod lookup;
 pub mod mappers;
+pub mod mount_table;
+pub mod origin;
 pub mod place;
 pub mod process;
 pub mod server;

@@ -33,12 +33,10 @@ pub fn read(task: &Task, wanted: bool) -> Option<Process> {
     Some(Process {
         id,
         exe: exe(id.tgid),
-        cgroup: None,
         cmdline: wanted.then(|| cmdline(id.tgid)).flatten(),
         ancestors: ancestors(stat.ppid),
         comm: Some(stat.comm),
-        late: false,
-        names: None,
+        ..Process::unknown(id)
     })
 }
 

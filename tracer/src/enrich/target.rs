@@ -17,6 +17,8 @@ pub enum Target {
     Cgroups,
     /// The files of container runtimes.
     Containers,
+    /// The files of users and of units.
+    Origins,
 }
 
 impl Target {
@@ -29,7 +31,7 @@ impl Target {
     /// runtimes for a name. That hangs nowhere, but takes its time where the host, or its disk, is busy.
     pub fn deadlines(&self) -> u32 {
         match self {
-            Self::Server(_) | Self::Containers | Self::Mounts(_) => 4,
+            Self::Server(_) | Self::Containers | Self::Origins | Self::Mounts(_) => 4,
             Self::Process(_) | Self::Code(_) | Self::FileSystem(_) | Self::Cgroups => 1,
         }
     }
@@ -37,7 +39,7 @@ impl Target {
     /// How many times the timeout: on a host that is that busy, a whole look takes seconds of the clock.
     pub fn timeouts(&self) -> u32 {
         match self {
-            Self::Server(_) | Self::Containers | Self::Mounts(_) => 3,
+            Self::Server(_) | Self::Containers | Self::Origins | Self::Mounts(_) => 3,
             Self::Process(_) | Self::Code(_) | Self::FileSystem(_) | Self::Cgroups => 1,
         }
     }

@@ -4,7 +4,7 @@ use crate::{
     correlate::cause::{
         BY_KERNEL, MEMORY_LIMIT, ON_BEHALF, RAISED, SENDER, SignalFrom, WHERE_IT_FAILED,
     },
-    explain::whereabouts::{container as container_of, limited, whereabouts},
+    explain::whereabouts::{container as container_of, limited, login, whereabouts},
     model::{
         cause::{CauseKind, Confidence, Outcome},
         cgroup,
@@ -74,13 +74,13 @@ pub fn arguments(process: &Process) -> String {
     command(&args)
 }
 
-/// `cron[1] → update.sh[5670] → cp[5678]   uid 0`
+/// `cron[1] → update.sh[5670] → cp[5678]   uid 0 on pts/3, logged in as alice (uid 1000)`
 pub fn lineage(process: &Process) -> String {
     let parents = process.ancestors.iter().rev();
     let mut chain: Vec<String> = parents.map(who_else).collect();
     chain.push(who(process));
     let place = whereabouts(process).map_or_else(String::new, |place| format!("   {place}"));
-    format!("{}   uid {}{place}", chain.join(" → "), process.uid)
+    format!("{}   uid {}{}{place}", chain.join(" → "), process.uid, login(process))
 }
 
 /// What happened to the victim, in a few words.

@@ -1,7 +1,10 @@
 //! Where a process ran, as people call it: a pod, a container, a job, or else a unit or cgroup. Pure.
 use crate::{
     contract::{Memory, Pod, Process},
-    model::container::{SHORT, subject},
+    model::{
+        cgroup::slice_of_user,
+        container::{SHORT, subject},
+    },
     text::escape::escape,
 };
 
@@ -24,10 +27,61 @@ fn pod(pod: &Pod) -> String {
     }
 }
 
-/// The same, or, where that is the host, the cgroup.
+/// The same, or, where that is the host, the cgroup, or the service with what starts it.
 pub fn whereabouts(process: &Process) -> Option<String> {
     let cgroup = process.cgroup.as_ref().filter(|path| path.0 != b"/");
-    inside(process).or_else(|| Some(format!("cgroup {}", escape(&cgroup?.0))))
+    match (inside(process), triggered(process)) {
+        (Some(inside), Some(triggered)) => Some(format!("{inside}, {triggered}")),
+        (inside, triggered) => {
+            inside.or(triggered).or_else(|| Some(format!("cgroup {}", escape(&cgroup?.0))))
+        }
+    }
+}
+
+/// Its terminal, and out of whose login it came: ` on pts/3, logged in as alice (uid 1000)`.
+pub fn login(process: &Process) -> String {
+    let tty =
+        process.tty.as_ref().map_or_else(String::new, |tty| format!(" on {}", escape(&tty.0)));
+    let Some(uid) = process.login_uid else { return tty };
+    let name = process.login_user.as_ref().map(|name| escape(&name.0));
+    let own = uid == process.uid;
+    match (name, has_logged_in(process)) {
+        (Some(name), true) if own => format!("{tty}, logged in as {name}"),
+        (Some(name), true) => format!("{tty}, logged in as {name} (uid {uid})"),
+        (None, true) => format!("{tty}, logged in as uid {uid}"),
+        // As cron opens a session for each job.
+        (_, false) if own && tty.is_empty() => tty,
+        (Some(name), false) => format!("{tty}, login uid {uid} ({name})"),
+        (None, false) => format!("{tty}, login uid {uid}"),
+    }
+}
+
+/// Whether its login uid is that of somebody who logged in: logind gave that user the slice that it is in. A process that has
+/// none may give itself any (kernel/auditsc.c audit_set_loginuid_perm), and who was started by hand keeps that of its starter.
+fn has_logged_in(process: &Process) -> bool {
+    let of = process.cgroup.as_ref().and_then(|path| slice_of_user(&path.0));
+    of.is_some() && of == process.login_uid
+}
+
+/// `rotate.service, which rotate.timer starts`: so it is set up.
+fn triggered(process: &Process) -> Option<String> {
+    let timers: Vec<String> = process.unit_timers.iter().map(|timer| escape(&timer.0)).collect();
+    let unit = process.unit.as_ref().filter(|_| !timers.is_empty())?;
+    let verb = if timers.len() == 1 { "starts" } else { "start" };
+    Some(format!("{}, which {} {verb}", escape(&unit.0), timers.join(" and ")))
+}
+
+/// The same in a word or two, for where only a line is told: ` (alice on pts/3)`, ` (rotate.timer)`.
+pub fn origin(process: &Process) -> String {
+    let user = process.login_uid.filter(|_| has_logged_in(process)).map(|uid| {
+        let name = process.login_user.as_ref().map(|name| escape(&name.0));
+        name.unwrap_or_else(|| format!("uid {uid}"))
+    });
+    let tty = process.tty.as_ref().map(|tty| format!("on {}", escape(&tty.0)));
+    let words: Vec<String> = user.into_iter().chain(tty).collect();
+    let timer = || process.unit_timers.first().map(|timer| escape(&timer.0));
+    let told = if words.is_empty() { timer() } else { Some(words.join(" ")) };
+    told.map_or_else(String::new, |told| format!(" ({told})"))
 }
 
 /// `container web (docker 3f2a91c0b1d2)`, or of one without a name `container 3f2a91c0b1d2 (docker)`
@@ -94,8 +148,71 @@ mod tests {
     }
 
     #[test]
+    fn who_logged_in_and_where() {
+        const SCOPE: &str = "/user.slice/user-1000.slice/session-3.scope";
+        const SHELL: &str = "/user.slice/user-1000.slice/user@1000.service/app.slice/sh.scope";
+        const CRON: &str = "/system.slice/cron.service";
+        let named = |text: &str| Some(Untrusted(text.as_bytes().to_vec()));
+        let told = |login: (Option<u32>, Option<&str>), tty: Option<&str>, cgroup: &str| {
+            let mut process = process(7);
+            (process.uid, process.login_uid) = (0, login.0);
+            (process.login_user, process.tty) = (login.1.and_then(named), tty.and_then(named));
+            (process.cgroup, process.unit_timers) = (named(cgroup), Vec::new());
+            (super::login(&process), origin(&process))
+        };
+        let (alice, root) = ((Some(1000), Some("alice")), (Some(0), Some("root")));
+        let pts = Some("pts/3");
+        let cases = [
+            (alice, pts, SCOPE, " on pts/3, logged in as alice (uid 1000)", " (alice on pts/3)"),
+            (alice, pts, SHELL, " on pts/3, logged in as alice (uid 1000)", " (alice on pts/3)"),
+            (
+                (Some(1000), None),
+                pts,
+                SCOPE,
+                " on pts/3, logged in as uid 1000",
+                " (uid 1000 on pts/3)",
+            ),
+            // `ssh HOST COMMAND`
+            (alice, None, SCOPE, ", logged in as alice (uid 1000)", " (alice)"),
+            // Another's: whoever has no login uid may say what he likes.
+            (root, pts, SCOPE, " on pts/3, login uid 0 (root)", " (on pts/3)"),
+            (alice, pts, CRON, " on pts/3, login uid 1000 (alice)", " (on pts/3)"),
+            (alice, None, "/", ", login uid 1000 (alice)", ""),
+            (root, None, CRON, "", ""),
+            // Nobody logged in, or that is not known.
+            ((None, None), Some("ttyS0"), SCOPE, " on ttyS0", " (on ttyS0)"),
+            ((None, None), None, CRON, "", ""),
+        ];
+        for (login, tty, cgroup, line, words) in cases {
+            let expected = (line.to_owned(), words.to_owned());
+            assert_eq!(told(login, tty, cgroup), expected, "{login:?} {tty:?} {cgroup}");
+        }
+    }
+
+    #[test]
+    fn which_timers_start_a_service() {
+        let named = |text: &str| Untrusted(text.as_bytes().to_vec());
+        let mut process = process(7);
+        process.cgroup = Some(named("/system.slice/rotate.service"));
+        (process.pod, process.container, process.slurm) = (None, None, None);
+        (process.login_uid, process.tty) = (None, None);
+        process.unit = Some(named("rotate.service"));
+        process.unit_timers = vec![named("a.timer")];
+        let of = |process: &Process| (whereabouts(process).unwrap_or_default(), origin(process));
+        let pair = |place: &str, origin: &str| (place.to_owned(), origin.to_owned());
+        assert_eq!(of(&process), pair("rotate.service, which a.timer starts", " (a.timer)"));
+        process.unit_timers.push(named("b.timer"));
+        assert_eq!(of(&process).0, "rotate.service, which a.timer and b.timer start");
+        process.slurm = Some(SlurmJob { job: 7, step: None });
+        assert_eq!(of(&process).0, "Slurm job 7, rotate.service, which a.timer and b.timer start");
+        process.unit_timers.clear();
+        assert_eq!(of(&process), pair("Slurm job 7", ""));
+    }
+
+    #[test]
     fn a_pod_a_container_a_job_or_a_cgroup() {
         let mut process = process(7);
+        process.unit_timers.clear();
         let told = |process: &Process| whereabouts(process);
         let id = "0123456789abcdef".repeat(4);
         let named = |text: &str| Some(Untrusted(text.as_bytes().to_vec()));

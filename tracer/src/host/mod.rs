@@ -14,4 +14,5 @@ pub mod runtimes;
 pub mod state_file;
 pub mod stderr;
 pub mod symbols;
+pub mod timers;
 pub mod users;

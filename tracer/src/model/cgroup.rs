@@ -42,6 +42,19 @@ pub fn is_of_user(cgroup: &[u8]) -> bool {
     below_slices(cgroup).next().is_some_and(is_user_manager)
 }
 
+/// The same, if it is a service that the host's own manager runs: no user gave its name.
+pub fn service(cgroup: &[u8]) -> Option<&str> {
+    let unit = unit(cgroup).filter(|unit| unit.ends_with(b".service"));
+    std::str::from_utf8(unit.filter(|_| !is_of_user(cgroup))?).ok()
+}
+
+/// The user whose slice a path lies in: logind puts there who has logged in as that user, and nobody else can.
+pub fn slice_of_user(cgroup: &[u8]) -> Option<u32> {
+    let inside = cgroup.strip_prefix(b"/user.slice/user-")?;
+    let end = inside.windows(7).position(|part| part == b".slice/")?;
+    std::str::from_utf8(&inside[..end]).ok()?.parse().ok()
+}
+
 /// The names of a path that are not slices, outermost first.
 fn below_slices(cgroup: &[u8]) -> impl Iterator<Item = &[u8]> {
     // systemd puts `_` before a name that could be taken for a file of the kernel's, as `cpu.service` could
@@ -77,6 +90,23 @@ pub fn is_unit(name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whose_slice_it_is() {
+        let of = |path: &str| slice_of_user(path.as_bytes());
+        assert_eq!(of("/user.slice/user-1000.slice/session-3.scope"), Some(1000));
+        assert_eq!(of("/user.slice/user-0.slice/user@0.service/app.slice"), Some(0));
+        for path in [
+            "/",
+            "/user.slice/user-1000.slice",
+            "/user.slice/user-x.slice/a",
+            "/user.slice/user-1000-x.slice/a",
+            "/system.slice/docker.service/user.slice/user-1000.slice/a",
+            "/user.slice/user-",
+        ] {
+            assert_eq!(of(path), None, "{path}");
+        }
+    }
 
     #[test]
     fn the_outermost_unit_counts() {

@@ -40,6 +40,22 @@ pub enum Fact {
     BoundDriver(BoundDriver),
     Mappers(Mappers),
     FuseServer(FuseServer),
+    User(User),
+    Triggers(Triggers),
+}
+
+/// What a user is called (/etc/passwd).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    pub uid: u32,
+    pub name: String,
+}
+
+/// Timers that are set up to start a service, by systemd's unit files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Triggers {
+    pub unit: String,
+    pub timers: Vec<String>,
 }
 
 /// What /proc told of a process, read at once because it may be gone a moment later.
@@ -64,13 +80,21 @@ pub struct Process {
     /// What its container is called, where that is known of its cgroup.
     #[serde(skip)]
     pub names: Option<Box<ContainerNames>>,
+    /// What the user is called who logged in for it.
+    #[serde(skip)]
+    pub login_user: Option<String>,
+    /// Timers that start its service.
+    #[serde(skip)]
+    pub timers: Vec<String>,
 }
 
 impl Process {
     /// One that /proc told nothing of.
     pub fn unknown(id: ProcessId) -> Self {
         let (exe, cgroup, cmdline, comm) = (None, None, None, None);
-        Self { id, exe, cgroup, cmdline, ancestors: Vec::new(), comm, late: false, names: None }
+        let (ancestors, timers) = (Vec::new(), Vec::new());
+        let (late, names, login_user) = (false, None, None);
+        Self { id, exe, cgroup, cmdline, ancestors, comm, late, names, login_user, timers }
     }
 
     /// Takes over what was learnt later: a program and its arguments are those of the last exec(2). What can no

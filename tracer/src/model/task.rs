@@ -62,6 +62,20 @@ pub struct Actor {
     pub cmdline_cut: bool,
     /// The kernel told only what helpers know; /proc may tell the rest.
     pub partial: bool,
+    /// Nothing but of who shrinks a file or sends a signal.
+    pub login: Login,
+}
+
+/// Out of which login session a task came, and its terminal: inherited over fork(2) and exec(2), and su(1) and sudo(8)
+/// leave it. `None` where there is none, or that is not known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Login {
+    /// The audit login uid.
+    pub uid: Option<u32>,
+    /// The audit session.
+    pub session: Option<u32>,
+    /// Its controlling terminal, as it is called below /dev.
+    pub tty: Option<Bytes>,
 }
 
 impl Actor {

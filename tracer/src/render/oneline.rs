@@ -6,7 +6,7 @@ use crate::{
             blamed_server, culprit, headline, mapped_by, repeated, restarted, verb, which_server,
             who,
         },
-        whereabouts::limited,
+        whereabouts::{limited, origin},
     },
     model::cause::{CauseKind, Confidence},
     render::{human::Style, warning::warned_path},
@@ -49,7 +49,7 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
     }
     if let Some(culprit) = culprit(incident) {
         let sep = if cause.class.known().cause().is_act() { "" } else { ";" };
-        out.push_str(&format!("{sep} {} {}", verb(incident), who(culprit)));
+        out.push_str(&format!("{sep} {} {}{}", verb(incident), who(culprit), origin(culprit)));
     }
     if let Some(server) = blamed_server(incident) {
         out.push_str(&format!(", served by {}", which_server(server)));

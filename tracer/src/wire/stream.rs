@@ -244,7 +244,7 @@ fn number(value: &Value) -> u64 {
 mod tests {
     use super::*;
     use crate::model::{
-        fact::{Fact, Process, View},
+        fact::{Fact, Process, Triggers, User, View},
         fault::{Burst, BurstKey, Handler},
         file::{Dev, Mount},
         names::ContainerNames,
@@ -309,6 +309,8 @@ mod tests {
             ancestors: vec![Ancestor { id, comm: bytes() }],
             late: true,
             names: None,
+            login_user: None,
+            timers: Vec::new(),
         };
         let mount = Mount {
             dev: Dev { major: 1, minor: 2 },
@@ -332,6 +334,12 @@ mod tests {
             Fact::View(View { victim: id, via: 3, mounts: vec![mount] }).into(),
             Fact::FuseServer(FuseServer { dev, time: 8, process: Some(server) }).into(),
             Fact::FuseServer(FuseServer { dev, time: 9, process: None }).into(),
+            Fact::User(User { uid: 1000, name: "ada".to_owned() }).into(),
+            Fact::Triggers(Triggers {
+                unit: "geo.service".to_owned(),
+                timers: vec!["geo.timer".to_owned()],
+            })
+            .into(),
             Fact::Container(Box::new(ContainerNames {
                 cgroup: bytes(),
                 id: Some("ab".to_owned()),

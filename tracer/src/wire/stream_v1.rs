@@ -172,6 +172,8 @@ fn parse_process(body: &Value) -> Process {
             .collect(),
         late: body["late"] == true,
         names: None,
+        login_user: None,
+        timers: Vec::new(),
     }
 }
 

@@ -30,7 +30,7 @@ const SIGNAL_ALONE: &str = "signal-alone";
 
 /// What the signal alone does not tell. A script that has a line for that form has none of it there, but what the line
 /// itself names: the class that is left, how sure it is, and mostly no more.
-const NOT_TOLD: [&str; 14] = [
+const NOT_TOLD: [&str; 17] = [
     "access",
     "says",
     "complete",
@@ -41,6 +41,9 @@ const NOT_TOLD: [&str; 14] = [
     "culprit_exe",
     "cmdline",
     "parents",
+    "login_uid",
+    "session",
+    "tty",
     "as",
     "others",
     "sized_by",
@@ -382,12 +385,16 @@ fn normal(incident: &Incident) -> Map<String, Value> {
     put("how", cause.how.as_deref().into());
     put("old", cause.old_size.into());
     put("new", cause.new_size.into());
-    if let Some(Process { comm, exe, cmdline, ancestors, .. }) = &cause.culprit {
+    if let Some(culprit) = &cause.culprit {
+        let Process { comm, exe, cmdline, ancestors, .. } = culprit;
         put("culprit", plain(comm).into());
         put("culprit_exe", text(exe.as_ref()).into());
         let words = |args: &Vec<Untrusted>| args.iter().map(plain).collect::<Vec<_>>().join(" ");
         put("cmdline", cmdline.as_ref().map(words).into());
         put("parents", ancestors.iter().map(|parent| plain(&parent.comm)).collect());
+        put("login_uid", culprit.login_uid.into());
+        put("session", culprit.audit_session.is_some().into());
+        put("tty", text(culprit.tty.as_ref()).into());
     }
     put("limit", cause.memory.as_ref().map(|memory| memory.limit).into());
     put("of", cause.memory.as_ref().map(|memory| plain(&memory.cgroup)).into());

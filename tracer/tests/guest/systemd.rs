@@ -1,159 +1,19 @@
 //! What the recorder must have kept as a service of a real systemd: xtask/guest/systemd/cases/run.sh.
 //! Every incident is one of these, and each of these is there.
+mod case;
+
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
 use whybus::contract::{Incident, Process, Record};
 
+use case::{CASES, Case, JOURNALD, MISSING, Origin, Place, Pod, Who};
+
 use crate::{
     Check, Job, checks,
     record::{incidents_of, plain, records, valid},
     trial,
-};
-
-/// Something that dies, and what must be told of it.
-pub struct Case {
-    name: &'static str,
-    victim: Who,
-    deaths: usize,
-    class: &'static str,
-    /// How a shell has its status.
-    status: u32,
-    culprit: Option<Who>,
-}
-
-/// A process, as people ask for it.
-struct Who {
-    comm: &'static str,
-    exe: &'static str,
-    place: Place,
-}
-
-/// Where it ran.
-enum Place {
-    Unit(&'static str),
-    /// The file with the id of podman's container, and its name.
-    Container(&'static str, &'static str),
-    /// The name of a container that ctr has made.
-    Ctr(&'static str),
-    Pod(&'static Pod),
-}
-
-/// A pod of one container.
-struct Pod {
-    id: &'static str,
-    uid: &'static str,
-    name: &'static str,
-    /// Name and image of the container, where its runtime tells them.
-    container: Option<(&'static str, &'static str)>,
-}
-
-const fn who(comm: &'static str, exe: &'static str, place: Place) -> Who {
-    Who { comm, exe, place }
-}
-
-const fn unit(comm: &'static str, exe: &'static str, unit: &'static str) -> Who {
-    who(comm, exe, Place::Unit(unit))
-}
-
-const fn case(name: &'static str, victim: Who, class: &'static str, status: u32) -> Case {
-    Case { name, victim, deaths: 1, class, status, culprit: None }
-}
-
-impl Case {
-    const fn by(self, culprit: Who) -> Self {
-        Self { culprit: Some(culprit), ..self }
-    }
-
-    const fn times(self, deaths: usize) -> Self {
-        Self { deaths, ..self }
-    }
-}
-
-const SYSTEMD: Who = unit("systemd", "/usr/lib/systemd/systemd", "init.scope");
-const SHELL: Who = unit("sh", "/usr/bin/dash", "cases.service");
-const JOURNALD: Who =
-    unit("systemd-journal", "/usr/lib/systemd/systemd-journald", "systemd-journald.service");
-/// The kernel kills it while it runs.
-const SPINNER: Who = unit("spinner", "/usr/local/bin/spinner", "cpu.service");
-/// What is to become a unit's program is called so until then.
-const MISSING: &str = "(missing)";
-const TRUNCATE: &str = "/usr/bin/truncate";
-
-macro_rules! service {
-    ($name:literal) => {
-        unit($name, concat!("/usr/local/bin/", $name), concat!($name, ".service"))
-    };
-}
-
-static CASES: [Case; 18] = [
-    case("kill_9", service!("killed"), "sent", 137).by(SHELL),
-    case("memory_max", service!("hog"), "oom-killed", 137),
-    case("the_units_watchdog", service!("silent"), "sent", 134).by(SYSTEMD),
-    case("systemctl_kill", service!("commanded"), "sent", 137).by(SYSTEMD),
-    case("a_stop_timeout", service!("deaf"), "sent", 137).by(SYSTEMD),
-    case("sigsegv_at_once", service!("segv"), "signal", 139),
-    case("sigbus_at_once", service!("bus"), "mapped-past-end", 135),
-    case("a_loop_until_the_start_limit", service!("loop"), "exited", 3).times(4),
-    case("a_script_as_a_service", unit("sh", "/usr/bin/dash", "shell.service"), "exited", 4),
-    case("a_limit_of_cpu_time", SPINNER, "sent", 137).by(SPINNER),
-    case("a_job_of_cron", service!("served"), "truncated", 135).by(unit(
-        "truncate",
-        TRUNCATE,
-        "cron.service",
-    )),
-    case("a_timers_service", service!("rotated"), "truncated", 135).by(unit(
-        "truncate",
-        TRUNCATE,
-        "rotate.service",
-    )),
-    case(
-        "a_container_as_victim",
-        who("reader", "/reader", Place::Container("victim.cid", "geo-reader")),
-        "truncated",
-        135,
-    )
-    .by(unit("truncate", TRUNCATE, "cases.service")),
-    case(
-        "a_container_as_culprit",
-        unit("reader", "/usr/local/bin/reader", "cases.service"),
-        "truncated",
-        135,
-    )
-    .by(who("busybox", "/busybox", Place::Container("culprit.cid", "geo-updater"))),
-    case(
-        "a_container_of_a_millisecond",
-        who("victim", "/victim", Place::Container("instant.cid", "geo-instant")),
-        "signal",
-        139,
-    ),
-    case(
-        "a_pod_that_is_removed_at_once",
-        who("instant", "/usr/local/bin/instant", Place::Pod(&LAID_OUT)),
-        "signal",
-        139,
-    ),
-    case(
-        "a_container_of_containerd",
-        who("named", "/named", Place::Ctr("geo-named")),
-        "signal",
-        139,
-    ),
-    case("a_container_of_a_pod", who("podded", "/podded", Place::Pod(&BY_CRI)), "signal", 139),
-];
-/// By the directory of its logs alone.
-static LAID_OUT: Pod = Pod {
-    id: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-    uid: "d3b07384-d9a0-4c8e-9f6d-1c2a3b4c5d6e",
-    name: "laid-out",
-    container: None,
-};
-static BY_CRI: Pod = Pod {
-    id: "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210",
-    uid: "5f0c9f7e-43a1-4b53-8b5e-0a7b5f2f1d10",
-    name: "geo-api-7d9f",
-    container: Some(("api", "registry.example/shop/geo-api:1.2")),
 };
 
 pub const CHECKS: [(&str, Check); 10] = [
@@ -195,9 +55,10 @@ pub fn passes_on_nothing(job: &Job) -> Result<()> {
 
 /// How people ask for a death.
 type Way = fn(&Case, &Job) -> Result<()>;
-const WAYS: [(&str, Way); 5] = [
+const WAYS: [(&str, Way); 6] = [
     ("cause", cause),
     ("where", place),
+    ("from", origin),
     ("program", program),
     ("list", in_the_table),
     ("why", by_unit),
@@ -219,12 +80,6 @@ fn is(case: &Case, incident: &Incident) -> bool {
     named && by && incident.status() == Some(case.status)
 }
 
-impl Case {
-    fn culprit_name(&self) -> Option<&'static str> {
-        self.culprit.as_ref().map(|culprit| culprit.comm)
-    }
-}
-
 fn cause(case: &Case, job: &Job) -> Result<()> {
     for incident in of(case, job)? {
         let cause = &incident.cause;
@@ -244,6 +99,25 @@ fn cause(case: &Case, job: &Job) -> Result<()> {
 
 fn place(case: &Case, job: &Job) -> Result<()> {
     both(case, job, |who, process| same_place(who, process, job))
+}
+
+/// Who logged in for it, on which terminal, and what starts its service: of nobody else is any of it said.
+fn origin(case: &Case, job: &Job) -> Result<()> {
+    let Origin { login, tty, timers } = case.origin;
+    for incident in of(case, job)? {
+        let victim = &incident.victim;
+        ensure!(victim.login_uid.is_none() && victim.tty.is_none(), "{victim:?}");
+        let Some(culprit) = &incident.cause.culprit else { continue };
+        let name = culprit.login_user.as_ref().map(plain);
+        let found = culprit.login_uid.map(|uid| (uid, name.as_deref().unwrap_or_default()));
+        ensure!(found == login, "{found:?} logged in");
+        ensure!(culprit.audit_session.is_some() == login.is_some(), "{:?}", culprit.audit_session);
+        let found = culprit.tty.as_ref().map(plain);
+        ensure!(found.as_deref() == tty, "its terminal is {found:?}");
+        let found: Vec<String> = culprit.unit_timers.iter().map(plain).collect();
+        ensure!(found == timers, "its timers are {found:?}");
+    }
+    Ok(())
 }
 
 fn program(case: &Case, job: &Job) -> Result<()> {
@@ -273,6 +147,11 @@ fn same_place(who: &Who, process: &Process, job: &Job) -> Result<()> {
         Place::Unit(name) => {
             ensure!(unit.as_deref() == Some(name), "its unit is {unit:?}, its cgroup {cgroup}");
             ensure!(container.is_none(), "it is in container {container:?}");
+        }
+        Place::Session => {
+            let number = unit.as_deref().and_then(|unit| unit.strip_prefix("session-"));
+            let number = number.and_then(|unit| unit.strip_suffix(".scope")?.parse().ok());
+            ensure!(number.is_some() && number == process.audit_session, "its unit is {unit:?}");
         }
         Place::Container(file, name) => {
             let id = job.word(file)?;
@@ -352,6 +231,7 @@ fn by_unit(case: &Case, job: &Job) -> Result<()> {
     let asked = match case.victim.place {
         Place::Unit("cases.service") => return by_other(case, job, "cases"),
         Place::Unit(name) => name.trim_end_matches(".service"),
+        Place::Session => bail!("nobody asks for who did it"),
         Place::Container(file, _) => file,
         Place::Ctr(name) => name,
         Place::Pod(pod) if pod.container.is_some() => pod.name,

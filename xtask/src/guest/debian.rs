@@ -46,7 +46,8 @@ impl Release {
 }
 
 /// What the cases need beside Debian's minimum.
-const PACKAGES: &str = "systemd-sysv,dbus,kmod,cron,podman,crun,containerd,runc";
+const PACKAGES: &str =
+    "systemd-sysv,dbus,libpam-systemd,login,passwd,bsdutils,kmod,cron,podman,crun,containerd,runc";
 /// Needed to make it, beside what other guests need.
 const TOOLS: &[&str] = &["mmdebstrap"];
 /// Documentation and translations: the disk is made faster without.

@@ -21,6 +21,8 @@ pub(super) fn process(
     clock: ClockOffset,
 ) -> contract::Process {
     let Task { id, uid, ns_tgid, kthread, comm, cgroup, .. } = &actor.task;
+    let login = &actor.login;
+    let word = |word: &String| text(word.as_bytes());
     let parents = ancestors(actor, process);
     let args = cmdline(actor, process);
     let why = || {
@@ -44,6 +46,10 @@ pub(super) fn process(
         cmdline: args.map(|args| args.iter().map(|arg| text(arg)).collect()),
         cmdline_why: args.is_none().then(|| why().into()),
         uid: *uid,
+        login_uid: login.uid,
+        login_user: process.and_then(|process| process.login_user.as_ref()).map(word),
+        audit_session: login.session,
+        tty: login.tty.as_deref().map(text),
         cgroup: path.map(text),
         cgroup_why: path.is_none().then(|| cgroup_why(*cgroup).into()),
         container: container_of(path, names),
@@ -52,6 +58,7 @@ pub(super) fn process(
             .and_then(job)
             .map(|job| contract::SlurmJob { job: job.id, step: job.step.map(Into::into) }),
         unit: path.and_then(unit).map(text),
+        unit_timers: process.map_or(&[][..], |process| &process.timers).iter().map(word).collect(),
         cgroup_id: *cgroup,
         ancestors: parents.iter().map(ancestor).collect(),
         thread_comm: None,

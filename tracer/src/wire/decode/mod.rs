@@ -4,7 +4,9 @@
 //! against `tracer_common::event::KINDS` before.
 use anyhow::{Result, bail, ensure};
 use bytes::Buf;
-use tracer_common::event::{EventKind, FAULT_SHORTER, Fault, Header, KINDS, kind, ring};
+use tracer_common::event::{
+    Event as _, EventKind, FAULT_SHORTER, Fault, Header, KINDS, Login, Shrink, Signal, kind, ring,
+};
 
 use crate::model::input::{KernelEvent, Stamp};
 
@@ -25,7 +27,12 @@ pub use task::arguments;
 const CPUS: u32 = 1 << 16;
 
 /// Layouts that old streams have and that are read still.
-const OLD_KINDS: [EventKind; 2] = [old_fault(0), old_fault(1)];
+const OLD_KINDS: [EventKind; 4] = [
+    old_fault(0),
+    old_fault(1),
+    EventKind { version: 0, size: Shrink::KIND.size - size_of::<Login>(), ..Shrink::KIND },
+    EventKind { version: 0, size: Signal::KIND.size - size_of::<Login>(), ..Signal::KIND },
+];
 
 const fn old_fault(version: u16) -> EventKind {
     let size = size_of::<Fault>() - FAULT_SHORTER[version as usize];
@@ -65,9 +72,9 @@ pub fn decode(mut bytes: &[u8]) -> Result<(Stamp, Option<KernelEvent>)> {
     );
     let event = match number {
         kind::FAULT => KernelEvent::Fault(Box::new(fault::fault(b, version)?)),
-        kind::SHRINK => KernelEvent::Shrink(Box::new(shrink::shrink(b)?)),
+        kind::SHRINK => KernelEvent::Shrink(Box::new(shrink::shrink(b, version)?)),
         kind::SHRINK_END => KernelEvent::ShrinkEnd(shrink::shrink_end(b, stamp.time)),
-        kind::SIGNAL => KernelEvent::Signal(Box::new(signal::signal(b))),
+        kind::SIGNAL => KernelEvent::Signal(Box::new(signal::signal(b, version))),
         kind::DELIVER => KernelEvent::Deliver(Box::new(signal::deliver(b)?)),
         kind::EXIT => KernelEvent::ProcessExit(Box::new(process::exit(b, stamp.time)?)),
         kind::CRASH => KernelEvent::Crash(Box::new(process::crash(b))),
@@ -123,6 +130,27 @@ mod tests {
             assert_eq!(u16::from_le_bytes([sample[0], sample[1]]), known.number);
             let (_, event) = decode(sample).expect("an event");
             assert!(event.is_some(), "kind {}", known.number);
+        }
+    }
+
+    /// As streams have them that were recorded before logins were told.
+    #[test]
+    fn older_layouts_are_read() {
+        for (kind, path) in [(wire::Shrink::KIND, 8), (wire::Signal::KIND, 0)] {
+            let mut sample = samples()
+                .into_iter()
+                .find(|sample| sample[..2] == kind.number.to_le_bytes())
+                .expect("a sample");
+            let login = kind.size - size_of::<wire::Login>();
+            sample.drain(login..kind.size);
+            assert_eq!(sample.len(), login + path);
+            let len = sample.len() as u32;
+            sample[4..8].copy_from_slice(&len.to_le_bytes());
+            sample[12..14].copy_from_slice(&0_u16.to_le_bytes());
+            assert!(matches!(decode(&sample), Ok((_, Some(_)))), "kind {}", kind.number);
+            sample.truncate(login - 8);
+            sample[4..8].copy_from_slice(&(login as u32 - 8).to_le_bytes());
+            assert!(decode(&sample).is_err(), "kind {}", kind.number);
         }
     }
 

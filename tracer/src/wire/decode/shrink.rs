@@ -7,16 +7,16 @@ use crate::{
     model::shrink::{Shrink, ShrinkEnd, ShrinkKind, Stale},
     wire::decode::{
         file::{dev, inode, path},
-        task::actor,
+        task::{actor, login},
     },
 };
 
 /// Flags of a shrink that is sent for a process of this host.
 const MAPPED_OR_REPLAYED: u32 = wire::SHRINK_MAPPED | wire::SHRINK_REPLAYED;
 
-/// `wire::Shrink`
-pub fn shrink(b: &mut &[u8]) -> Result<Shrink> {
-    let actor = actor(b);
+/// `wire::Shrink`, of any version.
+pub fn shrink(b: &mut &[u8], version: u16) -> Result<Shrink> {
+    let mut actor = actor(b);
     let inode = inode(b);
     let new_size = u64::try_from(b.get_i64_le()).unwrap_or(0);
     let begin = b.get_u64_le();
@@ -38,6 +38,9 @@ pub fn shrink(b: &mut &[u8]) -> Result<Shrink> {
     let path_len = b.get_u32_le();
     let (ino, outer) = (b.get_u64_le(), dev(b.get_u32_le()));
     b.advance(4);
+    if version > 0 {
+        actor.login = login(b);
+    }
     Ok(Shrink {
         outer: (ino != 0).then_some((outer, ino)),
         path: path(b, path_flags, path_len)?,

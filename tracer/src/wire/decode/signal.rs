@@ -5,18 +5,21 @@ use tracer_common::event as wire;
 
 use crate::{
     model::signal::{Deliver, Disposition, Origin, Signal},
-    wire::decode::task::{actor, task},
+    wire::decode::task::{actor, login, task},
 };
 
-/// `wire::Signal`
-pub fn signal(b: &mut &[u8]) -> Signal {
-    let (target, sender) = (task(b), actor(b));
+/// `wire::Signal`, of any version.
+pub fn signal(b: &mut &[u8], version: u16) -> Signal {
+    let (target, mut sender) = (task(b), actor(b));
     let address = b.get_u64_le();
     let (number, code, result) = (b.get_i32_le(), b.get_i32_le(), b.get_i32_le());
     b.advance(4);
     let forced = b.get_u32_le() != 0;
     let origin = b.get_u32_le();
     let kept = origin & wire::origin::KEPT != 0;
+    if version > 0 {
+        sender.login = login(b);
+    }
     Signal {
         target,
         sender,
@@ -77,6 +80,8 @@ mod tests {
         sent.code = -6;
         sent.result = 1;
         sent.group = 1;
+        sent.login.known = wire::LOGIN_AUDIT;
+        sent.login.uid = 1000;
         let decoded = |sent: &wire::Signal| match decode(&bytes(sent, b"")).expect("an event").1 {
             Some(KernelEvent::Signal(signal)) => *signal,
             other => panic!("{other:?}"),
@@ -85,6 +90,7 @@ mod tests {
         assert_eq!((signal.target.id.tgid, signal.sender.task.id.tgid), (1, 2));
         assert_eq!((signal.address, signal.number, signal.code), (3, 7, -6));
         assert_eq!((signal.result, signal.forced), (1, false));
+        assert_eq!(signal.sender.login.uid, Some(1000));
         sent.forced = 1;
         assert!(decoded(&sent).forced);
         assert_eq!(decoded(&sent).generated, None);

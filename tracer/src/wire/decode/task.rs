@@ -4,13 +4,15 @@ use tracer_common::event as wire;
 
 use crate::model::{
     Bytes,
-    task::{Actor, Ancestor, ProcessId, Task},
+    task::{Actor, Ancestor, Login, ProcessId, Task},
 };
 
 /// include/linux/sched.h
 const PF_KTHREAD: u32 = 0x0020_0000;
 /// PF_EXITING | PF_SIGNALED; the latter is set before a core dump (kernel/signal.c get_signal).
 const PF_ENDING: u32 = 0x404;
+/// What audit calls unset (include/linux/audit.h AUDIT_UID_UNSET, AUDIT_SID_UNSET).
+const NOBODY: u32 = u32::MAX;
 
 /// `wire::Actor`
 pub fn actor(b: &mut &[u8]) -> Actor {
@@ -35,6 +37,29 @@ pub fn actor(b: &mut &[u8]) -> Actor {
         cmdline: known.then(|| arguments(&cmdline)),
         cmdline_cut: full > len,
         partial: flags & wire::ACTOR_PARTIAL != 0,
+        login: Login::default(),
+    }
+}
+
+/// `wire::Login`
+pub fn login(b: &mut &[u8]) -> Login {
+    let known = b.get_u32_le() & wire::LOGIN_AUDIT != 0;
+    let id = |id| (known && id != NOBODY).then_some(id);
+    let [uid, session] = [b.get_u32_le(), b.get_u32_le()].map(id);
+    b.advance(4);
+    let name = Some(name(b)).filter(|name| !name.is_empty());
+    // It was read without a lock: it may have been freed.
+    let tty = name.filter(|name| name.iter().all(u8::is_ascii_graphic)).map(terminal);
+    Login { uid, session, tty }
+}
+
+/// How a terminal is called below /dev: the kernel calls `pts/3` `pts3` (drivers/tty/pty.c unix98_pty_init).
+fn terminal(name: Bytes) -> Bytes {
+    match name.strip_prefix(b"pts") {
+        Some(number) if !number.is_empty() && number.iter().all(u8::is_ascii_digit) => {
+            [b"pts/", number].concat()
+        }
+        _ => name,
     }
 }
 
@@ -160,6 +185,35 @@ mod tests {
         assert_eq!(actor.ancestors, [id(10), id(11)]);
         // A damaged count.
         assert_eq!(decoded(fill(u32::MAX)).ancestors.len(), wire::ANCESTORS);
+    }
+
+    #[test]
+    fn logins() {
+        let login = |known, uid, session, tty: [u8; 16]| {
+            let words = [0, 8].map(|at| u64::from_le_bytes(tty[at..at + 8].try_into().unwrap()));
+            let mut shrink: wire::Shrink = zeroed();
+            shrink.login = wire::Login { known, uid, session, pad: 0, tty: words };
+            match decode(&bytes(&shrink, b"")).expect("an event").1 {
+                Some(KernelEvent::Shrink(shrink)) => shrink.actor.login,
+                other => panic!("{other:?}"),
+            }
+        };
+        let decoded = |known, tty| login(known, 1000, 3, tty);
+        let pts = Login { uid: Some(1000), session: Some(3), tty: Some(b"pts/3".to_vec()) };
+        assert_eq!(decoded(wire::LOGIN_AUDIT, padded(b"pts3")), pts);
+        assert_eq!(decoded(0, padded(b"")), Login::default());
+        // A daemon: what is unset is no user.
+        assert_eq!(login(wire::LOGIN_AUDIT, NOBODY, NOBODY, padded(b"")), Login::default());
+        let root = Login { uid: Some(0), ..Login::default() };
+        assert_eq!(login(wire::LOGIN_AUDIT, 0, NOBODY, padded(b"\xffpts3")), root);
+        for (name, called) in [
+            (&b"ttyS0\0stale"[..], &b"ttyS0"[..]),
+            (b"pts", b"pts"),
+            (b"pts3x", b"pts3x"),
+            (b"0123456789abcdef", b"0123456789abcdef"),
+        ] {
+            assert_eq!(decoded(0, padded(name)).tty.as_deref(), Some(called));
+        }
     }
 
     #[test]

@@ -29,10 +29,10 @@ at "recording"
 
 cd /usr/local/bin || exit
 for name in killed hog silent commanded segv bus loop deaf orderly instant spinner; do ln victim $name; done
-for name in served rotated contained warned; do ln reader $name; done
+for name in served rotated contained warned typed admin console detached; do ln reader $name; done
 cd /
 head -c 4096 /dev/zero >/srv/short
-for name in served rotated contained outside warned; do make /srv/$name; done
+for name in served rotated contained outside warned typed admin console detached; do make /srv/$name; done
 
 # cron needs up to a minute: it goes first, and is waited for last.
 systemctl start served orderly killed commanded deaf
@@ -62,6 +62,25 @@ warned() { whybus list --warnings -n 0 -o json 2>/dev/null | grep -q /srv/warned
 await warned
 systemctl stop warned
 at "warning"
+
+# Somebody logs in, on a terminal as sshd(8) makes one and on a console; of root's group, so that su(1) trusts her.
+useradd -m -u 1000 -G root -s /bin/bash alice 2>/results/login.err
+cp /cases/profile.sh /home/alice/.profile
+sed -i 's/^# *\(auth.* pam_wheel.so trust\)$/\1/' /etc/pam.d/su
+for name in typed admin console detached; do
+    systemd-run --quiet --unit=$name /usr/local/bin/$name /srv/$name 900000
+    await test -e /srv/$name.ready
+done
+chown alice /srv/typed /srv/console
+script -qc "login -f alice" /results/login </dev/null
+await ended typed
+await ended admin
+systemctl start getty@tty2
+await ended console
+# Without a terminal, as of a daemon that was started out of a session, and lives on.
+sh -c 'echo 1000 >/proc/self/loginuid; exec setsid truncate -s 4096 /srv/detached'
+await ended detached
+at "logins"
 
 systemd-run --quiet --scope --slice=user-0.slice --unit=session-7 bash /cases/session.sh >/dev/null 2>&1
 at "session"
@@ -131,6 +150,7 @@ sleep 2
 systemctl stop whybus
 systemctl show -p Result -p ExecMainStatus whybus >/results/stopped
 units="killed hog silent commanded segv bus loop deaf orderly shell cpu served rotated systemd-journald"
+units="$units typed admin console detached"
 for unit in $units; do
     whybus why $unit.service -o json >/results/why-$unit.json 2>/results/why-$unit.err
     whybus why $unit.service --utc >>/results/why.txt 2>&1
