@@ -8,7 +8,7 @@ use crate::{
         bounded::BoundedMap,
         crash_loop::CrashLoops,
         ending::{CONSEQUENCE, terminating_signal},
-        supervisor::{raises, stops},
+        supervisor::{ends_session, raises, stops},
     },
     model::{
         crash::Crash,
@@ -213,7 +213,12 @@ impl ExitPolicy {
 /// Whether a signal is how a service manager, a supervisor or a runtime stops a process that is not
 /// wanted any more.
 fn orderly(signal: &Signal) -> bool {
-    matches!(signal.number, SIGHUP | SIGINT | SIGTERM) && stops(&signal.sender.task, &signal.target)
+    let (sender, target) = (&signal.sender.task, &signal.target);
+    match signal.number {
+        SIGHUP | SIGINT | SIGTERM => stops(sender, target),
+        SIGKILL => ends_session(sender, target),
+        _ => false,
+    }
 }
 
 /// Whether the kernel kills what is left in a PID namespace whose first process has ended, as a container's main
@@ -404,6 +409,21 @@ mod tests {
         let mut death = exit(9, 9);
         death.actor.task.comm = comm.as_bytes().to_vec();
         policy.classify(death, None) != ExitKind::Unasked
+    }
+
+    #[test]
+    fn what_a_logout_leaves_behind_is_no_incident() {
+        let end = |comm: &str, sender, exits| {
+            let of = |signal: &mut Signal| {
+                signal.target.comm = comm.as_bytes().to_vec();
+                signal.sender.task.id.tgid = sender;
+            };
+            told(comm, of, exits)
+        };
+        assert!(!end("(sd-pam)", 1, ExitFilter::Lasting));
+        assert!(end("(sd-pam)", 77, ExitFilter::Lasting), "somebody's kill");
+        assert!(end("sd-pam", 1, ExitFilter::Lasting));
+        assert!(end("(sd-pam)", 1, ExitFilter::All));
     }
 
     /// gunicorn aborts a worker that takes too long; the worker handles that and exits with 1.

@@ -82,6 +82,12 @@ pub fn stops(task: &Task, other: &Task) -> bool {
     task.id.tgid == 1 || named && (task.uid == 0 || task.uid == other.uid)
 }
 
+/// Whether init stops by SIGKILL what a user's service manager leaves behind at a logout (user@.service, KillMode=mixed): the
+/// process that keeps its session with PAM open, which systemd calls so (src/core/exec-invoke.c setup_pam).
+pub fn ends_session(task: &Task, other: &Task) -> bool {
+    task.id.tgid == 1 && other.comm == b"(sd-pam)"
+}
+
 /// Whether its own failure is only that of the process it looks after, which is told already.
 pub fn passes_on(comm: &[u8]) -> bool {
     PASSING_ON.iter().any(|name| comm == name.as_bytes())
