@@ -58,7 +58,7 @@ pub struct Opening {
 }
 
 /// Two programs of one call see it within this time, also where the first of them is preempted. Ns.
-const TWICE: u64 = 100_000_000;
+const TWICE: u64 = 2_000_000_000;
 
 /// A remembered shrink is not sent again within this time of when it was sent last (`Header::time`): many may
 /// fault on one file at once. Ns.
