@@ -36,10 +36,17 @@ pub fn run(args: &Args) -> Result<()> {
     let mut tally = Tally::default();
     if args.host || args.everything || args.names_kernels_alone() {
         std::thread::scope(|scope| {
+            let probes = scope.spawn(probes);
             if !args.host {
                 scope.spawn(|| prepare(args));
             }
-            host(&mut tally)
+            host(&mut tally)?;
+            match probes.join() {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tally.fail(&format!("building the probes: {error:#}")),
+                Err(_) => tally.fail("building the probes: the thread panicked"),
+            }
+            anyhow::Ok(())
         })?;
     }
     if !args.host {
@@ -84,14 +91,13 @@ fn prepare(args: &Args) {
 /// run are not judged again.
 const RESULTS: &str = "WHYBUS_GUEST_RESULTS";
 
+/// Holds the objects that are checked in against their sources while this host is tested.
+fn probes() -> Result<()> {
+    say("building the probes from source");
+    ebpf::run(true)
+}
+
 fn host(tally: &mut Tally) -> Result<()> {
-    match setup::packages(setup::COMPILER, "compiling the probes") {
-        Ok(()) => {
-            say("building the probes from source");
-            ebpf::compare(&ebpf::build()?)?;
-        }
-        Err(error) => tally.skip(&format!("building the probes: {error:#}")),
-    }
     say("tests on this host");
     tally.add(cargo_test(&["--no-fail-fast"]).env(RESULTS, "/nonexistent"))?;
     match memory::check() {
@@ -143,7 +149,7 @@ fn guests(args: &Args, tally: &mut Tally) -> Result<()> {
         }
     }
     // What takes longest boots first, so that none of it is left alone in the end.
-    queue.sort_by_key(|boots| Reverse(boots.first().map(|boot| boots::seconds(boot.name()))));
+    queue.sort_by_key(|boots| Reverse(boots.first().map(boots::seconds)));
     let load = args.load.then(Load::start).transpose()?;
     if load.is_some() {
         queue = queue

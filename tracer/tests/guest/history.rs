@@ -50,9 +50,10 @@ pub const CHECKS: [(&str, Check); 22] = [
 
 pub fn trials(job: &Arc<Job>) -> Vec<Trial> {
     let mut trials = cases::trials(job);
-    // Other kernels lack hooks, and that is said.
-    let of_newest = |(name, _): &&(&str, Check)| *name != DIALOGUE || job.kernel == "newest";
-    let some: Vec<(&str, Check)> = CHECKS.iter().filter(of_newest).copied().collect();
+    // Older kernels lack hooks, and that is said.
+    let has_all = ["6.12", "newest"].contains(&job.kernel.as_str());
+    let told = |(name, _): &&(&str, Check)| *name != DIALOGUE || has_all;
+    let some: Vec<(&str, Check)> = CHECKS.iter().filter(told).copied().collect();
     trials.extend(checks(job, "history", &some));
     trials
 }
