@@ -49,6 +49,11 @@ pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Cli, Error> {
             settings.as_table().ok_or_else(|| in_table(": is not a table".to_owned()))?;
         let flags = flags(settings).map_err(|text| in_table(format!(": {text}")))?;
         check(verb, &flags).map_err(|text| in_table(format!(": {text}")))?;
+        // Of `false` there is no flag to be checked, but it must be one.
+        for (key, _) in settings.iter().filter(|(_, value)| value.as_bool() == Some(false)) {
+            let flag = [OsString::from(format!("--{key}"))];
+            check(verb, &flag).map_err(|text| in_table(format!(": {text}")))?;
+        }
         flags_of.insert(verb.as_str(), flags);
     }
     // The first word that is a verb is the verb: no flag before it takes a value that is one.
@@ -196,6 +201,10 @@ mod tests {
         assert!(with("[show]\nutc = true\n[replay]\nquiet = true\n", "list").is_ok());
         let value = said("[record]\nkeep = \"long\"\n");
         assert!(value.starts_with("FILE: [record]: invalid value 'long' for '--keep"), "{value}");
+        let off = said("[record]\nkep = false\n");
+        assert!(off.starts_with("FILE: [record]: unexpected argument '--kep'"), "{off}");
+        assert!(said("[record]\nkeep = false\n").contains("a value is required"));
+        assert!(with("[record]\njournal = false\n", "list").is_ok());
         assert_eq!(said("record = 1\n"), "FILE: [record]: is not a table");
         let odd = said("[record]\nkeep = 1979-05-27\n");
         assert!(odd.contains("`keep` is not a string"), "{odd}");

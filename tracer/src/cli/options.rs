@@ -12,7 +12,7 @@ use crate::{
     },
     render::{Format, list::Shown},
     sink::terminal::{self, Colour},
-    text::secrets::{Secrets, compiled},
+    text::secrets::{Secrets, asked},
 };
 
 /// Where the history is unless told otherwise.
@@ -147,12 +147,12 @@ pub struct Deaths {
 #[derive(Args, Default)]
 #[command(next_help_heading = "Command lines")]
 pub struct CommandLines {
-    /// Keep only the program of each command line, none of its arguments
-    #[arg(long, conflicts_with_all = ["redact", "no_redact"])]
+    /// Keep only the program of each command line, none of its arguments, whatever else is asked for
+    #[arg(long)]
     no_cmdline: bool,
     /// Hide more of command lines than passwords, tokens and keys that are known as such (docs/redaction.md): what this
-    /// regular expression finds, or only its group `secret`. Arguments are separated by NUL (`\0`)
-    #[arg(long, value_name = "REGEX", value_parser = compiled)]
+    /// regular expression finds, in any case, or only its group `secret`. `\x00` stands between arguments
+    #[arg(long, value_name = "REGEX", value_parser = asked, allow_hyphen_values = true)]
     redact: Vec<Regex>,
     /// Hide nothing of what is known to be secret: only what --redact finds
     #[arg(long)]

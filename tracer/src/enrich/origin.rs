@@ -1,7 +1,9 @@
 //! Of whoever did something: what the user is called who logged in for it, and which timers start its service.
 use std::{
+    hash::Hash,
     num::NonZeroUsize,
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use lru::LruCache;
@@ -20,6 +22,13 @@ use crate::{
 /// Services whose paths are remembered: one that a timer starts is gone with its last process.
 const MADE: NonZeroUsize = NonZeroUsize::new(512).expect("not 0");
 
+/// An answer is good for so long: who sends signals all the time does not have all unit files read each time.
+const FRESH: Duration = Duration::from_secs(10);
+/// Users, and services, whose answers are kept that long.
+const KEPT: NonZeroUsize = NonZeroUsize::new(64).expect("not 0");
+
+type Kept<K, V> = Mutex<LruCache<K, (Instant, V)>>;
+
 /// Looks it up, on whichever thread.
 #[derive(Clone)]
 pub struct Origins(Arc<Shared>);
@@ -28,6 +37,21 @@ struct Shared {
     files: UnitFiles,
     /// Paths by cgroup, as the kernel reported them.
     made: Mutex<LruCache<u64, Bytes>>,
+    users: Kept<u32, Option<Bytes>>,
+    timers: Kept<String, Vec<String>>,
+}
+
+/// What was found a moment ago, or else what is found now.
+fn fresh<K: Hash + Eq, V: Clone>(kept: &Kept<K, V>, key: K, find: impl FnOnce(&K) -> V) -> V {
+    let lock = || kept.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((since, found)) = lock().get(&key)
+        && since.elapsed() < FRESH
+    {
+        return found.clone();
+    }
+    let found = find(&key);
+    lock().put(key, (Instant::now(), found.clone()));
+    found
 }
 
 impl Default for Origins {
@@ -38,7 +62,9 @@ impl Default for Origins {
 
 impl Origins {
     fn of(files: UnitFiles) -> Self {
-        Self(Arc::new(Shared { files, made: Mutex::new(LruCache::new(MADE)) }))
+        let made = Mutex::new(LruCache::new(MADE));
+        let (users, timers) = (Mutex::new(LruCache::new(KEPT)), Mutex::new(LruCache::new(KEPT)));
+        Self(Arc::new(Shared { files, made, users, timers }))
     }
 
     /// A cgroup was made, or renamed.
@@ -52,15 +78,17 @@ impl Origins {
 
     /// What is known of an actor.
     pub fn facts(&self, actor: &Actor, cgroups: &CgroupNames) -> Vec<Fact> {
+        let named = |uid: u32| fresh(&self.0.users, uid, |uid| users::name(*uid));
         let user =
-            actor.login.uid.and_then(|uid| Some(Fact::User(User { uid, name: users::name(uid)? })));
+            actor.login.uid.and_then(|uid| Some(Fact::User(User { uid, name: named(uid)? })));
         let path = actor.task.cgroup.and_then(|id| {
             let made = self.0.made.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
             made.or_else(|| cgroups.path(id))
         });
         let triggers = path.as_deref().and_then(service).and_then(|unit| {
-            let timers = self.0.files.timers_of(unit);
             let unit = unit.to_owned();
+            let files = &self.0.files;
+            let timers = fresh(&self.0.timers, unit.clone(), |unit| files.timers_of(unit));
             (!timers.is_empty()).then_some(Fact::Triggers(Triggers { unit, timers }))
         });
         user.into_iter().chain(triggers).collect()
@@ -71,6 +99,16 @@ impl Origins {
 mod tests {
     use super::*;
     use crate::testing::actor;
+
+    #[test]
+    fn nothing_is_looked_for_twice_in_a_moment() {
+        let kept = Mutex::new(LruCache::new(KEPT));
+        let mut looked = 0;
+        for _ in 0..100 {
+            fresh(&kept, 7, |_| looked += 1);
+        }
+        assert_eq!(looked, 1);
+    }
 
     /// The cgroup of a service that ends at once is gone by the time that somebody asks.
     #[test]

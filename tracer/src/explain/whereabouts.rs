@@ -45,10 +45,12 @@ pub fn login(process: &Process) -> String {
     let Some(uid) = process.login_uid else { return tty };
     let name = process.login_user.as_ref().map(|name| escape(&name.0));
     let own = uid == process.uid;
-    match (name, has_logged_in(process)) {
-        (Some(name), true) if own => format!("{tty}, logged in as {name}"),
-        (Some(name), true) => format!("{tty}, logged in as {name} (uid {uid})"),
-        (None, true) => format!("{tty}, logged in as uid {uid}"),
+    // Without a terminal it may be a job of cron, whose PAM has a session made on some distributions, or a user's service.
+    let how = if process.tty.is_some() { "logged in as" } else { "in a session of" };
+    match (name, is_in_session(process)) {
+        (Some(name), true) if own => format!("{tty}, {how} {name}"),
+        (Some(name), true) => format!("{tty}, {how} {name} (uid {uid})"),
+        (None, true) => format!("{tty}, {how} uid {uid}"),
         // As cron opens a session for each job.
         (_, false) if own && tty.is_empty() => tty,
         (Some(name), false) => format!("{tty}, login uid {uid} ({name})"),
@@ -56,30 +58,30 @@ pub fn login(process: &Process) -> String {
     }
 }
 
-/// Whether its login uid is that of somebody who logged in: logind gave that user the slice that it is in. A process that has
+/// Whether its login uid is that of whose session it is in: logind gave that user the slice that it is in. A process that has
 /// none may give itself any (kernel/auditsc.c audit_set_loginuid_perm), and who was started by hand keeps that of its starter.
-fn has_logged_in(process: &Process) -> bool {
+fn is_in_session(process: &Process) -> bool {
     let of = process.cgroup.as_ref().and_then(|path| slice_of_user(&path.0));
     of.is_some() && of == process.login_uid
 }
 
-/// `rotate.service, which rotate.timer starts`: so it is set up.
+/// `rotate.service, which rotate.timer may start`: so it is set up, be the timer enabled or not.
 fn triggered(process: &Process) -> Option<String> {
     let timers: Vec<String> = process.unit_timers.iter().map(|timer| escape(&timer.0)).collect();
     let unit = process.unit.as_ref().filter(|_| !timers.is_empty())?;
-    let verb = if timers.len() == 1 { "starts" } else { "start" };
-    Some(format!("{}, which {} {verb}", escape(&unit.0), timers.join(" and ")))
+    Some(format!("{}, which {} may start", escape(&unit.0), timers.join(" or ")))
 }
 
-/// The same in a word or two, for where only a line is told: ` (alice on pts/3)`, ` (rotate.timer)`.
+/// The same in a word or two, for where only a line is told: ` (alice on pts/3)`, ` (rotate.timer?)`.
 pub fn origin(process: &Process) -> String {
-    let user = process.login_uid.filter(|_| has_logged_in(process)).map(|uid| {
+    let user = process.login_uid.filter(|_| is_in_session(process)).map(|uid| {
         let name = process.login_user.as_ref().map(|name| escape(&name.0));
-        name.unwrap_or_else(|| format!("uid {uid}"))
+        let name = name.unwrap_or_else(|| format!("uid {uid}"));
+        if process.tty.is_some() { name } else { format!("session of {name}") }
     });
     let tty = process.tty.as_ref().map(|tty| format!("on {}", escape(&tty.0)));
     let words: Vec<String> = user.into_iter().chain(tty).collect();
-    let timer = || process.unit_timers.first().map(|timer| escape(&timer.0));
+    let timer = || process.unit_timers.first().map(|timer| format!("{}?", escape(&timer.0)));
     let told = if words.is_empty() { timer() } else { Some(words.join(" ")) };
     told.map_or_else(String::new, |told| format!(" ({told})"))
 }
@@ -173,7 +175,7 @@ mod tests {
                 " (uid 1000 on pts/3)",
             ),
             // `ssh HOST COMMAND`
-            (alice, None, SCOPE, ", logged in as alice (uid 1000)", " (alice)"),
+            (alice, None, SCOPE, ", in a session of alice (uid 1000)", " (session of alice)"),
             // Another's: whoever has no login uid may say what he likes.
             (root, pts, SCOPE, " on pts/3, login uid 0 (root)", " (on pts/3)"),
             (alice, pts, CRON, " on pts/3, login uid 1000 (alice)", " (on pts/3)"),
@@ -200,11 +202,14 @@ mod tests {
         process.unit_timers = vec![named("a.timer")];
         let of = |process: &Process| (whereabouts(process).unwrap_or_default(), origin(process));
         let pair = |place: &str, origin: &str| (place.to_owned(), origin.to_owned());
-        assert_eq!(of(&process), pair("rotate.service, which a.timer starts", " (a.timer)"));
+        assert_eq!(of(&process), pair("rotate.service, which a.timer may start", " (a.timer?)"));
         process.unit_timers.push(named("b.timer"));
-        assert_eq!(of(&process).0, "rotate.service, which a.timer and b.timer start");
+        assert_eq!(of(&process).0, "rotate.service, which a.timer or b.timer may start");
         process.slurm = Some(SlurmJob { job: 7, step: None });
-        assert_eq!(of(&process).0, "Slurm job 7, rotate.service, which a.timer and b.timer start");
+        assert_eq!(
+            of(&process).0,
+            "Slurm job 7, rotate.service, which a.timer or b.timer may start"
+        );
         process.unit_timers.clear();
         assert_eq!(of(&process), pair("Slurm job 7", ""));
     }
