@@ -37,7 +37,7 @@ struct Shared {
     files: UnitFiles,
     /// Paths by cgroup, as the kernel reported them.
     made: Mutex<LruCache<u64, Bytes>>,
-    users: Kept<u32, Option<Bytes>>,
+    users: Kept<u32, Option<String>>,
     timers: Kept<String, Vec<String>>,
 }
 

@@ -1,5 +1,5 @@
 # Passwords in the command lines of both, short enough for the kernel's copy, and too long for it.
-#: {"class": "truncated", "victim": "reader", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "path": "$D/live", "how": "open(O_TRUNC)", "new": 0, "culprit": "sh", "cmdline": "sh -c : >live upload --db-password *** https://me:***@example.org/", "parents": ["sh", "init"]}
+#: {"class": "truncated", "confidence": "proven", "victim": "reader", "access": "read", "mode": "user", "signal": "BUS_ADRERR", "disposition": "default", "outcome": "killed", "exit": "signal 7", "count": 1, "complete": true, "offset": 81000, "size": 0, "path": "$D/live", "how": "open(O_TRUNC)", "old": 102400, "new": 0, "culprit": "sh", "cmdline": "sh -c : >live upload --db-password *** https://me:***@example.org/", "parents": ["sh", "init"]}
 #+signal-alone: {"class": {"in": ["truncated", "mapped-past-end"]}, "confidence": "likely", "says": "who shrinks files is not watched"}
 . /lib.sh
 make live 102400

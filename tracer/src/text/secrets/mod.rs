@@ -21,8 +21,8 @@ static ANYWHERE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r#"(?:^|[\x00\s"'])(?P<name>(?:proxy-)?authorization|(?:set-)?cookie|[\w-]*(?:token|api-?key|secret)[\w-]*):[ \t]+(?P<secret>[^\x00"']+)"#.to_owned(),
         // {"password": "…"}, also within a string.
         format!(r#""(?P<name>{NAME})\\?"\s*:\s*\\?"(?P<secret>(?:\\[^\x00]|[^"\\\x00])+)"#),
-        // ?access_token=…, Server=x;Password=…
-        format!(r#"(?:[?&,;{{\s"']|;\s*)(?P<name>{NAME}|(?P<short>pwd))=(?P<secret>[^\s\x00"'&;,|)]+)"#),
+        // ?access_token=…, Server=x;Password=…; but not `; PWD=…` of a script.
+        format!(r#"(?:[?&,;{{\s"'](?P<name>{NAME})|;pwd)=(?P<secret>[^\s\x00"'&;,|)]+)"#),
         // password: …
         format!(r#"(?:^|[\x00\s"'{{,])(?P<name>{NAME}):[ \t]+(?P<secret>[^\s\x00"',}}]+)"#),
         // scheme://user:…@host, also with a `/` in it, which is not to be; but not a port.
