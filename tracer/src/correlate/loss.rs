@@ -38,7 +38,7 @@ const OTHERS: [Observe; 10] = [
 struct Hole {
     first: u64,
     loss: Loss,
-    told: bool,
+    reported: bool,
 }
 
 impl Hole {
@@ -64,8 +64,10 @@ pub struct LossTracker {
     /// Last number and time seen of each (cpu, ring).
     last: HashMap<(u32, u16), (u64, u64)>,
     holes: VecDeque<Hole>,
-    /// What has no room among these any more, and was not told.
-    untold: Vec<Loss>,
+    /// What has no room among these any more, and was not reported.
+    unreported: Vec<Loss>,
+    /// Until when events were lost that have no room among these any more, ns since boot.
+    evicted: u64,
     /// How often the program of each was not run, and when that was learnt last.
     missed: HashMap<Observe, (u64, u64)>,
     /// Since when every way to shrink a local file is watched; `None` while one is not.
@@ -78,8 +80,8 @@ impl LossTracker {
     /// A tracker of what is lost after `since`, when watching was complete.
     pub fn new(since: u64) -> Self {
         let (last, missed, blind) = Default::default();
-        let (holes, untold) = Default::default();
-        Self { since, last, holes, untold, missed, covered: None, blind }
+        let (holes, unreported, evicted) = Default::default();
+        Self { since, last, holes, unreported, evicted, missed, covered: None, blind }
     }
 
     /// Takes note of what is watched from `time` on.
@@ -103,7 +105,7 @@ impl LossTracker {
 
     /// Takes note of an event of a probe; whether that changes what is missing.
     pub fn event(&mut self, stamp: Stamp) -> bool {
-        let Some(at) = self.holes.iter().position(|hole| !hole.told && hole.has(stamp)) else {
+        let Some(at) = self.holes.iter().position(|hole| !hole.reported && hole.has(stamp)) else {
             return self.follow(stamp, |last| {
                 if stamp.seq > last.0 {
                     *last = (stamp.seq, stamp.time);
@@ -112,7 +114,9 @@ impl LossTracker {
         };
         let around = self.holes.remove(at).map(|hole| hole.around(stamp.seq));
         let left = around.into_iter().flatten().filter(|hole| hole.loss.count != 0);
-        left.for_each(|hole| self.keep(hole));
+        // In its place, so that the oldest stays in front.
+        left.rev().for_each(|hole| self.holes.insert(at, hole));
+        self.make_room();
         true
     }
 
@@ -139,32 +143,32 @@ impl LossTracker {
         if count != 0 {
             let Stamp { cpu, ring, time, .. } = next;
             let loss = Loss { cpu, ring, count, from, to: time };
-            self.keep(Hole { first, loss, told: false });
+            self.holes.push_back(Hole { first, loss, reported: false });
+            self.make_room();
         }
         count != 0
     }
 
-    fn keep(&mut self, hole: Hole) {
-        if self.holes.len() == LOSSES
+    fn make_room(&mut self) {
+        while self.holes.len() > LOSSES
             && let Some(oldest) = self.holes.pop_front()
-            && !oldest.told
         {
-            self.untold.push(oldest.loss);
+            self.evicted = self.evicted.max(oldest.loss.to);
+            self.unreported.extend((!oldest.reported).then_some(oldest.loss));
         }
-        self.holes.push_back(hole);
     }
 
     /// Whether something is missing that may still come.
     pub fn waits(&self) -> bool {
-        !self.untold.is_empty() || self.holes.iter().any(|hole| !hole.told)
+        !self.unreported.is_empty() || self.holes.iter().any(|hole| !hole.reported)
     }
 
     /// What is missing at `now` and comes no more; each once.
     pub fn due(&mut self, now: u64) -> Vec<Loss> {
-        let mut due = std::mem::take(&mut self.untold);
+        let mut due = std::mem::take(&mut self.unreported);
         for hole in &mut self.holes {
-            if !hole.told && hole.loss.to.saturating_add(LATE) <= now {
-                hole.told = true;
+            if !hole.reported && hole.loss.to.saturating_add(LATE) <= now {
+                hole.reported = true;
                 due.push(hole.loss);
             }
         }
@@ -196,7 +200,7 @@ impl LossTracker {
     }
 
     fn events_until(&self) -> u64 {
-        self.holes.iter().map(|hole| hole.loss.to).max().unwrap_or(0)
+        self.holes.iter().map(|hole| hole.loss.to).fold(self.evicted, u64::max)
     }
 
     /// Until when calls of one of these were not looked at.
@@ -277,6 +281,25 @@ mod tests {
         tracker.event(stamp(0, 7, 40));
         assert!(tracker.event(stamp(0, 6, 30)) && !tracker.waits());
         assert_eq!((ends(&mut tracker), tracker.until()), (vec![], 20));
+    }
+
+    #[test]
+    fn what_comes_late_pushes_no_newer_loss_out() {
+        let mut tracker = LossTracker::new(5);
+        for i in 1..=LOSSES as u64 {
+            assert!(tracker.event(stamp(0, i * 10, i * 100)));
+        }
+        let newest = LOSSES as u64 * 100;
+        // It parts the oldest hole, whose first part has no room then.
+        assert!(tracker.event(stamp(0, 5, 50)));
+        assert_eq!(tracker.until(), newest);
+        assert_eq!(tracker.lost_between(newest, newest), 9);
+        let lost: u64 = tracker.due(u64::MAX).iter().map(|loss| loss.count).sum();
+        assert_eq!(lost, LOSSES as u64 * 9 - 1, "each is reported, once");
+        for i in 1..=LOSSES as u64 {
+            tracker.event(stamp(1, i * 10, 10));
+        }
+        assert_eq!(tracker.until(), newest, "as it was before these took the room");
     }
 
     #[test]

@@ -10,8 +10,8 @@ use crate::{
     shell::{call, root, say, target},
 };
 
-/// The static whybus that is shipped, and tested; that for arm64 is not optimized as what is shipped is, which would take
-/// minutes, and the emulator translates it anyway.
+/// The static whybus that guests run. For x86 it is what is shipped; for arm64 it is optimized less, which spares the gate
+/// minutes.
 ///
 /// # Errors
 /// Where it does not compile.

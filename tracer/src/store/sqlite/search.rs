@@ -51,26 +51,19 @@ impl OneOf {
             true => format!("(+{column} IS NULL OR +{column} NOT IN ({list}))"),
         }
     }
-}
 
-impl OneOf {
     /// Whether the row `?1`, of the time `?2`, has one of the values. Of a few the index tells, by value and time; its pages
     /// are many rows each, those of the table next to one row each.
     fn sql_of_one(&self) -> String {
         const FEW: usize = 8;
         let list: Vec<String> = self.values.iter().map(i64::to_string).collect();
         let (column, list) = (self.column, list.join(", "));
-        match self.values.len() <= FEW {
-            true => {
-                format!(
-                    "SELECT 1 FROM incident WHERE {column} IN ({list}) AND time = ?2 AND +seq = ?1"
-                )
-            }
-            false => {
-                format!(
-                    "SELECT 1 FROM incident WHERE seq = ?1 AND +time = ?2 AND +{column} IN ({list})"
-                )
-            }
+        if self.values.len() <= FEW {
+            format!("SELECT 1 FROM incident WHERE {column} IN ({list}) AND time = ?2 AND +seq = ?1")
+        } else {
+            format!(
+                "SELECT 1 FROM incident WHERE seq = ?1 AND +time = ?2 AND +{column} IN ({list})"
+            )
         }
     }
 }

@@ -18,7 +18,7 @@ const HIDDEN: &[u8] = b"***";
 static ANYWHERE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     [
         // Authorization: Bearer …, up to the quote of a script.
-        r#"(?:^|[\x00\s"'])(?P<name>(?:proxy-)?authorization|(?:set-)?cookie|[\w-]*(?:token|api-?key|secret)[\w-]*):[ \t]+(?P<secret>[^\x00"']+)"#.to_owned(),
+        r#"(?:^|[\x00\s"'=]|-H)(?P<name>(?:proxy-)?authorization|(?:set-)?cookie|[\w-]*(?:token|api-?key|secret)[\w-]*):[ \t]+(?P<secret>[^\x00"']+)"#.to_owned(),
         // {"password": "…"}, also within a string.
         format!(r#""(?P<name>{NAME})\\?"\s*:\s*\\?"(?P<secret>(?:\\[^\x00]|[^"\\\x00])+)"#),
         // ?access_token=…, Server=x;Password=…; but not `; PWD=…` of a script.
@@ -34,7 +34,7 @@ static ANYWHERE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r#"hooks\.slack\.com/(?:services|workflows)/(?P<secret>[^\s\x00"']+)"#.to_owned(),
         r#"api\.telegram\.org/bot(?P<secret>[^/\s\x00"']+)"#.to_owned(),
         r#"(?:^|[\x00\s"'])pass:(?P<secret>[^\s\x00"']+)"#.to_owned(),
-        // Secrets that can be told by their looks.
+        // Tokens that are known by their form.
         r"(?:^|[^a-z0-9_])(?P<secret>(?-i:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeposr]-[\w-]{10,}|sk[-_][\w-]{20,}|AIza[\w-]{30,}|hvs\.[\w-]{20,}|npm_\w{30,}|dckr_pat_[\w-]{20,}|eyJ[\w-]{10,}\.[\w-]{10,}(?:\.[\w-]*)?))".to_owned(),
         r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?P<secret>[^\x00]+)".to_owned(),
     ]
@@ -95,9 +95,11 @@ impl Secrets {
         let mut found = Vec::new();
         if !self.shown {
             found = words::secrets(line);
-            ANYWHERE.iter().for_each(|pattern| found.extend(all(pattern, line)));
+            ANYWHERE.iter().for_each(|pattern| {
+                found.extend(pattern.captures_iter(line).filter(names_a_secret).map(secret));
+            });
         }
-        self.more.iter().for_each(|pattern| found.extend(all(pattern, line)));
+        self.more.iter().for_each(|pattern| found.extend(pattern.captures_iter(line).map(secret)));
         let without = without(line, found);
         (without != line).then_some(without)
     }
@@ -109,17 +111,13 @@ impl Default for Secrets {
     }
 }
 
-/// All that a pattern finds.
-fn all<'a>(pattern: &'a Regex, line: &'a [u8]) -> impl Iterator<Item = Range<usize>> + 'a {
-    pattern.captures_iter(line).filter_map(|found| secret(&found))
+fn names_a_secret(found: &Captures<'_>) -> bool {
+    found.name("name").is_none_or(|name| !is_harmless(name.as_bytes()))
 }
 
-fn secret(found: &Captures<'_>) -> Option<Range<usize>> {
-    if found.name("name").is_some_and(|name| is_harmless(name.as_bytes())) {
-        return None;
-    }
-    let whole = || found.get_match();
-    Some(found.name("secret").unwrap_or_else(whole).range())
+/// The part of a match that is secret, or all of it.
+fn secret(found: Captures<'_>) -> Range<usize> {
+    found.name("secret").unwrap_or_else(|| found.get_match()).range()
 }
 
 /// A line without these pieces of it, which may overlap.

@@ -51,7 +51,21 @@ const FORMS: [&str; 10] = [
     "curl␀http://x/?a=b&NAME=SECRET&c=d",
 ];
 /// Other ways.
-const OTHERS: [&str; 56] = [
+const OTHERS: [&str; 70] = [
+    "gpg␀--batch␀-c␀--passphrase␀SECRET␀f",
+    "sh␀-c␀PASSWORD=SECRET;x",
+    "ssh␀h␀bash -c 'mysql -pSECRET db'",
+    "sh␀-c␀bash -c \"app --password SECRET x\"",
+    "bash␀-c␀it's; mysql -pSECRET db",
+    "sh␀-c␀x=`mysql -pSECRET`",
+    "curl␀https://h/networks␀-u␀me:SECRET",
+    "mysql␀-u␀azure␀-pSECRET",
+    "mysql␀-h␀net-db1␀-pSECRET",
+    "wget␀--header=Authorization: Bearer SECRET",
+    "curl␀-HX-Auth-Token: SECRET",
+    "docker␀login␀-u␀me␀-pSECRET",
+    "buildah␀login␀-p␀SECRET",
+    "app␀-c␀--token=SECRET",
     "curl␀-H␀Authorization: Bearer SECRET",
     "curl␀-H␀Cookie: session=SECRET",
     "curl␀-H␀X-Api-Key: SECRET␀x",
@@ -166,6 +180,12 @@ fn what_is_no_secret_stays() {
         "mysql␀-p␀-e␀select 1",
         "mysql␀-uroot␀-p␀live",
         "docker␀run␀-p␀80:80␀nginx",
+        "aws␀secretsmanager␀get-secret-value␀--secret-id-file␀foo",
+        "aws␀s3␀cp␀secret␀live",
+        "find␀/var/lib/mysql␀-print␀-delete",
+        "rsync␀/srv/zips␀-P␀/live",
+        "ssh␀-o␀PasswordAuthentication=no␀h",
+        "zipinfo␀-P␀x",
         "curl␀-o␀new.db␀http://host:8080/a/b.db",
         "postgres: writer process",
         "ansible-playbook␀--ask-become-pass␀site.yml",
@@ -202,6 +222,9 @@ fn hidden_twice_is_hidden_once() {
 fn what_is_asked_for_is_hidden_and_nothing_if_so_asked() {
     let own = compiled(r"--customer (?P<secret>\d+)").expect("a pattern");
     let all = compiled("acme-[a-z]+").expect("a pattern");
+    let named = compiled(r"(?P<name>user-name) (?P<secret>\w+)").expect("a pattern");
+    let told = Secrets::new(false, true, vec![named]).hide(b"app user-name me");
+    assert_eq!(told.as_deref(), Some(&b"app user-name ***"[..]));
     let secrets = Secrets::new(false, true, vec![own, all]);
     let told = secrets.hide(b"sh\0-c\0x --customer 42 acme-corp --password=p");
     assert_eq!(told.as_deref(), Some(&b"sh\0-c\0x --customer *** *** --password=p"[..]));

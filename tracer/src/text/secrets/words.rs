@@ -10,7 +10,7 @@ enum How {
     Attached(u8),
     /// There, or in the next word.
     Short(u8),
-    /// In the next word, if a `login` came before.
+    /// The same, if a `login` came before.
     Login(u8),
     /// Behind one of these bytes, in the same word as the flag of this letter or in the next: `-u me:X`.
     Pair(u8, &'static [u8]),
@@ -21,7 +21,7 @@ enum How {
 }
 
 /// Programs by the beginning of their names.
-const PROGRAMS: [(&str, How); 31] = [
+const PROGRAMS: [(&str, How); 33] = [
     ("mysql", How::Attached(b'p')),
     ("mariadb", How::Attached(b'p')),
     ("7z", How::Attached(b'p')),
@@ -40,6 +40,8 @@ const PROGRAMS: [(&str, How); 31] = [
     ("helm", How::Login(b'p')),
     ("skopeo", How::Login(b'p')),
     ("oras", How::Login(b'p')),
+    ("buildah", How::Login(b'p')),
+    ("crane", How::Login(b'p')),
     ("az", How::Login(b'p')),
     ("curl", How::Pair(b'u', b":")),
     ("curl", How::Pair(b'U', b":")),
@@ -62,7 +64,9 @@ pub fn secrets(line: &[u8]) -> Vec<Range<usize>> {
     of_command(line, &arguments, &mut found);
     for argument in arguments {
         if line[argument.clone()].iter().any(|byte| byte.is_ascii_whitespace()) {
-            for command in commands(line, argument) {
+            // Once more as if nothing were quoted: there are scripts within scripts, and apostrophes.
+            let unquoted = commands(line, argument.clone(), false);
+            for command in commands(line, argument, true).into_iter().chain(unquoted) {
                 of_command(line, &command, &mut found);
             }
         }
@@ -80,8 +84,9 @@ fn arguments(line: &[u8]) -> Vec<Range<usize>> {
     line.split(|byte| *byte == 0).map(piece).collect()
 }
 
-/// The words of each command of a script. What is quoted is one word, without its quotes if they are around all of it.
-fn commands(line: &[u8], script: Range<usize>) -> Vec<Vec<Range<usize>>> {
+/// The words of each command of a script. With `quotes` what is quoted is one word, without its quotes if they are around all
+/// of it; else quotes only part words.
+fn commands(line: &[u8], script: Range<usize>, quotes: bool) -> Vec<Vec<Range<usize>>> {
     let (mut all, mut words) = (Vec::new(), Vec::new());
     let (mut from, mut quote) = (script.start, None);
     let end = |words: &mut Vec<Range<usize>>, from: usize, to: usize| {
@@ -93,11 +98,11 @@ fn commands(line: &[u8], script: Range<usize>) -> Vec<Vec<Range<usize>>> {
         match (line[at], quote) {
             (byte, Some(open)) if byte == open => quote = None,
             (_, Some(_)) => {}
-            (byte @ (b'"' | b'\''), None) => quote = Some(byte),
-            (byte, None) if byte.is_ascii_whitespace() || b";|&()".contains(&byte) => {
+            (byte @ (b'"' | b'\''), None) if quotes => quote = Some(byte),
+            (byte, None) if byte.is_ascii_whitespace() || b";|&()`\"'".contains(&byte) => {
                 end(&mut words, from, at);
                 from = at + 1;
-                if !matches!(byte, b' ' | b'\t') {
+                if !matches!(byte, b' ' | b'\t' | b'"' | b'\'') {
                     all.push(std::mem::take(&mut words));
                 }
             }
@@ -118,14 +123,18 @@ fn unquoted(line: &[u8], word: Range<usize>) -> Range<usize> {
 }
 
 fn of_command(line: &[u8], words: &[Range<usize>], found: &mut Vec<Range<usize>>) {
-    let mut program: &[u8] = b"";
+    // Which of them the words name: an argument may look like a program.
+    let mut named = [false; PROGRAMS.len()];
     let mut login = false;
     for (at, range) in words.iter().enumerate() {
         let word = &line[range.clone()];
         let next = words.get(at + 1).cloned();
         let before = at.checked_sub(1).map_or(&b""[..], |before| &line[words[before].clone()]);
-        if is_script(before) {
-            // It is looked into by itself.
+        if takes_script(before)
+            && !word.starts_with(b"-")
+            && word.iter().any(u8::is_ascii_whitespace)
+        {
+            // Its words are examined by themselves.
         } else if let Some(equals) = word.iter().position(|byte| *byte == b'=') {
             let name = word[..equals].trim_ascii_start();
             let name = name.strip_prefix(b"-D").unwrap_or(name);
@@ -138,20 +147,31 @@ fn of_command(line: &[u8], words: &[Range<usize>], found: &mut Vec<Range<usize>>
             // What looks like a long flag is one: this one takes no value.
             found.extend(next.clone().filter(|next| !line[next.clone()].starts_with(b"--")));
         }
-        let rules = PROGRAMS.iter().filter(|(name, _)| program.starts_with(name.as_bytes()));
-        rules.for_each(|(_, how)| found.extend(of_flag(line, range, next.clone(), *how, login)));
+        let rules = PROGRAMS.iter().zip(named).filter(|(_, named)| *named);
+        rules.for_each(|((_, how), _)| {
+            found.extend(of_flag(line, range, next.clone(), *how, login));
+        });
         login |= word == b"login";
-        let name = word.rsplit(|byte| *byte == b'/').next().unwrap_or(word);
-        if PROGRAMS.iter().any(|(known, _)| name.starts_with(known.as_bytes()))
-            && !word.starts_with(b"-")
-        {
-            program = name;
+        for (named, (program, _)) in named.iter_mut().zip(PROGRAMS) {
+            *named |= runs(word, at == 0, program);
         }
     }
 }
 
-/// Whether the argument behind this one is a script: `-c`, `-ec`.
-fn is_script(flag: &[u8]) -> bool {
+/// Whether a word runs a program. `find /var/lib/mysql` does not.
+fn runs(word: &[u8], first: bool, program: &str) -> bool {
+    /// All others may have more behind it, as `mysqldump`.
+    const WHOLE: [&str; 5] = ["net", "az", "zip", "http", "aws"];
+    let slash = word.iter().rposition(|byte| *byte == b'/');
+    let (dir, name) = word.split_at(slash.map_or(0, |slash| slash + 1));
+    let Some(rest) = name.strip_prefix(program.as_bytes()) else { return false };
+    let is_path = !first && !dir.is_empty() && !dir.ends_with(b"bin/");
+    let whole = rest.is_empty() || program == "http" && rest == b"s";
+    !is_path && (whole || !WHOLE.contains(&program))
+}
+
+/// Whether the argument behind this one may be a script: `-c`, `-ec`.
+fn takes_script(flag: &[u8]) -> bool {
     let letters = flag.strip_prefix(b"-").and_then(|letters| letters.strip_suffix(b"c"));
     letters.is_some_and(|letters| letters.iter().all(u8::is_ascii_lowercase))
 }
@@ -192,8 +212,8 @@ fn of_flag(
             if rest.is_empty() { next? } else { Some(rest).filter(|_| at == 0)? }
         }
         How::Login(letter) => {
-            let (_, rest) = short(letter).filter(|_| login)?;
-            if rest.is_empty() { next? } else { return None }
+            let (at, rest) = short(letter).filter(|_| login)?;
+            if rest.is_empty() { next? } else { Some(rest).filter(|_| at == 0)? }
         }
         How::Pair(letter, marks) => {
             let (_, rest) = short(letter)?;
@@ -204,7 +224,10 @@ fn of_flag(
             word.strip_prefix(flag.as_bytes()).filter(|rest| rest.starts_with(b"="))?;
             behind(range.start + flag.len() + 1..range.end, marks)?
         }
-        How::Named => next.filter(|_| !word.starts_with(b"-") && is_secret(word))?,
+        // `aws_secret_access_key`; neither `secretsmanager` nor a file called `secret`.
+        How::Named => {
+            next.filter(|_| !word.starts_with(b"-") && word.contains(&b'_') && is_secret(word))?
+        }
     };
     Some(found)
 }
