@@ -147,14 +147,14 @@ pub struct Deaths {
 #[derive(Args, Default)]
 #[command(next_help_heading = "Command lines")]
 pub struct CommandLines {
-    /// Keep only the program of each command line, none of its arguments, whatever else is asked for
+    /// Keep only the program of each command line, none of its arguments; overrides --redact and --no-redact
     #[arg(long)]
     no_cmdline: bool,
     /// Hide more of command lines than passwords, tokens and keys that are known as such (docs/redaction.md): what this
     /// regular expression finds, in any case, or only its group `secret`. `\x00` stands between arguments
     #[arg(long, value_name = "REGEX", value_parser = asked, allow_hyphen_values = true)]
     redact: Vec<Regex>,
-    /// Hide nothing of what is known to be secret: only what --redact finds
+    /// Turn off what is hidden by default: only --redact hides
     #[arg(long)]
     no_redact: bool,
 }

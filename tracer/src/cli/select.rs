@@ -93,8 +93,8 @@ impl Range {
 pub struct Select {
     #[command(flatten)]
     pub range: Range,
-    /// Victims that ended with this status or signal: 1, 135, -7 or SIGBUS. Who outlived a bus error, or exited after it,
-    /// ended otherwise: --class bus-errors has all
+    /// Victims that ended with this status or signal: 1, 135, -7 or SIGBUS. Who survived a bus error, or exited after
+    /// it, has another status: --class bus-errors
     #[arg(long, value_name = "STATUS", allow_hyphen_values = true, value_parser = status)]
     pub exit: Vec<u32>,
     /// Victims of this systemd unit
@@ -114,8 +114,8 @@ pub struct Select {
 fn classes() -> String {
     let names: Vec<&str> = CauseKind::ALL.iter().map(|kind| kind.name()).collect();
     format!(
-        "Causes of this class, or pattern: {} (docs/causes.md); `{BUS_ERRORS}` stands for all of bus errors, however \
-         the victim ended",
+        "Causes of this class, or pattern: {} (docs/causes.md); `{BUS_ERRORS}` stands for all that the kernel raised, \
+         however the victim ended; not for SIGBUS from kill(2), which is `sent`",
         names.join(", ")
     )
 }

@@ -5,13 +5,13 @@ use crate::{
 };
 
 /// What causes and signals are called elsewhere: by the kernel, kubectl, shells.
-const ALIASES: [(&[&str], &str); 6] = [
-    (&["oom", "oom-kill", "oomkilled", "oom-killer"], "--class oom-killed"),
-    (&["segfault", "segmentation-fault"], "--exit SIGSEGV"),
-    (&["abort", "abrt"], "--class aborted"),
-    (&["enospc", "disk-full"], "--class no-space"),
-    (&["edquot"], "--class quota"),
-    (&["buserror", "bus-error", BUS_ERRORS], "--class bus-errors"),
+const ALIASES: [(&[&str], &str, &str); 6] = [
+    (&["oom", "oom-kill", "oomkilled", "oom-killer"], "--class oom-killed", "OOM kills"),
+    (&["segfault", "segmentation-fault"], "--exit SIGSEGV", "whom SIGSEGV ended"),
+    (&["abort", "abrt"], "--class aborted", "who called abort(3)"),
+    (&["enospc", "disk-full"], "--class no-space", "bus errors for want of space"),
+    (&["edquot"], "--class quota", "bus errors for want of quota"),
+    (&["buserror", "bus-error", BUS_ERRORS], "--class bus-errors", "bus errors"),
 ];
 
 /// The filters that may be meant, the most likely first, each with what it finds.
@@ -21,8 +21,8 @@ pub fn meant(word: &str) -> Vec<(String, String)> {
     if let Some(class) = class.map(|kind| kind.name()) {
         return vec![(format!("--class {class}"), format!("what is of the class {class}"))];
     }
-    if let Some((_, filter)) = ALIASES.iter().find(|(words, _)| words.contains(&&*lower)) {
-        return vec![((*filter).to_owned(), "what is meant by that".to_owned())];
+    if let Some((_, filter, what)) = ALIASES.iter().find(|(words, ..)| words.contains(&&*lower)) {
+        return vec![((*filter).to_owned(), (*what).to_owned())];
     }
     let of_signal = || signals::parse(&lower).ok().filter(|_| lower.starts_with("sig"));
     let status = lower.parse().ok().filter(|status| (1..=255).contains(status));
@@ -42,7 +42,7 @@ pub fn meant(word: &str) -> Vec<(String, String)> {
     };
     let outlived = (
         format!("--class {BUS_ERRORS}"),
-        "every bus error, also of who outlived it or exited".to_owned(),
+        "every bus error of the kernel, also of who survived it or exited".to_owned(),
     );
     let bus = ended == 128 + signals::SIGBUS;
     [exit].into_iter().chain(Some(outlived).filter(|_| bus)).collect()
