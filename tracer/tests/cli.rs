@@ -139,6 +139,9 @@ fn without_privilege_it_says_what_is_missing() {
     assert!(said.starts_with("NOT TRIED: ") && said.contains("CAP_PERFMON"), "{said}");
     assert!(said.contains("\nkernel ") && said.contains("\nlimits "), "{said}");
     assert!(said.lines().count() < 24, "{said}");
+    let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("`sudo whybus doctor` tries it"), "{said}");
+    assert_eq!(said.matches("whybus doctor").count(), 1, "{said}");
     let out = as_nobody(&["doctor", "-o", "json"]).output().expect("whybus runs");
     let plan = &values(&out)[0];
     assert_eq!((&plan["kind"], &plan["verdict"]), (&"doctor".into(), &serde_json::Value::Null));

@@ -242,7 +242,7 @@ fn words_that_are_no_names_are_understood() {
     let flags = format!(" --state-dir {}", host.state().display());
     for (word, commands) in [
         ("SIGBUS", &["--exit SIGBUS", "--class bus-errors"][..]),
-        ("139", &["--exit SIGSEGV"]),
+        ("139", &["--exit SIGSEGV", "--class signal"]),
         ("truncated", &["--class truncated"]),
         ("OOM", &["--class oom-killed"]),
     ] {
@@ -285,8 +285,6 @@ fn every_bus_error_is_found_however_it_ended() {
             assert_eq!(other.contains(&class), is, "{class}");
         }
     }
-    let (_, said) = host.says(&["list", "--class", "bus-error"]);
-    assert!(said.contains("did you mean") || said.contains("classes: "), "{said}");
 }
 
 /// What is no incident by design is no typing mistake.
@@ -340,5 +338,126 @@ fn a_table_shows_what_was_asked_for() {
             rows.len() == 10 && table.contains(" FILE ") && !table.contains(" UNIT "),
             "{table}"
         );
+    }
+}
+
+/// Who handled a signal and exited has the status of that exit: whoever asks for the signal is told of those, too.
+#[test]
+fn who_caught_a_signal_is_not_passed_over() {
+    let host = Host::new();
+    let file = recorded("deaths", "json");
+    assert!(host.types(&["import", file.to_str().expect("UTF-8")]).status.success());
+    for (args, status) in [
+        (&["list", "--exit", "SIGSEGV", "--comm", "cgo-worker"][..], Some(1)),
+        (&["why", "--exit", "SIGSEGV", "--comm", "cgo-worker"], Some(1)),
+        (&["list", "--exit", "SIGSEGV", "--since", "2026-01-01"], None),
+        (&["list", "--exit", "SIGBUS"], Some(0)),
+    ] {
+        let (is, said) = host.says(args);
+        assert!(status.is_none_or(|status| is == Some(status)), "{args:?}: {said}");
+        let line = said.lines().find(|line| line.contains(" more had SIG")).expect(&said);
+        let command = line.split('`').nth(1).expect("a command");
+        let kept = [args[3..].join(" "), format!("--state-dir {}", host.state().display())];
+        assert!(kept.iter().all(|kept| command.contains(kept.as_str())), "{line}");
+        let words: Vec<&str> =
+            command.split(' ').skip(1).chain(["-n", "0", "-o", "json"]).collect();
+        let found = whybus(words).output().expect("whybus runs");
+        let signal = args[2].to_owned();
+        let found = text(&found.stdout);
+        let of = found.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        let count = of.filter(|one| one["signal"]["name"] == *signal).count();
+        assert!(count != 0 && line.starts_with(&format!("{count} more had ")), "{count}: {line}");
+    }
+    let (_, said) = host.says(&["why", "cgo-worker", "--exit", "SIGSEGV"]);
+    assert!(said.contains(" more had SIGSEGV "), "{said}");
+    // Nobody else had it.
+    assert!(!host.says(&["list", "--exit", "SIGKILL"]).1.contains(" more had "));
+}
+
+/// A command that is offered asks for what was asked for, and only for that.
+#[test]
+fn what_is_offered_keeps_the_filters() {
+    let host = Host::new();
+    let asked = ["--since", "2026-01-01", "--host", "(none)", "--not-comm", "x"];
+    let typed = " --host '(none)' --since 2026-01-01";
+    let dir = host.state();
+    let flags = format!(" --state-dir {}`", dir.display());
+    for (args, offered) in [
+        (&["why", "OOM"][..], "`whybus why --class oom-killed --not-comm x"),
+        (&["why", "cp"], "`whybus why --by-comm cp --not-comm x"),
+    ] {
+        let (_, said) = host.says(&[args, &asked].concat());
+        assert!(said.contains(&format!("{offered}{typed}{flags}")), "{said}");
+    }
+    let (_, said) = host.says(&[
+        "why",
+        "reader",
+        "--since",
+        "2026-01-01",
+        "--until",
+        "2027-01-01",
+        "--host",
+        "(none)",
+    ]);
+    let line = said.lines().find(|line| line.contains("whybus list --comm reader -S @"));
+    let kept = format!(" --host '(none)' --until 2027-01-01 --state-dir {}", dir.display());
+    assert!(line.is_none_or(|line| line.ends_with(&kept)), "{said}");
+    for (typed, instead) in [
+        (
+            &["list", "-n", "3", "geo", "-S", "-1h", "--host=a", "-o", "csv"][..],
+            "geo -S -1h --host=a",
+        ),
+        (
+            &["list", "SIGBUS", "--not-comm", "a b", "--sort", "by", "-r"],
+            "--exit SIGBUS --not-comm 'a b'",
+        ),
+        (&["stats", "--by", "file", "geo", "-U1d"], "geo -U1d"),
+    ] {
+        let out = whybus(typed).output().expect("whybus runs");
+        let said = text(&out.stderr);
+        assert!(said.contains(&format!("`whybus why {instead}`")), "{said}");
+    }
+}
+
+/// A class that there is not is a mistake wherever it is typed, and the one that was meant is named.
+#[test]
+fn no_class_is_mistyped_in_silence() {
+    let host = Host::new();
+    for (class, meant) in [
+        ("OOM", "oom-killed"),
+        ("OOMKilled", "oom-killed"),
+        ("bus-error", "bus-errors"),
+        ("Truncated", "truncated"),
+        ("truncatd", "truncated"),
+        ("SIGBUS", "--exit SIGBUS"),
+        ("xyz*", ""),
+    ] {
+        for verb in [&["list"][..], &["why"], &["stats"], &["export"], &["forget", "--dry-run"]] {
+            for flag in ["--class", "--not-class"] {
+                if class.ends_with('*') && flag == "--class" {
+                    continue;
+                }
+                let (status, said) = host.says(&[verb, &[flag, class]].concat());
+                assert_eq!(status, Some(2), "{said}");
+                let not = flag == "--not-class" && meant.starts_with("--");
+                let meant = if not { "--not-exit SIGBUS" } else { meant };
+                let meant = if meant.is_empty() {
+                    String::new()
+                } else {
+                    format!("; did you mean `{meant}`?")
+                };
+                assert!(said.contains(&format!("there is no class `{class}`{meant}\n")), "{said}");
+            }
+        }
+    }
+    let stream = recorded("newest", "stream");
+    let stream = stream.to_str().expect("UTF-8");
+    for verb in [&["trace"][..], &["record"], &["replay", stream]] {
+        let out = whybus([verb, &["--not-class", "truncatd"]].concat()).output().expect("it runs");
+        assert_eq!(out.status.code(), Some(2), "{verb:?}");
+        assert!(text(&out.stderr).contains("did you mean `truncated`?"), "{}", text(&out.stderr));
+    }
+    for class in ["trunc*", "bus-errors", "*"] {
+        assert_eq!(host.says(&["list", "--class", class]).0, Some(0));
     }
 }

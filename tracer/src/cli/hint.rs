@@ -2,12 +2,13 @@
 use std::ffi::OsString;
 
 use clap::{
-    Error,
+    Arg, CommandFactory as _, Error,
     builder::StyledStr,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
 use crate::{
+    cli::Cli,
     select::{selection::printed, words},
     text::escape::word,
 };
@@ -59,18 +60,45 @@ fn meant(words: &[&str], typed: &str) -> Vec<String> {
         }
         "list" | "stats" => {
             let typed = filter_of(typed).unwrap_or_else(|| word(typed.as_bytes()));
-            vec![alone, format!("`whybus why {typed}{}` tells how it ended", history(words))]
+            vec![
+                alone,
+                format!("`whybus why {typed}{}` tells how it ended", kept_by_why(words, at)),
+            ]
         }
         _ => vec![alone],
     }
 }
 
-/// The history that is asked, as it was typed.
-fn history(words: &[&str]) -> String {
-    let typed = words.windows(2).find(|pair| pair[0] == "--state-dir");
-    let joined = words.iter().find_map(|word| word.strip_prefix("--state-dir="));
-    let dir = typed.map(|pair| pair[1]).or(joined);
-    dir.map_or_else(String::new, |dir| format!(" --state-dir {}", word(dir.as_bytes())))
+/// What was typed, but for the word itself, that `why` takes as well: filters, times, the history. Not how to print.
+fn kept_by_why(words: &[&str], at: usize) -> String {
+    let command = Cli::command();
+    let of = |verb: &str, word: &str| -> Option<Arg> {
+        let (long, letter) = (word.strip_prefix("--"), word.strip_prefix('-'));
+        let long = long.and_then(|long| long.split('=').next());
+        let is = |arg: &&Arg| match long {
+            Some(long) => arg.get_long() == Some(long),
+            None => letter.is_some_and(|letter| {
+                letter.chars().next().is_some_and(|letter| arg.get_short() == Some(letter))
+            }),
+        };
+        command.find_subcommand(verb)?.get_arguments().find(is).cloned()
+    };
+    let mut kept = String::new();
+    let mut rest = words.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, word)| *word);
+    while let Some(typed) = rest.next() {
+        let known = of("why", typed).filter(|arg| arg.get_id() != "output");
+        let Some(arg) = known.clone().or_else(|| of("list", typed)).or_else(|| of("stats", typed))
+        else {
+            continue;
+        };
+        let joined = typed.contains('=') || !typed.starts_with("--") && typed.len() > 2;
+        let value = if arg.get_action().takes_values() && !joined { rest.next() } else { None };
+        for part in [Some(typed), value].into_iter().flatten().filter(|_| known.is_some()) {
+            kept.push(' ');
+            kept.push_str(&word(part.as_bytes()));
+        }
+    }
+    kept
 }
 
 /// The filter for a word that means a signal or a class. A number is rather a pid.

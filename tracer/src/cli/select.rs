@@ -8,6 +8,7 @@ use crate::{
     },
     model::cause::CauseKind,
     select::{field::Field, pattern::BUS_ERRORS, selection::Selection, time},
+    text::escape::word,
 };
 
 /// What can be asked of any incident, live, replayed or recorded. A filter that is given several times
@@ -85,6 +86,13 @@ impl Range {
     pub fn bounds(&self) -> Result<(Option<i64>, Option<i64>), String> {
         time::range(self.since.as_deref(), self.until.as_deref(), &time::now())
     }
+
+    /// As they were typed, a space before each.
+    pub fn typed(&self) -> String {
+        let flags = [("since", &self.since), ("until", &self.until)].into_iter();
+        let given = flags.filter_map(|(flag, time)| Some((flag, time.as_ref()?)));
+        given.map(|(flag, time)| format!(" --{flag} {}", word(time.as_bytes()))).collect()
+    }
 }
 
 /// What is asked of a history.
@@ -159,7 +167,7 @@ impl Select {
             .with_names(Field::Class, &self.class)
             .with_names(Field::Unit, &self.unit)
             .with_names(Field::Host, &self.host);
-        Ok(Selection { since, until, ..selection })
+        Ok(Selection { since, until, times: self.range.typed(), ..selection })
     }
 }
 

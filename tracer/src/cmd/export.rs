@@ -3,7 +3,7 @@ use anyhow::Result;
 
 use crate::{
     cli::Export,
-    cmd::{exit_status::ExitStatus, nothing::nothing},
+    cmd::{classes, exit_status::ExitStatus, nothing::nothing},
     contract::Record,
     error::Failure,
     render::json,
@@ -16,6 +16,7 @@ use crate::{
 pub fn run(args: &Export) -> Result<ExitStatus> {
     let selection = args.select.selection().map_err(Failure::usage)?;
     let reader = Reader::open(&args.state.state_dir)?;
+    classes::check(&reader, &selection)?;
     let (since, until) = (selection.since.unwrap_or(i64::MIN), selection.until.unwrap_or(i64::MAX));
     for run in reader.runs()? {
         put(&json(&Record::Run(run)))?;

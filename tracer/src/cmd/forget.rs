@@ -3,7 +3,7 @@ use anyhow::{Result, anyhow};
 
 use crate::{
     cli::Forget,
-    cmd::{exit_status::ExitStatus, nothing::nothing},
+    cmd::{classes, exit_status::ExitStatus, nothing::nothing},
     error::Failure,
     sink::speak::say,
     store::{
@@ -27,6 +27,7 @@ pub fn run(args: &Forget) -> Result<ExitStatus> {
     let state = &args.state.state_dir;
     // Opening it to write would make one.
     let reader = Reader::open(state)?;
+    classes::check(&reader, &selection)?;
     if args.dry_run {
         let incidents = reader.number(&selection)?;
         let warnings = reader.warnings(&selection, 0)?.len() as u64;

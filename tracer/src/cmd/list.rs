@@ -5,7 +5,7 @@ use anyhow::Result;
 
 use crate::{
     cli::{List, options::ListFormat},
-    cmd::{exit_status::ExitStatus, nothing::nothing},
+    cmd::{caught::caught, classes, exit_status::ExitStatus, nothing::nothing},
     contract::{Gap, GapReason, Incident, Record},
     error::Failure,
     host::clock,
@@ -51,6 +51,7 @@ pub fn run(args: &List) -> Result<ExitStatus> {
         return Err(Failure::usage("--warnings has no -o csv: use -o json"));
     }
     let reader = Reader::open(&args.state.state_dir)?;
+    classes::check(&reader, &selection)?;
     // What is sorted is sorted before it is cut.
     let sorted = by_content(args.sort);
     let limit = match args.limit {
@@ -98,6 +99,7 @@ pub fn run(args: &List) -> Result<ExitStatus> {
     } else if more {
         say(format_args!("the newest {} are shown: -n 0 for all, or --since, --until", args.limit));
     }
+    caught(&reader, &selection)?;
     Ok(ExitStatus::Done)
 }
 

@@ -1,5 +1,7 @@
 //! The verbs, one file each.
 pub mod by_id;
+pub mod caught;
+pub mod classes;
 pub mod completion;
 pub mod demo;
 pub mod doctor;

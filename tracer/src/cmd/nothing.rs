@@ -2,9 +2,9 @@
 use anyhow::Result;
 
 use crate::{
+    cmd::caught::caught,
     contract::{GapReason, Time},
-    error::Failure,
-    model::{cause::CauseKind, cgroup::unit, signal_name as signals},
+    model::{cgroup::unit, signal_name as signals},
     render::{human, oneline, style::Style},
     select::{
         field::{Column, Field, NameKind},
@@ -13,11 +13,7 @@ use crate::{
     },
     sink::{speak::say, stdout::history_style},
     store::sqlite::read::Reader,
-    text::{
-        escape::escape,
-        format::grouped,
-        near::{NEAR, meant},
-    },
+    text::{escape::escape, format::grouped, near::NEAR},
 };
 
 /// Names that look like one that is not recorded.
@@ -29,9 +25,8 @@ const COUNTED: usize = 1_000;
 /// Says that nothing matches, whether anybody was watching at all, and which filter is to blame.
 ///
 /// # Errors
-/// Where a class was asked for that does not exist.
+/// Where the history cannot be read.
 pub fn nothing(reader: &Reader, selection: &Selection) -> Result<()> {
-    refuse_unknown_class(reader, selection)?;
     say(whole(reader)?);
     reasons(reader, selection)
 }
@@ -39,9 +34,8 @@ pub fn nothing(reader: &Reader, selection: &Selection) -> Result<()> {
 /// The same of a selector of `why`.
 ///
 /// # Errors
-/// Where a class was asked for that does not exist.
+/// Where the history cannot be read.
 pub fn nothing_of(reader: &Reader, selection: &Selection, selector: &str) -> Result<()> {
-    refuse_unknown_class(reader, selection)?;
     if selector.starts_with('#') {
         say(counted_in_a_watch(selector));
         return Ok(());
@@ -51,7 +45,7 @@ pub fn nothing_of(reader: &Reader, selection: &Selection, selector: &str) -> Res
     }
     let meant = words::meant(selector);
     if !meant.is_empty() {
-        let flags = style(reader)?.flags;
+        let flags = selection.typed() + &style(reader)?.flags;
         let asks =
             |(filter, what): (String, String)| format!("`whybus why {filter}{flags}` tells {what}");
         let asks = meant.into_iter().map(asks).collect::<Vec<_>>().join("; ");
@@ -118,6 +112,7 @@ fn reasons(reader: &Reader, selection: &Selection) -> Result<()> {
     {
         say(format_args!("recording began only at {}", style.stamp(Time(began))));
     }
+    caught(reader, selection)?;
     shrunk(reader, selection)?;
     Ok(())
 }
@@ -129,13 +124,14 @@ fn style(reader: &Reader) -> Result<Style> {
 /// Says what of a selector is recorded that the other filters removed: `timeout: 6 incidents, none that matches`.
 fn filtered(reader: &Reader, selection: &Selection, selector: &str) -> Result<bool> {
     for terms in readings(selector) {
-        let base = Selection::default().with_all(terms);
+        let base = Selection::default().with_all(terms.clone());
         let count = reader.newest(&base, COUNTED + 1)?.len();
         if count != 0 {
             let incidents = if count == 1 { "incident" } else { "incidents" };
             let name = escape(selector.as_bytes());
             say(format_args!("{name}: {} {incidents}, none that matches", number(count)));
             removed(reader, &base, selection)?;
+            caught(reader, &selection.clone().with_all(terms))?;
             return Ok(true);
         }
     }
@@ -158,8 +154,9 @@ fn did_it(reader: &Reader, selection: &Selection, selector: &str) -> Result<bool
         let line = String::from_utf8_lossy(&oneline::incident(&latest, &style)).into_owned();
         say(format_args!(
             "no death of {name} is recorded, but {count} {incidents} that {name} caused or triggered; the latest:\n{}\n\
-             whom it concerned: `whybus why {flag}{}`",
+             whom it concerned: `whybus why {flag}{}{}`",
             line.trim_end(),
+            selection.typed(),
             style.flags
         ));
         return Ok(true);
@@ -330,22 +327,6 @@ fn similar(reader: &Reader, text: &str, places: &[Place]) -> Result<Vec<String>>
     Ok(names)
 }
 
-/// A class that neither this version nor the history knows is a mistake.
-fn refuse_unknown_class(reader: &Reader, selection: &Selection) -> Result<()> {
-    let ours = || CauseKind::ALL.iter().map(|kind| kind.name());
-    let recorded = reader.names(NameKind::CauseKind)?;
-    let known = |text: &str| {
-        ours().any(|name| name == text) || recorded.values().any(|name| name == text.as_bytes())
-    };
-    let terms = selection.terms.iter().filter(|term| term.filter.field == Field::Class);
-    let Some(text) = terms.flat_map(Term::only_names).find(|text| !known(text)) else {
-        return Ok(());
-    };
-    let meant = meant(text, &ours().collect::<Vec<_>>());
-    let all = ours().collect::<Vec<_>>().join(", ");
-    Err(Failure::usage(format!("there is no class `{text}`{meant}\nclasses: {all}")))
-}
-
 /// Says that there are shrinks that match, if what is asked for can be of a shrink; whether there are.
 fn shrunk(reader: &Reader, selection: &Selection) -> Result<bool> {
     let of_shrinks = |term: &Term| term.filter.field.is_of_warnings();
@@ -354,10 +335,10 @@ fn shrunk(reader: &Reader, selection: &Selection) -> Result<bool> {
     }
     let Some(latest) = reader.warnings(selection, 1)?.pop() else { return Ok(false) };
     let style = style(reader)?;
-    let typed: String = selection.terms.iter().map(|term| format!(" {}", term.typed())).collect();
     let latest = String::from_utf8_lossy(&oneline::truncation(&latest, &style)).into_owned();
     say(format_args!(
-        "though a file was shrunk that matches: `whybus list --warnings{typed}{}`; the latest is\n{}",
+        "though a file was shrunk that matches: `whybus list --warnings{}{}`; the latest is\n{}",
+        selection.typed(),
         style.flags,
         latest.trim_end()
     ));

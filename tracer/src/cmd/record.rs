@@ -3,7 +3,7 @@ use anyhow::Result;
 
 use crate::{
     cli::Record,
-    cmd::exit_status::ExitStatus,
+    cmd::{classes, exit_status::ExitStatus},
     host::{memory, privilege},
     model::{
         process::{ExitFilter, ExitScope},
@@ -21,11 +21,12 @@ use crate::{
 /// # Errors
 /// Where the state directory is not fit, or as [`watch`].
 pub fn run(args: &Record) -> Result<ExitStatus> {
+    let selection = args.filter.selection();
+    classes::check_live(&selection)?;
     privilege::check()?;
     memory::small_pages();
     speak_in_background()?;
     let default = ExitScope { signals: mask(&RECORDED), exits: ExitFilter::Lasting };
-    let selection = args.filter.selection();
     let wanted = WatchOptions {
         shared_shrinks: !selection.without_warnings,
         selection,

@@ -5,7 +5,7 @@ use anyhow::Result;
 
 use crate::{
     cli::Replay,
-    cmd::exit_status::ExitStatus,
+    cmd::{classes, exit_status::ExitStatus},
     error::Failure,
     select::selection::Selection,
     sink::{speak::say, stdout::StdoutSink},
@@ -18,6 +18,7 @@ use crate::{
 pub fn run(args: &Replay) -> Result<ExitStatus> {
     let (since, until) = args.range.bounds().map_err(Failure::usage)?;
     let selection = Selection { since, until, ..args.filter.selection() };
+    classes::check_live(&selection)?;
     let name = args.file.display();
     let file = File::open(&args.file)
         .map_err(|error| Failure::input(format!("cannot read {name}: {error}")))?;

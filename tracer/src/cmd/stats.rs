@@ -5,7 +5,7 @@ use anyhow::Result;
 
 use crate::{
     cli::{Stats, options::StatsFormat},
-    cmd::{exit_status::ExitStatus, nothing},
+    cmd::{classes, exit_status::ExitStatus, nothing},
     contract::{Count, Record, Time, Untrusted},
     error::Failure,
     model::{
@@ -74,6 +74,7 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
     }
     let asked = |name: &str| by.is_none_or(|by| by == name);
     let reader = Reader::open(&args.state.state_dir)?;
+    classes::check(&reader, &selection)?;
     let whole = reader.over_time(&selection, i64::MAX)?;
     let (Some(first), Some(last)) =
         (whole.iter().map(|row| row.first).min(), whole.iter().map(|row| row.last).max())

@@ -5,7 +5,7 @@ use anyhow::Result;
 
 use crate::{
     cli::{Trace, options::STATE_DIR},
-    cmd::exit_status::ExitStatus,
+    cmd::{classes, exit_status::ExitStatus},
     correlate::readiness::readiness,
     error::Failure,
     model::{
@@ -31,8 +31,10 @@ pub fn run(args: &Trace) -> Result<ExitStatus> {
         return Err(Failure::usage(format!("--pid {}: no such process", pids.join(", "))));
     }
     let deaths = args.deaths.exit_scope(ExitScope::default());
+    let selection = args.filter.selection();
+    classes::check_live(&selection)?;
     let wanted = WatchOptions {
-        selection: args.filter.selection(),
+        selection,
         restarts: deaths.signals != 0 || deaths.exits != ExitFilter::None,
         deaths,
         shared_shrinks: false,

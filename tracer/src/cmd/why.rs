@@ -2,8 +2,8 @@
 use anyhow::Result;
 
 use crate::{
-    cli::{Why, options::WhyFormat},
-    cmd::{by_id::of_id, exit_status::ExitStatus, nothing},
+    cli::{Why, options::WhyFormat, select::Range},
+    cmd::{by_id::of_id, caught::caught, classes, exit_status::ExitStatus, nothing},
     contract::{Elsewhere, Gap, GapReason, Incident, Record, Story, series::series_key},
     error::Failure,
     explain::{
@@ -11,10 +11,11 @@ use crate::{
         story::{story as story_of, summary},
     },
     host::clock,
-    render::{Format, json, story},
+    render::{Format, json, story, style::Style},
     select::{
         facets::Facets,
-        selection::{Selection, readings},
+        field::Field,
+        selection::{Selection, Term, readings},
     },
     sink::{
         speak::{put, say},
@@ -41,12 +42,13 @@ const SHRINKS: usize = 1_000;
 pub fn run(args: &Why) -> Result<ExitStatus> {
     let selection = args.select.selection().map_err(Failure::usage)?;
     let reader = Reader::open(&args.state.state_dir)?;
-    let Some(Asked { selection, keys, one }) =
-        selected(&reader, &selection, args.selector.as_deref())?
+    classes::check(&reader, &selection)?;
+    let typed = selection;
+    let Some(Asked { selection, keys, one }) = selected(&reader, &typed, args.selector.as_deref())?
     else {
         match &args.selector {
-            Some(selector) => nothing::nothing_of(&reader, &selection, selector)?,
-            None => nothing::nothing(&reader, &selection)?,
+            Some(selector) => nothing::nothing_of(&reader, &typed, selector)?,
+            None => nothing::nothing(&reader, &typed)?,
         }
         return Ok(ExitStatus::NotFound);
     };
@@ -86,6 +88,7 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
                 put(format!("{}\n", story::overview_of(&stories, command, &style, now)).as_bytes())?;
             }
             if let Some(latest) = stories.first() {
+                let style = Style { flags: kept(&typed, args) + &style.flags, ..style.clone() };
                 put(&story::human(latest, &style, now))?;
             }
         }
@@ -96,6 +99,7 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
             keys.len() - STORIES
         ));
     }
+    caught(&reader, &selection)?;
     let recorded = running_recorder(&args.state.state_dir, now).is_some();
     if !recorded && args.output == WhyFormat::Human {
         match style.here.as_ref().map_or(Ok(None), |here| reader.elsewhere(here))? {
@@ -106,6 +110,14 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
         }
     }
     Ok(ExitStatus::Done)
+}
+
+/// The filters that the list of a story keeps: it has a name and a beginning of its own.
+fn kept(typed: &Selection, args: &Why) -> String {
+    let named = |term: &&Term| term.filter.field == Field::Comm && !term.not;
+    let terms = typed.terms.iter().filter(|term| !named(term));
+    let until = Range { since: None, until: args.select.range.until.clone() }.typed();
+    terms.map(|term| format!(" {}", term.typed())).collect::<String>() + &until
 }
 
 /// What is asked for: its stories, newest first, and of an id the very incident.

@@ -9,6 +9,9 @@ pub const CAP_SYS_ADMIN: u32 = 21;
 pub const CAP_PERFMON: u32 = 38;
 pub const CAP_BPF: u32 = 39;
 
+/// What to do about it.
+pub const AS_ROOT: &str = "; run it as root: sudo whybus …";
+
 /// # Errors
 /// Where a capability is missing.
 pub fn check() -> Result<(), Failure> {
@@ -18,8 +21,7 @@ pub fn check() -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::Privilege(format!(
-        "watching the kernel needs {} (or CAP_SYS_ADMIN), which this process lacks; run it as \
-         root: sudo whybus …",
+        "watching the kernel needs {} (or CAP_SYS_ADMIN), which this process lacks{AS_ROOT}",
         missing.join(" and ")
     )))
 }

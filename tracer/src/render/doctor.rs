@@ -1,11 +1,10 @@
 //! What `whybus doctor` says, for people: the verdict first, and all of it on one screen.
 use crate::{
     contract::{Doctor, Observed},
-    model::{
-        cause::CauseKind,
-        observe::{Observe, Readiness},
-    },
+    host::privilege::AS_ROOT,
+    model::{cause::CauseKind, observe::Readiness},
     render::{
+        prices::{costs, form, undetected, watched},
         style::Style,
         watching::{colour, grouped, missing, verdict},
     },
@@ -105,47 +104,6 @@ fn prices(report: &Doctor, denied: Option<&Denied>) -> Vec<Part<'static>> {
     costs.into_iter().chain(misses).collect()
 }
 
-/// Things that are seen, or would be.
-fn watched(observed: &[Observed]) -> impl Iterator<Item = &Observed> {
-    observed.iter().filter(|one| matches!(&*one.state, "attached" | "planned"))
-}
-
-fn form(one: &Observed) -> &str {
-    one.hook.split(' ').next().unwrap_or_default()
-}
-
-/// What a healthy host pays: for a fault, and for a call in each form.
-fn costs(observed: &[Observed]) -> Option<String> {
-    let of = |what: Observe| watched(observed).find(|one| &*one.what == what.word());
-    let fault = match (of(Observe::FileFault), of(Observe::ForcedSignal)) {
-        (Some(fault), _) => format!("adds about {} instructions to", fault.added_instructions?),
-        (None, Some(signal)) if form(signal) == "tp_btf" => "adds nothing to".to_owned(),
-        (None, _) => return None,
-    };
-    let mut calls: Vec<(&str, u64)> = Vec::new();
-    for (form, added) in watched(observed).map(|one| (form(one), one.added_instructions)) {
-        let added = added.unwrap_or_default();
-        match calls.iter_mut().find(|(known, _)| *known == form) {
-            Some((_, most)) => *most = added.max(*most),
-            None => calls.push((form, added)),
-        }
-    }
-    let calls: Vec<String> = calls.iter().map(|(form, added)| format!("{form} {added}")).collect();
-    Some(format!("{fault} a file fault that goes well; to other calls by {}", calls.join(", ")))
-}
-
-/// What the forms cannot detect, each once.
-fn undetected(observed: &[Observed]) -> Vec<String> {
-    let mut said: Vec<String> = Vec::new();
-    for one in watched(observed) {
-        let text = one.undetected.as_ref().map(|text| escape(text.as_bytes()));
-        said.extend(text.map(|text| format!("{}: {text}", form(one))));
-    }
-    said.sort();
-    said.dedup();
-    said
-}
-
 /// Why hooks are missing, in so many lines.
 fn unattached(report: &Doctor, room: usize) -> Vec<Part<'static>> {
     let mut out: Vec<Part<'_>> = Vec::new();
@@ -183,12 +141,15 @@ fn last(report: &Doctor, denied: Option<&Denied>) -> Vec<Part<'static>> {
 
 /// The verdict.
 fn first(report: &Doctor, denied: Option<&Denied>, style: &Style) -> String {
-    let summary = report.summary.as_ref().map(|text| escape(text.as_bytes()));
+    // What others are sent here for stands below.
+    let summary = report.summary.as_ref().map(|text| text.replace(" (`whybus doctor`)", ""));
+    let summary = summary.map(|text| escape(text.as_bytes()));
     let known = report.verdict.as_ref().map(|verdict| verdict.known());
     let text = match (denied, known) {
         (Some(denied), _) => {
             let then = summary.unwrap_or_else(|| "nothing is missing".to_owned());
-            format!("NOT TRIED: {}; if the kernel allows it, {then}", denied.why)
+            let why = denied.why.replace(AS_ROOT, ": `sudo whybus doctor` tries it");
+            format!("NOT TRIED: {why}; if the kernel allows it, {then}")
         }
         (None, Some(known)) => match summary {
             Some(said) => format!("{}: {said}", verdict(known)),
@@ -442,6 +403,13 @@ mod tests {
         assert!(words.contains("; if the kernel allows it, nothing is missing kernel "), "{said}");
         assert!(words.contains(" 8 of 25 causes, if it attaches all of that lookups"), "{said}");
         assert!(said.contains("\nlimits     perf 2\n"), "{said}");
+        assert!(!said.contains("sudo whybus …"), "{said}");
+        assert!(words.contains("lacks: `sudo whybus doctor` tries it; if "), "{said}");
+        let sent_here = "bus errors are explained, except 2 details (`whybus doctor`), because x";
+        report.summary = Some(sent_here.into());
+        let said = text(&report, Some(&denied)).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains("except 2 details, because x"), "{said}");
+        assert_eq!(said.matches("whybus doctor").count(), 1, "{said}");
         // What is missing is named as well.
         let function = "this kernel has no function filemap_read_folio in its BTF";
         let lacking = "which errno a failed read returned (before 5.13)";

@@ -6,6 +6,7 @@ mod json;
 pub mod list;
 pub mod log;
 pub mod oneline;
+pub mod prices;
 pub mod scan;
 pub mod stats;
 pub mod status;

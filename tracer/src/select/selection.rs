@@ -17,6 +17,8 @@ pub struct Selection {
     pub since: Option<i64>,
     pub until: Option<i64>,
     pub terms: Vec<Term>,
+    /// `--since` and `--until` as they were typed, a space before each.
+    pub times: String,
     /// No warning when a mapped file is shrunk.
     pub without_warnings: bool,
 }
@@ -122,6 +124,12 @@ impl Selection {
     pub fn with_all(mut self, terms: Vec<Term>) -> Self {
         self.terms.extend(terms);
         self
+    }
+
+    /// As it is typed, a space before each flag.
+    pub fn typed(&self) -> String {
+        let terms = self.terms.iter().map(|term| format!(" {}", term.typed()));
+        terms.collect::<String>() + &self.times
     }
 
     /// Whether everything that is asked for holds.

@@ -1,7 +1,12 @@
 //! Words that are typed where a name is taken, and mean a signal, a status or a class. Pure.
 use crate::{
     model::{cause::CauseKind, signal_name as signals},
-    select::pattern::BUS_ERRORS,
+    select::{
+        field::Field,
+        pattern::{BUS_ERRORS, Pattern},
+        selection::{Selection, Values},
+    },
+    text::{escape::escape, near::nearest},
 };
 
 /// What causes and signals are called elsewhere: by the kernel, kubectl, shells.
@@ -40,12 +45,57 @@ pub fn meant(word: &str) -> Vec<(String, String)> {
         }
         _ => (format!("--exit {ended}"), format!("what ended with status {ended}")),
     };
-    let outlived = (
-        format!("--class {BUS_ERRORS}"),
-        "every bus error of the kernel, also of who survived it or exited".to_owned(),
-    );
-    let bus = ended == 128 + signals::SIGBUS;
-    [exit].into_iter().chain(Some(outlived).filter(|_| bus)).collect()
+    const CRASHES: [i32; 4] =
+        [signals::SIGSEGV, signals::SIGILL, signals::SIGFPE, signals::SIGTRAP];
+    let outlived = match ended - 128 {
+        signals::SIGBUS => Some((
+            format!("--class {BUS_ERRORS}"),
+            "every bus error of the kernel, also of who survived it or exited".to_owned(),
+        )),
+        signal if CRASHES.contains(&signal) => Some((
+            format!("--class {}", CauseKind::Signal.name()),
+            "every crash, also of who caught its signal and exited".to_owned(),
+        )),
+        _ => None,
+    };
+    [exit].into_iter().chain(outlived).collect()
+}
+
+/// What is wrong with the first class of a selection that none matches, of ours or of those `recorded`. A pattern that
+/// finds nothing shows so itself, unless it excludes.
+pub fn no_class(selection: &Selection, recorded: &[Vec<u8>]) -> Option<String> {
+    let ours: Vec<&str> = CauseKind::ALL.iter().map(|kind| kind.name()).collect();
+    let known = |pattern: &Pattern| {
+        let ours = ours.iter().map(|name| name.as_bytes());
+        ours.chain(recorded.iter().map(Vec::as_slice)).any(|name| pattern.matches(name))
+    };
+    let terms = selection.terms.iter().filter(|term| term.filter.field == Field::Class);
+    let mut asked = terms.flat_map(|term| match &term.values {
+        Values::Names(patterns) => patterns.iter().map(|one| (term.not, one)).collect(),
+        Values::Numbers(_) => Vec::new(),
+    });
+    let refused =
+        |(not, one): &(bool, &Pattern)| (*not || !one.text().contains(['*', '?'])) && !known(one);
+    let (not, text) = asked.find(refused).map(|(not, one)| (not, one.text()))?;
+    let lower = text.to_ascii_lowercase();
+    let near = || {
+        let names: Vec<&str> = ours.iter().copied().chain([BUS_ERRORS]).collect();
+        Some(format!("--class {}", nearest(&lower, &names)?))
+    };
+    let filter = meant(text).into_iter().next().map(|(filter, _)| filter).or_else(near);
+    let tip = filter.map_or_else(String::new, |filter| {
+        let meant = match filter.strip_prefix("--class ") {
+            Some(name) => name.to_owned(),
+            None if not => filter.replacen("--", "--not-", 1),
+            None => filter,
+        };
+        format!("; did you mean `{meant}`?")
+    });
+    Some(format!(
+        "there is no class `{}`{tip}\nclasses: {}; {BUS_ERRORS} stands for all that the kernel raised",
+        escape(text.as_bytes()),
+        ours.join(", ")
+    ))
 }
 
 #[cfg(test)]
@@ -60,7 +110,7 @@ mod tests {
         for (word, filter) in [
             ("SIGBUS", "--exit SIGBUS or --class bus-errors"),
             ("135", "--exit SIGBUS or --class bus-errors"),
-            ("sigsegv", "--exit SIGSEGV"),
+            ("sigsegv", "--exit SIGSEGV or --class signal"),
             ("1", "--exit 1"),
             ("130", "--exit SIGINT"),
             ("truncated", "--class truncated"),

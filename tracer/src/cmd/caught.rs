@@ -1,0 +1,66 @@
+//! Whom a signal did not end though it came: who handles it and exits has the status of that exit.
+use anyhow::Result;
+
+use crate::{
+    model::{cause::CauseKind, signal_name as signals},
+    select::{
+        field::Field,
+        pattern::BUS_ERRORS,
+        selection::{Selection, Term, Values},
+    },
+    sink::{speak::say, stdout::history_style},
+    store::sqlite::read::Reader,
+    text::format::grouped,
+};
+
+/// Incidents that are looked at; of more it is said that there are more.
+const LOOKED_AT: usize = 1_000;
+
+/// Says of each signal that was asked for by `--exit` who had it and did not end by it, with the way to those.
+///
+/// # Errors
+/// Where the history cannot be read.
+pub fn caught(reader: &Reader, selection: &Selection) -> Result<()> {
+    let Some(asked) = selection.terms.iter().find(|term| is_exit(term)) else { return Ok(()) };
+    let Values::Numbers(statuses) = &asked.values else { return Ok(()) };
+    for status in statuses.iter().copied().filter(|status| (129..160).contains(status)) {
+        let signal = status - 128;
+        let others = others(selection, signal);
+        let found = reader.select(&others, LOOKED_AT)?;
+        let had = |number: i32| u32::try_from(number) == Ok(signal);
+        let count = found.iter().filter_map(|one| one.signal.as_ref());
+        let count = count.filter(|sent| had(sent.number)).count();
+        if count == 0 {
+            continue;
+        }
+        let more = if found.len() == LOOKED_AT { "at least " } else { "" };
+        let name = signals::name(signal.cast_signed());
+        say(format_args!(
+            "{more}{} more had {name} and did not end by it (a handler exits with a status of its own, or goes on): \
+             `whybus list{}{}`",
+            grouped(count as u64),
+            others.typed(),
+            history_style(false, 1).flags
+        ));
+    }
+    Ok(())
+}
+
+fn is_exit(term: &Term) -> bool {
+    term.filter.field == Field::Exit && !term.not
+}
+
+/// Who ended otherwise, of the classes that such a signal makes.
+fn others(selection: &Selection, signal: u32) -> Selection {
+    let class = match signal.cast_signed() {
+        signals::SIGBUS => BUS_ERRORS,
+        signals::SIGABRT => CauseKind::Aborted.name(),
+        _ => CauseKind::Signal.name(),
+    };
+    let mut others = selection.clone();
+    others.terms.retain(|term| !is_exit(term));
+    if !others.terms.iter().any(|term| term.filter.field == Field::Class && !term.not) {
+        others = others.with(Term::of_names(Field::Class, &[class.to_owned()]));
+    }
+    others.with(Term::of_numbers(Field::Exit, &[128 + signal]).negated())
+}
