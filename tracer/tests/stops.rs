@@ -1,6 +1,7 @@
 //! What stopped a first user, each as it was typed.
 mod common;
 use common::{Host, recorded, text, whybus};
+use serde_json::Value;
 
 /// 6. `--since` takes what people type.
 #[test]
@@ -333,5 +334,59 @@ fn a_story_is_as_wide_as_the_terminal() {
             let found: Vec<&str> = shown.lines().filter(long).filter(copied).collect();
             assert!(found.len() <= 2 && shown.lines().count() > 8, "{width}: {found:#?}");
         }
+    }
+}
+
+/// Tables keep what tells most in a narrow terminal; first lines are broken like all others; sums add up.
+#[test]
+fn narrow_terminals_have_what_tells_most() {
+    let host = Host::new();
+    let file = recorded("deaths", "json");
+    assert!(host.types(&["import", file.to_str().expect("UTF-8")]).status.success());
+    let at = |columns: &str, args: &[&str]| {
+        let mut command = whybus(args);
+        command.current_dir(host.0.path()).args(["--state-dir", "state"]);
+        let out = command.env("COLUMNS", columns).env("TZ", "UTC").output().expect("whybus runs");
+        text(&out.stdout)
+    };
+    let stories = at("80", &["why"]);
+    let head = stories.lines().next().expect("a head");
+    assert!(head.contains(" CAUSES ") && !head.contains(" HOST "), "{stories}");
+    let list = at("80", &["list"]);
+    let head = list.lines().next().expect("a head");
+    assert!([" HOW ", " CAUSE ", " FILE ", " BY"].iter().all(|part| head.contains(part)), "{list}");
+    assert!(list.lines().all(|line| line.chars().count() <= 80), "{list}");
+    let first = at("60", &["status"]).lines().next().expect("a line").to_owned();
+    assert!(first.chars().count() <= 60 && first.starts_with("NOT RECORDING: "), "{first}");
+    let stream = recorded("newest", "stream");
+    let mut replay = whybus(["replay", stream.to_str().expect("UTF-8"), "--quiet"]);
+    let told = text(&replay.env("COLUMNS", "60").output().expect("whybus runs").stdout);
+    let heading = |line: &&str| line.starts_with(|c: char| c.is_ascii_digit());
+    let headings: Vec<&str> = told.lines().filter(heading).collect();
+    let long = headings.iter().find(|line| line.chars().count() > 60);
+    assert!(headings.len() > 100 && long.is_none(), "{long:?}");
+    // A line each stays one.
+    let mut replay =
+        whybus(["replay", stream.to_str().expect("UTF-8"), "-o", "oneline", "--quiet"]);
+    let told = text(&replay.env("COLUMNS", "60").output().expect("whybus runs").stdout);
+    assert!(told.lines().all(|line| heading(&line)), "{told}");
+}
+
+/// Incidents without a culprit are counted beside those that have one.
+#[test]
+fn culprits_add_up() {
+    let host = Host::new();
+    let number = |text: &str| text.replace(',', "").parse::<usize>().expect("a number");
+    for format in ["human", "json", "csv"] {
+        let out = host.types(&["stats", "--by", "culprit", "-n", "0", "-o", format]);
+        let said = text(&out.stderr);
+        let said = said.strip_prefix("culprit: ").expect(&said);
+        let unknown =
+            number(said.strip_suffix(" more have none, or none that is known\n").expect(said));
+        let rows = text(&host.types(&["stats", "--by", "culprit", "-n", "0", "-o", "json"]).stdout);
+        let rows = rows.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        let known: u64 = rows.map(|row| row["incidents"].as_u64().expect("a number")).sum();
+        let all = text(&host.types(&["list", "-n", "0", "-o", "json"]).stdout).lines().count();
+        assert_eq!(usize::try_from(known).expect("few") + unknown, all);
     }
 }

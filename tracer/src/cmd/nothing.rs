@@ -76,9 +76,9 @@ pub fn nothing_of(reader: &Reader, selection: &Selection, selector: &str) -> Res
 }
 
 /// What is no incident by design.
-const NOT_RECORDED: &str = "not recorded unless asked for: orderly stops (systemctl stop, RuntimeMaxSec=) and exits that \
-                            nobody supervises, `whybus record --exits all`; ends by SIGHUP, SIGINT and SIGPIPE, `whybus record \
-                            --signals all,hup,int,pipe`; never: an exit with status 0";
+const NOT_RECORDED: &str = "some ends are not recorded. On purpose: a stop by systemctl or RuntimeMaxSec=, and the exit of \
+                            a process that nobody restarts; `whybus record --exits all` records both. Ends by SIGHUP, SIGINT and \
+                            SIGPIPE: `whybus record --signals all,hup,int,pipe` records them. An exit with status 0: never";
 
 /// What `#3` is.
 pub fn counted_in_a_watch(id: &str) -> String {

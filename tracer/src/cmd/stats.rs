@@ -24,7 +24,10 @@ use crate::{
         terminal,
     },
     store::sqlite::read::{Counted, Reader},
-    text::{format::rfc3339, near::meant},
+    text::{
+        format::{grouped, rfc3339},
+        near::meant,
+    },
 };
 
 /// A table: its name, its column, what of the column's name counts, and what is rather counted where a history has it
@@ -87,6 +90,8 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
         .find(|(seconds, _)| last.saturating_sub(first) / (seconds * SECOND) < ROWS)
         .unwrap_or(SPANS[SPANS.len() - 1]);
     let width = seconds * SECOND;
+    let total: u64 = whole.iter().map(|row| row.incidents).sum();
+    let mut unknown = 0;
     let mut tables = Vec::new();
     for (name, column, part, kind) in TABLES.into_iter().filter(|(name, ..)| asked(name)) {
         let called = kind.map_or_else(|| Ok(HashMap::new()), |kind| reader.called(kind))?;
@@ -96,6 +101,10 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
         };
         let selection = if name == CULPRIT { of_acts(&selection) } else { selection.clone() };
         let mut rows = by_part(reader.count(&selection, column)?, part);
+        if name == CULPRIT {
+            let known: u64 = rows.iter().map(|row| row.incidents).sum();
+            unknown = total.saturating_sub(known);
+        }
         let shown = if args.limit == 0 { usize::MAX } else { args.limit };
         let more = rows.len().saturating_sub(shown);
         rows.truncate(shown);
@@ -118,13 +127,13 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
     let style = history_style(args.utc, 1);
     if args.output != StatsFormat::Human {
         for_programs(args, &style, tables, times)?;
+        say_unknown(unknown);
         return Ok(ExitStatus::Done);
     }
     let (header, fit) = (!args.no_header, terminal::width());
     let mut parts = Vec::new();
     if header {
-        let incidents = whole.iter().map(|row| row.incidents).sum();
-        parts.push(stats::total(incidents, Time(first), Time(last), &style));
+        parts.push(stats::total(total, Time(first), Time(last), &style));
     } else {
         say_left_out(&tables);
     }
@@ -134,7 +143,15 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
     }
     parts.retain(|part| !part.is_empty());
     put(parts.join("\n").as_bytes())?;
+    say_unknown(unknown);
     Ok(ExitStatus::Done)
+}
+
+/// How many incidents stand in no row of culprits.
+fn say_unknown(unknown: u64) {
+    if unknown != 0 {
+        say(format_args!("{CULPRIT}: {} more have none, or none that is known", grouped(unknown)));
+    }
 }
 
 /// Those that somebody did: whoever asked for memory before an OOM kill only triggered it.

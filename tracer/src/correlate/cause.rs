@@ -23,8 +23,8 @@ pub struct Cause {
     pub advice: &'static str,
 }
 
-/// Who is to be asked, in advice that may name them.
-pub const SENDER: &str = "whoever sent the signal";
+/// What to do about a signal, in advice that may name who sent it.
+pub const SENDER: &str = "ask whoever sent the signal";
 
 /// Begins the summary of a signal that the kernel sent on its own, and not on behalf of a process that it names.
 pub const BY_KERNEL: &str = "sent by the kernel";

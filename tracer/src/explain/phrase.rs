@@ -255,7 +255,9 @@ pub fn fix(incident: &Incident, elsewhere: Option<&Elsewhere>) -> String {
         let sender = self::culprit(incident);
         let sender = sender.filter(|by| is_sent(incident) && by.pid != incident.victim.pid);
         let limit = incident.cause.memory.as_ref().and_then(memory_limit);
-        let named = [(SENDER, sender.map(who)), (MEMORY_LIMIT, limit)];
+        let asked =
+            sender.map(|by| format!("look into the log of {} for why it sent the signal", who(by)));
+        let named = [(SENDER, asked), (MEMORY_LIMIT, limit)];
         let fill = |advice: String, (name, known): (&str, Option<String>)| match known {
             Some(known) => advice.replace(name, &known),
             None => advice,

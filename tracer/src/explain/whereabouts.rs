@@ -72,7 +72,7 @@ fn triggered(process: &Process) -> Option<String> {
     Some(format!("{}, which {} may start", escape(&unit.0), timers.join(" or ")))
 }
 
-/// The same in a word or two, for where only a line is told: ` (alice on pts/3)`, ` (rotate.timer?)`.
+/// The same in a word or two, for where only a line is told: ` (alice on pts/3)`, ` (rotate.timer may start it)`.
 pub fn origin(process: &Process) -> String {
     let user = process.login_uid.filter(|_| is_in_session(process)).map(|uid| {
         let name = process.login_user.as_ref().map(|name| escape(&name.0));
@@ -81,7 +81,8 @@ pub fn origin(process: &Process) -> String {
     });
     let tty = process.tty.as_ref().map(|tty| format!("on {}", escape(&tty.0)));
     let words: Vec<String> = user.into_iter().chain(tty).collect();
-    let timer = || process.unit_timers.first().map(|timer| format!("{}?", escape(&timer.0)));
+    let timer =
+        || process.unit_timers.first().map(|timer| format!("{} may start it", escape(&timer.0)));
     let told = if words.is_empty() { timer() } else { Some(words.join(" ")) };
     told.map_or_else(String::new, |told| format!(" ({told})"))
 }
@@ -202,7 +203,10 @@ mod tests {
         process.unit_timers = vec![named("a.timer")];
         let of = |process: &Process| (whereabouts(process).unwrap_or_default(), origin(process));
         let pair = |place: &str, origin: &str| (place.to_owned(), origin.to_owned());
-        assert_eq!(of(&process), pair("rotate.service, which a.timer may start", " (a.timer?)"));
+        assert_eq!(
+            of(&process),
+            pair("rotate.service, which a.timer may start", " (a.timer may start it)")
+        );
         process.unit_timers.push(named("b.timer"));
         assert_eq!(of(&process).0, "rotate.service, which a.timer or b.timer may start");
         process.slurm = Some(SlurmJob { job: 7, step: None });

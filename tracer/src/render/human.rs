@@ -30,14 +30,15 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
 /// The same with who may have done it elsewhere.
 pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style) -> Vec<u8> {
     let victim = &incident.victim;
-    let mut out = format!(
-        "\n{}  {} {}{}  {}\n",
+    let heading = format!(
+        "{}  {} {}{}  {}",
         style.stamp(incident.time),
         style.paint("1", &who(victim)),
         style.paint("31", &headline(incident)),
         style.host(&incident.host),
         style.paint("2", &style.reference(incident)),
     );
+    let mut out = format!("\n{}", style.heading(&heading));
     let mut field = |name: &str, text: &str| out.push_str(&line(name, text, style));
     // Of what was written over, the library, which was not touched as a file.
     let written_over = || incident.path().map(|path| escape(&path.0));
@@ -116,15 +117,15 @@ pub fn update(incident: &Incident, style: &Style) -> Vec<u8> {
         last = told.time;
         restart = format!("; restarted {}", restarted(told));
     }
-    format!(
-        "{}  {} {}{}{restart}  {}\n",
+    let text = format!(
+        "{}  {} {}{}{restart}  {}",
         style.stamp(last),
         who(&incident.victim),
         headline(incident),
         repeated(incident),
         style.paint("2", &style.reference(incident)),
-    )
-    .into_bytes()
+    );
+    style.heading(&text).into_bytes()
 }
 
 /// When nobody was watching, or what was seen was lost.

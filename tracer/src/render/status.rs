@@ -26,6 +26,10 @@ pub fn text(
 ) -> Vec<u8> {
     let mut out = first_line(status, before, of, style);
     if format == Format::Human {
+        // What goes on below the first is set in already.
+        out = out.lines().map(|line| style.heading(line)).collect();
+    }
+    if format == Format::Human {
         let mut field = |name: &str, text: String| {
             out.push_str(&format!("  {name:<9}{}\n", style.wrap(&text, 11)));
         };
@@ -50,7 +54,9 @@ fn first_line(status: &Status, before: Option<Time>, of: Option<&str>, style: &S
     let Some(recorder) = &status.recorder else {
         let word = style.paint("31", "NOT RECORDING");
         let last = before.map(|seen| format!("; the last one was there until {}", since(seen)));
-        let of = of.map(|of| format!("; this history is of {of}, where one may run"));
+        let of = of.map(|of| {
+            format!("; this history is of {of}: whether a recorder runs there is not known here")
+        });
         let text = [last, of].into_iter().flatten().collect::<String>();
         return format!("{word}: no recorder is running{text}\n");
     };

@@ -128,7 +128,7 @@ pub fn human(story: &Story, style: &Style, now: i64) -> Vec<u8> {
 
 /// The same, below another first line.
 fn told(story: &Story, first: &str, style: &Style, now: i64) -> String {
-    let mut out = format!("{first}\n");
+    let mut out = style.heading(first);
     for (name, text) in overview(story, style, now) {
         out.push_str(&labelled(name, NAMES, &text, style));
     }
@@ -138,12 +138,13 @@ fn told(story: &Story, first: &str, style: &Style, now: i64) -> String {
         true => "What happened",
         false => "One of them",
     };
-    out.push_str(&format!(
-        "\n{which}: {} {}  {}\n",
+    out.push('\n');
+    out.push_str(&style.heading(&format!(
+        "{which}: {} {}  {}",
         who(&latest.victim),
         style.paint("31", &headline(latest)),
         style.paint("2", &style.id(&latest.id)),
-    ));
+    )));
     out.push_str(&timeline(story, style));
     out.push('\n');
     let mut field = |name: &str, text: &str| out.push_str(&labelled(name, NAMES, text, style));
@@ -293,12 +294,12 @@ fn missing(gaps: &[Gap], style: &Style) -> Vec<String> {
 /// Columns of an overview of several stories.
 const OVERVIEW: [Column; 8] = [
     Column::fixed("LAST").right(),
-    Column::flexible("HOST", 8).rank(2),
+    Column::flexible("HOST", 8).rank(3),
     Column::flexible("VICTIM", 12).keep(Keeps::From('[')),
-    Column::flexible("UNIT", 8).rank(3),
-    Column::flexible("FILE", 12).keep(Keeps::End).rank(1),
+    Column::flexible("UNIT", 8).rank(4),
+    Column::flexible("FILE", 12).keep(Keeps::End).rank(2),
     Column::fixed("TIMES").right(),
-    Column::flexible("CAUSES", 12).rank(4),
+    Column::flexible("CAUSES", 9).rank(1),
     Column::fixed("COMMAND"),
 ];
 /// Narrower than that an age stands in for the time.
@@ -339,7 +340,13 @@ pub fn overview_of(
     let kept: Vec<usize> = (0..OVERVIEW.len()).filter(told).collect();
     let rows: Vec<Vec<Cell>> =
         rows.iter().map(|row| kept.iter().map(|i| row[*i].clone()).collect()).collect();
-    let columns: Vec<Column> = kept.iter().map(|i| OVERVIEW[*i]).collect();
+    // What is the same in all of them tells none apart.
+    let alike = |i: usize| rows.len() > 1 && rows.iter().all(|row| row[i].text == rows[0][i].text);
+    let ranked = |(i, column): (usize, Column)| match column.rank {
+        0 => column,
+        rank => column.rank(if alike(i) { rank + 4 } else { rank }),
+    };
+    let columns: Vec<Column> = kept.iter().map(|i| OVERVIEW[*i]).enumerate().map(ranked).collect();
     let layout = Layout::new(&columns, &[], &rows, style.width);
     rows.iter().fold(layout.head(style), |out, row| out + &layout.row(row, style))
 }

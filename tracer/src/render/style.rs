@@ -107,6 +107,11 @@ impl Style {
         out
     }
 
+    /// A first line, and what has no room in it below, set in a little.
+    pub fn heading(&self, text: &str) -> String {
+        self.wrap(text, 2) + "\n"
+    }
+
     pub fn paint(&self, sgr: &str, text: &str) -> String {
         if self.colour { format!("\x1b[{sgr}m{text}\x1b[0m") } else { text.to_owned() }
     }

@@ -53,8 +53,9 @@ pub fn truncation(truncation: &Truncation, style: &Style) -> Vec<u8> {
     };
     let on = style.host(&truncation.host);
     let label = format!("{label}{on}{}", if on.is_empty() { "" } else { ":" });
-    let mut out =
-        format!("\n{}  {} {what}\n", style.stamp(truncation.time), style.paint("33", &label));
+    let label = style.paint("33", &label);
+    let heading = format!("{}  {label} {what}", style.stamp(truncation.time));
+    let mut out = format!("\n{}", style.heading(&heading));
     let mut field = |name: &str, text: &str| out.push_str(&line(name, text, style));
     let (old, new) = (size(truncation.old_size), size(truncation.new_size));
     field("file", &format!("{}  {old} → {new} by {}", warned_path(truncation), truncation.how));

@@ -91,8 +91,10 @@ impl StdoutSink {
                 put(&oneline::truncation(truncation, style))
             }
             (Format::Human, Record::Incident(incident)) => put(&human::incident(incident, style)),
-            (Format::Human | Format::Oneline, Record::Update(incident)) => {
-                put(&human::update(incident, style))
+            (Format::Human, Record::Update(incident)) => put(&human::update(incident, style)),
+            (Format::Oneline, Record::Update(incident)) => {
+                let unbroken = Style { width: None, ..style.clone() };
+                put(&human::update(incident, &unbroken))
             }
             (Format::Human, Record::Truncation(truncation)) => {
                 put(&warning::truncation(truncation, style))
