@@ -28,8 +28,6 @@ pub fn text(
     if format == Format::Human {
         // What goes on below the first is set in already.
         out = out.lines().map(|line| style.heading(line)).collect();
-    }
-    if format == Format::Human {
         let mut field = |name: &str, text: String| {
             out.push_str(&format!("  {name:<9}{}\n", style.wrap(&text, 11)));
         };
