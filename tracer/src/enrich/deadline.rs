@@ -3,12 +3,6 @@
 //! who does not answer in time is answered for.
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-        mpsc::{self, SyncSender},
-    },
-    thread,
     time::Duration,
 };
 
@@ -17,7 +11,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::enrich::{process::Stat, target::Target};
+use crate::enrich::{
+    target::Target,
+    worker::{Ask, Worker},
+};
 
 /// How long an answer may take once a thread asks, while that thread sleeps in the kernel.
 const DEADLINE: Duration = Duration::from_millis(100);
@@ -35,8 +32,6 @@ const QUEUE: usize = 4_096;
 /// Targets remembered to hang whoever asks about them.
 const HUNG: usize = 1_024;
 
-type Ask<T> = Box<dyn FnOnce() -> T + Send>;
-
 struct Question<T> {
     target: Target,
     /// Until when it waits for a thread.
@@ -51,23 +46,24 @@ struct Running<T> {
     target: Target,
     since: Instant,
     deadline: Instant,
+    /// How often its thread had gone to sleep when it was last looked at, if it slept then.
+    asleep: Option<u64>,
     otherwise: T,
     worker: Worker<T>,
 }
 
-/// The way to a thread, which ends when this is dropped.
-struct Worker<T> {
-    jobs: SyncSender<(u64, Ask<T>)>,
-    /// Its tid; 0 until it runs for the first time.
-    tid: Arc<AtomicU32>,
-}
-
-impl<T> Worker<T> {
-    /// Whether it does not sleep: nobody makes it hang, it only waits for the CPU.
-    fn is_runnable(&self) -> bool {
-        let tid = self.tid.load(Ordering::Relaxed);
-        // /proc has every thread by its tid, though it lists processes only.
-        tid == 0 || Stat::read(tid).is_some_and(|stat| stat.state == b'R')
+impl<T> Running<T> {
+    /// Whether its thread gets on: it waits for the CPU alone, or reads many files of a slow disk and has slept for another
+    /// of them since it was looked at before. Whoever serves files to hold us up could give them a byte at a time: only
+    /// the host's own are waited for like that.
+    fn gets_on(&mut self) -> bool {
+        if self.worker.is_runnable() {
+            return true;
+        }
+        self.target.is_of_host() && {
+            let sleeps = self.worker.sleeps();
+            std::mem::replace(&mut self.asleep, sleeps) != sleeps
+        }
     }
 }
 
@@ -213,7 +209,7 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
         let (deadline, timeout) = (self.deadline, self.timeout);
         for running in self.running.values_mut().filter(|running| running.deadline <= now) {
             let last = running.since + timeout * running.target.timeouts();
-            if last > now && running.worker.is_runnable() {
+            if last > now && running.gets_on() {
                 running.deadline = last.min(now + deadline);
             }
         }
@@ -245,7 +241,7 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
             let room = self.running.len() + self.hanging.len() < THREADS;
             let worker = match self.idle.take() {
                 Some(worker) => Some(worker),
-                None if slow && room => self.spawn(),
+                None if slow && room => Worker::start(&self.report),
                 None => None,
             };
             let Some(worker) = worker else {
@@ -254,12 +250,12 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
             };
             let Question { target, ask, otherwise, .. } = question;
             self.jobs += 1;
-            if worker.jobs.send((self.jobs, ask)).is_err() {
+            if !worker.ask(self.jobs, ask) {
                 self.ready.push_back(otherwise);
                 continue;
             }
             let deadline = now + self.deadline * target.deadlines();
-            let running = Running { target, since: now, deadline, otherwise, worker };
+            let running = Running { target, since: now, deadline, asleep: None, otherwise, worker };
             self.running.insert(self.jobs, running);
         }
     }
@@ -277,25 +273,6 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
             Some((queue, waiting.remove(at)?))
         })
     }
-
-    fn spawn(&self) -> Option<Worker<T>> {
-        let (sender, jobs) = mpsc::sync_channel::<(u64, Ask<T>)>(1);
-        let worker = Worker { jobs: sender, tid: Arc::default() };
-        let (report, tid) = (self.report.clone(), Arc::clone(&worker.tid));
-        let work = move || {
-            tid.store(
-                rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs(),
-                Ordering::Relaxed,
-            );
-            for (job, ask) in jobs {
-                if report.send((job, ask())).is_err() {
-                    return;
-                }
-            }
-        };
-        thread::Builder::new().name("whybus-ask".to_owned()).spawn(work).ok()?;
-        Some(worker)
-    }
 }
 
 async fn wake(at: Option<Instant>) {
@@ -307,6 +284,11 @@ async fn wake(at: Option<Instant>) {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        sync::{Arc, mpsc},
+        thread,
+    };
+
     use super::*;
     use crate::model::task::ProcessId;
 
@@ -382,6 +364,29 @@ mod tests {
             executor.timeout = Duration::from_millis(20);
             executor.request(process(2), true, spin, 2);
             assert_eq!(executor.next().await, 2, "not for ever");
+        });
+    }
+
+    /// Each of many files may have to come from the disk.
+    #[test]
+    fn who_reads_many_files_of_the_host_does_not_hang() {
+        run(async {
+            let deadline = Duration::from_millis(10);
+            let mut executor = DeadlineExecutor { deadline, ..patient() };
+            let read = || {
+                for _ in 0..100 {
+                    thread::sleep(Duration::from_millis(2));
+                }
+                10
+            };
+            executor.request(Target::Origins, true, read, 1);
+            assert_eq!(executor.next().await, 10);
+            executor.request(process(1), true, read, 2);
+            assert_eq!(executor.next().await, 2, "whose files may be anybody's");
+            let (hold, hanging) = mpsc::channel::<()>();
+            executor.request(Target::Origins, true, move || hanging.recv().map_or(-1, |()| -1), 3);
+            assert_eq!(executor.next().await, 3, "which sleeps for ever");
+            drop(hold);
         });
     }
 

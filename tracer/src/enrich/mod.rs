@@ -15,3 +15,4 @@ pub mod server;
 pub mod symbolize;
 pub mod target;
 pub mod view;
+mod worker;

@@ -27,6 +27,11 @@ impl Target {
         matches!(self, Self::Code(_))
     }
 
+    /// Whether it is about files that the host itself has.
+    pub fn is_of_host(&self) -> bool {
+        matches!(self, Self::Containers | Self::Origins)
+    }
+
     /// How many times the deadline it takes: all processes of the host are looked through for a server, and files of several
     /// runtimes for a name. That hangs nowhere, but takes its time where the host, or its disk, is busy.
     pub fn deadlines(&self) -> u32 {
