@@ -147,6 +147,9 @@ fn without_privilege_it_says_what_is_missing() {
     assert_eq!((&plan["kind"], &plan["verdict"]), (&"doctor".into(), &serde_json::Value::Null));
     let planned = |one: &serde_json::Value| one["state"] == "planned";
     assert!(plan["observed"].as_array().is_some_and(|all| all.iter().any(planned)), "{plan}");
+    let takes = plan["capabilities"].as_array().expect("a list");
+    assert!(!root || takes.iter().all(|one| one["held"] == false), "{plan}");
+    assert!(takes.iter().any(|one| one["name"] == "CAP_SYS_PTRACE"), "{plan}");
     // Nothing is promised that the host is known to lack.
     if !Path::new("/sys/bus/event_source/devices/kprobe").exists() {
         let hooks = plan["hooks"].as_array().expect("a list");

@@ -50,6 +50,7 @@ pub fn run() -> Result<ExitStatus> {
         save: None,
         fail_every: 0,
         verbose: None,
+        runs_commands: false,
         command: &command,
     };
     let watched = watch(&options, &mut StdoutSink::new(Format::Human, false));

@@ -8,7 +8,10 @@ use crate::{
     contract::{self, Label, Observed, Record, convert::blind},
     correlate::readiness::{causes, readiness, summary},
     error::Failure,
-    host::restrictions::{Restrictions, lockdown},
+    host::{
+        privilege,
+        restrictions::{Restrictions, lockdown},
+    },
     model::{cause::CauseKind, observe::Readiness, process::ExitScope},
     probe::{
         kernel::KernelInfo,
@@ -132,10 +135,20 @@ fn report(found: &Found, tried: bool) -> contract::Doctor {
         culprit: reads.into(),
         paths: paths.into(),
         pending: pending.iter().map(label).collect(),
+        capabilities: capabilities(privilege::own()),
         explained: told as u64,
         total: (told + unexplained.len()) as u64,
         unexplained: unexplained.into_iter().map(CauseKind::name).map(Label::from).collect(),
     }
+}
+
+fn capabilities(effective: u64) -> Vec<contract::Capability> {
+    let of = |one: &privilege::Capability| contract::Capability {
+        name: one.name.into(),
+        held: one.is_in(effective),
+        without: one.without.into(),
+    };
+    privilege::CAPABILITIES.iter().map(of).collect()
 }
 
 fn label(probe: &Probe) -> Label {

@@ -4,7 +4,10 @@ use anyhow::Result;
 use crate::{
     cli::Record,
     cmd::{classes, exit_status::ExitStatus},
-    host::{memory, privilege},
+    host::{
+        memory,
+        privilege::{self, Need},
+    },
     model::{
         process::{ExitFilter, ExitScope},
         signal_name::{RECORDED, mask},
@@ -12,7 +15,7 @@ use crate::{
     sink::{
         history::{Beside, HistorySink},
         history_writer::HistoryOptions,
-        speak::speak_in_background,
+        speak::{say, speak_in_background},
         stdout::StdoutSink,
     },
     watch::live::{WatchOptions, watch},
@@ -26,6 +29,9 @@ pub fn run(args: &Record) -> Result<ExitStatus> {
     privilege::check()?;
     memory::small_pages();
     speak_in_background()?;
+    for one in privilege::lacking(privilege::own(), Need::History) {
+        say(format_args!("whybus: without {} {}", one.name, one.without));
+    }
     let default = ExitScope { signals: mask(&RECORDED), exits: ExitFilter::Lasting };
     let wanted = WatchOptions {
         shared_shrinks: !selection.without_warnings,
@@ -39,6 +45,7 @@ pub fn run(args: &Record) -> Result<ExitStatus> {
         save: None,
         fail_every: 0,
         verbose: None,
+        runs_commands: args.exec.is_some(),
         command: &[],
     };
     let history = HistoryOptions {

@@ -45,6 +45,7 @@ pub fn run(args: &Trace) -> Result<ExitStatus> {
         save: args.save.as_deref(),
         fail_every: args.fail_every,
         verbose: args.verbose.then(|| style(args.output.utc)),
+        runs_commands: false,
         command: &args.command,
     };
     let recorder = running_recorder(Path::new(STATE_DIR), now());

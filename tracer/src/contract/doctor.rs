@@ -33,12 +33,27 @@ pub struct Doctor {
     pub paths: Label,
     /// What is attached once its module is loaded.
     pub pending: Vec<Label>,
+    /// What watching takes, and whether it was there.
+    #[serde(default)]
+    pub capabilities: Vec<Capability>,
     /// Causes that can be told here; where that was not tried, at most.
     pub explained: u64,
     /// Causes there are.
     pub total: u64,
     /// Causes that cannot be told here.
     pub unexplained: Vec<Label>,
+}
+
+/// A capability (capabilities(7)) that watching takes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Capability {
+    /// Its name: `CAP_BPF`.
+    pub name: Label,
+    /// Whether this process has it, or one that does as well.
+    pub held: bool,
+    /// What follows where it is not there.
+    pub without: Label,
 }
 
 /// Something that whybus looks at.

@@ -32,7 +32,7 @@ mod watch;
 
 pub use cause::{Cause, Chosen, Memory, Oom, Other};
 pub use count::Count;
-pub use doctor::{Doctor, Observed};
+pub use doctor::{Capability, Doctor, Observed};
 pub use elsewhere::Elsewhere;
 pub use file::{File, Mapping, Mount, Remote, Sizing, Volume};
 pub use gap::{Gap, GapReason, LOSSES};

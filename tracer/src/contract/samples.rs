@@ -3,12 +3,12 @@ use serde_json::json;
 
 use crate::{
     contract::{
-        Ancestor, Blind, Cause, CauseCount, Chosen, Container, Count, Doctor, Elsewhere, End,
-        Fault, File, Finding, FoundFile, FoundMapping, FoundProcess, Frame, Gap, GapReason, Hex,
-        Incident, Label, Loss, Lost, Mapper, Mapping, MappingDriver, Memory, Missed, Mount,
-        Observed, Oom, Other, Process, Record, Recorder, Remote, Restart, RestartSpread, RuledOut,
-        Run, Scan, Server, ShrunkFile, Sizing, Stack, Status, Step, Story, Time, Truncation,
-        Untrusted, Watching,
+        Ancestor, Blind, Capability, Cause, CauseCount, Chosen, Container, Count, Doctor,
+        Elsewhere, End, Fault, File, Finding, FoundFile, FoundMapping, FoundProcess, Frame, Gap,
+        GapReason, Hex, Incident, Label, Loss, Lost, Mapper, Mapping, MappingDriver, Memory,
+        Missed, Mount, Observed, Oom, Other, Process, Record, Recorder, Remote, Restart,
+        RestartSpread, RuledOut, Run, Scan, Server, ShrunkFile, Sizing, Stack, Status, Step, Story,
+        Time, Truncation, Untrusted, Watching,
     },
     model::{
         cause::{CauseKind, Confidence},
@@ -306,6 +306,11 @@ fn doctor() -> Record {
         culprit: "typed loads".into(),
         paths: "whole".into(),
         pending: vec!["fentry fuse_open".into()],
+        capabilities: vec![Capability {
+            name: "CAP_BPF".into(),
+            held: true,
+            without: "all".into(),
+        }],
         explained: 1,
         total: 23,
         unexplained: vec!["sent".into()],

@@ -2,11 +2,13 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    thread,
 };
 
 use crate::{
-    host::cgroup::{self, Hierarchy},
+    host::{
+        cgroup::{self, Hierarchy},
+        privilege,
+    },
     model::{Bytes, cgroup::CgroupPath, fact::Fact},
 };
 
@@ -35,7 +37,7 @@ impl CgroupNames {
         }));
         let shared = Arc::clone(&names.0);
         // Without it names of cgroups that are gone by then stay unknown, and that is told.
-        let _ = thread::Builder::new().name("whybus-cgroups".to_owned()).spawn(move || {
+        let _ = privilege::spawn("whybus-cgroups", move || {
             let found = hierarchy.map(|hierarchy| hierarchy.list()).unwrap_or_default();
             *shared.before.lock().unwrap_or_else(PoisonError::into_inner) = found;
         });

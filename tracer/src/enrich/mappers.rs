@@ -13,6 +13,7 @@ use crate::{
     enrich::{process, server::Servers},
     host::{
         clock::thread_time,
+        privilege,
         proc::{maps::parse, mountinfo},
     },
     model::{
@@ -60,9 +61,7 @@ impl MapperScanner {
         let (wanted, requests) = sync_channel(WAITING);
         let (answers, found) = unbounded_channel();
         // Without the thread every request is refused, and counted.
-        let _ = thread::Builder::new()
-            .name("whybus-lookout".to_owned())
-            .spawn(move || serve(&requests, &answers));
+        let _ = privilege::spawn("whybus-lookout", move || serve(&requests, &answers));
         Self { asked: HashMap::new(), wanted, found }
     }
 

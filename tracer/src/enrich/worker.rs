@@ -1,16 +1,13 @@
 //! A thread that asks, and whether it hangs.
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-        mpsc::{self, SyncSender},
-    },
-    thread,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+    mpsc::{self, SyncSender},
 };
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::enrich::process::Stat;
+use crate::{enrich::process::Stat, host::privilege};
 
 pub(super) type Ask<T> = Box<dyn FnOnce() -> T + Send>;
 
@@ -38,7 +35,7 @@ impl<T: Send + 'static> Worker<T> {
                 }
             }
         };
-        thread::Builder::new().name("whybus-ask".to_owned()).spawn(work).ok()?;
+        privilege::spawn("whybus-ask", work).ok()?;
         Some(worker)
     }
 

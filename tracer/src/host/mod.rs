@@ -2,6 +2,7 @@
 pub mod bolt;
 pub mod cgroup;
 pub mod clock;
+pub mod confine;
 pub mod fs;
 pub mod here;
 pub mod huge_pages;

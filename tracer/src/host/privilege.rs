@@ -1,10 +1,13 @@
-//! Whether we may load and attach programs at all.
-use std::fs;
+//! Whether we may load and attach programs at all, and what a thread of ours may do beside that.
+use std::{
+    fs, io,
+    thread::{self, JoinHandle},
+};
+
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 
 use crate::error::Failure;
 
-/// Capabilities by number (include/uapi/linux/capability.h).
-const NEEDED: [(u32, &str); 2] = [(CAP_BPF, "CAP_BPF"), (CAP_PERFMON, "CAP_PERFMON")];
 pub const CAP_SYS_ADMIN: u32 = 21;
 pub const CAP_PERFMON: u32 = 38;
 pub const CAP_BPF: u32 = 39;
@@ -12,11 +15,87 @@ pub const CAP_BPF: u32 = 39;
 /// What to do about it.
 pub const AS_ROOT: &str = "; run it as root: sudo whybus …";
 
+/// What a capability is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing is told without it.
+    Watching,
+    /// Something of somebody.
+    Facts,
+    /// A history.
+    History,
+}
+
+/// A capability that watching takes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Capability {
+    /// Its number (include/uapi/linux/capability.h).
+    number: u32,
+    pub name: &'static str,
+    /// Whether CAP_SYS_ADMIN does as well.
+    or_admin: bool,
+    pub need: Need,
+    /// What follows where it is not there.
+    pub without: &'static str,
+}
+
+/// Every other one is let go once watching has begun (decision 26).
+pub const CAPABILITIES: [Capability; 7] = [
+    Capability {
+        number: CAP_BPF,
+        name: "CAP_BPF",
+        or_admin: true,
+        need: Need::Watching,
+        without: "nothing can be watched",
+    },
+    Capability {
+        number: CAP_PERFMON,
+        name: "CAP_PERFMON",
+        or_admin: true,
+        need: Need::Watching,
+        without: "nothing can be watched",
+    },
+    Capability {
+        number: 19,
+        name: "CAP_SYS_PTRACE",
+        or_admin: false,
+        need: Need::Facts,
+        without: "mappings, functions and long command lines of processes are not told, nor who maps a file",
+    },
+    Capability {
+        number: 2,
+        name: "CAP_DAC_READ_SEARCH",
+        or_admin: false,
+        need: Need::Facts,
+        without: "nothing is told of what lies in files that only their owner may read, and of cgroups that were there before",
+    },
+    Capability {
+        number: 40,
+        name: "CAP_CHECKPOINT_RESTORE",
+        or_admin: true,
+        need: Need::Facts,
+        without: "functions of programs and libraries are not told whose file was replaced",
+    },
+    Capability {
+        number: CAP_SYS_ADMIN,
+        name: "CAP_SYS_ADMIN",
+        or_admin: false,
+        need: Need::Facts,
+        without: "quotas of others are not told; on Debian and Ubuntu no kprobe attaches unless kernel.perf_event_paranoid is 2",
+    },
+    Capability {
+        number: 0,
+        name: "CAP_CHOWN",
+        or_admin: false,
+        need: Need::History,
+        without: "nobody but its owner can read the history",
+    },
+];
+
 /// # Errors
 /// Where a capability is missing.
 pub fn check() -> Result<(), Failure> {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let missing = missing(effective(&status));
+    let missing: Vec<&str> = lacking(own(), Need::Watching).map(|one| one.name).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -26,18 +105,60 @@ pub fn check() -> Result<(), Failure> {
     )))
 }
 
+/// The effective capabilities of this process.
+pub fn own() -> u64 {
+    effective(&fs::read_to_string("/proc/self/status").unwrap_or_default())
+}
+
+impl Capability {
+    /// Whether it is among these, or one that does as well is.
+    pub fn is_in(&self, effective: u64) -> bool {
+        let has = |number: u32| effective >> number & 1 != 0;
+        has(self.number) || self.or_admin && has(CAP_SYS_ADMIN)
+    }
+}
+
+/// What is needed so and is not among these.
+pub fn lacking(effective: u64, need: Need) -> impl Iterator<Item = &'static Capability> {
+    CAPABILITIES.iter().filter(move |one| one.need == need && !one.is_in(effective))
+}
+
+/// Lets go of every capability that watching does not take. The kernel knows capabilities of threads only: of this one,
+/// and of those it starts.
+///
+/// # Errors
+/// Where the kernel refuses it.
+pub fn shed() -> io::Result<()> {
+    let permitted = capabilities(None)?.permitted.intersection(kept());
+    let inheritable = CapabilitySet::empty();
+    let effective = permitted;
+    Ok(set_capabilities(None, CapabilitySets { effective, permitted, inheritable })?)
+}
+
+fn kept() -> CapabilitySet {
+    CapabilitySet::from_bits_retain(CAPABILITIES.iter().map(|one| 1 << one.number).sum())
+}
+
+/// A thread with no more capabilities than watching takes.
+///
+/// # Errors
+/// Where none can be started.
+pub fn spawn<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    let confined = move || {
+        // What is refused here is refused to the first thread as well, which says so.
+        let _ = shed();
+        work()
+    };
+    thread::Builder::new().name(name.to_owned()).spawn(confined)
+}
+
 /// The effective capabilities, by `/proc/PID/status`.
 pub fn effective(status: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0)
-}
-
-fn missing(effective: u64) -> Vec<&'static str> {
-    let has = |bit: u32| effective >> bit & 1 != 0;
-    if has(CAP_SYS_ADMIN) {
-        return Vec::new();
-    }
-    NEEDED.iter().filter(|(bit, _)| !has(*bit)).map(|(_, name)| *name).collect()
 }
 
 #[cfg(test)]
@@ -45,11 +166,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_what_is_missing() {
-        assert_eq!(missing(0), ["CAP_BPF", "CAP_PERFMON"]);
-        assert_eq!(missing(1 << 39), ["CAP_PERFMON"]);
-        assert!(missing(1 << 39 | 1 << 38).is_empty());
-        assert!(missing(1 << 21).is_empty());
+    fn what_is_lacking_is_named() {
+        let names = |effective| -> Vec<&str> {
+            let of = |need| lacking(effective, need).map(|one| one.name);
+            [Need::Watching, Need::Facts, Need::History].into_iter().flat_map(of).collect()
+        };
+        assert_eq!(names(kept().bits()), [""; 0]);
+        assert_eq!(names(0).len(), CAPABILITIES.len());
+        for one in &CAPABILITIES {
+            let others = kept().bits() & !(1 << one.number);
+            assert_eq!(names(others), if one.or_admin { vec![] } else { vec![one.name] });
+            assert!(names(others & !(1 << CAP_SYS_ADMIN)).contains(&one.name));
+        }
         assert_eq!(effective("Name:\tx\nCapEff:\t000001ffffffffff\n"), 0x1ff_ffff_ffff);
+    }
+
+    #[test]
+    fn a_thread_has_what_it_needs_and_not_more() {
+        let before = capabilities(None).expect("of this thread").permitted;
+        let inside = spawn("whybus-test", || capabilities(None).expect("of this thread"));
+        let inside = inside.and_then(|thread| thread.join().map_err(|_| io::Error::other("panic")));
+        let expected = before.intersection(kept());
+        let sets = inside.expect("a thread");
+        assert_eq!((sets.permitted, sets.effective), (expected, expected));
+        assert_eq!(capabilities(None).expect("of this thread").permitted, before);
     }
 }

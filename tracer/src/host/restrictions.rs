@@ -1,7 +1,9 @@
 //! What this host forbids a process of ours: capabilities, lockdown, seccomp, sysctls.
 use std::{fs, path::Path};
 
-use crate::host::privilege;
+use rustix::process::{Resource, getrlimit};
+
+use crate::host::{confine, privilege};
 
 /// Where the kernel lists what perf events may be opened on.
 const EVENT_SOURCES: &str = "/sys/bus/event_source";
@@ -13,7 +15,7 @@ pub struct Restrictions {
     pub capabilities: u64,
     /// In a user namespace of its own: the kernel asks for capabilities of the first one (`capable()`).
     pub user_namespace: bool,
-    /// A seccomp filter looks at its system calls.
+    /// A seccomp filter that is not our own looks at its system calls.
     pub seccomp: bool,
     /// `none`, `integrity` or `confidentiality`; `None` where securityfs does not tell.
     pub lockdown: Option<String>,
@@ -29,6 +31,8 @@ pub struct Restrictions {
     pub kprobes: bool,
     /// SELinux enforces its policy.
     pub selinux: bool,
+    /// Locked memory is limited, and maps of programs count as that.
+    pub locked_memory: bool,
     /// The kernel is one of Ubuntu's, with its patches.
     pub ubuntu: bool,
 }
@@ -50,21 +54,31 @@ impl Restrictions {
             sysfs: Path::new(EVENT_SOURCES).exists(),
             kprobes: Path::new(EVENT_SOURCES).join("devices/kprobe/type").exists(),
             selinux: read("/sys/fs/selinux/enforce").trim() == "1",
+            locked_memory: counts_maps(&read("/proc/version"))
+                && getrlimit(Resource::Memlock).current.is_some(),
             ubuntu: is_of_ubuntu(&read("/proc/version")),
-            ..Self::of_process(&read("/proc/self/status"), &read("/proc/self/uid_map"))
+            ..Self::of_process(
+                &read("/proc/self/status"),
+                &read("/proc/self/uid_map"),
+                confine::own_filters(),
+            )
         }
     }
 
-    /// What /proc says of a process: its `status` and its `uid_map`. Pure.
-    fn of_process(status: &str, uid_map: &str) -> Self {
-        let seccomp = status.lines().find_map(|line| line.strip_prefix("Seccomp:"));
+    /// What /proc says of a process: its `status` and its `uid_map`; `own` filters are its own. Pure.
+    fn of_process(status: &str, uid_map: &str, own: u64) -> Self {
+        let number = |name: &str| {
+            let value = status.lines().find_map(|line| line.strip_prefix(name));
+            value.and_then(|value| value.trim().parse::<u64>().ok())
+        };
         // include/linux/uidgid.h: the first namespace maps every id to itself.
         let whole = ["0", "0", "4294967295"];
         Self {
             capabilities: privilege::effective(status),
             user_namespace: !uid_map.is_empty() && !uid_map.split_whitespace().eq(whole),
             // include/uapi/linux/seccomp.h SECCOMP_MODE_FILTER
-            seccomp: seccomp.is_some_and(|mode| mode.trim() == "2"),
+            seccomp: number("Seccomp:") == Some(2)
+                && number("Seccomp_filters:").is_none_or(|filters| filters > own),
             ..Self::default()
         }
     }
@@ -79,6 +93,14 @@ impl Restrictions {
 fn is_of_ubuntu(version: &str) -> bool {
     let mut words = version.split_whitespace();
     words.any(|word| word.starts_with('#') && word.ends_with("-Ubuntu"))
+}
+
+/// Whether a kernel of this `/proc/version` counts maps and programs against RLIMIT_MEMLOCK: before 5.11.
+fn counts_maps(version: &str) -> bool {
+    let release = version.strip_prefix("Linux version ").unwrap_or_default();
+    let mut numbers = release.split('.').map_while(|number| number.parse::<u32>().ok());
+    let Some(major) = numbers.next() else { return false };
+    (major, numbers.next().unwrap_or(0)) < (5, 11)
 }
 
 /// How far the kernel is locked down, as far as it says so.
@@ -100,13 +122,15 @@ mod tests {
     #[test]
     fn a_container_is_told_from_the_host() {
         let status = "Name:\tx\nCapEff:\t000001ffffffffff\nSeccomp:\t2\nSeccomp_filters:\t1\n";
-        let host = Restrictions::of_process(status, "         0          0 4294967295\n");
+        let host = Restrictions::of_process(status, "         0          0 4294967295\n", 0);
         assert!(host.seccomp && !host.user_namespace && host.may(39) && !host.may(41));
+        let own = |filters| Restrictions::of_process(status, "", filters).seccomp;
+        assert!(own(0) && !own(1));
         let status = "CapEff:\t0000000000000000\nSeccomp:\t0\n";
-        let inside = Restrictions::of_process(status, "         0     100000      65536\n");
+        let inside = Restrictions::of_process(status, "         0     100000      65536\n", 0);
         assert!(!inside.seccomp && inside.user_namespace && !inside.may(39));
         // Without /proc nothing is known of it.
-        assert_eq!(Restrictions::of_process("", ""), Restrictions::default());
+        assert_eq!(Restrictions::of_process("", "", 0), Restrictions::default());
     }
 
     #[test]
@@ -118,6 +142,13 @@ mod tests {
         };
         assert!(is_of_ubuntu(&of("#46-Ubuntu")) && is_of_ubuntu(&of("#52~22.04.1-Ubuntu")));
         assert!(!is_of_ubuntu(&of("#1")));
+    }
+
+    #[test]
+    fn maps_are_locked_memory_before_5_11() {
+        let of = |release: &str| counts_maps(&format!("Linux version {release} (a@b) #1"));
+        assert!(of("5.10.0-36-amd64") && of("4.18.0-553.el8.x86_64"));
+        assert!(!of("5.11.0") && !of("6.1.0-42-amd64") && !counts_maps(""));
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub fn oneline(report: &Doctor, denied: Option<&Denied>) -> Vec<u8> {
 fn whole<'a>(report: &'a Doctor, denied: Option<&Denied>) -> Vec<Part<'a>> {
     let verdict = first(report, denied, &screen());
     let (head, tail) = (seen(report, denied), last(report, denied));
+    let lacks = lacks(report, denied);
+    let head = [head, lacks].concat();
     let room = LINES.saturating_sub(verdict.lines().count() + lines(&head) + lines(&tail));
     let missing = unattached(report, room);
     // What is wrong, and what to do, comes before what it costs.
@@ -102,6 +104,12 @@ fn prices(report: &Doctor, denied: Option<&Denied>) -> Vec<Part<'static>> {
     let costs = costs(&report.observed).map(|costs| ("costs", costs));
     let misses = undetected(&report.observed).into_iter().map(|what| ("misses", what));
     costs.into_iter().chain(misses).collect()
+}
+
+/// Capabilities that are not there; who has none of those that matter is told so first.
+fn lacks<'a>(report: &Doctor, denied: Option<&Denied>) -> Vec<Part<'a>> {
+    let lacking = report.capabilities.iter().filter(|one| !one.held && denied.is_none());
+    lacking.map(|one| ("lacks", format!("{}: {}", one.name, one.without))).collect()
 }
 
 /// Why hooks are missing, in so many lines.
@@ -278,6 +286,7 @@ mod tests {
             culprit: "typed loads".into(),
             paths: "full, across mounts".into(),
             pending: of("waiting").map(|row| hook(row).into()).collect(),
+            capabilities: Vec::new(),
             explained: 8,
             total: 25,
             unexplained: Vec::new(),

@@ -69,6 +69,7 @@ impl Exec {
             skipped: 0,
             complained: false,
         };
+        // It keeps its capabilities, which the command has from it: wall(1) writes to terminals of others.
         let runner = thread::Builder::new()
             .name("whybus-exec".to_owned())
             .spawn(move || runner.run(&receiver))?;

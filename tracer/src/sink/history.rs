@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::mpsc::{self, SyncSender},
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
 };
 
 use anyhow::Result;
@@ -20,6 +20,7 @@ use crate::{
         readiness::{readiness, summary},
         update::{Counts, Update},
     },
+    host::privilege,
     model::{host::Host, observe::Observe},
     render::{Format, watching::verdict},
     sink::{
@@ -97,9 +98,7 @@ impl HistorySink {
         let journal = if beside.journal { Some(Journal::open()?) } else { None };
         let exec = beside.exec.as_deref().map(Exec::start).transpose()?;
         let (sender, receiver) = mpsc::sync_channel(QUEUE);
-        let keeper = thread::Builder::new()
-            .name("whybus-keep".to_owned())
-            .spawn(move || home.keep(&receiver))?;
+        let keeper = privilege::spawn("whybus-keep", move || home.keep(&receiver))?;
         Ok(Self {
             history,
             sender: Some(sender),

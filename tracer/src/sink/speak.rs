@@ -10,13 +10,16 @@ use std::{
         atomic::{AtomicU64, Ordering},
         mpsc::{self, Receiver, SyncSender, TrySendError},
     },
-    thread,
     time::Duration,
 };
 
 use anyhow::Result;
 
-use crate::{host::stderr::has_room, render::style::Style, sink::terminal::width_beside};
+use crate::{
+    host::{privilege, stderr::has_room},
+    render::style::Style,
+    sink::terminal::width_beside,
+};
 
 /// Messages that wait for somebody to take them.
 const QUEUE: usize = 1_024;
@@ -190,7 +193,7 @@ impl Background {
         let left_out = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&left_out);
         let speak = move || speak(&receiver, &counter, out, err);
-        thread::Builder::new().name("whybus-say".to_owned()).spawn(speak)?;
+        privilege::spawn("whybus-say", speak)?;
         Ok(Self { sender, left_out })
     }
 

@@ -14,7 +14,9 @@ use crate::{
     error::Failure,
     host::{
         clock::{boot_time, boot_to_realtime},
+        confine::{Needs, confine},
         memory,
+        privilege::{self, Need},
     },
     model::{
         fault::{Burst, BurstKey},
@@ -78,6 +80,8 @@ pub struct WatchOptions<'a> {
     pub fail_every: u32,
     /// How to print what the probes say of themselves; they say nothing without.
     pub verbose: Option<Style>,
+    /// Whether the sink runs commands.
+    pub runs_commands: bool,
     /// Run, and watched alone with its children; none if empty.
     pub command: &'a [OsString],
 }
@@ -98,6 +102,10 @@ pub struct Watched {
 /// # Errors
 /// Where nothing can be attached, the command cannot be started, or nobody reads any more.
 pub fn watch(options: &WatchOptions<'_>, sink: &mut dyn Sink) -> Result<Watched> {
+    privilege::check()?;
+    for one in privilege::lacking(privilege::own(), Need::Facts) {
+        say(format_args!("whybus: without {} {}", one.name, one.without));
+    }
     let attached = arm(
         options.deaths,
         options.restarts,
@@ -192,8 +200,21 @@ impl<'a> Watch<'a> {
             }
             self.child = Some(child);
         }
+        self.confine();
         let ended = self.until_stopped().await?;
         self.stop(ended).await
+    }
+
+    /// Lets go of what is not needed any more. The command, which has begun, keeps what it was given.
+    fn confine(&self) {
+        let attach = !self.attached.pending.is_empty();
+        let needs = Needs { attach, commands: self.options.runs_commands };
+        let done = privilege::shed().map_err(|error| format!("all its capabilities: {error}"));
+        let filtered =
+            confine(needs).map_err(|error| format!("every system call allowed: {error:#}"));
+        for what in [done, filtered].into_iter().filter_map(Result::err) {
+            say(format_args!("whybus: goes on with {what}"));
+        }
     }
 
     /// Reads and reports until something says stop.

@@ -1,12 +1,14 @@
 //! Prints what the probes say of themselves, in a thread of its own: who does not read it holds nobody up.
 use std::{
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
-    thread,
     time::Duration,
 };
 
 use crate::{
-    host::clock::{boot_time, boot_to_realtime},
+    host::{
+        clock::{boot_time, boot_to_realtime},
+        privilege,
+    },
     model::log::LogLine,
     probe::log::ProbeLog,
     render::{
@@ -37,7 +39,7 @@ impl Listener {
         let (stop, asked) = mpsc::channel();
         let (done, stopped) = mpsc::channel();
         let mut printer = Printer { log, style, shown: 0, left_out: 0 };
-        thread::spawn(move || {
+        let listen = move || {
             let mut looks = 0;
             while asked.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
                 looks += 1;
@@ -45,7 +47,9 @@ impl Listener {
             }
             printer.look(true);
             drop(done);
-        });
+        };
+        // Without the thread the probes are heard by nobody; all else is as it was.
+        let _ = privilege::spawn("whybus-log", listen);
         Self { stop: Some(stop), stopped }
     }
 }

@@ -17,13 +17,14 @@ use crate::{
     Check, Job, Skipped,
     cases::{self, CASES, story},
     checks,
+    confined::threads,
     record::{incidents_of, plain, records, same_bytes, valid},
     root,
 };
 
 const DIALOGUE: &str = "the_dialogue_of_the_readme";
 
-pub const CHECKS: [(&str, Check); 22] = [
+pub const CHECKS: [(&str, Check); 23] = [
     ("why_a_crash_in_a_library_names_the_function", a_crash_names_the_function),
     ("why_an_oom_kill_names_the_limit", an_oom_kill_names_the_limit),
     ("why_tells_a_parent_from_a_stranger", a_parent_is_no_stranger),
@@ -37,6 +38,7 @@ pub const CHECKS: [(&str, Check); 22] = [
     ("the_recorder_ended_well", the_recorder_ended_well),
     ("a_health_check_is_told", a_health_check_is_told),
     ("a_command_is_run_for_each_incident", a_command_is_run),
+    ("nobody_may_more_than_watching_takes", nobody_may_more),
     ("the_group_may_read_others_may_not", the_group_may_read),
     ("an_export_elsewhere_tells_the_same", an_export_elsewhere),
     ("the_journal_has_every_incident", the_journal_has_every_incident),
@@ -253,6 +255,24 @@ fn a_command_is_run(job: &Job) -> Result<()> {
     };
     let (told, recorded) = (ids("exec.json")?, ids("exec.list")?);
     ensure!(!told.is_empty() && told.is_subset(&recorded), "{told:?} of {recorded:?}");
+    Ok(())
+}
+
+/// Each thread of the recorder has the capabilities that decision 26 lists, where it could have all, no_new_privs, and a
+/// filter of system calls, which the command of `--exec` has, too.
+fn nobody_may_more(job: &Job) -> Result<()> {
+    let found = job.text("confined")?;
+    let names: BTreeSet<&str> = threads(&found, |_| true)?.into_iter().collect();
+    let all = ["whybus", "whybus-ask", "whybus-keep", "whybus-lookout", "whybus-say"];
+    ensure!(names == BTreeSet::from(all), "{found}");
+    let command = job.text("exec.process")?;
+    let value = |name: &str| {
+        let line = command.lines().find_map(|line| line.strip_prefix(name));
+        line.map(str::trim).with_context(|| format!("no {name} in {command}"))
+    };
+    // It writes to terminals and spools of others: CAP_DAC_OVERRIDE 1.
+    ensure!(u64::from_str_radix(value("CapEff:")?, 16)? & 2 != 0, "{command}");
+    ensure!((value("NoNewPrivs:")?, value("Seccomp:")?) == ("1", "2"), "{command}");
     Ok(())
 }
 

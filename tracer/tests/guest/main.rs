@@ -16,6 +16,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 mod cases;
 mod cgroups;
 mod classes;
+mod confined;
 mod flood;
 mod history;
 mod lockdown;

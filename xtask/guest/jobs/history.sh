@@ -93,6 +93,10 @@ whybus replay --utc /results/deaths.stream >/results/deaths.txt 2>&1
 # What it takes while nothing happens: ticks of 10 ms in 5 s, and memory.
 spent() { busybox awk '{print $14 + $15}' /proc/$recorder/stat; }
 cat /proc/$recorder/smaps >/results/smaps
+# Every thread of it.
+for status in /proc/$recorder/task/*/status; do
+    busybox awk '/^(Name|CapPrm|CapEff|CapBnd|NoNewPrivs|Seccomp):/ {printf "%s ", $2} END {print ""}' "$status"
+done >/results/confined
 # On a loaded host the same work takes more ticks: of some rounds the least is what it is.
 : >/results/idle
 for round in 1 2 3 4 5 6 7 8 9 10; do
@@ -159,7 +163,7 @@ status() {
     whybus status --utc --state-dir $S >>/results/status.txt
 }
 S=/mnt/ext4/asked
-recorder --exec "cat >>/results/exec.json"
+recorder --exec "cat /proc/self/status >/results/exec.process; cat >>/results/exec.json"
 sh -c 'kill -SEGV $$' 2>/dev/null
 busybox timeout 30 sh -c 'until [ -s /results/exec.json ]; do sleep 0.1; done'
 whybus list --state-dir $S -n 0 -o json >/results/exec.list
