@@ -49,6 +49,10 @@ pub const NO_PERFMON: Why = Why {
     why: "this process lacks CAP_PERFMON, and kernel.perf_event_paranoid asks for it",
     fix: "run it as root; of a container: --cap-add PERFMON, or --privileged",
 };
+pub const LOCKED_MEMORY: Why = Why {
+    why: "locked memory is limited, which counts maps before Linux 5.11, and this process lacks CAP_SYS_RESOURCE to raise that",
+    fix: "`ulimit -l unlimited`, of a unit LimitMEMLOCK=infinity; or give it CAP_SYS_RESOURCE",
+};
 pub const PARANOID: Why = Why {
     why: "kernel.perf_event_paranoid is above 2, which leaves perf events to CAP_SYS_ADMIN on this kernel",
     fix: "sysctl kernel.perf_event_paranoid=2, or give it CAP_SYS_ADMIN",
@@ -121,13 +125,14 @@ pub const AMBIGUOUS: Why = Why {
 };
 
 /// Every row, the most telling first: a reason may name several.
-const ALL: [&Why; 21] = [
+const ALL: [&Why; 22] = [
     &FTRACE_OFF,
     &KPROBES_OFF,
     &SWITCHED_ON,
     &USER_NAMESPACE,
     &NO_CAPABILITY,
     &NO_PERFMON,
+    &LOCKED_MEMORY,
     &PARANOID,
     &LOCKED_DOWN,
     &LOCKED_DOWN_BPF,
@@ -195,6 +200,9 @@ fn forbidden(step: Step, host: &Restrictions) -> &'static Why {
     if !kprobe && !(may(CAP_BPF) && may(CAP_PERFMON)) {
         return &NO_CAPABILITY;
     }
+    if step == Step::Load && host.locked_memory {
+        return &LOCKED_MEMORY;
+    }
     if kprobe && locked == Some("confidentiality") {
         return &LOCKED_DOWN;
     }
@@ -235,7 +243,9 @@ pub fn fix(reason: &str) -> Option<&'static str> {
 
 /// Whether it is this process that may not, and not the kernel that cannot.
 pub fn is_privilege(reason: &str) -> bool {
-    [&USER_NAMESPACE, &NO_CAPABILITY, &SECCOMP].iter().any(|row| reason.contains(row.why))
+    [&USER_NAMESPACE, &NO_CAPABILITY, &LOCKED_MEMORY, &SECCOMP]
+        .iter()
+        .any(|row| reason.contains(row.why))
 }
 
 /// A reason without what to do about it, and that.
@@ -288,6 +298,9 @@ mod tests {
             (Load, only(&[CAP_PERFMON]), &NO_CAPABILITY),
             (Load, only(&[CAP_BPF, CAP_PERFMON]), &POLICY),
             (Load, only(&[CAP_SYS_ADMIN]), &POLICY),
+            (Load, Restrictions { locked_memory: true, ..root() }, &LOCKED_MEMORY),
+            (Load, Restrictions { locked_memory: true, ..only(&[]) }, &NO_CAPABILITY),
+            (Attach, Restrictions { locked_memory: true, ..root() }, &POLICY),
             (Kprobe, only(&[CAP_BPF]), &NO_PERFMON),
             (Kprobe, paranoid.clone(), &PARANOID),
             (Load, paranoid.clone(), &POLICY),

@@ -1,14 +1,16 @@
 //! A user floods the recorder with signals: nobody else's answer suffers from it.
-use anyhow::{Result, ensure};
-use whybus::contract::Incident;
+use anyhow::{Context as _, Result, bail, ensure};
+use whybus::contract::{Incident, Record};
 
 use crate::{
     Check, Job,
     record::{end, incidents_of, plain, records},
 };
 
-pub const CHECKS: [(&str, Check); 5] = [
+pub const CHECKS: [(&str, Check); 7] = [
     ("it_floods", it_floods),
+    ("the_capabilities_that_are_listed_do", those_that_are_listed_do),
+    ("the_capability_that_is_missing_is_named", the_missing_one_is_named),
     ("every_truncation_is_told", every_truncation_is_told),
     ("every_sender_is_named", every_sender_is_named),
     ("who_dies_of_one_of_too_many_is_told", who_dies_of_one_of_too_many_is_told),
@@ -21,6 +23,40 @@ fn it_floods(job: &Job) -> Result<()> {
     let lines = records(&job.text("out.json")?)?;
     let end = end(&lines)?;
     ensure!(end.lost == 0, "of {sent} signals, {} events were lost", end.lost);
+    Ok(())
+}
+
+/// All else of this job was told with them alone.
+fn those_that_are_listed_do(job: &Job) -> Result<()> {
+    let lines = records(&job.text("out.json")?)?;
+    let Some(Record::Watching(watching)) = lines.first() else { bail!("it begins otherwise") };
+    let verdict = watching.verdict.as_ref().map(|verdict| verdict.name().to_owned());
+    // 5.10 has not all hooks that there are.
+    let expected = if job.kernel == "5.10" { "degraded" } else { "ready" };
+    ensure!(verdict.as_deref() == Some(expected), "{watching:?}");
+    let said = job.text("err")?;
+    ensure!(!said.contains("CAP_"), "{said}");
+    Ok(())
+}
+
+/// With one fewer, that one; where it does not watch then, by its exit status, and else it was killed.
+fn the_missing_one_is_named(job: &Job) -> Result<()> {
+    let told = job.text("without")?;
+    // Before 5.11 one more.
+    ensure!(told.lines().count() == if job.kernel == "5.10" { 8 } else { 7 }, "{told}");
+    for line in told.lines() {
+        let (what, said) = line.split_once(':').with_context(|| line.to_owned())?;
+        let mut words = what.split_whitespace();
+        let status = words.next();
+        let missing: Vec<String> =
+            words.map(|name| format!("CAP_{}", name.to_uppercase())).collect();
+        ensure!(missing.iter().all(|name| said.contains(name)), "{line}");
+        let watches = !matches!(&*missing[0], "CAP_BPF" | "CAP_PERFMON" | "CAP_SYS_RESOURCE");
+        ensure!(status == Some(if watches { "137" } else { "77" }), "{line}");
+        let others = ["BPF", "PERFMON", "SYS_PTRACE", "DAC_READ_SEARCH", "CHOWN"];
+        let others = others.iter().filter(|name| !missing.contains(&format!("CAP_{name}")));
+        ensure!(!others.into_iter().any(|name| said.contains(&format!("CAP_{name}"))), "{line}");
+    }
     Ok(())
 }
 
