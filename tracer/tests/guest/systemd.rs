@@ -12,13 +12,15 @@ use case::{CASES, Case, JOURNALD, MISSING, Origin, Place, Pod, Who};
 
 use crate::{
     Check, Job, checks,
+    confined::{KEPT, threads},
     record::{incidents_of, plain, records, valid},
     trial,
 };
 
-pub const CHECKS: [(&str, Check); 10] = [
+pub const CHECKS: [(&str, Check); 11] = [
     ("whoever_is_called_so_is_found", found_by_name),
     ("it_is_a_service", it_is_a_service),
+    ("it_may_no_more_than_its_unit_says", it_may_no_more),
     ("nothing_else_is_recorded", nothing_else),
     ("an_orderly_stop_is_no_incident", an_orderly_stop),
     ("commands_of_a_shell_are_no_incidents", commands_of_a_shell),
@@ -256,6 +258,16 @@ fn it_is_a_service(job: &Job) -> Result<()> {
     ensure!(stopped.contains("Result=success") && stopped.contains("Status=0"), "{stopped}");
     let said = job.text("whybus.journal")?;
     ensure!(said.contains("no events lost"), "{said}");
+    Ok(())
+}
+
+/// What packaging/whybus.service leaves it, and what it lets go of by itself.
+fn it_may_no_more(job: &Job) -> Result<()> {
+    // Beside those that watching takes: CAP_DAC_OVERRIDE 1, CAP_KILL 5, CAP_SETGID 6 and CAP_SETUID 7.
+    const BOUND: u64 = KEPT | 0xe2;
+    let found = job.text("confined")?;
+    let threads = threads(&found, |bound| bound == BOUND)?;
+    ensure!(threads.len() >= 4, "{found}");
     Ok(())
 }
 

@@ -47,6 +47,11 @@ kill -9 "$(main killed)"
 systemctl kill -s KILL commanded
 systemctl stop orderly
 systemctl stop deaf
+# What each of its threads may do.
+for status in /proc/"$(main whybus)"/task/*/status; do
+    awk '/^(Name|CapPrm|CapEff|CapBnd|NoNewPrivs|Seccomp):/ {printf "%s ", $2} END {print ""}' "$status"
+done >/results/confined
+systemd-analyze security --no-pager whybus >/results/security 2>&1
 at "units"
 
 systemctl start rotated
