@@ -16,3 +16,6 @@ pub mod symbolize;
 pub mod target;
 pub mod view;
 mod worker;
+
+#[cfg(test)]
+mod damaged;

@@ -1,0 +1,92 @@
+//! Whatever stands in an ELF file, looking for a function in it does not panic, and comes to an end.
+use std::{
+    fs::{self, File},
+    io::{Seek as _, Write as _},
+    panic::catch_unwind,
+};
+
+use rustix::fs::{MemfdFlags, memfd_create};
+
+use crate::enrich::symbolize::code;
+
+/// Copies that are damaged, each in another way.
+const COPIES: u64 = 3_000;
+/// A small one of each host, with dynamic symbols and a build id.
+const PROGRAM: &str = "/bin/true";
+/// The file header and what follows it: the program headers, and the build id.
+const HEADERS: usize = 1_024;
+
+/// splitmix64: the same numbers everywhere.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let x = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ x >> 31
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound.max(1) as u64) as usize
+    }
+
+    /// The edges of a range are where a check is wrong.
+    fn value(&mut self, length: usize) -> u64 {
+        match self.below(6) {
+            0 => 0,
+            1 => u64::MAX,
+            2 => 1 << self.below(64),
+            3 => length as u64,
+            4 => self.below(length) as u64,
+            _ => self.next(),
+        }
+    }
+}
+
+/// Numbers of the tables changed; now and then the end is missing.
+fn damage(whole: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut bytes = whole.to_vec();
+    let word = |at: usize| whole.get(at..at + 8).and_then(|word| word.try_into().ok());
+    // `e_shoff`: the section headers.
+    let sections = usize::try_from(u64::from_le_bytes(word(40).expect("a header"))).expect("small");
+    for _ in 0..=random.below(6) {
+        let at = match random.below(3) {
+            0 => random.below(HEADERS),
+            1 => sections + random.below(whole.len() - sections),
+            _ => random.below(whole.len()),
+        };
+        let width = [1, 2, 4, 8][random.below(4)];
+        let (at, value) = (at / width * width, random.value(whole.len()));
+        for (byte, new) in bytes.iter_mut().skip(at).zip(&value.to_le_bytes()[..width]) {
+            *byte = *new;
+        }
+    }
+    if random.below(8) == 0 {
+        bytes.truncate(random.below(whole.len()));
+    }
+    bytes
+}
+
+fn file(bytes: &[u8]) -> File {
+    let mut file = File::from(memfd_create("elf", MemfdFlags::CLOEXEC).expect("memory"));
+    file.write_all(bytes).and_then(|()| file.rewind()).expect("memory");
+    file
+}
+
+#[test]
+fn no_number_of_a_file_panics() {
+    let whole = fs::read(PROGRAM).expect("a program");
+    assert!(code(file(&whole), 0).1.is_some(), "no build id: nothing is read of it");
+    let mut as_before = 0;
+    for seed in 0..COPIES {
+        let found = catch_unwind(|| {
+            let mut random = Random(seed);
+            let bytes = damage(&whole, &mut random);
+            code(file(&bytes), random.value(whole.len())).1.is_some()
+        });
+        as_before += u64::from(found.unwrap_or_else(|_| panic!("panicked on seed {seed}")));
+    }
+    // Some are no ELF files any more, others are read to their end.
+    assert!((COPIES / 10..COPIES).contains(&as_before), "{as_before} of {COPIES}");
+}
