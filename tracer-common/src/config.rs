@@ -58,7 +58,8 @@ pub struct Config {
     pub task_regs: u32,
     /// One of [`machine`].
     pub machine: u32,
-    pub pad: u32,
+    /// 1 if `bpf_find_vma` may be called (since 5.17), and `bpf_loop`.
+    pub find_vma: u32,
     /// Numbers of the system calls that have pages ready without anybody touching them; u32::MAX in places
     /// that are not used.
     pub populating: [u32; 11],
@@ -86,7 +87,7 @@ impl Config {
         page_shift: 0,
         task_regs: 0,
         machine: 0,
-        pad: 0,
+        find_vma: 0,
         populating: [u32::MAX; 11],
         cgroup_controller: CGROUP_V2,
         cgroup_hierarchy: 0,

@@ -92,19 +92,36 @@ pub unsafe fn of_mapping<R: Read>(out: *mut PathSpace, mounted: *mut [u8; SOURCE
             of_file::<R>(out, file);
             return;
         }
-        // overlayfs maps the real file; the path the user knows stands in the backing_file
-        // around it, out of reach of a typed load.
+        let (mnt, dentry) = opened::<R>(file);
+        source(mounted, mnt);
+        by_probe(out, mnt, dentry);
+    }
+}
+
+/// The same without the mount; not under lockdown.
+#[inline(always)]
+pub unsafe fn of_opened<R: Read>(out: *mut PathSpace, file: Ptr) {
+    // SAFETY: as in `of_file`.
+    unsafe {
+        let (mnt, dentry) = opened::<R>(file);
+        by_probe(out, mnt, dentry);
+    }
+}
+
+/// Mount and dentry by which a mapped `file` was opened. overlayfs maps the real file; the path the user knows stands in
+/// the backing_file around it, out of reach of a typed load.
+#[inline(always)]
+unsafe fn opened<R: Read>(file: Ptr) -> (Ptr, Ptr) {
+    // SAFETY: `R` and probe reads cope with any pointer.
+    unsafe {
         let mode: u32 = R::get(file, off!(file_mode));
-        let backing = off!(backing_path_mnt) != ABSENT && mode & FMODE_BACKING != 0;
-        let (mnt, dentry): (Ptr, Ptr) = if backing {
+        if off!(backing_path_mnt) != ABSENT && mode & FMODE_BACKING != 0 {
             let mnt = Probe::get(file, off!(backing_path_mnt));
             (mnt, Probe::get(file, off!(backing_path_dentry)))
         } else {
             let mnt = Probe::get(file, off!(file_path_mnt));
             (mnt, Probe::get(file, off!(file_path_dentry)))
-        };
-        source(mounted, mnt);
-        by_probe(out, mnt, dentry);
+        }
     }
 }
 

@@ -7,8 +7,8 @@
 //! event counts as lost.
 use aya_ebpf::{macros::map, maps::PerCpuArray};
 use tracer_common::event::{
-    CGROUP_PATH, Cgroup, Crash, Deliver, Exit, Fault, OomKill, Program, Shrink, ShrinkEnd, Signal,
-    Stale, Start, handler,
+    CGROUP_PATH, Cgroup, Crash, Deliver, Exit, Fault, OomKill, Program, STACK_BYTES, STACK_PART,
+    Shrink, ShrinkEnd, Signal, StackPath, StackSample, Stale, Start, handler,
 };
 
 use crate::path::PathSpace;
@@ -34,6 +34,13 @@ pub struct WithName {
     pub name: [u8; CGROUP_PATH],
 }
 
+/// A stack with room for its bytes.
+#[repr(C)]
+pub struct WithBytes {
+    pub event: StackSample,
+    pub bytes: [u8; STACK_BYTES + STACK_PART],
+}
+
 macro_rules! scratch {
     ($($(#[$doc:meta])* $name:ident: $count:expr, $value:ty;)*) => {
         $($(#[$doc])*
@@ -49,6 +56,13 @@ pub mod shrinker {
     pub const FUSE: u32 = 2;
     pub const NFS: u32 = 3;
     pub const COUNT: u32 = 4;
+}
+
+/// Programs that capture a stack.
+pub mod stacker {
+    pub const EXIT: u32 = 0;
+    pub const NOTIFY_CHANGE: u32 = 1;
+    pub const COUNT: u32 = 2;
 }
 
 /// Programs that name a cgroup.
@@ -114,6 +128,10 @@ scratch! {
     WRITER: 1, Shrink;
     /// Shared memory without a name that has grown, by [`shrinker`].
     GROWN: shrinker::COUNT, Shrink;
+    /// By [`stacker`].
+    STACK: stacker::COUNT, WithBytes;
+    /// By [`stacker`].
+    STACK_PATH: stacker::COUNT, WithPath<StackPath>;
     EXIT: 1, WithPath<Exit>;
     EXIT_BACKUP: 1, WithPath<Exit>;
     START: 1, Start;

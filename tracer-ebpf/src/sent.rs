@@ -31,7 +31,7 @@ const SIGKILL: i32 = 9;
 /// What is counted from when the first of a while was seen.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct Window {
+pub struct Window {
     since: u64,
     count: u64,
 }
@@ -75,7 +75,7 @@ fn count(of: u32) {
 
 /// Counts one of `key`; whether it is among the first `most` of a while.
 #[inline(always)]
-fn fits<K>(map: &LruHashMap<K, Window>, key: K, most: u64) -> bool {
+pub fn fits<K>(map: &LruHashMap<K, Window>, key: K, most: u64) -> bool {
     let now = now();
     if let Some(window) = map.get_ptr_mut(&key) {
         // SAFETY: a map value; what a race of CPUs loses are a few.

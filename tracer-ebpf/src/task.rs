@@ -274,10 +274,11 @@ pub fn system_call() -> Option<u32> {
 const STACK: u64 = 16 << 10;
 /// arch/x86/include/asm/ptrace.h: the size of `struct pt_regs`, and where it has what the processor saves of user mode.
 const REGISTERS: u64 = 168;
-const REGISTERS_CS: u32 = 136;
+pub const REGISTERS_CS: u32 = 136;
 const REGISTERS_SS: u32 = 160;
 /// arch/x86/include/asm/segment.h: __USER_CS, __USER32_CS and __USER_DS.
-const USER_CS: [u64; 2] = [0x33, 0x23];
+pub const USER_CS: u64 = 0x33;
+const USER32_CS: u64 = 0x23;
 const USER_DS: u64 = 0x2b;
 
 /// `orig_ax` of a trap on x86 (arch/x86/entry/entry_64.S), NO_SYSCALL on arm64 (arch/arm64/include/asm/ptrace.h).
@@ -297,12 +298,19 @@ pub fn is_in_no_system_call() -> bool {
     }
     // SAFETY: probe reads cope with any address.
     unsafe {
-        let stack: u64 = Probe::get(bpf_get_current_task() as Ptr, off!(task_stack));
-        let regs = stack.wrapping_add(STACK - REGISTERS) as Ptr;
+        let regs = registers_on_stack(bpf_get_current_task() as Ptr);
         let (cs, ss): (u64, u64) = (Probe::get(regs, REGISTERS_CS), Probe::get(regs, REGISTERS_SS));
         let call: u32 = Probe::get(regs, off!(regs_call));
-        USER_CS.contains(&cs) && ss == USER_DS && call == NO_SYSTEM_CALL
+        [USER_CS, USER32_CS].contains(&cs) && ss == USER_DS && call == NO_SYSTEM_CALL
     }
+}
+
+/// Where an x86 kernel keeps the registers of user mode of a thread.
+#[inline(always)]
+pub unsafe fn registers_on_stack(task: Ptr) -> Ptr {
+    // SAFETY: probe reads cope with any address.
+    let stack: u64 = unsafe { Probe::get(task, off!(task_stack)) };
+    stack.wrapping_add(STACK - REGISTERS) as Ptr
 }
 
 /// How many page faults the current thread has had handled; `None` where its task cannot be read.

@@ -10,20 +10,48 @@ use tracer_common::event::{LastSignals, SelfSignal};
 
 use crate::emit::now;
 
-/// Those with a recorded fault or signal.
+/// Those with a recorded fault or signal, with the thread that the last SIGBUS was raised for by a fault; 0 if there was
+/// none.
 #[map]
 static VICTIMS: LruHashMap<u32, u32> = LruHashMap::with_max_entries(4096, 0);
 /// What processes brought upon themselves: of interest once they end.
 #[map]
 static LAST_SIGNALS: LruHashMap<u32, LastSignals> = LruHashMap::with_max_entries(4096, 0);
 
-/// bpf_get_stack: the user's stack.
-const BPF_F_USER_STACK: u64 = 1 << 8;
+/// include/uapi/linux/bpf.h BPF_F_USER_STACK, for bpf_get_stack.
+pub const USER_STACK: u64 = 1 << 8;
 
 /// The end of this process is to be sent.
 #[inline(always)]
 pub fn add(tgid: u32) {
-    let _ = VICTIMS.insert(tgid, 1, 0);
+    if !is_victim(tgid) {
+        let _ = VICTIMS.insert(tgid, 0, 0);
+    }
+}
+
+/// A fault of a thread raises SIGBUS, whether that is told or only counted.
+#[inline(always)]
+pub fn raised(tgid: u32, tid: u32) {
+    let _ = VICTIMS.insert(tgid, tid, 0);
+}
+
+/// Whether it is a signal of the thread's own doing that it ends by: of a fault or trap, or sent to itself as abort(3) does.
+#[inline(always)]
+pub unsafe fn ended_itself(tgid: u32, tid: u32, signal: i32) -> bool {
+    const SIGBUS: i32 = 7;
+    if signal == 0 {
+        return false;
+    }
+    // SAFETY: map values.
+    unsafe {
+        if signal == SIGBUS && VICTIMS.get_ptr(tgid).is_some_and(|raised| *raised == tid) {
+            return true;
+        }
+        LAST_SIGNALS.get_ptr(tgid).is_some_and(|last| {
+            let is = |noted: *const SelfSignal| (*noted).tid == tid && (*noted).signal == signal;
+            is(&raw const (*last).fault) || is(&raw const (*last).self_sent)
+        })
+    }
 }
 
 /// Whether a fault or signal of this process was recorded.
@@ -92,5 +120,5 @@ pub unsafe fn note_signal(ctx: *mut c_void, signal: i32, code: i32, address: u64
 #[inline(always)]
 pub unsafe fn user_ip(ctx: *mut c_void, out: *mut u64) {
     // SAFETY: `ctx` is the program's, `out` writable.
-    unsafe { bpf_get_stack(ctx, out.cast(), size_of::<u64>() as u32, BPF_F_USER_STACK) };
+    unsafe { bpf_get_stack(ctx, out.cast(), size_of::<u64>() as u32, USER_STACK) };
 }

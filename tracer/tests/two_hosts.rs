@@ -194,3 +194,28 @@ fn the_culprits_host_says_that_a_shrink_is_recorded() {
     );
     assert!(shown(&dir, &["list", "--warnings", "-o", "human"]).contains("at risk not known"));
 }
+
+/// Which host has most of them: a table where there are several.
+#[test]
+fn incidents_are_counted_by_host() {
+    let lines = fs::read_to_string(RECORDED).expect("recorded");
+    let mut lines: Vec<String> = lines.lines().map(str::to_owned).collect();
+    let one = Dir::with(&lines);
+    assert!(!shown(&one, &["stats"]).contains("HOST"), "there is one");
+    let renamed = |line: &String| {
+        let line = line.replace("\"(none)\"", "\"node-2\"").replace("a02a8251", "b02a8251");
+        line.replace("\"id\":\"0", "\"id\":\"1")
+    };
+    lines.extend(lines.iter().map(renamed).collect::<Vec<_>>());
+    let two = Dir::with(&lines);
+    assert!(shown(&two, &["stats"]).contains("COUNT HOST LAST"), "there are two");
+    let counts = |filters: &[&str]| {
+        let rows =
+            values(&run(&two.0, &[&["stats", "--by", "host", "-o", "json"], filters].concat()));
+        let of = |row: &Value| (row["name"].to_string(), row["incidents"].as_u64());
+        rows.iter().map(of).collect::<Vec<_>>()
+    };
+    let all = counts(&[]);
+    assert!(all.len() == 2 && all[0].1 == all[1].1 && all[0].1 > Some(50), "{all:?}");
+    assert_eq!(counts(&["--host", "node-2"]), [("\"node-2\"".to_owned(), all[0].1)]);
+}

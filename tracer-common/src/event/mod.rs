@@ -10,6 +10,7 @@ mod oom;
 mod process;
 mod shrink;
 mod signal;
+mod stack;
 mod task;
 
 pub use cgroup::*;
@@ -20,6 +21,7 @@ pub use oom::*;
 pub use process::*;
 pub use shrink::*;
 pub use signal::*;
+pub use stack::*;
 pub use task::*;
 
 /// Rings (`Header::ring`): one for what decides an answer, one for what is merely frequent.
@@ -27,6 +29,8 @@ pub mod ring {
     pub const CRITICAL: u16 = 0;
     pub const BULK: u16 = 1;
     pub const COUNT: usize = 2;
+    /// Of stacks: what is in it has no number.
+    pub const STACKS: u16 = 2;
 }
 
 /// What stands at the start of every event.

@@ -25,8 +25,8 @@ use crate::{
     probes::crash,
     program,
     read::{Ptr, Read, Typed, is_null},
-    scratch::{EXIT, EXIT_BACKUP, Scratch, WithPath, late, replayer, teller},
-    sent, shrinks, task, victims,
+    scratch::{EXIT, EXIT_BACKUP, Scratch, WithPath, late, replayer, stacker, teller},
+    sent, shrinks, stack, task, victims,
 };
 
 /// include/linux/sched/signal.h
@@ -89,6 +89,7 @@ unsafe fn by_find<C: Call>(call: C) {
     // SAFETY: the argument is what the prototype says; `sought` outlives the call, which calls back at
     // once.
     unsafe {
+        let captured = stack::fill::<C::Memory>(call.context(), task);
         let crashed = crash::fill::<C::Memory>(task);
         let ended = fill::<C::Memory>(task, &EXIT, teller::EXIT).filter(|ip| *ip != 0);
         if let Some(ip) = crashed.or(ended) {
@@ -99,6 +100,10 @@ unsafe fn by_find<C: Call>(call: C) {
         }
         if crashed.is_some() {
             crash::send();
+        }
+        if captured {
+            stack::modules_by_find(stacker::EXIT);
+            stack::send(stacker::EXIT);
         }
         finish(&EXIT);
     }
@@ -124,6 +129,7 @@ unsafe fn by_list<C: Call>(call: C) {
     let task = call.arg::<0>() as Ptr;
     // SAFETY: the argument is what the prototype says; the reader copes with any pointer.
     unsafe {
+        let captured = stack::fill::<C::Memory>(call.context(), task);
         let crashed = crash::fill::<C::Memory>(task);
         let ended = fill::<C::Memory>(task, &EXIT, teller::EXIT).filter(|ip| *ip != 0);
         if let Some(ip) = crashed.or(ended) {
@@ -147,6 +153,10 @@ unsafe fn by_list<C: Call>(call: C) {
         }
         if crashed.is_some() {
             crash::send();
+        }
+        if captured {
+            stack::modules_by_list::<C::Memory>(stacker::EXIT, task);
+            stack::send(stacker::EXIT);
         }
         finish(&EXIT);
     }

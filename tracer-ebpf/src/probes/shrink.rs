@@ -23,10 +23,11 @@ use crate::{
     program,
     read::{Probe, Ptr, Read},
     scratch::{
-        SHARED_SHRINK, SHRINK, SHRINK_BACKUP, SHRINK_END, Scratch, WithPath, shrinker, teller,
+        SHARED_SHRINK, SHRINK, SHRINK_BACKUP, SHRINK_END, Scratch, WithPath, shrinker, stacker,
+        teller,
     },
     shrinks::{self, Opening},
-    sizes,
+    sizes, stack,
 };
 
 /// include/linux/fs.h
@@ -42,13 +43,13 @@ const FALLOC_FL_COLLAPSE_RANGE: u32 = 8;
 program! {
     /// `int notify_change(struct dentry *, struct iattr *, struct inode **)` (fs/attr.c, to 5.11).
     fentry "notify_change" => notify_change_enter_0 or notify_change_kprobe_0,
-    if resizes::<1, _>, enter_0: enter::<0, 1, _>
+    if resizes::<1, _>, enter_0: enter::<0, 1, true, _>
 }
 program! {
     /// `int notify_change(struct mnt_idmap *, struct dentry *, struct iattr *, …)` (from 5.12;
     /// the first argument was a `struct user_namespace *` until 6.2).
     fentry "notify_change" => notify_change_enter_1 or notify_change_kprobe_1,
-    if resizes::<2, _>, enter_1: enter::<1, 2, _>
+    if resizes::<2, _>, enter_1: enter::<1, 2, false, _>
 }
 program! {
     /// The same once more, where the kernel preempts: it does not run a program that a task was
@@ -146,7 +147,7 @@ unsafe fn change<const DENTRY: usize, const ATTR: usize, C: Call>(call: C) -> Op
 }
 
 #[inline(always)]
-unsafe fn enter<const DENTRY: usize, const ATTR: usize, C: Call>(call: C) {
+unsafe fn enter<const DENTRY: usize, const ATTR: usize, const LIST_ALONE: bool, C: Call>(call: C) {
     // SAFETY: as in `change`.
     unsafe {
         let Some(change) = change::<DENTRY, ATTR, C>(call) else {
@@ -156,7 +157,13 @@ unsafe fn enter<const DENTRY: usize, const ATTR: usize, C: Call>(call: C) {
             );
         };
         let mnt = mount::<ATTR, C>(call, change.valid);
-        record::<{ shrinker::NOTIFY_CHANGE }, C::Memory>(mnt, call.arg::<DENTRY>() as Ptr, change);
+        let dentry = call.arg::<DENTRY>() as Ptr;
+        record::<{ shrinker::NOTIFY_CHANGE }, C::Memory>(mnt, dentry, change, |event| {
+            if stack::fill_act(call.context(), (*event).actor.task.start_time, (*event).begin) {
+                stack::modules_of_act::<LIST_ALONE>();
+                stack::send(stacker::NOTIFY_CHANGE);
+            }
+        });
     }
 }
 
@@ -298,7 +305,7 @@ unsafe fn collapse<C: Call>(call: C) {
             let dentry: Ptr = C::Memory::get(file, off!(file_path_dentry));
             let (new_size, how) = (size - len, shrink_kind::COLLAPSE_RANGE);
             let change = Change { host, new_size, valid: 0, how, opening: None };
-            record::<{ shrinker::FALLOCATE }, C::Memory>(mnt, dentry, change);
+            record::<{ shrinker::FALLOCATE }, C::Memory>(mnt, dentry, change, |_| {});
         }
     }
 }
@@ -312,9 +319,14 @@ unsafe fn collapsed<C: Call>(call: C) {
     }
 }
 
-/// Remembers a shrink, and sends it if the file is mapped.
+/// Remembers a shrink, and sends it if the file is mapped; `before` it is sent.
 #[inline(always)]
-unsafe fn record<const BY: u32, R: Read>(mnt: Ptr, dentry: Ptr, change: Change) -> Option<()> {
+unsafe fn record<const BY: u32, R: Read>(
+    mnt: Ptr,
+    dentry: Ptr,
+    change: Change,
+    before: impl FnOnce(*const Shrink),
+) -> Option<()> {
     let teller = if BY == shrinker::FALLOCATE { teller::FALLOCATE } else { teller::NOTIFY_CHANGE };
     program::of_current(teller, ring::BULK);
     let scratch = claim::<Shrink, _>(&SHRINK, BY, ring::BULK)?;
@@ -339,6 +351,9 @@ unsafe fn record<const BY: u32, R: Read>(mnt: Ptr, dentry: Ptr, change: Change) 
         (*event).sent = sent as u32;
         shrinks::put(key, event);
         decided(hook(BY), event);
+        if sent {
+            before(event);
+        }
         if (sent || is_due(event)) && !with_path(scratch, mnt, dentry) && sent {
             shrinks::mark_sent(key, false);
         }

@@ -172,6 +172,9 @@ unsafe fn bus<Info: Read, C: Call>(info: Ptr, target: Ptr, group: i32, result: i
         let forced = thread::take_forced() || is_fault_of_current::<C::Memory>(code, target);
         let tgid: u32 = C::Memory::get(target, off!(task_tgid));
         let made_up = code > 0 && !forced && may_be_made_up(tgid);
+        if code > 0 && !made_up {
+            victims::raised(tgid, C::Memory::get(target, off!(task_pid)));
+        }
         // Not one that is made up soon after a fault that was counted only: the process may end of it.
         if code > 0 && !made_up && bursts::is_suppressed() {
             log!(Hook::SignalGenerate, SignalCounted);

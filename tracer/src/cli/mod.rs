@@ -295,7 +295,7 @@ pub struct Stats {
     /// Print times in UTC instead of local time (JSON and CSV always are)
     #[arg(long)]
     pub utc: bool,
-    /// One table only: by cause, file, culprit, victim, unit, container, pod, image or time
+    /// One table only: by cause, file, culprit, victim, signature, unit, container, pod, image, host or time
     #[arg(long, value_name = "WHAT")]
     pub by: Option<String>,
     /// Rows per table, at most; 0 for all

@@ -113,6 +113,9 @@ pub struct Select {
     /// Causes of this class: `no-space`, `truncated*`, ... (--help has all), or `bus-errors`
     #[arg(long, value_name = "CLASS", long_help = classes())]
     pub class: Vec<String>,
+    /// Victims with this crash signature, `FUNCTION in FILE, build ID`: see `stats --by signature`
+    #[arg(long, value_name = "PATTERN")]
+    pub signature: Vec<String>,
     /// Incidents of this host (after an import)
     #[arg(long, value_name = "HOST")]
     pub host: Vec<String>,
@@ -166,7 +169,8 @@ impl Select {
             .with_numbers(Field::Exit, &self.exit)
             .with_names(Field::Class, &self.class)
             .with_names(Field::Unit, &self.unit)
-            .with_names(Field::Host, &self.host);
+            .with_names(Field::Host, &self.host)
+            .with_names(Field::Signature, &self.signature);
         Ok(Selection { since, until, times: self.range.typed(), ..selection })
     }
 }

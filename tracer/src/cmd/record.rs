@@ -28,6 +28,7 @@ pub fn run(args: &Record) -> Result<ExitStatus> {
     classes::check_live(&selection)?;
     privilege::check()?;
     memory::small_pages();
+    memory::few_heaps();
     speak_in_background()?;
     for one in privilege::lacking(privilege::own(), Need::History) {
         say(format_args!("whybus: without {} {}", one.name, one.without));

@@ -35,16 +35,20 @@ use crate::{
 type Table = (&'static str, Column, Part, Option<NameKind>);
 type Part = fn(&[u8]) -> Option<Cow<'_, [u8]>>;
 
-const TABLES: [Table; 8] = [
+const TABLES: [Table; 10] = [
     ("cause", Column::CauseKind, |name| Some(name.into()), None),
     ("file", Column::Path, |name| Some(name.into()), None),
     (CULPRIT, Column::ByComm, |name| Some(name.into()), None),
     ("victim", Column::Comm, |name| Some(name.into()), None),
+    ("signature", Column::Signature, |name| Some(name.into()), None),
     ("unit", Column::Cgroup, own_unit, None),
     ("container", Column::Cgroup, |cgroup| Some(bytes(container(cgroup)?.id)), CONTAINER),
     ("pod", Column::Cgroup, |cgroup| Some(bytes(pod(cgroup)?.uid)), Some(NameKind::Pod)),
     ("image", Column::Cgroup, |_| None, Some(NameKind::Image)),
+    (HOST, Column::Boot, |name| Some(name.into()), None),
 ];
+/// Of one host alone it says nothing.
+const HOST: &str = "host";
 const CULPRIT: &str = "culprit";
 const CONTAINER: Option<NameKind> = Some(NameKind::Container);
 /// Spans that time is divided into, in seconds, with how they are called.
@@ -75,8 +79,9 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
         let names = names.join(", ");
         return Err(Failure::usage(format!("there is no table by `{by}`{near}\ntables: {names}")));
     }
-    let asked = |name: &str| by.is_none_or(|by| by == name);
     let reader = Reader::open(&args.state.state_dir)?;
+    let several = reader.hosts()? > 1;
+    let asked = |name: &str| by.map_or(several || name != HOST, |by| by == name);
     classes::check(&reader, &selection)?;
     let whole = reader.over_time(&selection, i64::MAX)?;
     let (Some(first), Some(last)) =
@@ -105,9 +110,8 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
             let known: u64 = rows.iter().map(|row| row.incidents).sum();
             unknown = total.saturating_sub(known);
         }
-        let shown = if args.limit == 0 { usize::MAX } else { args.limit };
-        let more = rows.len().saturating_sub(shown);
-        rows.truncate(shown);
+        let more = rows.len().saturating_sub(if args.limit == 0 { usize::MAX } else { args.limit });
+        rows.truncate(rows.len() - more);
         let named = |row: Counted| count(name, Untrusted(row.name.clone()), &row, None);
         tables.push((more, rows.into_iter().map(named).collect::<Vec<_>>()));
     }

@@ -2,7 +2,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    contract::{Label, Mapper, Named, Process, Time, Untrusted, Vocabulary},
+    contract::{Label, Mapper, Named, Process, Stack, Time, Untrusted, Vocabulary},
     model::cause::{CauseKind, Confidence},
 };
 
@@ -35,6 +35,10 @@ pub struct Cause {
     pub mapped: Option<bool>,
     /// Who did it; of an OOM kill, who asked for memory as there was none.
     pub culprit: Option<Process>,
+    /// The stack of who shrank the file, as that began; left out where it was not captured, as of a file that nobody
+    /// mapped yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub culprit_stack: Option<Stack>,
     /// What /proc said is mapped at the signal's address, where no fault was seen.
     pub mapping: Option<Untrusted>,
     /// Id of the early warning, if there was one.

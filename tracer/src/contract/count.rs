@@ -8,7 +8,7 @@ use crate::contract::{Label, Time, Untrusted};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Count {
     /// What they have in common.
-    #[cfg_attr(test, schemars(extend("x-words" = ["cause", "file", "culprit", "victim", "unit", "container", "pod", "image", "time"])))]
+    #[cfg_attr(test, schemars(extend("x-words" = ["cause", "file", "culprit", "victim", "signature", "unit", "container", "pod", "image", "time"])))]
     pub by: Label,
     /// What it is: the name of a cause, a file …, or the start of a span of time.
     pub name: Untrusted,

@@ -49,9 +49,13 @@ pub struct Incident {
     /// The process that took the victim's place: the same program, started by the same parent or in the
     /// same cgroup; told by a recorder, or by `trace` with --signals or --exits.
     pub restart: Option<Restart>,
-    /// Where it failed; so far only the innermost frame. Null of a bus error whose process was gone before /proc could be
-    /// asked, as one mostly is that dumps no core and handles no SIGBUS: `fault.ip` is the instruction then.
+    /// The stack of the thread that died; of a process that survived, its innermost frame alone. Null if nothing is known of
+    /// it: `fault.ip` is the instruction then.
     pub stack: Option<Stack>,
+    /// What crashes of one kind have in common on all hosts: `FUNCTION in FILE, build ID`, of the innermost frame that
+    /// is not in libc, nor memcpy(3), abort(3) or the like; left out if no file is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Untrusted>,
     /// What to do against it, one sentence.
     pub advice: Label,
     /// False: events that may concern this incident were lost, or hooks are missing that might have decided its

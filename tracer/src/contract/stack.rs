@@ -3,21 +3,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::contract::{Hex, Label, Untrusted};
 
-/// Where it failed; so far only the innermost frame.
+/// The stack of a thread that died of its own fault or abort(3), as it ended, or that shrank a file, as that began; of a
+/// process that survived, its innermost frame alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Stack {
     /// Frames of user mode, innermost first.
     pub user: Vec<Frame>,
+    /// Why there are no more frames, for people; null if the last one is the outermost.
+    pub cut: Option<Label>,
 }
 
 /// One frame.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Frame {
-    /// Address of the instruction.
-    pub ip: Hex,
-    /// The function, by the symbol tables of its module. OpenTelemetry: `code.function.name`.
+    /// Address of the instruction; of a caller, of the one that is returned to. Null of who
+    /// shrank a file, where `module_offset` says it: that process may live, and where its files lie is its own.
+    pub ip: Option<Hex>,
+    /// The function, by the symbol tables of its module; `<signal handler called>` where a handler returns to what the signal came
+    /// upon. OpenTelemetry: `code.function.name`.
     pub symbol: Option<Untrusted>,
     /// Bytes from the symbol's start.
     pub symbol_offset: Option<u64>,
@@ -25,7 +30,7 @@ pub struct Frame {
     pub module: Option<Untrusted>,
     /// Of the instruction in the module's file, bytes.
     pub module_offset: Option<u64>,
-    /// The build id of the module's file (`NT_GNU_BUILD_ID`), in hex; null if it has none, and of signals other than
-    /// SIGBUS. OpenTelemetry: `process.executable.build_id.gnu`.
+    /// The build id of the module's file (`NT_GNU_BUILD_ID`), in hex; null if it has none, or was not read.
+    /// OpenTelemetry: `process.executable.build_id.gnu`.
     pub build_id: Option<Label>,
 }

@@ -133,6 +133,10 @@ pub struct End {
     /// SIGBUS that their process handled or ignored, of which only the first of a second are told.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub signals_handled: u64,
+    /// Stacks of victims and culprits, and paths of their files, that were not captured: too many of one user, or no room
+    /// in the ring.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub stacks_lost: u64,
     /// What could not be told for want of hooks, as the watch ended; absent where all were there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_told: Option<Label>,

@@ -9,6 +9,8 @@ use crate::{
         file::{DELETED, Dev, Mount},
         names::{ContainerNames, is_word},
         server::FuseServer,
+        shrink::Shrink,
+        stack::Stack,
         task::{Actor, ProcessId, Task},
     },
 };
@@ -25,6 +27,8 @@ const CGROUP_PATH: usize = 4_096;
 const VIEWS: usize = 64;
 /// FUSE file systems of which it is remembered who serves them.
 const SERVERS: usize = 64;
+/// Acts whose stacks are remembered.
+const ACTS: usize = 128;
 /// Users whose names are remembered, and services that timers start.
 const USERS: usize = 512;
 const SERVICES: usize = 512;
@@ -44,6 +48,8 @@ pub struct FactCache {
     views: BoundedMap<ProcessId, View>,
     /// The latest answer of each.
     servers: BoundedMap<Dev, FuseServer>,
+    /// By who did it, and when that began.
+    acts: BoundedMap<(ProcessId, u64), Stack>,
     users: BoundedMap<u32, String>,
     /// By the service that they start.
     timers: BoundedMap<String, Vec<String>>,
@@ -58,6 +64,7 @@ impl Default for FactCache {
             containers: BoundedMap::new(CONTAINERS),
             views: BoundedMap::new(VIEWS),
             servers: BoundedMap::new(SERVERS),
+            acts: BoundedMap::new(ACTS),
             users: BoundedMap::new(USERS),
             timers: BoundedMap::new(SERVICES),
             mounts: Vec::new(),
@@ -75,6 +82,9 @@ impl FactCache {
             Fact::View(view) => self.view_seen(view),
             Fact::Mounts(mounts) => self.mounts = mounts,
             Fact::FuseServer(server) => self.server_found(server),
+            Fact::Stack(stack) if stack.act.is_some() => {
+                self.acts.insert((stack.process, stack.act.unwrap_or_default()), *stack);
+            }
             Fact::User(User { uid, name }) if is_word(&name) => self.users.insert(uid, name),
             Fact::Triggers(Triggers { unit, mut timers }) => {
                 timers.retain(|timer| is_word(timer));
@@ -189,6 +199,11 @@ impl FactCache {
         })
     }
 
+    /// The stack of whoever shrank a file, as the act began.
+    pub fn act(&mut self, shrink: &Shrink) -> Option<&Stack> {
+        self.acts.get(&(shrink.actor.task.id, shrink.begin)).map(|stack| &*stack)
+    }
+
     /// The same of whoever did it, and what the user is called who logged in for it.
     pub fn actor(&mut self, actor: &Actor) -> Option<Process> {
         let known = self.process(&actor.task);
@@ -231,7 +246,7 @@ impl FactCache {
     /// How many processes, cgroups, containers, views and servers were forgotten because there were too many.
     pub fn evicted(&self) -> u64 {
         let facts = self.processes.evicted() + self.cgroups.evicted() + self.containers.evicted();
-        facts + self.views.evicted() + self.servers.evicted()
+        facts + self.views.evicted() + self.servers.evicted() + self.acts.evicted()
     }
 }
 

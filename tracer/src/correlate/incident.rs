@@ -17,6 +17,7 @@ use crate::{
         server::FuseServer,
         shrink::{Shrink, ShrinkKind},
         signal::{Disposition, Signal},
+        stack::Stack,
         task::{Actor, Ancestor, ProcessId},
         time::ClockOffset,
     },
@@ -58,6 +59,10 @@ pub struct Incident {
     pub module_path: Option<Bytes>,
     /// Where in its program its fault happened, where it was there to be asked.
     pub place: Option<Place>,
+    /// The stack of the thread whose signal ended it.
+    pub stack: Option<Box<Stack>>,
+    /// The stack of whoever shrank its file, as the act began.
+    pub culprit_stack: Option<Stack>,
     /// The function it failed in.
     pub symbol: Option<Symbol>,
     /// Why the OOM killer killed it, where that was told.
@@ -134,6 +139,8 @@ impl Incident {
             prompt: None,
             module_path: None,
             place: None,
+            stack: None,
+            culprit_stack: None,
             symbol: None,
             oom: None,
             memory: None,
@@ -150,6 +157,19 @@ impl Incident {
             lost: 0,
             blind: Vec::new(),
         }
+    }
+
+    /// Whether it is this stack's thread whose own signal ended it: where a fault raised that, at the instruction of the
+    /// fault.
+    pub fn is_ended_by(&self, stack: &Stack) -> bool {
+        let (Some(signal), Some(exit)) = (&self.signal, self.exit) else { return false };
+        let of_fault = self.fault.as_ref().and_then(|fault| fault.ip);
+        let of_death = || self.death.as_ref()?.fault?.ip;
+        let ip = of_fault.or_else(of_death).filter(|_| signal.forced);
+        let innermost = stack.frames.first().map(|frame| frame.ip);
+        exit.code & 0x7f == signal.number.unsigned_abs()
+            && signal.target.tid == stack.tid
+            && ip.is_none_or(|ip| innermost == Some(ip))
     }
 
     /// Who did it, as far as that is anybody on this host; of an OOM kill, who asked for memory.

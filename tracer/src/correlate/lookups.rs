@@ -61,6 +61,12 @@ impl Lookups {
                     incident.place.get_or_insert_with(|| place.clone());
                 }
             }
+            Fact::Stack(stack) if of(stack.process) => {
+                if incident.is_ended_by(stack) {
+                    incident.stack = Some(stack.clone());
+                    return ControlFlow::Break(());
+                }
+            }
             Fact::Symbol(symbol) if of(symbol.victim) => {
                 incident.symbol = Some(symbol.clone());
                 return ControlFlow::Break(());

@@ -71,9 +71,11 @@ impl Reporter<'_> {
         let incident = &open.incident;
         let sender = incident.signal.iter().map(|signal| signal.sender.task.id);
         let shrinks = incident.fault.iter().flat_map(|fault| self.shrinks.actors(fault));
-        let mut about = std::iter::once(incident.victim.task.id).chain(sender).chain(shrinks);
         let until = open.decided_at().saturating_add(1);
-        about.any(|id| self.questions.is_open(id, until))
+        // Its stack is asked for as it ends, which may be after what decides the answer.
+        let ended = incident.exit.map_or(until, |exit| until.max(exit.time.saturating_add(1)));
+        self.questions.is_open(incident.victim.task.id, ended)
+            || sender.chain(shrinks).any(|id| self.questions.is_open(id, until))
     }
 
     /// Whether its fault was tried again and then went well: handlers of persistent memory give up with SIGBUS
@@ -166,6 +168,8 @@ impl Reporter<'_> {
             let (path, _) = name(&shrink.path, &on(shrink.inode.id.dev, facts.mounts()));
             path
         });
+        let act = incident.cause.shrink.as_ref().and_then(|shrink| facts.act(shrink));
+        incident.culprit_stack = act.cloned();
         let culprit = incident.culprit();
         incident.culprit_process = culprit.and_then(|culprit| facts.actor(culprit));
     }

@@ -53,6 +53,8 @@ pub struct Counts {
     pub not_recorded: u64,
     /// Signals that were too many to be told as they were sent.
     pub signals: SignalsUntold,
+    /// Stacks that were too many to be captured.
+    pub stacks_lost: u64,
     /// What was forgotten for want of room.
     pub evicted: Evicted,
 }

@@ -12,12 +12,13 @@ use crate::{
         lookup::{self, Here},
         mappers::MapperScanner,
         mount_table::MountTable,
-        origin::Origins,
+        origin::{Origins, did_it},
         place,
+        samples::Samples,
         server::Servers,
         symbolize,
         target::Target,
-        view,
+        unwind, view,
     },
     model::{
         cgroup::{CgroupMade, ROOT_CGROUP},
@@ -31,6 +32,7 @@ use crate::{
         process::{ExitScope, ProcessExit},
         remote::is_shared,
         signal::Signal,
+        stack::Sample,
         task::{Actor, ProcessId, Task},
     },
 };
@@ -58,6 +60,7 @@ pub struct Enricher {
     cgroups: CgroupNames,
     containers: Containers,
     origins: Origins,
+    samples: Samples,
     /// The mounts that were told last.
     told: Arc<Vec<Mount>>,
     mounts_read: Instant,
@@ -82,6 +85,7 @@ impl Enricher {
             cgroups: CgroupNames::start(),
             containers: Containers::default(),
             origins: Origins::default(),
+            samples: Samples::default(),
             told: Arc::default(),
             mounts_read: Instant::now(),
             faulted: None,
@@ -143,7 +147,7 @@ impl Enricher {
                 let (inode, begin) = (shrink.inode.ptr, shrink.begin);
                 // Where nobody looks who maps it, it is told as soon as its actor is known.
                 let mut mappers = shrink.shared.then(|| Mappers::none(inode, begin));
-                let mut notes = Vec::new();
+                let mut notes = self.stacks(&shrink.actor, Some(begin), time);
                 if shrink.mapped && self.warn && !self.scanner.ask(shrink) {
                     notes.push(WatchNote::NotWarned);
                     let shared = is_shared(shrink.inode.magic);
@@ -192,6 +196,11 @@ impl Enricher {
             | KernelEvent::Deliver(_)
             | KernelEvent::Stale(_) => Vec::new(),
         }
+    }
+
+    /// Takes in a stack that the kernel has captured, before what it is about is told.
+    pub fn captured(&mut self, record: &[u8]) {
+        self.samples.add(record);
     }
 
     /// Whether an answer is still to come.
@@ -249,8 +258,9 @@ impl Enricher {
 
     /// What is left to ask once a process has ended: its cgroup outlives it, and so does its file.
     fn exit(&mut self, exit: &ProcessExit, time: u64) -> Vec<WatchNote> {
+        let stacks = self.stacks(&exit.actor, None, time);
         if self.exits == ExitScope::default() {
-            return Vec::new();
+            return stacks;
         }
         let process = self.process(&exit.actor.task, exit.actor.lacks_cmdline(), false, time, None);
         let (asked, mounts, id) = (exit.clone(), self.mounts.clone(), exit.exit.id);
@@ -260,7 +270,8 @@ impl Enricher {
             let death = lookup::of_death(&asked, &mounts.current(), &cgroups);
             symbol.into_iter().chain(death).collect()
         };
-        vec![process, self.ask(Target::Process(id), id, time, ask, Vec::new())]
+        let death = self.ask(Target::Process(id), id, time, ask, Vec::new());
+        stacks.into_iter().chain([process, death]).collect()
     }
 
     /// Asks /proc about a process, for its command line if that is `wanted`; what is known already is told
@@ -348,6 +359,18 @@ impl Enricher {
         Some(self.ask(Target::Code(id), id, time, ask, Vec::new()))
     }
 
+    /// Asks for the frames of the stacks that were captured as a process ended, or began an act then.
+    fn stacks(&mut self, actor: &Actor, act: Option<u64>, time: u64) -> Vec<WatchNote> {
+        let id = actor.task.id;
+        let samples = self.samples.take(id, act);
+        let ask = |sample: Box<Sample>| {
+            let ancestors = actor.ancestors.clone();
+            let ask = move || vec![Fact::Stack(Box::new(unwind::frames(&sample, &ancestors)))];
+            self.ask(Target::Stack(id), id, time, ask, Vec::new())
+        };
+        samples.into_iter().map(ask).collect()
+    }
+
     /// Asks how the victim of a fault sees its file, where it lives in another mount namespace.
     fn view(&mut self, fault: &Fault, time: u64) -> Option<WatchNote> {
         let own = self.mnt_ns;
@@ -406,17 +429,6 @@ impl Enricher {
         let answer = move |facts| Answer { time, about: None, facts };
         let ask = move || answer(cgroups.fact(Some(id)).into_iter().collect());
         self.executor.request(Target::Cgroups, true, ask, answer(Vec::new()));
-    }
-}
-
-/// Whoever shrinks a file, or sends another process a signal.
-fn did_it(event: &KernelEvent) -> Option<&Actor> {
-    match event {
-        KernelEvent::Shrink(shrink) => Some(&shrink.actor),
-        KernelEvent::Signal(signal) if signal.code <= 0 => {
-            Some(&signal.sender).filter(|sender| sender.task.id != signal.target.id)
-        }
-        _ => None,
     }
 }
 

@@ -3,17 +3,21 @@
 pub mod cgroups;
 pub mod containers;
 pub mod deadline;
+mod elf;
 pub mod enricher;
 pub mod holders;
 pub mod lookup;
 pub mod mappers;
 pub mod mount_table;
+mod open;
 pub mod origin;
 pub mod place;
 pub mod process;
+pub mod samples;
 pub mod server;
 pub mod symbolize;
 pub mod target;
+pub mod unwind;
 pub mod view;
 mod worker;
 

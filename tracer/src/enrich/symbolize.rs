@@ -1,33 +1,24 @@
 //! What the function at an instruction is called: from the symbol tables of its file.
-use std::{
-    cell::Cell,
-    fs::{self, File},
-    ops::Range,
-    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
-    path::PathBuf,
-};
+use std::{cell::Cell, fs::File, os::unix::fs::MetadataExt as _};
 
-use object::{Object as _, ObjectSegment as _, ObjectSymbol as _, ReadCache, ReadRef};
+use object::{Object as _, ObjectSegment as _, ObjectSymbol as _, SegmentFlags, elf::PF_X};
 
-use crate::model::{
-    Bytes,
-    fact::Symbol,
-    file::name,
-    process::{Module, ProcessExit},
-    task::Ancestor,
+use crate::{
+    enrich::{
+        elf::{Bounded, READ, Source},
+        open,
+    },
+    model::{Bytes, fact::Symbol, file::name, process::ProcessExit},
 };
 
 /// Larger files are not searched: nobody waits for them.
 const LARGEST: u64 = 1 << 30;
-/// Of a file no more is read: the symbols of 1,400,000 functions. `ReadCache` keeps all that it ever read, so this
-/// bounds the memory, too, of a file whose tables overlap or have no end.
-const READ: u64 = 32 << 20;
-/// Longest name of a function, in bytes.
-const NAME: u64 = 4_096;
-/// What the cache takes beside each, in bytes.
-const BESIDE: u64 = 64;
 /// Longest build id, in bytes: linkers write 20 at most.
 const BUILD_ID: usize = 64;
+
+/// A function, and how far in it an instruction is, in bytes.
+pub(super) type Function = (Bytes, u64);
+type Elf<'a> = object::File<'a, Bounded<'a>>;
 
 /// The function that the last fault of a process happened in. Its file is looked for as we see it
 /// and as the ancestors do, one of which may share the victim's mount namespace; it is the file only
@@ -35,87 +26,79 @@ const BUILD_ID: usize = 64;
 pub fn of_death(death: &ProcessExit) -> Option<Symbol> {
     let module = death.module.as_ref()?;
     let (path, _) = name(&module.path, &[]);
-    let file = open(&path?, module, &death.actor.ancestors)?;
+    let ancestors = death.actor.ancestors.iter().map(|ancestor| ancestor.id.tgid);
+    let file = open::regular(&path?, ancestors, |meta| {
+        meta.ino() == module.id.ino && meta.len() <= LARGEST
+    })?;
     let (name, offset) = code(file, module.offset).0?;
     Some(Symbol { victim: death.exit.id, name, offset })
 }
 
-fn open(path: &[u8], module: &Module, ancestors: &[Ancestor]) -> Option<File> {
-    let roots = ancestors.iter().map(|ancestor| format!("/proc/{}/root", ancestor.id.tgid));
-    let mut candidates = std::iter::once(String::new()).chain(roots).map(|root| {
-        let mut full = root.into_bytes();
-        full.extend_from_slice(path);
-        PathBuf::from(std::ffi::OsStr::from_bytes(&full))
-    });
-    let is_it = |path: &PathBuf| {
-        let meta = fs::metadata(path).ok();
-        meta.is_some_and(|m| m.is_file() && m.ino() == module.id.ino && m.len() <= LARGEST)
-    };
-    File::open(candidates.find(is_it)?).ok()
+/// The symbol that covers the byte at `offset` of an ELF file with how far in it that is, and the file's build id.
+pub(super) fn code(file: File, offset: u64) -> (Option<Function>, Option<Bytes>) {
+    let all = Cell::new(READ);
+    let source = Source::new(file, &all);
+    let (functions, build_id) = functions(source.bounded(), &[offset]);
+    (functions.into_iter().next().flatten(), build_id)
 }
 
-/// The symbol that covers the byte at `offset` of an ELF file with how far in it that is, and the file's build id.
-pub(super) fn code(file: File, offset: u64) -> (Option<(Bytes, u64)>, Option<Bytes>) {
-    let (cache, left) = (ReadCache::new(file), Cell::new(READ));
-    let bounded = Bounded { cache: &cache, left: &left };
-    let Ok(elf) = object::File::parse(bounded) else { return (None, None) };
-    let function = function(&elf, offset);
+/// The same of many bytes, in one pass over the tables.
+pub(super) fn functions(
+    file: Bounded<'_>,
+    offsets: &[u64],
+) -> (Vec<Option<Function>>, Option<Bytes>) {
+    let Ok(elf) = object::File::parse(file) else { return (vec![None; offsets.len()], None) };
+    let functions = search(&elf, offsets);
     // A note too long to be read costs the build id alone.
     let build_id = elf.build_id().ok().flatten().filter(|id| id.len() <= BUILD_ID);
-    (function, build_id.map(<[u8]>::to_vec))
+    (functions, build_id.map(<[u8]>::to_vec))
 }
 
-/// A file of which only so many bytes are read.
-#[derive(Clone, Copy)]
-struct Bounded<'a> {
-    cache: &'a ReadCache<File>,
-    left: &'a Cell<u64>,
-}
-
-impl Bounded<'_> {
-    /// Takes `size` bytes of what may be read, before room is made for them.
-    fn take(self, size: u64) -> Result<(), ()> {
-        self.left.set(self.left.get().checked_sub(size).ok_or(())?);
-        Ok(())
-    }
-}
-
-impl<'a> ReadRef<'a> for Bounded<'a> {
-    fn len(self) -> Result<u64, ()> {
-        self.cache.len()
-    }
-
-    fn read_bytes_at(self, offset: u64, size: u64) -> Result<&'a [u8], ()> {
-        self.take(size)?;
-        self.cache.read_bytes_at(offset, size)
-    }
-
-    fn read_bytes_at_until(self, range: Range<u64>, delimiter: u8) -> Result<&'a [u8], ()> {
-        // No name is longer.
-        let end = range.end.min(range.start.saturating_add(NAME));
-        let found = self.cache.read_bytes_at_until(range.start..end, delimiter)?;
-        self.take(found.len() as u64 + BESIDE).map(|()| found)
-    }
-}
-
-fn function<'a>(elf: &object::File<'a, Bounded<'a>>, offset: u64) -> Option<(Bytes, u64)> {
-    let address = elf.segments().find_map(|segment| {
-        let (start, size) = segment.file_range();
-        let inside = (start..start.saturating_add(size)).contains(&offset);
-        inside.then(|| segment.address().wrapping_add(offset - start))
-    })?;
-    let covers = |symbol: &object::Symbol<'_, '_, Bounded<'a>>| {
+fn search(elf: &Elf<'_>, offsets: &[u64]) -> Vec<Option<Function>> {
+    let mut found = vec![None; offsets.len()];
+    let addresses = offsets.iter().enumerate();
+    let mut wanted: Vec<(u64, usize)> =
+        addresses.filter_map(|(at, offset)| Some((address(elf, *offset)?, at))).collect();
+    wanted.sort_unstable();
+    for symbol in elf.symbols().chain(elf.dynamic_symbols()) {
+        if wanted.is_empty() {
+            break;
+        }
+        let start = symbol.address();
+        let end = start.saturating_add(symbol.size());
+        let first = wanted.partition_point(|(address, _)| *address < start);
+        let behind = wanted.partition_point(|(address, _)| *address < end).max(first);
         // Its name may be read to know whether it is a definition: of few.
-        (symbol.address()..symbol.address().saturating_add(symbol.size())).contains(&address)
-            && symbol.is_definition()
+        if first == behind || !symbol.is_definition() {
+            continue;
+        }
+        let name = symbol.name_bytes().unwrap_or_default();
+        for (address, at) in wanted.drain(first..behind) {
+            found[at] = (!name.is_empty()).then(|| (name.to_vec(), address - start));
+        }
+    }
+    found
+}
+
+/// Where the byte at `offset` of the file is, for the file's tables. A page may hold the end of one segment and the
+/// start of the next: that of code counts.
+fn address(elf: &Elf<'_>, offset: u64) -> Option<u64> {
+    let place = |code: bool| {
+        elf.segments().find_map(|segment| {
+            let runs =
+                matches!(segment.flags(), SegmentFlags::Elf { p_flags } if p_flags & PF_X != 0);
+            let (start, size) = segment.file_range();
+            let inside = (start..start.saturating_add(size)).contains(&offset);
+            (inside && (runs || !code)).then(|| segment.address().wrapping_add(offset - start))
+        })
     };
-    let symbol = elf.symbols().find(covers).or_else(|| elf.dynamic_symbols().find(covers))?;
-    let name = symbol.name_bytes().ok()?.to_vec();
-    (!name.is_empty()).then(|| (name, address - symbol.address()))
+    place(true).or_else(|| place(false))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -7,6 +7,8 @@ pub enum Target {
     Process(ProcessId),
     /// The files of its program: whose disk hangs is asked all else all the same.
     Code(ProcessId),
+    /// A captured stack: the files that its frames lie in.
+    Stack(ProcessId),
     FileSystem(Dev),
     /// The mounts of a process in another namespace. To list them takes no server, but a lock that whoever mounts
     /// holds, and who is kept from running by others.
@@ -24,7 +26,7 @@ pub enum Target {
 impl Target {
     /// Whether it is about files of programs.
     pub fn is_code(&self) -> bool {
-        matches!(self, Self::Code(_))
+        matches!(self, Self::Code(_) | Self::Stack(_))
     }
 
     /// Whether it is about files that the host itself has.
@@ -32,10 +34,17 @@ impl Target {
         matches!(self, Self::Containers | Self::Origins)
     }
 
-    /// How many times the deadline it takes: all processes of the host are looked through for a server, and files of several
-    /// runtimes for a name. That hangs nowhere, but takes its time where the host, or its disk, is busy.
+    /// Whether it is about a stack.
+    pub fn is_stack(&self) -> bool {
+        matches!(self, Self::Stack(_))
+    }
+
+    /// How many times the deadline it takes: all processes of the host are looked through for a server, files of several
+    /// runtimes for a name, and the tables of several files for a stack. That hangs nowhere, but takes its time where the
+    /// host, or its disk, is busy.
     pub fn deadlines(&self) -> u32 {
         match self {
+            Self::Stack(_) => 8,
             Self::Server(_) | Self::Containers | Self::Origins | Self::Mounts(_) => 4,
             Self::Process(_) | Self::Code(_) | Self::FileSystem(_) | Self::Cgroups => 1,
         }
@@ -44,7 +53,11 @@ impl Target {
     /// How many times the timeout: on a host that is that busy, a whole look takes seconds of the clock.
     pub fn timeouts(&self) -> u32 {
         match self {
-            Self::Server(_) | Self::Containers | Self::Origins | Self::Mounts(_) => 3,
+            Self::Server(_)
+            | Self::Containers
+            | Self::Origins
+            | Self::Mounts(_)
+            | Self::Stack(_) => 3,
             Self::Process(_) | Self::Code(_) | Self::FileSystem(_) | Self::Cgroups => 1,
         }
     }

@@ -1,6 +1,7 @@
 //! From incidents to words and stories: what happened in which order, what it was not, how often. Pure.
 pub mod differences;
 pub mod elsewhere;
+pub mod frames;
 pub mod next;
 pub mod others;
 pub mod phrase;

@@ -305,24 +305,6 @@ pub fn restarted(restart: &Restart) -> String {
     format!("as pid {}, {} later{by}{how}{other}", restart.pid, duration(restart.after_ns))
 }
 
-/// The function and library it failed in.
-pub fn place(incident: &Incident) -> Option<String> {
-    let frame = incident.stack.as_ref()?.user.first()?;
-    let module = frame.module.as_ref().map(|module| escape(&module.0));
-    let at = frame.module_offset.map_or_else(String::new, |offset| format!("+{offset:#x}"));
-    let Some(symbol) = &frame.symbol else {
-        let module = module.map_or_else(
-            || "in a file that was not recorded, or anonymous (JIT) memory".to_owned(),
-            |m| format!("in {m}{at}"),
-        );
-        return Some(format!("instruction {:#x}, {module}", frame.ip.0));
-    };
-    let offset = frame.symbol_offset.filter(|offset| *offset != 0);
-    let offset = offset.map_or_else(String::new, |offset| format!("+{offset:#x}"));
-    let module = module.map_or_else(String::new, |module| format!(" in {module}"));
-    Some(format!("{}{offset}{module}", escape(&symbol.0)))
-}
-
 /// `geo-api[1240], nginx[980] and 7 more`
 pub fn mapped_by(mappers: &[Mapper]) -> String {
     const SHOWN: usize = 12;

@@ -19,6 +19,16 @@ pub fn small_pages() {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
+/// Keeps all threads on two heaps: each of several has free room of its own between what is in use (mallopt(3)), some
+/// 100 KiB a thread.
+pub fn few_heaps() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: no preconditions.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 2);
+    }
+}
+
 /// Gives pages that nobody uses any more back to the system: those of the parsed types, and what a burst
 /// of events leaves scattered over the heap.
 pub fn trim() {

@@ -8,6 +8,7 @@ use crate::{
         file::{Dev, Mount},
         names::ContainerNames,
         server::FuseServer,
+        stack::Stack,
         task::{Actor, Ancestor, ProcessId},
     },
     text::base64,
@@ -22,6 +23,7 @@ pub enum Fact {
     Container(Box<ContainerNames>),
     Symbol(Symbol),
     Place(Place),
+    Stack(Box<Stack>),
     MemoryLimit(MemoryLimit),
     /// OOM kills since boot (`oom_kill` of /proc/vmstat), counted after a process ended.
     OomKills {

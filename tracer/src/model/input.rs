@@ -91,6 +91,8 @@ pub enum WatchNote {
     SharedSuppressed { count: u64 },
     /// Of which signals nothing was told as they were sent, so far, because they were too many.
     SignalsUntold(SignalsUntold),
+    /// How many stacks were not captured so far: there were too many at once, or of one user.
+    StacksLost { count: u64 },
     /// Something was asked about a process: what concerns it waits for the answer.
     Asked(ProcessId),
     /// One such answer is there, or there will be none.

@@ -24,6 +24,7 @@ pub mod server;
 pub mod shrink;
 pub mod signal;
 pub mod signal_name;
+pub mod stack;
 pub mod task;
 pub mod time;
 pub mod volume;

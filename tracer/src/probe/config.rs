@@ -55,7 +55,7 @@ pub fn config(
         page_shift: page_size.trailing_zeros(),
         task_regs: u32::from(kernel.allowed.task_regs),
         machine: MACHINE,
-        pad: 0,
+        find_vma: u32::from(kernel.allowed.find_vma),
         populating: POPULATING.map(|call| u32::try_from(call).unwrap_or(u32::MAX)),
         cgroup_controller: kernel.cgroup_v1.map_or(CGROUP_V2, |v1| v1.controller),
         cgroup_hierarchy: kernel.cgroup_v1.map_or(0, |v1| v1.hierarchy),

@@ -15,5 +15,6 @@ pub mod options;
 pub mod plan;
 pub mod refusal;
 pub mod ring;
+pub mod stacks;
 pub mod switches;
 pub mod table;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use crate::{
     contract::{Elsewhere, End, Gap, GapReason, Incident, Loss, Missed},
     explain::{
+        frames::{act, callers, place},
         others::others,
         phrase::{
             arguments, because, culprit, culprit_field, fix, headline, incomplete, lineage,
-            mapped_by, place, repeated, restarted, served, who,
+            mapped_by, repeated, restarted, served, who,
         },
     },
     render::{
@@ -45,17 +46,14 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
     if let Some(text) = file(incident).or_else(written_over) {
         field("file", &text);
     }
-    if let Some(text) = incident.file.as_ref().and_then(seen_as) {
-        field("", &text);
-    }
-    if let Some(text) = incident.file.as_ref().and_then(volume) {
-        field("volume", &text);
-    }
-    if let Some(text) = mount(incident) {
-        field("mount", &text);
-    }
-    if let Some(text) = served(incident) {
-        field("server", &text);
+    let of_file = [
+        ("", incident.file.as_ref().and_then(seen_as)),
+        ("volume", incident.file.as_ref().and_then(volume)),
+        ("mount", mount(incident)),
+        ("server", served(incident)),
+    ];
+    for (name, text) in of_file {
+        text.into_iter().for_each(|text| field(name, &text));
     }
     let cause = &incident.cause;
     if let Some(path) = &cause.mapping {
@@ -67,11 +65,13 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
     if let Some(text) = incident.file.as_ref().and_then(sized) {
         field("size", &text);
     }
-    if let Some(text) = driver(incident) {
-        field(driver_field(incident), &text);
-    }
-    if let Some(text) = place(incident) {
-        field("where", &text);
+    let of_program = [
+        (driver_field(incident), driver(incident)),
+        ("where", place(incident)),
+        ("", callers(incident)),
+    ];
+    for (name, text) in of_program {
+        text.into_iter().for_each(|text| field(name, &text));
     }
     field("cause", &because(incident));
     if let Some(culprit) = culprit(incident) {
@@ -80,7 +80,7 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
         field(culprit_field(incident), &by);
         field("", &lineage(culprit));
     }
-    if let Some(text) = other_name(incident) {
+    for text in act(incident).into_iter().chain(other_name(incident)) {
         field("", &text);
     }
     for text in others(incident) {
@@ -192,6 +192,12 @@ pub fn end(end: &End, causes: &BTreeMap<String, u64>, style: &Style) -> Vec<u8> 
     if end.signals_left != 0 {
         let signals = counted(end.signals_left, "signal");
         lost.push_str(&format!(" · {signals} between processes not recorded (rate limit)"));
+    }
+    if end.stacks_lost != 0 {
+        lost.push_str(&format!(
+            " · {} not captured (rate limit or full buffer)",
+            counted(end.stacks_lost, "stack")
+        ));
     }
     let mut by: Vec<(&String, &u64)> = causes.iter().collect();
     by.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
@@ -343,6 +349,7 @@ mod tests {
             signals_kept: 0,
             signals_left: 0,
             signals_handled: 0,
+            stacks_lost: 0,
             not_told: None,
             only_bus_errors: true,
         };

@@ -2,6 +2,7 @@
 use crate::{
     contract::{Incident, Truncation},
     explain::{
+        frames::failed_in,
         phrase::{
             blamed_server, culprit, headline, mapped_by, repeated, restarted, verb, which_server,
             who,
@@ -40,9 +41,8 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
     if let Some((old, new)) = cause.old_size.zip(cause.new_size).filter(|(old, new)| old != new) {
         out.push_str(&format!(", {} → {}", size(old), size(new)));
     }
-    let symbol = incident.stack.as_ref().and_then(|stack| stack.user.first()?.symbol.as_ref());
-    if let Some(symbol) = symbol {
-        out.push_str(&format!(" in {}", escape(&symbol.0)));
+    if let Some(function) = failed_in(incident) {
+        out.push_str(&format!(" in {function}"));
     }
     if let Some(memory) = &cause.memory {
         out.push_str(&format!(", {}", limited(memory, &incident.victim)));

@@ -2,11 +2,12 @@
 use crate::{
     contract::{CauseCount, Gap, GapReason, Incident, RestartSpread, RuledOut, Story, Time},
     explain::{
+        frames::{act, callers, place as instruction},
         next::next,
         others::others,
         phrase::{
             arguments, because, because_of, culprit, culprit_field, fix, headline, incomplete,
-            lineage, place as instruction, served, who, who_else,
+            lineage, served, who, who_else,
         },
         whereabouts::inside,
     },
@@ -112,6 +113,7 @@ fn known_of(latest: &Incident) -> impl Iterator<Item = (&'static str, String)> {
         (driver_field(latest), driver(latest)),
         ("cause", Some(because(latest))),
         ("where", instruction(latest)),
+        ("", callers(latest)),
     ]
     .into_iter()
     .filter_map(|(name, text)| Some((name, text?)))
@@ -154,6 +156,9 @@ fn told(story: &Story, first: &str, style: &Style, now: i64) -> String {
     if let Some(culprit) = culprit(latest) {
         field(culprit_field(latest), &format!("{}  {}", who(culprit), arguments(culprit)));
         field("", &lineage(culprit));
+    }
+    if let Some(text) = act(latest) {
+        field("", &text);
     }
     if let Some(text) = other_name(latest) {
         field("", &text);

@@ -31,6 +31,8 @@ pub struct Facets<'a> {
     pub class: Option<&'a [u8]>,
     /// How the victim ended as a shell has it: its status, or 128 and the signal.
     pub status: Option<u32>,
+    /// What failed, where, and in which build.
+    pub signature: Option<&'a [u8]>,
     /// The host, where incidents of several come together.
     pub host: Option<&'a [u8]>,
     /// Ns since the epoch, where the time is known by that.
@@ -66,6 +68,7 @@ impl<'a> From<&'a Incident> for Facets<'a> {
                 0 => exit.code >> 8 & 0xff,
                 signal => 128 + signal,
             }),
+            signature: None,
             host: None,
             time: None,
         }
@@ -109,6 +112,7 @@ impl<'a> From<&'a contract::Incident> for Facets<'a> {
             by_comm: culprit.map(|culprit| &culprit.comm.0[..]),
             class: Some(incident.cause.class.name().as_bytes()),
             status: incident.death_status(),
+            signature: bytes(&incident.signature),
             host: Some(incident.host.as_bytes()),
             time: Some(incident.time.0),
         }

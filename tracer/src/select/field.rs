@@ -19,6 +19,7 @@ pub enum Field {
     Class,
     Exit,
     Host,
+    Signature,
 }
 
 impl Field {
@@ -43,6 +44,7 @@ pub enum NameKind {
     Pod = 6,
     Namespace = 7,
     Image = 8,
+    Signature = 9,
 }
 
 impl NameKind {
@@ -67,6 +69,7 @@ pub enum Column {
     Boot,
     /// The restart loop an incident belongs to.
     Story,
+    Signature,
 }
 
 impl Column {
@@ -84,6 +87,18 @@ impl Column {
             Self::Status => "status",
             Self::Boot => "boot",
             Self::Story => "story",
+            Self::Signature => "signature",
+        }
+    }
+
+    /// SQL for what it is called: the name that it holds the number of, or the host of its boot.
+    pub fn sql_text(self) -> String {
+        let column = self.sql_name();
+        match self {
+            Self::Boot => {
+                format!("(SELECT CAST(host AS BLOB) FROM boot AS of WHERE of.id = {column})")
+            }
+            _ => format!("(SELECT text FROM name WHERE id = {column})"),
         }
     }
 
@@ -94,6 +109,7 @@ impl Column {
             Self::Cgroup => Some(NameKind::Cgroup),
             Self::Path => Some(NameKind::Path),
             Self::CauseKind => Some(NameKind::CauseKind),
+            Self::Signature => Some(NameKind::Signature),
             Self::Pid | Self::Uid | Self::ByPid | Self::Status | Self::Boot | Self::Story => None,
         }
     }
@@ -117,7 +133,7 @@ pub struct Filter {
 }
 
 /// Every filter there is, in the order of [`Field`].
-pub const FILTERS: [Filter; 15] = [
+pub const FILTERS: [Filter; 16] = [
     Filter {
         field: Field::Pid,
         flag: "pid",
@@ -218,6 +234,12 @@ pub const FILTERS: [Filter; 15] = [
         flag: "host",
         reads: Reads::Names(|facets| one(facets.host), Syntax::Exact),
         column: Column::Boot,
+    },
+    Filter {
+        field: Field::Signature,
+        flag: "signature",
+        reads: Reads::Names(|facets| one(facets.signature), Syntax::Glob),
+        column: Column::Signature,
     },
 ];
 

@@ -222,6 +222,7 @@ mod tests {
             by_comm: Some(b"cp"),
             class: Some(b"truncated"),
             status: Some(135),
+            signature: Some(b"geo_lookup in geo-api, build 8a3f"),
             host: Some(b"node-1"),
             time: Some(1_000),
         }
@@ -252,6 +253,7 @@ mod tests {
             (Field::Class, "trunc*", "sent"),
             (Field::Exit, "135", "7"),
             (Field::Host, "node-1", "node-*"),
+            (Field::Signature, "geo_lookup*", "lookup"),
         ];
         assert_eq!(cases.len(), FILTERS.len());
         for (field, good, bad) in cases {

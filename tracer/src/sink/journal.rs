@@ -86,6 +86,9 @@ fn fields(incident: &Incident) -> Fields {
     put("WHYBUS_CLASS", incident.cause.class.name().as_bytes());
     put("WHYBUS_CONFIDENCE", incident.cause.confidence.name().as_bytes());
     put("WHYBUS_OUTCOME", incident.outcome.name().as_bytes());
+    if let Some(signature) = &incident.signature {
+        put("WHYBUS_SIGNATURE", &signature.0);
+    }
     put("WHYBUS_PID", victim.pid.to_string().as_bytes());
     put("WHYBUS_UID", victim.uid.to_string().as_bytes());
     put("WHYBUS_COMM", &victim.comm.0);

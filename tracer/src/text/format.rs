@@ -1,6 +1,11 @@
 //! Numbers for people.
 use jiff::{Timestamp, tz::TimeZone};
 
+/// The last name of a path.
+pub fn file_name(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
+}
+
 /// `75.2 MiB`; bytes exactly below 1 KiB, and where nothing is lost.
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];

@@ -1,5 +1,6 @@
 //! Text from untrusted bytes, and numbers for people.
 pub mod base64;
+pub mod demangle;
 pub mod escape;
 pub mod format;
 pub mod near;

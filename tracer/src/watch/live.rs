@@ -10,7 +10,7 @@ use tracer_common::maps::{self, RingState};
 
 use crate::{
     correlate::{REPORT_DELAY, readiness::Requirement},
-    enrich::enricher::Enricher,
+    enrich::{enricher::Enricher, samples},
     error::Failure,
     host::{
         clock::{boot_time, boot_to_realtime},
@@ -32,6 +32,7 @@ use crate::{
         kernel::KernelInfo,
         log::ProbeLog,
         ring::RingReader,
+        stacks::StackRing,
     },
     render::style::Style,
     select::selection::Selection,
@@ -123,6 +124,7 @@ struct Watch<'a> {
     stop: StopSignals,
     reader: RingReader,
     counters: Counters,
+    stacks: StackRing,
     evictions: Evictions,
     /// Holds the programs in the kernel.
     attached: Attached,
@@ -142,6 +144,8 @@ struct Watch<'a> {
     suppressed: u64,
     /// Signals that it did not send, as the driver knows.
     signals: SignalsUntold,
+    /// Stacks that it did not capture, as the driver knows.
+    stacks_lost: u64,
     undecodable: u64,
     /// Something came since memory was given back.
     worked: bool,
@@ -170,6 +174,7 @@ impl<'a> Watch<'a> {
             stop,
             reader: RingReader::new(&mut attached.ebpf)?,
             counters: Counters::new(&mut attached.ebpf)?,
+            stacks: StackRing::take(&mut attached.ebpf)?,
             evictions: Evictions::default(),
             attached,
             _listener: listener,
@@ -182,6 +187,7 @@ impl<'a> Watch<'a> {
             misses: HashMap::new(),
             suppressed: 0,
             signals: SignalsUntold::default(),
+            stacks_lost: 0,
             undecodable: 0,
             worked: false,
         })
@@ -263,6 +269,7 @@ impl<'a> Watch<'a> {
 
     /// Takes in what was learnt of an event, right behind it: however late it comes, its place is there.
     fn learnt(&mut self, time: Option<u64>, learnt: Vec<Input>) -> Result<()> {
+        self.worked = true;
         let time = time.map_or_else(boot_time, |time| time.saturating_add(1));
         learnt.into_iter().try_for_each(|input| self.push(time, input))
     }
@@ -273,7 +280,8 @@ impl<'a> Watch<'a> {
     /// its fault is due.
     fn drain(&mut self) -> Result<bool> {
         let before = boot_time();
-        let Self { options, reader, save, driver, enricher, undecodable, worked, .. } = self;
+        let Self { options, reader, stacks, save, driver, enricher, undecodable, worked, .. } =
+            self;
         let mut failed = None;
         let more = reader.drain(|bytes| {
             *worked = true;
@@ -283,6 +291,11 @@ impl<'a> Watch<'a> {
                 *undecodable += 1;
                 return;
             };
+            if samples::may_belong_to(&event) {
+                // The kernel puts the stack into its ring before it sends this event.
+                // Where it cannot be read there is no stack, and all else.
+                let _ = stacks.drain(|record| enricher.captured(record));
+            }
             let notes = enricher.on_event(stamp.time, &event);
             let mut pushed = driver.push(stamp, Input::Kernel(event));
             for note in notes.into_iter().map(Input::Watch) {
@@ -351,6 +364,10 @@ impl<'a> Watch<'a> {
         if std::mem::replace(&mut self.signals, signals) != signals {
             self.push(boot_time(), WatchNote::SignalsUntold(signals))?;
         }
+        let stacks = self.stacks.lost().unwrap_or(self.stacks_lost);
+        if std::mem::replace(&mut self.stacks_lost, stacks) != stacks {
+            self.push(boot_time(), WatchNote::StacksLost { count: stacks })?;
+        }
         for key in self.driver.bursts() {
             let BurstKey { tgid, inode, handler } = key;
             let handler = handler.number();
@@ -404,6 +421,7 @@ impl<'a> Watch<'a> {
     /// Once nothing is open any more: gives back the memory that took.
     fn release_memory(&mut self) {
         if self.driver.is_idle() && std::mem::take(&mut self.worked) {
+            self.stacks.rest();
             memory::trim();
         }
     }

@@ -21,6 +21,7 @@ mod flood;
 mod history;
 mod lockdown;
 mod matrix;
+mod normal;
 mod otherwise;
 mod record;
 mod scenario;

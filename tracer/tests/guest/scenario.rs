@@ -5,15 +5,13 @@ use std::{fs, ops::RangeInclusive, path::Path, sync::Arc};
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
 use serde_json::{Map, Value, json};
-use whybus::{
-    contract::{Incident, Process, Record, Untrusted},
-    model::cause::Confidence,
-};
+use whybus::contract::{Incident, Record};
 
 use crate::{
     Job,
+    normal::normal,
     otherwise::Otherwise,
-    record::{incidents, incidents_of, plain, records},
+    record::{incidents, incidents_of, records},
     root, trial,
 };
 
@@ -30,7 +28,8 @@ const SIGNAL_ALONE: &str = "signal-alone";
 
 /// What the signal alone does not tell. A script that has a line for that form has none of it there, but what the line
 /// itself names: the class that is left, how sure it is, and mostly no more.
-const NOT_TOLD: [&str; 17] = [
+const NOT_TOLD: [&str; 18] = [
+    "calls",
     "access",
     "says",
     "complete",
@@ -259,7 +258,7 @@ impl Scenario {
 }
 
 /// What only some scenarios ask for.
-const IF_ASKED: [&str; 5] = ["cgroup", "unit", "container", "exe", "culprit_exe"];
+const IF_ASKED: [&str; 6] = ["cgroup", "unit", "container", "exe", "culprit_exe", "calls"];
 
 fn compare(expected: &[Map<String, Value>], got: &[Map<String, Value>]) -> Result<()> {
     if expected.len() != got.len() {
@@ -322,114 +321,6 @@ fn matches(want: Option<&Value>, got: Option<&Value>) -> bool {
         (None, Some(most)) => got.as_u64().is_some_and(|got| Some(got) <= most.as_u64()),
         _ => false,
     }
-}
-
-/// What an incident says, without what differs from run to run: pids, times, addresses.
-fn normal(incident: &Incident) -> Map<String, Value> {
-    let (cause, fault, file) = (&incident.cause, &incident.fault, &incident.file);
-    let mut out = Map::new();
-    let mut put = |key: &str, value: Value| {
-        let empty =
-            value.is_null() || value.as_array().is_some_and(Vec::is_empty) || value == false;
-        if !empty {
-            out.insert(key.to_owned(), value);
-        }
-    };
-    let text = |value: Option<&Untrusted>| value.map(plain);
-    put("says", (*cause.summary).into());
-    put("class", cause.class.name().into());
-    put("confidence", cause.confidence.name().into());
-    put("victim", plain(&incident.victim.comm).into());
-    put("cgroup", text(incident.victim.cgroup.as_ref()).into());
-    put("unit", text(incident.victim.unit.as_ref()).into());
-    put("container", incident.victim.container.as_ref().map(|inside| inside.id.to_string()).into());
-    put("exe", text(incident.victim.exe.as_ref()).into());
-    if let Some(fault) = fault {
-        put("access", fault.access.as_deref().into());
-        put("mode", (*fault.mode).into());
-        // Without a signal 5.10 tells only the page.
-        put("offset", fault.file_offset.into());
-    }
-    let path = text(incident.path());
-    if let Some(file) = file {
-        put("size", file.size.into());
-        put("deleted", file.deleted.into());
-        let server = file.server.as_ref().map(|server| {
-            let sure = server.confidence.known() == Confidence::Proven;
-            let probably = if sure { "" } else { "probably " };
-            format!("{probably}{} by {}", plain(&server.comm), &*server.by)
-        });
-        let why = || file.server_why.as_ref().map(ToString::to_string);
-        put("server", server.or_else(why).into());
-        put("sized_by", file.sized.as_ref().map(|sized| plain(&sized.by.comm)).into());
-        // Only of a victim in other namespaces.
-        if let Some(Some(host)) = &file.host_path {
-            put("host_path", without_numbers(&plain(host)).into());
-            let mount = file.mount.as_ref();
-            let (source, point) =
-                (mount.and_then(|m| text(m.source.as_ref())), mount.map(|m| plain(&m.point)));
-            let shown = |text: Option<String>| text.unwrap_or_else(|| "?".to_owned());
-            put("mount", format!("{} on {}", shown(source), shown(point)).into());
-        }
-    }
-    put("path", path.clone().into());
-    // Only where the culprit knew it by another name.
-    put("as", text(cause.path.as_ref()).filter(|other| Some(other) != path.as_ref()).into());
-    let mapping = fault.as_ref().and_then(|fault| fault.mapping.as_ref());
-    put("mapping", text(mapping.or(cause.mapping.as_ref())).into());
-    if let Some(driver) = fault.as_ref().and_then(|fault| fault.driver.as_ref()) {
-        put("driver", text(driver.function.as_ref().or(driver.vm_ops.as_ref())).into());
-        put("module", text(driver.module.as_ref()).into());
-        put("device", driver.device.as_deref().into());
-    }
-    put("how", cause.how.as_deref().into());
-    put("old", cause.old_size.into());
-    put("new", cause.new_size.into());
-    if let Some(culprit) = &cause.culprit {
-        let Process { comm, exe, cmdline, ancestors, .. } = culprit;
-        put("culprit", plain(comm).into());
-        put("culprit_exe", text(exe.as_ref()).into());
-        let words = |args: &Vec<Untrusted>| args.iter().map(plain).collect::<Vec<_>>().join(" ");
-        put("cmdline", cmdline.as_ref().map(words).into());
-        put("parents", ancestors.iter().map(|parent| plain(&parent.comm)).collect());
-        put("login_uid", culprit.login_uid.into());
-        put("session", culprit.audit_session.is_some().into());
-        put("tty", text(culprit.tty.as_ref()).into());
-    }
-    put("limit", cause.memory.as_ref().map(|memory| memory.limit).into());
-    put("of", cause.memory.as_ref().map(|memory| plain(&memory.cgroup)).into());
-    if let Some(oom) = &cause.oom {
-        put("ran_out", (*oom.ran_out).into());
-        let own = oom.chosen.pid == incident.victim.pid;
-        put("chosen", if own { "itself" } else { "another" }.into());
-    }
-    let others = cause.others.iter();
-    put("others", others.map(|o| json!([plain(&o.comm), o.old_size, o.new_size])).collect());
-    if incident.victim.ns_pid != Some(incident.victim.pid) {
-        put("ns_pid", incident.victim.ns_pid.into());
-    }
-    if let Some(signal) = &incident.signal {
-        put("signal", signal.code_name.as_deref().into());
-        put("disposition", signal.disposition.as_deref().into());
-    }
-    put("outcome", incident.outcome.name().into());
-    let exit = incident.exit.as_ref().and_then(|exit| match (exit.signal, exit.code) {
-        (Some(signal), _) => Some(format!("signal {signal}")),
-        (None, code) => code.map(|code| format!("status {code}")),
-    });
-    put("exit", exit.into());
-    put("count", fault.as_ref().map_or(1, |fault| fault.count).into());
-    put("complete", incident.complete.into());
-    out
-}
-
-/// Pids in a path of /proc as `N`.
-fn without_numbers(path: &str) -> String {
-    let words = path.split('/').map(|word| match word.parse::<u32>() {
-        Ok(_) => "N",
-        Err(_) => word,
-    });
-    words.collect::<Vec<_>>().join("/")
 }
 
 /// What a form does not tell must not be told, and nothing else may be missing.

@@ -8,12 +8,15 @@ use crate::{
     contract::{Cause, Chosen, Frame, Hex, Label, Memory, Oom, Other, Stack},
     correlate::incident::Incident,
     model::{
+        self,
         cause::CauseKind,
         fact::Place,
         oom::{OomKill, RanOut},
         shrink::{Shrink, how},
+        stack::Cut,
         time::ClockOffset,
     },
+    text::demangle,
 };
 
 pub(super) fn cause(incident: &Incident, page_size: u64) -> Cause {
@@ -35,6 +38,7 @@ pub(super) fn cause(incident: &Incident, page_size: u64) -> Cause {
         path: incident.culprit_path.as_deref().map(text),
         mapped: shrink.map(|shrink| shrink.mapped),
         culprit: incident.culprit().map(|culprit| process(culprit, by, clock)),
+        culprit_stack: incident.culprit_stack.as_ref().and_then(captured).map(without_addresses),
         mapping: incident.mapped.as_deref().map(text),
         truncation: warning.map(|warning| warning.id.as_str().into()),
         at_risk: warning.map(|warning| mappers(warning, Some(victim), clock)),
@@ -79,18 +83,66 @@ fn other(shrink: &Shrink, clock: ClockOffset) -> Other {
     }
 }
 
-/// The instruction that failed, if its file is known.
+/// Where it failed, as far as that is known.
 pub(super) fn stack(incident: &Incident) -> Option<Stack> {
-    let frame = incident.place.as_ref().map(touching).or_else(|| fatal(incident))?;
-    Some(Stack { user: vec![frame] })
+    let told = incident.place.as_ref().map(touching).or_else(|| fatal(incident));
+    let Some(mut stack) = incident.stack.as_deref().and_then(captured) else {
+        return told.map(|frame| Stack { user: vec![frame], cut: Some(INNERMOST.into()) });
+    };
+    // What was asked while the process was there may know its file where the stack does not.
+    let better = |told: &Frame, known: &Frame| {
+        let named = told.symbol.is_some() && known.symbol.is_none();
+        told.ip == known.ip && (known.module.is_none() || named)
+    };
+    if let Some(innermost) = stack.user.first_mut()
+        && let Some(told) = told.filter(|told| better(told, innermost))
+    {
+        *innermost = told;
+    }
+    Some(stack)
+}
+
+fn captured(stack: &model::stack::Stack) -> Option<Stack> {
+    let user: Vec<Frame> = stack.frames.iter().map(frame).collect();
+    (!user.is_empty()).then(|| Stack { user, cut: stack.cut.map(|cut| cut_short(cut).into()) })
+}
+
+/// Of a process that may live: what its address space looks like stays its own.
+fn without_addresses(mut stack: Stack) -> Stack {
+    for frame in stack.user.iter_mut().filter(|frame| frame.module_offset.is_some()) {
+        frame.ip = None;
+    }
+    stack
+}
+
+/// Why there is one frame alone.
+const INNERMOST: &str = "no stack captured; innermost frame only";
+
+fn cut_short(cut: Cut) -> &'static str {
+    match cut {
+        Cut::Many => "more than 64 frames",
+        Cut::Captured => "outer frames lie beyond the captured 16 KiB",
+        Cut::Unwind => "no usable unwind information",
+    }
+}
+
+fn frame(frame: &model::stack::Frame) -> Frame {
+    Frame {
+        ip: Some(Hex(frame.ip)),
+        symbol: frame.symbol.as_deref().map(text),
+        symbol_offset: frame.symbol_offset,
+        module: frame.module.as_deref().map(text),
+        module_offset: frame.offset,
+        build_id: frame.build_id.as_deref().map(hex),
+    }
 }
 
 /// The instruction that touched the page.
 fn touching(place: &Place) -> Frame {
     let symbol = place.symbol.as_ref();
     Frame {
-        ip: Hex(place.ip),
-        symbol: symbol.map(|symbol| text(&symbol.name)),
+        ip: Some(Hex(place.ip)),
+        symbol: symbol.map(|symbol| text(&demangle::name(&symbol.name))),
         symbol_offset: symbol.map(|symbol| symbol.offset),
         module: Some(text(&place.module)),
         module_offset: Some(place.offset),
@@ -111,8 +163,8 @@ fn fatal(incident: &Incident) -> Option<Frame> {
     let module = death.module.as_ref();
     let symbol = incident.symbol.as_ref();
     Some(Frame {
-        ip: Hex(raised.ip?),
-        symbol: symbol.map(|symbol| text(&symbol.name)),
+        ip: Some(Hex(raised.ip?)),
+        symbol: symbol.map(|symbol| text(&demangle::name(&symbol.name))),
         symbol_offset: symbol.map(|symbol| symbol.offset),
         module: incident.module_path.as_deref().map(text),
         module_offset: module.map(|module| module.offset),
@@ -137,13 +189,16 @@ mod tests {
         let (module, build_id) = (b"/usr/bin/geo".to_vec(), Some(vec![0x0a, 0xff]));
         incident.place = Some(Place { victim, ip: 9, module, offset: 7, symbol, build_id });
         let frame = Frame {
-            ip: Hex(9),
+            ip: Some(Hex(9)),
             symbol: Some(text(b"geo_lookup")),
             symbol_offset: Some(3),
             module: Some(text(b"/usr/bin/geo")),
             module_offset: Some(7),
             build_id: Some("0aff".into()),
         };
-        assert_eq!(stack(&incident), Some(Stack { user: vec![frame] }));
+        assert_eq!(
+            stack(&incident),
+            Some(Stack { user: vec![frame], cut: Some(INNERMOST.into()) })
+        );
     }
 }

@@ -2,6 +2,7 @@
 mod cause;
 mod file;
 mod process;
+mod signature;
 
 use crate::{
     contract::{
@@ -29,6 +30,7 @@ use crate::{
 use cause::{cause, stack};
 use file::{fault, file, server, server_why};
 use process::{ancestor, mappers, process as seen_process};
+use signature::signature;
 
 /// What the engine reports, as it leaves the process.
 pub fn update_record(update: &Update, host: &Host) -> Record {
@@ -90,6 +92,7 @@ pub fn end_record(counts: &Counts, host: &Host, now: u64, reason: &str) -> Recor
         signals_kept: counts.signals.kept,
         signals_left: counts.signals.left,
         signals_handled: counts.signals.handled,
+        stacks_lost: counts.stacks_lost,
         not_told: not_told(&host.coverage).map(Label::from),
         only_bus_errors: host.deaths == ExitScope::default(),
     })
@@ -114,6 +117,7 @@ pub fn reported_incident(incident: &Incident, host: &Host, updated: bool) -> con
         ..seen_process(&incident.victim, incident.victim_process.as_ref(), clock)
     };
     let contained = victim.container.is_some() || victim.pod.is_some();
+    let stack = stack(incident);
     contract::Incident {
         updated,
         id: incident.id.as_str().into(),
@@ -139,7 +143,8 @@ pub fn reported_incident(incident: &Incident, host: &Host, updated: bool) -> con
             }
         }),
         restart: restart(incident),
-        stack: stack(incident),
+        signature: stack.as_ref().and_then(signature),
+        stack,
         advice: incident.advice().into(),
         complete: incident.lost == 0 && incident.blind.is_empty(),
         lost: incident.lost,

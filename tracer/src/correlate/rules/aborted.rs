@@ -18,7 +18,7 @@ const CAUSE: Cause = Cause {
     shows_mount: false,
     signal_from: SignalFrom::Itself,
     advice: "its last lines on standard error say why (assert, malloc and uncaught exceptions \
-             write there before they abort); a core dump has the stack",
+             write there before they abort); a core dump has variables, memory and all threads",
 };
 
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };

@@ -25,7 +25,8 @@ const CAUSE: Cause = Cause {
     shows_mount: false,
     signal_from: SignalFrom::Fault,
     advice: "the function and library named are where it failed; a core dump (coredumpctl, or \
-             ulimit -c unlimited) has the whole stack",
+             ulimit -c unlimited) has variables, memory and all \
+             threads",
 };
 
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };

@@ -6,7 +6,7 @@ use rusqlite::{Connection, Result, Transaction, params};
 use crate::select::{field::NameKind, pattern::Pattern};
 
 /// Columns that hold names.
-const COLUMNS: [&str; 5] = ["comm", "cgroup", "path", "by_comm", "class"];
+const COLUMNS: [&str; 6] = ["comm", "cgroup", "path", "by_comm", "class", "signature"];
 
 pub type Names = HashMap<(i64, Vec<u8>), i64>;
 

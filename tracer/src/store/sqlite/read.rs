@@ -370,9 +370,9 @@ impl Reader {
     pub fn count(&self, selection: &Selection, column: Column) -> Result<Vec<Counted>> {
         let Some(search) = Search::prepare(&self.db, selection)? else { return Ok(Vec::new()) };
         let (condition, values) = search.sql();
-        let column = column.sql_name();
+        let (text, column) = (column.sql_text(), column.sql_name());
         let sql = format!(
-            "SELECT (SELECT text FROM name WHERE id = {column}), count(*), min(time), max(time)
+            "SELECT {text}, count(*), min(time), max(time)
              FROM incident WHERE {condition} AND {column} IS NOT NULL
              GROUP BY {column} ORDER BY 2 DESC, 4 DESC"
         );

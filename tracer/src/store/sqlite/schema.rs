@@ -6,7 +6,7 @@
 use rusqlite::Connection;
 
 /// `user_version` of what this build writes.
-pub const VERSION: i64 = 7;
+pub const VERSION: i64 = 8;
 /// `application_id`: "whyb".
 pub const APPLICATION: i64 = 0x7768_7962;
 
@@ -128,6 +128,10 @@ CREATE TABLE cgroup_name(
 ", "
 -- By how an id begins: what people type, and how much of it tells incidents apart.
 CREATE INDEX incident_start ON incident(substr(id, 7));
+", "
+-- What failed, where, and in which build (`Incident::signature`). Null in rows of before.
+ALTER TABLE incident ADD COLUMN signature INTEGER;
+CREATE INDEX incident_signature ON incident(signature, time) WHERE signature IS NOT NULL;
 "];
 
 /// Brings a new or older history to [`VERSION`], in one transaction.

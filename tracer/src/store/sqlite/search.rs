@@ -344,6 +344,8 @@ mod tests {
             name: named(format!("pod-{}", n % 7)),
             namespace: named(format!("ns-{}", n % 7 % 2)),
         });
+        incident.signature =
+            Some(crate::contract::Untrusted(format!("f{} in geo-api", n % 3).into_bytes()));
         if let Some(exit) = &mut incident.exit {
             exit.signal = Some(6 + n % 3);
         }
@@ -373,6 +375,7 @@ mod tests {
             Field::ByComm => Term::of_names(field, &[format!("by-{}", n % 8), "by-3".to_owned()]),
             Field::Class => text("*e*".to_owned()),
             Field::Host => text(format!("node-{}", n % 2)),
+            Field::Signature => text(format!("f{} in *", n % 3)),
         }
     }
 

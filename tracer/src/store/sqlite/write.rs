@@ -256,13 +256,16 @@ fn put_incident(
     let path = number(NameKind::Path, incident.path().map(|text| &text.0[..]))?;
     let by_comm = number(NameKind::Comm, culprit.map(|culprit| &culprit.comm.0[..]))?;
     let class = number(NameKind::CauseKind, Some(incident.cause.class.name().as_bytes()))?;
+    let signature =
+        number(NameKind::Signature, incident.signature.as_ref().map(|text| &text.0[..]))?;
     db.prepare_cached(
         "INSERT INTO incident(id, time, boot, boot_ns, pid, uid, comm, cgroup, path, by_pid, by_comm,
-             class, status, times, restart_ns, story, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+             class, status, times, restart_ns, story, body, signature)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
          ON CONFLICT(id) DO UPDATE SET
              cgroup = excluded.cgroup, status = excluded.status, times = excluded.times,
-             restart_ns = excluded.restart_ns, story = excluded.story, body = excluded.body",
+             restart_ns = excluded.restart_ns, story = excluded.story, body = excluded.body,
+             signature = excluded.signature",
     )?
     .execute(params![
         key(&incident.id),
@@ -282,6 +285,7 @@ fn put_incident(
         incident.restart.as_ref().map(|restart| restart.after_ns as i64),
         series_key(incident) as i64,
         body::pack(&Record::from(incident.clone())),
+        signature,
     ])?;
     Ok(())
 }

@@ -17,10 +17,12 @@ mod oom;
 mod process;
 mod shrink;
 mod signal;
+mod stack;
 mod task;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
+pub use stack::{SampleKey, StackRecord, stack};
 pub use task::arguments;
 
 /// More than any kernel is built for (NR_CPUS).

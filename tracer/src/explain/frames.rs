@@ -1,0 +1,130 @@
+//! Where in its program a victim failed, and who called that. Pure.
+use crate::{
+    contract::{Frame, Incident},
+    text::{
+        escape::escape,
+        format::{counted, file_name},
+    },
+};
+
+/// Callers that are named.
+const CALLERS: usize = 6;
+
+/// The function and library it failed in.
+pub fn place(incident: &Incident) -> Option<String> {
+    let frame = incident.stack.as_ref()?.user.first()?;
+    let module = frame.module.as_ref().map(|module| escape(&module.0));
+    let at = frame.module_offset.map_or_else(String::new, |offset| format!("+{offset:#x}"));
+    let Some(symbol) = &frame.symbol else {
+        let module = module.map_or_else(
+            || "in a file that was not recorded, or anonymous (JIT) memory".to_owned(),
+            |m| format!("in {m}{at}"),
+        );
+        return Some(format!("instruction {:#x}, {module}", frame.ip.as_ref()?.0));
+    };
+    let offset = frame.symbol_offset.filter(|offset| *offset != 0);
+    let offset = offset.map_or_else(String::new, |offset| format!("+{offset:#x}"));
+    let module = module.map_or_else(String::new, |module| format!(" in {module}"));
+    Some(format!("{}{offset}{module}", escape(&symbol.0)))
+}
+
+/// The function that its signature names, or else that of the innermost frame.
+pub fn failed_in(incident: &Incident) -> Option<String> {
+    let of_signature = incident.signature.as_ref().and_then(|signature| {
+        let at = signature.0.windows(4).position(|word| word == b" in ")?;
+        Some(&signature.0[..at]).filter(|function| !function.starts_with(b"+"))
+    });
+    let innermost = || Some(&incident.stack.as_ref()?.user.first()?.symbol.as_ref()?.0[..]);
+    of_signature.or_else(innermost).map(escape)
+}
+
+/// `called by geo_lookup (geo-api) ← handle ← main and 2 more frames (-o json)`.
+pub fn callers(incident: &Incident) -> Option<String> {
+    let (innermost, callers) = incident.stack.as_ref()?.user.split_first()?;
+    let cut = incident.stack.as_ref()?.cut.as_deref();
+    (!callers.is_empty()).then(|| chain(innermost, callers, cut))
+}
+
+/// `in ftruncate64 (libc.so.6), called by rotate (updater) ← main`: the call that shrank the file.
+pub fn act(incident: &Incident) -> Option<String> {
+    let stack = incident.cause.culprit_stack.as_ref()?;
+    let (innermost, callers) = stack.user.split_first()?;
+    let act = named(innermost, None);
+    if callers.is_empty() {
+        return Some(format!("in {act}"));
+    }
+    Some(format!("in {act}, {}", chain(innermost, callers, stack.cut.as_deref())))
+}
+
+fn chain(innermost: &Frame, callers: &[Frame], cut: Option<&str>) -> String {
+    let mut before = innermost;
+    let mut names = Vec::new();
+    for frame in callers.iter().take(CALLERS) {
+        names.push(named(frame, Some(before)));
+        before = frame;
+    }
+    let rest = match (callers.len() - names.len(), cut) {
+        (0, None) => String::new(),
+        (0, Some(cut)) => format!(" ← … ({})", escape(cut.as_bytes())),
+        (more, _) => format!(" and {} (-o json)", counted(more as u64, "more frame")),
+    };
+    format!("called by {}{rest}", names.join(" ← "))
+}
+
+/// The function, and its file where that is another one than `before`.
+fn named(frame: &Frame, before: Option<&Frame>) -> String {
+    let module = frame.module.as_ref().map(|module| escape(file_name(&module.0)));
+    match (&frame.symbol, module) {
+        (Some(symbol), Some(module))
+            if before.is_none_or(|before| frame.module != before.module) =>
+        {
+            format!("{} ({module})", escape(&symbol.0))
+        }
+        (Some(symbol), _) => escape(&symbol.0),
+        (None, Some(module)) => format!("{module}+{:#x}", frame.module_offset.unwrap_or(0)),
+        (None, None) => {
+            frame.ip.as_ref().map_or_else(|| "?".to_owned(), |ip| format!("{:#x}", ip.0))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Hex, Stack, Untrusted, samples::full_incident};
+
+    fn frame(symbol: &str, module: &str) -> Frame {
+        let text = |text: &str| (!text.is_empty()).then(|| Untrusted(text.into()));
+        let (symbol, module) = (text(symbol), text(module));
+        let (symbol_offset, module_offset, build_id) = (Some(3), Some(0x42), None);
+        Frame { ip: Some(Hex(7)), symbol, symbol_offset, module, module_offset, build_id }
+    }
+
+    fn of(user: Vec<Frame>) -> Incident {
+        Incident { stack: Some(Stack { user, cut: None }), ..full_incident() }
+    }
+
+    #[test]
+    fn callers_are_named_from_the_inside() {
+        let libc = "/usr/lib/libc.so.6";
+        let incident = of(vec![
+            frame("memcpy", libc),
+            frame("geo_lookup", "/opt/geo"),
+            frame("main", "/opt/geo"),
+            frame("", libc),
+            frame("", ""),
+        ]);
+        assert_eq!(place(&incident).as_deref(), Some("memcpy+0x3 in /usr/lib/libc.so.6"));
+        let expected = "called by geo_lookup (geo) ← main ← libc.so.6+0x42 ← 0x7";
+        assert_eq!(callers(&incident).as_deref(), Some(expected));
+        assert_eq!(callers(&of(vec![frame("main", libc)])), None);
+        let mut cut = of(vec![frame("f", libc), frame("g", libc)]);
+        cut.stack.as_mut().expect("a stack").cut = Some("why".into());
+        assert_eq!(callers(&cut).as_deref(), Some("called by g ← … (why)"));
+        cut.cause.culprit_stack = cut.stack.take();
+        assert_eq!(act(&cut).as_deref(), Some("in f (libc.so.6), called by g ← … (why)"));
+        let deep = of((0..12).map(|_| frame("f", libc)).collect());
+        let told = callers(&deep).expect("callers");
+        assert!(told.ends_with("f ← f and 5 more frames (-o json)"), "{told}");
+    }
+}
