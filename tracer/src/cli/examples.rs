@@ -51,7 +51,9 @@ pub const SHOW: &str = "\
 Examples:
   the beginning of an id is enough
     whybus show 019b0000-07cf
-    whybus show 019b0000-07cf -o json";
+    whybus show 019b0000-07cf -o json
+  lines of the source, by debug files that were copied here
+    whybus show 019b0000-07cf --symbolize --debug-dir ./debug";
 
 pub const STATS: &str = "\
 Examples:

@@ -25,6 +25,7 @@ use crate::{
         select::{Filter, Range, Select},
     },
     contract::SCHEMA,
+    enrich::lines::DIRECTORY,
     render::{Format, list::Shown},
     store::sqlite::schema::VERSION,
     text::{
@@ -264,6 +265,12 @@ pub struct Show {
     pub state: State,
     #[command(flatten)]
     pub output: Output,
+    /// Look up functions and lines of the source now, in debug files by build id: of incidents of other hosts, too
+    #[arg(long)]
+    pub symbolize: bool,
+    /// Where debug files are, as DIR/.build-id/ab/cdef.debug
+    #[arg(long, value_name = "DIR", requires = "symbolize", default_value = DIRECTORY)]
+    pub debug_dir: PathBuf,
     /// The id of an incident, or its beginning, as `list` and `why` show it
     pub id: String,
 }

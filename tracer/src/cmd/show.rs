@@ -1,4 +1,6 @@
 //! `whybus show ID`: one recorded incident.
+use std::path::Path;
+
 use anyhow::Result;
 
 use crate::{
@@ -7,6 +9,8 @@ use crate::{
         by_id::of_id, exit_status::ExitStatus, list::shown, nothing::counted_in_a_watch,
         why::elsewhere,
     },
+    contract::Incident,
+    enrich::lines::complete,
     render::{Format, human},
     sink::{
         speak::{put, say},
@@ -20,10 +24,13 @@ use crate::{
 /// Where there is no history to read, or several incidents go by that id.
 pub fn run(args: &Show) -> Result<ExitStatus> {
     let reader = Reader::open(&args.state.state_dir)?;
-    let Some(incident) = of_id(&reader, &args.id)? else {
+    let Some(mut incident) = of_id(&reader, &args.id)? else {
         say(absent(&args.id, &history_style(false, 1).flags));
         return Ok(ExitStatus::NotFound);
     };
+    if args.symbolize {
+        symbolize(&mut incident, &args.debug_dir);
+    }
     let mut style = history_style(args.output.utc, reader.hosts()?);
     style.ids = reader.long_ids([&*incident.id])?;
     let shown = match args.output.output {
@@ -33,6 +40,15 @@ pub fn run(args: &Show) -> Result<ExitStatus> {
     page(args.output.output);
     put(&shown)?;
     Ok(ExitStatus::Done)
+}
+
+/// Completes the stacks of an incident, and says of which files that failed.
+fn symbolize(incident: &mut Incident, debug_dir: &Path) {
+    let stacks = [incident.stack.as_mut(), incident.cause.culprit_stack.as_mut()];
+    let failed = complete(stacks.into_iter().flatten(), debug_dir);
+    for (module, why) in failed {
+        say(format_args!("no lines of {}: {why}", escape(&module)));
+    }
 }
 
 /// Which forms of an id are known.

@@ -197,23 +197,28 @@ pub fn full_incident() -> Incident {
             forked: false,
             same_arguments: Some(true),
         }),
-        stack: Some(Stack {
-            user: vec![Frame {
-                ip: Some(Hex(0x2000)),
-                symbol: Some(hostile()),
-                symbol_offset: Some(4),
-                module: Some(hostile()),
-                module_offset: Some(0x400),
-                build_id: Some("8a3f00".into()),
-            }],
-            cut: Some("it has more frames".into()),
-        }),
+        stack: Some(Stack { user: vec![full_frame()], cut: Some("it has more frames".into()) }),
         signature: Some(hostile()),
         blind: vec!["fentry notify_change".into()],
         complete: false,
         count: Some(3),
         oom_kills: Some(1),
         ..sent
+    }
+}
+
+fn full_frame() -> Frame {
+    Frame {
+        ip: Some(Hex(0x2000)),
+        symbol: Some(hostile()),
+        symbol_offset: Some(4),
+        module: Some(hostile()),
+        module_offset: Some(0x400),
+        build_id: Some("8a3f00".into()),
+        module_address: Some(Hex(0x401_400)),
+        source: Some(hostile()),
+        line: Some(41),
+        inlined: true,
     }
 }
 

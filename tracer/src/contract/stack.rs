@@ -15,16 +15,16 @@ pub struct Stack {
 }
 
 /// One frame.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Frame {
     /// Address of the instruction; of a caller, of the one that is returned to. Null of who
     /// shrank a file, where `module_offset` says it: that process may live, and where its files lie is its own.
     pub ip: Option<Hex>,
-    /// The function, by the symbol tables of its module; `<signal handler called>` where a handler returns to what the signal came
-    /// upon. OpenTelemetry: `code.function.name`.
+    /// The function, by the symbol tables of its module, or else by its debug information; `<signal handler called>` where a handler
+    /// returns to what the signal came upon. OpenTelemetry: `code.function.name`.
     pub symbol: Option<Untrusted>,
-    /// Bytes from the symbol's start.
+    /// Bytes from the symbol's start; null where debug information says the name.
     pub symbol_offset: Option<u64>,
     /// The file that holds the instruction.
     pub module: Option<Untrusted>,
@@ -33,4 +33,18 @@ pub struct Frame {
     /// The build id of the module's file (`NT_GNU_BUILD_ID`), in hex; null if it has none, or was not read.
     /// OpenTelemetry: `process.executable.build_id.gnu`.
     pub build_id: Option<Label>,
+    /// Of the instruction in the module as its symbol tables and debug information count: what addr2line(1) takes. Left out
+    /// where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module_address: Option<Hex>,
+    /// The file of the source, by the path that the compiler was told; left out where no debug information says it.
+    /// OpenTelemetry: `code.file.path`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Untrusted>,
+    /// The line in it; of a caller, of the call. Left out where it is not known. OpenTelemetry: `code.line.number`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// Whether the function was inlined in that of the next frame: both are one on the stack. Left out where it was not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inlined: bool,
 }

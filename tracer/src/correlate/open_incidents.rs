@@ -145,7 +145,8 @@ mod tests {
         };
         (at(Some(4)), at(Some(5)), at(None));
         let (victim, module) = (fault(1, 0).actor.task.id, b"/usr/bin/geo".to_vec());
-        let place = Place { victim, ip: 4, module, offset: 1, symbol: None, build_id: None };
+        let (address, symbol, build_id) = (None, None, None);
+        let place = Place { victim, ip: 4, module, offset: 1, address, symbol, build_id };
         open.fact(&Fact::Place(place.clone()));
         // What was read first is nearest to the fault.
         open.fact(&Fact::Place(Place { offset: 2, ..place.clone() }));

@@ -22,7 +22,12 @@ pub(super) struct Source<'t> {
 
 impl<'t> Source<'t> {
     pub(super) fn new(file: File, all: &'t Cell<u64>) -> Self {
-        Self { cache: ReadCache::new(file), left: Cell::new(READ), all }
+        Self::with(file, READ, all)
+    }
+
+    /// The same, of which no more than `most` bytes are read.
+    pub(super) fn with(file: File, most: u64, all: &'t Cell<u64>) -> Self {
+        Self { cache: ReadCache::new(file), left: Cell::new(most), all }
     }
 
     pub(super) fn bounded(&self) -> Bounded<'_> {

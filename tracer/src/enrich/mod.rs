@@ -6,6 +6,7 @@ pub mod deadline;
 mod elf;
 pub mod enricher;
 pub mod holders;
+pub mod lines;
 pub mod lookup;
 pub mod mappers;
 pub mod mount_table;

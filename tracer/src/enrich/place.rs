@@ -29,12 +29,13 @@ pub fn of_fault(fault: &Fault) -> Option<Place> {
     let mapping = mapping(task.id.tgid, ip)?;
     let offset = ip - mapping.start + mapping.file_offset;
     let code = open(task.id.tgid, &mapping).map(|file| symbolize::code(file, offset));
-    let (symbol, build_id) = code.unwrap_or_default();
+    let (symbol, build_id, address) = code.unwrap_or_default();
     // Looked at last: until now these were its mappings.
     runs_still(task).then_some(())?;
     let victim = task.id;
     let symbol = symbol.map(|(name, offset)| Symbol { victim, name, offset });
-    Some(Place { victim, ip, module: mapping.path, offset, symbol, build_id })
+    let module = mapping.path;
+    Some(Place { victim, ip, module, offset, address, symbol, build_id })
 }
 
 /// The mapping of a file that `ip` lies in.

@@ -18,7 +18,7 @@ const BUILD_ID: usize = 64;
 
 /// A function, and how far in it an instruction is, in bytes.
 pub(super) type Function = (Bytes, u64);
-type Elf<'a> = object::File<'a, Bounded<'a>>;
+pub(super) type Elf<'a> = object::File<'a, Bounded<'a>>;
 
 /// The function that the last fault of a process happened in. Its file is looked for as we see it
 /// and as the ancestors do, one of which may share the victim's mount namespace; it is the file only
@@ -34,31 +34,57 @@ pub fn of_death(death: &ProcessExit) -> Option<Symbol> {
     Some(Symbol { victim: death.exit.id, name, offset })
 }
 
-/// The symbol that covers the byte at `offset` of an ELF file with how far in it that is, and the file's build id.
-pub(super) fn code(file: File, offset: u64) -> (Option<Function>, Option<Bytes>) {
+/// The symbol that covers the byte at `offset` of an ELF file with how far in it that is, the file's build id, and the byte's
+/// address.
+pub(super) fn code(file: File, offset: u64) -> (Option<Function>, Option<Bytes>, Option<u64>) {
     let all = Cell::new(READ);
-    let source = Source::new(file, &all);
-    let (functions, build_id) = functions(source.bounded(), &[offset]);
-    (functions.into_iter().next().flatten(), build_id)
+    let Told { addresses, functions, build_id, .. } =
+        tell(Source::new(file, &all).bounded(), &[offset]);
+    let function = functions.into_iter().next().flatten();
+    (function, build_id, addresses.first().copied().flatten())
+}
+
+/// What an ELF file says of some of its bytes, and of itself.
+#[derive(Default)]
+pub(super) struct Told {
+    /// Where each is for the file's tables.
+    pub(super) addresses: Vec<Option<u64>>,
+    pub(super) functions: Vec<Option<Function>>,
+    pub(super) build_id: Option<Bytes>,
+    /// What the file with its debug information is called (`.gnu_debuglink`).
+    pub(super) debug_link: Option<Bytes>,
 }
 
 /// The same of many bytes, in one pass over the tables.
-pub(super) fn functions(
-    file: Bounded<'_>,
-    offsets: &[u64],
-) -> (Vec<Option<Function>>, Option<Bytes>) {
-    let Ok(elf) = object::File::parse(file) else { return (vec![None; offsets.len()], None) };
-    let functions = search(&elf, offsets);
+pub(super) fn tell(file: Bounded<'_>, offsets: &[u64]) -> Told {
+    let Ok(elf) = object::File::parse(file) else { return Told::default() };
+    let addresses: Vec<_> = offsets.iter().map(|offset| address(&elf, *offset)).collect();
+    let functions = search(&elf, &addresses);
     // A note too long to be read costs the build id alone.
-    let build_id = elf.build_id().ok().flatten().filter(|id| id.len() <= BUILD_ID);
-    (functions, build_id.map(<[u8]>::to_vec))
+    let build_id = build_id(&elf);
+    let link = elf.gnu_debuglink().ok().flatten();
+    Told { addresses, functions, build_id, debug_link: link.map(|(name, _)| name.to_vec()) }
 }
 
-fn search(elf: &Elf<'_>, offsets: &[u64]) -> Vec<Option<Function>> {
-    let mut found = vec![None; offsets.len()];
-    let addresses = offsets.iter().enumerate();
+/// The functions at addresses of a file's tables.
+pub(super) fn functions(file: Bounded<'_>, addresses: &[Option<u64>]) -> Vec<Option<Function>> {
+    object::File::parse(file).map(|elf| search(&elf, addresses)).unwrap_or_default()
+}
+
+/// The build id of a file.
+pub(super) fn build_id_of(file: Bounded<'_>) -> Option<Bytes> {
+    build_id(&object::File::parse(file).ok()?)
+}
+
+fn build_id(elf: &Elf<'_>) -> Option<Bytes> {
+    elf.build_id().ok().flatten().filter(|id| id.len() <= BUILD_ID).map(<[u8]>::to_vec)
+}
+
+fn search(elf: &Elf<'_>, addresses: &[Option<u64>]) -> Vec<Option<Function>> {
+    let mut found = vec![None; addresses.len()];
+    let addresses = addresses.iter().enumerate();
     let mut wanted: Vec<(u64, usize)> =
-        addresses.filter_map(|(at, offset)| Some((address(elf, *offset)?, at))).collect();
+        addresses.filter_map(|(at, address)| Some(((*address)?, at))).collect();
     wanted.sort_unstable();
     for symbol in elf.symbols().chain(elf.dynamic_symbols()) {
         if wanted.is_empty() {
@@ -114,12 +140,13 @@ mod tests {
         let offset = main.address() - segment.address() + segment.file_range().0 + 1;
         let found = code(File::open(&exe).expect("our own file"), offset);
         assert_eq!(found.0, Some((b"main".to_vec(), 1)));
+        assert_eq!(found.2, Some(main.address() + 1));
     }
 
     #[test]
     fn what_is_no_elf_has_no_functions() {
         let file = File::open("/proc/self/cmdline").expect("proc");
-        assert_eq!(code(file, 0), (None, None));
+        assert_eq!(code(file, 0), (None, None, None));
     }
 
     /// An ELF file of a few KiB on disk: `headers` are (type, offset, size), linked to the last of them.
@@ -164,10 +191,10 @@ mod tests {
         // SHT_SYMTAB and SHT_STRTAB, and SHT_NOTE of many sections that overlap.
         assert_eq!(
             code(sparse("symtab", &[(2, 8_192, 900 << 20), (3, 4_096, 8)]), 0),
-            (None, None)
+            (None, None, None)
         );
         let notes: Vec<_> = (0..64).map(|at| (7, 8_192 + at * 4, 20 << 20)).collect();
-        assert_eq!(code(sparse("notes", &notes), 0), (None, None));
+        assert_eq!(code(sparse("notes", &notes), 0), (None, None, None));
         assert!(peak() - before < 200 << 10, "{} KiB", peak() - before);
     }
 }

@@ -25,7 +25,14 @@ pub fn place(incident: &Incident) -> Option<String> {
     let offset = frame.symbol_offset.filter(|offset| *offset != 0);
     let offset = offset.map_or_else(String::new, |offset| format!("+{offset:#x}"));
     let module = module.map_or_else(String::new, |module| format!(" in {module}"));
-    Some(format!("{}{offset}{module}", escape(&symbol.0)))
+    let line = line(frame).map_or_else(String::new, |line| format!(", {line}"));
+    Some(format!("{}{offset}{module}{line}", escape(&symbol.0)))
+}
+
+/// `lookup.c:41`
+fn line(frame: &Frame) -> Option<String> {
+    let file = escape(file_name(&frame.source.as_ref()?.0));
+    Some(frame.line.map_or_else(|| file.clone(), |line| format!("{file}:{line}")))
 }
 
 /// The function that its signature names, or else that of the innermost frame.
@@ -71,20 +78,22 @@ fn chain(innermost: &Frame, callers: &[Frame], cut: Option<&str>) -> String {
     format!("called by {}{rest}", names.join(" ← "))
 }
 
-/// The function, and its file where that is another one than `before`.
+/// The function, its file where that is another one than that of `before`, and its line in the source.
 fn named(frame: &Frame, before: Option<&Frame>) -> String {
     let module = frame.module.as_ref().map(|module| escape(file_name(&module.0)));
-    match (&frame.symbol, module) {
-        (Some(symbol), Some(module))
-            if before.is_none_or(|before| frame.module != before.module) =>
-        {
-            format!("{} ({module})", escape(&symbol.0))
-        }
-        (Some(symbol), _) => escape(&symbol.0),
-        (None, Some(module)) => format!("{module}+{:#x}", frame.module_offset.unwrap_or(0)),
-        (None, None) => {
-            frame.ip.as_ref().map_or_else(|| "?".to_owned(), |ip| format!("{:#x}", ip.0))
-        }
+    let Some(symbol) = &frame.symbol else {
+        return match (module, &frame.ip) {
+            (Some(module), _) => format!("{module}+{:#x}", frame.module_offset.unwrap_or(0)),
+            (None, Some(ip)) => format!("{:#x}", ip.0),
+            (None, None) => "?".to_owned(),
+        };
+    };
+    let other = before.is_none_or(|before| frame.module != before.module);
+    let places = module.filter(|_| other).into_iter().chain(line(frame));
+    let places = places.collect::<Vec<_>>().join(", ");
+    match places.is_empty() {
+        true => escape(&symbol.0),
+        false => format!("{} ({places})", escape(&symbol.0)),
     }
 }
 
@@ -96,8 +105,9 @@ mod tests {
     fn frame(symbol: &str, module: &str) -> Frame {
         let text = |text: &str| (!text.is_empty()).then(|| Untrusted(text.into()));
         let (symbol, module) = (text(symbol), text(module));
-        let (symbol_offset, module_offset, build_id) = (Some(3), Some(0x42), None);
-        Frame { ip: Some(Hex(7)), symbol, symbol_offset, module, module_offset, build_id }
+        let (symbol_offset, module_offset) = (Some(3), Some(0x42));
+        let ip = Some(Hex(7));
+        Frame { ip, symbol, symbol_offset, module, module_offset, ..Frame::default() }
     }
 
     fn of(user: Vec<Frame>) -> Incident {
@@ -123,6 +133,15 @@ mod tests {
         assert_eq!(callers(&cut).as_deref(), Some("called by g ← … (why)"));
         cut.cause.culprit_stack = cut.stack.take();
         assert_eq!(act(&cut).as_deref(), Some("in f (libc.so.6), called by g ← … (why)"));
+        let mut lines = of(vec![frame("f", "/opt/geo"), frame("g", libc), frame("h", libc)]);
+        let stack = lines.stack.as_mut().expect("a stack");
+        for (frame, line) in stack.user.iter_mut().zip([Some(41), Some(60), None]) {
+            frame.source = Some(Untrusted("/src/geo/lookup.c".into()));
+            frame.line = line;
+        }
+        assert_eq!(place(&lines).as_deref(), Some("f+0x3 in /opt/geo, lookup.c:41"));
+        let expected = "called by g (libc.so.6, lookup.c:60) ← h (lookup.c)";
+        assert_eq!(callers(&lines).as_deref(), Some(expected));
         let deep = of((0..12).map(|_| frame("f", libc)).collect());
         let told = callers(&deep).expect("callers");
         assert!(told.ends_with("f ← f and 5 more frames (-o json)"), "{told}");

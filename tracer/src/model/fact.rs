@@ -136,6 +136,9 @@ pub struct Place {
     pub module: Bytes,
     /// Of the instruction in that file, in bytes.
     pub offset: u64,
+    /// Of the instruction for that file's tables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<u64>,
     pub symbol: Option<Symbol>,
     /// Of that file.
     #[serde(with = "base64")]

@@ -62,7 +62,7 @@ pub struct Mapping {
 pub const SIGNAL_FRAME: &[u8] = b"<signal handler called>";
 
 /// One frame.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {
     /// The instruction; of a caller the address that is returned to.
     pub ip: u64,
@@ -79,6 +79,18 @@ pub struct Frame {
     /// Of the file (`NT_GNU_BUILD_ID`).
     #[serde(with = "base64")]
     pub build_id: Option<Bytes>,
+    /// Of `ip` for the file's tables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<u64>,
+    /// The file of the source.
+    #[serde(default, with = "base64", skip_serializing_if = "Option::is_none")]
+    pub source: Option<Bytes>,
+    /// The line in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// Whether the function was inlined in that of the frame behind it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inlined: bool,
 }
 
 /// The frames of a thread as it ended, or cut a file short, innermost first.

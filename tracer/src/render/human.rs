@@ -282,7 +282,7 @@ mod tests {
             &format!(", cgroup {name}\n"),
             &format!("  others   {name}[6] shrank it 8 B → 4 B, "),
             &format!("  also     at risk, they map this file too: {name}[11]\n"),
-            &format!("  where    {name}+0x4 in {name}\n"),
+            &format!("  where    {name}+0x4 in {name}, {name}:41\n"),
             "(pid 7 in its namespace)",
             "  fix      be careful\n",
         ] {

@@ -1,11 +1,13 @@
 //! What an incident says, as the scripts of scenarios expect it.
+use std::path::Path;
+
 use serde_json::{Map, Value, json};
 use whybus::{
-    contract::{Incident, Process, Untrusted},
+    contract::{Frame, Incident, Process, Untrusted},
     model::cause::Confidence,
 };
 
-use crate::record::plain;
+use crate::{record::plain, root};
 
 /// What an incident says, without what differs from run to run: pids, times, addresses.
 pub fn normal(incident: &Incident) -> Map<String, Value> {
@@ -103,6 +105,7 @@ pub fn normal(incident: &Incident) -> Map<String, Value> {
     put("count", fault.as_ref().map_or(1, |fault| fault.count).into());
     put("complete", incident.complete.into());
     put("calls", calls(incident).into());
+    put("lines", lines(incident).into());
     out
 }
 
@@ -124,6 +127,20 @@ fn calls(incident: &Incident) -> Option<String> {
     let names = own.filter_map(|frame| text(frame.symbol.as_ref()));
     let names: Vec<String> = names.filter(|name| !name.starts_with('_')).collect();
     (!names.is_empty()).then(|| names.join(" ← "))
+}
+
+/// What stands in the source at the lines of the victim's frames, innermost first, as far as lines are told.
+fn lines(incident: &Incident) -> Option<String> {
+    let frames = &incident.stack.as_ref()?.user;
+    let line = |frame: &Frame| {
+        let file = text(frame.source.as_ref())?;
+        let path = root().join("xtask/guest").join(Path::new(&file).file_name()?);
+        let source = std::fs::read_to_string(path).ok()?;
+        let nth = usize::try_from(frame.line?).ok()?.checked_sub(1)?;
+        Some(source.lines().nth(nth).map_or("no line", str::trim).to_owned())
+    };
+    let lines: Vec<String> = frames.iter().filter_map(line).collect();
+    (!lines.is_empty()).then(|| lines.join(" ← "))
 }
 
 fn text(value: Option<&Untrusted>) -> Option<String> {

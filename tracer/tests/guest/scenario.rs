@@ -28,8 +28,9 @@ const SIGNAL_ALONE: &str = "signal-alone";
 
 /// What the signal alone does not tell. A script that has a line for that form has none of it there, but what the line
 /// itself names: the class that is left, how sure it is, and mostly no more.
-const NOT_TOLD: [&str; 18] = [
+const NOT_TOLD: [&str; 19] = [
     "calls",
+    "lines",
     "access",
     "says",
     "complete",
@@ -258,7 +259,7 @@ impl Scenario {
 }
 
 /// What only some scenarios ask for.
-const IF_ASKED: [&str; 6] = ["cgroup", "unit", "container", "exe", "culprit_exe", "calls"];
+const IF_ASKED: [&str; 7] = ["cgroup", "unit", "container", "exe", "culprit_exe", "calls", "lines"];
 
 fn compare(expected: &[Map<String, Value>], got: &[Map<String, Value>]) -> Result<()> {
     if expected.len() != got.len() {

@@ -202,13 +202,20 @@ fn compile(usr: &Path, machine: Machine) -> Result<()> {
                     gcc.arg("-static");
                 }
                 gcc.args(["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"]);
-                gcc.arg(bin.join(name)).arg(&path);
+                gcc.arg(bin.join(&name)).arg(&path);
                 // A program that needs a library says so in its first line.
                 if let Some(flags) = first(&path)?.strip_prefix("// gcc: ") {
                     gcc.args(flags.split(' '));
                 }
+                let separate = first(&path)?.strip_prefix("// separate: ").map(str::to_owned);
+                if let Some(flags) = &separate {
+                    gcc.args(flags.split(' ')).arg(format!("-Wl,--build-id=0x{BUILD_ID}"));
+                }
                 // Static libfuse warns of dlopen; failures are shown whole.
                 output(&mut gcc)?;
+                if separate.is_some() {
+                    strip(&bin.join(name), &usr.join("lib/debug/.build-id"), machine)?;
+                }
             }
             Some("go") => {
                 let cache = setup::cache()?.join("go");
@@ -227,6 +234,19 @@ fn compile(usr: &Path, machine: Machine) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Of programs whose debug information is in a file of its own.
+const BUILD_ID: &str = "6c6f6f6b7570";
+
+/// Leaves a program's symbols and debug information in a file that its build id leads to.
+fn strip(program: &Path, directory: &Path, machine: Machine) -> Result<()> {
+    let (first, rest) = BUILD_ID.split_at(2);
+    fs::create_dir_all(directory.join(first))?;
+    let debug = directory.join(first).join(rest).with_extension("debug");
+    let objcopy = || Command::new(machine.gcc().replace("gcc", "objcopy"));
+    call(objcopy().arg("--only-keep-debug").arg(program).arg(debug))?;
+    call(objcopy().arg("--strip-all").arg(program))
 }
 
 /// The first line of a source, which may say how it is compiled.

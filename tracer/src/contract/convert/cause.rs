@@ -134,6 +134,10 @@ fn frame(frame: &model::stack::Frame) -> Frame {
         module: frame.module.as_deref().map(text),
         module_offset: frame.offset,
         build_id: frame.build_id.as_deref().map(hex),
+        module_address: frame.address.map(Hex),
+        source: frame.source.as_deref().map(text),
+        line: frame.line,
+        inlined: frame.inlined,
     }
 }
 
@@ -147,6 +151,8 @@ fn touching(place: &Place) -> Frame {
         module: Some(text(&place.module)),
         module_offset: Some(place.offset),
         build_id: place.build_id.as_deref().map(hex),
+        module_address: place.address.map(Hex),
+        ..Frame::default()
     }
 }
 
@@ -168,7 +174,7 @@ fn fatal(incident: &Incident) -> Option<Frame> {
         symbol_offset: symbol.map(|symbol| symbol.offset),
         module: incident.module_path.as_deref().map(text),
         module_offset: module.map(|module| module.offset),
-        build_id: None,
+        ..Frame::default()
     })
 }
 
@@ -187,7 +193,8 @@ mod tests {
         let victim = incident.victim.task.id;
         let symbol = Some(Symbol { victim, name: b"geo_lookup".to_vec(), offset: 3 });
         let (module, build_id) = (b"/usr/bin/geo".to_vec(), Some(vec![0x0a, 0xff]));
-        incident.place = Some(Place { victim, ip: 9, module, offset: 7, symbol, build_id });
+        let (offset, address) = (7, Some(0x1007));
+        incident.place = Some(Place { victim, ip: 9, module, offset, address, symbol, build_id });
         let frame = Frame {
             ip: Some(Hex(9)),
             symbol: Some(text(b"geo_lookup")),
@@ -195,6 +202,8 @@ mod tests {
             module: Some(text(b"/usr/bin/geo")),
             module_offset: Some(7),
             build_id: Some("0aff".into()),
+            module_address: Some(Hex(0x1007)),
+            ..Frame::default()
         };
         assert_eq!(
             stack(&incident),

@@ -64,9 +64,10 @@ pub(super) fn signature(stack: &Stack) -> Option<Untrusted> {
     let is_signal =
         |frame: &Frame| frame.symbol.as_ref().is_some_and(|name| name.0 == SIGNAL_FRAME);
     let interrupted = stack.user.iter().rposition(is_signal).map_or(0, |at| at + 1);
-    let frame = stack.user[interrupted..].iter().find(|frame| !is_ignored(frame))?;
+    let mut frames = stack.user[interrupted..].iter().filter(|frame| !frame.inlined);
+    let frame = frames.find(|frame| !is_ignored(frame))?;
     let module = file_name(&frame.module.as_ref()?.0);
-    let function = match (&frame.symbol, frame.module_offset) {
+    let function = match (own(frame), frame.module_offset) {
         (Some(symbol), _) => symbol.0.clone(),
         (None, offset) => format!("+{:#x}", offset?).into_bytes(),
     };
@@ -79,10 +80,15 @@ pub(super) fn signature(stack: &Stack) -> Option<Untrusted> {
     Some(Untrusted(signature))
 }
 
+/// What the module itself calls the function: debug information, which may say it, too, is not on every host.
+fn own(frame: &Frame) -> Option<&Untrusted> {
+    frame.symbol.as_ref().filter(|_| frame.symbol_offset.is_some())
+}
+
 /// Whether a frame does what its caller asked for: it tells crashes of one kind apart no better than that.
 fn is_ignored(frame: &Frame) -> bool {
     let module = frame.module.as_ref().map_or(&[][..], |module| file_name(&module.0));
-    let symbol = frame.symbol.as_ref().map_or(&[][..], |symbol| &symbol.0);
+    let symbol = own(frame).map_or(&[][..], |symbol| &symbol.0);
     // `__memmove_avx_unaligned_erms`, `__GI_raise`
     let plain = symbol.strip_prefix(b"__GI_").unwrap_or(symbol);
     let plain = &plain[plain.iter().take_while(|byte| **byte == b'_').count()..];
@@ -110,6 +116,7 @@ mod tests {
             module: text(module),
             module_offset,
             build_id,
+            ..Frame::default()
         }
     }
 

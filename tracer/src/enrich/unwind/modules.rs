@@ -17,17 +17,17 @@ use crate::{
     model::{
         file::{self, Path},
         stack::{Mapping, Sample},
-        task::Ancestor,
     },
 };
 
 /// More mappings of one stack are not looked at.
 const MAPPINGS: usize = 256;
 
-/// The files behind the mappings, in their order; `None` where the file cannot be had.
+/// The files behind the mappings, in their order, as we and the processes of `roots` see them; `None` where the file
+/// cannot be had.
 pub(super) fn open<'t>(
     sample: &Sample,
-    ancestors: &[Ancestor],
+    roots: &[u32],
     left: &'t Cell<u64>,
 ) -> Vec<(Vec<Mapping>, Option<Source<'t>>)> {
     let mut files: Vec<(Vec<Mapping>, Option<Source<'t>>)> = Vec::new();
@@ -39,11 +39,9 @@ pub(super) fn open<'t>(
             others.push(mapping.clone());
             continue;
         }
-        // The victim is there a while longer, as a rule.
-        let processes = ancestors.iter().map(|ancestor| ancestor.id.tgid);
-        let processes = [sample.process.tgid].into_iter().chain(processes);
-        let file = path(&mapping.path)
-            .and_then(|path| open::regular(&path, processes, open::is(&mapping.inode)));
+        let is_it = open::is(&mapping.inode);
+        let file =
+            path(&mapping.path).and_then(|path| open::regular(&path, roots.iter().copied(), is_it));
         files.push((vec![mapping.clone()], file.map(|file| Source::new(file, left))));
     }
     files

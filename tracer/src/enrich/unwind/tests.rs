@@ -12,7 +12,7 @@ use crate::{
     host::proc::maps,
     model::{
         file::{Inode, Path},
-        stack::{Mapping, Registers},
+        stack::{Frame, Mapping, Registers},
         task::ProcessId,
     },
     text::demangle,

@@ -1,0 +1,357 @@
+//! Stacks of recorded incidents, completed by files that are found by their build id, here or on another host.
+use std::{cell::Cell, ffi::OsStr, fmt, os::unix::ffi::OsStrExt as _, path::Path, time::Duration};
+
+use crate::{
+    contract::{Frame, Hex, Stack, Untrusted},
+    enrich::{
+        elf::{Bounded, Source},
+        lines::{
+            Fuel, Site, of,
+            separate::{by_build_id, open},
+        },
+        symbolize,
+    },
+    model::{Bytes, stack::SIGNAL_FRAME},
+    text::{demangle, escape::escape},
+};
+
+/// Of one file no more is read, in bytes: somebody waits for it.
+const LARGEST: u64 = 2 << 30;
+/// Longest name of a function, in bytes.
+const NAME: usize = 256;
+
+/// Why a module's frames have no lines.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Failed {
+    NoBuildId,
+    /// What there is has another build id, if there is anything.
+    NotFound {
+        build_id: String,
+        directory: Bytes,
+        other: bool,
+    },
+    /// The file that was found, and is the one that was meant.
+    SaysNothing(Bytes),
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoBuildId => {
+                write!(f, "its build id was not recorded, so no file is known to be it")
+            }
+            Self::NotFound { build_id, directory, other } => {
+                let directory = escape(directory);
+                let other = if *other {
+                    ", and the file of that name here is of another build"
+                } else {
+                    ""
+                };
+                write!(f, "nothing below {directory}/.build-id is of its build, {build_id}{other}")
+            }
+            Self::SaysNothing(path) => {
+                write!(f, "{} has no debug information for it that can be read", escape(path))
+            }
+        }
+    }
+}
+
+/// A frame of the stack, behind those of functions that were inlined in its own.
+struct Group {
+    frames: Vec<Frame>,
+    /// From the instruction back to the call.
+    behind: u64,
+}
+
+/// Completes frames whose modules are found, below `directory` or where they were, and says which were not.
+pub fn complete<'s>(
+    stacks: impl Iterator<Item = &'s mut Stack>,
+    directory: &Path,
+) -> Vec<(Bytes, Failed)> {
+    let mut failed = Vec::new();
+    // Files are opened from the root.
+    let directory = &std::path::absolute(directory).unwrap_or_else(|_| directory.to_path_buf());
+    for stack in stacks {
+        let mut groups = groups(std::mem::take(&mut stack.user));
+        let modules = groups.iter().filter_map(|group| group.frames.last());
+        let mut modules: Vec<_> =
+            modules.map(|frame| (frame.module.clone(), frame.build_id.clone())).collect();
+        modules.sort_unstable();
+        modules.dedup();
+        for (module, build_id) in modules {
+            let Some(Untrusted(module)) = module else { continue };
+            let of_module = |group: &&mut Group| {
+                group.frames.last().is_some_and(|frame| {
+                    frame.module.as_ref().is_some_and(|of| of.0 == module)
+                        && frame.build_id == build_id
+                })
+            };
+            let mut groups: Vec<&mut Group> = groups.iter_mut().filter(of_module).collect();
+            let told = match build_id.as_deref().map(bytes) {
+                Some(build_id) if !build_id.is_empty() => {
+                    module_lines(&module, &build_id, directory, &mut groups)
+                }
+                _ => Err(Failed::NoBuildId),
+            };
+            if let Err(why) = told
+                && !failed.iter().any(|(of, known)| *of == module && *known == why)
+            {
+                failed.push((module, why));
+            }
+        }
+        stack.user = groups.into_iter().flat_map(|group| group.frames).collect();
+    }
+    failed
+}
+
+fn groups(frames: Vec<Frame>) -> Vec<Group> {
+    let (mut groups, mut inlined) = (Vec::new(), Vec::new());
+    // Where a signal interrupted a function nothing was called.
+    let mut behind = 0;
+    for frame in frames {
+        let (ends, signal) = (!frame.inlined, is_signal(&frame));
+        inlined.push(frame);
+        if ends {
+            groups.push(Group { frames: std::mem::take(&mut inlined), behind });
+            behind = u64::from(!signal);
+        }
+    }
+    if !inlined.is_empty() {
+        groups.push(Group { frames: inlined, behind });
+    }
+    groups
+}
+
+/// Whether a signal's handler returns there.
+fn is_signal(frame: &Frame) -> bool {
+    frame.symbol.as_ref().is_some_and(|symbol| symbol.0 == SIGNAL_FRAME)
+}
+
+/// The bytes of a build id; none if it is none.
+fn bytes(hex: &str) -> Bytes {
+    let pairs = hex.as_bytes().chunks(2);
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    pairs.map(byte).collect::<Option<Bytes>>().unwrap_or_default()
+}
+
+/// Completes the frames of one module by the first of its files that says something.
+fn module_lines(
+    module: &[u8],
+    build_id: &[u8],
+    directory: &Path,
+    groups: &mut [&mut Group],
+) -> Result<(), Failed> {
+    let own = Path::new(OsStr::from_bytes(module)).to_path_buf();
+    let files = [".debug", ""].map(|suffix| by_build_id(directory, build_id, suffix));
+    let (mut other, mut says_nothing) = (false, None);
+    for path in files.into_iter().chain([own]) {
+        let Some(file) = open(&path, &[]) else { continue };
+        let left = Cell::new(LARGEST);
+        let source = Source::with(file, LARGEST, &left);
+        if symbolize::build_id_of(source.bounded()).as_deref() != Some(build_id) {
+            other = true;
+            continue;
+        }
+        if fill(source.bounded(), groups) {
+            return Ok(());
+        }
+        says_nothing = Some(path.as_os_str().as_bytes().to_vec());
+    }
+    Err(says_nothing.map_or_else(
+        || Failed::NotFound {
+            build_id: build_id.iter().map(|byte| format!("{byte:02x}")).collect(),
+            directory: directory.as_os_str().as_bytes().to_vec(),
+            other,
+        },
+        Failed::SaysNothing,
+    ))
+}
+
+/// Fills in what a file says; whether it says any line.
+fn fill(file: Bounded<'_>, groups: &mut [&mut Group]) -> bool {
+    let places = groups.iter().map(|group| (group.frames.last(), group.behind));
+    let offsets: Vec<u64> = places
+        .clone()
+        .map(|(frame, behind)| {
+            frame.and_then(|frame| frame.module_offset?.checked_sub(behind)).unwrap_or(u64::MAX)
+        })
+        .collect();
+    // Of what was recorded without an address the file itself, not one of its debug information, knows it.
+    let known = symbolize::tell(file, &offsets).addresses;
+    let known = known.into_iter().chain(std::iter::repeat(None));
+    let addresses: Vec<Option<u64>> = places
+        .zip(known)
+        .map(|((frame, behind), known)| {
+            let recorded =
+                frame.and_then(|frame| frame.module_address.as_ref()?.0.checked_sub(behind));
+            recorded.or(known)
+        })
+        .collect();
+    let fuel = Fuel::new(4_000_000_000, Duration::from_secs(60));
+    let sites = of(file, &addresses, &Cell::new(LARGEST), &fuel).unwrap_or_default();
+    let functions =
+        symbolize::functions(file, &addresses).into_iter().chain(std::iter::repeat(None));
+    let mut any = false;
+    let mut sites = sites.into_iter();
+    for ((group, function), address) in groups.iter_mut().zip(functions).zip(addresses) {
+        let Some(mut frame) = group.frames.pop() else { continue };
+        let sites = sites.next().unwrap_or_default();
+        if is_signal(&frame) {
+            group.frames = vec![frame];
+            continue;
+        }
+        if let Some((symbol, offset)) = function.filter(|_| frame.symbol_offset.is_none()) {
+            frame.symbol = Some(name(demangle::name(&symbol)));
+            frame.symbol_offset = Some(offset.saturating_add(group.behind));
+        }
+        frame.module_address = frame
+            .module_address
+            .or(address.map(|address| Hex(address.saturating_add(group.behind))));
+        if !sites.is_empty() {
+            any = true;
+            group.frames = inlined(&frame, &sites);
+            located(&mut frame, sites.last());
+        }
+        group.frames.push(frame);
+    }
+    any
+}
+
+/// Frames of the functions that were inlined at a frame.
+fn inlined(frame: &Frame, sites: &[Site]) -> Vec<Frame> {
+    let inlined = |site: &Site| {
+        let mut frame = Frame { symbol: None, symbol_offset: None, inlined: true, ..frame.clone() };
+        located(&mut frame, Some(site));
+        frame
+    };
+    sites.iter().take(sites.len() - 1).map(inlined).collect()
+}
+
+fn located(frame: &mut Frame, site: Option<&Site>) {
+    let Some(site) = site else { return };
+    if frame.symbol.is_none() {
+        frame.symbol = site.function.clone().map(name);
+    }
+    frame.source = site.file.clone().map(Untrusted);
+    frame.line = site.line.filter(|_| frame.source.is_some());
+}
+
+fn name(mut name: Bytes) -> Untrusted {
+    name.truncate(NAME);
+    Untrusted(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use object::{Object as _, ObjectSegment as _};
+
+    use super::*;
+    use crate::{
+        contract::Label,
+        enrich::lines::testing::{compiled, line, outer, run},
+    };
+
+    /// A program, the stack of a thread of its that is in `outer`, and where its debug file belongs below a directory.
+    fn recorded() -> (tempfile::TempDir, std::path::PathBuf, Stack, std::path::PathBuf) {
+        let (directory, program) = compiled(&["-Wl,--build-id"]);
+        let file = fs::read(&program).expect("the file");
+        let elf = object::File::parse(&*file).expect("ELF");
+        let build_id = elf.build_id().expect("ELF").expect("a build id");
+        let text = elf.segments().find(|segment| segment.address() == 0x1000).expect("code");
+        let of = |address: u64, symbol: &str| Frame {
+            module: Some(Untrusted(program.as_os_str().as_encoded_bytes().to_vec())),
+            module_offset: Some(address - text.address() + text.file_range().0),
+            module_address: Some(Hex(address)),
+            symbol: Some(Untrusted(symbol.into())).filter(|symbol| !symbol.0.is_empty()),
+            symbol_offset: (!symbol.is_empty()).then_some(3),
+            build_id: Some(build_id.iter().map(|b| format!("{b:02x}")).collect::<String>().into()),
+            ..Frame::default()
+        };
+        let addresses: Vec<u64> = outer(&file).into_iter().flatten().collect();
+        let user = addresses.iter().map(|address| of(*address, "")).collect();
+        let path = by_build_id(directory.path(), build_id, ".debug");
+        (directory, program, Stack { user, cut: None }, path)
+    }
+
+    fn done(stack: &mut Stack, directory: &Path) -> Vec<Failed> {
+        let failed = complete(std::iter::once(stack), directory);
+        failed.into_iter().map(|(_, why)| why).collect()
+    }
+
+    fn told(stack: &Stack) -> Vec<(String, u32, bool)> {
+        let frames = stack.user.iter().filter_map(|frame| {
+            let symbol = String::from_utf8_lossy(&frame.symbol.as_ref()?.0).into_owned();
+            Some((symbol, frame.line?, frame.inlined))
+        });
+        frames.collect()
+    }
+
+    #[test]
+    fn a_stack_is_completed_by_a_debug_file_of_its_build_and_by_no_other() {
+        let (directory, program, stack, path) = recorded();
+        let run = |program, arguments: &[&str]| run(program, arguments, directory.path());
+        let debug = path.to_str().expect("text");
+        fs::create_dir_all(path.parent().expect("a directory")).expect("room");
+        run("objcopy", &["--only-keep-debug", "program", debug]);
+        fs::rename(&program, directory.path().join("elsewhere")).expect("room");
+        let mut here = stack.clone();
+        assert_eq!(done(&mut here, directory.path()), []);
+        let nested = [
+            ("inlined".to_owned(), line("INLINED"), true),
+            ("between".to_owned(), line("BETWEEN"), true),
+            ("outer".to_owned(), line("OUTER"), false),
+        ];
+        assert!(told(&here).windows(3).any(|frames| frames == nested), "{here:#?}");
+        let last = here.user.last().expect("a frame");
+        assert_eq!(last.symbol_offset, Some(stack.user.len() as u64 - 1), "by its symbol table");
+        let again = here.clone();
+        assert_eq!(done(&mut here, directory.path()), []);
+        assert_eq!(here, again, "nothing twice");
+        run("cc", &["-O1", "-g", "-Wl,--build-id", "program.c", "-o", debug]);
+        let mut other = stack.clone();
+        let failed = done(&mut other, directory.path());
+        assert!(matches!(failed[..], [Failed::NotFound { other: true, .. }]), "{failed:?}");
+        assert_eq!(other, stack);
+        fs::remove_file(&path).expect("ours");
+        let failed = done(&mut other, directory.path());
+        assert!(matches!(failed[..], [Failed::NotFound { other: false, .. }]), "{failed:?}");
+    }
+
+    #[test]
+    fn a_signal_is_no_call() {
+        let (directory, _, mut stack, _) = recorded();
+        let mut handler = stack.user[0].clone();
+        handler.symbol = Some(Untrusted(SIGNAL_FRAME.to_vec()));
+        let first = stack.user.swap_remove(0);
+        stack.user = vec![first.clone(), handler.clone(), first.clone(), first];
+        assert_eq!(done(&mut stack, directory.path()), []);
+        stack.user.retain(|frame| !frame.inlined);
+        assert_eq!(stack.user[1], handler);
+        // The first instruction of a function was interrupted; nothing was called before it.
+        let outer = |frame: &Frame| frame.symbol.as_ref().is_some_and(|name| name.0 == b"outer");
+        assert_eq!(stack.user.iter().map(outer).collect::<Vec<_>>(), [true, false, true, false]);
+    }
+
+    #[test]
+    fn the_file_itself_will_do_and_what_says_nothing_is_said() {
+        let (directory, program, mut stack, _) = recorded();
+        for frame in &mut stack.user {
+            frame.module_address = None;
+        }
+        let mut here = stack.clone();
+        assert_eq!(done(&mut here, directory.path()), []);
+        assert!(told(&here).contains(&("inlined".to_owned(), line("INLINED"), true)));
+        assert!(here.user.iter().all(|frame| frame.module_address.is_some()), "{here:#?}");
+        run("strip", &["program"], directory.path());
+        let path = program.as_os_str().as_encoded_bytes().to_vec();
+        assert_eq!(done(&mut stack, directory.path()), [Failed::SaysNothing(path)]);
+        for build_id in [None, Some(Label::from("no hex"))] {
+            for frame in &mut stack.user {
+                frame.build_id = build_id.clone();
+            }
+            assert_eq!(done(&mut stack, directory.path()), [Failed::NoBuildId]);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Lines of the source that code was compiled from, where debug information (DWARF) says them, and the functions that
+//! were inlined.
+//!
+//! Files of anybody's are read. gimli parses them; what is read, how often, and how long, is bounded by `fuel`.
+use std::{borrow::Cow, cell::Cell, time::Duration};
+
+use gimli::{DwarfSections, Reader as _, Section as _, SectionId};
+use object::{CompressionFormat, Object as _, ObjectSection as _};
+
+use crate::{
+    enrich::{elf::Bounded, symbolize::Elf},
+    model::Bytes,
+};
+
+mod fuel;
+mod later;
+mod separate;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+mod units;
+
+pub use fuel::Fuel;
+use fuel::Metered;
+pub use later::complete;
+pub use separate::DIRECTORY;
+pub(super) use separate::{open, paths};
+
+/// Of all debug information of a stack so much is read while others wait, in bytes.
+pub(super) const LIVE: u64 = 16 << 20;
+
+/// What is asked of debug information.
+const SECTIONS: [SectionId; 9] = [
+    SectionId::DebugAbbrev,
+    SectionId::DebugAddr,
+    SectionId::DebugInfo,
+    SectionId::DebugLine,
+    SectionId::DebugLineStr,
+    SectionId::DebugRanges,
+    SectionId::DebugRngLists,
+    SectionId::DebugStr,
+    SectionId::DebugStrOffsets,
+];
+
+/// What the source calls a place in the code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    pub function: Option<Bytes>,
+    /// The file, by the path that the compiler was told.
+    pub file: Option<Bytes>,
+    pub line: Option<u32>,
+}
+
+/// What is spent on a stack while others wait.
+pub(super) fn live() -> Fuel {
+    Fuel::new(20_000_000, Duration::from_millis(200))
+}
+
+/// The sites of each address of a file, innermost first: that of the instruction, then where each function around it was
+/// inlined. `None` if the file has no debug information, or more than `most` bytes of it, of which it takes its own.
+pub(super) fn of(
+    file: Bounded<'_>,
+    addresses: &[Option<u64>],
+    most: &Cell<u64>,
+    fuel: &Fuel,
+) -> Option<Vec<Vec<Site>>> {
+    let elf = object::File::parse(file).ok().filter(object::File::is_little_endian)?;
+    elf.section_by_name(SectionId::DebugInfo.name())?;
+    let sections = DwarfSections::load(|id| section(&elf, id, most).ok_or(())).ok()?;
+    let dwarf = sections.borrow(|section| Metered::new(section, fuel));
+    if dwarf.debug_info.reader().is_empty() {
+        return None;
+    }
+    let known: Vec<u64> = addresses.iter().copied().flatten().collect();
+    let mut sites = units::sites(&dwarf, fuel, &known).into_iter();
+    let of = |address: &Option<u64>| address.and_then(|_| sites.next()).unwrap_or_default();
+    Some(addresses.iter().map(of).collect())
+}
+
+/// The bytes of a section; `None` if they are too many, or cannot be had.
+fn section<'a>(elf: &Elf<'a>, id: SectionId, most: &Cell<u64>) -> Option<Cow<'a, [u8]>> {
+    let section = elf.section_by_name(id.name()).filter(|_| SECTIONS.contains(&id));
+    let Some(section) = section else { return Some(Cow::default()) };
+    let take = |size: u64| most.get().checked_sub(size).map(|left| most.set(left));
+    take(section.size())?;
+    let data = section.compressed_data().ok()?;
+    Some(match data.format {
+        CompressionFormat::None => data.data.into(),
+        CompressionFormat::Zlib => {
+            take(data.uncompressed_size)?;
+            let size = usize::try_from(data.uncompressed_size).ok()?;
+            miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(data.data, size).ok()?.into()
+        }
+        _ => return None,
+    })
+}
