@@ -35,6 +35,9 @@ impl<'t> Source<'t> {
     }
 }
 
+/// A file whose tables are read.
+pub(super) type Elf<'a> = object::File<'a, Bounded<'a>>;
+
 /// A file of which only so many bytes are read.
 #[derive(Clone, Copy)]
 pub(super) struct Bounded<'a> {

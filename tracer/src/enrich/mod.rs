@@ -5,6 +5,7 @@ pub mod containers;
 pub mod deadline;
 mod elf;
 pub mod enricher;
+mod go;
 pub mod holders;
 pub mod lines;
 pub mod lookup;

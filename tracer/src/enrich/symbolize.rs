@@ -5,8 +5,8 @@ use object::{Object as _, ObjectSegment as _, ObjectSymbol as _, SegmentFlags, e
 
 use crate::{
     enrich::{
-        elf::{Bounded, READ, Source},
-        open,
+        elf::{Bounded, Elf, READ, Source},
+        go, open,
     },
     model::{Bytes, fact::Symbol, file::name, process::ProcessExit},
 };
@@ -18,7 +18,6 @@ const BUILD_ID: usize = 64;
 
 /// A function, and how far in it an instruction is, in bytes.
 pub(super) type Function = (Bytes, u64);
-pub(super) type Elf<'a> = object::File<'a, Bounded<'a>>;
 
 /// The function that the last fault of a process happened in. Its file is looked for as we see it
 /// and as the ancestors do, one of which may share the victim's mount namespace; it is the file only
@@ -59,7 +58,15 @@ pub(super) struct Told {
 pub(super) fn tell(file: Bounded<'_>, offsets: &[u64]) -> Told {
     let Ok(elf) = object::File::parse(file) else { return Told::default() };
     let addresses: Vec<_> = offsets.iter().map(|offset| address(&elf, *offset)).collect();
-    let functions = search(&elf, &addresses);
+    let mut functions = search(&elf, &addresses);
+    if functions.iter().any(Option::is_none)
+        && let Some(table) = go::Table::of(&elf, file)
+    {
+        for (function, address) in functions.iter_mut().zip(&addresses) {
+            let place = || table.place((*address)?).map(|place| (place.function, place.offset));
+            *function = function.take().or_else(place);
+        }
+    }
     // A note too long to be read costs the build id alone.
     let build_id = build_id(&elf);
     let link = elf.gnu_debuglink().ok().flatten();

@@ -8,7 +8,10 @@ use gimli::{DwarfSections, Reader as _, Section as _, SectionId};
 use object::{CompressionFormat, Object as _, ObjectSection as _};
 
 use crate::{
-    enrich::{elf::Bounded, symbolize::Elf},
+    enrich::{
+        elf::{Bounded, Elf},
+        go,
+    },
     model::Bytes,
 };
 
@@ -66,16 +69,33 @@ pub(super) fn of(
     fuel: &Fuel,
 ) -> Option<Vec<Vec<Site>>> {
     let elf = object::File::parse(file).ok().filter(object::File::is_little_endian)?;
-    elf.section_by_name(SectionId::DebugInfo.name())?;
-    let sections = DwarfSections::load(|id| section(&elf, id, most).ok_or(())).ok()?;
-    let dwarf = sections.borrow(|section| Metered::new(section, fuel));
-    if dwarf.debug_info.reader().is_empty() {
-        return None;
-    }
     let known: Vec<u64> = addresses.iter().copied().flatten().collect();
-    let mut sites = units::sites(&dwarf, fuel, &known).into_iter();
+    let sites = by_dwarf(&elf, &known, most, fuel).or_else(|| by_go(&elf, file, &known))?;
+    let mut sites = sites.into_iter();
     let of = |address: &Option<u64>| address.and_then(|_| sites.next()).unwrap_or_default();
     Some(addresses.iter().map(of).collect())
+}
+
+fn by_dwarf(
+    elf: &Elf<'_>,
+    addresses: &[u64],
+    most: &Cell<u64>,
+    fuel: &Fuel,
+) -> Option<Vec<Vec<Site>>> {
+    elf.section_by_name(SectionId::DebugInfo.name())?;
+    let sections = DwarfSections::load(|id| section(elf, id, most).ok_or(())).ok()?;
+    let dwarf = sections.borrow(|section| Metered::new(section, fuel));
+    let any = !dwarf.debug_info.reader().is_empty();
+    any.then(|| units::sites(&dwarf, fuel, addresses))
+}
+
+fn by_go(elf: &Elf<'_>, file: Bounded<'_>, addresses: &[u64]) -> Option<Vec<Vec<Site>>> {
+    let table = go::Table::of(elf, file)?;
+    let site = |address: &u64| {
+        let place = table.place(*address)?;
+        Some(Site { function: Some(place.function), file: place.file, line: place.line })
+    };
+    Some(addresses.iter().map(|address| site(address).into_iter().collect()).collect())
 }
 
 /// The bytes of a section; `None` if they are too many, or cannot be had.
