@@ -47,7 +47,12 @@ pub(crate) fn compiled(flags: &[&str]) -> (TempDir, PathBuf) {
 
 /// The addresses of `outer`.
 pub(crate) fn outer(file: &[u8]) -> Vec<Option<u64>> {
+    symbol("outer", file).map(Some).collect()
+}
+
+/// The addresses of a function.
+pub(crate) fn symbol(name: &str, file: &[u8]) -> std::ops::Range<u64> {
     let elf = object::File::parse(file).expect("ELF");
-    let outer = elf.symbols().find(|symbol| symbol.name() == Ok("outer")).expect("outer");
-    (outer.address()..outer.address() + outer.size()).map(Some).collect()
+    let symbol = elf.symbols().find(|symbol| symbol.name() == Ok(name)).expect("it");
+    symbol.address()..symbol.address() + symbol.size()
 }

@@ -121,7 +121,18 @@ impl Debug<'_> {
                 let source = Source::new(file, self.left);
                 let is_it = symbolize::build_id_of(source.bounded())? == build_id;
                 is_it.then_some(())?;
-                lines::of(source.bounded(), &told.addresses, &self.most, &self.fuel)
+                let sites = lines::of(source.bounded(), &told.addresses, &self.most, &self.fuel)?;
+                // Its symbols know what has no lines, as code in assembly.
+                let functions = symbolize::functions(source.bounded(), &told.addresses);
+                let sites = sites.into_iter().zip(functions).map(|(sites, function)| {
+                    let named = function.filter(|_| sites.is_empty()).map(|(name, _)| Site {
+                        function: Some(name_of(&name)),
+                        file: None,
+                        line: None,
+                    });
+                    sites.into_iter().chain(named).collect()
+                });
+                Some(sites.collect())
             })
         })
     }
@@ -153,7 +164,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::enrich::lines::testing::{compiled, outer, run};
+    use crate::enrich::lines::testing::{compiled, outer, run, symbol};
 
     fn sites(program: &std::path::Path, addresses: &[Option<u64>]) -> Option<Vec<Vec<Site>>> {
         let left = Cell::new(64 << 20);
@@ -168,7 +179,8 @@ mod tests {
     #[test]
     fn a_stripped_program_has_the_lines_of_its_debug_file_and_of_no_other() {
         let (directory, program) = compiled(&["-Wl,--build-id"]);
-        let addresses = outer(&fs::read(&program).expect("the file"));
+        let unstripped = fs::read(&program).expect("the file");
+        let addresses = outer(&unstripped);
         let whole = sites(&program, &addresses).expect("debug information");
         let run = |program, arguments: &[&str]| run(program, arguments, directory.path());
         run("objcopy", &["--only-keep-debug", "program", "program.debug"]);
@@ -177,6 +189,9 @@ mod tests {
         fs::create_dir(directory.path().join(".debug")).expect("room");
         run("mv", &["program.debug", ".debug"]);
         assert_eq!(sites(&program, &addresses), Some(whole), "in a directory beside it");
+        let start = symbol("_start", &unstripped).map(Some);
+        let by_symbol = sites(&program, &start.collect::<Vec<_>>()).expect("symbols");
+        assert_eq!(by_symbol[0][0].function.as_deref(), Some(&b"_start"[..]));
         run("cc", &["-O1", "-g", "-Wl,--build-id", "program.c", "-o", "other"]);
         run("objcopy", &["--only-keep-debug", "other", ".debug/program.debug"]);
         assert_eq!(sites(&program, &addresses), None, "of another build");
