@@ -83,7 +83,13 @@ fn by_dwarf(
     fuel: &Fuel,
 ) -> Option<Vec<Vec<Site>>> {
     elf.section_by_name(SectionId::DebugInfo.name())?;
-    let sections = DwarfSections::load(|id| section(elf, id, most).ok_or(())).ok()?;
+    // Nothing is read of what is too much.
+    let mut sections = SECTIONS.iter().filter_map(|id| elf.section_by_name(id.name()));
+    let size = sections.try_fold(0_u64, |size, section| {
+        size.checked_add(section.compressed_file_range().ok()?.uncompressed_size)
+    })?;
+    most.set(most.get().checked_sub(size)?);
+    let sections = DwarfSections::load(|id| section(elf, id).ok_or(())).ok()?;
     let dwarf = sections.borrow(|section| Metered::new(section, fuel));
     let any = !dwarf.debug_info.reader().is_empty();
     any.then(|| units::sites(&dwarf, fuel, addresses))
@@ -98,17 +104,14 @@ fn by_go(elf: &Elf<'_>, file: Bounded<'_>, addresses: &[u64]) -> Option<Vec<Vec<
     Some(addresses.iter().map(|address| site(address).into_iter().collect()).collect())
 }
 
-/// The bytes of a section; `None` if they are too many, or cannot be had.
-fn section<'a>(elf: &Elf<'a>, id: SectionId, most: &Cell<u64>) -> Option<Cow<'a, [u8]>> {
+/// The bytes of a section; `None` if they cannot be had.
+fn section<'a>(elf: &Elf<'a>, id: SectionId) -> Option<Cow<'a, [u8]>> {
     let section = elf.section_by_name(id.name()).filter(|_| SECTIONS.contains(&id));
     let Some(section) = section else { return Some(Cow::default()) };
-    let take = |size: u64| most.get().checked_sub(size).map(|left| most.set(left));
-    take(section.size())?;
     let data = section.compressed_data().ok()?;
     Some(match data.format {
         CompressionFormat::None => data.data.into(),
         CompressionFormat::Zlib => {
-            take(data.uncompressed_size)?;
             let size = usize::try_from(data.uncompressed_size).ok()?;
             miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(data.data, size).ok()?.into()
         }
