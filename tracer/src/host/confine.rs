@@ -92,8 +92,8 @@ const KEXEC_FILE_LOAD: i64 = 294;
 const COMMANDS: [i64; 2] = [libc::SYS_execve, libc::SYS_execveat];
 
 /// Commands of bpf(2), include/uapi/linux/bpf.h `enum bpf_cmd`: BPF_MAP_LOOKUP_ELEM, for counters, and
-/// BPF_MAP_GET_FD_BY_ID and BPF_OBJ_GET_INFO_BY_FD, by which aya opens a map that it has.
-const BPF: [u32; 3] = [1, 14, 15];
+/// BPF_OBJ_GET_INFO_BY_FD, by which aya opens a map whose descriptor it has.
+const BPF: [u32; 2] = [1, 15];
 /// BPF_PROG_LOAD, BPF_RAW_TRACEPOINT_OPEN and BPF_LINK_CREATE.
 const BPF_ATTACH: [u32; 3] = [5, 17, 28];
 
