@@ -68,7 +68,9 @@ impl<'a> ReadRef<'a> for Bounded<'a> {
     fn read_bytes_at_until(self, range: Range<u64>, delimiter: u8) -> Result<&'a [u8], ()> {
         // No name is longer.
         let end = range.end.min(range.start.saturating_add(NAME));
-        let found = self.cache.read_bytes_at_until(range.start..end, delimiter)?;
-        self.take(found.len() as u64 + BESIDE).map(|()| found)
+        let found = self.cache.read_bytes_at_until(range.start..end, delimiter);
+        // One without an end was read as well.
+        let read = found.map_or(NAME, |found| found.len() as u64);
+        self.take(read + BESIDE).and(found)
     }
 }

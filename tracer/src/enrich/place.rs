@@ -15,6 +15,7 @@ use crate::{
         fault::Fault,
         task::Task,
     },
+    text::demangle,
 };
 
 /// Of the list of mappings no more is read: some 100,000 of them.
@@ -33,7 +34,8 @@ pub fn of_fault(fault: &Fault) -> Option<Place> {
     // Looked at last: until now these were its mappings.
     runs_still(task).then_some(())?;
     let victim = task.id;
-    let symbol = symbol.map(|(name, offset)| Symbol { victim, name, offset });
+    let symbol =
+        symbol.map(|(name, offset)| Symbol { victim, name: demangle::name(&name), offset });
     let module = mapping.path;
     Some(Place { victim, ip, module, offset, address, symbol, build_id })
 }

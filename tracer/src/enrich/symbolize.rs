@@ -9,6 +9,7 @@ use crate::{
         go, open,
     },
     model::{Bytes, fact::Symbol, file::name, process::ProcessExit},
+    text::demangle,
 };
 
 /// Larger files are not searched: nobody waits for them.
@@ -29,8 +30,8 @@ pub fn of_death(death: &ProcessExit) -> Option<Symbol> {
     let file = open::regular(&path?, ancestors, |meta| {
         meta.ino() == module.id.ino && meta.len() <= LARGEST
     })?;
-    let (name, offset) = code(file, module.offset).0?;
-    Some(Symbol { victim: death.exit.id, name, offset })
+    let (symbol, offset) = code(file, module.offset).0?;
+    Some(Symbol { victim: death.exit.id, name: demangle::name(&symbol), offset })
 }
 
 /// The symbol that covers the byte at `offset` of an ELF file with how far in it that is, the file's build id, and the byte's

@@ -16,7 +16,6 @@ use crate::{
         stack::Cut,
         time::ClockOffset,
     },
-    text::demangle,
 };
 
 pub(super) fn cause(incident: &Incident, page_size: u64) -> Cause {
@@ -91,7 +90,9 @@ pub(super) fn stack(incident: &Incident) -> Option<Stack> {
     };
     // What was asked while the process was there may know its file where the stack does not.
     let better = |told: &Frame, known: &Frame| {
-        let named = told.symbol.is_some() && known.symbol.is_none();
+        // Of the dead it was asked by path, which may lead to a file that was written over since.
+        let asked_of_the_living = incident.place.is_some();
+        let named = asked_of_the_living && told.symbol.is_some() && known.symbol.is_none();
         told.ip == known.ip && (known.module.is_none() || named)
     };
     if let Some(innermost) = stack.user.first_mut()
@@ -107,11 +108,10 @@ fn captured(stack: &model::stack::Stack) -> Option<Stack> {
     (!user.is_empty()).then(|| Stack { user, cut: stack.cut.map(|cut| cut_short(cut).into()) })
 }
 
-/// Of a process that may live: what its address space looks like stays its own.
+/// Of a process that may live: what its address space looks like stays its own, and so does a word of its memory that the
+/// kernel took for the address of code that was made there.
 fn without_addresses(mut stack: Stack) -> Stack {
-    for frame in stack.user.iter_mut().filter(|frame| frame.module_offset.is_some()) {
-        frame.ip = None;
-    }
+    stack.user.iter_mut().for_each(|frame| frame.ip = None);
     stack
 }
 
@@ -146,7 +146,7 @@ fn touching(place: &Place) -> Frame {
     let symbol = place.symbol.as_ref();
     Frame {
         ip: Some(Hex(place.ip)),
-        symbol: symbol.map(|symbol| text(&demangle::name(&symbol.name))),
+        symbol: symbol.map(|symbol| text(&symbol.name)),
         symbol_offset: symbol.map(|symbol| symbol.offset),
         module: Some(text(&place.module)),
         module_offset: Some(place.offset),
@@ -170,7 +170,7 @@ fn fatal(incident: &Incident) -> Option<Frame> {
     let symbol = incident.symbol.as_ref();
     Some(Frame {
         ip: Some(Hex(raised.ip?)),
-        symbol: symbol.map(|symbol| text(&demangle::name(&symbol.name))),
+        symbol: symbol.map(|symbol| text(&symbol.name)),
         symbol_offset: symbol.map(|symbol| symbol.offset),
         module: incident.module_path.as_deref().map(text),
         module_offset: module.map(|module| module.offset),

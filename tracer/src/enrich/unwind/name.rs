@@ -18,8 +18,6 @@ use crate::{
 /// Of a path of a file so much is told, in bytes: its end; of a function's name its beginning.
 const PATH: usize = 512;
 const NAME: usize = 256;
-/// Longer symbols are not demangled.
-const MANGLED: usize = 1_024;
 
 /// The frames of what was found, and of functions that were inlined there. Files with debug information are looked for
 /// as we see them, and as the processes of `roots` do.
@@ -140,10 +138,7 @@ impl Debug<'_> {
 
 /// A function's name in its language.
 fn name_of(symbol: &[u8]) -> Bytes {
-    shortened(match symbol.len() {
-        0..=MANGLED => demangle::name(symbol),
-        _ => symbol.to_vec(),
-    })
+    shortened(demangle::name(symbol))
 }
 
 fn shortened(mut name: Bytes) -> Bytes {
