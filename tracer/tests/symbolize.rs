@@ -61,11 +61,16 @@ fn lines_are_looked_up_by_build_id_on_any_host() {
         ["show", incident["id"].as_str().expect("an id"), "--symbolize", "--debug-dir", "debug"];
 
     let out = whybus(&show);
+    let missing = "whybus: --debug-dir debug: No such file or directory";
+    assert!(text(&out.stderr).starts_with(missing), "{}", text(&out.stderr));
+    assert_eq!(out.status.code(), Some(66));
+    fs::create_dir(around.path().join("debug")).expect("room");
+    let out = whybus(&show);
     let said = text(&out.stderr);
-    let missing = "no lines of /nonexistent/geo-api: nothing below /";
-    let missing = said.starts_with(missing)
-        && said.ends_with(&format!("/debug/.build-id is of its build, {BUILD_ID}\n"));
-    assert!(out.status.success() && missing, "{said}");
+    let missing = "no lines of /nonexistent/geo-api: no debug file of its build; looked for /";
+    let place = format!("/debug/.build-id/{}/{}.debug\n", &BUILD_ID[..2], &BUILD_ID[2..]);
+    assert!(said.starts_with(missing) && said.ends_with(&place), "{said}");
+    assert!(out.status.success());
     assert!(text(&out.stdout).contains("in /nonexistent/geo-api+0x1000"), "{}", text(&out.stdout));
 
     let place = format!("debug/.build-id/{}/{}.debug", &BUILD_ID[..2], &BUILD_ID[2..]);

@@ -1,5 +1,5 @@
 //! `whybus show ID`: one recorded incident.
-use std::path::Path;
+use std::{os::unix::ffi::OsStrExt as _, path::Path};
 
 use anyhow::Result;
 
@@ -10,7 +10,9 @@ use crate::{
         why::elsewhere,
     },
     contract::Incident,
-    enrich::lines::complete,
+    enrich::lines::{DIRECTORY, complete},
+    error::Failure,
+    host::here::here,
     render::{Format, human},
     sink::{
         speak::{put, say},
@@ -28,9 +30,8 @@ pub fn run(args: &Show) -> Result<ExitStatus> {
         say(absent(&args.id, &history_style(false, 1).flags));
         return Ok(ExitStatus::NotFound);
     };
-    if args.symbolize {
-        symbolize(&mut incident, &args.debug_dir);
-    }
+    let failed =
+        if args.symbolize { symbolize(&mut incident, &args.debug_dir)? } else { Vec::new() };
     let mut style = history_style(args.output.utc, reader.hosts()?);
     style.ids = reader.long_ids([&*incident.id])?;
     let shown = match args.output.output {
@@ -39,16 +40,38 @@ pub fn run(args: &Show) -> Result<ExitStatus> {
     };
     page(args.output.output);
     put(&shown)?;
+    for what in failed {
+        say(what);
+    }
     Ok(ExitStatus::Done)
 }
 
-/// Completes the stacks of an incident, and says of which files that failed.
-fn symbolize(incident: &mut Incident, debug_dir: &Path) {
-    let stacks = [incident.stack.as_mut(), incident.cause.culprit_stack.as_mut()];
-    let failed = complete(stacks.into_iter().flatten(), debug_dir);
-    for (module, why) in failed {
-        say(format_args!("no lines of {}: {why}", escape(&module)));
+/// Completes the stacks of an incident; gives what to say of files of which that failed.
+fn symbolize(incident: &mut Incident, debug_dir: &Path) -> Result<Vec<String>> {
+    if debug_dir != Path::new(DIRECTORY)
+        && let Err(error) = std::fs::read_dir(debug_dir)
+    {
+        let directory = escape(debug_dir.as_os_str().as_bytes());
+        return Err(Failure::input(format!("--debug-dir {directory}: {error}")));
     }
+    // What another host calls a path is another file here.
+    let of_this_host = here().is(&incident.host, &incident.boot_id);
+    let mut stacks = [incident.stack.as_mut(), incident.cause.culprit_stack.as_mut()];
+    let frames = || stacks.iter().flatten().flat_map(|stack| &stack.user);
+    let nothing = match frames().count() {
+        0 => Some("no stack was recorded of this incident"),
+        _ if frames().all(|frame| frame.module.is_none()) => {
+            Some("no frame of this stack lies in a file that is known")
+        }
+        _ => None,
+    };
+    if let Some(why) = nothing {
+        return Ok(vec![format!("nothing to look up: {why}")]);
+    }
+    let failed =
+        complete(stacks.iter_mut().flatten().map(|stack| &mut **stack), debug_dir, of_this_host);
+    let said = |(module, why): (Vec<u8>, _)| format!("no lines of {}: {why}", escape(&module));
+    Ok(failed.into_iter().map(said).collect())
 }
 
 /// Which forms of an id are known.

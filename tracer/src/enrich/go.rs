@@ -50,9 +50,12 @@ impl<'a> Table<'a> {
         let size_of_pointer = table.number(7, 1)?;
         (known && size_of_pointer == 8).then_some(())?;
         let (functions, text) = (word(0)?, word(2)?);
-        // A program that is moved as it is loaded has its address only in a relocation.
+        // A program that is moved as it is loaded has its address only in a relocation, and from 1.26 on none has it. Go's own
+        // linker begins the section with it; another one puts code of C before it.
         let text = Some(text).filter(|text| *text != 0);
-        let text = text.or_else(|| Some(elf.section_by_name(".text")?.address()))?;
+        let by_go = ![".init", ".comment"].iter().any(|name| elf.section_by_name(name).is_some());
+        let first = || Some(elf.section_by_name(".text").filter(|_| by_go)?.address());
+        let text = text.or_else(first)?;
         let parts = [word(3)?, word(4)?, word(5)?, word(6)?, word(7)?];
         Some(Self { text, quantum: table.number(6, 1)?, functions, parts, ..table })
     }

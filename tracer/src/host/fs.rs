@@ -115,6 +115,11 @@ pub fn commit() -> Option<Commit> {
     promised(mode.trim() == "2", &fs::read_to_string("/proc/meminfo").ok()?)
 }
 
+/// Bytes that programs can have without anything being written out (MemAvailable).
+pub fn memory_available() -> Option<u64> {
+    field(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable")?.checked_mul(1024)
+}
+
 fn promised(strict: bool, meminfo: &str) -> Option<Commit> {
     let bytes = |name| field(meminfo, name)?.checked_mul(1024);
     Some(Commit { strict, limit: bytes("CommitLimit")?, committed: bytes("Committed_AS")? })

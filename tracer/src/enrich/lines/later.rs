@@ -11,12 +11,15 @@ use crate::{
         },
         symbolize,
     },
+    host::fs,
     model::{Bytes, stack::SIGNAL_FRAME},
     text::{demangle, escape::escape},
 };
 
-/// Of one file no more is read, in bytes: somebody waits for it.
+/// Of all files no more is read, in bytes, and no more than a quarter of the memory that there is room in.
 const LARGEST: u64 = 2 << 30;
+/// So long all of them may take: somebody waits.
+const TIME: Duration = Duration::from_secs(60);
 /// Longest name of a function, in bytes.
 const NAME: usize = 256;
 
@@ -24,11 +27,11 @@ const NAME: usize = 256;
 #[derive(Debug, PartialEq, Eq)]
 pub enum Failed {
     NoBuildId,
-    /// What there is has another build id, if there is anything.
+    /// Nothing is there, or one is that has another build id, or none that can be read.
     NotFound {
-        build_id: String,
-        directory: Bytes,
-        other: bool,
+        /// Where its debug file would be.
+        wanted: Bytes,
+        other: Option<Bytes>,
     },
     /// The file that was found, and is the one that was meant.
     SaysNothing(Bytes),
@@ -40,14 +43,14 @@ impl fmt::Display for Failed {
             Self::NoBuildId => {
                 write!(f, "its build id was not recorded, so no file is known to be it")
             }
-            Self::NotFound { build_id, directory, other } => {
-                let directory = escape(directory);
-                let other = if *other {
-                    ", and the file of that name here is of another build"
-                } else {
-                    ""
-                };
-                write!(f, "nothing below {directory}/.build-id is of its build, {build_id}{other}")
+            Self::NotFound { wanted, other } => {
+                write!(f, "no debug file of its build; looked for {}", escape(wanted))?;
+                match other {
+                    Some(other) => {
+                        write!(f, " ({} is of another build, or damaged)", escape(other))
+                    }
+                    None => Ok(()),
+                }
             }
             Self::SaysNothing(path) => {
                 write!(f, "{} has no debug information for it that can be read", escape(path))
@@ -63,11 +66,21 @@ struct Group {
     behind: u64,
 }
 
-/// Completes frames whose modules are found, below `directory` or where they were, and says which were not.
+/// What the files of one answer may take.
+struct Budget {
+    bytes: Cell<u64>,
+    fuel: Fuel,
+}
+
+/// Completes frames whose modules are found, below `directory` or, of a stack of this host, where they were, and says which were
+/// not.
 pub fn complete<'s>(
     stacks: impl Iterator<Item = &'s mut Stack>,
     directory: &Path,
+    of_this_host: bool,
 ) -> Vec<(Bytes, Failed)> {
+    let most = fs::memory_available().map_or(LARGEST, |bytes| LARGEST.min(bytes / 4));
+    let budget = Budget { bytes: Cell::new(most), fuel: Fuel::new(4_000_000_000, TIME) };
     let mut failed = Vec::new();
     // Files are opened from the root.
     let directory = &std::path::absolute(directory).unwrap_or_else(|_| directory.to_path_buf());
@@ -89,7 +102,8 @@ pub fn complete<'s>(
             let mut groups: Vec<&mut Group> = groups.iter_mut().filter(of_module).collect();
             let told = match build_id.as_deref().map(bytes) {
                 Some(build_id) if !build_id.is_empty() => {
-                    module_lines(&module, &build_id, directory, &mut groups)
+                    let own = of_this_host.then_some(&*module);
+                    module_lines(own, &build_id, directory, &mut groups, &budget)
                 }
                 _ => Err(Failed::NoBuildId),
             };
@@ -124,7 +138,8 @@ fn groups(frames: Vec<Frame>) -> Vec<Group> {
 
 /// Whether a signal's handler returns there.
 fn is_signal(frame: &Frame) -> bool {
-    frame.symbol.as_ref().is_some_and(|symbol| symbol.0 == SIGNAL_FRAME)
+    frame.symbol_offset.is_none()
+        && frame.symbol.as_ref().is_some_and(|symbol| symbol.0 == SIGNAL_FRAME)
 }
 
 /// The bytes of a build id; none if it is none.
@@ -136,39 +151,33 @@ fn bytes(hex: &str) -> Bytes {
 
 /// Completes the frames of one module by the first of its files that says something.
 fn module_lines(
-    module: &[u8],
+    own: Option<&[u8]>,
     build_id: &[u8],
     directory: &Path,
     groups: &mut [&mut Group],
+    budget: &Budget,
 ) -> Result<(), Failed> {
-    let own = Path::new(OsStr::from_bytes(module)).to_path_buf();
+    let own = own.map(|path| Path::new(OsStr::from_bytes(path)).to_path_buf());
     let files = [".debug", ""].map(|suffix| by_build_id(directory, build_id, suffix));
-    let (mut other, mut says_nothing) = (false, None);
-    for path in files.into_iter().chain([own]) {
+    let wanted = files[0].as_os_str().as_bytes().to_vec();
+    let (mut other, mut says_nothing) = (None, None);
+    for path in files.into_iter().chain(own) {
         let Some(file) = open(&path, &[]) else { continue };
-        let left = Cell::new(LARGEST);
-        let source = Source::with(file, LARGEST, &left);
+        let source = Source::with(file, LARGEST, &budget.bytes);
         if symbolize::build_id_of(source.bounded()).as_deref() != Some(build_id) {
-            other = true;
+            other.get_or_insert(path.as_os_str().as_bytes().to_vec());
             continue;
         }
-        if fill(source.bounded(), groups) {
+        if fill(source.bounded(), groups, budget) {
             return Ok(());
         }
         says_nothing = Some(path.as_os_str().as_bytes().to_vec());
     }
-    Err(says_nothing.map_or_else(
-        || Failed::NotFound {
-            build_id: build_id.iter().map(|byte| format!("{byte:02x}")).collect(),
-            directory: directory.as_os_str().as_bytes().to_vec(),
-            other,
-        },
-        Failed::SaysNothing,
-    ))
+    Err(says_nothing.map_or_else(|| Failed::NotFound { wanted, other }, Failed::SaysNothing))
 }
 
 /// Fills in what a file says; whether it says any line.
-fn fill(file: Bounded<'_>, groups: &mut [&mut Group]) -> bool {
+fn fill(file: Bounded<'_>, groups: &mut [&mut Group], budget: &Budget) -> bool {
     let places = groups.iter().map(|group| (group.frames.last(), group.behind));
     let offsets: Vec<u64> = places
         .clone()
@@ -187,8 +196,8 @@ fn fill(file: Bounded<'_>, groups: &mut [&mut Group]) -> bool {
             recorded.or(known)
         })
         .collect();
-    let fuel = Fuel::new(4_000_000_000, Duration::from_secs(60));
-    let sites = of(file, &addresses, &Cell::new(LARGEST), &fuel).unwrap_or_default();
+    let most = Cell::new(budget.bytes.get());
+    let sites = of(file, &addresses, &most, &budget.fuel).unwrap_or_default();
     let functions =
         symbolize::functions(file, &addresses).into_iter().chain(std::iter::repeat(None));
     let mut any = false;
@@ -276,7 +285,7 @@ mod tests {
     }
 
     fn done(stack: &mut Stack, directory: &Path) -> Vec<Failed> {
-        let failed = complete(std::iter::once(stack), directory);
+        let failed = complete(std::iter::once(stack), directory, true);
         failed.into_iter().map(|(_, why)| why).collect()
     }
 
@@ -312,11 +321,11 @@ mod tests {
         run("cc", &["-O1", "-g", "-Wl,--build-id", "program.c", "-o", debug]);
         let mut other = stack.clone();
         let failed = done(&mut other, directory.path());
-        assert!(matches!(failed[..], [Failed::NotFound { other: true, .. }]), "{failed:?}");
+        assert!(matches!(failed[..], [Failed::NotFound { other: Some(_), .. }]), "{failed:?}");
         assert_eq!(other, stack);
         fs::remove_file(&path).expect("ours");
         let failed = done(&mut other, directory.path());
-        assert!(matches!(failed[..], [Failed::NotFound { other: false, .. }]), "{failed:?}");
+        assert!(matches!(failed[..], [Failed::NotFound { other: None, .. }]), "{failed:?}");
     }
 
     #[test]

@@ -106,9 +106,9 @@ fn unit(entries: &[u8]) -> Vec<u8> {
     [&u32::try_from(body.len()).expect("room").to_le_bytes()[..], &body].concat()
 }
 
-/// An entry that covers all addresses up to 1,000.
+/// An entry that covers the addresses from 2 on, 1,000 of them.
 fn covering(kind: u8) -> Vec<u8> {
-    [&[kind][..], &0_u64.to_le_bytes(), &1_000_u64.to_le_bytes()].concat()
+    [&[kind][..], &2_u64.to_le_bytes(), &1_000_u64.to_le_bytes()].concat()
 }
 
 /// What is said of an address by these units, and how long it took without a look at the clock.

@@ -15,6 +15,8 @@ use crate::{
 
 /// Functions inlined in one another at one address that are told, the outermost.
 const DEPTH: usize = 16;
+/// Where linkers leave functions that they have left out.
+const REMOVED: u64 = 1;
 /// From an entry to the one that has its name, at most.
 const HOPS: usize = 8;
 /// Of a path, and of a name as compilers write it, so much is read, in bytes.
@@ -28,8 +30,8 @@ type Line = (u64, u64);
 struct Scope {
     depth: isize,
     entry: UnitOffset<usize>,
-    /// Where it was inlined.
-    call: Line,
+    /// Where it was inlined, if that is said.
+    call: Option<Line>,
 }
 
 /// The sites of each address, innermost first: what was found until the fuel was spent.
@@ -71,6 +73,7 @@ impl<'a> At<'_, 'a> {
     fn inside(&self, addresses: &[u64]) -> Result<Vec<usize>> {
         let mut entries = self.unit.entries_raw(None)?;
         let Some(root) = entries.read_abbreviation()? else { return Ok(Vec::new()) };
+        self.fuel.take(root.attributes().len())?;
         let mut attributes = Vec::new();
         entries.read_attributes(root.attributes(), &mut attributes)?;
         let mut inside = self.covered(&attributes, addresses)?;
@@ -89,7 +92,8 @@ impl<'a> At<'_, 'a> {
         let mut covered = Vec::new();
         let mut cover = |range: Range| {
             let within = |(at, address): (usize, &u64)| {
-                (range.begin..range.end).contains(address).then_some(at)
+                let covers = range.begin > REMOVED && (range.begin..range.end).contains(address);
+                covers.then_some(at)
             };
             if covered.len() < addresses.len() {
                 covered.extend(addresses.iter().enumerate().filter_map(within));
@@ -125,10 +129,10 @@ impl<'a> At<'_, 'a> {
     fn lines(&self, wanted: &[u64], lines: &mut [Option<Line>]) -> Result<()> {
         let Some(program) = self.unit.line_program.clone() else { return Ok(()) };
         let mut rows = program.rows();
-        let mut before: Option<(u64, Line)> = None;
+        let (mut before, mut sequence): (Option<(u64, Line)>, u64) = (None, 0);
         while let Some((_, row)) = rows.next_row()? {
             self.fuel.take(1 + wanted.len() / 8)?;
-            if let Some((start, line)) = before {
+            if let Some((start, line)) = before.filter(|_| sequence > REMOVED) {
                 let range = start..row.address();
                 let here = wanted.iter().zip(&mut *lines);
                 let here =
@@ -136,6 +140,9 @@ impl<'a> At<'_, 'a> {
                 here.for_each(|(_, told)| *told = Some(line));
             }
             let line = (row.file_index(), row.line().map_or(0, std::num::NonZero::get));
+            if before.is_none() {
+                sequence = row.address();
+            }
             before = (!row.end_sequence()).then_some((row.address(), line));
         }
         Ok(())
@@ -178,7 +185,7 @@ impl<'a> At<'_, 'a> {
         let mut sites = Vec::new();
         for scope in scopes.iter().rev() {
             sites.push(self.site(line, self.name(scope.entry)));
-            line = Some(scope.call);
+            line = scope.call;
         }
         if sites.is_empty() && line.is_some() {
             sites.push(self.site(line, None));
@@ -223,6 +230,7 @@ impl<'a> At<'_, 'a> {
             let unit = elsewhere.as_ref().map_or(self.unit, |unit| unit.unit_ref(self.dwarf));
             let mut entries = unit.entries_raw(Some(entry)).ok()?;
             let kind = entries.read_abbreviation().ok()??;
+            self.fuel.take(kind.attributes().len()).ok()?;
             let mut attributes = Vec::new();
             entries.read_attributes(kind.attributes(), &mut attributes).ok()?;
             let of = |name| attributes.iter().find(|attribute| attribute.name() == name);
@@ -254,7 +262,7 @@ impl<'a> At<'_, 'a> {
     }
 }
 
-fn call(attributes: &[Attribute<Metered<'_>>]) -> Line {
+fn call(attributes: &[Attribute<Metered<'_>>]) -> Option<Line> {
     let value = |name| {
         let attribute = attributes.iter().find(|attribute| attribute.name() == name)?;
         match attribute.value() {
@@ -262,7 +270,7 @@ fn call(attributes: &[Attribute<Metered<'_>>]) -> Line {
             _ => attribute.udata_value(),
         }
     };
-    (value(dw::DW_AT_call_file).unwrap_or(0), value(dw::DW_AT_call_line).unwrap_or(0))
+    Some((value(dw::DW_AT_call_file)?, value(dw::DW_AT_call_line)?))
 }
 
 fn bytes(text: &Metered<'_>) -> Option<Bytes> {

@@ -83,7 +83,8 @@ fn sample(b: &mut &[u8], time: u64) -> Result<StackRecord> {
         tid,
         act,
         machine,
-        registers: known.then_some(Registers { ip, sp, fp, lr }),
+        // A thread of the kernel has none of user mode: they are 0.
+        registers: Some(Registers { ip, sp, fp, lr }).filter(|_| known && (ip, sp) != (0, 0)),
         chain: chain.into_iter().take_while(|ip| *ip != 0).collect(),
         modules: modules.into_iter().take(count).collect(),
         bytes: b.to_vec(),
