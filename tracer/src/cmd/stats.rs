@@ -40,7 +40,7 @@ const TABLES: [Table; 10] = [
     ("file", Column::Path, |name| Some(name.into()), None),
     (CULPRIT, Column::ByComm, |name| Some(name.into()), None),
     ("victim", Column::Comm, |name| Some(name.into()), None),
-    ("signature", Column::Signature, |name| Some(name.into()), None),
+    (SIGNATURE, Column::Signature, |name| Some(name.into()), None),
     ("unit", Column::Cgroup, own_unit, None),
     ("container", Column::Cgroup, |cgroup| Some(bytes(container(cgroup)?.id)), CONTAINER),
     ("pod", Column::Cgroup, |cgroup| Some(bytes(pod(cgroup)?.uid)), Some(NameKind::Pod)),
@@ -50,6 +50,7 @@ const TABLES: [Table; 10] = [
 /// Of one host alone it says nothing.
 const HOST: &str = "host";
 const CULPRIT: &str = "culprit";
+const SIGNATURE: &str = "signature";
 const CONTAINER: Option<NameKind> = Some(NameKind::Container);
 /// Spans that time is divided into, in seconds, with how they are called.
 const SPANS: [(i64, &str); 7] = [
@@ -96,7 +97,7 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
         .unwrap_or(SPANS[SPANS.len() - 1]);
     let width = seconds * SECOND;
     let total: u64 = whole.iter().map(|row| row.incidents).sum();
-    let mut unknown = 0;
+    let mut unknown = [0; UNKNOWN.len()];
     let mut tables = Vec::new();
     for (name, column, part, kind) in TABLES.into_iter().filter(|(name, ..)| asked(name)) {
         let called = kind.map_or_else(|| Ok(HashMap::new()), |kind| reader.called(kind))?;
@@ -106,9 +107,8 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
         };
         let selection = if name == CULPRIT { of_acts(&selection) } else { selection.clone() };
         let mut rows = by_part(reader.count(&selection, column)?, part);
-        if name == CULPRIT {
-            let known: u64 = rows.iter().map(|row| row.incidents).sum();
-            unknown = total.saturating_sub(known);
+        for (unknown, _) in unknown.iter_mut().zip(UNKNOWN).filter(|(_, (of, _))| *of == name) {
+            *unknown = total.saturating_sub(rows.iter().map(|row| row.incidents).sum());
         }
         let more = rows.len().saturating_sub(if args.limit == 0 { usize::MAX } else { args.limit });
         rows.truncate(rows.len() - more);
@@ -151,10 +151,15 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
-/// How many incidents stand in no row of culprits.
-fn say_unknown(unknown: u64) {
-    if unknown != 0 {
-        say(format_args!("{CULPRIT}: {} more have none, or none that is known", grouped(unknown)));
+/// Tables in which some incidents stand in no row, with what these have not.
+const UNKNOWN: [(&str, &str); 2] =
+    [(CULPRIT, "none, or none that is known"), (SIGNATURE, "no stack of a function that is known")];
+
+/// How many incidents stand in no row.
+fn say_unknown(unknown: [u64; UNKNOWN.len()]) {
+    for ((table, what), unknown) in UNKNOWN.iter().zip(unknown).filter(|(_, unknown)| *unknown != 0)
+    {
+        say(format_args!("{table}: {} more have {what}", grouped(unknown)));
     }
 }
 

@@ -3,7 +3,10 @@ use std::collections::BTreeMap;
 
 use crate::{
     contract::{Incident, Process},
-    explain::phrase::{culprit, did_it},
+    explain::{
+        frames::failed_in,
+        phrase::{culprit, did_it},
+    },
     text::{
         escape::{command, escape},
         format::counted,
@@ -23,10 +26,8 @@ pub fn differences(deaths: &[Incident]) -> Vec<String> {
         ("program", &|one| one.victim.exe.as_ref().map(|exe| escape(&exe.0))),
         ("arguments", &|one| arguments(&one.victim)),
         ("user", &|one| Some(one.victim.uid.to_string())),
-        ("where", &|one| {
-            let frame = one.stack.as_ref()?.user.first()?;
-            Some(escape(&frame.symbol.as_ref()?.0))
-        }),
+        // As tables and lines call it: all abort in the same function of libc.
+        ("where", &failed_in),
     ];
     things.iter().filter_map(|(name, of)| difference(name, deaths.iter().filter_map(of))).collect()
 }
@@ -74,7 +75,7 @@ fn shortened(value: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        contract::{Untrusted, samples::incident},
+        contract::{Frame, Stack, Untrusted, samples::incident},
         model::cause::CauseKind,
     };
 
@@ -86,6 +87,23 @@ mod tests {
                 one
             })
             .collect()
+    }
+
+    #[test]
+    fn deaths_of_one_signature_are_alike() {
+        let of = |signature: &str, innermost: &str| {
+            let mut one = incident(CauseKind::Signal, 6);
+            one.signature = Some(Untrusted(signature.into()));
+            let symbol = Some(Untrusted(innermost.into()));
+            let user = vec![Frame { symbol, ..Frame::default() }];
+            one.stack = Some(Stack { user, cut: None });
+            one
+        };
+        let abort = "__pthread_kill_implementation";
+        let alike = [of("geo_lookup in geo", "row_at"), of("geo_lookup in geo", "geo_lookup")];
+        assert!(differences(&alike).is_empty());
+        let others = [of("geo_lookup in geo", abort), of("free_row in geo", abort)];
+        assert_eq!(differences(&others), ["where: free_row (1), geo_lookup (1)"]);
     }
 
     #[test]

@@ -35,13 +35,16 @@ fn line(frame: &Frame) -> Option<String> {
     Some(frame.line.map_or_else(|| file.clone(), |line| format!("{file}:{line}")))
 }
 
-/// The function that its signature names, or else that of the innermost frame.
+/// The function that its signature names, or else that of the innermost frame: a function of its own, not inlined.
 pub fn failed_in(incident: &Incident) -> Option<String> {
     let of_signature = incident.signature.as_ref().and_then(|signature| {
         let at = signature.0.windows(4).position(|word| word == b" in ")?;
         Some(&signature.0[..at]).filter(|function| !function.starts_with(b"+"))
     });
-    let innermost = || Some(&incident.stack.as_ref()?.user.first()?.symbol.as_ref()?.0[..]);
+    let innermost = || {
+        let mut frames = incident.stack.as_ref()?.user.iter();
+        Some(&frames.find(|frame| !frame.inlined)?.symbol.as_ref()?.0[..])
+    };
     of_signature.or_else(innermost).map(escape)
 }
 

@@ -19,6 +19,10 @@ pub fn next(story: &Story, flags: &str, here: Option<&Here>) -> Vec<String> {
     for command in on_its_host(incident, here) {
         out.push(format!("{on}{command}"));
     }
+    // The program's own function is not known; others, as libc's that calls main, are not in most hosts' tables.
+    if incident.signature.as_ref().is_some_and(|signature| signature.0.starts_with(b"+")) {
+        out.push(format!("whybus show {} --symbolize{flags}", word(incident.id.as_bytes())));
+    }
     if story.incidents > 1 {
         let since = story.first.0.div_euclid(1_000_000_000);
         let victim = word(&incident.victim.comm.0);
@@ -92,6 +96,10 @@ mod tests {
             commands.iter().any(|one| one == "whybus list --comm 'geo api' -S @0 --state-dir x"),
             "{commands:?}"
         );
+        assert!(!commands.iter().any(|one| one.contains("--symbolize")), "{commands:?}");
+        story.incident.signature = Some(Untrusted(b"+0x1142 in geo".to_vec()));
+        let symbolize = format!("whybus show {} --symbolize", story.incident.id);
+        assert!(next(&story, "", None).contains(&symbolize));
         story.incident.victim.unit = None;
         assert!(
             next(&story, "", None)

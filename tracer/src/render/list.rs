@@ -40,10 +40,11 @@ pub enum Shown {
     Cgroup,
     Container,
     Restart,
+    Signature,
 }
 
 impl Shown {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Id,
         Self::Time,
         Self::Age,
@@ -58,6 +59,7 @@ impl Shown {
         Self::Cgroup,
         Self::Container,
         Self::Restart,
+        Self::Signature,
     ];
 
     /// As `--columns` takes it.
@@ -77,6 +79,7 @@ impl Shown {
             Self::Cgroup => "cgroup",
             Self::Container => "container",
             Self::Restart => "restart",
+            Self::Signature => "signature",
         }
     }
 
@@ -97,6 +100,7 @@ impl Shown {
             Self::Cgroup => Column::flexible("CGROUP", 12).keep(Keeps::End).rank(7),
             Self::Container => Column::fixed("CONTAINER").rank(7),
             Self::Restart => Column::flexible("RESTART", 8).rank(7),
+            Self::Signature => Column::flexible("SIGNATURE", 12).rank(7),
         }
     }
 
@@ -154,6 +158,7 @@ fn cell(incident: &Incident, field: Shown, style: &Style, now: i64) -> Cell {
         Shown::Uid => text(Some(victim.uid.to_string())),
         Shown::Cgroup => text(victim.cgroup.as_ref().map(|path| escape(&path.0))),
         Shown::Container => text(victim.container.as_ref().map(container)),
+        Shown::Signature => text(incident.signature.as_ref().map(|one| escape(&one.0))),
         Shown::Restart => text(
             incident
                 .restart

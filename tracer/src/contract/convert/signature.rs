@@ -36,33 +36,45 @@ const IGNORED: [&[u8]; 24] = [
     b"runtime.memmove",
 ];
 /// Of languages, by how their functions begin: these panic, throw and end for the program.
-const RUNTIMES: [&[u8]; 8] = [
+const RUNTIMES: [&[u8]; 18] = [
     b"std::",
-    b"core::",
-    b"alloc::",
-    b"rust_",
+    b"core::cell::panic",
+    b"core::intrinsics::",
+    b"core::option::",
+    b"core::panicking::",
+    b"core::ptr::",
+    b"core::result::unwrap_failed",
+    b"core::slice::",
+    b"core::str::",
+    b"alloc::alloc::",
+    b"alloc::raw_vec::",
+    b"rust_begin_unwind",
+    b"rust_panic",
+    b"__rust_",
     b"__rustc",
     b"__gnu_cxx::",
     b"__cxa_",
     b"runtime.raise",
 ];
 /// Files of which no function is the program's own: the C library, and what starts programs.
-const LIBRARIES: [&[u8]; 8] = [
+const LIBRARIES: [&[u8]; 9] = [
     b"libstdc++.so",
     b"libgcc_s.so",
     b"libc.so",
     b"libc-2",
     b"ld-linux",
     b"ld-musl",
-    b"libpthread",
+    b"libpthread.so",
+    b"libpthread-2",
     b"[vdso]",
 ];
 
 /// `geo_lookup in geo-api, build 8a3f00c2d1e4`; `None` if no frame is the program's own, or it lies in no file.
 pub(super) fn signature(stack: &Stack) -> Option<Untrusted> {
     // A handler that ends the program reports what the signal came upon.
-    let is_signal =
-        |frame: &Frame| frame.symbol.as_ref().is_some_and(|name| name.0 == SIGNAL_FRAME);
+    let is_signal = |frame: &Frame| {
+        own(frame).is_none() && frame.symbol.as_ref().is_some_and(|name| name.0 == SIGNAL_FRAME)
+    };
     let interrupted = stack.user.iter().rposition(is_signal).map_or(0, |at| at + 1);
     let mut frames = stack.user[interrupted..].iter().filter(|frame| !frame.inlined);
     let frame = frames.find(|frame| !is_ignored(frame))?;
@@ -92,8 +104,11 @@ fn is_ignored(frame: &Frame) -> bool {
     // `__memmove_avx_unaligned_erms`, `__GI_raise`
     let plain = symbol.strip_prefix(b"__GI_").unwrap_or(symbol);
     let plain = &plain[plain.iter().take_while(|byte| **byte == b'_').count()..];
+    // libc's own variants have names that no program may have.
+    let variant = symbol.starts_with(b"__");
     let is = |name: &&[u8]| {
-        plain.strip_prefix(*name).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"_"))
+        let rest = plain.strip_prefix(*name);
+        rest.is_some_and(|rest| rest.is_empty() || variant && rest.starts_with(b"_"))
     };
     LIBRARIES.iter().any(|library| module.starts_with(library))
         || RUNTIMES.iter().any(|runtime| symbol.starts_with(runtime))
@@ -107,7 +122,8 @@ mod tests {
 
     fn frame(symbol: &str, module: &str, build_id: &str) -> Frame {
         let text = |text: &str| (!text.is_empty()).then(|| Untrusted(text.into()));
-        let (symbol_offset, module_offset) = (Some(1), Some(0x42));
+        let signal = symbol.as_bytes() == SIGNAL_FRAME;
+        let (symbol_offset, module_offset) = ((!signal).then_some(1), Some(0x42));
         let build_id = (!build_id.is_empty()).then(|| build_id.into());
         Frame {
             ip: Some(Hex(1)),
@@ -135,10 +151,16 @@ mod tests {
         for memcpy in ["__memmove_avx_unaligned_erms", "memcpy", "__GI_raise", "abort"] {
             assert_eq!(of(&[(memcpy, "/opt/geo-api", "8a3f"), own]), expected, "{memcpy}");
         }
-        for own in ["memcpyfast", "raises", "my_memcpy"] {
+        let others = ["memcpy_rows", "abort_transfer", "core::Engine::step", "rust_decoder_next"];
+        for own in ["memcpyfast", "raises", "my_memcpy"].into_iter().chain(others) {
             let told = of(&[(own, "/opt/geo-api", ""), ("main", "/opt/geo-api", "")]);
             assert_eq!(told, Some(format!("{own} in geo-api")));
         }
+        let pool = [("run", "/opt/libpthreadpool.so.0", ""), ("main", "/opt/geo-api", "")];
+        assert_eq!(of(&pool), Some("run in libpthreadpool.so.0".to_owned()));
+        let panic =
+            [("core::panicking::panic_fmt", "/opt/geo-api", ""), ("geo", "/opt/geo-api", "")];
+        assert_eq!(of(&panic), Some("geo in geo-api".to_owned()));
     }
 
     #[test]
