@@ -20,6 +20,9 @@ pub enum Origin {
     Unknown,
 }
 
+/// Of a target in a stream that does not tell whose it was.
+pub const UNKNOWN_USER: u32 = u32::MAX;
+
 /// A SIGBUS was generated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signal {

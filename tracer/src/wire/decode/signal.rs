@@ -4,13 +4,13 @@ use bytes::Buf;
 use tracer_common::event as wire;
 
 use crate::{
-    model::signal::{Deliver, Disposition, Origin, Signal},
+    model::signal::{Deliver, Disposition, Origin, Signal, UNKNOWN_USER},
     wire::decode::task::{actor, login, task},
 };
 
 /// `wire::Signal`, of any version.
 pub fn signal(b: &mut &[u8], version: u16) -> Signal {
-    let (target, mut sender) = (task(b), actor(b));
+    let (mut target, mut sender) = (task(b), actor(b));
     let address = b.get_u64_le();
     let (number, code, result) = (b.get_i32_le(), b.get_i32_le(), b.get_i32_le());
     b.advance(4);
@@ -19,6 +19,9 @@ pub fn signal(b: &mut &[u8], version: u16) -> Signal {
     let kept = origin & wire::origin::KEPT != 0;
     if version > 0 {
         sender.login = login(b);
+    } else {
+        // Most writers of that version left it 0.
+        target.uid = UNKNOWN_USER;
     }
     Signal {
         target,

@@ -1,0 +1,270 @@
+use super::*;
+use crate::{
+    model::{oom::RanOut, signal_name::mask},
+    testing::{STARTED, VICTIM, crash, exit, raised, signal as sent},
+};
+
+#[test]
+fn an_oom_kill_is_told_of_the_process_it_killed() {
+    let mut policy = policy(&[9], ExitFilter::None);
+    let kill = |total, start| OomKill {
+        victim: ProcessId { tgid: VICTIM, start },
+        chosen: exit(9, 9).actor.task,
+        ran_out: RanOut::Host,
+        total,
+    };
+    policy.oom_kill(kill(1, STARTED));
+    policy.oom_kill(kill(2, STARTED));
+    policy.oom_kill(kill(3, STARTED + 1));
+    let ended = exit(9, 9);
+    let oom = policy.take_oom_kill(ended.exit.id);
+    match policy.classify(ended, oom) {
+        ExitKind::Signal(reported) => assert_eq!(reported.oom, Some(kill(1, STARTED))),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn only_what_was_never_asked_for_is_forgotten() {
+    let mut policy = policy(&[9], ExitFilter::None);
+    let kill = |start| OomKill {
+        victim: ProcessId { tgid: VICTIM, start },
+        chosen: exit(9, 9).actor.task,
+        ran_out: RanOut::Host,
+        total: 1,
+    };
+    for start in 0..2 * OOM_KILLS as u64 {
+        policy.oom_kill(kill(start));
+        assert!(policy.take_oom_kill(kill(start).victim).is_some());
+    }
+    assert_eq!(policy.evicted(), 0);
+    for start in 0..=OOM_KILLS as u64 {
+        policy.oom_kill(kill(start));
+    }
+    assert_eq!(policy.evicted(), 1);
+    for tgid in 0..=CRASHES as u32 {
+        policy.crashed(Crash { id: ProcessId { tgid, start: 1 }, ..crash() });
+    }
+    assert_eq!(policy.evicted(), 2);
+}
+
+fn policy(signals: &[i32], exits: ExitFilter) -> ExitPolicy {
+    ExitPolicy::new(ExitScope { signals: mask(signals), exits })
+}
+
+#[test]
+fn only_what_is_asked_for_is_an_incident() {
+    let is = |policy: &ExitPolicy, code| match policy.classify(exit(9, code), None) {
+        ExitKind::Signal(_) => "signal",
+        ExitKind::Failure(_) => "failure",
+        ExitKind::Unasked => "unasked",
+    };
+    let kinds = |policy: &ExitPolicy| [0, 1 << 8, 9, 11].map(|code| is(policy, code));
+    let none = policy(&[], ExitFilter::None);
+    assert_eq!(kinds(&none), ["unasked"; 4]);
+    let killed = policy(&[9], ExitFilter::None);
+    assert_eq!(kinds(&killed), ["unasked", "unasked", "signal", "unasked"]);
+    let all = policy(&[9, 11], ExitFilter::All);
+    assert_eq!(kinds(&all), ["unasked", "failure", "signal", "signal"]);
+}
+
+#[test]
+fn a_signal_counts_for_the_process_it_was_sent_to_only() {
+    let mut policy = policy(&[9], ExitFilter::None);
+    let kill = |start| {
+        let mut signal = Signal { number: 9, ..sent(0) };
+        signal.target.id = ProcessId { tgid: VICTIM, start };
+        signal
+    };
+    // An earlier process of the same pid.
+    policy.signal_sent(5, kill(STARTED - 1));
+    let sender = |policy: &ExitPolicy| match policy.classify(exit(9, 9), None) {
+        ExitKind::Signal(reported) => reported.signal.map(|(time, _)| time),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(sender(&policy), None);
+    policy.signal_sent(6, kill(STARTED));
+    assert_eq!(sender(&policy), Some(6));
+    for time in 10..10 + SENT as u64 {
+        policy.signal_sent(time, kill(STARTED - 1));
+    }
+    assert_eq!(sender(&policy), None, "only the last few are remembered");
+}
+
+#[test]
+fn whose_signals_had_to_be_forgotten_is_marked() {
+    let mut policy = policy(&[9], ExitFilter::None);
+    let left = |policy: &ExitPolicy, uid, start| {
+        let mut death = exit(9, 9);
+        (death.exit.id.start, death.actor.task.uid) = (start, uid);
+        match policy.classify(death, None) {
+            ExitKind::Signal(reported) => reported.exit.signals_left,
+            other => panic!("{other:?}"),
+        }
+    };
+    for tgid in 0..=TARGETS as u32 {
+        assert!(!left(&policy, 1000, STARTED));
+        let mut signal = Signal { number: 9, ..sent(0) };
+        // They share the slot of the one that is asked about.
+        let tgid = exit(9, 9).exit.id.tgid + (tgid + 1) * FORGOTTEN as u32;
+        signal.target.id = ProcessId { tgid, start: STARTED };
+        signal.target.uid = 1000;
+        policy.signal_sent(STARTED + 9, signal);
+    }
+    assert!(left(&policy, 1000, STARTED));
+    assert!(!left(&policy, 1000, STARTED + 9), "it began after what was forgotten");
+    assert!(!left(&policy, 0, STARTED), "whom these senders may not signal");
+}
+
+/// Old streams do not tell it.
+#[test]
+fn a_forgotten_signal_to_an_unknown_user_concerns_everybody() {
+    let mut policy = policy(&[9], ExitFilter::None);
+    let victim = exit(9, 9).exit.id.tgid;
+    for nth in 1..=TARGETS as u32 + 1 {
+        let mut signal = Signal { number: 9, ..sent(0) };
+        let tgid = victim + nth * FORGOTTEN as u32;
+        signal.target.id = ProcessId { tgid, start: STARTED };
+        signal.target.uid = UNKNOWN_USER;
+        policy.signal_sent(STARTED + 9, signal);
+    }
+    for uid in [0, 1000] {
+        let mut death = exit(9, 9);
+        (death.exit.id.start, death.actor.task.uid) = (STARTED, uid);
+        let ExitKind::Signal(reported) = policy.classify(death, None) else { panic!() };
+        assert!(reported.exit.signals_left, "user {uid}");
+    }
+}
+
+/// What was kept in the kernel comes last, and has its own time.
+#[test]
+fn a_signal_that_was_told_late_counts_for_when_it_was_generated() {
+    let mut policy = policy(&[9], ExitFilter::None);
+    let kill = |by| {
+        let mut signal = Signal { number: 9, ..sent(0) };
+        (signal.target.id, signal.sender.task.id.tgid) =
+            (ProcessId { tgid: VICTIM, start: STARTED }, by);
+        signal
+    };
+    policy.signal_sent(7, kill(2));
+    policy.signal_sent(9, Signal { generated: Some(6), ..kill(3) });
+    match policy.classify(exit(9, 9), None) {
+        ExitKind::Signal(reported) => {
+            let (time, signal) = reported.signal.expect("a sender");
+            assert_eq!((time, signal.sender.task.id.tgid), (6, 3), "nothing survives the first");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_orderly_stop_is_no_incident() {
+    let end = |number: i32, sender: u32, code: u32, exits| {
+        let mut policy = policy(&[9, 15], exits);
+        let mut signal = Signal { number, ..sent(0) };
+        signal.target.id = ProcessId { tgid: VICTIM, start: STARTED };
+        signal.sender.task.id.tgid = sender;
+        signal.sender.task.comm = b"sh".to_vec();
+        policy.signal_sent(5, signal);
+        policy.classify(exit(9, code), None) != ExitKind::Unasked
+    };
+    assert!(!end(15, 1, 15, ExitFilter::Lasting), "systemctl stop");
+    assert!(!end(15, 1, 143 << 8, ExitFilter::Lasting), "and a handler for it");
+    assert!(end(15, 1, 1 << 8, ExitFilter::Lasting), "it failed on its way");
+    assert!(end(9, 1, 9, ExitFilter::Lasting), "after the stop timeout");
+    assert!(end(15, 77, 15, ExitFilter::Lasting), "somebody's kill");
+    assert!(end(15, 1, 15, ExitFilter::All));
+}
+
+/// The end of `comm` by a SIGKILL that `of` makes.
+fn told(comm: &str, of: impl Fn(&mut Signal), exits: ExitFilter) -> bool {
+    let mut policy = policy(&[9], exits);
+    let mut signal = Signal { number: 9, ..sent(0) };
+    signal.target.id = ProcessId { tgid: VICTIM, start: STARTED };
+    of(&mut signal);
+    policy.signal_sent(5, signal);
+    let mut death = exit(9, 9);
+    death.actor.task.comm = comm.as_bytes().to_vec();
+    policy.classify(death, None) != ExitKind::Unasked
+}
+
+#[test]
+fn what_a_logout_leaves_behind_is_no_incident() {
+    let end = |comm: &str, sender, exits| {
+        let of = |signal: &mut Signal| {
+            signal.target.comm = comm.as_bytes().to_vec();
+            signal.sender.task.id.tgid = sender;
+        };
+        told(comm, of, exits)
+    };
+    assert!(!end("(sd-pam)", 1, ExitFilter::Lasting));
+    assert!(end("(sd-pam)", 77, ExitFilter::Lasting), "somebody's kill");
+    assert!(end("sd-pam", 1, ExitFilter::Lasting));
+    assert!(end("(sd-pam)", 1, ExitFilter::All));
+}
+
+/// gunicorn aborts a worker that takes too long; the worker handles that and exits with 1.
+#[test]
+fn what_a_master_sent_its_worker_before_its_end_is_kept() {
+    let at = 10 * CONSEQUENCE;
+    let prompt = |sent_at, start| {
+        let mut policy = policy(&[6], ExitFilter::All);
+        let mut abort = Signal { number: 6, ..sent(0) };
+        abort.target.id = ProcessId { tgid: VICTIM, start };
+        policy.signal_sent(sent_at, abort);
+        policy.failed(exit(at, 1 << 8)).remove(0).prompt.map(|(time, _)| time)
+    };
+    assert_eq!(prompt(at - 5, STARTED), Some(at - 5));
+    assert_eq!(prompt(at - CONSEQUENCE - 1, STARTED), None);
+    assert_eq!(prompt(at - 5, STARTED - 1), None, "an earlier process of the same pid");
+}
+
+#[test]
+fn what_ends_with_its_container_is_no_incident() {
+    let of_first = |ending, ns_tgid| {
+        move |signal: &mut Signal| {
+            signal.code = SI_KERNEL;
+            (signal.sender.task.ending, signal.sender.task.ns_tgid) = (ending, ns_tgid);
+        }
+    };
+    assert!(!told("worker", of_first(true, Some(1)), ExitFilter::Lasting));
+    assert!(told("worker", of_first(true, Some(1)), ExitFilter::All));
+    assert!(told("worker", of_first(true, Some(7)), ExitFilter::Lasting));
+    assert!(told("worker", of_first(false, Some(1)), ExitFilter::Lasting));
+}
+
+/// `timeout -s KILL 1 sleep 9`
+#[test]
+fn a_signal_that_is_passed_on_is_told_of_whom_it_ended() {
+    let policy = policy(&[9], ExitFilter::Lasting);
+    let death = |comm: &str, code| {
+        let own = Some(raised(8, 9, code));
+        let mut death = ProcessExit { own, ..exit(9, 9) };
+        death.actor.task.comm = comm.as_bytes().to_vec();
+        policy.classify(death, None) != ExitKind::Unasked
+    };
+    assert_eq!([death("timeout", 0), death("sudo", 0), death("geo", 0)], [false, false, true]);
+    assert!(death("timeout", SI_KERNEL), "its own limit");
+    assert!(told("timeout", |_| (), ExitFilter::Lasting), "somebody's kill");
+}
+
+#[test]
+fn every_failure_counts_where_all_are_asked_for() {
+    let mut all = policy(&[], ExitFilter::All);
+    assert_eq!(all.failed(exit(9, 1 << 8)).len(), 1);
+    let mut lasting = policy(&[], ExitFilter::Lasting);
+    let mut helper = exit(STARTED + 1, 1 << 8);
+    helper.actor.ancestors = crate::testing::child_of(50);
+    assert_eq!(lasting.failed(helper), []);
+}
+
+#[test]
+fn a_crash_is_that_of_the_process_that_ends() {
+    let mut policy = policy(&[11], ExitFilter::None);
+    let (told, id) = (crash(), exit(9, 11).exit.id);
+    policy.crashed(told.clone());
+    assert_eq!(policy.take_crash(id), Some(told.clone()));
+    assert_eq!(policy.take_crash(id), None, "asked once");
+    policy.crashed(told);
+    assert_eq!(policy.take_crash(ProcessId { start: STARTED + 1, ..id }), None);
+}
