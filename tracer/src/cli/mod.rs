@@ -116,7 +116,7 @@ pub enum Verb {
     /// Show one recorded incident
     #[command(after_long_help = examples::SHOW)]
     Show(Show),
-    /// Count recorded incidents by file, culprit, cause, unit and time
+    /// Count recorded incidents by cause, file, culprit, crash signature, unit, host and time
     #[command(after_long_help = examples::STATS)]
     Stats(Stats),
     /// Write recorded incidents as JSON, one a line

@@ -15,6 +15,10 @@ pub const CAP_BPF: u32 = 39;
 /// What to do about it.
 pub const AS_ROOT: &str = "; run it as root: sudo whybus …";
 
+/// The same where it is root already.
+const TAKEN: &str = " although it is root: its container or unit took that away; give it back (docker run --cap-add, \
+     CapabilityBoundingSet=)";
+
 /// What a capability is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
@@ -67,14 +71,14 @@ pub const CAPABILITIES: [Capability; 7] = [
         name: "CAP_DAC_READ_SEARCH",
         or_admin: false,
         need: Need::Facts,
-        without: "nothing is told of what lies in files that only their owner may read, and of cgroups that were there before",
+        without: "files that only their owner may read cannot be looked into, and cgroups that were there before have no name",
     },
     Capability {
         number: 40,
         name: "CAP_CHECKPOINT_RESTORE",
         or_admin: true,
         need: Need::Facts,
-        without: "functions of programs and libraries are not told whose file was replaced",
+        without: "functions in files that were replaced since are not named",
     },
     Capability {
         number: CAP_SYS_ADMIN,
@@ -99,8 +103,9 @@ pub fn check() -> Result<(), Failure> {
     if missing.is_empty() {
         return Ok(());
     }
+    let fix = if rustix::process::geteuid().is_root() { TAKEN } else { AS_ROOT };
     Err(Failure::Privilege(format!(
-        "watching the kernel needs {} (or CAP_SYS_ADMIN), which this process lacks{AS_ROOT}",
+        "watching the kernel needs {} (or CAP_SYS_ADMIN), which this process lacks{fix}",
         missing.join(" and ")
     )))
 }

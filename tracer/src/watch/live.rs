@@ -104,8 +104,13 @@ pub struct Watched {
 /// Where nothing can be attached, the command cannot be started, or nobody reads any more.
 pub fn watch(options: &WatchOptions<'_>, sink: &mut dyn Sink) -> Result<Watched> {
     privilege::check()?;
-    for one in privilege::lacking(privilege::own(), Need::Facts) {
-        say(format_args!("whybus: without {} {}", one.name, one.without));
+    let mut lacking = privilege::lacking(privilege::own(), Need::Facts).peekable();
+    let complete = lacking.peek().is_none();
+    lacking.for_each(|one| say(format_args!("whybus: without {} {}", one.name, one.without)));
+    if !complete {
+        say(
+            "whybus: sudo gives them, or CapabilityBoundingSet= of the unit (as packaging/whybus.service has it)",
+        );
     }
     let attached = arm(
         options.deaths,
