@@ -201,7 +201,9 @@ pub fn boots<'a>(
         "matrix" => matrix()?,
         "lockdown" => random("lockdown").append("lockdown=confidentiality"),
         "crashes" => random("crashes"),
-        "cgroups" | "flood" => boot(job),
+        "cgroups" => boot(job),
+        "flood" if args.verbose => boot(job).append("whybus.verbose=yes"),
+        "flood" => boot(job),
         // On one CPU programs preempt one another most.
         "history" => match args.recorder {
             None => boot("history").cpus(1),

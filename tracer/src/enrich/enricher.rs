@@ -9,10 +9,11 @@ use crate::{
         cgroups::CgroupNames,
         containers::Containers,
         deadline::DeadlineExecutor,
+        lately::{Lately, Wanted},
         lookup::{self, Here},
         mappers::MapperScanner,
         mount_table::MountTable,
-        origin::{Origins, did_it},
+        origin::Origins,
         place,
         samples::Samples,
         server::Servers,
@@ -61,6 +62,8 @@ pub struct Enricher {
     containers: Containers,
     origins: Origins,
     samples: Samples,
+    /// Who sent signals, or got them.
+    lately: Lately,
     /// The mounts that were told last.
     told: Arc<Vec<Mount>>,
     mounts_read: Instant,
@@ -86,6 +89,7 @@ impl Enricher {
             containers: Containers::default(),
             origins: Origins::default(),
             samples: Samples::default(),
+            lately: Lately::default(),
             told: Arc::default(),
             mounts_read: Instant::now(),
             faulted: None,
@@ -116,11 +120,18 @@ impl Enricher {
     /// Gives what the engine has to know of that.
     pub fn on_event(&mut self, time: u64, event: &KernelEvent) -> Vec<WatchNote> {
         self.urgent = true;
+        match event {
+            KernelEvent::Program(program) => self.lately.forget(program.id),
+            KernelEvent::ProcessStart(start) => self.lately.forget(start.actor.task.id),
+            _ => {}
+        }
         let mut notes = self.on_processes(time, event);
         for task in self.tasks_to_name(event) {
             notes.extend(self.container_of(task, time));
         }
-        notes.extend(did_it(event).map(|actor| self.origin(actor, time)));
+        if let KernelEvent::Shrink(shrink) = event {
+            notes.push(self.origin(&shrink.actor, time));
+        }
         notes
     }
 
@@ -226,6 +237,10 @@ impl Enricher {
     }
 
     fn inputs(&mut self, answer: Answer) -> (Option<u64>, Vec<Input>) {
+        let late = |fact: &Fact| matches!(fact, Fact::Process(process) if process.late);
+        if let Some(id) = answer.about.filter(|_| answer.facts.iter().any(late)) {
+            self.lately.forget(id);
+        }
         let mounts = self.mounts();
         let facts = mounts.into_iter().chain(answer.facts).map(Input::Fact);
         let answered = answer.about.map(|id| Input::Watch(WatchNote::Answered(id)));
@@ -248,10 +263,16 @@ impl Enricher {
         if signal.code > 0 {
             return Vec::new();
         }
-        let mut notes = vec![self.process(&signal.target, true, false, time, None)];
+        let mut notes = Vec::new();
+        if self.lately.admits(&signal.target, Wanted { cmdline: true, origin: false }, time) {
+            notes.push(self.process(&signal.target, true, false, time, None));
+        }
         let sender = &signal.sender;
-        if sender.task.id != id {
-            notes.push(self.process(&sender.task, sender.lacks_cmdline(), false, time, None));
+        let cmdline = sender.lacks_cmdline();
+        let wanted = Wanted { cmdline, origin: true };
+        if sender.task.id != id && self.lately.admits(&sender.task, wanted, time) {
+            notes.push(self.process(&sender.task, cmdline, false, time, None));
+            notes.push(self.origin(sender, time));
         }
         notes
     }

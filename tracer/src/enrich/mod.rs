@@ -7,6 +7,7 @@ mod elf;
 pub mod enricher;
 mod go;
 pub mod holders;
+pub mod lately;
 pub mod lines;
 pub mod lookup;
 pub mod mappers;

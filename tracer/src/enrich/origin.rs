@@ -15,7 +15,6 @@ use crate::{
         Bytes,
         cgroup::service,
         fact::{Fact, Triggers, User},
-        input::KernelEvent,
         task::Actor,
     },
 };
@@ -93,17 +92,6 @@ impl Origins {
             (!timers.is_empty()).then_some(Fact::Triggers(Triggers { unit, timers }))
         });
         user.into_iter().chain(triggers).collect()
-    }
-}
-
-/// Whoever shrinks a file, or sends another process a signal.
-pub fn did_it(event: &KernelEvent) -> Option<&Actor> {
-    match event {
-        KernelEvent::Shrink(shrink) => Some(&shrink.actor),
-        KernelEvent::Signal(signal) if signal.code <= 0 => {
-            Some(&signal.sender).filter(|sender| sender.task.id != signal.target.id)
-        }
-        _ => None,
     }
 }
 

@@ -6,7 +6,7 @@ use tokio::{
     process::Child,
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
-use tracer_common::maps::{self, RingState};
+use tracer_common::maps;
 
 use crate::{
     correlate::{REPORT_DELAY, readiness::Requirement},
@@ -44,6 +44,7 @@ use crate::{
         driver::Driver,
         evictions::Evictions,
         log::Listener,
+        numbering::Numbering,
         save::StreamFile,
         stop::StopSignals,
     },
@@ -55,9 +56,11 @@ const TICK: Duration = Duration::from_millis(100);
 /// How often lost events are looked for while nothing is open.
 const CHECKPOINTS: Duration = Duration::from_secs(1);
 /// Batches that are read before we look at anything else.
-const DRAINS: u32 = 64;
-/// How far time stays behind while more comes than we read. Ns.
+const DRAINS: u32 = 2;
+/// How far time stays behind the oldest event that waits, while more comes than we read. Ns.
 const LATE: u64 = 1_000_000_000;
+/// How long what waits is judged after the end.
+const LAST: Duration = Duration::from_secs(10);
 /// The clock may differ by as much before its being set is taken note of. Ns.
 const STEP: u64 = 10_000_000;
 
@@ -139,10 +142,7 @@ struct Watch<'a> {
     driver: Driver<'a>,
     save: StreamFile,
     child: Option<Child>,
-    /// How far each (cpu, ring) had numbered when last looked at.
-    numbered: Vec<(u32, u16, RingState)>,
-    /// How far the driver knows so.
-    checkpoints: HashMap<(u32, u16), u64>,
+    numbering: Numbering,
     /// How often the program of each was not run, as the driver knows.
     misses: HashMap<Observe, u64>,
     /// Shrinks that the kernel did not send, as the driver knows.
@@ -187,8 +187,7 @@ impl<'a> Watch<'a> {
             driver: Driver::start(host, &options.selection, sink)?,
             save,
             child: None,
-            numbered: Vec::new(),
-            checkpoints: HashMap::new(),
+            numbering: Numbering::default(),
             misses: HashMap::new(),
             suppressed: 0,
             signals: SignalsUntold::default(),
@@ -236,10 +235,11 @@ impl<'a> Watch<'a> {
         let deadline = self.options.duration.map(|duration| Instant::now() + duration);
         let mut all_read = true;
         loop {
-            let busy = !self.driver.is_idle();
+            let busy = !(all_read && self.driver.is_idle());
             tokio::select! {
                 ready = self.reader.ready(), if all_read => ready?,
-                () = std::future::ready(()), if !all_read => {}
+                // Not at once: timers and signals are looked at in between.
+                () = tokio::task::yield_now(), if !all_read => {}
                 (time, learnt) = self.enricher.next() => self.learnt(time, learnt)?,
                 _ = tick.tick(), if busy => self.checkpoint()?,
                 _ = checkpoints.tick() => {
@@ -254,9 +254,7 @@ impl<'a> Watch<'a> {
                 () = until(deadline) => return Ok(Ended::Because("time is up")),
                 status = exited(&mut self.child) => return Ok(Ended::Command(status?)),
             }
-            while let Some((time, learnt)) = self.enricher.try_next() {
-                self.learnt(time, learnt)?;
-            }
+            self.answers()?;
             all_read = self.drain_all()?;
             if self.options.count.is_some_and(|count| self.driver.reported() >= count) {
                 return Ok(Ended::Because("enough seen"));
@@ -277,6 +275,14 @@ impl<'a> Watch<'a> {
         self.worked = true;
         let time = time.map_or_else(boot_time, |time| time.saturating_add(1));
         learnt.into_iter().try_for_each(|input| self.push(time, input))
+    }
+
+    /// Takes in all answers there are.
+    fn answers(&mut self) -> Result<()> {
+        while let Some((time, learnt)) = self.enricher.try_next() {
+            self.learnt(time, learnt)?;
+        }
+        Ok(())
     }
 
     /// Reads a batch of each ring; true if there is more. Time moves on to when reading began, not to when it
@@ -329,9 +335,12 @@ impl<'a> Watch<'a> {
                 return Ok(true);
             }
         }
-        // More comes than we read. Time must move all the same, if behind: in rings of this size nothing older
-        // waits unread.
-        self.advance(before.saturating_sub(LATE))?;
+        // More comes than we read. Time must move all the same, if behind: what waits has the order of the rings.
+        let times = self.reader.oldest().filter_map(|event| Some(decode(event).ok()?.0.time));
+        let oldest = times.fold(before, u64::min);
+        self.tell_judged()?;
+        // Never to where it is not known yet what was lost.
+        self.advance(oldest.saturating_sub(LATE).min(self.numbering.known()))?;
         Ok(false)
     }
 
@@ -347,15 +356,10 @@ impl<'a> Watch<'a> {
     /// incident is reported: what was numbered then is in the ring by now, or lost.
     fn checkpoint(&mut self) -> Result<()> {
         self.switches()?;
-        let latest = self.counters.ring_states();
-        let all_read = self.drain_all()?;
-        let then =
-            if all_read { std::mem::replace(&mut self.numbered, latest) } else { Vec::new() };
-        for (cpu, ring, RingState { seq, .. }) in then {
-            if self.checkpoints.insert((cpu, ring), seq).unwrap_or(0) != seq {
-                self.push(boot_time(), WatchNote::SeqCheckpoint { cpu, ring, seq })?;
-            }
-        }
+        let (time, latest) = (boot_time(), self.counters.ring_states());
+        self.numbering.look(time, latest, self.reader.fetch());
+        self.drain_all()?;
+        self.tell_judged()?;
         if let Some(count) = self.counters.shrinks_recorded()
             && let Some(until) = self.evictions.sample(boot_time(), count)
         {
@@ -381,6 +385,16 @@ impl<'a> Watch<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Tells how far events were numbered that have been judged.
+    fn tell_judged(&mut self) -> Result<()> {
+        let notes = self.numbering.judged(|fetched| self.reader.has_handed(fetched));
+        self.tell(notes)
+    }
+
+    fn tell(&mut self, notes: Vec<WatchNote>) -> Result<()> {
+        notes.into_iter().try_for_each(|note| self.push(boot_time(), note))
     }
 
     /// Says which programs the kernel did not run, because they were running already.
@@ -442,11 +456,19 @@ impl<'a> Watch<'a> {
             }
             self.drain_all()?;
         }
+        let patience = Instant::now() + LAST;
+        while !self.drain_all()? && Instant::now() < patience {
+            self.answers()?;
+        }
+        self.answers()?;
         self.recursion_misses()?;
-        // Twice: the second time tells what was numbered by the first.
         self.checkpoint()?;
+        let latest = self.counters.ring_states();
         sleep(Duration::from_millis(10)).await;
         self.checkpoint()?;
+        // What was numbered by then is here, or lost; so is what waits all the same.
+        let notes = self.numbering.told(latest);
+        self.tell(notes)?;
         if self.undecodable != 0 {
             say(format_args!("whybus: {} events could not be decoded", self.undecodable));
         }

@@ -1,5 +1,6 @@
 # Somebody else drowns the recorder in signals while ten lose the end of a file, ten are sent SIGTERM, and three die of one
 # of too many. Then one has used up what signals are kept in for a user, and another what deliveries are told.
+grep -q whybus.verbose=yes /proc/cmdline && verbose=-v
 D=/mnt/ext4/flood
 mkdir -p $D
 # With no capability but those that `doctor` lists, and with one fewer, what that is. Locked memory is counted before 5.11, and
@@ -15,6 +16,8 @@ bounded() {
 # For the three at the end CAP_SYS_ADMIN does as well.
 for without in sys_ptrace dac_read_search sys_admin chown "bpf sys_admin" "perfmon sys_admin" "checkpoint_restore sys_admin"; do
     some=
+    # What the one before it said is not its own.
+    rm -f /tmp/without.err
     for name in $listed; do case " $without " in *" $name "*) ;; *) some="$some $name" ;; esac; done
     case $without in
     chown) set -- record --state-dir /tmp/without ;;
@@ -23,7 +26,7 @@ for without in sys_ptrace dac_read_search sys_admin chown "bpf sys_admin" "perfm
     (bounded "$some" whybus "$@") >/dev/null 2>/tmp/without.err &
     one=$!
     # What can watch all the same would take long to begin.
-    busybox timeout 10 sh -c 'until grep -q CAP_ /tmp/without.err; do sleep 0.1; done'
+    busybox timeout 60 sh -c 'until grep -qs CAP_ /tmp/without.err; do sleep 0.1; done'
     kill -KILL $one 2>/dev/null
     wait $one
     echo "$? $without: $(busybox grep CAP_ /tmp/without.err | busybox tr '\n' ' ')"
@@ -34,9 +37,9 @@ if grep -q linux-5.10 /results/facts; then
     echo "$? sys_resource: $(busybox tr '\n' ' ' </tmp/without.err)" >>/results/without
 fi
 ulimit -l unlimited
-(bounded "$listed" whybus trace --signals term --no-warnings -o json --save /results/stream) >/results/out.json 2>/results/err &
+(bounded "$listed" whybus trace ${verbose:+-v} --signals term --no-warnings -o json --save /results/stream) >/results/out.json 2>/results/err &
 tracer=$!
-until [ -s /results/out.json ]; do sleep 0.05; done
+until [ -s /results/out.json ] || ! kill -0 $tracer 2>/dev/null; do sleep 0.05; done
 flood /results/sent 25 &
 flood=$!
 sleep 2
