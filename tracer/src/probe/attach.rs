@@ -31,7 +31,7 @@ use crate::{
         form::Form,
         kernel::{self, BTF, KernelInfo},
         kretprobes::Kretprobe,
-        object::{check_layout, give_back, lru_maps},
+        object::{check_layout, lru_maps},
         plan::{Missing, Plan, Probe, take_lone, take_silent, tell_switched_on},
         refusal::{self, ENOTSUPP, NO_TRAMPOLINES, Step},
         switches::Switches,
@@ -284,7 +284,6 @@ pub fn attach(
     armed.missing.retain(|missing| !is_needless(missing.probe, &armed.attached));
     armed.kretprobes = Kretprobe::all();
     drop(btf);
-    give_back();
     trim();
     Ok(armed)
 }

@@ -1,28 +1,33 @@
 //! The compiled probes; `cargo xtask ebpf` rebuilds them.
 use anyhow::{Context as _, Result, ensure};
+use lz4_flex::block::decompress_size_prepended;
 use object::{File, Object as _, ObjectSection as _, ObjectSymbol as _};
-use rustix::mm::{Advice, madvise};
 use tracer_common::LAYOUT;
 
-use crate::host::memory::page_size;
+/// An ELF file, packed by xtask/src/build/ebpf.rs and checked in: the program is a fifth smaller so.
+static OBJECT: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/whybus.bpf.o.lz4"));
 
-/// An ELF file, checked in.
-pub static OBJECT: &[u8] =
-    aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/whybus.bpf.o"));
-
-/// The same probes, which say what they decide as well: as xtask/src/build/ebpf.rs packs it.
+/// The same probes, which say what they decide as well.
 static LOG_OBJECT: &[u8] =
     include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/whybus-log.bpf.o.lz4"));
 
 /// include/uapi/linux/bpf.h
 const BPF_MAP_TYPE_LRU_HASH: u32 = 9;
 
+/// The object with the probes.
+///
+/// # Errors
+/// Where it is damaged.
+pub fn object() -> Result<Vec<u8>> {
+    decompress_size_prepended(OBJECT).context("unpacking the probes")
+}
+
 /// The object whose probes say what they decide.
 ///
 /// # Errors
 /// Where it is damaged.
 pub fn log_object() -> Result<Vec<u8>> {
-    lz4_flex::block::decompress_size_prepended(LOG_OBJECT).context("unpacking the probes that log")
+    decompress_size_prepended(LOG_OBJECT).context("unpacking the probes that log")
 }
 
 /// Sees that the object was compiled from the structs that we read it with.
@@ -65,65 +70,49 @@ fn layout(object: &[u8]) -> Option<u32> {
     Some(u32::from_le_bytes(*data.first_chunk()?))
 }
 
-/// Gives the pages of the object back to the system, most of what is resident of a program that has attached its probes.
-/// Whoever reads it again gets them from the program's file.
-pub fn give_back() {
-    let page = page_size() as usize;
-    let begin = OBJECT.as_ptr().align_offset(page);
-    let whole = OBJECT.len().saturating_sub(begin) / page * page;
-    if let Some(pages) = OBJECT.get(begin..begin + whole) {
-        let pages_of = pages.as_ptr().cast_mut().cast();
-        // SAFETY: whole pages of a constant, which nobody has written to and the file still has.
-        let _ = unsafe { madvise(pages_of, pages.len(), Advice::LinuxDontNeed) };
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn ours() -> Vec<u8> {
+        object().expect("`cargo xtask ebpf` was run")
+    }
+
     #[test]
     fn the_object_has_our_layout() {
-        check_layout(OBJECT).expect("`cargo xtask ebpf` was run");
+        check_layout(&ours()).expect("`cargo xtask ebpf` was run");
     }
 
     #[test]
     fn the_object_that_logs_has_the_same_maps_and_layout() {
         let object = log_object().expect("`cargo xtask ebpf` was run");
         check_layout(&object).expect("`cargo xtask ebpf` was run");
-        assert_eq!(lru_maps(&object), lru_maps(OBJECT));
+        assert_eq!(lru_maps(&object), lru_maps(&ours()));
     }
 
     #[test]
     fn every_lru_map_is_found() {
-        let maps = lru_maps(OBJECT);
+        let maps = lru_maps(&ours());
         assert!(maps.contains(&("SHRINKS".to_owned(), 8_192)), "{maps:?}");
         assert!(maps.contains(&("VICTIMS".to_owned(), 4_096)), "{maps:?}");
         let others = ["RINGS", "CRITICAL", "FAULT"];
         assert!(maps.iter().all(|(name, _)| !others.contains(&&**name)), "{maps:?}");
         assert_eq!(lru_maps(b"no object"), []);
-        assert_eq!(lru_maps(&OBJECT[..OBJECT.len() / 2]), []);
+        assert_eq!(lru_maps(&ours()[..ours().len() / 2]), []);
     }
 
     #[test]
     fn another_layout_is_refused() {
         // Wherever it stands in the object, it is not ours any more.
-        let mut other = OBJECT.to_vec();
-        let ours = LAYOUT.to_le_bytes();
-        for at in 0..other.len() - ours.len() {
-            if other[at..].starts_with(&ours) {
+        let mut other = ours();
+        let layout = LAYOUT.to_le_bytes();
+        for at in 0..other.len() - layout.len() {
+            if other[at..].starts_with(&layout) {
                 other[at] ^= 1;
             }
         }
         assert!(check_layout(&other).is_err());
         assert!(check_layout(b"no object").is_err());
-        assert!(check_layout(&OBJECT[..OBJECT.len() / 2]).is_err());
-    }
-
-    #[test]
-    fn an_object_that_was_given_back_is_there_again() {
-        let before = OBJECT.to_vec();
-        give_back();
-        assert!(OBJECT == before);
+        assert!(check_layout(&ours()[..ours().len() / 2]).is_err());
     }
 }

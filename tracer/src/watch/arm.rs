@@ -20,7 +20,7 @@ use crate::{
     probe::{
         attach::{self, Attached},
         kernel::KernelInfo,
-        object::{OBJECT, log_object},
+        object::{log_object, object},
         plan::{self, Missing, Plan, Probe},
         refusal::{fix, is_privilege},
         table,
@@ -45,7 +45,7 @@ pub fn arm(
         let plan = plan::choose(&facts, restarts);
         attach::attach(object, &facts, plan, deaths, shared, fail_every)
     };
-    let armed = if verbose { attach_verbose(attach) } else { attach(OBJECT) };
+    let armed = if verbose { attach_verbose(attach) } else { attach(&object()?) };
     let armed = armed.map_err(|error| refused(&attach::reason(&error, None)))?;
     let coverage = coverage(&armed);
     if !sees_anything(&coverage) {
@@ -62,8 +62,8 @@ pub fn arm(
 /// Attaches the probes that say what they decide; where the kernel takes fewer of these than of those that do not,
 /// the latter, and says so.
 fn attach_verbose(attach: impl Fn(&[u8]) -> Result<Attached>) -> Result<Attached> {
-    let object = log_object()?;
-    let verbose = attach(&object);
+    let log = log_object()?;
+    let verbose = attach(&log);
     if verbose.as_ref().is_ok_and(|verbose| !verbose.refused) {
         return verbose;
     }
@@ -72,10 +72,10 @@ fn attach_verbose(attach: impl Fn(&[u8]) -> Result<Attached>) -> Result<Attached
         Err(_) => (0, Vec::new()),
     };
     let error = verbose.err();
-    let silent = attach(OBJECT)?;
+    let silent = attach(&object()?)?;
     if silent.attached.len() <= count {
         drop(silent);
-        return attach(&object);
+        return attach(&log);
     }
     let only_here = |missing: &&Missing| {
         silent.attached.iter().any(|probe| probe.row.observe == missing.probe.row.observe)

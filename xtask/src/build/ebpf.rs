@@ -15,8 +15,9 @@ use crate::{
     shell::{call, output, root, say},
 };
 
-const OBJECT: &str = "tracer/bpf/whybus.bpf.o";
-/// What `trace -v` loads: lz4 with its size in front, for it is embedded beside the other.
+/// lz4 with its size in front, as both are embedded.
+const OBJECT: &str = "tracer/bpf/whybus.bpf.o.lz4";
+/// What `trace -v` loads.
 const LOG_OBJECT: &str = "tracer/bpf/whybus-log.bpf.o.lz4";
 const MANIFEST: &str = "tracer/bpf/manifest";
 
@@ -97,15 +98,14 @@ fn compiler() -> Result<String> {
 /// Where something is missing or the compiler refuses.
 pub fn build() -> Result<Built> {
     setup::packages(setup::COMPILER, "compiling the probes")?;
-    let object = compile("whybus.bpf.o", &[], &["--strip-debug"])?;
-    // Offsets of lines of source, which nobody applies: aya takes them as they stand.
-    let strip = ["--strip-debug", "--remove-section=.rel.BTF.ext"];
-    let log = compile("whybus-log.bpf.o", &["--features", "log"], &strip)?;
-    Ok(Built { object, log: lz4_flex::block::compress_prepend_size(&log) })
+    let object = compile("whybus.bpf.o", &[])?;
+    let log = compile("whybus-log.bpf.o", &["--features", "log"])?;
+    let pack = lz4_flex::block::compress_prepend_size;
+    Ok(Built { object: pack(&object), log: pack(&log) })
 }
 
 /// Compiles the probes with these features, and strips them; gives the object.
-fn compile(name: &str, features: &[&str], strip: &[&str]) -> Result<Vec<u8>> {
+fn compile(name: &str, features: &[&str]) -> Result<Vec<u8>> {
     let linker = setup::bpf_linker()?;
     let target = root().join("target/ebpf");
     let mut path = vec![linker];
@@ -146,9 +146,34 @@ fn compile(name: &str, features: &[&str], strip: &[&str]) -> Result<Vec<u8>> {
     call(&mut command).context("compiling the probes")?;
     let made = target.join("bpfel-unknown-none/release/whybus");
     let stripped = target.join(name);
-    let mut objcopy = Command::new("/usr/lib/llvm-22/bin/llvm-objcopy");
-    call(objcopy.args(strip).arg(&made).arg(&stripped)).context("stripping the probes")?;
+    let dumped = target.join("BTF.ext");
+    let objcopy = || Command::new("/usr/lib/llvm-22/bin/llvm-objcopy");
+    let section = |what: &str| format!("--{what}-section=.BTF.ext={}", dumped.display());
+    call(objcopy().arg(section("dump")).arg(&made).arg(&stripped))
+        .context("types of the probes")?;
+    fs::write(&dumped, without_lines(fs::read(&dumped)?)?)?;
+    // Its relocations nobody applies: aya takes offsets as they stand.
+    let mut strip = objcopy();
+    strip.args(["--strip-debug", "--remove-section=.rel.BTF.ext"]).arg(section("update"));
+    call(strip.arg(&made).arg(&stripped)).context("stripping the probes")?;
     fs::read(&stripped).with_context(|| format!("reading {name}"))
+}
+
+/// `.BTF.ext` without lines of source, which kernel and tracer would keep for each program as long as it is loaded: nobody
+/// reads them but who reads a log of the verifier.
+fn without_lines(mut section: Vec<u8>) -> Result<Vec<u8>> {
+    // `struct btf_ext_header` (tools/lib/bpf/libbpf_internal.h).
+    let word = |at: usize| {
+        let word = section.get(at..at + 4).and_then(|word| word.first_chunk());
+        word.map(|word| u32::from_le_bytes(*word)).context(".BTF.ext is cut short")
+    };
+    let (header, lines, relocations) = (word(4)?, word(16)?, word(28)?);
+    ensure!(relocations == 0, "the probes have relocations in .BTF.ext");
+    section.truncate((header + lines) as usize);
+    section[20..24].fill(0);
+    // What would come next begins where this ends.
+    section.copy_within(16..20, 24);
+    Ok(section)
 }
 
 /// Puts built objects where the tracer includes them from.
