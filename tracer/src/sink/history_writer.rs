@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     contract::{Gap, GapReason, Time},
-    host::clock,
+    host::{clock, memory},
     model::observe::Readiness,
     sink::speak::say,
     store::{
@@ -78,6 +78,10 @@ pub struct HistoryWriter {
     failing: Option<Failing>,
     /// When old incidents were forgotten last.
     retained: Option<Instant>,
+    /// Something was written since the last beat.
+    wrote: bool,
+    /// Memory that writing took has not been given back.
+    tired: bool,
 }
 
 /// That the disk takes nothing.
@@ -113,6 +117,8 @@ impl HistoryWriter {
             dropped: 0,
             failing: None,
             retained: None,
+            wrote: false,
+            tired: false,
         }
     }
 
@@ -179,6 +185,7 @@ impl HistoryWriter {
             Message::Beat(now) => {
                 self.steady.see(now, clock::boot_time());
                 self.beat(now, false);
+                self.rest();
             }
             Message::End(until) => return Some(until),
         }
@@ -233,6 +240,19 @@ impl HistoryWriter {
         let _ = lock.beat(&beat);
     }
 
+    /// Gives back what writing took, once nothing has been written since the last beat.
+    fn rest(&mut self) {
+        if std::mem::take(&mut self.wrote) {
+            self.tired = true;
+        } else if std::mem::take(&mut self.tired)
+            && let Some(store) = &self.store
+        {
+            // What it does not give back it uses again.
+            let _ = store.rest();
+            memory::trim();
+        }
+    }
+
     /// Hands everything to the disk. What was lost while it was full is known only once it takes something again.
     fn flush_at_end(&mut self) {
         self.flush(true);
@@ -269,6 +289,7 @@ impl HistoryWriter {
             let count = self.waiting.len().min(BATCH);
             store.put(self.waiting.iter().take(count).map(Ok::<_, Error>))?;
             self.waiting.drain(..count);
+            self.wrote = true;
         }
         Ok(())
     }

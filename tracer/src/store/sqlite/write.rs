@@ -110,6 +110,14 @@ impl Store {
         Ok(self.db.pragma_update(None, "cache_size", -8192)?)
     }
 
+    /// Gives back the memory that writing took.
+    ///
+    /// # Errors
+    /// Where SQLite does not.
+    pub fn rest(&self) -> Result<()> {
+        Ok(self.db.execute_batch("PRAGMA shrink_memory")?)
+    }
+
     /// A recorder begins (ns since the epoch), after a time when nobody was watching.
     ///
     /// # Errors
