@@ -14,6 +14,14 @@ reading() {
 }
 # load NAME: loads a module and what it needs, unless it is built in or there already
 load() { for module in $(cat "/modules.d/$1"); do busybox insmod "$module" 2>/dev/null; done; }
+# watched TRACEPOINT: waits until a tracer has hooked that of a module, which it looks for once a second
+watched() {
+    i=0
+    until for pid in $(busybox pidof whybus); do cat /proc/$pid/fdinfo/*; done 2>/dev/null | grep -q "^tp_name:.$1" || [ $i -eq 25 ]; do
+        sleep 0.2
+        i=$((i + 1))
+    done
+}
 # fill DIR: takes all room there is, in ever smaller pieces, until not even a page is left
 fill() {
     for size in 64M 16M 4M 1M 64K 4K; do

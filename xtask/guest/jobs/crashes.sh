@@ -4,7 +4,7 @@ for file in ran skipped statuses; do : >/results/$file; done
 . /facts.sh
 whybus trace --signals segv,ill,trap,fpe -o json --save /results/stream >/results/out.json 2>/results/err &
 tracer=$!
-until [ -s /results/out.json ]; do sleep 0.05; done
+until [ -s /results/out.json ] || ! kill -0 $tracer 2>/dev/null; do sleep 0.05; done
 for script in /crashes/*.sh; do
     name=$(basename "$script" .sh)
     needs=$(busybox sed -n 's/^#needs: //p' "$script")

@@ -4,7 +4,7 @@ for file in ran skipped statuses; do : >/results/$file; done
 . /facts.sh
 whybus trace -o json >/results/out.json 2>/results/err &
 tracer=$!
-until [ -s /results/out.json ]; do sleep 0.05; done
+until [ -s /results/out.json ] || ! kill -0 $tracer 2>/dev/null; do sleep 0.05; done
 for name in cp-lockdown driver-lockdown; do
     for fs in ext4 tmpfs; do
         dir=/mnt/$fs/$name

@@ -86,7 +86,7 @@ sleep 1
 # Blocked from before: SIGTERM must still end it (a shell's background job ignores SIGINT).
 whybus trace ${verbose:+-v} -o json --save /results/stream >/results/out.json 2>/results/err &
 tracer=$!
-until [ -s /results/out.json ]; do sleep 0.05; done
+until [ -s /results/out.json ] || ! kill -0 $tracer 2>/dev/null; do sleep 0.05; done
 each sh
 sleep 1
 kill -TERM $tracer
@@ -96,7 +96,7 @@ echo "$?" >/results/trace.status
 whybus trace ${verbose:+-v} --signals kill -o json --save /results/ends.stream >/results/ends.json 2>/results/ends.err &
 tracer=$!
 echo -1000 >/proc/$tracer/oom_score_adj
-until [ -s /results/ends.json ]; do sleep 0.05; done
+until [ -s /results/ends.json ] || ! kill -0 $tracer 2>/dev/null; do sleep 0.05; done
 each sh signals
 sleep 1
 kill -TERM $tracer

@@ -5,6 +5,7 @@
 #+signal-alone: {"class": "unknown", "confidence": "unknown", "says": "why it could not be had is not watched"}
 . /lib.sh
 load btrfs
+watched btrfs_reserve_ticket
 mkdir full
 mkfs.btrfs -q -f /dev/vdd || exit 99
 mount -t btrfs /dev/vdd full || exit 99

@@ -4,6 +4,7 @@
 #+signal-alone: {"class": "unknown", "confidence": "unknown", "says": "why it could not be had is not watched"}
 . /lib.sh
 load xfs
+watched xfs_delalloc_enospc
 mkdir down
 mkfs.xfs -q -f /dev/vdd || exit 99
 mount -t xfs /dev/vdd down || exit 99

@@ -5,6 +5,7 @@
 #+signal-alone: {"class": "unknown", "confidence": "unknown", "says": "why it could not be had is not watched"}
 . /lib.sh
 load xfs
+watched xfs_delalloc_enospc
 mkdir bad
 dmsetup create --noudevsync badxfs --table "0 1048576 linear /dev/vdd 0" || exit 99
 dev=/dev/dm-$(dmsetup info -c --noheadings -o minor badxfs)
