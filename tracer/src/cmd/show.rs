@@ -39,7 +39,8 @@ pub fn run(args: &Show) -> Result<ExitStatus> {
         format => shown(&incident, format, &style),
     };
     page(args.output.output);
-    put(&shown)?;
+    // The empty line stands between two incidents.
+    put(shown.strip_prefix(b"\n").unwrap_or(&shown))?;
     for what in failed {
         say(what);
     }
@@ -80,9 +81,9 @@ fn absent(id: &str, flags: &str) -> String {
         return counted_in_a_watch(id);
     }
     let shows = match id.chars().all(|c| c == '-' || c.is_ascii_hexdigit()) {
-        true => "`whybus list` shows them".to_owned(),
+        true if id.parse::<u32>().is_err() => "`whybus list` shows them".to_owned(),
         // No id, but what `why` takes.
-        false => format!(
+        _ => format!(
             "`whybus why {}{flags}` takes names, pids, units and paths",
             word(id.as_bytes())
         ),

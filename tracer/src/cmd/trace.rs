@@ -11,6 +11,7 @@ use crate::{
     model::{
         observe::Readiness,
         process::{ExitFilter, ExitScope},
+        signal_name::{self, RECORDED, SIGBUS},
     },
     sink::{
         history_writer::now,
@@ -54,6 +55,9 @@ pub fn run(args: &Trace) -> Result<ExitStatus> {
     }
     let mut sink = StdoutSink::new(args.output.output, args.output.utc).quiet(args.quiet);
     let watched = watch(&wanted, &mut sink)?;
+    if let Some(what) = unasked(watched.command, deaths, watched.incidents) {
+        say(what);
+    }
     let blind = readiness(&watched.coverage) == Readiness::NotReady;
     Ok(status(watched.command, args.count, watched.incidents, blind))
 }
@@ -63,6 +67,22 @@ fn follow(recorder: u32) -> String {
     format!(
         "a recorder runs here, pid {recorder}: `whybus list -f` follows what it records, and costs nothing more"
     )
+}
+
+/// A command that died of something that was not asked for.
+fn unasked(command: Option<u8>, deaths: ExitScope, incidents: u64) -> Option<String> {
+    let signal =
+        command?.checked_sub(128).filter(|signal| RECORDED.contains(&i32::from(*signal)))?;
+    let asked_for = i32::from(signal) == SIGBUS || deaths.signals & (1 << signal) != 0;
+    (incidents == 0 && !asked_for).then(|| {
+        let name = signal_name::name(i32::from(signal));
+        format!(
+            "the command ended with status {}, as after {name}, which was not asked for: `whybus trace --signals {} -- \
+             CMD` tells why",
+            128 + u16::from(signal),
+            name.trim_start_matches("SIG").to_ascii_lowercase()
+        )
+    })
 }
 
 /// A command passes its own on; else fewer incidents than were asked for are too few. Who was `blind` for what decides
@@ -79,6 +99,19 @@ fn status(command: Option<u8>, asked_for: Option<u64>, incidents: u64, blind: bo
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_command_died_of_and_nobody_asked_for_is_said() {
+        let scope = |signals| ExitScope { signals, ..ExitScope::default() };
+        let said = unasked(Some(128 + 11), scope(0), 0).expect("nothing told of it");
+        assert!(said.contains("SIGSEGV") && said.contains("--signals segv"), "{said}");
+        let quiet =
+            [(139, 1 << 11, 0), (139, 0, 1), (135, 0, 0), (130, 0, 0), (255, 0, 0), (1, 0, 0)];
+        for (status, signals, incidents) in quiet {
+            assert_eq!(unasked(Some(status), scope(signals), incidents), None, "{status}");
+        }
+        assert_eq!(unasked(None, scope(0), 0), None);
+    }
 
     #[test]
     fn a_command_speaks_for_itself_and_too_few_are_told() {

@@ -71,7 +71,8 @@ pub fn read_only(path: &Path) -> rusqlite::Result<Connection> {
     let mut beside = path.as_os_str().to_owned();
     beside.push("-wal");
     let copied = !Path::new(&beside).exists();
-    let cannot = error.sqlite_error_code() == Some(ErrorCode::CannotOpen);
+    let cannot =
+        matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly));
     if !(copied && cannot) {
         return Err(error);
     }

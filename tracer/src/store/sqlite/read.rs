@@ -73,7 +73,16 @@ impl Reader {
                 }
             });
         }
-        let reading = |error: rusqlite::Error| Error::from(error).while_doing("reading", &path);
+        let reading = |error: rusqlite::Error| match Error::from(error)
+            .while_doing("reading", &path)
+        {
+            // Readers share memory, in a file beside it.
+            Error::ReadOnly(text) => Error::Denied(format!(
+                "{text}, and reading it takes that; copy its directory with all files and name the copy by \
+                 --state-dir, or run this as root"
+            )),
+            error => error,
+        };
         let db = connect::read_only(&path).map_err(reading)?;
         let pragma = |name: &str| {
             db.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(reading)
