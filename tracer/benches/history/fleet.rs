@@ -93,6 +93,7 @@ impl One {
             tty: None,
             unit_timers: Vec::new(),
             tid: None,
+            output: None,
         }
     }
 
@@ -191,6 +192,7 @@ impl One {
             before_ns: bus.then_some(130_000_000),
             path: bus.then(|| bytes(path)),
             mapped: bus.then_some(true),
+            culprit_stack: None,
             culprit: (signal != 0 && signal != 11).then(culprit),
             mapping: None,
             truncation: None,
@@ -265,6 +267,7 @@ impl One {
             }),
             restart: Some(self.restart()),
             stack: None,
+            signature: None,
             advice: "write the new file beside the old one and rename(2) it into place; never write over \
                      a mapped file"
                 .into(),

@@ -1,7 +1,7 @@
 //! Processes, as they were at the act.
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{Label, Time, Untrusted};
+use crate::contract::{Label, Outputs, Time, Untrusted};
 
 /// A process, as it was at the act.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,6 +73,10 @@ pub struct Process {
     /// The thread, in the host's PID namespace; of victims only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tid: Option<u32>,
+    /// Where its standard output and standard error led, by /proc/PID/fd as it faulted or ended; of victims only, and absent
+    /// where they were gone by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Box<Outputs>>,
 }
 
 /// A container, as its runtime names it in the cgroup path.

@@ -6,9 +6,9 @@ use crate::{
         Ancestor, Blind, Capability, Cause, CauseCount, Chosen, Container, Count, Doctor,
         Elsewhere, End, Fault, File, Finding, FoundFile, FoundMapping, FoundProcess, Frame, Gap,
         GapReason, Hex, Incident, Label, Loss, Lost, Mapper, Mapping, MappingDriver, Memory,
-        Missed, Mount, Observed, Oom, Other, Process, Record, Recorder, Remote, Restart,
-        RestartSpread, RuledOut, Run, Scan, Server, ShrunkFile, Sizing, Stack, Status, Step, Story,
-        Time, Truncation, Untrusted, Watching,
+        Missed, Mount, Observed, Oom, Other, Output, OutputKind, Outputs, Process, Record,
+        Recorder, Remote, Restart, RestartSpread, RuledOut, Run, Scan, Server, ShrunkFile, Sizing,
+        Stack, Status, Step, Story, Time, Truncation, Untrusted, Watching,
     },
     model::{
         cause::{CauseKind, Confidence},
@@ -95,7 +95,20 @@ pub fn process(pid: u32) -> Process {
         ancestors: vec![Ancestor { pid: 5, comm: hostile() }],
         thread_comm: Some(hostile()),
         tid: Some(pid),
+        output: Some(Box::new(outputs())),
     }
+}
+
+fn outputs() -> Outputs {
+    let output = Output {
+        kind: OutputKind::Pipe.into(),
+        path: Some(hostile()),
+        deleted: true,
+        foreign: true,
+        reader: Some(Ancestor { pid: 5, comm: hostile() }),
+        command: Some(hostile()),
+    };
+    Outputs { stdout: Some(output.clone()), stderr: Some(output), at_start: true }
 }
 
 fn server() -> Server {

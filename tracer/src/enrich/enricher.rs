@@ -14,6 +14,7 @@ use crate::{
         mappers::MapperScanner,
         mount_table::MountTable,
         origin::Origins,
+        outputs::{Outlets, Victim},
         place,
         samples::Samples,
         server::Servers,
@@ -61,6 +62,7 @@ pub struct Enricher {
     cgroups: CgroupNames,
     containers: Containers,
     origins: Origins,
+    outlets: Outlets,
     samples: Samples,
     /// Who sent signals, or got them.
     lately: Lately,
@@ -88,6 +90,7 @@ impl Enricher {
             cgroups: CgroupNames::start(),
             containers: Containers::default(),
             origins: Origins::default(),
+            outlets: Outlets::start(),
             samples: Samples::default(),
             lately: Lately::default(),
             told: Arc::default(),
@@ -142,8 +145,10 @@ impl Enricher {
                 self.faulted = Some((fault.actor.task.tid, fault.address & page));
                 // First of all: its mappings go when it goes.
                 let place = self.place(fault, time);
-                let process =
-                    self.process(&fault.actor.task, fault.actor.lacks_cmdline(), true, time, None);
+                // Of several of one kind the first.
+                let victim = (fault.nth == 1).then(|| self.victim(&fault.actor)).flatten();
+                let (task, wanted) = (&fault.actor.task, fault.actor.lacks_cmdline());
+                let process = self.process(task, wanted, true, time, None, victim);
                 let server =
                     (fault.inode.magic == FUSE_SUPER_MAGIC).then(|| self.server(fault, time));
                 let view = self.view(fault, time);
@@ -167,7 +172,7 @@ impl Enricher {
                 let mappers = mappers.map(Fact::Mappers);
                 let actor = &shrink.actor;
                 let wanted = actor.lacks_cmdline();
-                notes.push(self.process(&actor.task, wanted, refresh, time, mappers));
+                notes.push(self.process(&actor.task, wanted, refresh, time, mappers, None));
                 notes
             }
             KernelEvent::Signal(signal) => self.signal(signal, time),
@@ -179,7 +184,9 @@ impl Enricher {
                 vec![if start.forked {
                     self.cgroup_of(start.actor.task.id, start.actor.task.cgroup, time)
                 } else {
-                    self.process(&start.actor.task, false, false, time, None)
+                    let Actor { task, ancestors, .. } = &start.actor;
+                    let victim = self.outlets.admit((task, ancestors), true);
+                    self.process(task, false, false, time, None, victim)
                 }]
             }
             KernelEvent::OomKill(kill) => match kill.ran_out {
@@ -255,7 +262,8 @@ impl Enricher {
             // Its fault comes before it, by the same CPU, unless nobody saw it.
             && self.faulted != Some((signal.target.tid, signal.address & page))
         {
-            let process = self.process(&signal.target, true, false, time, None);
+            let victim = self.outlets.admit((&signal.target, &[]), false);
+            let process = self.process(&signal.target, true, false, time, None, victim);
             let address = signal.address;
             let ask = move || lookup::mapped(id, address);
             return vec![process, self.ask(Target::Process(id), id, time, ask, Vec::new())];
@@ -265,13 +273,13 @@ impl Enricher {
         }
         let mut notes = Vec::new();
         if self.lately.admits(&signal.target, Wanted { cmdline: true, origin: false }, time) {
-            notes.push(self.process(&signal.target, true, false, time, None));
+            notes.push(self.process(&signal.target, true, false, time, None, None));
         }
         let sender = &signal.sender;
         let cmdline = sender.lacks_cmdline();
         let wanted = Wanted { cmdline, origin: true };
         if sender.task.id != id && self.lately.admits(&sender.task, wanted, time) {
-            notes.push(self.process(&sender.task, cmdline, false, time, None));
+            notes.push(self.process(&sender.task, cmdline, false, time, None, None));
             notes.push(self.origin(sender, time));
         }
         notes
@@ -283,7 +291,9 @@ impl Enricher {
         if self.exits == ExitScope::default() {
             return stacks;
         }
-        let process = self.process(&exit.actor.task, exit.actor.lacks_cmdline(), false, time, None);
+        let (task, wanted) = (&exit.actor.task, exit.actor.lacks_cmdline());
+        let victim = self.victim(&exit.actor);
+        let process = self.process(task, wanted, false, time, None, victim);
         let (asked, mounts, id) = (exit.clone(), self.mounts.clone(), exit.exit.id);
         let cgroups = self.cgroups.clone();
         let ask = move || {
@@ -295,8 +305,13 @@ impl Enricher {
         stacks.into_iter().chain([process, death]).collect()
     }
 
-    /// Asks /proc about a process, for its command line if that is `wanted`; what is known already is told
-    /// `then`.
+    /// Who dies, if where its output led is looked at.
+    fn victim(&self, actor: &Actor) -> Option<Victim> {
+        self.outlets.admit((&actor.task, &actor.ancestors), false)
+    }
+
+    /// Asks /proc about a process, for its command line if that is `wanted`, and where its output led if it is a `victim`;
+    /// what is known already is told `then`.
     fn process(
         &mut self,
         task: &Task,
@@ -304,6 +319,7 @@ impl Enricher {
         refresh: bool,
         time: u64,
         then: Option<Fact>,
+        victim: Option<Victim>,
     ) -> WatchNote {
         if refresh {
             self.mounts_read = Instant::now();
@@ -313,11 +329,13 @@ impl Enricher {
         let otherwise = otherwise.chain(then.clone()).collect();
         let (task, mounts, id) = (task.clone(), self.mounts.clone(), task.id);
         let cgroups = self.cgroups.clone();
+        let victim = victim.map(|victim| (self.outlets.clone(), victim));
         let ask = move || {
+            let found = lookup::of_process(&task, wanted, &cgroups, victim);
             if refresh {
                 mounts.refresh();
             }
-            lookup::of_process(&task, wanted, &cgroups).into_iter().chain(then).collect()
+            found.into_iter().chain(then).collect()
         };
         self.ask(Target::Process(id), id, time, ask, otherwise)
     }
@@ -454,63 +472,4 @@ impl Enricher {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::thread;
-
-    use super::*;
-    use crate::{
-        enrich::view::own,
-        testing::{fault, host, shrink},
-    };
-
-    /// Of what a fault asks, its place is told to whoever waits for its victim.
-    #[test]
-    fn where_a_fault_happened_is_asked() {
-        let mut fault = Box::new(fault(0, 0));
-        (fault.ip, fault.nth) = (Some(own as *const () as u64), 1);
-        let task = &mut fault.actor.task;
-        task.id = ProcessId { tgid: std::process::id(), start: 0 };
-        task.tid = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
-        task.thread_comm = std::fs::read("/proc/thread-self/comm").expect("a name");
-        task.thread_comm.pop();
-        let mut enricher = Enricher::new(&host(), false);
-        enricher.on_event(10, &KernelEvent::Fault(fault.clone()));
-        let deadline = Instant::now() + Duration::from_secs(10);
-        let mut told = None;
-        while told.is_none() && Instant::now() < deadline {
-            let answers = enricher.try_next().into_iter().flat_map(|(_, inputs)| inputs);
-            let place = |input| match input {
-                Input::Fact(Fact::Place(place)) => Some(place),
-                _ => None,
-            };
-            told = answers.filter_map(place).next();
-            thread::sleep(Duration::from_millis(1));
-        }
-        assert_eq!(
-            told.map(|place| (place.victim, Some(place.ip))),
-            Some((fault.actor.task.id, fault.ip))
-        );
-    }
-
-    /// The first is looked for; that nobody looks a second time says nothing of who maps it.
-    #[test]
-    fn who_maps_a_file_that_is_shrunk_again_at_once_is_not_known() {
-        let mut enricher = Enricher::new(&host(), true);
-        let mut told = Vec::new();
-        for begin in [10, 20] {
-            let mut shrink = shrink(2, begin, 8_192, 0);
-            shrink.inode.magic = 0x6969;
-            enricher.on_event(begin, &KernelEvent::Shrink(Box::new(shrink)));
-        }
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while told.is_empty() && Instant::now() < deadline {
-            let answers = enricher.try_next().into_iter().flat_map(|(_, inputs)| inputs);
-            told.extend(answers.filter_map(|input| match input {
-                Input::Fact(Fact::Mappers(mappers)) => Some((mappers.begin, mappers.why.is_some())),
-                _ => None,
-            }));
-            thread::sleep(Duration::from_millis(1));
-        }
-        assert_eq!(told, [(20, true)]);
-    }
-}
+mod tests;

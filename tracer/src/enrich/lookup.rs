@@ -2,9 +2,14 @@
 use std::{fs, os::unix::ffi::OsStrExt as _, sync::Arc};
 
 use crate::{
-    enrich::{cgroups::CgroupNames, process, view},
+    enrich::{
+        cgroups::CgroupNames,
+        outputs::{Outlets, Victim},
+        process, view,
+    },
     host::{fs as space, huge_pages, proc::maps::parse},
     model::{
+        cgroup::CgroupPath,
         fact::{BoundDriver, Fact, Mapped, Process, Space, View},
         fault::{Fault, Handler},
         file::Mount,
@@ -24,11 +29,25 @@ pub struct Here {
     pub cgroups: CgroupNames,
 }
 
-/// What /proc tells of a task's process, its command line if that is `wanted`, and what the cgroup is called
-/// that it was in.
-pub fn of_process(task: &Task, wanted: bool, cgroups: &CgroupNames) -> Vec<Fact> {
-    let process = process::read(task, wanted).map(|process| Fact::Process(Box::new(process)));
-    cgroups.fact(task.cgroup).into_iter().chain(process).collect()
+/// What /proc tells of a task's process, its command line if that is `wanted`, where the output of a victim led, and
+/// what the cgroup is called that it was in.
+pub fn of_process(
+    task: &Task,
+    wanted: bool,
+    cgroups: &CgroupNames,
+    victim: Option<(Outlets, Victim)>,
+) -> Vec<Fact> {
+    // First of all: its descriptors go when it goes. That it was this process is seen by its start afterwards.
+    let seen = victim.as_ref().and_then(|(outlets, victim)| outlets.of(victim));
+    let mut process = process::read(task, wanted);
+    let cgroup = task.cgroup.and_then(|id| cgroups.path(id));
+    if let (Some(process), Some(seen), Some((outlets, victim))) = (&mut process, seen, victim) {
+        let outputs = outlets.complete(seen, &victim, &process.ancestors, cgroup.as_deref());
+        process.outputs = Some(outputs);
+    }
+    let process = process.map(|process| Fact::Process(Box::new(process)));
+    let cgroup = task.cgroup.zip(cgroup).map(|(id, path)| Fact::Cgroup(CgroupPath { id, path }));
+    cgroup.into_iter().chain(process).collect()
 }
 
 /// What is left to say of a process that /proc did not tell of in time.

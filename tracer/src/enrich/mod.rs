@@ -14,6 +14,7 @@ pub mod mappers;
 pub mod mount_table;
 mod open;
 pub mod origin;
+pub mod outputs;
 pub mod place;
 pub mod process;
 pub mod samples;

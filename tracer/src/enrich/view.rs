@@ -43,7 +43,7 @@ pub fn read(fault: &Fault, own: Option<u32>) -> Option<View> {
 }
 
 /// `mnt:[4026531841]`
-fn namespace(link: &Path) -> Option<u32> {
+pub(super) fn namespace(link: &Path) -> Option<u32> {
     let target = fs::read_link(link).ok()?;
     target.to_str()?.strip_prefix("mnt:[")?.strip_suffix(']')?.parse().ok()
 }

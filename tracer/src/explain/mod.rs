@@ -4,6 +4,7 @@ pub mod elsewhere;
 pub mod frames;
 pub mod next;
 pub mod others;
+pub mod outputs;
 pub mod phrase;
 pub mod ruled_out;
 pub mod same_file;

@@ -33,12 +33,17 @@ pub fn next(story: &Story, flags: &str, here: Option<&Here>) -> Vec<String> {
     out
 }
 
-/// The core dump, and the log.
+/// The core dump, and the log, where that is not told as where its output went.
 fn on_its_host(incident: &Incident, here: Option<&Here>) -> Vec<String> {
     let victim = &incident.victim;
     let mut out = Vec::new();
     if incident.exit.as_ref().is_some_and(|exit| exit.core) {
         out.push(format!("coredumpctl info {}", victim.pid));
+    }
+    // That command is told beside where the output went, and is the better one. Last words are those of stderr.
+    let spoke = victim.output.iter().filter(|output| !output.at_start);
+    if spoke.filter_map(|output| output.stderr.as_ref()).any(|stderr| stderr.command.is_some()) {
+        return out;
     }
     let service = victim.unit.as_ref().filter(|unit| unit.0.ends_with(b".service"));
     let container = victim.container.as_ref();
@@ -75,7 +80,30 @@ fn on_its_host(incident: &Incident, here: Option<&Here>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{Record, Untrusted, samples::every_kind};
+    use crate::contract::{Output, OutputKind, Outputs, Record, Untrusted, samples::every_kind};
+
+    #[test]
+    fn only_a_command_for_stderr_stands_for_the_log() {
+        let mut incident = crate::contract::samples::full_incident();
+        incident.victim.container = None;
+        incident.victim.unit = Some(Untrusted(b"geo.service".to_vec()));
+        let output = |command: &str| Output {
+            kind: OutputKind::File.into(),
+            path: None,
+            deleted: false,
+            foreign: false,
+            reader: None,
+            command: Some(Untrusted(command.as_bytes().to_vec())).filter(|_| !command.is_empty()),
+        };
+        let mut logs = |stdout, stderr, at_start| {
+            let (stdout, stderr) = (Some(output(stdout)), Some(output(stderr)));
+            incident.victim.output = Some(Box::new(Outputs { stdout, stderr, at_start }));
+            let told = on_its_host(&incident, None);
+            told.iter().any(|command| command.starts_with("journalctl -u geo.service"))
+        };
+        assert!(logs("tail /l", "", false) && logs("", "tail /l", true));
+        assert!(!logs("", "tail /l", false));
+    }
 
     #[test]
     fn the_log_is_where_it_is_kept() {
@@ -85,6 +113,7 @@ mod tests {
         });
         let mut story = story.expect("a story");
         story.incident.victim.comm = Untrusted(b"geo api".to_vec());
+        story.incident.victim.output = None;
         story.incident.victim.container = None;
         story.incident.victim.unit = Some(Untrusted(b"geo.service".to_vec()));
         let commands = next(&story, " --state-dir x", None);

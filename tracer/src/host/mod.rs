@@ -16,4 +16,5 @@ pub mod state_file;
 pub mod stderr;
 pub mod symbols;
 pub mod timers;
+pub mod unix_diag;
 pub mod users;

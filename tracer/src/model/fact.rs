@@ -7,6 +7,7 @@ use crate::{
         cgroup::CgroupPath,
         file::{Dev, Mount},
         names::ContainerNames,
+        output::Outputs,
         server::FuseServer,
         stack::Stack,
         task::{Actor, Ancestor, ProcessId},
@@ -79,6 +80,9 @@ pub struct Process {
     pub comm: Option<Bytes>,
     /// /proc did not answer in time: nothing but the id is known.
     pub late: bool,
+    /// Where its standard output and standard error led; of victims only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Box<Outputs>>,
     /// What its container is called, where that is known of its cgroup.
     #[serde(skip)]
     pub names: Option<Box<ContainerNames>>,
@@ -95,14 +99,14 @@ impl Process {
     pub fn unknown(id: ProcessId) -> Self {
         let (exe, cgroup, cmdline, comm) = (None, None, None, None);
         let (ancestors, timers) = (Vec::new(), Vec::new());
-        let (late, names, login_user) = (false, None, None);
-        Self { id, exe, cgroup, cmdline, ancestors, comm, late, names, login_user, timers }
+        let (late, names, login_user, outputs) = (false, None, None, None);
+        Self { id, exe, cgroup, cmdline, ancestors, comm, late, outputs, names, login_user, timers }
     }
 
     /// Takes over what was learnt later: a program and its arguments are those of the last exec(2). What can no
     /// longer be asked stays as it was known.
     pub fn learn(&mut self, other: Self) {
-        let Self { exe, cgroup, cmdline, ancestors, comm, late, .. } = other;
+        let Self { exe, cgroup, cmdline, ancestors, comm, late, outputs, .. } = other;
         if exe.is_some() {
             self.comm = comm;
         }
@@ -113,6 +117,10 @@ impl Process {
             self.ancestors = ancestors;
         }
         self.late |= late;
+        match (&mut self.outputs, outputs) {
+            (Some(known), Some(outputs)) => known.learn(*outputs),
+            (known, outputs) => *known = known.take().or(outputs),
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod magic;
 pub mod names;
 pub mod observe;
 pub mod oom;
+pub mod output;
 pub mod pod;
 pub mod process;
 pub mod remote;

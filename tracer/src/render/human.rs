@@ -6,6 +6,7 @@ use crate::{
     explain::{
         frames::{act, callers, place},
         others::others,
+        outputs::spoke,
         phrase::{
             arguments, because, culprit, culprit_field, fix, headline, incomplete, lineage,
             mapped_by, repeated, restarted, served, who,
@@ -96,8 +97,9 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
     }
     field("victim", &text);
     field("", &lineage(victim));
+    out.push_str(&spoken(incident, 8, style));
     if let Some(restart) = &incident.restart {
-        field("restart", &restarted(restart));
+        out.push_str(&line("restart", &restarted(restart), style));
     }
     if let Some(elsewhere) = elsewhere {
         out.push_str(&warning::elsewhere(elsewhere, 8, style));
@@ -107,6 +109,16 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
         out.push_str(&line("note", &style.paint("33", &text), style));
     }
     out.into_bytes()
+}
+
+/// Where its victim spoke to, in an answer whose names of fields are so wide.
+pub fn spoken(incident: &Incident, width: usize, style: &Style) -> String {
+    // Commands are copied as they are.
+    let whole = Style { width: None, ..style.clone() };
+    let lines = spoke(incident);
+    let name = |i| if i == 0 { "output" } else { "" };
+    let lines = lines.iter().enumerate();
+    lines.map(|(i, text)| warning::labelled(name(i), width, text, &whole)).collect()
 }
 
 /// What became of an incident that was told already.

@@ -248,6 +248,7 @@ mod tests {
         fault::{Burst, BurstKey, Handler},
         file::{Dev, Mount},
         names::ContainerNames,
+        output::{Output, Outputs},
         server::{FuseServer, ServedBy, Server},
         task::{Ancestor, ProcessId},
     };
@@ -297,6 +298,14 @@ mod tests {
         assert_eq!(read, told);
     }
 
+    fn example_outputs() -> Outputs {
+        let path = b"a\xff\"".to_vec();
+        let reader = Ancestor { id: ProcessId { tgid: 7, start: 8 }, comm: path.clone() };
+        let stdout =
+            Output::Pipe { inode: 9, path: Some(path), reader: Some(reader), outside: true };
+        Outputs { stdout: Some(stdout), stderr: Some(Output::Null), at_start: true }
+    }
+
     fn example_notes() -> Vec<Input> {
         let id = ProcessId { tgid: 7, start: 8 };
         let bytes = || b"a\xff\"".to_vec();
@@ -308,6 +317,7 @@ mod tests {
             cmdline: Some(vec![bytes(), Vec::new()]),
             ancestors: vec![Ancestor { id, comm: bytes() }],
             late: true,
+            outputs: Some(Box::new(example_outputs())),
             names: None,
             login_user: None,
             timers: Vec::new(),

@@ -171,6 +171,7 @@ fn parse_process(body: &Value) -> Process {
             })
             .collect(),
         late: body["late"] == true,
+        outputs: None,
         names: None,
         login_user: None,
         timers: Vec::new(),

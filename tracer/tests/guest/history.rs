@@ -425,7 +425,9 @@ fn the_dialogue(job: &Job) -> Result<()> {
     let readme = fs::read_to_string(root().join("README.md"))?;
     let section = readme.split("types it and compares):").nth(1).context("no section")?;
     let shown = section.split("```\n").nth(1).context("no terminal")?;
-    let (shown, seen) = (numberless(shown), numberless(&seen));
+    let (shown, mut seen) = (numberless(shown), numberless(&seen));
+    // Whoever dies at once may be gone before anybody looks where its output led.
+    seen.retain(|line| !line.starts_with("output "));
     for (shown, seen) in shown.iter().zip(&seen) {
         ensure!(shown == seen, "the README has\n{shown}\nand a terminal\n{seen}");
     }

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use whybus::{
-    contract::{Frame, Incident, Process, Untrusted},
+    contract::{Frame, Incident, Output, OutputKind, Process, Untrusted},
     model::cause::Confidence,
 };
 
@@ -28,6 +28,10 @@ pub fn normal(incident: &Incident) -> Map<String, Value> {
     put("unit", text(incident.victim.unit.as_ref()).into());
     put("container", incident.victim.container.as_ref().map(|inside| inside.id.to_string()).into());
     put("exe", text(incident.victim.exe.as_ref()).into());
+    if let Some(told) = &incident.victim.output {
+        put("stdout", told.stdout.as_ref().map(output).into());
+        put("stderr", told.stderr.as_ref().map(output).into());
+    }
     if let Some(fault) = fault {
         put("access", fault.access.as_deref().into());
         put("mode", (*fault.mode).into());
@@ -107,6 +111,17 @@ pub fn normal(incident: &Incident) -> Map<String, Value> {
     put("calls", calls(incident).into());
     put("lines", lines(incident).into());
     out
+}
+
+/// `file /l: tail /l`, `pipe tee`, `null`
+pub fn output(output: &Output) -> String {
+    let terminal = output.kind.known() == OutputKind::Terminal;
+    let path = output.path.as_ref().filter(|_| !terminal).map(plain);
+    let reader = output.reader.as_ref().map(|reader| plain(&reader.comm));
+    let words: Vec<String> =
+        [Some(output.kind.name().to_owned()), path, reader].into_iter().flatten().collect();
+    let command = output.command.as_ref().map_or_else(String::new, |c| format!(": {}", plain(c)));
+    words.join(" ") + &command
 }
 
 /// Pids in a path of /proc as `N`.

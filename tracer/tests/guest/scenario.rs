@@ -259,7 +259,8 @@ impl Scenario {
 }
 
 /// What only some scenarios ask for.
-const IF_ASKED: [&str; 7] = ["cgroup", "unit", "container", "exe", "culprit_exe", "calls", "lines"];
+const IF_ASKED: [&str; 9] =
+    ["cgroup", "unit", "container", "exe", "culprit_exe", "calls", "lines", "stdout", "stderr"];
 
 fn compare(expected: &[Map<String, Value>], got: &[Map<String, Value>]) -> Result<()> {
     if expected.len() != got.len() {

@@ -13,6 +13,7 @@ use case::{CASES, Case, JOURNALD, MISSING, Origin, Place, Pod, Who};
 use crate::{
     Check, Job, checks,
     confined::{KEPT, threads},
+    normal,
     record::{incidents_of, plain, records, valid},
     trial,
 };
@@ -57,13 +58,14 @@ pub fn passes_on_nothing(job: &Job) -> Result<()> {
 
 /// How people ask for a death.
 type Way = fn(&Case, &Job) -> Result<()>;
-const WAYS: [(&str, Way); 6] = [
+const WAYS: [(&str, Way); 7] = [
     ("cause", cause),
     ("where", place),
     ("from", origin),
     ("program", program),
     ("list", in_the_table),
     ("why", by_unit),
+    ("output", output),
 ];
 
 fn of(case: &Case, job: &Job) -> Result<Vec<Incident>> {
@@ -122,6 +124,19 @@ fn origin(case: &Case, job: &Job) -> Result<()> {
     Ok(())
 }
 
+/// Where it spoke to, and whether the command that is told finds its last words there.
+fn output(case: &Case, job: &Job) -> Result<()> {
+    for incident in of(case, job)? {
+        let Some((to, said)) = case.spoke else { continue };
+        let told = incident.victim.output.as_ref().context("nothing is known")?;
+        let stderr = told.stderr.as_ref().map(normal::output).unwrap_or_default();
+        ensure!(stderr.starts_with(to), "it spoke to {stderr}");
+        let said = job.text(said)?;
+        ensure!(said.contains("cannot read the database"), "the command printed {said:?}");
+    }
+    Ok(())
+}
+
 fn program(case: &Case, job: &Job) -> Result<()> {
     both(case, job, |who, process| {
         let exe = process.exe.as_ref().map(plain);
@@ -161,6 +176,7 @@ fn same_place(who: &Who, process: &Process, job: &Job) -> Result<()> {
             ensure!(cgroup.contains(&id), "its cgroup is {cgroup}");
             called(process, "podman", Some((name, "localhost/case:latest")))?;
         }
+        Place::Named(name) => called(process, "podman", Some((name, "localhost/case:latest")))?,
         Place::Ctr(name) => {
             ensure!(container.as_deref() == Some(name), "its container is {container:?}");
             called(process, "containerd", Some((name, "localhost/case:latest")))?;
@@ -235,7 +251,7 @@ fn by_unit(case: &Case, job: &Job) -> Result<()> {
         Place::Unit(name) => name.trim_end_matches(".service"),
         Place::Session => bail!("nobody asks for who did it"),
         Place::Container(file, _) => file,
-        Place::Ctr(name) => name,
+        Place::Ctr(name) | Place::Named(name) => name,
         Place::Pod(pod) if pod.container.is_some() => pod.name,
         Place::Pod(_) => "pod",
     };

@@ -155,7 +155,7 @@ fn overlay(tree: &Tree, dir: &Path) -> Result<PathBuf> {
     let over = dir.join("overlay");
     let local = over.join("usr/local/bin");
     fs::create_dir_all(&local)?;
-    for name in ["victim", "reader"] {
+    for name in ["victim", "reader", "spoke"] {
         fs::copy(tree.program(name), local.join(name))?;
     }
     // As a download: it is installed in the guest.

@@ -1,6 +1,7 @@
 //! From what the engine has to report to the contract.
 mod cause;
 mod file;
+mod output;
 mod process;
 mod signature;
 
@@ -29,6 +30,7 @@ use crate::{
 };
 use cause::{cause, stack};
 use file::{fault, file, server, server_why};
+use output::outputs;
 use process::{ancestor, mappers, process as seen_process};
 use signature::signature;
 
@@ -116,6 +118,8 @@ pub fn reported_incident(incident: &Incident, host: &Host, updated: bool) -> con
         tid: Some(incident.victim.task.tid),
         ..seen_process(&incident.victim, incident.victim_process.as_ref(), clock)
     };
+    let output = outputs(incident, &victim).map(Box::new);
+    let victim = contract::Process { output, ..victim };
     let contained = victim.container.is_some() || victim.pod.is_some();
     let stack = stack(incident);
     contract::Incident {

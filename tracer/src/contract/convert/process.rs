@@ -63,6 +63,7 @@ pub(super) fn process(
         ancestors: parents.iter().map(ancestor).collect(),
         thread_comm: None,
         tid: None,
+        output: None,
     }
 }
 

@@ -22,6 +22,43 @@ pub fn of(pid: u32) -> (Vec<Mount>, bool) {
     (backed(parse(&text)), read.is_ok_and(|read| (read as u64) < MOST))
 }
 
+/// The mounts as process `pid` sees them, as they are written; `None` where these are not all.
+pub fn text(pid: u32) -> Option<Vec<u8>> {
+    let mut text = Vec::new();
+    let file = fs::File::open(format!("/proc/{pid}/mountinfo")).ok()?;
+    let read = file.take(MOST).read_to_end(&mut text).ok()?;
+    ((read as u64) < MOST).then_some(text)
+}
+
+/// The id of the mount through which a path is walked in the end. `None` if one mount hides another on the way: which of
+/// them the path leads through takes more than a list.
+pub fn opened_through(text: &[u8], path: &[u8]) -> Option<u32> {
+    let is_above = |point: &[u8]| {
+        let rest = path.strip_prefix(point);
+        point == b"/" || rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+    };
+    let lines = text.split(|b| *b == b'\n').filter_map(ids);
+    let mut above: Vec<Ids> = lines.filter(|mount| is_above(&mount.point)).collect();
+    above.sort_by_key(|mount| mount.point.len());
+    let each_in_the_one_before = above
+        .windows(2)
+        .all(|pair| pair[0].point.len() < pair[1].point.len() && pair[1].parent == pair[0].id);
+    above.last().filter(|_| each_in_the_one_before).map(|mount| mount.id)
+}
+
+struct Ids {
+    id: u32,
+    parent: u32,
+    point: Bytes,
+}
+
+fn ids(line: &[u8]) -> Option<Ids> {
+    let mut fields = line.split(|b| *b == b' ');
+    let mut number = || std::str::from_utf8(fields.next()?).ok()?.parse().ok();
+    let (id, parent) = (number()?, number()?);
+    Some(Ids { id, parent, point: unescape(fields.nth(2)?) })
+}
+
 /// Parses proc(5) mountinfo, skipping lines it cannot read.
 pub fn parse(text: &[u8]) -> Vec<Mount> {
     text.split(|b| *b == b'\n').filter_map(line).collect()
@@ -98,6 +135,23 @@ fn unescape(field: &[u8]) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_hidden_is_not_walked_through() {
+        let text = b"20 1 8:1 / / rw - ext4 a rw\n21 20 8:2 / /var rw - ext4 b rw\n\
+            22 21 8:3 / /var/log rw - ext4 c rw\n23 20 8:4 / /srv/a\\040b rw - ext4 d rw\n\
+            30 20 8:5 / /opt/x rw - ext4 e rw\n31 20 8:6 / /opt rw - ext4 f rw\n\
+            32 20 8:5 / /tmp rw - ext4 e rw\n33 32 8:6 / /tmp rw - ext4 f rw\ngarbage\n";
+        let through = |path: &str| opened_through(text, path.as_bytes());
+        assert_eq!(["/etc/l", "/var/l", "/var/log/l"].map(through), [Some(20), Some(21), Some(22)]);
+        assert_eq!(
+            ["/srv/a b/l", "/variable", "/var"].map(through),
+            [Some(23), Some(20), Some(21)]
+        );
+        assert_eq!(through("/opt/x/l"), None, "hidden below /opt");
+        assert_eq!(through("/tmp/l"), None, "two at one place");
+        assert_eq!(opened_through(b"", b"/"), None);
+    }
 
     #[test]
     fn mount_points_may_hold_spaces() {

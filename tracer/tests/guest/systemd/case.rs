@@ -10,6 +10,9 @@ pub struct Case {
     pub culprit: Option<Who>,
     /// Of the culprit.
     pub origin: Origin,
+    /// Where it spoke to, if it takes a moment to end: what that begins with, and the file of what the command
+    /// printed that reads it.
+    pub spoke: Option<(&'static str, &'static str)>,
 }
 
 /// Where it came from.
@@ -34,6 +37,8 @@ pub enum Place {
     Session,
     /// The file with the id of podman's container, and its name.
     Container(&'static str, &'static str),
+    /// The name of a container of podman.
+    Named(&'static str),
     /// The name of a container that ctr has made.
     Ctr(&'static str),
     Pod(&'static Pod),
@@ -58,7 +63,7 @@ const fn unit(comm: &'static str, exe: &'static str, unit: &'static str) -> Who 
 
 const fn case(name: &'static str, victim: Who, class: &'static str, status: u32) -> Case {
     let origin = Origin { login: None, tty: None, timers: &[] };
-    Case { name, victim, deaths: 1, class, status, culprit: None, origin }
+    Case { name, victim, deaths: 1, class, status, culprit: None, origin, spoke: None }
 }
 
 impl Case {
@@ -78,6 +83,10 @@ impl Case {
     const fn timers(mut self, timers: &'static [&'static str]) -> Self {
         self.origin.timers = timers;
         self
+    }
+
+    const fn spoke(self, to: &'static str, said: &'static str) -> Self {
+        Self { spoke: Some((to, said)), ..self }
     }
 
     const fn times(self, deaths: usize) -> Self {
@@ -101,7 +110,7 @@ macro_rules! service {
     };
 }
 
-pub static CASES: [Case; 22] = [
+pub static CASES: [Case; 24] = [
     case("kill_9", service!("killed"), "sent", 137).by(SHELL),
     case("memory_max", service!("hog"), "oom-killed", 137),
     case("the_units_watchdog", service!("silent"), "sent", 134).by(SYSTEMD),
@@ -151,6 +160,17 @@ pub static CASES: [Case; 22] = [
         "signal",
         139,
     ),
+    case("a_unit_that_speaks", service!("spoken"), "truncated", 3)
+        .by(unit("truncate", TRUNCATE, "cases.service"))
+        .spoke("journal: journalctl _PID=", "said-spoken"),
+    case(
+        "a_container_that_speaks",
+        who("chatty", "/chatty", Place::Named("geo-chatty")),
+        "truncated",
+        3,
+    )
+    .by(unit("truncate", TRUNCATE, "cases.service"))
+    .spoke("container-log conmon: podman logs --tail 50 geo-chatty", "said-geo-chatty"),
     case(
         "a_pod_that_is_removed_at_once",
         who("instant", "/usr/local/bin/instant", Place::Pod(&LAID_OUT)),

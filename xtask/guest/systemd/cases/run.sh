@@ -30,6 +30,7 @@ at "recording"
 cd /usr/local/bin || exit
 for name in killed hog silent commanded segv bus loop deaf orderly instant spinner; do ln victim $name; done
 for name in served rotated contained warned typed admin console detached; do ln reader $name; done
+ln spoke spoken
 cd /
 head -c 4096 /dev/zero >/srv/short
 for name in served rotated contained outside warned typed admin console detached; do make /srv/$name; done
@@ -108,8 +109,17 @@ sleep 1
 logger "still?"
 at "journal"
 
+# Behind it: what was said before is gone with the journal.
+make /srv/spoken
+systemd-run --quiet --unit=spoken /usr/local/bin/spoken /srv/spoken 900000
+await test -e /srv/spoken.ready
+truncate -s 4096 /srv/spoken
+await ended spoken
+at "a word to the journal"
+
 mkdir -p /image
 cp /root/busybox /usr/local/bin/victim /usr/local/bin/reader /image
+cp /usr/local/bin/spoke /image/chatty
 for name in podded named; do ln /image/victim /image/$name; done
 tar -C /image -cf /image.tar .
 podman --log-level=error import -q /image.tar case >/results/import 2>&1
@@ -128,6 +138,12 @@ contained --name geo-instant --cidfile /results/instant.cid case /victim segv 2>
 echo $? >/results/instant.status
 podman rm geo-instant >/dev/null 2>>/results/podman.err
 at "container of a millisecond"
+make /srv/chatty
+contained -d --name geo-chatty case /chatty /srv/chatty 900000 >/dev/null 2>>/results/podman.err
+await test -e /srv/chatty.ready
+truncate -s 4096 /srv/chatty
+podman wait geo-chatty >/dev/null
+at "container that speaks"
 
 # containerd with runc: a container of ctr's own, and one as its CRI plugin makes it, in a pod of the kubelet's.
 systemctl start containerd
@@ -157,7 +173,7 @@ sleep 2
 systemctl stop whybus
 systemctl show -p Result -p ExecMainStatus whybus >/results/stopped
 units="killed hog silent commanded segv bus loop deaf orderly shell cpu served rotated systemd-journald"
-units="$units typed admin console detached"
+units="$units typed admin console detached spoken"
 for unit in $units; do
     whybus why $unit.service -o json >/results/why-$unit.json 2>/results/why-$unit.err
     whybus why $unit.service --utc >>/results/why.txt 2>&1
@@ -173,6 +189,11 @@ named() {
 }
 named geo-reader geo-reader
 named geo-instant --container geo-instant
+named geo-chatty geo-chatty
+# The commands that read what was said, as they are told.
+said() { whybus why "$1" --utc | sed -n "s/^.* went to .*: \($2 .*\)/\1/p" | sh >"/results/said-$1" 2>&1; }
+said spoken journalctl
+said geo-chatty podman
 named geo-named geo-named
 named geo-api-7d9f pod/geo-api-7d9f
 named image --image case --comm reader
