@@ -9,7 +9,6 @@ use crate::{
         cgroups::CgroupNames,
         containers::Containers,
         deadline::DeadlineExecutor,
-        lately::{Lately, Wanted},
         lookup::{self, Here},
         mappers::MapperScanner,
         mount_table::MountTable,
@@ -20,6 +19,7 @@ use crate::{
         server::Servers,
         symbolize,
         target::Target,
+        throttle::{LookupThrottle, Wanted},
         unwind, view,
     },
     model::{
@@ -65,7 +65,7 @@ pub struct Enricher {
     outlets: Outlets,
     samples: Samples,
     /// Who sent signals, or got them.
-    lately: Lately,
+    throttle: LookupThrottle,
     /// The mounts that were told last.
     told: Arc<Vec<Mount>>,
     mounts_read: Instant,
@@ -92,7 +92,7 @@ impl Enricher {
             origins: Origins::default(),
             outlets: Outlets::start(),
             samples: Samples::default(),
-            lately: Lately::default(),
+            throttle: LookupThrottle::default(),
             told: Arc::default(),
             mounts_read: Instant::now(),
             faulted: None,
@@ -124,8 +124,8 @@ impl Enricher {
     pub fn on_event(&mut self, time: u64, event: &KernelEvent) -> Vec<WatchNote> {
         self.urgent = true;
         match event {
-            KernelEvent::Program(program) => self.lately.forget(program.id),
-            KernelEvent::ProcessStart(start) => self.lately.forget(start.actor.task.id),
+            KernelEvent::Program(program) => self.throttle.forget(program.id),
+            KernelEvent::ProcessStart(start) => self.throttle.forget(start.actor.task.id),
             _ => {}
         }
         let mut notes = self.on_processes(time, event);
@@ -246,7 +246,7 @@ impl Enricher {
     fn inputs(&mut self, answer: Answer) -> (Option<u64>, Vec<Input>) {
         let late = |fact: &Fact| matches!(fact, Fact::Process(process) if process.late);
         if let Some(id) = answer.about.filter(|_| answer.facts.iter().any(late)) {
-            self.lately.forget(id);
+            self.throttle.forget(id);
         }
         let mounts = self.mounts();
         let facts = mounts.into_iter().chain(answer.facts).map(Input::Fact);
@@ -272,13 +272,13 @@ impl Enricher {
             return Vec::new();
         }
         let mut notes = Vec::new();
-        if self.lately.admits(&signal.target, Wanted { cmdline: true, origin: false }, time) {
+        if self.throttle.admits(&signal.target, Wanted { cmdline: true, origin: false }, time) {
             notes.push(self.process(&signal.target, true, false, time, None, None));
         }
         let sender = &signal.sender;
         let cmdline = sender.lacks_cmdline();
         let wanted = Wanted { cmdline, origin: true };
-        if sender.task.id != id && self.lately.admits(&sender.task, wanted, time) {
+        if sender.task.id != id && self.throttle.admits(&sender.task, wanted, time) {
             notes.push(self.process(&sender.task, cmdline, false, time, None, None));
             notes.push(self.origin(sender, time));
         }

@@ -1,7 +1,7 @@
 //! The ring buffers, as one source of raw events.
 //!
-//! A ring that is full loses what comes, and how soon it is depends on how fast events are judged. So they are moved into
-//! memory of our own first, which takes little, and wait there.
+//! A ring that is full loses what comes, and how soon it is depends on how fast events are processed. So they are moved into
+//! memory of our own first, which takes little, and wait there until they are processed.
 use std::collections::VecDeque;
 
 use anyhow::{Context as _, Result};
@@ -11,7 +11,7 @@ use aya::{
 };
 use tokio::io::unix::AsyncFd;
 
-/// Events handed on of one ring before the other gets its turn, and before the rings are looked at again. On a starved
+/// Events delivered of one ring before the other gets its turn, and before the rings are looked at again. On a starved
 /// host that takes some tenths of a second.
 const BATCH: usize = 32;
 /// Bytes of each ring that wait here at most; then they wait there.
@@ -23,9 +23,9 @@ struct Queue {
     waiting: VecDeque<Box<[u8]>>,
     /// Of what waits.
     bytes: usize,
-    /// Events taken out of the ring so far, and handed on.
+    /// Events taken out of the ring so far, and delivered.
     fetched: u64,
-    handed: u64,
+    delivered: u64,
 }
 
 impl Queue {
@@ -33,7 +33,7 @@ impl Queue {
         let map = ebpf.take_map(name).with_context(|| format!("the object has no map {name}"))?;
         // SAFETY: the RingBuf owns its descriptor and keeps it open as long as it lives.
         let ring = unsafe { AsyncFd::register(RingBuf::try_from(map)?) }?;
-        Ok(Self { ring, waiting: VecDeque::new(), bytes: 0, fetched: 0, handed: 0 })
+        Ok(Self { ring, waiting: VecDeque::new(), bytes: 0, fetched: 0, delivered: 0 })
     }
 
     /// Empties the ring; `None` where there is no room for all of it, or else how many events were taken out so far.
@@ -51,7 +51,7 @@ impl Queue {
     fn pop(&mut self) -> Option<Box<[u8]>> {
         let event = self.waiting.pop_front()?;
         self.bytes -= event.len();
-        self.handed += 1;
+        self.delivered += 1;
         if self.waiting.is_empty() {
             // What a flood took is given back.
             self.waiting = VecDeque::new();
@@ -109,9 +109,9 @@ impl RingReader {
         Some(Fetched([critical?, bulk?]))
     }
 
-    /// Whether all of these were handed on.
-    pub fn has_handed(&self, Fetched([critical, bulk]): &Fetched) -> bool {
-        self.critical.handed >= *critical && self.bulk.handed >= *bulk
+    /// Whether all of these were delivered.
+    pub fn has_delivered(&self, Fetched([critical, bulk]): &Fetched) -> bool {
+        self.critical.delivered >= *critical && self.bulk.delivered >= *bulk
     }
 
     /// What waits longest, of each ring.

@@ -44,8 +44,8 @@ use crate::{
         driver::Driver,
         evictions::Evictions,
         log::Listener,
-        numbering::Numbering,
         save::StreamFile,
+        seq_checkpoints::SeqCheckpoints,
         stop::StopSignals,
     },
     wire::{decode::decode, secrets},
@@ -59,7 +59,7 @@ const CHECKPOINTS: Duration = Duration::from_secs(1);
 const DRAINS: u32 = 2;
 /// How far time stays behind the oldest event that waits, while more comes than we read. Ns.
 const LATE: u64 = 1_000_000_000;
-/// How long what waits is judged after the end.
+/// How long what waits is processed after the end.
 const LAST: Duration = Duration::from_secs(10);
 /// The clock may differ by as much before its being set is taken note of. Ns.
 const STEP: u64 = 10_000_000;
@@ -142,7 +142,7 @@ struct Watch<'a> {
     driver: Driver<'a>,
     save: StreamFile,
     child: Option<Child>,
-    numbering: Numbering,
+    checkpoints: SeqCheckpoints,
     /// How often the program of each was not run, as the driver knows.
     misses: HashMap<Observe, u64>,
     /// Shrinks that the kernel did not send, as the driver knows.
@@ -187,7 +187,7 @@ impl<'a> Watch<'a> {
             driver: Driver::start(host, &options.selection, sink)?,
             save,
             child: None,
-            numbering: Numbering::default(),
+            checkpoints: SeqCheckpoints::default(),
             misses: HashMap::new(),
             suppressed: 0,
             signals: SignalsUntold::default(),
@@ -338,9 +338,9 @@ impl<'a> Watch<'a> {
         // More comes than we read. Time must move all the same, if behind: what waits has the order of the rings.
         let times = self.reader.oldest().filter_map(|event| Some(decode(event).ok()?.0.time));
         let oldest = times.fold(before, u64::min);
-        self.tell_judged()?;
-        // Never to where it is not known yet what was lost.
-        self.advance(oldest.saturating_sub(LATE).min(self.numbering.known()))?;
+        self.report_processed()?;
+        // Never past what is known of losses.
+        self.advance(oldest.saturating_sub(LATE).min(self.checkpoints.known_until()))?;
         Ok(false)
     }
 
@@ -357,9 +357,9 @@ impl<'a> Watch<'a> {
     fn checkpoint(&mut self) -> Result<()> {
         self.switches()?;
         let (time, latest) = (boot_time(), self.counters.ring_states());
-        self.numbering.look(time, latest, self.reader.fetch());
+        self.checkpoints.sample(time, latest, self.reader.fetch());
         self.drain_all()?;
-        self.tell_judged()?;
+        self.report_processed()?;
         if let Some(count) = self.counters.shrinks_recorded()
             && let Some(until) = self.evictions.sample(boot_time(), count)
         {
@@ -387,13 +387,13 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// Tells how far events were numbered that have been judged.
-    fn tell_judged(&mut self) -> Result<()> {
-        let notes = self.numbering.judged(|fetched| self.reader.has_handed(fetched));
-        self.tell(notes)
+    /// Reports how far events were numbered of which all that arrived have been processed.
+    fn report_processed(&mut self) -> Result<()> {
+        let notes = self.checkpoints.report_processed(|fetched| self.reader.has_delivered(fetched));
+        self.push_all(notes)
     }
 
-    fn tell(&mut self, notes: Vec<WatchNote>) -> Result<()> {
+    fn push_all(&mut self, notes: Vec<WatchNote>) -> Result<()> {
         notes.into_iter().try_for_each(|note| self.push(boot_time(), note))
     }
 
@@ -467,8 +467,8 @@ impl<'a> Watch<'a> {
         sleep(Duration::from_millis(10)).await;
         self.checkpoint()?;
         // What was numbered by then is here, or lost; so is what waits all the same.
-        let notes = self.numbering.told(latest);
-        self.tell(notes)?;
+        let notes = self.checkpoints.report(latest);
+        self.push_all(notes)?;
         if self.undecodable != 0 {
             say(format_args!("whybus: {} events could not be decoded", self.undecodable));
         }

@@ -5,7 +5,7 @@ mod driver;
 mod evictions;
 pub mod live;
 mod log;
-mod numbering;
 pub mod replay;
 mod save;
+mod seq_checkpoints;
 mod stop;

@@ -1,4 +1,4 @@
-//! Who was asked about a moment ago: a process that sends or gets one signal after the other is the same each time.
+//! Limits look-ups of processes that send or get one signal after the other: each is looked up once a second.
 use std::num::NonZeroUsize;
 
 use lru::LruCache;
@@ -8,13 +8,13 @@ use crate::model::{
     task::{ProcessId, Task},
 };
 
-/// What was learnt of a process is good for so long. Ns.
+/// A look-up is not repeated for so long. Ns.
 const FRESH: u64 = 1_000_000_000;
 /// Processes that are remembered.
 const KEPT: NonZeroUsize = NonZeroUsize::new(1_024).expect("not 0");
 
-/// By process.
-pub struct Lately(LruCache<ProcessId, Asked>);
+/// The last look-up by process, LRU.
+pub struct LookupThrottle(LruCache<ProcessId, Asked>);
 
 struct Asked {
     /// Its name then: one that has another runs another program.
@@ -24,7 +24,7 @@ struct Asked {
     wanted: Wanted,
 }
 
-/// What is asked beside what everybody is.
+/// What is looked up beside the process itself.
 #[derive(Clone, Copy)]
 pub struct Wanted {
     pub cmdline: bool,
@@ -32,15 +32,15 @@ pub struct Wanted {
     pub origin: bool,
 }
 
-impl Default for Lately {
+impl Default for LookupThrottle {
     fn default() -> Self {
         // `LruCache::new` would reserve all of it at once.
         Self(LruCache::unbounded())
     }
 }
 
-impl Lately {
-    /// Whether to ask about the process of a task in an event at `time`, and notes it.
+impl LookupThrottle {
+    /// Whether to look up the process of a task for an event at `time`, and notes it.
     pub fn admits(&mut self, task: &Task, wanted: Wanted, time: u64) -> bool {
         let known = self.0.get(&task.id).is_some_and(|asked| {
             asked.comm == task.comm
@@ -57,7 +57,7 @@ impl Lately {
         !known
     }
 
-    /// Whatever was learnt of it is not good any more.
+    /// The next event looks it up again.
     pub fn forget(&mut self, id: ProcessId) {
         self.0.pop(&id);
     }
@@ -72,33 +72,33 @@ mod tests {
 
     #[test]
     fn a_process_is_asked_about_once_a_second_and_whenever_it_runs_something_else() {
-        let mut lately = Lately::default();
+        let mut throttle = LookupThrottle::default();
         let mut task = actor(7).task;
         let times = [0, 1, FRESH - 1, FRESH, FRESH + 1];
-        let asked = times.map(|time| lately.admits(&task, ALL, time));
+        let asked = times.map(|time| throttle.admits(&task, ALL, time));
         assert_eq!(asked, [true, false, false, true, false]);
         task.comm = b"cp".to_vec();
-        assert!(lately.admits(&task, ALL, FRESH + 2) && !lately.admits(&task, ALL, FRESH + 3));
-        lately.forget(task.id);
-        assert!(lately.admits(&task, ALL, FRESH + 4));
+        assert!(throttle.admits(&task, ALL, FRESH + 2) && !throttle.admits(&task, ALL, FRESH + 3));
+        throttle.forget(task.id);
+        assert!(throttle.admits(&task, ALL, FRESH + 4));
     }
 
     #[test]
     fn what_was_not_asked_for_is() {
-        let mut lately = Lately::default();
+        let mut throttle = LookupThrottle::default();
         let task = actor(7).task;
         let wanted = |cmdline, origin| Wanted { cmdline, origin };
         let asked = [wanted(false, false), wanted(true, false), wanted(false, false), ALL, ALL];
-        let asked = asked.map(|wanted| lately.admits(&task, wanted, 5));
+        let asked = asked.map(|wanted| throttle.admits(&task, wanted, 5));
         assert_eq!(asked, [true, true, false, true, false]);
     }
 
     #[test]
     fn no_more_are_remembered_than_there_is_room_for() {
-        let mut lately = Lately::default();
+        let mut throttle = LookupThrottle::default();
         for tgid in 0..2 * KEPT.get() as u32 {
-            assert!(lately.admits(&actor(tgid).task, ALL, 0));
+            assert!(throttle.admits(&actor(tgid).task, ALL, 0));
         }
-        assert_eq!(lately.0.len(), KEPT.get());
+        assert_eq!(throttle.0.len(), KEPT.get());
     }
 }
