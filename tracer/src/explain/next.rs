@@ -10,12 +10,7 @@ use crate::{
 pub fn next(story: &Story, flags: &str, here: Option<&Here>) -> Vec<String> {
     let incident = &story.incident;
     let mut out = Vec::new();
-    let elsewhere = here.is_some_and(|here| !here.is(&incident.host, &incident.boot_id));
-    let on = if elsewhere {
-        format!("on {}: ", escape(incident.host.as_bytes()))
-    } else {
-        String::new()
-    };
+    let on = on_host(incident, here);
     for command in on_its_host(incident, here) {
         out.push(format!("{on}{command}"));
     }
@@ -31,6 +26,12 @@ pub fn next(story: &Story, flags: &str, here: Option<&Here>) -> Vec<String> {
     // What cannot be typed as it is shown helps nobody.
     out.retain(|command| inert(command) && !command.contains("\\x") && !command.contains("\\u"));
     out
+}
+
+/// `on db7: `, before a command for the host of the death, if `here` is another.
+pub fn on_host(incident: &Incident, here: Option<&Here>) -> String {
+    let elsewhere = here.is_some_and(|here| !here.is(&incident.host, &incident.boot_id));
+    if elsewhere { format!("on {}: ", escape(incident.host.as_bytes())) } else { String::new() }
 }
 
 /// The core dump, and the log, where that is not told as where its output went.

@@ -1,18 +1,21 @@
 //! Where a victim spoke to, in words. Pure.
 use crate::{
     contract::{Incident, Output, OutputKind},
-    explain::phrase::who_else,
+    explain::{next::on_host, phrase::who_else},
+    model::host::Here,
     text::escape::{escape, word},
 };
 
 const LOST: &str = ": what it said is lost";
 
 /// `stdout and stderr went to the journal: journalctl _PID=7 …`, or one of each; none where nothing is known.
-pub fn spoke(incident: &Incident) -> Vec<String> {
+/// Its command is for the host of the death, which is named if `here` is another.
+pub fn spoke(incident: &Incident, here: Option<&Here>) -> Vec<String> {
+    let on = on_host(incident, here);
     let Some(told) = incident.victim.output.as_deref() else { return Vec::new() };
     let went = |what: &str, output: &Output| match told.at_start {
-        true => format!("as it started, {}", went(what, output).trim_end_matches(LOST)),
-        false => went(what, output),
+        true => format!("as it started, {}", went(what, output, &on).trim_end_matches(LOST)),
+        false => went(what, output, &on),
     };
     match (&told.stdout, &told.stderr) {
         (Some(out), Some(err)) if out == err => vec![went("stdout and stderr", out)],
@@ -24,7 +27,7 @@ pub fn spoke(incident: &Incident) -> Vec<String> {
     }
 }
 
-fn went(what: &str, output: &Output) -> String {
+fn went(what: &str, output: &Output, on: &str) -> String {
     // In quotes, unless it is plain: `a: ls` is no file and a command.
     let path = || output.path.as_ref().map(|path| word(&path.0));
     let named =
@@ -57,7 +60,7 @@ fn went(what: &str, output: &Output) -> String {
         command.and_then(|(shown, as_it_is)| (shown.as_bytes() == as_it_is.0).then_some(shown));
     command.map_or_else(
         || format!("{what} went to {to}"),
-        |command| format!("{what} went to {to}: {command}"),
+        |command| format!("{what} went to {to}: {on}{command}"),
     )
 }
 
@@ -78,7 +81,7 @@ mod tests {
     fn told(stdout: Option<Output>, stderr: Option<Output>) -> Vec<String> {
         let mut incident = full_incident();
         incident.victim.output = Some(Box::new(Outputs { stdout, stderr, at_start: false }));
-        spoke(&incident)
+        spoke(&incident, None)
     }
 
     fn both(one: Output) -> String {
@@ -122,10 +125,16 @@ mod tests {
         let log = Output { reader, command, ..output(OutputKind::ContainerLog) };
         let by = "the log of its container, by tee[7]: podman logs --tail 50 web";
         assert_eq!(both(log), format!("stdout and stderr went to {by}"));
+        let mut there = full_incident();
+        let stderr = Some(Output { command: text("tail /l"), ..output(OutputKind::File) });
+        there.victim.output = Some(Box::new(Outputs { stdout: None, stderr, at_start: false }));
+        let here = Here { name: "other".to_owned(), boot_id: "other".to_owned() };
+        let on = format!("stderr went to a file: on {}: tail /l", there.host);
+        assert_eq!(spoke(&there, Some(&here)), [on]);
         assert_eq!(told(None, None), [] as [String; 0]);
         let mut incident = full_incident();
         let stderr = Some(output(OutputKind::Null));
         incident.victim.output = Some(Box::new(Outputs { stdout: None, stderr, at_start: true }));
-        assert_eq!(spoke(&incident), ["as it started, stderr went to /dev/null"]);
+        assert_eq!(spoke(&incident, None), ["as it started, stderr went to /dev/null"]);
     }
 }

@@ -115,7 +115,7 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
 pub fn spoken(incident: &Incident, width: usize, style: &Style) -> String {
     // Commands are copied as they are.
     let whole = Style { width: None, ..style.clone() };
-    let lines = spoke(incident);
+    let lines = spoke(incident, style.here.as_ref());
     let name = |i| if i == 0 { "output" } else { "" };
     let lines = lines.iter().enumerate();
     lines.map(|(i, text)| warning::labelled(name(i), width, text, &whole)).collect()

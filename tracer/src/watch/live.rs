@@ -61,6 +61,8 @@ const DRAINS: u32 = 2;
 const LATE: u64 = 1_000_000_000;
 /// How long what waits is processed after the end.
 const LAST: Duration = Duration::from_secs(10);
+/// How long time waits for what was lost to be known, while more comes than there is room for. Ns.
+const HELD: u64 = 5_000_000_000;
 /// The clock may differ by as much before its being set is taken note of. Ns.
 const STEP: u64 = 10_000_000;
 
@@ -339,8 +341,9 @@ impl<'a> Watch<'a> {
         let times = self.reader.oldest().filter_map(|event| Some(decode(event).ok()?.0.time));
         let oldest = times.fold(before, u64::min);
         self.report_processed()?;
-        // Never past what is known of losses.
-        self.advance(oldest.saturating_sub(LATE).min(self.checkpoints.known_until()))?;
+        // Not past what is known of losses, unless that does not come: then a hole in the numbers alone tells of them.
+        let known = self.checkpoints.known_until().max(before.saturating_sub(HELD));
+        self.advance(oldest.saturating_sub(LATE).min(known))?;
         Ok(false)
     }
 
@@ -390,10 +393,6 @@ impl<'a> Watch<'a> {
     /// Reports how far events were numbered of which all that arrived have been processed.
     fn report_processed(&mut self) -> Result<()> {
         let notes = self.checkpoints.report_processed(|fetched| self.reader.has_delivered(fetched));
-        self.push_all(notes)
-    }
-
-    fn push_all(&mut self, notes: Vec<WatchNote>) -> Result<()> {
         notes.into_iter().try_for_each(|note| self.push(boot_time(), note))
     }
 
@@ -468,7 +467,7 @@ impl<'a> Watch<'a> {
         self.checkpoint()?;
         // What was numbered by then is here, or lost; so is what waits all the same.
         let notes = self.checkpoints.report(latest);
-        self.push_all(notes)?;
+        notes.into_iter().try_for_each(|note| self.push(boot_time(), note))?;
         if self.undecodable != 0 {
             say(format_args!("whybus: {} events could not be decoded", self.undecodable));
         }

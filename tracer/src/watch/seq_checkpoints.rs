@@ -9,6 +9,9 @@ use crate::{model::input::WatchNote, probe::ring::Fetched};
 /// Samples whose events have not all been processed, at most.
 const PENDING: usize = 64;
 
+/// Samples are so far apart: an event gets its number a moment before it is in the ring. Ns.
+const APART: u64 = 5_000_000;
+
 /// The numbering of each CPU and ring.
 type States = Vec<(u32, u16, RingState)>;
 
@@ -29,6 +32,7 @@ impl SeqCheckpoints {
     /// at the sample before is among these, or lost.
     pub fn sample(&mut self, time: u64, states: States, fetched: Option<Fetched>) {
         if self.pending.len() < PENDING
+            && time.saturating_sub(self.last.0) >= APART
             && let Some(fetched) = fetched
         {
             let (then, before) = std::mem::replace(&mut self.last, (time, states));
@@ -81,7 +85,7 @@ mod tests {
     fn a_sample_is_reported_once_what_arrived_by_the_next_is_processed() {
         let mut checkpoints = SeqCheckpoints::default();
         for (time, seq) in [(10, 1), (20, 5), (30, 5), (40, 9)] {
-            checkpoints.sample(time, states(seq), Some(Fetched([seq, 0])));
+            checkpoints.sample(time * APART, states(seq), Some(Fetched([seq, 0])));
         }
         let processed = |upto: u64| move |Fetched([critical, _]): &Fetched| *critical <= upto;
         assert_eq!(
@@ -90,11 +94,11 @@ mod tests {
         );
         assert_eq!(
             (seqs(&checkpoints.report_processed(processed(5))), checkpoints.known_until()),
-            (vec![1, 5], 20)
+            (vec![1, 5], 20 * APART)
         );
         assert_eq!(
             (seqs(&checkpoints.report_processed(processed(9))), checkpoints.known_until()),
-            (vec![], 30)
+            (vec![], 30 * APART)
         );
         assert_eq!(seqs(&checkpoints.report(states(9))), [9], "in the end");
     }
@@ -102,20 +106,22 @@ mod tests {
     #[test]
     fn a_ring_that_was_not_emptied_gives_no_sample() {
         let mut checkpoints = SeqCheckpoints::default();
-        checkpoints.sample(10, states(1), Some(Fetched([0, 0])));
-        checkpoints.sample(20, states(5), None);
+        checkpoints.sample(10 * APART, states(1), Some(Fetched([0, 0])));
+        checkpoints.sample(20 * APART, states(5), None);
         assert!(checkpoints.report_processed(|_| true).is_empty());
-        checkpoints.sample(30, states(6), Some(Fetched([6, 0])));
+        checkpoints.sample(30 * APART, states(6), Some(Fetched([6, 0])));
         assert_eq!(
             (seqs(&checkpoints.report_processed(|_| true)), checkpoints.known_until()),
-            (vec![1], 10)
+            (vec![1], 10 * APART)
         );
     }
 
     #[test]
     fn samples_are_bounded() {
         let mut checkpoints = SeqCheckpoints::default();
-        (0..1_000).for_each(|seq| checkpoints.sample(seq, states(seq), Some(Fetched([seq, 0]))));
+        (0..1_000).for_each(|seq| {
+            checkpoints.sample((seq + 1) * APART, states(seq), Some(Fetched([seq, 0])))
+        });
         assert_eq!(checkpoints.pending.len(), PENDING);
         assert_eq!(
             seqs(&checkpoints.report_processed(|_| true)).last(),

@@ -1,7 +1,7 @@
 //! Where a victim spoke to, and what to type to read that.
 use super::{at, process::ancestor, text};
 use crate::{
-    contract::{self, Output, OutputKind, Outputs, Process, Time, Untrusted},
+    contract::{Output, OutputKind, Outputs, Process, Time, Untrusted},
     correlate::incident::Incident,
     model::{
         cgroup::is_of_user,
@@ -58,7 +58,7 @@ fn output(led: &Led, incident: &Incident, victim: &Process) -> Output {
             out.reader = reader.as_ref().map(ancestor);
             let of_runtime = reader.as_ref().is_some_and(|by| RUNTIMES.contains(&&by.comm[..]));
             match of_runtime && *outside && is_begun_by(reader.as_ref(), victim) {
-                true => (OutputKind::ContainerLog, container_log(incident, victim)),
+                true => (OutputKind::ContainerLog, container_log(victim)),
                 false => (OutputKind::Pipe, None),
             }
         }
@@ -117,34 +117,18 @@ fn second(ns: i64) -> String {
     format!("{day} {} UTC", time.get(..8).unwrap_or_default())
 }
 
-fn container_log(incident: &Incident, victim: &Process) -> Option<String> {
+fn container_log(victim: &Process) -> Option<String> {
     let container = victim.container.as_ref()?;
     let runtime = container.runtime.as_deref();
-    let name = container.name.as_ref();
     // Those of a user are known to that user's podman alone.
     let of_user = victim.cgroup.as_ref().is_some_and(|cgroup| is_of_user(&cgroup.0));
-    if let Some(pod) = &victim.pod {
-        return kubectl(incident, pod, name).or_else(|| {
-            Some(format!("crictl logs --tail 50 {}", typed(container.id.as_bytes())?))
-        });
+    // By its id: its name, and that of its pod, is another container's once it is made anew.
+    let id = typed(container.id.as_bytes())?;
+    if victim.pod.is_some() {
+        return Some(format!("crictl logs --tail 50 {id}"));
     }
     let runtime = runtime.filter(|runtime| ["docker", "podman"].contains(runtime) && !of_user)?;
-    let called = name.map_or(container.id.as_bytes(), |name| &name.0);
-    Some(format!("{runtime} logs --tail 50 {}", typed(called)?))
-}
-
-/// With `-p` where its end was that of its container, which runs anew by the time that somebody asks.
-fn kubectl(
-    incident: &Incident,
-    pod: &contract::Pod,
-    container: Option<&Untrusted>,
-) -> Option<String> {
-    let (name, container) = (typed(&pod.name.as_ref()?.0)?, typed(&container?.0)?);
-    // Without one it would be another pod's of that name.
-    let namespace = typed(&pod.namespace.as_ref()?.0)?;
-    // It is the container's first process: with that the container has ended.
-    let previous = if incident.exit.is_some() { " -p" } else { "" };
-    Some(format!("kubectl -n {namespace} logs{previous} {name} -c {container}"))
+    Some(format!("{runtime} logs --tail 50 {id}"))
 }
 
 #[cfg(test)]
@@ -240,7 +224,7 @@ mod tests {
             let known = incident(file(path));
             let mut incident = crate::contract::samples::full_incident();
             incident.victim.output = outputs(&known, &victim(&known)).map(Box::new);
-            for line in crate::explain::outputs::spoke(&incident) {
+            for line in crate::explain::outputs::spoke(&incident, None) {
                 let Some((_, command)) =
                     line.split_once(": ").filter(|(went, _)| !went.contains('\''))
                 else {
@@ -288,7 +272,7 @@ mod tests {
     fn contained(incident: &Incident, runtime: &str) -> Process {
         let (id, runtime) = ("0123".into(), Some(runtime.into()));
         let container = Some(Container { id, runtime, name: name("web"), image: None });
-        let parent = contract::Ancestor { pid: 5, comm: Untrusted(b"conmon".to_vec()) };
+        let parent = crate::contract::Ancestor { pid: 5, comm: Untrusted(b"conmon".to_vec()) };
         Process { container, ns_pid: Some(1), ancestors: vec![parent], ..victim(incident) }
     }
 
@@ -297,20 +281,16 @@ mod tests {
         let incident = piped(b"conmon", true);
         let mut victim = contained(&incident, "podman");
         let log = |told: &str| ("container-log".to_owned(), Some(told.to_owned()));
-        assert_eq!(told(&incident, &victim), log("podman logs --tail 50 web"));
+        assert_eq!(told(&incident, &victim), log("podman logs --tail 50 0123"));
         victim.cgroup = name("/user.slice/user-7.slice/user@7.service/app.slice/libpod-x.scope");
         assert_eq!(told(&incident, &victim), ("container-log".to_owned(), None));
-        let mut incident = piped(b"containerd-shim", true);
+        let incident = piped(b"containerd-shim", true);
         let mut victim = contained(&incident, "containerd");
         assert_eq!(told(&incident, &victim).1, None);
         victim.pod = Some(Pod { uid: "u".into(), qos: None, name: None, namespace: name("shop") });
         assert_eq!(told(&incident, &victim), log("crictl logs --tail 50 0123"));
-        victim.pod.as_mut().expect("one").name = name("geo-7d9f");
-        assert_eq!(told(&incident, &victim), log("kubectl -n shop logs -p geo-7d9f -c web"));
-        incident.exit = None;
-        assert_eq!(told(&incident, &victim), log("kubectl -n shop logs geo-7d9f -c web"));
-        victim.pod.as_mut().expect("one").namespace = name("-n x");
-        assert_eq!(told(&incident, &victim), log("crictl logs --tail 50 0123"));
+        victim.container.as_mut().expect("one").id = "$(id)".into();
+        assert_eq!(told(&incident, &victim), ("container-log".to_owned(), None));
     }
 
     #[test]

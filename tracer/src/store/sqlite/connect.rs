@@ -69,8 +69,13 @@ pub fn read_only(path: &Path) -> rusqlite::Result<Connection> {
     // In WAL mode a reader needs the files beside the history. If they are gone (it was copied here)
     // nobody writes to it, and it can be read as it is.
     let mut beside = path.as_os_str().to_owned();
+    let mut shared = beside.clone();
     beside.push("-wal");
-    let copied = !Path::new(&beside).exists();
+    shared.push("-shm");
+    let shared = Path::new(&shared);
+    let wal = std::fs::metadata(&beside).map(|wal| wal.len());
+    // An empty one is a recorder's that writes, if there is also what its readers share.
+    let copied = wal.is_err() || wal.is_ok_and(|len| len == 0) && !shared.exists();
     let cannot =
         matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly));
     if !(copied && cannot) {

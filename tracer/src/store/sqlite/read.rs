@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use rusqlite::{Connection, Row, params, params_from_iter, types::Value};
+use rusqlite::{Connection, ErrorCode, Row, params, params_from_iter, types::Value};
 use rustix::fs::OFlags;
 use serde::de::DeserializeOwned;
 
@@ -73,17 +73,16 @@ impl Reader {
                 }
             });
         }
-        let reading = |error: rusqlite::Error| match Error::from(error)
-            .while_doing("reading", &path)
-        {
+        let reading = |error: rusqlite::Error| Error::from(error).while_doing("reading", &path);
+        let opening = |error: rusqlite::Error| match (error.sqlite_error_code(), reading(error)) {
             // Readers share memory, in a file beside it.
-            Error::ReadOnly(text) => Error::Denied(format!(
-                "{text}, and reading it takes that; copy its directory with all files and name the copy by \
+            (Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen), error) => Error::Denied(format!(
+                "{error}: reading it takes a directory that can be written to; copy its directory with all files and name the copy by \
                  --state-dir, or run this as root"
             )),
-            error => error,
+            (_, error) => error,
         };
-        let db = connect::read_only(&path).map_err(reading)?;
+        let db = connect::read_only(&path).map_err(opening)?;
         let pragma = |name: &str| {
             db.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(reading)
         };

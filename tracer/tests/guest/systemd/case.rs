@@ -170,7 +170,7 @@ pub static CASES: [Case; 24] = [
         3,
     )
     .by(unit("truncate", TRUNCATE, "cases.service"))
-    .spoke("container-log conmon: podman logs --tail 50 geo-chatty", "said-geo-chatty"),
+    .spoke("container-log conmon: podman logs --tail 50 ", "said-geo-chatty"),
     case(
         "a_pod_that_is_removed_at_once",
         who("instant", "/usr/local/bin/instant", Place::Pod(&LAID_OUT)),
