@@ -9,6 +9,7 @@ mod errno;
 pub mod evidence;
 mod exits;
 mod facts;
+mod forgotten;
 mod id;
 pub mod incident;
 mod instruction;

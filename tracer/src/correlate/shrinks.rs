@@ -2,7 +2,7 @@
 use std::collections::VecDeque;
 
 use crate::{
-    correlate::{bounded::BoundedMap, incident::Truncation},
+    correlate::{bounded::BoundedMap, forgotten::Forgotten, incident::Truncation},
     model::{
         fault::Fault,
         file::InodeId,
@@ -34,8 +34,7 @@ pub struct ShrinkLog {
     /// By inode and begin: those that had no room among the others of their inode, until somebody has looked who maps
     /// the file. Of some nobody looks: to forget one is no loss.
     crowded: BoundedMap<(u64, u64), Shrink>,
-    /// When the youngest shrink began that had to be forgotten, ns since boot; 0 if none had to.
-    forgotten: u64,
+    forgotten: Forgotten,
 }
 
 /// Shrinks of the inodes that have had one address, one after the other.
@@ -61,7 +60,14 @@ impl Default for ShrinkLog {
     fn default() -> Self {
         let (shrinks, stale) = (BoundedMap::new(INODES), BoundedMap::new(INODES));
         let (shared, crowded) = (BoundedMap::new(AWAITED), BoundedMap::new(AWAITED));
-        Self { shrinks, stale, warnings: VecDeque::new(), shared, crowded, forgotten: 0 }
+        Self {
+            shrinks,
+            stale,
+            warnings: VecDeque::new(),
+            shared,
+            crowded,
+            forgotten: Forgotten::default(),
+        }
     }
 }
 
@@ -75,11 +81,10 @@ impl ShrinkLog {
         }
         let gone = self.shrinks.make_room(&shrink.inode.ptr);
         let gone = gone.iter().flat_map(|gone| &gone.list).filter(|gone| shrank(gone));
-        let gone = gone.map(|shrink| shrink.begin).max();
-        self.forgotten = self.forgotten.max(gone.unwrap_or(0));
+        gone.for_each(|shrink| self.forgotten.one(shrink.begin));
         let of_inode = self.shrinks.entry(shrink.inode.ptr);
         if shrink.dropped {
-            self.forgotten = self.forgotten.max(shrink.begin);
+            self.forgotten.many(shrink.begin);
             of_inode.drop(&shrink);
             return;
         }
@@ -95,7 +100,7 @@ impl ShrinkLog {
             && let Some(shrink) = list.remove(least(list))
             && shrank(&shrink)
         {
-            self.forgotten = self.forgotten.max(shrink.begin);
+            self.forgotten.one(shrink.begin);
             let id = shrink.inode.id;
             if list.back().is_some_and(|latest| latest.inode.id == id) {
                 of_inode.drop(&shrink);
@@ -108,18 +113,19 @@ impl ShrinkLog {
 
     /// The kernel may have forgotten what began before `until`, ns since boot.
     pub fn evicted_until(&mut self, until: u64) {
-        self.forgotten = self.forgotten.max(until);
+        self.forgotten.many(until);
     }
 
-    /// Shrinks of the inode of `fault` that had to be forgotten.
-    pub fn dropped(&self, fault: &Fault) -> Option<DroppedShrinks> {
+    /// Shrinks of the inode of `fault` that had to be forgotten, if one of them may have begun until `time`.
+    pub fn dropped(&self, fault: &Fault, time: u64) -> Option<DroppedShrinks> {
         let (id, dropped) = self.shrinks.peek(&fault.inode.ptr)?.dropped?;
-        (id == fault.inode.id).then_some(dropped)
+        (id == fault.inode.id && dropped.since() <= time).then_some(dropped)
     }
 
-    /// Since when nothing had to be forgotten for want of room, ns since boot; 0 if nothing ever was.
-    pub fn complete_since(&self) -> u64 {
-        self.forgotten
+    /// Since when nothing that began until `time` had to be forgotten for want of room, ns since boot; 0 if nothing
+    /// did. What began later is no matter of what happened at `time`.
+    pub fn complete_since(&self, time: u64) -> u64 {
+        self.forgotten.latest(time)
     }
 
     /// Takes note that the call which announced a shrink returned.
@@ -341,7 +347,7 @@ mod tests {
         assert_eq!(known.len(), SHRINKS);
         assert_eq!((known[0], known.last()), (10, Some(&39)));
         // Which is told: nothing is proven by what is not known any more.
-        assert!(log.complete_since() >= 11);
+        assert!(log.complete_since(u64::MAX) >= 11);
     }
 
     #[test]
@@ -352,11 +358,11 @@ mod tests {
         // The file has grown again; this one is the narrowest.
         log.begin(shrink(3, 11, 500 * k, 400 * k));
         let of = fault(1, 0);
-        assert_eq!(log.dropped(&of), None);
+        assert_eq!(log.dropped(&of, 100), None);
         for i in 0..7 {
             log.begin(shrink(4, 12 + i, 400 * k, 4 * (i + 1) * k));
         }
-        let dropped = log.dropped(&of).expect("one too many");
+        let dropped = log.dropped(&of, 100).expect("one too many");
         assert!(dropped.may_have_removed(112, 4_096, 10), "page 448 KiB");
         assert!(!dropped.may_have_removed(112, 4_096, 11), "it is younger than what was dropped");
         assert!(!dropped.may_have_removed(200, 4_096, 10), "page 800 KiB");
@@ -367,8 +373,8 @@ mod tests {
         let mut log = ShrinkLog::default();
         log.begin(Shrink { dropped: true, replayed: true, ..shrink(2, 10, 409_600, 0) });
         assert!(begins(&log, 100).is_empty(), "it is nobody's act");
-        assert_eq!(log.complete_since(), 10);
-        let dropped = log.dropped(&fault(1, 0)).expect("some");
+        assert_eq!(log.complete_since(u64::MAX), 10);
+        let dropped = log.dropped(&fault(1, 0), 100).expect("some");
         assert!(dropped.may_have_removed(9, 4_096, 9) && !dropped.may_have_removed(9, 4_096, 10));
     }
 
@@ -386,19 +392,34 @@ mod tests {
             log.begin(shrink(2, begin, 100 * 4_096 - 4_096 * begin, 99 * 4_096 - 4_096 * begin));
         }
         assert_eq!(begins(&log, 100).len(), SHRINKS);
-        assert_eq!(log.dropped(&fault(1, 0)), None, "it was another file's");
+        assert_eq!(log.dropped(&fault(1, 0), 100), None, "it was another file's");
     }
 
     #[test]
     fn what_is_forgotten_has_a_time() {
         let mut log = ShrinkLog::default();
         for inode in 0..=INODES as u64 {
-            assert_eq!(log.complete_since(), 0);
+            assert_eq!(log.complete_since(u64::MAX), 0);
             let mut one = shrink(2, 100 + inode, 8_192, 0);
             one.inode.ptr = inode;
             log.begin(one);
         }
-        assert_eq!(log.complete_since(), 100);
+        assert_eq!(log.complete_since(u64::MAX), 100);
+    }
+
+    #[test]
+    fn what_began_after_a_fault_makes_nothing_of_it_less_certain() {
+        let mut log = ShrinkLog::default();
+        // The kernel has sent nine of another file, three of which had begun before.
+        for begin in [10, 20, 30, 110, 120, 130, 140, 150, 160, 170, 180, 190] {
+            log.begin(shrink(2, begin, 409_600 - begin, 409_599 - begin));
+        }
+        let of = fault(1, 0);
+        assert_eq!([5, 10, 35, 200].map(|time| log.complete_since(time)), [0, 10, 30, 110]);
+        assert_eq!([5, 10].map(|time| log.dropped(&of, time).is_some()), [false, true]);
+        // When those began that the kernel has evicted is not known.
+        log.evicted_until(150);
+        assert_eq!([5, 145, 200].map(|time| log.complete_since(time)), [5, 145, 150]);
     }
 
     #[test]
@@ -410,7 +431,7 @@ mod tests {
             one.inode.ptr = inode;
             log.begin(one);
         }
-        assert_eq!(log.complete_since(), 0);
+        assert_eq!(log.complete_since(u64::MAX), 0);
     }
 
     #[test]
@@ -456,7 +477,7 @@ mod tests {
             (other.shared, other.inode.ptr) = (true, 1_000 + begin);
             log.begin(other);
         }
-        assert_eq!((begins(&log, 100), log.complete_since()), (vec![10], 0));
+        assert_eq!((begins(&log, 100), log.complete_since(u64::MAX)), (vec![10], 0));
         let last = 4 * AWAITED as u64 - 1;
         assert!(log.take(1_000 + last, last).is_some());
         assert!(log.take(1_000 + last, last).is_none(), "asked once");

@@ -88,6 +88,8 @@ pub fn how(how: ShrinkKind) -> &'static str {
 /// Shrinks of one inode of which there were too many to remember them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DroppedShrinks {
+    /// When the oldest of them began, ns since boot; 0 if that is not known.
+    since: u64,
     /// When the youngest of them began, ns since boot.
     begin: u64,
     /// From which size to which they took something away, bytes.
@@ -96,16 +98,24 @@ pub struct DroppedShrinks {
 }
 
 impl DroppedShrinks {
-    /// One alone.
+    /// One alone; or those that the kernel has put together, whose youngest is all that it knows of their time.
     pub fn of(shrink: &Shrink) -> Self {
-        Self { begin: shrink.begin, new_size: shrink.new_size, old_size: shrink.inode.size }
+        let Shrink { begin, new_size, inode, .. } = shrink;
+        let since = if shrink.dropped { 0 } else { *begin };
+        Self { since, begin: *begin, new_size: *new_size, old_size: inode.size }
     }
 
     /// One more.
     pub fn add(&mut self, shrink: &Shrink) {
+        self.since = self.since.min(Self::of(shrink).since);
         self.begin = self.begin.max(shrink.begin);
         self.new_size = self.new_size.min(shrink.new_size);
         self.old_size = self.old_size.max(shrink.inode.size);
+    }
+
+    /// When the oldest of them may have begun, ns since boot.
+    pub fn since(&self) -> u64 {
+        self.since
     }
 
     /// Whether one of them may have removed page `pgoff` after `begin`.

@@ -3,5 +3,3 @@
 #+signal-alone: {"class": "truncated", "confidence": "likely", "says": "who shrinks files is not watched"}
 . /lib.sh
 empty_write "$D/f"
-# What the next scenario does until this is told, a quarter of a second later, is not its matter.
-sleep 0.5
