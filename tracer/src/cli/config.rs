@@ -124,12 +124,18 @@ fn read(path: &Path) -> anyhow::Result<Table> {
 fn flags(settings: &Table) -> Result<Vec<OsString>, String> {
     let mut flags = Vec::new();
     for (key, value) in settings {
-        let mut one = |value: &Value| match value {
-            Value::Boolean(true) => Ok(flags.push(format!("--{key}"))),
-            Value::Boolean(false) => Ok(()),
-            Value::String(text) => Ok(flags.push(format!("--{key}={text}"))),
-            Value::Integer(number) => Ok(flags.push(format!("--{key}={number}"))),
-            _ => Err(format!("`{key}` is not a string, a number, a truth, or a list of them")),
+        let mut one = |value: &Value| {
+            flags.push(match value {
+                Value::Boolean(true) => format!("--{key}"),
+                Value::Boolean(false) => return Ok(()),
+                Value::String(text) => format!("--{key}={text}"),
+                Value::Integer(number) => format!("--{key}={number}"),
+                _ => {
+                    let what = "not a string, a number, a truth, or a list of them";
+                    return Err(format!("`{key}` is {what}"));
+                }
+            });
+            Ok(())
         };
         match value {
             Value::Array(values) => values.iter().try_for_each(&mut one)?,

@@ -108,6 +108,31 @@ Examples:
   for a check: 0 READY, 75 DEGRADED, 69 NOT READY
     sudo whybus doctor -o json";
 
+pub const STATUS: &str = "\
+Examples:
+  whether it records, since when, what it lost
+    whybus status
+  in a health check: one line; 0 where it runs and is READY, else 1, 66 (no history), 69 or 75
+    whybus status -o oneline
+  for a dashboard
+    whybus status -o json";
+
+pub const COMPLETION: &str = "\
+Examples:
+  bash, for all users
+    whybus completion bash >/usr/share/bash-completion/completions/whybus
+  zsh, fish
+    whybus completion zsh >/usr/share/zsh/vendor-completions/_whybus
+    whybus completion fish >~/.config/fish/completions/whybus.fish";
+
+pub const MAN: &str = "\
+Examples:
+  read it
+    whybus man why | man -l -
+  install them
+    whybus man >/usr/share/man/man1/whybus.1
+    whybus man why >/usr/share/man/man1/whybus-why.1";
+
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory as _, Parser as _};
@@ -149,28 +174,3 @@ mod tests {
         assert!(tried > 20, "{tried}");
     }
 }
-
-pub const STATUS: &str = "\
-Examples:
-  whether it records, since when, what it lost
-    whybus status
-  in a health check: one line; 0 where it runs and is READY, else 1, 66 (no history), 69 or 75
-    whybus status -o oneline
-  for a dashboard
-    whybus status -o json";
-
-pub const COMPLETION: &str = "\
-Examples:
-  bash, for all users
-    whybus completion bash >/usr/share/bash-completion/completions/whybus
-  zsh, fish
-    whybus completion zsh >/usr/share/zsh/vendor-completions/_whybus
-    whybus completion fish >~/.config/fish/completions/whybus.fish";
-
-pub const MAN: &str = "\
-Examples:
-  read it
-    whybus man why | man -l -
-  install them
-    whybus man >/usr/share/man/man1/whybus.1
-    whybus man why >/usr/share/man/man1/whybus-why.1";

@@ -18,7 +18,7 @@ pub fn check(reader: &Reader, selection: &Selection) -> Result<()> {
         return Ok(());
     }
     let recorded: Vec<Vec<u8>> = reader.names(NameKind::CauseKind)?.into_values().collect();
-    Ok(no_class(selection, &recorded).map_or(Ok(()), |said| Err(Failure::usage(said)))?)
+    no_class(selection, &recorded).map_or(Ok(()), |said| Err(Failure::usage(said)))
 }
 
 /// The same of what happens now.
@@ -26,5 +26,5 @@ pub fn check(reader: &Reader, selection: &Selection) -> Result<()> {
 /// # Errors
 /// Where this version has no such class.
 pub fn check_live(selection: &Selection) -> Result<()> {
-    Ok(no_class(selection, &[]).map_or(Ok(()), |said| Err(Failure::usage(said)))?)
+    no_class(selection, &[]).map_or(Ok(()), |said| Err(Failure::usage(said)))
 }

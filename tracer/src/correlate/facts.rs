@@ -201,7 +201,7 @@ impl FactCache {
 
     /// The stack of whoever shrank a file, as the act began.
     pub fn act(&mut self, shrink: &Shrink) -> Option<&Stack> {
-        self.acts.get(&(shrink.actor.task.id, shrink.begin)).map(|stack| &*stack)
+        self.acts.get(&(shrink.actor.task.id, shrink.begin))
     }
 
     /// The same of whoever did it, and what the user is called who logged in for it.

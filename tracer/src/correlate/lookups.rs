@@ -26,10 +26,10 @@ impl Lookups {
     pub fn learn(&mut self, incident: &mut Incident, fact: &Fact) -> ControlFlow<()> {
         let of = |victim: ProcessId| incident.victim.task.id.same(victim);
         match fact {
-            Fact::Space(space) => {
-                if incident.fault.as_ref().is_some_and(|fault| fault.inode.id.dev == space.dev) {
-                    self.space.get_or_insert(*space);
-                }
+            Fact::Space(space)
+                if incident.fault.as_ref().is_some_and(|f| f.inode.id.dev == space.dev) =>
+            {
+                self.space.get_or_insert(*space);
             }
             Fact::Quota(quota) if of(quota.victim) => {
                 self.quota.get_or_insert(*quota);
@@ -56,16 +56,15 @@ impl Lookups {
                     return ControlFlow::Break(());
                 }
             }
-            Fact::Place(place) if of(place.victim) => {
-                if incident.fault.as_ref().is_some_and(|fault| fault.ip == Some(place.ip)) {
-                    incident.place.get_or_insert_with(|| place.clone());
-                }
+            Fact::Place(place)
+                if of(place.victim)
+                    && incident.fault.as_ref().is_some_and(|f| f.ip == Some(place.ip)) =>
+            {
+                incident.place.get_or_insert_with(|| place.clone());
             }
-            Fact::Stack(stack) if of(stack.process) => {
-                if incident.is_ended_by(stack) {
-                    incident.stack = Some(stack.clone());
-                    return ControlFlow::Break(());
-                }
+            Fact::Stack(stack) if of(stack.process) && incident.is_ended_by(stack) => {
+                incident.stack = Some(stack.clone());
+                return ControlFlow::Break(());
             }
             Fact::Symbol(symbol) if of(symbol.victim) => {
                 incident.symbol = Some(symbol.clone());

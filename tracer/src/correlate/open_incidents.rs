@@ -143,7 +143,9 @@ mod tests {
             let fault = Fault { ip, ..fault(1, 0) };
             open.add(OpenIncident::of_fault("a".into(), AT, fault, ClockOffset(0)));
         };
-        (at(Some(4)), at(Some(5)), at(None));
+        at(Some(4));
+        at(Some(5));
+        at(None);
         let (victim, module) = (fault(1, 0).actor.task.id, b"/usr/bin/geo".to_vec());
         let (address, symbol, build_id) = (None, None, None);
         let place = Place { victim, ip: 4, module, offset: 1, address, symbol, build_id };

@@ -86,9 +86,10 @@ fn starts(place: &Directory, places: &[Directory], timer: &str) -> Option<String
             }
         }
     }
-    let named = std::iter::once(&text).chain(drop_ins.values()).filter_map(|text| unit_in(text));
+    let mut named =
+        std::iter::once(&text).chain(drop_ins.values()).filter_map(|text| unit_in(text));
     let default = || format!("{}.service", timer.trim_end_matches(".timer"));
-    Some(named.last().map_or_else(default, str::to_owned))
+    Some(named.next_back().map_or_else(default, str::to_owned))
 }
 
 fn read(directory: &Directory, name: &str) -> Option<String> {

@@ -197,7 +197,7 @@ fn forbidden(step: Step, host: &Restrictions) -> &'static Why {
     if kprobe && !may(CAP_PERFMON) {
         return &NO_PERFMON;
     }
-    if !kprobe && !(may(CAP_BPF) && may(CAP_PERFMON)) {
+    if !kprobe && (!may(CAP_BPF) || !may(CAP_PERFMON)) {
         return &NO_CAPABILITY;
     }
     if step == Step::Load && host.locked_memory {

@@ -119,7 +119,7 @@ impl Style {
 
 /// What a line may be broken between: at spaces, but not within a command, which is copied as it is.
 fn words(text: &str) -> Vec<&str> {
-    let odd = text.matches('`').count() % 2 != 0;
+    let odd = !text.matches('`').count().is_multiple_of(2);
     let mut quoted = false;
     let ends = |c| {
         quoted ^= c == '`' && !odd;

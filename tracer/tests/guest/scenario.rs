@@ -87,7 +87,12 @@ impl Ran {
     fn parse(line: &str) -> Option<Self> {
         let mut words = line.split(' ');
         let (name, fs) = (words.next()?.to_owned(), words.next()?.to_owned());
-        Some(Self { name, fs, run: words.next().and_then(|run| run.parse().ok()), time: 1..=0 })
+        Some(Self {
+            name,
+            fs,
+            run: words.next().and_then(|run| run.parse().ok()),
+            time: RangeInclusive::new(1, 0),
+        })
     }
 
     /// All that a job has noted, each with its time.

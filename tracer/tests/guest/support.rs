@@ -40,11 +40,12 @@ fn line(kernel: &str) -> Option<&'static str> {
 
 /// What is watched in the end: by then modules have come, and what they bring.
 fn last(job: &Job) -> Result<Watching> {
-    let watching = records(&job.text("out.json")?)?.into_iter().filter_map(|record| match record {
-        Record::Watching(watching) => Some(watching),
-        _ => None,
-    });
-    watching.last().context("no `watching` line")
+    let mut watching =
+        records(&job.text("out.json")?)?.into_iter().filter_map(|record| match record {
+            Record::Watching(watching) => Some(watching),
+            _ => None,
+        });
+    watching.next_back().context("no `watching` line")
 }
 
 /// The cell of a line: of the architecture's column, or of lockdown's, which may have a part for each.

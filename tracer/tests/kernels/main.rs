@@ -4,6 +4,7 @@
 //! distribution's source: their offsets stand for nothing.
 //!
 //! Where a change of the plan is meant: `WHYBUS_BLESS=1 cargo test --test kernels` writes it anew.
+#![allow(clippy::unwrap_used, reason = "a test, all of it")]
 mod dump;
 mod stored;
 

@@ -112,7 +112,7 @@ fn is_ignored(frame: &Frame) -> bool {
     };
     LIBRARIES.iter().any(|library| module.starts_with(library))
         || RUNTIMES.iter().any(|runtime| symbol.starts_with(runtime))
-        || IGNORED.iter().any(|name| is(&name))
+        || IGNORED.iter().any(is)
 }
 
 #[cfg(test)]

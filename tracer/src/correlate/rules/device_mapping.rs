@@ -203,7 +203,7 @@ fn refusal(fault: &Fault) -> Option<&'static Refusal> {
     let function =
         fault.mapper.function.as_ref().filter(|_| fault.handler == Handler::Unattributed)?;
     let is_it = |name: &&str| name.as_bytes() == function.name;
-    REFUSALS.iter().find(|refusal| refusal.functions.iter().any(|name| is_it(&name)))
+    REFUSALS.iter().find(|refusal| refusal.functions.iter().any(is_it))
 }
 
 #[cfg(test)]

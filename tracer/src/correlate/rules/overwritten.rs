@@ -155,7 +155,7 @@ mod tests {
     fn who_opened_it_for_writing_is_the_culprit_only_where_it_has_changed_since() {
         let dd = dd();
         let judged = |ctime: Option<i64>| {
-            let (class, said, _) = judged(&[dd.clone()], ctime, &wild());
+            let (class, said, _) = judged(std::slice::from_ref(&dd), ctime, &wild());
             (class, said.contains("opened for writing"))
         };
         assert_eq!(judged(Some(dd.inode.ctime + 5)), (CauseKind::Overwritten, true));

@@ -165,7 +165,7 @@ mod tests {
             address: None,
             backing: None,
         };
-        assert_eq!(parse(text), [mount.clone()]);
+        assert_eq!(parse(text), std::slice::from_ref(&mount));
         let text = b"36 35 0:45 /sub /mnt/a\\040b rw - nfs4 fs-1:/ rw,clientaddr=10.0.0.9,addr=10.0.0.5,x\n";
         assert_eq!(parse(text), [Mount { address: Some(b"10.0.0.5".to_vec()), ..mount }]);
     }

@@ -329,7 +329,8 @@ mod tests {
             n % 7,
             n % 7
         );
-        victim.cgroup = (n % 6 != 0).then(|| crate::contract::Untrusted(unit.into_bytes()));
+        victim.cgroup =
+            (!n.is_multiple_of(6)).then(|| crate::contract::Untrusted(unit.into_bytes()));
         let named = |text: String| Some(crate::contract::Untrusted(text.into_bytes()));
         let lives = victim.cgroup.is_some();
         victim.container = lives.then(|| crate::contract::Container {
