@@ -35,6 +35,9 @@ pub mod select;
 /// Mappings that reach past the end of their files; no eBPF.
 pub mod scan;
 
+/// Files of other programs, read by a process that may do nothing else.
+pub mod parse;
+
 /// Questions about one event, and their answers.
 pub mod enrich;
 

@@ -6,10 +6,15 @@ use std::process::ExitCode;
 use whybus::{
     cli::{self, config},
     cmd::{self, exit_status},
+    parse::parser,
     sink,
 };
 
 fn main() -> ExitCode {
+    // Before anything is read: it is to have nothing.
+    if std::env::args_os().nth(1).is_some_and(|verb| verb == parser::VERB) {
+        return ExitCode::from(u8::from(parser::run().is_err()));
+    }
     // A reader that goes away ends us in the writer, with success, not by a signal.
     let cli = match config::parse(std::env::args_os()) {
         Ok(cli) => cli,

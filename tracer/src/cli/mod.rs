@@ -25,7 +25,7 @@ use crate::{
         select::{Filter, Range, Select},
     },
     contract::SCHEMA,
-    enrich::lines::DIRECTORY,
+    enrich::debug_files::DIRECTORY,
     render::{Format, list::Shown},
     store::sqlite::schema::VERSION,
     text::{

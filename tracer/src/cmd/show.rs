@@ -10,7 +10,7 @@ use crate::{
         why::elsewhere,
     },
     contract::Incident,
-    enrich::lines::{DIRECTORY, complete},
+    enrich::{completion::complete, debug_files::DIRECTORY, parser::{OWN, Parser}},
     error::Failure,
     host::here::here,
     render::{Format, human},
@@ -69,8 +69,9 @@ fn symbolize(incident: &mut Incident, debug_dir: &Path) -> Result<Vec<String>> {
     if let Some(why) = nothing {
         return Ok(vec![format!("nothing to look up: {why}")]);
     }
-    let failed =
-        complete(stacks.iter_mut().flatten().map(|stack| &mut **stack), debug_dir, of_this_host);
+    let parser = Parser::start(Path::new(OWN));
+    let stacks = stacks.iter_mut().flatten().map(|stack| &mut **stack);
+    let failed = complete(stacks, debug_dir, of_this_host, &parser);
     let said = |(module, why): (Vec<u8>, _)| format!("no lines of {}: {why}", escape(&module));
     Ok(failed.into_iter().map(said).collect())
 }

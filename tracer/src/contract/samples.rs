@@ -271,6 +271,7 @@ fn watch_kinds() -> [Record; 4] {
             signals_left: 1,
             signals_handled: 1,
             stacks_lost: 1,
+            files_unread: 1,
             not_told: Some("who truncated a file".into()),
             only_bus_errors: false,
         }),

@@ -137,6 +137,10 @@ pub struct End {
     /// in the ring.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub stacks_lost: u64,
+    /// Files of programs that could not be read: the process that reads them took too long, or was ended by what they hold. Functions,
+    /// lines and frames are missing where they were needed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub files_unread: u64,
     /// What could not be told for want of hooks, as the watch ended; absent where all were there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_told: Option<Label>,

@@ -217,12 +217,14 @@ impl Engine {
             WatchNote::SharedSuppressed { count } => self.counts.not_recorded = count,
             WatchNote::SignalsUntold(signals) => self.counts.signals = signals,
             WatchNote::StacksLost { count } => self.counts.stacks_lost = count,
+            WatchNote::FilesUnread { count } => self.counts.files_unread = count,
             WatchNote::NotWarned => self.counts.not_warned += 1,
             WatchNote::Asked(id) => self.questions.asked(id, time),
             WatchNote::Answered(id) => self.questions.answered(id, time),
             // The first is for the loss tracker alone, the others are for the driver.
             WatchNote::SeqCheckpoint { .. }
             | WatchNote::Command { .. }
+            | WatchNote::Parser { .. }
             | WatchNote::Advanced
             | WatchNote::Ended { .. } => {}
         }

@@ -55,6 +55,8 @@ pub struct Counts {
     pub signals: SignalsUntold,
     /// Stacks that were too many to be captured.
     pub stacks_lost: u64,
+    /// Files of programs that could not be read.
+    pub files_unread: u64,
     /// What was forgotten for want of room.
     pub evicted: Evicted,
 }

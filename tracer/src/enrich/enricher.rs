@@ -14,13 +14,14 @@ use crate::{
         mount_table::MountTable,
         origin::Origins,
         outputs::{Outlets, Victim},
+        parser::Parser,
         place,
         samples::Samples,
         server::Servers,
-        symbolize,
+        stack,
         target::Target,
         throttle::{LookupThrottle, Wanted},
-        unwind, view,
+        view,
     },
     model::{
         cgroup::{CgroupMade, ROOT_CGROUP},
@@ -64,6 +65,7 @@ pub struct Enricher {
     origins: Origins,
     outlets: Outlets,
     samples: Samples,
+    parser: Parser,
     /// Who sent signals, or got them.
     throttle: LookupThrottle,
     /// The mounts that were told last.
@@ -81,7 +83,7 @@ pub struct Enricher {
 
 impl Enricher {
     /// Starts without a question; `warn` says whether anybody wants to know who maps what is shrunk.
-    pub fn new(host: &Host, warn: bool) -> Self {
+    pub fn new(host: &Host, warn: bool, parser: Parser) -> Self {
         Self {
             executor: DeadlineExecutor::default(),
             scanner: MapperScanner::start(),
@@ -92,6 +94,7 @@ impl Enricher {
             origins: Origins::default(),
             outlets: Outlets::start(),
             samples: Samples::default(),
+            parser,
             throttle: LookupThrottle::default(),
             told: Arc::default(),
             mounts_read: Instant::now(),
@@ -295,9 +298,9 @@ impl Enricher {
         let victim = self.victim(&exit.actor);
         let process = self.process(task, wanted, false, time, None, victim);
         let (asked, mounts, id) = (exit.clone(), self.mounts.clone(), exit.exit.id);
-        let cgroups = self.cgroups.clone();
+        let (cgroups, parser) = (self.cgroups.clone(), self.parser.clone());
         let ask = move || {
-            let symbol = symbolize::of_death(&asked).map(Fact::Symbol);
+            let symbol = place::of_death(&asked, &parser).map(Fact::Symbol);
             let death = lookup::of_death(&asked, &mounts.current(), &cgroups);
             symbol.into_iter().chain(death).collect()
         };
@@ -393,8 +396,8 @@ impl Enricher {
     /// Asks where in its program a fault happened: of several of one kind the first.
     fn place(&mut self, fault: &Fault, time: u64) -> Option<WatchNote> {
         fault.ip.filter(|_| fault.nth == 1)?;
-        let (asked, id) = (fault.clone(), fault.actor.task.id);
-        let ask = move || place::of_fault(&asked).map(Fact::Place).into_iter().collect();
+        let (asked, id, parser) = (fault.clone(), fault.actor.task.id, self.parser.clone());
+        let ask = move || place::of_fault(&asked, &parser).map(Fact::Place).into_iter().collect();
         Some(self.ask(Target::Code(id), id, time, ask, Vec::new()))
     }
 
@@ -403,8 +406,9 @@ impl Enricher {
         let id = actor.task.id;
         let samples = self.samples.take(id, act);
         let ask = |sample: Box<Sample>| {
-            let ancestors = actor.ancestors.clone();
-            let ask = move || vec![Fact::Stack(Box::new(unwind::frames(&sample, &ancestors)))];
+            let (ancestors, parser) = (actor.ancestors.clone(), self.parser.clone());
+            let ask =
+                move || vec![Fact::Stack(Box::new(stack::frames(&sample, &ancestors, &parser)))];
             self.ask(Target::Stack(id), id, time, ask, Vec::new())
         };
         samples.into_iter().map(ask).collect()

@@ -2,42 +2,78 @@
 use std::{
     fs::{self, File},
     io::Read as _,
-    os::unix::ffi::OsStrExt as _,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::Path,
+    time::Duration,
 };
 
 use crate::{
-    enrich::{process, symbolize},
+    enrich::{open, parser::Parser, process},
     host::proc::maps::{Mapping, parse},
     model::{
         Bytes,
         fact::{Place, Symbol},
         fault::Fault,
+        file::name,
+        process::ProcessExit,
         task::Task,
     },
-    text::demangle,
+    parse::protocol::{self, Answer, Request, TEXT},
 };
 
 /// Of the list of mappings no more is read: some 100,000 of them.
 const MAPS: u64 = 16 << 20;
-/// Symbols of larger files are not looked for, so that their tables find room.
-const LARGEST: u64 = 256 << 20;
+/// So long a file may be read.
+const PATIENCE: Duration = Duration::from_millis(900);
 
 /// Where a fault happened in its program. `None` if its process is gone or runs another program by now, or if the
 /// instruction lies in no file.
-pub fn of_fault(fault: &Fault) -> Option<Place> {
+pub fn of_fault(fault: &Fault, parser: &Parser) -> Option<Place> {
     let (ip, task) = (fault.ip?, &fault.actor.task);
     let mapping = mapping(task.id.tgid, ip)?;
     let offset = ip - mapping.start + mapping.file_offset;
-    let code = open(task.id.tgid, &mapping).map(|file| symbolize::code(file, offset));
-    let (symbol, build_id, address) = code.unwrap_or_default();
+    let file = mapped(task.id.tgid, &mapping);
+    let told = file.map(|file| told(file, offset, &mapping.path, parser)).unwrap_or_default();
+    let protocol::Place { function, build_id, address } = told;
     // Looked at last: until now these were its mappings.
     runs_still(task).then_some(())?;
     let victim = task.id;
     let symbol =
-        symbol.map(|(name, offset)| Symbol { victim, name: demangle::name(&name), offset });
+        function.map(|function| Symbol { victim, name: function.name, offset: function.offset });
     let module = mapping.path;
     Some(Place { victim, ip, module, offset, address, symbol, build_id })
+}
+
+/// The function that the last fault of a process happened in. Its file is looked for as we see it
+/// and as the ancestors do, one of which may share the victim's mount namespace; it is the file only
+/// if its inode number is the one the kernel told.
+pub fn of_death(death: &ProcessExit, parser: &Parser) -> Option<Symbol> {
+    let module = death.module.as_ref()?;
+    let path = name(&module.path, &[]).0?;
+    let ancestors = death.actor.ancestors.iter().map(|ancestor| ancestor.id.tgid);
+    let file = open::regular(&path, ancestors, |meta| meta.ino() == module.id.ino)?;
+    let function = told(file, module.offset, &path, parser).function?;
+    Some(Symbol { victim: death.exit.id, name: function.name, offset: function.offset })
+}
+
+/// What a file says of one of its bytes.
+fn told(file: File, offset: u64, path: &[u8], parser: &Parser) -> protocol::Place {
+    let mut told = None;
+    let mut take = |answer: Answer| match answer {
+        Answer::Instruction(place) if told.is_none() => {
+            let texts = [place.function.as_ref().map(|f| &f.name), place.build_id.as_ref()];
+            let short = texts.into_iter().flatten().all(|text| text.len() <= TEXT);
+            told = Some(place).filter(|_| short);
+            short
+        }
+        _ => false,
+    };
+    let request = Request::Instruction { offset };
+    let asked = parser.ask(&request, &[file], PATIENCE, &mut |_, _, _| Vec::new(), &mut take);
+    if let Err(why) = asked {
+        parser.failed(Some(path), &why);
+    }
+    told.unwrap_or_default()
 }
 
 /// The mapping of a file that `ip` lies in.
@@ -48,14 +84,14 @@ fn mapping(tgid: u32, ip: u64) -> Option<Mapping> {
 }
 
 /// The file that is mapped, by the kernel's own link to it, whatever its path leads to by now. Devices are not opened.
-fn open(tgid: u32, mapping: &Mapping) -> Option<File> {
+fn mapped(tgid: u32, mapping: &Mapping) -> Option<File> {
     let link = format!("/proc/{tgid}/map_files/{:x}-{:x}", mapping.start, mapping.end);
     let is_it = |link: &Path| {
         let target = fs::read_link(link).ok()?;
         let target = target.as_os_str().as_bytes();
         let path: Bytes = target.strip_suffix(b" (deleted)").unwrap_or(target).to_vec();
         let meta = fs::metadata(link).ok()?;
-        (path == mapping.path && meta.is_file() && meta.len() <= LARGEST).then_some(())
+        (path == mapping.path && meta.is_file()).then_some(())
     };
     is_it(link.as_ref())?;
     let file = File::open(&link).ok()?;
@@ -95,7 +131,7 @@ mod tests {
 
     #[test]
     fn an_instruction_has_a_file_and_a_function() {
-        let place = of_fault(&ours()).expect("a place");
+        let place = of_fault(&ours(), &Parser::here()).expect("a place");
         let exe = std::env::current_exe().expect("a path");
         assert_eq!(place.module, exe.as_os_str().as_bytes());
         // Only root may follow the link.
@@ -112,7 +148,7 @@ mod tests {
         reused.actor.task.id.start = 1;
         executed.actor.task.thread_comm = b"before".to_vec();
         let gone = Fault { ip: ours().ip, ..fault(0, 0) };
-        assert_eq!([reused, executed, gone].map(|fault| of_fault(&fault)), [None, None, None]);
+        assert_eq!([reused, executed, gone].map(|fault| of_fault(&fault, &Parser::here())), [None, None, None]);
     }
 
     #[test]
@@ -120,7 +156,7 @@ mod tests {
         static DATA: [u8; 1] = [7];
         let heap = Box::new(0_u8);
         for ip in [&raw const *heap as u64, DATA.as_ptr() as u64, 0] {
-            assert_eq!(of_fault(&Fault { ip: Some(ip), ..ours() }), None);
+            assert_eq!(of_fault(&Fault { ip: Some(ip), ..ours() }, &Parser::here()), None);
         }
     }
 }

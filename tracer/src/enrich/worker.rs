@@ -1,8 +1,11 @@
 //! A thread that asks, and whether it hangs.
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
-    mpsc::{self, SyncSender},
+use std::{
+    cell::RefCell,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+        mpsc::{self, SyncSender},
+    },
 };
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -10,6 +13,32 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::{enrich::process::Stat, host::privilege};
 
 pub(super) type Ask<T> = Box<dyn FnOnce() -> T + Send>;
+
+thread_local! {
+    /// Who works in place of this thread.
+    static AT_WORK: RefCell<Option<Arc<AtomicU32>>> = const { RefCell::new(None) };
+}
+
+/// While it is there, another process does what this thread waits for: whether it gets on is seen by that one.
+pub(super) struct Delegated(Arc<AtomicU32>);
+
+impl Delegated {
+    pub fn to(pid: u32) -> Option<Self> {
+        let at_work = AT_WORK.with_borrow(Clone::clone)?;
+        at_work.store(pid, Ordering::Relaxed);
+        Some(Self(at_work))
+    }
+}
+
+impl Drop for Delegated {
+    fn drop(&mut self) {
+        self.0.store(own(), Ordering::Relaxed);
+    }
+}
+
+fn own() -> u32 {
+    rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs()
+}
 
 /// The way to a thread, which ends when this is dropped.
 pub(super) struct Worker<T> {
@@ -25,10 +54,8 @@ impl<T: Send + 'static> Worker<T> {
         let worker = Self { jobs: sender, tid: Arc::default() };
         let (report, tid) = (report.clone(), Arc::clone(&worker.tid));
         let work = move || {
-            tid.store(
-                rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs(),
-                Ordering::Relaxed,
-            );
+            tid.store(own(), Ordering::Relaxed);
+            AT_WORK.set(Some(tid));
             for (job, ask) in jobs {
                 if report.send((job, ask())).is_err() {
                     return;

@@ -12,6 +12,7 @@ pub mod proc;
 pub mod restrictions;
 pub mod runtime_state;
 pub mod runtimes;
+pub mod sandbox;
 pub mod state_file;
 pub mod stderr;
 pub mod symbols;

@@ -93,6 +93,10 @@ pub enum WatchNote {
     SignalsUntold(SignalsUntold),
     /// How many stacks were not captured so far: there were too many at once, or of one user.
     StacksLost { count: u64 },
+    /// How many files of programs could not be read so far: whoever reads them took too long, or was ended by what they hold.
+    FilesUnread { count: u64 },
+    /// The process that starts those that read them: its own end, and theirs, are not reported.
+    Parser { tgid: u32 },
     /// Something was asked about a process: what concerns it waits for the answer.
     Asked(ProcessId),
     /// One such answer is there, or there will be none.

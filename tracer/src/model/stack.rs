@@ -33,7 +33,7 @@ pub struct Sample {
 }
 
 /// The registers that unwinding begins with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registers {
     pub ip: u64,
     pub sp: u64,
@@ -114,6 +114,8 @@ pub enum Cut {
     Many,
     /// What is further up was not captured.
     Captured,
+    /// The process that reads files of programs did not answer.
+    Parser,
     /// The file of a frame could not be read, or says nothing of how to unwind it, or the stack makes no sense.
     Unwind,
 }

@@ -211,6 +211,12 @@ pub fn end(end: &End, causes: &BTreeMap<String, u64>, style: &Style) -> Vec<u8> 
             counted(end.stacks_lost, "stack")
         ));
     }
+    if end.files_unread != 0 {
+        lost.push_str(&format!(
+            " · {} could not be read",
+            counted(end.files_unread, "program file")
+        ));
+    }
     let mut by: Vec<(&String, &u64)> = causes.iter().collect();
     by.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     let by: Vec<String> = by.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
@@ -362,6 +368,7 @@ mod tests {
             signals_left: 0,
             signals_handled: 0,
             stacks_lost: 0,
+            files_unread: 0,
             not_told: None,
             only_bus_errors: true,
         };

@@ -25,6 +25,8 @@ pub struct Driver<'a> {
     sink: &'a mut dyn Sink,
     /// The command of `trace -- CMD`: only it and its descendants are reported.
     command: Option<u32>,
+    /// Starts those that parse files for us: what becomes of them is told in other words.
+    parser: Option<u32>,
     /// Incidents that passed the selection.
     reported: u64,
     /// Those of them whose cause is not `unknown`.
@@ -43,6 +45,7 @@ impl<'a> Driver<'a> {
             selection,
             sink,
             command: None,
+            parser: None,
             reported: 0,
             explained: 0,
         })
@@ -79,6 +82,7 @@ impl<'a> Driver<'a> {
     pub fn push(&mut self, stamp: Stamp, input: Input) -> Result<()> {
         match &input {
             Input::Watch(WatchNote::Command { tgid }) => self.command = Some(*tgid),
+            Input::Watch(WatchNote::Parser { tgid }) => self.parser = Some(*tgid),
             Input::Watch(WatchNote::Coverage(coverage)) => {
                 let host = Host { coverage: coverage.clone(), ..self.engine.host().clone() };
                 self.sink.watching(&host)?;
@@ -134,10 +138,14 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    /// Whether the victim is the traced command or descends from it.
+    /// Whether the victim is none of our own, and the traced command or descends from it.
     fn is_ours(&self, incident: &Incident) -> bool {
-        let Some(root) = self.command else { return true };
         let Actor { task, ancestors, .. } = &incident.victim;
+        let parent = ancestors.first().map(|parent| parent.id.tgid);
+        if self.parser.is_some_and(|own| task.id.tgid == own || parent == Some(own)) {
+            return false;
+        }
+        let Some(root) = self.command else { return true };
         let process = incident.victim_process.as_ref();
         let by_proc = process.map(|process| process.ancestors.as_slice()).unwrap_or_default();
         task.id.tgid == root

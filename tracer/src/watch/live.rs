@@ -10,7 +10,11 @@ use tracer_common::maps;
 
 use crate::{
     correlate::{REPORT_DELAY, readiness::Requirement},
-    enrich::{enricher::Enricher, samples},
+    enrich::{
+        enricher::Enricher,
+        parser::{OWN, Parser},
+        samples,
+    },
     error::Failure,
     host::{
         clock::{boot_time, boot_to_realtime},
@@ -47,6 +51,7 @@ use crate::{
         save::StreamFile,
         seq_checkpoints::SeqCheckpoints,
         stop::StopSignals,
+        unread::Unread,
     },
     wire::{decode::decode, secrets},
 };
@@ -141,6 +146,7 @@ struct Watch<'a> {
     /// Prints what they say.
     _listener: Option<Listener>,
     enricher: Enricher,
+    unread: Unread,
     driver: Driver<'a>,
     save: StreamFile,
     child: Option<Child>,
@@ -174,6 +180,8 @@ impl<'a> Watch<'a> {
         // Before anybody is told that we watch: whoever then stops us must be heard.
         let stop = StopSignals::install()?;
         let log = ProbeLog::take(&mut attached.ebpf)?;
+        // As long as a program may be run, and as its user may be chosen.
+        let parser = Parser::start(Path::new(OWN));
         let listener =
             log.zip(options.verbose.clone()).map(|(log, style)| Listener::start(log, style));
         Ok(Self {
@@ -185,7 +193,8 @@ impl<'a> Watch<'a> {
             evictions: Evictions::default(),
             attached,
             _listener: listener,
-            enricher: Enricher::new(&host, !options.selection.without_warnings),
+            enricher: Enricher::new(&host, !options.selection.without_warnings, parser.clone()),
+            unread: Unread::of(parser),
             driver: Driver::start(host, &options.selection, sink)?,
             save,
             child: None,
@@ -211,6 +220,9 @@ impl<'a> Watch<'a> {
                 self.push(boot_time(), WatchNote::Command { tgid })?;
             }
             self.child = Some(child);
+        }
+        if let Some(parser) = self.unread.whose() {
+            self.push(boot_time(), parser)?;
         }
         self.confine();
         let ended = self.until_stopped().await?;
@@ -379,6 +391,9 @@ impl<'a> Watch<'a> {
         let stacks = self.stacks.lost().unwrap_or(self.stacks_lost);
         if std::mem::replace(&mut self.stacks_lost, stacks) != stacks {
             self.push(boot_time(), WatchNote::StacksLost { count: stacks })?;
+        }
+        if let Some(unread) = self.unread.news() {
+            self.push(boot_time(), unread)?;
         }
         for key in self.driver.bursts() {
             let BurstKey { tgid, inode, handler } = key;

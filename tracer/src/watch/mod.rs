@@ -9,3 +9,4 @@ pub mod replay;
 mod save;
 mod seq_checkpoints;
 mod stop;
+mod unread;

@@ -95,6 +95,7 @@ pub fn end_record(counts: &Counts, host: &Host, now: u64, reason: &str) -> Recor
         signals_left: counts.signals.left,
         signals_handled: counts.signals.handled,
         stacks_lost: counts.stacks_lost,
+        files_unread: counts.files_unread,
         not_told: not_told(&host.coverage).map(Label::from),
         only_bus_errors: host.deaths == ExitScope::default(),
     })

@@ -17,7 +17,7 @@ fn where_a_fault_happened_is_asked() {
     task.tid = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
     task.thread_comm = std::fs::read("/proc/thread-self/comm").expect("a name");
     task.thread_comm.pop();
-    let mut enricher = Enricher::new(&host(), false);
+    let mut enricher = Enricher::new(&host(), false, Parser::here());
     enricher.on_event(10, &KernelEvent::Fault(fault.clone()));
     let deadline = Instant::now() + Duration::from_secs(10);
     let mut told = None;
@@ -39,7 +39,7 @@ fn where_a_fault_happened_is_asked() {
 /// The first is looked for; that nobody looks a second time says nothing of who maps it.
 #[test]
 fn who_maps_a_file_that_is_shrunk_again_at_once_is_not_known() {
-    let mut enricher = Enricher::new(&host(), true);
+    let mut enricher = Enricher::new(&host(), true, Parser::here());
     let mut told = Vec::new();
     for begin in [10, 20] {
         let mut shrink = shrink(2, begin, 8_192, 0);

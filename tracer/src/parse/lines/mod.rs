@@ -6,29 +6,26 @@ use std::{borrow::Cow, cell::Cell, time::Duration};
 
 use gimli::{DwarfSections, Reader as _, Section as _, SectionId};
 use object::{CompressionFormat, Object as _, ObjectSection as _};
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    enrich::{
+    model::Bytes,
+    parse::{
         elf::{Bounded, Elf},
         go,
     },
-    model::Bytes,
+    text::base64,
 };
 
 mod fuel;
-mod later;
-mod separate;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod units;
 
-pub use fuel::Fuel;
+pub(super) use fuel::Fuel;
 use fuel::Metered;
-pub use later::complete;
-pub use separate::DIRECTORY;
-pub(super) use separate::{open, paths};
 
 /// Of all debug information of a stack so much is read while others wait, in bytes.
 pub(super) const LIVE: u64 = 16 << 20;
@@ -47,10 +44,12 @@ const SECTIONS: [SectionId; 9] = [
 ];
 
 /// What the source calls a place in the code.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Site {
+    #[serde(with = "base64")]
     pub function: Option<Bytes>,
     /// The file, by the path that the compiler was told.
+    #[serde(with = "base64")]
     pub file: Option<Bytes>,
     pub line: Option<u32>,
 }

@@ -1,38 +1,21 @@
 //! What the function at an instruction is called: from the symbol tables of its file.
-use std::{cell::Cell, fs::File, os::unix::fs::MetadataExt as _};
+use std::{cell::Cell, fs::File};
 
 use object::{Object as _, ObjectSegment as _, ObjectSymbol as _, SegmentFlags, elf::PF_X};
 
 use crate::{
-    enrich::{
+    model::Bytes,
+    parse::{
         elf::{Bounded, Elf, READ, Source},
-        go, open,
+        go,
     },
-    model::{Bytes, fact::Symbol, file::name, process::ProcessExit},
-    text::demangle,
 };
 
-/// Larger files are not searched: nobody waits for them.
-const LARGEST: u64 = 1 << 30;
 /// Longest build id, in bytes: linkers write 20 at most.
 const BUILD_ID: usize = 64;
 
 /// A function, and how far in it an instruction is, in bytes.
 pub(super) type Function = (Bytes, u64);
-
-/// The function that the last fault of a process happened in. Its file is looked for as we see it
-/// and as the ancestors do, one of which may share the victim's mount namespace; it is the file only
-/// if its inode number is the one the kernel told.
-pub fn of_death(death: &ProcessExit) -> Option<Symbol> {
-    let module = death.module.as_ref()?;
-    let (path, _) = name(&module.path, &[]);
-    let ancestors = death.actor.ancestors.iter().map(|ancestor| ancestor.id.tgid);
-    let file = open::regular(&path?, ancestors, |meta| {
-        meta.ino() == module.id.ino && meta.len() <= LARGEST
-    })?;
-    let (symbol, offset) = code(file, module.offset).0?;
-    Some(Symbol { victim: death.exit.id, name: demangle::name(&symbol), offset })
-}
 
 /// The symbol that covers the byte at `offset` of an ELF file with how far in it that is, the file's build id, and the byte's
 /// address.

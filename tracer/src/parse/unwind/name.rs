@@ -1,16 +1,17 @@
 //! Where frames are: their files, functions and lines of the source. The tables of each file are read once.
-use std::cell::Cell;
+use std::{cell::Cell, fs::File};
 
 use crate::{
-    enrich::{
+    model::{
+        Bytes,
+        stack::{Frame, SIGNAL_FRAME},
+    },
+    parse::{
         elf::{Bounded, Source},
         lines::{self, Fuel, Site},
+        protocol::Bare,
         symbolize::{self, Told},
         unwind::{modules::Module, walk::Found},
-    },
-    model::{
-        Bytes, file,
-        stack::{Frame, SIGNAL_FRAME},
     },
     text::demangle,
 };
@@ -19,19 +20,40 @@ use crate::{
 const PATH: usize = 512;
 const NAME: usize = 256;
 
-/// The frames of what was found, and of functions that were inlined there. Files with debug information are looked for
-/// as we see them, and as the processes of `roots` do.
+/// Files that may hold the debug information of a module, by its number, its build id, and what its file says.
+pub type Find<'f> = dyn Fn(usize, &[u8], Option<&[u8]>) -> Vec<File> + 'f;
+
+/// The frames of what was found, without names.
+pub(super) fn bare(found: &[Found], modules: &[Module<'_>]) -> Vec<Bare> {
+    let bare = |at: usize| {
+        let Found { ip, exact } = found[at];
+        let behind = u64::from(!exact);
+        let place = modules.iter().enumerate().find_map(|(nth, module)| {
+            Some((nth, module.offset(ip.wrapping_sub(behind))?.saturating_add(behind)))
+        });
+        let (module, offset) = place.unzip();
+        Bare { ip, module, offset, signal: is_signal(found, at) }
+    };
+    (0..found.len()).map(bare).collect()
+}
+
+/// Whether a signal's handler returns there: only a signal interrupts a function at an instruction that is known.
+fn is_signal(found: &[Found], at: usize) -> bool {
+    found.get(at + 1).is_some_and(|caller| caller.exact)
+}
+
+/// Tells the frames of what was found, and of functions that were inlined there, by the number of each, as far as the files
+/// of modules say more of it than [`bare`] does: functions first, and lines once they are known.
 pub(super) fn frames(
     found: &[Found],
     modules: &[Module<'_>],
-    roots: &[u32],
     left: &Cell<u64>,
-) -> Vec<Frame> {
-    let bare = |found: &Found| vec![Frame { ip: found.ip, ..Frame::default() }];
-    let mut frames: Vec<Vec<Frame>> = found.iter().map(bare).collect();
-    let debug = Debug { roots, left, most: Cell::new(lines::LIVE), fuel: lines::live() };
+    find: &Find<'_>,
+    tell: &mut dyn FnMut(usize, Vec<Frame>),
+) {
+    let debug = Debug { find, left, most: Cell::new(lines::LIVE), fuel: lines::live() };
     let mut nameless: Vec<usize> = (0..found.len()).collect();
-    for module in modules {
+    for (nth, module) in modules.iter().enumerate() {
         let mut inside = Vec::new();
         nameless.retain(|at| {
             let behind = u64::from(!found[*at].exact);
@@ -39,22 +61,16 @@ pub(super) fn frames(
             inside.extend(offset.map(|offset| (*at, offset, behind)));
             offset.is_none()
         });
-        if inside.is_empty() {
-            continue;
-        }
-        let path = module.mappings.first().and_then(|mapping| file::name(&mapping.path, &[]).0);
+        let Some(file) = module.file.filter(|_| !inside.is_empty()) else { continue };
         let offsets: Vec<u64> = inside.iter().map(|(_, offset, _)| *offset).collect();
-        let mut told = module.file.map(|file| symbolize::tell(file, &offsets)).unwrap_or_default();
-        let sites = module.file.and_then(|file| debug.sites(file, &told, path.as_deref()?));
-        let mut sites = sites.unwrap_or_default().into_iter();
-        let path = path.map(|path| end(path, PATH));
+        let mut told = symbolize::tell(file, &offsets);
+        let mut named = Vec::new();
         for (nth, (at, offset, behind)) in inside.into_iter().enumerate() {
             let function = told.functions.get_mut(nth).and_then(Option::take);
             let (symbol, symbol_offset) = function.unzip();
             let address = told.addresses.get(nth).copied().flatten();
             let frame = Frame {
                 ip: found[at].ip,
-                module: path.clone(),
                 offset: Some(offset.saturating_add(behind)),
                 symbol: symbol.map(|symbol| name_of(&symbol)),
                 symbol_offset: symbol_offset.map(|offset| offset.saturating_add(behind)),
@@ -62,18 +78,24 @@ pub(super) fn frames(
                 address: address.map(|address| address.saturating_add(behind)),
                 ..Frame::default()
             };
-            frames[at] = with_sites(&frame, sites.next().unwrap_or_default());
+            let signal = is_signal(found, at);
+            let frame = if signal { signal_frame(frame) } else { frame };
+            tell(at, vec![frame.clone()]);
+            named.push((at, frame, signal));
+        }
+        let sites = debug.sites(nth, file, &told).unwrap_or_default();
+        for ((at, frame, _), sites) in
+            named.into_iter().zip(sites).filter(|((_, _, signal), _)| !signal)
+        {
+            if !sites.is_empty() {
+                tell(at, with_sites(&frame, sites));
+            }
         }
     }
-    // Only a signal interrupts a function at an instruction that is known.
-    for (frames, caller) in frames.iter_mut().zip(found.iter().skip(1)) {
-        if let Some(frame) = frames.pop_if(|_| caller.exact) {
-            let symbol = Some(SIGNAL_FRAME.to_vec());
-            *frames =
-                vec![Frame { symbol, symbol_offset: None, source: None, line: None, ..frame }];
-        }
-    }
-    frames.concat()
+}
+
+fn signal_frame(frame: Frame) -> Frame {
+    Frame { symbol: Some(SIGNAL_FRAME.to_vec()), symbol_offset: None, ..frame }
 }
 
 /// A frame of each site, innermost first: the last is the frame itself.
@@ -100,7 +122,7 @@ fn with_sites(frame: &Frame, mut sites: Vec<Site>) -> Vec<Frame> {
 
 /// What it takes to look for lines.
 struct Debug<'t> {
-    roots: &'t [u32],
+    find: &'t Find<'t>,
     left: &'t Cell<u64>,
     /// Of debug information, in bytes.
     most: Cell<u64>,
@@ -108,14 +130,12 @@ struct Debug<'t> {
 }
 
 impl Debug<'_> {
-    /// The sites of what a file told, by its own debug information or that in a file of its own.
-    fn sites(&self, file: Bounded<'_>, told: &Told, path: &[u8]) -> Option<Vec<Vec<Site>>> {
+    /// The sites of what a module's file told, by its own debug information or that in a file of its own.
+    fn sites(&self, module: usize, file: Bounded<'_>, told: &Told) -> Option<Vec<Vec<Site>>> {
         lines::of(file, &told.addresses, &self.most, &self.fuel).or_else(|| {
             let build_id = told.build_id.as_deref()?;
-            let beside = told.debug_link.as_deref().map(|link| (path, link));
-            let paths = lines::paths(build_id, beside);
-            paths.iter().find_map(|path| {
-                let file = lines::open(path, self.roots)?;
+            let files = (self.find)(module, build_id, told.debug_link.as_deref());
+            files.into_iter().find_map(|file| {
                 let source = Source::new(file, self.left);
                 let is_it = symbolize::build_id_of(source.bounded())? == build_id;
                 is_it.then_some(())?;
@@ -159,7 +179,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::enrich::lines::testing::{compiled, outer, run, symbol};
+    use crate::parse::lines::testing::{compiled, outer, run, symbol};
 
     fn sites(program: &std::path::Path, addresses: &[Option<u64>]) -> Option<Vec<Vec<Site>>> {
         let left = Cell::new(64 << 20);
@@ -167,8 +187,15 @@ mod tests {
         let mut told = symbolize::tell(source.bounded(), &[]);
         told.addresses = addresses.to_vec();
         let most = Cell::new(lines::LIVE);
-        let debug = Debug { roots: &[], left: &left, most, fuel: lines::live() };
-        debug.sites(source.bounded(), &told, program.as_os_str().as_encoded_bytes())
+        let directory = program.parent().expect("a directory");
+        let find: &Find<'_> = &|module, _, link| {
+            assert_eq!(module, 3);
+            let link = std::str::from_utf8(link.expect("a link")).expect("a name");
+            let places = [directory.join(link), directory.join(".debug").join(link)];
+            places.iter().filter_map(|path| fs::File::open(path).ok()).collect()
+        };
+        let debug = Debug { find, left: &left, most, fuel: lines::live() };
+        debug.sites(3, source.bounded(), &told)
     }
 
     #[test]

@@ -1,19 +1,26 @@
 //! Stacks of recorded incidents, completed by files that are found by their build id, here or on another host.
-use std::{cell::Cell, ffi::OsStr, fmt, os::unix::ffi::OsStrExt as _, path::Path, time::Duration};
+use std::{
+    ffi::OsStr,
+    fmt,
+    fs::File,
+    os::unix::ffi::OsStrExt as _,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use crate::{
     contract::{Frame, Hex, Stack, Untrusted},
     enrich::{
-        elf::{Bounded, Source},
-        lines::{
-            Fuel, Site, of,
-            separate::{by_build_id, open},
-        },
-        symbolize,
+        debug_files::{by_build_id, open},
+        parser::{self, Parser},
     },
     host::fs,
     model::{Bytes, stack::SIGNAL_FRAME},
-    text::{demangle, escape::escape},
+    parse::{
+        lines::Site,
+        protocol::{ADDRESSES, Answer, Function, INLINED, Lines, Request, TEXT},
+    },
+    text::escape::escape,
 };
 
 /// Of all files no more is read, in bytes, and no more than a quarter of the memory that there is room in.
@@ -35,6 +42,8 @@ pub enum Failed {
     },
     /// The file that was found, and is the one that was meant.
     SaysNothing(Bytes),
+    /// That file, and why it was not read to its end.
+    NotRead(Bytes, parser::Failed),
 }
 
 impl fmt::Display for Failed {
@@ -55,6 +64,9 @@ impl fmt::Display for Failed {
             Self::SaysNothing(path) => {
                 write!(f, "{} has no debug information for it that can be read", escape(path))
             }
+            Self::NotRead(path, why) => {
+                write!(f, "{} could not be read: {why}", escape(path))
+            }
         }
     }
 }
@@ -67,9 +79,10 @@ struct Group {
 }
 
 /// What the files of one answer may take.
-struct Budget {
-    bytes: Cell<u64>,
-    fuel: Fuel,
+struct Budget<'p> {
+    parser: &'p Parser,
+    bytes: u64,
+    until: Instant,
 }
 
 /// Completes frames whose modules are found, below `directory` or, of a stack of this host, where they were, and says which were
@@ -78,9 +91,10 @@ pub fn complete<'s>(
     stacks: impl Iterator<Item = &'s mut Stack>,
     directory: &Path,
     of_this_host: bool,
+    parser: &Parser,
 ) -> Vec<(Bytes, Failed)> {
     let most = fs::memory_available().map_or(LARGEST, |bytes| LARGEST.min(bytes / 4));
-    let budget = Budget { bytes: Cell::new(most), fuel: Fuel::new(4_000_000_000, TIME) };
+    let mut budget = Budget { parser, bytes: most, until: Instant::now() + TIME };
     let mut failed = Vec::new();
     // Files are opened from the root.
     let directory = &std::path::absolute(directory).unwrap_or_else(|_| directory.to_path_buf());
@@ -103,7 +117,7 @@ pub fn complete<'s>(
             let told = match build_id.as_deref().map(bytes) {
                 Some(build_id) if !build_id.is_empty() => {
                     let own = of_this_host.then_some(&*module);
-                    module_lines(own, &build_id, directory, &mut groups, &budget)
+                    module_lines(own, &build_id, directory, &mut groups, &mut budget)
                 }
                 _ => Err(Failed::NoBuildId),
             };
@@ -155,62 +169,117 @@ fn module_lines(
     build_id: &[u8],
     directory: &Path,
     groups: &mut [&mut Group],
-    budget: &Budget,
+    budget: &mut Budget<'_>,
 ) -> Result<(), Failed> {
     let own = own.map(|path| Path::new(OsStr::from_bytes(path)).to_path_buf());
     let files = [".debug", ""].map(|suffix| by_build_id(directory, build_id, suffix));
     let wanted = files[0].as_os_str().as_bytes().to_vec();
-    let (mut other, mut says_nothing) = (None, None);
+    let (mut other, mut known) = (None, None);
     for path in files.into_iter().chain(own) {
         let Some(file) = open(&path, &[]) else { continue };
-        let source = Source::with(file, LARGEST, &budget.bytes);
-        if symbolize::build_id_of(source.bounded()).as_deref() != Some(build_id) {
-            other.get_or_insert(path.as_os_str().as_bytes().to_vec());
-            continue;
+        let path = path.as_os_str().as_bytes().to_vec();
+        let (mut any, mut is_it) = (false, true);
+        for groups in groups.chunks_mut(ADDRESSES) {
+            match budget.fill(&file, build_id, groups) {
+                Ok(Said::Other) => is_it = false,
+                Ok(Said::Lines(lines)) => any |= lines,
+                Err(why) => known = Some(Failed::NotRead(path.clone(), why)),
+            }
         }
-        if fill(source.bounded(), groups, budget) {
-            return Ok(());
+        match (is_it, any) {
+            (false, _) => other = other.or(Some(path)),
+            (true, true) => return Ok(()),
+            (true, false) => known = known.or(Some(Failed::SaysNothing(path))),
         }
-        says_nothing = Some(path.as_os_str().as_bytes().to_vec());
     }
-    Err(says_nothing.map_or_else(|| Failed::NotFound { wanted, other }, Failed::SaysNothing))
+    Err(known.unwrap_or(Failed::NotFound { wanted, other }))
+}
+
+/// What a file said.
+enum Said {
+    /// It is of another build.
+    Other,
+    /// Of its build; whether it said any line.
+    Lines(bool),
+}
+
+/// What is said of one frame.
+#[derive(Default)]
+struct Told {
+    address: Option<u64>,
+    function: Option<Function>,
+    sites: Vec<Site>,
+}
+
+impl Budget<'_> {
+    /// Has a file read, and fills in what it says.
+    fn fill(
+        &mut self,
+        file: &File,
+        build_id: &[u8],
+        groups: &mut [&mut Group],
+    ) -> Result<Said, parser::Failed> {
+        let time = self.until.saturating_duration_since(Instant::now());
+        let offset = |group: &&mut Group| {
+            let frame = group.frames.last()?;
+            frame.module_offset?.checked_sub(group.behind)
+        };
+        let address = |group: &&mut Group| {
+            group.frames.last()?.module_address.as_ref()?.0.checked_sub(group.behind)
+        };
+        let request = Request::Lines(Lines {
+            build_id: build_id.to_vec(),
+            offsets: groups.iter().map(|group| offset(group).unwrap_or(u64::MAX)).collect(),
+            addresses: groups.iter().map(address).collect(),
+            most: self.bytes,
+            time,
+        });
+        let file = file.try_clone().map_err(|_| parser::Failed::Ended)?;
+        let mut told: Vec<Told> = groups.iter().map(|_| Told::default()).collect();
+        let mut other = false;
+        let mut take = |answer: Answer| match answer {
+            Answer::Other => {
+                other = true;
+                true
+            }
+            Answer::Line { at, address, function, sites } if at < told.len() => {
+                let sense = is_short(&function, &sites);
+                told[at] = Told { address, function, sites };
+                sense
+            }
+            _ => false,
+        };
+        let find = &mut |_: usize, _: &[u8], _: Option<&[u8]>| Vec::new();
+        let asked = self.parser.ask(&request, &[file], time, find, &mut take);
+        let left = asked.inspect_err(|_| self.bytes = 0)?;
+        self.bytes = self.bytes.min(left);
+        if other {
+            return Ok(Said::Other);
+        }
+        Ok(Said::Lines(fill(groups, told)))
+    }
+}
+
+/// Whether an answer is as long as one that is right may be.
+fn is_short(function: &Option<Function>, sites: &[Site]) -> bool {
+    let texts = sites.iter().flat_map(|site| [&site.function, &site.file]).flatten();
+    let mut texts = texts.chain(function.as_ref().map(|function| &function.name));
+    sites.len() <= INLINED && texts.all(|text| text.len() <= TEXT)
 }
 
 /// Fills in what a file says; whether it says any line.
-fn fill(file: Bounded<'_>, groups: &mut [&mut Group], budget: &Budget) -> bool {
-    let places = groups.iter().map(|group| (group.frames.last(), group.behind));
-    let offsets: Vec<u64> = places
-        .clone()
-        .map(|(frame, behind)| {
-            frame.and_then(|frame| frame.module_offset?.checked_sub(behind)).unwrap_or(u64::MAX)
-        })
-        .collect();
-    // Of what was recorded without an address the file itself, not one of its debug information, knows it.
-    let known = symbolize::tell(file, &offsets).addresses;
-    let known = known.into_iter().chain(std::iter::repeat(None));
-    let addresses: Vec<Option<u64>> = places
-        .zip(known)
-        .map(|((frame, behind), known)| {
-            let recorded =
-                frame.and_then(|frame| frame.module_address.as_ref()?.0.checked_sub(behind));
-            recorded.or(known)
-        })
-        .collect();
-    let most = Cell::new(budget.bytes.get());
-    let sites = of(file, &addresses, &most, &budget.fuel).unwrap_or_default();
-    let functions =
-        symbolize::functions(file, &addresses).into_iter().chain(std::iter::repeat(None));
+fn fill(groups: &mut [&mut Group], told: Vec<Told>) -> bool {
     let mut any = false;
-    let mut sites = sites.into_iter();
-    for ((group, function), address) in groups.iter_mut().zip(functions).zip(addresses) {
+    for (group, Told { address, function, sites }) in groups.iter_mut().zip(told) {
         let Some(mut frame) = group.frames.pop() else { continue };
-        let sites = sites.next().unwrap_or_default();
         if is_signal(&frame) {
             group.frames = vec![frame];
             continue;
         }
-        if let Some((symbol, offset)) = function.filter(|_| frame.symbol_offset.is_none()) {
-            frame.symbol = Some(name(demangle::name(&symbol)));
+        if let Some(Function { name: symbol, offset }) =
+            function.filter(|_| frame.symbol_offset.is_none())
+        {
+            frame.symbol = Some(name(symbol));
             frame.symbol_offset = Some(offset.saturating_add(group.behind));
         }
         frame.module_address = frame
@@ -259,7 +328,7 @@ mod tests {
     use super::*;
     use crate::{
         contract::Label,
-        enrich::lines::testing::{compiled, line, outer, run},
+        parse::lines::testing::{compiled, line, outer, run},
     };
 
     /// A program, the stack of a thread of its that is in `outer`, and where its debug file belongs below a directory.
@@ -285,7 +354,7 @@ mod tests {
     }
 
     fn done(stack: &mut Stack, directory: &Path) -> Vec<Failed> {
-        let failed = complete(std::iter::once(stack), directory, true);
+        let failed = complete(std::iter::once(stack), directory, true, &Parser::here());
         failed.into_iter().map(|(_, why)| why).collect()
     }
 

@@ -5,7 +5,7 @@ use super::{
     testing::{compiled, line, outer},
     *,
 };
-use crate::enrich::elf::Source;
+use crate::parse::elf::Source;
 
 fn sites(file: &Path, addresses: &[Option<u64>]) -> Option<Vec<Vec<Site>>> {
     let left = Cell::new(64 << 20);

@@ -1,15 +1,16 @@
 //! From the innermost frame to the outermost.
 use crate::{
-    enrich::unwind::{
-        cfi::{Work, by_frame_pointer, interrupted},
-        modules::Module,
-        registers::{End, Machine, Memory, Regs, UNWIND},
+    model::stack::Cut,
+    parse::{
+        protocol::{FRAMES, Thread},
+        unwind::{
+            cfi::{Work, by_frame_pointer, interrupted},
+            modules::Module,
+            registers::{End, Machine, Memory, Regs, UNWIND},
+        },
     },
-    model::stack::{Cut, Sample},
 };
 
-/// More frames are not looked for.
-pub(super) const FRAMES: usize = 64;
 /// Nothing is mapped below it (vm.mmap_min_addr): to be there means to have called a function that is none.
 const LOWEST: u64 = 0x1_0000;
 
@@ -22,7 +23,7 @@ pub(super) struct Found {
 }
 
 pub(super) struct Walk<'a> {
-    pub(super) sample: &'a Sample,
+    pub(super) thread: &'a Thread,
     pub(super) machine: Machine,
     pub(super) modules: &'a [Module<'a>],
     pub(super) work: Work,
@@ -36,8 +37,8 @@ impl<'a> Walk<'a> {
     /// has, too: behind what was captured, and in code of which nothing is said. Not from the innermost frame: a function
     /// that calls nobody, as memcpy(3), mostly has no frame pointer of its own, and the chain leaves its caller out.
     pub(super) fn frames(&self) -> (Vec<Found>, Option<Cut>) {
-        let (mut found, cut) = match &self.sample.registers {
-            Some(registers) => self.by_registers(Regs::of(self.sample, registers, self.machine)),
+        let (mut found, cut) = match &self.thread.registers {
+            Some(registers) => self.by_registers(Regs::of(self.thread, registers, self.machine)),
             None => (Vec::new(), Some(Cut::Unwind)),
         };
         let Some(cut) = cut.filter(|cut| *cut != Cut::Many) else { return (found, cut) };
@@ -63,8 +64,8 @@ impl<'a> Walk<'a> {
     }
 
     fn by_registers(&self, mut regs: Regs) -> (Vec<Found>, Option<Cut>) {
-        let start = self.sample.registers.map_or(0, |registers| registers.sp);
-        let memory = Memory { start, bytes: &self.sample.bytes };
+        let start = self.thread.registers.map_or(0, |registers| registers.sp);
+        let memory = Memory { start, bytes: &self.thread.bytes };
         let mut found = vec![Found { ip: regs.ip, exact: true }];
         loop {
             match self.caller(&regs, memory, found.len() == 1) {
@@ -160,7 +161,7 @@ impl<'a> Walk<'a> {
                     || module.returns_from_signal(offset, self.machine)
             }
             None => {
-                let mut rest = self.sample.chain.iter().skip_while(|at| **at != ip).skip(1);
+                let mut rest = self.thread.chain.iter().skip_while(|at| **at != ip).skip(1);
                 rest.any(|at| self.at(at.wrapping_sub(1)).is_some())
             }
         }
@@ -168,7 +169,7 @@ impl<'a> Walk<'a> {
 
     /// What the chain has behind the last frame; a function that called itself is there several times.
     fn chain_behind(&self, found: &[Found]) -> Vec<u64> {
-        let chain = &self.sample.chain;
+        let chain = &self.thread.chain;
         let Some(last) = found.last() else { return chain.clone() };
         let times = found.iter().filter(|frame| frame.ip == last.ip).count();
         let same = chain.iter().enumerate().filter(|(_, ip)| **ip == last.ip);

@@ -5,7 +5,7 @@
 use object::{Object as _, ObjectSection as _, ReadRef as _};
 
 use crate::{
-    enrich::elf::{Bounded, Elf},
+    parse::elf::{Bounded, Elf},
     model::Bytes,
 };
 
@@ -151,7 +151,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::enrich::elf::Source;
+    use crate::parse::elf::Source;
 
     const PROGRAM: &str = "package main
 

@@ -8,7 +8,7 @@ use gimli::{
     Vendor,
 };
 
-use crate::enrich::unwind::registers::{CAPTURED, End, Machine, Memory, Regs, UNWIND};
+use crate::parse::unwind::registers::{CAPTURED, End, Machine, Memory, Regs, UNWIND};
 
 pub(super) type Slice<'a> = EndianSlice<'a, LittleEndian>;
 type Fde<'a> = FrameDescriptionEntry<Slice<'a>>;

@@ -7,7 +7,7 @@ use std::{
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
-use crate::enrich::symbolize::code;
+use crate::parse::symbolize::code;
 
 /// Copies that are damaged, each in another way.
 const COPIES: u64 = 3_000;

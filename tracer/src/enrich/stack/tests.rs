@@ -12,7 +12,7 @@ use crate::{
     host::proc::maps,
     model::{
         file::{Inode, Path},
-        stack::{Frame, Mapping, Registers},
+        stack::Registers,
         task::ProcessId,
     },
     text::demangle,
@@ -104,12 +104,16 @@ fn modules() -> Vec<Mapping> {
     .collect()
 }
 
+fn told(sample: &Sample) -> Stack {
+    frames(sample, &[], &Parser::here())
+}
+
 /// The functions, without the path to them.
 fn functions(stack: &Stack) -> Vec<String> {
     let name = |frame: &Frame| {
         let name = demangle::name(frame.symbol.as_deref().unwrap_or(b"?"));
         let name = String::from_utf8_lossy(&name).into_owned();
-        let ours = name.strip_prefix("whybus::enrich::unwind::tests::");
+        let ours = name.strip_prefix("whybus::enrich::stack::tests::");
         ours.map(str::to_owned).unwrap_or(name)
     };
     stack.frames.iter().map(name).collect()
@@ -117,7 +121,7 @@ fn functions(stack: &Stack) -> Vec<String> {
 
 #[test]
 fn a_stack_is_unwound_to_the_start_of_its_thread() {
-    let stack = frames(&captured(0), &[]);
+    let stack = told(&captured(0));
     let functions = functions(&stack);
     assert_eq!(functions[..3], ["innermost", "middle", "outermost"], "{functions:#?}");
     assert!(functions.iter().any(|name| name.contains("thread")), "{functions:#?}");
@@ -129,11 +133,11 @@ fn a_stack_is_unwound_to_the_start_of_its_thread() {
 
 #[test]
 fn a_function_that_calls_itself_is_there_as_often() {
-    let stack = frames(&captured(5), &[]);
+    let stack = told(&captured(5));
     let functions = functions(&stack);
     assert_eq!(functions.iter().filter(|name| *name == "middle").count(), 6, "{functions:#?}");
-    let many = frames(&captured(2 * walk::FRAMES as u32), &[]);
-    assert_eq!((many.frames.len(), many.cut), (walk::FRAMES, Some(Cut::Many)));
+    let many = told(&captured(2 * FRAMES as u32));
+    assert_eq!((many.frames.len(), many.cut), (FRAMES, Some(Cut::Many)));
 }
 
 static HANDLED: Mutex<Option<Sample>> = Mutex::new(None);
@@ -156,7 +160,7 @@ fn interrupted() {
 fn a_handler_is_called_by_a_signal() {
     thread::spawn(interrupted).join().expect("no panic");
     let sample = HANDLED.lock().expect("no panic").take().expect("a signal");
-    let functions = functions(&frames(&sample, &[]));
+    let functions = functions(&told(&sample));
     let of = |name: &str| functions.iter().position(|function| function == name);
     let signal = of("<signal handler called>").unwrap_or_else(|| panic!("{functions:#?}"));
     assert_eq!(functions[..2], ["innermost", "handler"], "{functions:#?}");
@@ -167,16 +171,16 @@ fn a_handler_is_called_by_a_signal() {
 #[test]
 fn what_was_not_captured_is_said_to_be_missing() {
     let whole = captured(0);
-    let all = frames(&whole, &[]).frames;
+    let all = told(&whole).frames;
     for size in [0, 8, 100, 700, 1_500] {
         let mut sample = whole.clone();
         sample.bytes.truncate(size);
-        let stack = frames(&sample, &[]);
+        let stack = told(&sample);
         assert!(all.starts_with(&stack.frames) && stack.frames.len() < all.len(), "{size}");
         assert_eq!(stack.cut, Some(Cut::Captured), "{size}");
         // The kernel has walked further, which helps from a caller on.
         sample.chain = all.iter().map(|frame| frame.ip).collect();
-        let further = frames(&sample, &[]);
+        let further = told(&sample);
         let expected = match stack.frames.len() {
             1 => (stack.frames, Some(Cut::Captured)),
             _ => (all.clone(), None),
@@ -188,11 +192,11 @@ fn what_was_not_captured_is_said_to_be_missing() {
 #[test]
 fn without_registers_the_innermost_frame_is_told() {
     let mut sample = captured(0);
-    let all = frames(&sample, &[]).frames;
+    let all = told(&sample).frames;
     sample.registers = None;
-    assert_eq!(frames(&sample, &[]).frames, []);
+    assert_eq!(told(&sample).frames, []);
     sample.chain = all.iter().map(|frame| frame.ip).collect();
-    let stack = frames(&sample, &[]);
+    let stack = told(&sample);
     // Its caller may be missing from the chain.
     assert_eq!((stack.frames.as_slice(), stack.cut), (&all[..1], Some(Cut::Unwind)));
 }
@@ -200,11 +204,11 @@ fn without_registers_the_innermost_frame_is_told() {
 #[test]
 fn a_file_that_cannot_be_read_ends_the_stack_without_a_wrong_frame() {
     let mut sample = captured(0);
-    let all = frames(&sample, &[]).frames;
+    let all = told(&sample).frames;
     for module in &mut sample.modules {
         module.inode.ctime += 1;
     }
-    let stack = frames(&sample, &[]);
+    let stack = told(&sample);
     let first = &stack.frames[0];
     assert_eq!((first.offset, &first.module), (all[0].offset, &all[0].module));
     assert_eq!((&first.symbol, &first.build_id), (&None, &None));
@@ -216,7 +220,7 @@ fn a_file_that_cannot_be_read_ends_the_stack_without_a_wrong_frame() {
 #[test]
 fn a_call_of_nothing_has_its_caller() {
     let mut sample = captured(0);
-    let all = frames(&sample, &[]);
+    let all = told(&sample);
     let Some(registers) = &mut sample.registers else { panic!("registers") };
     // As if `outermost` had called through a null pointer where it called `middle`.
     let at = all.frames[2].ip;
@@ -226,7 +230,7 @@ fn a_call_of_nothing_has_its_caller() {
     (registers.ip, registers.lr) = (0, at);
     registers.sp += slot as u64 + if cfg!(target_arch = "aarch64") { 8 } else { 0 };
     sample.bytes.drain(..slot);
-    let stack = frames(&sample, &[]);
+    let stack = told(&sample);
     assert_eq!((stack.frames[0].ip, &stack.frames[0].module), (0, &None));
     assert_eq!(stack.frames[1], all.frames[2]);
 }
@@ -239,19 +243,19 @@ fn absurd_samples_are_no_trouble() {
         let mut sample = whole.clone();
         sample.registers = Some(Registers { ip: value, sp: value, fp: value, lr: value });
         sample.chain = vec![value; 200];
-        frames(&sample, &[]);
+        told(&sample);
         sample.registers = whole.registers.map(|registers| Registers { sp: value, ..registers });
-        frames(&sample, &[]);
+        told(&sample);
         sample.registers = whole.registers.map(|registers| Registers { fp: value, ..registers });
-        frames(&sample, &[]);
+        told(&sample);
         let mut sample = whole.clone();
         for module in &mut sample.modules {
             module.offset = value;
         }
-        frames(&sample, &[]);
+        told(&sample);
         for module in &mut sample.modules {
             (module.start, module.end) = (module.end, value);
         }
-        frames(&sample, &[]);
+        told(&sample);
     }
 }

@@ -1,7 +1,10 @@
 //! What unwinding knows of a frame: its registers as far as they can be told, and the stack.
 use gimli::{AArch64, Register, X86_64};
 
-use crate::model::stack::{Cut, Registers, Sample};
+use crate::{
+    model::stack::{Cut, Registers},
+    parse::protocol::Thread,
+};
 
 /// Why a frame has no caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,10 +81,10 @@ pub(super) struct Regs {
 }
 
 impl Regs {
-    pub(super) fn of(sample: &Sample, registers: &Registers, machine: Machine) -> Self {
+    pub(super) fn of(thread: &Thread, registers: &Registers, machine: Machine) -> Self {
         let mask = match machine {
             Machine::X86 => u64::MAX,
-            Machine::Arm => mask(sample, registers),
+            Machine::Arm => mask(thread, registers),
         };
         let ip = registers.ip & mask;
         let mut regs = Self { machine, ip, exact: true, known: [None; REGISTERS as usize], mask };
@@ -135,8 +138,9 @@ impl Regs {
 }
 
 /// As many bits as the highest address has that is known to be in user memory.
-fn mask(sample: &Sample, registers: &Registers) -> u64 {
-    let ends = sample.modules.iter().map(|module| module.end);
+fn mask(thread: &Thread, registers: &Registers) -> u64 {
+    let mappings = thread.modules.iter().flat_map(|module| &module.mappings);
+    let ends = mappings.map(|mapping| mapping.end);
     let highest = ends.chain([registers.sp]).filter(|end| *end < 1 << 52).max().unwrap_or(0);
     u64::MAX.checked_shr(highest.leading_zeros()).unwrap_or(0)
 }

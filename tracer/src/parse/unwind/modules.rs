@@ -1,5 +1,5 @@
 //! The files that a stack's code lies in.
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 
 use gimli::BaseAddresses;
 use object::{
@@ -8,67 +8,28 @@ use object::{
     read::elf::{FileHeader as _, ProgramHeader as _, SectionHeader as _, SectionTable},
 };
 
-use crate::{
-    enrich::{
-        elf::{Bounded, Source},
-        open,
-        unwind::{cfi::Tables, registers::Machine},
-    },
-    model::{
-        file::{self, Path},
-        stack::{Mapping, Sample},
-    },
+use crate::parse::{
+    elf::{Bounded, Source},
+    protocol::Range,
+    unwind::{cfi::Tables, registers::Machine},
 };
-
-/// More mappings of one stack are not looked at.
-const MAPPINGS: usize = 256;
-
-/// The files behind the mappings, in their order, as we and the processes of `roots` see them; `None` where the file
-/// cannot be had.
-pub(super) fn open<'t>(
-    sample: &Sample,
-    roots: &[u32],
-    left: &'t Cell<u64>,
-) -> Vec<(Vec<Mapping>, Option<Source<'t>>)> {
-    let mut files: Vec<(Vec<Mapping>, Option<Source<'t>>)> = Vec::new();
-    for mapping in sample.modules.iter().take(MAPPINGS).filter(|m| m.start < m.end) {
-        let same = |(others, _): &&mut (Vec<Mapping>, _)| {
-            others.first().is_some_and(|m| m.inode == mapping.inode && m.path == mapping.path)
-        };
-        if let Some((others, _)) = files.iter_mut().find(same) {
-            others.push(mapping.clone());
-            continue;
-        }
-        let is_it = open::is(&mapping.inode);
-        let file =
-            path(&mapping.path).and_then(|path| open::regular(&path, roots.iter().copied(), is_it));
-        files.push((vec![mapping.clone()], file.map(|file| Source::new(file, left))));
-    }
-    files
-}
-
-/// By which a file can be opened: in a directory, and told whole.
-fn path(path: &Path) -> Option<Vec<u8>> {
-    let whole = !path.cut && !path.name_missing && !path.pseudo;
-    whole.then(|| file::name(path, &[]).0).flatten()
-}
 
 /// A file that is mapped, once or several times.
 pub(super) struct Module<'a> {
-    pub(super) mappings: &'a [Mapping],
+    mappings: &'a [Range],
     pub(super) file: Option<Bounded<'a>>,
     code: OnceCell<Option<Code<'a>>>,
 }
 
 impl<'a> Module<'a> {
-    pub(super) fn new((mappings, source): &'a (Vec<Mapping>, Option<Source<'a>>)) -> Self {
-        let file = source.as_ref().map(Source::bounded);
+    pub(super) fn new(mappings: &'a [Range], source: Option<&'a Source<'a>>) -> Self {
+        let file = source.map(Source::bounded);
         Self { mappings, file, code: OnceCell::new() }
     }
 
     /// Where in the file `address` is.
     pub(super) fn offset(&self, address: u64) -> Option<u64> {
-        let holds = |mapping: &&Mapping| (mapping.start..mapping.end).contains(&address);
+        let holds = |mapping: &&Range| (mapping.start..mapping.end).contains(&address);
         let mapping = self.mappings.iter().find(holds)?;
         (address - mapping.start).checked_add(mapping.offset)
     }

@@ -5,7 +5,7 @@ use gimli::{
 };
 
 use crate::{
-    enrich::lines::{
+    parse::lines::{
         Site,
         fuel::{Fuel, Metered},
     },
