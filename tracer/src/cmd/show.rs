@@ -10,7 +10,11 @@ use crate::{
         why::elsewhere,
     },
     contract::Incident,
-    enrich::{completion::complete, debug_files::DIRECTORY, parser::{OWN, Parser}},
+    enrich::{
+        completion::complete,
+        debug_files::DIRECTORY,
+        parser::{OWN, Parser},
+    },
     error::Failure,
     host::here::here,
     render::{Format, human},

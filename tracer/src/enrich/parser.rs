@@ -40,7 +40,7 @@ enum Way {
     None(String),
     /// In a thread of this process.
     #[cfg(test)]
-    Here,
+    Here(fn(Channel)),
 }
 
 /// Answers that were owed.
@@ -99,7 +99,16 @@ impl Parser {
     /// One that answers in a thread of this process.
     #[cfg(test)]
     pub fn here() -> Self {
-        Self(Arc::new(Shared { way: Way::Here, failures: Mutex::default() }))
+        Self::answering(|channel| {
+            // Nobody may wait for the answer any more.
+            let _ = crate::parse::worker::serve(&channel, |_| Ok(()));
+        })
+    }
+
+    /// One that answers so, in a thread of this process.
+    #[cfg(test)]
+    pub fn answering(answer: fn(Channel)) -> Self {
+        Self(Arc::new(Shared { way: Way::Here(answer), failures: Mutex::default() }))
     }
 
     /// The process that starts those that parse.
@@ -136,9 +145,8 @@ impl Parser {
         let until = Instant::now() + patience;
         let channel = self.begin()?;
         let descriptors: Vec<BorrowedFd<'_>> = files.iter().map(File::as_fd).collect();
-        channel.send(request, &descriptors).map_err(|_| Failed::Ended)?;
-        // Whose files are open here may not be known to be by who waits for the last of them.
-        drop(descriptors);
+        // Who is gone by now has said why.
+        let _ = channel.send(request, &descriptors);
         let (mut parts, mut wanted, mut delegated) = (0, 0, None);
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -148,20 +156,26 @@ impl Parser {
             let (answer, sent) = match channel.receive::<Answer>(Some(left)) {
                 Ok(answer) => answer,
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => continue,
+                    // What it did not take is known before what it said.
+                    io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::WouldBlock
+                    | io::ErrorKind::Interrupted => continue,
                     io::ErrorKind::InvalidData => return Err(Failed::Nonsense),
                     _ => return Err(Failed::Ended),
                 },
             };
             match answer {
                 _ if !sent.is_empty() => return Err(Failed::Nonsense),
-                Answer::Begun { pid } if delegated.is_none() => delegated = Delegated::to(pid),
+                Answer::Begun { pid } if delegated.is_none() => {
+                    delegated = Some(Delegated::to(pid))
+                }
                 Answer::Wanted { module, build_id, link } if wanted < FILES => {
                     wanted += 1;
                     let files = find(module, &build_id, link.as_deref());
                     let files: Vec<BorrowedFd<'_>> = files.iter().map(File::as_fd).collect();
-                    channel.send(&Files, &files).map_err(|_| Failed::Ended)?;
+                    let _ = channel.send(&Files, &files);
                 }
+                Answer::Begun { .. } | Answer::Wanted { .. } => return Err(Failed::Nonsense),
                 Answer::Died { signal } => return Err(Failed::Died(signal)),
                 Answer::Done { left } => return Ok(left),
                 answer => {
@@ -189,9 +203,9 @@ impl Parser {
             }
             Way::None(why) => return Err(gone(why)),
             #[cfg(test)]
-            Way::Here => {
-                let serve = || crate::parse::worker::serve(&Channel::new(theirs), |_| Ok(()));
-                std::thread::spawn(serve);
+            Way::Here(answer) => {
+                let answer = *answer;
+                std::thread::spawn(move || answer(Channel::new(theirs)));
             }
         }
         Ok(Channel::new(own))
@@ -208,4 +222,93 @@ fn spawn(program: &Path) -> io::Result<(Child, OwnedFd)> {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::protocol::{Bare, Place};
+
+    const SHORT: Duration = Duration::from_millis(300);
+
+    /// What comes of an answer, and how many parts of it were taken.
+    fn asked(answer: fn(Channel)) -> (Result<u64, Failed>, usize) {
+        let (parser, mut parts) = (Parser::answering(answer), 0);
+        let mut tell = |_| {
+            parts += 1;
+            true
+        };
+        let find = &mut |_: usize, _: &[u8], _: Option<&[u8]>| Vec::new();
+        let asked = parser.ask(&Request::Instruction { offset: 0 }, &[], SHORT, find, &mut tell);
+        (asked, parts)
+    }
+
+    fn say(channel: &Channel, answer: &Answer) {
+        // Who asked may be gone.
+        let _ = channel.send(answer, &[]);
+    }
+
+    #[test]
+    fn who_says_nothing_is_not_waited_for() {
+        let begin = Instant::now();
+        let silent = asked(|channel| {
+            say(&channel, &Answer::Begun { pid: 1 });
+            std::thread::sleep(Duration::from_secs(3));
+        });
+        assert_eq!(silent, (Err(Failed::Late(SHORT)), 0));
+        assert!(begin.elapsed() < Duration::from_secs(2));
+        assert_eq!(asked(drop).0, Err(Failed::Ended));
+        let talkative = asked(|channel| {
+            while channel.send(&Answer::Instruction(Place::default()), &[]).is_ok() {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        assert_eq!(talkative.0, Err(Failed::Late(SHORT)));
+    }
+
+    #[test]
+    fn what_makes_no_sense_ends_the_question() {
+        let nonsense: [fn(Channel); 5] = [
+            |channel| drop(pass(channel.as_fd(), b"\xff\0", &[])),
+            |channel| say(&channel, &Answer::Begun { pid: 1 }),
+            |channel| {
+                let file = File::open("/dev/null").expect("it is there");
+                let _ = channel.send(&Answer::Done { left: 0 }, &[file.as_fd()]);
+            },
+            |channel| {
+                for _ in 0..=2 * PARTS {
+                    say(&channel, &Answer::Other);
+                }
+            },
+            |channel| {
+                for module in 0..=2 * FILES {
+                    say(&channel, &Answer::Wanted { module, build_id: vec![1], link: None });
+                }
+            },
+        ];
+        let ends = nonsense.map(|answer| asked(answer).0);
+        let expected =
+            [Failed::Nonsense, Failed::Ended, Failed::Nonsense, Failed::Nonsense, Failed::Nonsense];
+        assert_eq!(ends, expected.map(Err));
+    }
+
+    #[test]
+    fn whoever_is_ended_is_told_by_its_signal() {
+        let died = asked(|channel| {
+            say(&channel, &Answer::Unwound { frames: Vec::<Bare>::new(), cut: None });
+            say(&channel, &Answer::Died { signal: libc::SIGSYS });
+        });
+        assert_eq!(died, (Err(Failed::Died(libc::SIGSYS)), 1));
+        let why = Failed::Died(libc::SIGSYS).to_string();
+        assert!(why.contains("SIGSYS") && why.contains("system call"), "{why}");
+        let parser = Parser::start(Path::new("/none/such"));
+        assert_eq!(parser.pid(), None);
+        let find = &mut |_: usize, _: &[u8], _: Option<&[u8]>| Vec::new();
+        let request = Request::Instruction { offset: 0 };
+        let gone = parser.ask(&request, &[], SHORT, find, &mut |_| true);
+        assert!(matches!(gone, Err(Failed::Gone(_))), "{gone:?}");
+        parser.failed(Some(b"/a\x1bb"), &Failed::Ended);
+        let Failures { count, last } = parser.failures();
+        assert!(count == 1 && last.starts_with("/a\\x1bb could not be read: "), "{last}");
+    }
 }

@@ -148,7 +148,10 @@ mod tests {
         reused.actor.task.id.start = 1;
         executed.actor.task.thread_comm = b"before".to_vec();
         let gone = Fault { ip: ours().ip, ..fault(0, 0) };
-        assert_eq!([reused, executed, gone].map(|fault| of_fault(&fault, &Parser::here())), [None, None, None]);
+        assert_eq!(
+            [reused, executed, gone].map(|fault| of_fault(&fault, &Parser::here())),
+            [None, None, None]
+        );
     }
 
     #[test]

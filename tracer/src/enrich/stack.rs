@@ -40,8 +40,9 @@ pub fn frames(sample: &Sample, ancestors: &[Ancestor], parser: &Parser) -> Stack
         paths.iter().filter_map(|path| debug_files::open(path, &roots)).collect()
     };
     let request = Request::Stack(Box::new(thread));
-    let asked =
-        parser.ask(&request, &files, PATIENCE, &mut find, &mut |answer| known.take(answer, modules.len()));
+    let asked = parser.ask(&request, &files, PATIENCE, &mut find, &mut |answer| {
+        known.take(answer, modules.len())
+    });
     if let Err(why) = asked {
         parser.failed(modules.first().and_then(|module| module.path.as_deref()), &why);
     }
@@ -162,7 +163,12 @@ impl Known {
                 false => named,
             };
             let (ip, offset) = (bare.ip, bare.offset);
-            named.into_iter().map(move |frame| Frame { ip, offset, module: module.clone(), ..frame })
+            named.into_iter().map(move |frame| Frame {
+                ip,
+                offset,
+                module: module.clone(),
+                ..frame
+            })
         });
         frames.collect()
     }

@@ -102,9 +102,8 @@ pub fn enter() -> Result<()> {
     }
     // Where the kernel has none, the filter refuses to open anything all the same.
     let _ = forbid_paths();
-    let executable = libc::PROT_EXEC.cast_unsigned();
     let calls = COMPUTES.iter().chain(STARTS).chain(OF_THIS_MACHINE);
-    only(calls, [(libc::SYS_mmap, 2, executable, 0), (libc::SYS_mprotect, 2, executable, 0)].as_slice())
+    only(calls, &conditional())
 }
 
 /// The same for who parses: nothing is started, and memory and time end.
@@ -118,18 +117,27 @@ pub fn confine(memory: u64, time: Duration) -> Result<()> {
     // The first one is told as SIGXCPU.
     let (current, maximum) = (Some(seconds), Some(seconds.saturating_add(1)));
     setrlimit(Resource::Cpu, Rlimit { current, maximum }).context("CPU time")?;
-    let (executable, own) = (libc::PROT_EXEC.cast_unsigned(), std::process::id());
-    let all = u32::MAX;
-    // abort(3), and what is said before it, to nobody.
-    let conditional = [
-        (libc::SYS_write, 0, all, 2),
-        (libc::SYS_writev, 0, all, 2),
+    only(COMPUTES.iter(), &conditional())
+}
+
+/// A call, the number of an argument, which of its bits matter, and what these must be.
+type Condition = (i64, u8, u32, u32);
+
+/// What may be done with some arguments.
+fn conditional() -> [Condition; 7] {
+    let (all, executable) = (u32::MAX, libc::PROT_EXEC.cast_unsigned());
+    let own = std::process::id();
+    [
         (libc::SYS_mmap, 2, executable, 0),
         (libc::SYS_mprotect, 2, executable, 0),
+        // Builds with assertions look whether what they close is open.
+        (libc::SYS_fcntl, 1, all, libc::F_GETFD.cast_unsigned()),
+        // abort(3), and what is said before it, to nobody.
+        (libc::SYS_write, 0, all, 2),
+        (libc::SYS_writev, 0, all, 2),
         (libc::SYS_tgkill, 0, all, own),
         (libc::SYS_tkill, 0, all, own),
-    ];
-    only(COMPUTES.iter(), &conditional)
+    ]
 }
 
 /// Becomes a user that owns nothing. Who may not stays what it is: without capabilities, and with the filter.
@@ -181,9 +189,8 @@ fn forbid_paths() -> io::Result<()> {
     let version = usize::try_from(version).map_err(|_| io::Error::last_os_error())?;
     let at = version.saturating_sub(1).min(RIGHTS.len() - 1);
     // SAFETY: `struct landlock_ruleset_attr` as of the first version: one word.
-    let rules = unsafe {
-        libc::syscall(CREATE_RULESET, &raw const RIGHTS[at], size_of::<u64>(), 0_u64)
-    };
+    let rules =
+        unsafe { libc::syscall(CREATE_RULESET, &raw const RIGHTS[at], size_of::<u64>(), 0_u64) };
     if rules < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -195,12 +202,8 @@ fn forbid_paths() -> io::Result<()> {
     if done == 0 { Ok(()) } else { Err(error) }
 }
 
-/// Any other call, and any whose argument has another value in these bits, kills the process (SIGSYS): (call, argument, bits,
-/// value).
-fn only<'c>(
-    calls: impl Iterator<Item = &'c i64>,
-    conditional: &[(i64, u8, u32, u32)],
-) -> Result<()> {
+/// Any other call, and any that is not as its condition says, kills the process (SIGSYS).
+fn only<'c>(calls: impl Iterator<Item = &'c i64>, conditional: &[Condition]) -> Result<()> {
     let mut rules: Vec<(i64, Vec<SeccompRule>)> = calls.map(|call| (*call, Vec::new())).collect();
     for (call, argument, bits, value) in conditional {
         let op = SeccompCmpOp::MaskedEq(u64::from(*bits));
@@ -212,4 +215,112 @@ fn only<'c>(
     let filter = SeccompFilter::new(rules.into_iter().collect(), refuse, allow, machine)?;
     let filter: BpfProgram = filter.try_into()?;
     apply_filter(&filter).context("seccomp(2)")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::process::ExitStatusExt as _, process::Command};
+
+    use super::*;
+
+    /// Run by another test, in a process of its own: it ends there.
+    const ALONE: &str = "host::sandbox::tests::alone";
+    /// Which of the calls it makes, and whether it is one that starts others.
+    const CALL: &str = "WHYBUS_TEST_CALL";
+
+    /// Calls that whoever parses has no use for, with arguments that would do no harm.
+    const REFUSED: [(i64, [i64; 4]); 16] = [
+        (libc::SYS_openat, [libc::AT_FDCWD as i64, 0, 0, 0]),
+        (libc::SYS_openat2, [libc::AT_FDCWD as i64, 0, 0, 0]),
+        (libc::SYS_statx, [libc::AT_FDCWD as i64, 0, 0, 0]),
+        (libc::SYS_socket, [libc::AF_UNIX as i64, libc::SOCK_STREAM as i64, 0, 0]),
+        (libc::SYS_connect, [-1, 0, 0, 0]),
+        (libc::SYS_execve, [0; 4]),
+        (libc::SYS_ptrace, [-1, 0, 0, 0]),
+        (libc::SYS_process_vm_readv, [-1, 0, 0, 0]),
+        (libc::SYS_process_vm_writev, [-1, 0, 0, 0]),
+        (libc::SYS_bpf, [-1, 0, 0, 0]),
+        (libc::SYS_setresuid, [-1, -1, -1, 0]),
+        (libc::SYS_io_uring_setup, [0; 4]),
+        (libc::SYS_kill, [0, 0, 0, 0]),
+        (libc::SYS_ioctl, [-1, 0, 0, 0]),
+        // Memory that code may be put into.
+        (libc::SYS_mmap, [0, 4_096, 7, libc::MAP_PRIVATE as i64 | libc::MAP_ANONYMOUS as i64]),
+        (libc::SYS_write, [1, 0, 0, 0]),
+    ];
+    /// Those that starting others takes.
+    const OF_PARSING: [(i64, [i64; 4]); 4] = [
+        (libc::SYS_clone, [0; 4]),
+        (libc::SYS_prctl, [-1, 0, 0, 0]),
+        (libc::SYS_pidfd_open, [-1, 0, 0, 0]),
+        (libc::SYS_tgkill, [1, 1, 0, 0]),
+    ];
+
+    fn ended(call: &str) -> std::process::ExitStatus {
+        let own = std::env::current_exe().expect("a path");
+        let mut command = Command::new(own);
+        command
+            .args(["--exact", ALONE, "--ignored"])
+            .env(CALL, call)
+            .env("RUST_BACKTRACE", "0")
+            .output()
+            .expect("a run")
+            .status
+    }
+
+    #[test]
+    fn every_call_that_parsing_does_not_take_ends_it() {
+        for at in 0..REFUSED.len() {
+            for from in ["starts", "parses"] {
+                let status = ended(&format!("{from} {at}"));
+                assert_eq!(
+                    status.signal(),
+                    Some(libc::SIGSYS),
+                    "{from}, {:?}: {status}",
+                    REFUSED[at]
+                );
+            }
+        }
+        for at in 0..OF_PARSING.len() {
+            let status = ended(&format!("parses {}", REFUSED.len() + at));
+            assert_eq!(status.signal(), Some(libc::SIGSYS), "{:?}: {status}", OF_PARSING[at]);
+        }
+    }
+
+    #[test]
+    fn what_parsing_takes_is_done() {
+        assert_eq!(ended("parses done").code(), Some(42));
+        assert_eq!(ended("parses abort").signal(), Some(libc::SIGABRT));
+        assert_eq!(ended("parses memory").signal(), Some(libc::SIGABRT));
+        assert_eq!(ended("parses time").signal(), Some(libc::SIGXCPU));
+    }
+
+    #[test]
+    #[ignore = "run by another test, in a process of its own"]
+    fn alone() {
+        let call = std::env::var(CALL).expect("a call");
+        let (from, call) = call.split_once(' ').expect("two words");
+        enter().expect("a kernel with filters");
+        if from == "parses" {
+            confine(256 << 20, Duration::from_secs(1)).expect("a kernel with filters");
+        }
+        let calls = [REFUSED.as_slice(), &OF_PARSING].concat();
+        match call {
+            "done" => {
+                let room = vec![1_u8; 32 << 20];
+                // SAFETY: this process ends.
+                unsafe { libc::_exit(41 + i32::from(std::hint::black_box(room)[77])) }
+            }
+            "abort" => std::process::abort(),
+            "memory" => drop(std::hint::black_box(vec![1_u8; 300 << 20])),
+            "time" => loop {
+                std::hint::black_box(());
+            },
+            at => {
+                let (call, [a, b, c, d]) = calls[at.parse::<usize>().expect("a number")];
+                // SAFETY: null pointers, descriptors that nobody has, and sizes of 0; or memory that nobody uses.
+                unsafe { libc::syscall(call, a, b, c, d, -1_i64, 0_i64) };
+            }
+        }
+    }
 }

@@ -5,8 +5,8 @@
 use object::{Object as _, ObjectSection as _, ReadRef as _};
 
 use crate::{
-    parse::elf::{Bounded, Elf},
     model::Bytes,
+    parse::elf::{Bounded, Elf},
 };
 
 /// What tables of 1.18, and of 1.20 and later, begin with.

@@ -16,7 +16,7 @@ use rustix::{
 use crate::{
     host::{memory, sandbox},
     parse::{
-        protocol::{Answer, Channel, take},
+        protocol::{Answer, Channel, pass, take},
         worker,
     },
 };
@@ -39,8 +39,13 @@ struct Worker {
 /// Where it cannot let go of what it must not have.
 pub fn run() -> Result<()> {
     memory::small_pages();
+    let _ = rustix::thread::set_name(c"whybus-parser");
     // What a panic says nobody reads; that there was one its end tells.
     std::panic::set_hook(Box::new(|_| ()));
+    for signal in [libc::SIGSEGV, libc::SIGBUS] {
+        // SAFETY: instead of Rust's handler, which would tell of an overflow of the stack.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
     sandbox::enter()?;
     // SAFETY: whoever starts this puts a socket there, and nothing else here knows it.
     let questions = unsafe { BorrowedFd::borrow_raw(0) };
@@ -116,9 +121,5 @@ fn ended(worker: &Worker) {
     let Ok(Some((_, status))) = waitpid(Some(worker.pid), WaitOptions::NOHANG) else { return };
     let Some(signal) = status.terminating_signal() else { return };
     let Ok(packet) = serde_json::to_vec(&Answer::Died { signal }) else { return };
-    let _ = rustix::net::send(
-        worker.asker.as_fd(),
-        &packet,
-        rustix::net::SendFlags::DONTWAIT | rustix::net::SendFlags::NOSIGNAL,
-    );
+    let _ = pass(worker.asker.as_fd(), &packet, &[]);
 }

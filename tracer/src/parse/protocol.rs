@@ -94,12 +94,20 @@ pub struct Lines {
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// By this process.
-    Begun { pid: u32 },
+    Begun {
+        pid: u32,
+    },
     Instruction(Place),
     /// The frames, before any of them has a name.
-    Unwound { frames: Vec<Bare>, cut: Option<Cut> },
+    Unwound {
+        frames: Vec<Bare>,
+        cut: Option<Cut>,
+    },
     /// What is known by now of the frame that was the `at`-th unwound, behind those inlined in it.
-    Named { at: usize, frames: Vec<Frame> },
+    Named {
+        at: usize,
+        frames: Vec<Frame>,
+    },
     /// The asker is to send files that may hold debug information of this module.
     Wanted {
         module: usize,
@@ -110,13 +118,22 @@ pub enum Answer {
         link: Option<Bytes>,
     },
     /// What is known of the `at`-th place.
-    Line { at: usize, address: Option<u64>, function: Option<Function>, sites: Vec<Site> },
+    Line {
+        at: usize,
+        address: Option<u64>,
+        function: Option<Function>,
+        sites: Vec<Site>,
+    },
     /// The file is of another build, or none that can be read.
     Other,
     /// So much of what might be read is left, in bytes.
-    Done { left: u64 },
+    Done {
+        left: u64,
+    },
     /// From whoever started the process that answered: a signal ended it.
-    Died { signal: i32 },
+    Died {
+        signal: i32,
+    },
 }
 
 /// What is told of one instruction.
@@ -181,7 +198,7 @@ impl Channel {
         if packet.len() > PACKET || files.len() > FILES {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        pass(self.0.as_fd(), &packet, files)
+        put(self.0.as_fd(), &packet, files, SendFlags::empty())
     }
 
     /// The next packet, waited for until `patience` ends, if there is an end of it.
@@ -208,17 +225,26 @@ impl AsFd for Channel {
     }
 }
 
-/// Sends a packet and descriptors.
+/// Sends a packet and descriptors, if there is room for them.
 ///
 /// # Errors
-/// Where nobody is at the other end any more.
+/// Where there is none, or nobody is at the other end any more.
 pub fn pass(socket: BorrowedFd<'_>, packet: &[u8], files: &[BorrowedFd<'_>]) -> io::Result<()> {
+    put(socket, packet, files, SendFlags::DONTWAIT)
+}
+
+fn put(
+    socket: BorrowedFd<'_>,
+    packet: &[u8],
+    files: &[BorrowedFd<'_>],
+    flags: SendFlags,
+) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES))];
     let mut beside = SendAncillaryBuffer::new(&mut space);
     if !files.is_empty() && !beside.push(SendAncillaryMessage::ScmRights(files)) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    sendmsg(socket, &[IoSlice::new(packet)], &mut beside, SendFlags::NOSIGNAL)?;
+    sendmsg(socket, &[IoSlice::new(packet)], &mut beside, flags | SendFlags::NOSIGNAL)?;
     Ok(())
 }
 

@@ -1,10 +1,5 @@
 //! Answers one question: by a process that ends with it.
-use std::{
-    cell::Cell,
-    fs::File,
-    io,
-    time::Duration,
-};
+use std::{cell::Cell, fs::File, io, time::Duration};
 
 use crate::{
     model::Bytes,
@@ -52,10 +47,7 @@ impl Limits {
 ///
 /// # Errors
 /// Where the asker is gone, or what is not needed cannot be let go of.
-pub fn serve(
-    channel: &Channel,
-    confine: impl FnOnce(Limits) -> io::Result<()>,
-) -> io::Result<()> {
+pub fn serve(channel: &Channel, confine: impl FnOnce(Limits) -> io::Result<()>) -> io::Result<()> {
     let (request, files) = channel.receive::<Request>(None)?;
     confine(Limits::of(&request))?;
     channel.send(&Answer::Begun { pid: std::process::id() }, &[])?;

@@ -35,7 +35,9 @@ impl Unread {
         }
         if self.said.is_none_or(|at| at.elapsed() >= PACE) {
             self.said = Some(Instant::now());
-            say(format_args!("whybus: {last}; its functions and lines may be missing ({count} so far)"));
+            say(format_args!(
+                "whybus: {last}; its functions and lines may be missing ({count} so far)"
+            ));
         }
         Some(WatchNote::FilesUnread { count })
     }

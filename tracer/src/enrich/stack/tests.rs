@@ -259,3 +259,74 @@ fn absurd_samples_are_no_trouble() {
         told(&sample);
     }
 }
+
+/// Frames are told where they are known to be, whatever a process answers that somebody has taken over.
+#[test]
+fn an_answer_is_not_believed() {
+    let sample = captured(0);
+    let (modules, _) = super::modules(&sample, &[]);
+    let known = || Known::innermost(&sample, &modules);
+    let bare = |module| Bare { ip: 7, module, offset: Some(9), signal: false };
+    let unwound = |frames| Answer::Unwound { frames, cut: None };
+    let named = |at, frame: Frame, count| Answer::Named { at, frames: vec![frame; count] };
+    let long = Frame { symbol: Some(vec![b'x'; TEXT + 1]), ..Frame::default() };
+    for wrong in [
+        unwound(vec![bare(None); FRAMES + 1]),
+        unwound(vec![bare(Some(modules.len()))]),
+        named(0, Frame::default(), 1),
+        Answer::Other,
+        Answer::Instruction(Default::default()),
+    ] {
+        assert!(!known().take(wrong, modules.len()));
+    }
+    for wrong in [
+        unwound(Vec::new()),
+        named(1, Frame::default(), 1),
+        named(0, Frame::default(), 0),
+        named(0, Frame::default(), INLINED + 1),
+        named(0, long, 1),
+    ] {
+        let mut known = known();
+        assert!(known.take(unwound(vec![bare(Some(0))]), modules.len()));
+        assert!(!known.take(wrong, modules.len()));
+    }
+    let mut known = known();
+    assert!(known.take(unwound(vec![bare(Some(0))]), modules.len()));
+    let lie = Frame { ip: 1, offset: Some(1), module: Some(b"/lie".to_vec()), ..Frame::default() };
+    assert!(known.take(named(0, lie, 2), modules.len()));
+    let frames = known.frames(&modules);
+    let ours =
+        |frame: &Frame| (frame.ip, frame.offset) == (7, Some(9)) && frame.module == modules[0].path;
+    assert!(frames.len() == 2 && frames.iter().all(ours), "{frames:?}");
+}
+
+/// What was told before it ended counts; where nothing was, the instruction is known without a file.
+#[test]
+fn who_ends_early_costs_names_and_not_frames() {
+    let sample = captured(0);
+    let all = told(&sample);
+    let silent = Parser::answering(drop);
+    let stack = frames(&sample, &[], &silent);
+    let first = Frame {
+        symbol: None,
+        symbol_offset: None,
+        build_id: None,
+        address: None,
+        source: None,
+        line: None,
+        ..all.frames[0].clone()
+    };
+    assert_eq!((stack.frames, stack.cut), (vec![first.clone()], Some(Cut::Parser)));
+    let failures = silent.failures();
+    assert!(failures.count == 1 && failures.last.contains("ended"), "{failures:?}");
+    let unnamed = Parser::answering(|channel| {
+        let frame = |nth| Bare { ip: nth, module: None, offset: None, signal: nth == 1 };
+        let answer = Answer::Unwound { frames: (0..3).map(frame).collect(), cut: None };
+        let _ = channel
+            .send(&answer, &[])
+            .and_then(|()| channel.send(&Answer::Died { signal: 11 }, &[]));
+    });
+    let stack = frames(&sample, &[], &unnamed);
+    let symbols: Vec<_> = stack.frames.iter().map(|frame| frame.symbol.as_deref()).collect();
+    assert_eq!((symbols, stack.cut), (vec![None, Some(SIGNAL_FRAME), None], None));
+}

@@ -5,11 +5,11 @@ use gimli::{
 };
 
 use crate::{
+    model::Bytes,
     parse::lines::{
         Site,
         fuel::{Fuel, Metered},
     },
-    model::Bytes,
     text::demangle,
 };
 
