@@ -10,11 +10,7 @@ use crate::{
         why::elsewhere,
     },
     contract::Incident,
-    enrich::{
-        completion::complete,
-        debug_files::DIRECTORY,
-        parser::{OWN, Parser},
-    },
+    enrich::{completion::complete, debug_files::DIRECTORY, parser::Parser},
     error::Failure,
     host::here::here,
     render::{Format, human},
@@ -73,7 +69,7 @@ fn symbolize(incident: &mut Incident, debug_dir: &Path) -> Result<Vec<String>> {
     if let Some(why) = nothing {
         return Ok(vec![format!("nothing to look up: {why}")]);
     }
-    let parser = Parser::start(Path::new(OWN));
+    let parser = Parser::start();
     let stacks = stacks.iter_mut().flatten().map(|stack| &mut **stack);
     let failed = complete(stacks, debug_dir, of_this_host, &parser);
     let said = |(module, why): (Vec<u8>, _)| format!("no lines of {}: {why}", escape(&module));

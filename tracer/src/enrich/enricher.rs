@@ -107,6 +107,11 @@ impl Enricher {
         }
     }
 
+    /// The process that starts those that parse files of programs.
+    pub fn parser(&self) -> Option<u32> {
+        self.parser.pid()
+    }
+
     /// The mounts as they are now, where that has not been told yet.
     pub fn mounts(&mut self) -> Option<Fact> {
         let mounts = self.mounts.current();

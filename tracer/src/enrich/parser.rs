@@ -4,7 +4,6 @@ use std::{
     fs::File,
     io,
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
-    path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -21,7 +20,7 @@ use crate::{
 };
 
 /// Our own program, whatever its path leads to by now.
-pub const OWN: &str = "/proc/self/exe";
+const OWN: &str = "/proc/self/exe";
 /// Parts of an answer at most.
 const PARTS: usize = 4_096;
 
@@ -87,8 +86,12 @@ impl fmt::Display for Failed {
 }
 
 impl Parser {
-    /// Starts it, as long as programs may still be run: `program` is our own. It ends with the thread that starts it.
-    pub fn start(program: &Path) -> Self {
+    /// Starts it, as long as programs may still be run. It ends with the thread that starts it.
+    pub fn start() -> Self {
+        Self::started_from(OWN)
+    }
+
+    fn started_from(program: &str) -> Self {
         let way = match spawn(program) {
             Ok((child, questions)) => Way::Process(Mutex::new(child), questions),
             Err(error) => Way::None(error.to_string()),
@@ -213,7 +216,7 @@ impl Parser {
 }
 
 /// Starts our own program as the one that starts those that parse, with a socket for questions.
-fn spawn(program: &Path) -> io::Result<(Child, OwnedFd)> {
+fn spawn(program: &str) -> io::Result<(Child, OwnedFd)> {
     let (own, theirs) = pair()?;
     let mut command = Command::new(program);
     command.arg(VERB).env_clear().stdin(theirs).stdout(Stdio::null()).stderr(Stdio::null());
@@ -301,7 +304,7 @@ mod tests {
         assert_eq!(died, (Err(Failed::Died(libc::SIGSYS)), 1));
         let why = Failed::Died(libc::SIGSYS).to_string();
         assert!(why.contains("SIGSYS") && why.contains("system call"), "{why}");
-        let parser = Parser::start(Path::new("/none/such"));
+        let parser = Parser::started_from("/none/such");
         assert_eq!(parser.pid(), None);
         let find = &mut |_: usize, _: &[u8], _: Option<&[u8]>| Vec::new();
         let request = Request::Instruction { offset: 0 };

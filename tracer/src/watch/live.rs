@@ -10,11 +10,7 @@ use tracer_common::maps;
 
 use crate::{
     correlate::{REPORT_DELAY, readiness::Requirement},
-    enrich::{
-        enricher::Enricher,
-        parser::{OWN, Parser},
-        samples,
-    },
+    enrich::{enricher::Enricher, parser::Parser, samples},
     error::Failure,
     host::{
         clock::{boot_time, boot_to_realtime},
@@ -28,7 +24,6 @@ use crate::{
         observe::Coverage,
         observe::Observe,
         process::ExitScope,
-        signal::SignalsUntold,
     },
     probe::{
         attach::Attached,
@@ -47,11 +42,11 @@ use crate::{
         child::{exited, spawn},
         driver::Driver,
         evictions::Evictions,
+        left_out::LeftOut,
         log::Listener,
         save::StreamFile,
         seq_checkpoints::SeqCheckpoints,
         stop::StopSignals,
-        unread::Unread,
     },
     wire::{decode::decode, secrets},
 };
@@ -146,19 +141,13 @@ struct Watch<'a> {
     /// Prints what they say.
     _listener: Option<Listener>,
     enricher: Enricher,
-    unread: Unread,
     driver: Driver<'a>,
     save: StreamFile,
     child: Option<Child>,
     checkpoints: SeqCheckpoints,
     /// How often the program of each was not run, as the driver knows.
     misses: HashMap<Observe, u64>,
-    /// Shrinks that the kernel did not send, as the driver knows.
-    suppressed: u64,
-    /// Signals that it did not send, as the driver knows.
-    signals: SignalsUntold,
-    /// Stacks that it did not capture, as the driver knows.
-    stacks_lost: u64,
+    left_out: LeftOut,
     undecodable: u64,
     /// Something came since memory was given back.
     worked: bool,
@@ -181,7 +170,7 @@ impl<'a> Watch<'a> {
         let stop = StopSignals::install()?;
         let log = ProbeLog::take(&mut attached.ebpf)?;
         // As long as a program may be run, and as its user may be chosen.
-        let parser = Parser::start(Path::new(OWN));
+        let parser = Parser::start();
         let listener =
             log.zip(options.verbose.clone()).map(|(log, style)| Listener::start(log, style));
         Ok(Self {
@@ -194,15 +183,12 @@ impl<'a> Watch<'a> {
             attached,
             _listener: listener,
             enricher: Enricher::new(&host, !options.selection.without_warnings, parser.clone()),
-            unread: Unread::of(parser),
             driver: Driver::start(host, &options.selection, sink)?,
             save,
             child: None,
             checkpoints: SeqCheckpoints::default(),
             misses: HashMap::new(),
-            suppressed: 0,
-            signals: SignalsUntold::default(),
-            stacks_lost: 0,
+            left_out: LeftOut::by(parser),
             undecodable: 0,
             worked: false,
         })
@@ -221,8 +207,8 @@ impl<'a> Watch<'a> {
             }
             self.child = Some(child);
         }
-        if let Some(parser) = self.unread.whose() {
-            self.push(boot_time(), parser)?;
+        if let Some(tgid) = self.enricher.parser() {
+            self.push(boot_time(), WatchNote::Parser { tgid })?;
         }
         self.confine();
         let ended = self.until_stopped().await?;
@@ -380,20 +366,8 @@ impl<'a> Watch<'a> {
         {
             self.push(boot_time(), WatchNote::ShrinksEvicted { until })?;
         }
-        let suppressed = self.counters.shared_suppressed().unwrap_or(self.suppressed);
-        if std::mem::replace(&mut self.suppressed, suppressed) != suppressed {
-            self.push(boot_time(), WatchNote::SharedSuppressed { count: suppressed })?;
-        }
-        let signals = self.counters.signals_untold().unwrap_or(self.signals);
-        if std::mem::replace(&mut self.signals, signals) != signals {
-            self.push(boot_time(), WatchNote::SignalsUntold(signals))?;
-        }
-        let stacks = self.stacks.lost().unwrap_or(self.stacks_lost);
-        if std::mem::replace(&mut self.stacks_lost, stacks) != stacks {
-            self.push(boot_time(), WatchNote::StacksLost { count: stacks })?;
-        }
-        if let Some(unread) = self.unread.news() {
-            self.push(boot_time(), unread)?;
+        for note in self.left_out.news(&self.counters, &self.stacks) {
+            self.push(boot_time(), note)?;
         }
         for key in self.driver.bursts() {
             let BurstKey { tgid, inode, handler } = key;
