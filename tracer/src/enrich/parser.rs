@@ -91,7 +91,8 @@ impl Parser {
         Self::started_from(OWN)
     }
 
-    fn started_from(program: &str) -> Self {
+    /// The same, of this program.
+    pub fn started_from(program: &str) -> Self {
         let way = match spawn(program) {
             Ok((child, questions)) => Way::Process(Mutex::new(child), questions),
             Err(error) => Way::None(error.to_string()),
