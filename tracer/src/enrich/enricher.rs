@@ -304,13 +304,15 @@ impl Enricher {
         let process = self.process(task, wanted, false, time, None, victim);
         let (asked, mounts, id) = (exit.clone(), self.mounts.clone(), exit.exit.id);
         let (cgroups, parser) = (self.cgroups.clone(), self.parser.clone());
-        let ask = move || {
-            let symbol = place::of_death(&asked, &parser).map(Fact::Symbol);
-            let death = lookup::of_death(&asked, &mounts.current(), &cgroups);
-            symbol.into_iter().chain(death).collect()
-        };
+        let ask = move || lookup::of_death(&asked, &mounts.current(), &cgroups);
         let death = self.ask(Target::Process(id), id, time, ask, Vec::new());
-        stacks.into_iter().chain([process, death]).collect()
+        let asked = exit.module.is_some().then(|| exit.clone());
+        let function = asked.map(|asked| {
+            let ask =
+                move || place::of_death(&asked, &parser).map(Fact::Symbol).into_iter().collect();
+            self.ask(Target::Code(id), id, time, ask, Vec::new())
+        });
+        stacks.into_iter().chain([process, death]).chain(function).collect()
     }
 
     /// Who dies, if where its output led is looked at.

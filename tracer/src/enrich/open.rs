@@ -13,11 +13,14 @@ use std::{
 };
 
 use rustix::{
-    fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2},
+    fs::{CWD, Mode, OFlags, ResolveFlags, fstatfs, openat, openat2},
     io::Errno,
 };
 
-use crate::model::file::Inode;
+use crate::model::{
+    file::{Dev, Inode},
+    magic::{BTRFS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC},
+};
 
 /// How often a walk is tried that a rename elsewhere disturbed.
 const TRIES: usize = 4;
@@ -51,6 +54,14 @@ pub(super) fn is(inode: &Inode) -> impl Fn(&Metadata) -> bool + use<> {
         let changed = i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec());
         meta.ino() == ino && meta.len() == size && changed == ctime
     }
+}
+
+/// Whether a file is on the device that the kernel saw it on, where stat(2) tells that one.
+pub(super) fn lies_on(file: &File, dev: Dev) -> bool {
+    let (Ok(meta), Ok(system)) = (file.metadata(), fstatfs(file)) else { return false };
+    let others = [BTRFS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC];
+    let own = Dev { major: libc::major(meta.dev()), minor: libc::minor(meta.dev()) };
+    own == dev || others.contains(&system.f_type.cast_unsigned())
 }
 
 /// What `path` leads to for a process whose root is `root`: no link on the way leads out of it.
@@ -105,6 +116,15 @@ mod tests {
         let found = walk(top.path(), Path::new("/link")).expect("the file inside");
         let meta = File::from(found).metadata().expect("a file");
         assert_eq!(meta.len(), 6);
+    }
+
+    #[test]
+    fn a_file_on_another_device_is_another() {
+        let file = File::open("/proc/self/comm").expect("proc");
+        let dev = file.metadata().expect("it").dev();
+        let (major, minor) = (libc::major(dev), libc::minor(dev));
+        assert!(lies_on(&file, Dev { major, minor }));
+        assert!(!lies_on(&file, Dev { major: major + 1, minor }));
     }
 
     #[test]

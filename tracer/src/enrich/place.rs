@@ -46,12 +46,13 @@ pub fn of_fault(fault: &Fault, parser: &Parser) -> Option<Place> {
 
 /// The function that the last fault of a process happened in. Its file is looked for as we see it
 /// and as the ancestors do, one of which may share the victim's mount namespace; it is the file only
-/// if its inode number is the one the kernel told.
+/// if its inode number is the one the kernel told, and its device, where that can be compared.
 pub fn of_death(death: &ProcessExit, parser: &Parser) -> Option<Symbol> {
     let module = death.module.as_ref()?;
     let path = name(&module.path, &[]).0?;
     let ancestors = death.actor.ancestors.iter().map(|ancestor| ancestor.id.tgid);
     let file = open::regular(&path, ancestors, |meta| meta.ino() == module.id.ino)?;
+    open::lies_on(&file, module.id.dev).then_some(())?;
     let function = told(file, module.offset, &path, parser).function?;
     Some(Symbol { victim: death.exit.id, name: function.name, offset: function.offset })
 }

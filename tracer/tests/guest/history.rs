@@ -24,7 +24,7 @@ use crate::{
 
 const DIALOGUE: &str = "the_dialogue_of_the_readme";
 
-pub const CHECKS: [(&str, Check); 23] = [
+pub const CHECKS: [(&str, Check); 24] = [
     ("why_a_crash_in_a_library_names_the_function", a_crash_names_the_function),
     ("why_an_oom_kill_names_the_limit", an_oom_kill_names_the_limit),
     ("why_tells_a_parent_from_a_stranger", a_parent_is_no_stranger),
@@ -39,6 +39,7 @@ pub const CHECKS: [(&str, Check); 23] = [
     ("a_health_check_is_told", a_health_check_is_told),
     ("a_command_is_run_for_each_incident", a_command_is_run),
     ("nobody_may_more_than_watching_takes", nobody_may_more),
+    ("who_parses_may_nothing", who_parses_may_nothing),
     ("the_group_may_read_others_may_not", the_group_may_read),
     ("an_export_elsewhere_tells_the_same", an_export_elsewhere),
     ("the_journal_has_every_incident", the_journal_has_every_incident),
@@ -255,6 +256,22 @@ fn a_command_is_run(job: &Job) -> Result<()> {
     };
     let (told, recorded) = (ids("exec.json")?, ids("exec.list")?);
     ensure!(!told.is_empty() && told.is_subset(&recorded), "{told:?} of {recorded:?}");
+    Ok(())
+}
+
+/// The process that starts those that parse files (decision 28): nobody's user, no capability, no_new_privs, a filter of
+/// system calls, and little memory.
+fn who_parses_may_nothing(job: &Job) -> Result<()> {
+    let found = job.text("parser")?;
+    let line = found.lines().find(|line| line.trim().starts_with("whybus-parser "));
+    let words: Vec<&str> = line.context("no such process")?.split_whitespace().collect();
+    let [_, uid, resident, permitted, effective, no_new, filter] = words[..] else {
+        bail!("{found}")
+    };
+    ensure!((uid, no_new, filter) == ("2147418112", "1", "2"), "{found}");
+    ensure!(u64::from_str_radix(permitted, 16)? == 0, "{found}");
+    ensure!(u64::from_str_radix(effective, 16)? == 0, "{found}");
+    ensure!(resident.parse::<u64>()? <= 4 << 10, "{found}");
     Ok(())
 }
 
