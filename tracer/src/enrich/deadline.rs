@@ -194,8 +194,7 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
         let worker = match self.running.remove(&job) {
             Some(running) => {
                 self.ready.push_back(answer);
-                // Unwinding leaves its thread with a large stack: that goes with it.
-                Some(running.worker).filter(|_| !running.target.is_stack())
+                Some(running.worker)
             }
             None => self.hanging.remove(&job).map(|(target, worker)| {
                 self.hung.remove(&target);
