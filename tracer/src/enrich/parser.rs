@@ -132,7 +132,7 @@ impl Parser {
     pub(super) fn failed(&self, path: Option<&[u8]>, why: &Failed) {
         let mut failures = lock(&self.0.failures);
         failures.count += 1;
-        let path = path.map_or_else(|| "a program's file".to_owned(), |path| escape(path).into());
+        let path = path.map_or_else(|| "a program's file".to_owned(), escape);
         failures.last = format!("{path} could not be read: {why}");
     }
 
