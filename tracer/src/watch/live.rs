@@ -232,16 +232,21 @@ impl<'a> Watch<'a> {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut checkpoints = interval(CHECKPOINTS);
+        checkpoints.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let deadline = self.options.duration.map(|duration| Instant::now() + duration);
         let mut all_read = true;
         loop {
             let busy = !(all_read && self.driver.is_idle());
+            if !all_read {
+                // Timers and signals come from the runtime: as long as something is ready, nobody else lets it look.
+                tokio::task::yield_now().await;
+            }
             tokio::select! {
-                ready = self.reader.ready(), if all_read => ready?,
-                // Not at once: timers and signals are looked at in between.
-                () = tokio::task::yield_now(), if !all_read => {}
-                (time, learnt) = self.enricher.next() => self.learnt(time, learnt)?,
-                _ = tick.tick(), if busy => self.checkpoint()?,
+                // Whatever comes without end stands last: what is read and learnt is taken in below, too.
+                biased;
+                reason = self.stop.recv() => return Ok(Ended::Because(reason)),
+                () = until(deadline) => return Ok(Ended::Because("time is up")),
+                status = exited(&mut self.child) => return Ok(Ended::Command(status?)),
                 _ = checkpoints.tick() => {
                     self.checkpoint()?;
                     self.recursion_misses()?;
@@ -250,9 +255,10 @@ impl<'a> Watch<'a> {
                     self.release_memory();
                     self.driver.tick(boot_time());
                 }
-                reason = self.stop.recv() => return Ok(Ended::Because(reason)),
-                () = until(deadline) => return Ok(Ended::Because("time is up")),
-                status = exited(&mut self.child) => return Ok(Ended::Command(status?)),
+                _ = tick.tick(), if busy => self.checkpoint()?,
+                (time, learnt) = self.enricher.next() => self.learnt(time, learnt)?,
+                ready = self.reader.ready(), if all_read => ready?,
+                () = std::future::ready(()), if !all_read => {}
             }
             self.answers()?;
             all_read = self.drain_all()?;
@@ -287,8 +293,7 @@ impl<'a> Watch<'a> {
 
     /// Reads a batch of each ring; true if there is more. Time moves on to when reading began, not to when it
     /// ended: all that happened until then was in the rings and has been read, whereas a shrink that is put
-    /// into one ring while the other is read comes with the next batch. On a busy host that is much later than
-    /// its fault is due.
+    /// into one ring while the other is read comes with the next batch.
     fn drain(&mut self) -> Result<bool> {
         let before = boot_time();
         let Self { options, reader, stacks, save, driver, enricher, undecodable, worked, .. } =
@@ -304,7 +309,6 @@ impl<'a> Watch<'a> {
             };
             if samples::may_belong_to(&event) {
                 // The kernel puts the stack into its ring before it sends this event.
-                // Where it cannot be read there is no stack, and all else.
                 let _ = stacks.drain(|record| enricher.captured(record));
             }
             let notes = enricher.on_event(stamp.time, &event);
@@ -435,7 +439,6 @@ impl<'a> Watch<'a> {
 
     /// Drains what is left, waits for answers, reports what is open and the end.
     async fn stop(mut self, ended: Ended) -> Result<Watched> {
-        // What belongs to the last fault may still be on its way.
         let patience = Instant::now() + Duration::from_nanos(REPORT_DELAY);
         while (!self.driver.is_idle() || self.enricher.is_busy()) && Instant::now() < patience {
             tokio::select! {
