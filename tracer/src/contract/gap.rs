@@ -53,6 +53,8 @@ pub enum GapReason {
     QueueFull,
     /// Incidents that the disk did not take, when there was no more room in memory.
     DiskFull,
+    /// Somebody removed the history below the recorder, and what it had kept since it was started.
+    Removed,
     /// Incidents of whoever had most, which went so that others' stay within the history's largest size.
     Room,
     /// What a later version, or somebody else, wrote.
@@ -64,6 +66,7 @@ const REBOOTED: &str = "the host was started anew";
 const KILLED: &str = "the recorder was killed";
 const QUEUE_FULL: &str = "incidents on their way to the disk";
 const DISK_FULL: &str = "incidents, while the disk took nothing and memory was full";
+const REMOVED: &str = "the history was removed";
 const ROOM: &str = "incidents of whoever had most, forgotten for room (--keep-size)";
 const SHRINKS: &str = "shrinks of files on network file systems, too many at once";
 const EVENTS: &str = "events of CPU ";
@@ -88,6 +91,7 @@ impl fmt::Display for GapReason {
             Self::Shrinks => f.write_str(SHRINKS),
             Self::QueueFull => f.write_str(QUEUE_FULL),
             Self::DiskFull => f.write_str(DISK_FULL),
+            Self::Removed => f.write_str(REMOVED),
             Self::Room => f.write_str(ROOM),
             Self::Other(text) => f.write_str(text),
         }
@@ -103,6 +107,7 @@ impl From<Label> for GapReason {
             SHRINKS => return Self::Shrinks,
             QUEUE_FULL => return Self::QueueFull,
             DISK_FULL => return Self::DiskFull,
+            REMOVED => return Self::Removed,
             ROOM => return Self::Room,
             _ => {}
         }
@@ -182,6 +187,7 @@ mod tests {
             ("incidents, while the disk took nothing and memory was full", GapReason::DiskFull),
             ("events of CPU +3", GapReason::Other("events of CPU +3".into())),
             ("incidents of whoever had most, forgotten for room (--keep-size)", GapReason::Room),
+            ("the history was removed", GapReason::Removed),
             ("the moon was full", GapReason::Other("the moon was full".into())),
         ];
         for (sentence, reason) in cases {

@@ -14,7 +14,8 @@ use crate::{
     sink::speak::say,
     store::{
         Error, Result,
-        lock::{Heartbeat, RecorderLock, Verdict},
+        lock::{self, Heartbeat, RecorderLock, Verdict},
+        placed::Placed,
         sqlite::{
             recover::damaged,
             write::{Entry, Store},
@@ -67,6 +68,8 @@ pub struct HistoryWriter {
     options: HistoryOptions,
     lock: Option<RecorderLock>,
     store: Option<Store>,
+    /// The lock, the heartbeat and the history, as they were opened.
+    files: Vec<Placed>,
     begun: Option<Begun>,
     verdict: Option<Verdict>,
     /// Whether what the clock calls old is old.
@@ -110,6 +113,7 @@ impl HistoryWriter {
             options,
             lock: None,
             store: None,
+            files: Vec::new(),
             begun: None,
             verdict: None,
             steady: Steady::default(),
@@ -144,6 +148,9 @@ impl HistoryWriter {
                 say(format_args!("{}", damaged(&dir::history(&self.options.state_dir), &aside)));
             }
             self.store = Some(store);
+            let dir = &self.options.state_dir;
+            let files = lock::files(dir).into_iter().chain([dir::history(dir)]);
+            self.files = files.map(Placed::of).collect();
         }
         Ok(())
     }
@@ -184,6 +191,7 @@ impl HistoryWriter {
             Message::Keep(entry) => self.wait(entry),
             Message::Beat(now) => {
                 self.steady.see(now, clock::boot_time());
+                self.look(now);
                 self.beat(now, false);
                 self.rest();
             }
@@ -213,6 +221,31 @@ impl HistoryWriter {
             reason: absence(before, boot_id),
             lost: None,
         })
+    }
+
+    /// Whether what is written to is still what others find there: a directory that was removed takes everything, and nobody
+    /// reads it. Then all is begun anew; in a history that is new the gap is as long as this run.
+    fn look(&mut self, now: i64) {
+        let Some(gone) = self.files.iter().find(|file| !file.is_there()) else { return };
+        say(format_args!("whybus: {} was removed; it is made anew", gone.path.display()));
+        let history = dir::history(&self.options.state_dir);
+        let anew = self.files.iter().any(|file| file.path == history && !file.is_there());
+        if let Some(store) = &mut self.store {
+            // Of one that nobody finds it does not matter whether this is written.
+            let _ = store.end(now);
+        }
+        (self.lock, self.store) = (None, None);
+        self.files.clear();
+        let Some(begun) = &mut self.begun else { return };
+        begun.gap = anew.then(|| Gap {
+            host: begun.host.as_str().into(),
+            boot_id: begun.boot_id.as_str().into(),
+            since: Time(begun.since.min(now)),
+            until: Time(now),
+            reason: GapReason::Removed,
+            lost: None,
+        });
+        (begun.since, begun.noted) = (now, false);
     }
 
     fn beat(&mut self, seen: i64, stopped: bool) {
@@ -390,106 +423,4 @@ pub fn now() -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn why_nobody_was_watching() {
-        let beat = |stopped| Heartbeat {
-            pid: 1,
-            boot_id: "a".into(),
-            since: 0,
-            seen: 1,
-            stopped,
-            steady_ns: 0,
-            verdict: None,
-        };
-        assert_eq!(absence(&beat(true), "b"), GapReason::Stopped);
-        assert_eq!(absence(&beat(false), "b"), GapReason::Rebooted);
-        assert_eq!(absence(&beat(false), "a"), GapReason::Killed);
-    }
-
-    #[test]
-    fn a_disk_that_recovers_as_we_end_is_told_what_was_lost() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let options = HistoryOptions {
-            state_dir: dir.path().to_owned(),
-            group: None,
-            keep: Duration::from_secs(86_400),
-            keep_size: 1 << 30,
-        };
-        let mut writer = HistoryWriter::new(options);
-        writer.open().expect("a history");
-        writer.take(Message::Begin { host: "h".into(), boot_id: "b".into(), since: 1 });
-        writer.failed(&Error::from(std::io::Error::from(std::io::ErrorKind::StorageFull)));
-        writer.dropped = 7;
-        writer.flush_at_end();
-        writer.end(now());
-        let reader = crate::store::sqlite::read::Reader::open(dir.path()).expect("a reader");
-        let gaps = reader.gaps(i64::MIN, i64::MAX, 0).expect("gaps");
-        assert!(gaps.iter().any(|gap| gap.lost == Some(7)), "{gaps:?}");
-    }
-
-    /// Whoever may read the history can lock the file that its readers share, and no more than that: what happens
-    /// meanwhile waits, and `status` says so.
-    #[test]
-    fn a_reader_that_holds_a_lock_ends_nothing() {
-        use crate::{
-            contract::samples::incident,
-            model::cause::CauseKind,
-            store::{lock::last_heartbeat, sqlite::read::Reader},
-        };
-        use std::{fs::File, os::fd::AsRawFd as _};
-
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let options = || HistoryOptions {
-            state_dir: dir.path().to_owned(),
-            group: None,
-            keep: Duration::from_secs(86_400),
-            keep_size: 1 << 30,
-        };
-        let mut writer = HistoryWriter::new(options());
-        writer.open().expect("a history");
-        writer.take(Message::Begin { host: "h".into(), boot_id: "b".into(), since: 1 });
-        writer.flush(false);
-        // As one who may only read can: the locks of WAL mode are these bytes (walformat.html).
-        let shared = File::open(dir.path().join("history.db-shm")).expect("it is there");
-        let mut lock: libc::flock = no_lock();
-        (lock.l_type, lock.l_start, lock.l_len) = (libc::F_RDLCK as i16, 120, 8);
-        // SAFETY: an open file, and a lock as this command takes it. Of a descriptor, so that it holds against this very
-        // process, too.
-        let held = unsafe { libc::fcntl(shared.as_raw_fd(), libc::F_OFD_SETLK, &lock) };
-        assert_eq!(held, 0, "nobody else has it");
-        let mut one = incident(CauseKind::Sent, 9);
-        one.time = Time(7);
-        writer.take(Message::Keep(Entry::Incident(Box::new(one))));
-        writer.flush(false);
-        assert!(writer.failing.is_some() && writer.waiting.len() == 1);
-        writer.take(Message::Beat(now()));
-        let said = last_heartbeat(dir.path()).and_then(|beat| beat.verdict).expect("a verdict");
-        assert_eq!(said.readiness.known(), Readiness::NotReady);
-        assert!(said.summary.is_some_and(|why| why.contains("locked")));
-        // Nor does it keep a recorder from starting.
-        drop(writer);
-        let mut writer = HistoryWriter::new(options());
-        if let Err(error) = writer.open() {
-            assert!(error.may_pass(), "{error:?}");
-            writer.failed(&error);
-        }
-        let mut other = incident(CauseKind::Sent, 9);
-        other.time = Time(8);
-        writer.take(Message::Begin { host: "h".into(), boot_id: "b".into(), since: 1 });
-        writer.take(Message::Keep(Entry::Incident(Box::new(other))));
-        writer.flush(true);
-        drop(shared);
-        writer.flush_at_end();
-        assert!(writer.failing.is_none() && writer.waiting.is_empty());
-        let reader = Reader::open(dir.path()).expect("a reader");
-        assert_eq!(reader.extent().expect("readable").0, 1);
-    }
-
-    fn no_lock() -> libc::flock {
-        // SAFETY: numbers, of which 0 is one.
-        unsafe { std::mem::zeroed() }
-    }
-}
+mod tests;

@@ -27,6 +27,11 @@ fn heartbeat_file(dir: &Path) -> PathBuf {
     dir.join("recorder")
 }
 
+/// What a recorder holds open in its directory beside the history.
+pub fn files(dir: &Path) -> [PathBuf; 2] {
+    [lock_file(dir), heartbeat_file(dir)]
+}
+
 /// A recorder that was silent for longer is not there any more. Ns.
 const SILENT: u64 = 10_000_000_000;
 /// What a heartbeat takes at least, bytes: never less than the one before it.

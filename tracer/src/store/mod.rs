@@ -1,6 +1,7 @@
 //! Histories.
 mod error;
 pub mod lock;
+pub mod placed;
 pub mod sqlite;
 pub mod state_dir;
 pub mod steady;
