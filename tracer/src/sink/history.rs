@@ -20,13 +20,13 @@ use crate::{
         readiness::{readiness, summary},
         update::{Counts, Update},
     },
-    host::privilege,
+    host::{clock::boot_time, privilege},
     model::{host::Host, observe::Observe},
     render::{Format, watching::verdict},
     sink::{
         Sink,
         exec::Exec,
-        history_writer::{HistoryOptions, HistoryWriter, Message, now},
+        history_writer::{HistoryOptions, HistoryWriter, Message},
         journal::Journal,
         losses::Losses,
         speak::say,
@@ -40,7 +40,7 @@ const QUEUE: usize = 1_024;
 /// How often the outlet ticks, ns.
 const TICK: i64 = 1_000_000_000;
 /// How often calls that nobody looked at are noted, ns: an hour.
-const MISSED: i64 = 3_600_000_000_000;
+const MISSED: u64 = 3_600_000_000_000;
 
 /// Where incidents go beside the history.
 #[derive(Default)]
@@ -63,9 +63,9 @@ pub struct HistorySink {
     overflowed: u64,
     /// Events that were lost, since that was noted last.
     losses: Losses,
-    /// Calls of hooks that nobody looked at, since they were noted last (ns since the epoch).
+    /// Calls of hooks that nobody looked at, since they were noted last (ns since boot: the clock may be set).
     missed: BTreeMap<(String, Observe), u64>,
-    noted: i64,
+    noted: u64,
     /// Shrinks that were too many to be kept, as noted last.
     suppressed: u64,
     writer: Option<StdoutSink>,
@@ -106,7 +106,7 @@ impl HistorySink {
             overflowed: 0,
             losses: Losses::default(),
             missed: BTreeMap::new(),
-            noted: now(),
+            noted: boot_time(),
             suppressed: 0,
             writable,
             writer: beside.print,
@@ -136,8 +136,9 @@ impl HistorySink {
     }
 
     /// Notes the calls that nobody looked at since this was done last, and the shrinks that were too many.
-    fn note_missed(&mut self, until: i64, counts: &Counts, host: &Host) {
-        let since = std::mem::replace(&mut self.noted, until);
+    fn note_missed(&mut self, until: u64, counts: &Counts, host: &Host) {
+        let since = host.clock.realtime(std::mem::replace(&mut self.noted, until));
+        let until = host.clock.realtime(until);
         let before = std::mem::replace(&mut self.suppressed, counts.not_recorded);
         let suppressed = counts.not_recorded.saturating_sub(before);
         if suppressed != 0 {
@@ -220,7 +221,7 @@ impl Sink for HistorySink {
         for gap in self.losses.all() {
             self.send(Message::Keep(Entry::Gap(gap)));
         }
-        self.note_missed(until, counts, host);
+        self.note_missed(now, counts, host);
         if let Some(sender) = self.sender.take() {
             // Behind everything else, however long that takes.
             let _ = sender.send(Message::End(until));
@@ -241,13 +242,13 @@ impl Sink for HistorySink {
     }
 
     fn tick(&mut self, now: u64, counts: &Counts, host: &Host) {
+        if now.saturating_sub(self.noted) > MISSED {
+            self.note_missed(now, counts, host);
+        }
         let now = host.clock.realtime(now);
         self.send(Message::Beat(now));
         for gap in self.losses.due(Time(now)) {
             self.send(Message::Keep(Entry::Gap(gap)));
-        }
-        if now - self.noted > MISSED {
-            self.note_missed(now, counts, host);
         }
         if self.overflowed != 0 {
             let (since, until) = (Time(now - TICK), Time(now));
