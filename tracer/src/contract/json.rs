@@ -6,13 +6,38 @@
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use crate::contract::Untrusted;
+use crate::{contract::Untrusted, text::escape::inert};
 
 /// What stands behind a field's name where its bytes stand.
 const SUFFIX: &str = "_bytes";
 
-/// One line, without its end.
+/// One line, without its end. Nothing in it acts on a terminal.
 pub fn to_vec(value: &impl Serialize) -> Vec<u8> {
+    escaped(line(value))
+}
+
+/// What acts on a terminal as JSON escapes it: to whoever reads the JSON it is the same.
+fn escaped(line: Vec<u8>) -> Vec<u8> {
+    let text = match String::from_utf8(line) {
+        Ok(text) if !inert(&text) => text,
+        Ok(text) => return text.into_bytes(),
+        Err(error) => return error.into_bytes(),
+    };
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match inert(c.encode_utf8(&mut [0; 4])) {
+            true => out.push(c),
+            false => {
+                c.encode_utf16(&mut [0; 2])
+                    .iter()
+                    .for_each(|unit| out += &format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    out.into_bytes()
+}
+
+fn line(value: &impl Serialize) -> Vec<u8> {
     // Strings, numbers, lists and maps with string keys: that cannot fail.
     let plain = serde_json::to_vec(value).unwrap_or_default();
     // Inside a string the quote would be escaped. Nearly every line has no such object.
@@ -219,5 +244,14 @@ mod tests {
         let Record::Incident(incident) = &back else { panic!("{back:?}") };
         assert_eq!(incident.cause.class, Named::Other(Label::from("eaten-by-mice")));
         assert_eq!(value(&to_vec(&back)), line);
+    }
+
+    #[test]
+    fn nothing_in_a_line_acts_on_a_terminal() {
+        let hostile = "a\u{7f}\u{9b}31m\u{202e}gpj\u{e0001}\n\\é日";
+        let line = to_vec(&hostile);
+        let text = std::str::from_utf8(&line).expect("JSON");
+        assert_eq!(text, r#""a\u007f\u009b31m\u202egpj\udb40\udc01\n\\é日""#);
+        assert_eq!(serde_json::from_str::<String>(text).expect("JSON"), hostile);
     }
 }
