@@ -1,8 +1,8 @@
 //! The file of `--save`: all inputs of the engine, in the order it got them.
 use std::{
-    fs::{File, OpenOptions},
+    fs::{File, OpenOptions, Permissions},
     io::{BufWriter, Result, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
 };
 
@@ -31,6 +31,10 @@ impl StreamFile {
         // Command lines are in it.
         let mut options = OpenOptions::new();
         let file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        if file.metadata()?.is_file() {
+            // One that was there has the mode it had.
+            file.set_permissions(Permissions::from_mode(0o600))?;
+        }
         let mut file = BufWriter::new(file);
         file.write_all(&stream::head(host))?;
         file.flush()?;
@@ -69,5 +73,28 @@ impl StreamFile {
             say(format_args!("whybus: saving the event stream: {error}; watching goes on without"));
             self.file = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::testing::host;
+
+    #[test]
+    fn nobody_else_reads_a_stream_whatever_its_mode_was() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mode =
+            |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o7777;
+        let (new, old) = (directory.path().join("new"), directory.path().join("old"));
+        fs::write(&old, "of another run").expect("room");
+        fs::set_permissions(&old, Permissions::from_mode(0o666)).expect("ours");
+        for path in [&new, &old] {
+            StreamFile::create(path, &host()).expect("room");
+            assert_eq!(mode(path), 0o600);
+        }
+        assert!(StreamFile::create(Path::new("/dev/null"), &host()).is_ok());
     }
 }
