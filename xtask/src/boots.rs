@@ -42,11 +42,14 @@ pub struct Args {
     /// Only crashes of changed code, in guests
     #[arg(long, conflicts_with_all = ["host", "record", "only", "recorder", "systemd", "two_hosts"])]
     pub crashes: bool,
-    /// Only these jobs of the kernels: matrix, lockdown, crashes, cgroups, flood, history
+    /// Only these jobs of the kernels: matrix, lockdown, crashes, cgroups, flood, history, soak, recovery
     #[arg(long = "job", value_name = "JOB", value_parser = job, conflicts_with_all = [
         "host", "only", "recorder", "systemd", "two_hosts", "crashes",
     ])]
     pub jobs: Vec<&'static str>,
+    /// The job `soak` for so long [default: 2]
+    #[arg(long, value_name = "MINUTES", requires = "jobs", value_parser = clap::value_parser!(u32).range(1..))]
+    pub minutes: Option<u32>,
     /// The scenarios with these forms of programs refused (`trampolines`, `trampolines,kprobes`), or with
     /// kernel.ftrace_enabled=0 (`ftrace`)
     #[arg(long, value_name = "FORMS", value_parser = ["trampolines", "trampolines,kprobes", "ftrace"], conflicts_with_all = ["host", "recorder", "systemd", "two_hosts", "crashes", "jobs"])]
@@ -88,7 +91,8 @@ impl Args {
 }
 
 /// What a kernel is booted for when it is named (`--kernel 6.1`).
-const JOBS: [&str; 6] = ["matrix", "lockdown", "crashes", "cgroups", "flood", "history"];
+const JOBS: [&str; 8] =
+    ["matrix", "lockdown", "crashes", "cgroups", "flood", "history", "soak", "recovery"];
 /// The matrix of scenarios again, with forms of programs refused (docs/decisions/0019-forms.md).
 const KPROBES: &str = "kprobes";
 const SIGNAL_ALONE: &str = "signal-alone";
@@ -170,6 +174,7 @@ pub fn seconds(boot: &Boot<'_>) -> u32 {
         "matrix" | "history" => 600,
         "only" | KPROBES | SIGNAL_ALONE | FTRACE_OFF => 300,
         "systemd" => 350,
+        "soak" | "recovery" => 200,
         _ => 100,
     };
     match boot.kernel.machine {
@@ -201,9 +206,14 @@ pub fn boots<'a>(
         "matrix" => matrix()?,
         "lockdown" => random("lockdown").append("lockdown=confidentiality"),
         "crashes" => random("crashes"),
-        "cgroups" => boot(job),
+        "cgroups" | "recovery" => boot(job),
         "flood" if args.verbose => boot(job).append("whybus.verbose=yes"),
         "flood" => boot(job),
+        "soak" => {
+            let seconds = 60 * u64::from(args.minutes.unwrap_or(2));
+            let timeout = Duration::from_secs(900 + 2 * seconds);
+            boot(job).append(&format!("whybus.soak={seconds}")).timeout(timeout)
+        }
         // On one CPU programs preempt one another most.
         "history" => match args.recorder {
             None => boot("history").cpus(1),
@@ -306,14 +316,14 @@ mod tests {
     fn everything_has_every_kernel() {
         let everything = told(&["--everything"]);
         assert_eq!(everything.len(), kernels::names().count());
-        assert!(everything.contains(&("5.10".to_owned(), 9)));
-        assert!(everything.contains(&("arm64-newest".to_owned(), 6)));
+        assert!(everything.contains(&("5.10".to_owned(), 11)));
+        assert!(everything.contains(&("arm64-newest".to_owned(), 8)));
         assert_eq!(releases(&args(&["--everything"])).len(), 2);
     }
 
     #[test]
     fn what_is_named_is_booted_and_nothing_else() {
-        assert_eq!(told(&["--kernel", "6.12"]), [("6.12".to_owned(), 6)]);
+        assert_eq!(told(&["--kernel", "6.12"]), [("6.12".to_owned(), 8)]);
         let some = wanted(&args(&["--job", "lockdown", "--job", "cgroups", "--kernel", "6.12"]));
         assert_eq!(some, [("6.12".to_owned(), vec!["lockdown", "cgroups"])]);
         assert_eq!(told(&["--only", "cp-sh", "--kernel", "6.1-rt"]), [("6.1-rt".to_owned(), 1)]);

@@ -24,7 +24,9 @@ mod matrix;
 mod normal;
 mod otherwise;
 mod record;
+mod recovery;
 mod scenario;
+mod soak;
 mod support;
 mod systemd;
 mod two_hosts;
@@ -165,6 +167,8 @@ fn judged(job: Job, name: &str) -> Vec<Trial> {
         "cgroups" => checks(&job, "cgroups", &cgroups::CHECKS),
         "flood" => checks(&job, "flood", &flood::CHECKS),
         "history" => history::trials(&job),
+        "recovery" => checks(&job, "recovery", &recovery::CHECKS),
+        "soak" => checks(&job, "soak", &soak::CHECKS),
         "two-hosts-updater" => checks(&job, name, &two_hosts::UPDATER),
         "two-hosts-reader" => checks(&job, name, &two_hosts::READER),
         "systemd" => systemd::trials(&job),
@@ -192,6 +196,8 @@ fn no_check_passes_on_nothing() -> Result<()> {
     checks.extend(cgroups::CHECKS);
     checks.extend(flood::CHECKS);
     checks.extend(history::CHECKS);
+    checks.extend(recovery::CHECKS);
+    checks.extend(soak::CHECKS);
     checks.extend(systemd::CHECKS);
     checks.extend(two_hosts::UPDATER);
     checks.extend(two_hosts::READER);
