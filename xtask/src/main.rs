@@ -8,6 +8,7 @@ mod bench;
 mod boots;
 mod build;
 mod demo;
+mod fuzz;
 mod guest;
 mod load;
 mod machine;
@@ -44,6 +45,8 @@ enum Task {
         /// Only these kernels (5.10, 6.1, 6.12, newest)
         kernels: Vec<String>,
     },
+    /// Give what reads files, streams and words damaged ones, guided by what they reach (libFuzzer)
+    Fuzz(fuzz::Args),
     /// Boot a guest: a shell, or a command
     Vm {
         /// Kernels to boot, one after another (5.10, 6.1, 6.12, newest)
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Task::Ebpf { check } => build::ebpf::run(check),
         Task::Kernels { kernels } => guest::facts::run(&kernels),
         Task::Drift { kernels } => guest::facts::drift(&kernels),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Vm { kernels, append, command } => guest::vm::run(&kernels, &append, &command),
         Task::Bench { what: Some(What::History), .. } => bench::history::run(),
         Task::Bench { kernels, faults, .. } => bench::instructions::run(&kernels, faults),

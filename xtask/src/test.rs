@@ -100,6 +100,8 @@ fn probes() -> Result<()> {
 fn host(tally: &mut Tally) -> Result<()> {
     say("tests on this host");
     tally.add(cargo_test(&["--no-fail-fast"]).env(RESULTS, "/nonexistent"))?;
+    // Outside of what is built by default.
+    tally.add(cargo_test(&["--package", "fuzz"]).env(RESULTS, "/nonexistent"))?;
     match memory::check() {
         Ok(figures) => {
             tally.passed += 1;

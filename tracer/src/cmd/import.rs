@@ -139,14 +139,16 @@ fn next(input: &mut impl BufRead, line: &mut Vec<u8>, done: &mut Done) -> Result
     }
 }
 
-enum Line {
+/// What a line of the input is.
+pub enum Line {
     Entry(Entry),
     /// A kind that a history does not keep.
     Other,
     Foreign,
 }
 
-fn entry(line: &[u8]) -> Line {
+/// Pure.
+pub fn entry(line: &[u8]) -> Line {
     if line.iter().all(u8::is_ascii_whitespace) {
         return Line::Other;
     }

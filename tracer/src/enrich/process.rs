@@ -82,7 +82,7 @@ pub(super) fn ancestors(mut ppid: u32) -> Vec<Ancestor> {
 
 /// The fields of /proc/PID/stat in use.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Stat {
+pub struct Stat {
     pub comm: Bytes,
     /// `R` where it does not sleep (fs/proc/array.c task_state_array).
     pub state: u8,
@@ -105,7 +105,7 @@ impl Stat {
     }
 
     /// `pid (comm) state ppid …`: the comm may hold anything, parentheses and newlines included.
-    fn parse(bytes: &[u8]) -> Option<Self> {
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
         let open = bytes.iter().position(|b| *b == b'(')?;
         let close = bytes.iter().rposition(|b| *b == b')')?;
         let comm = bytes.get(open + 1..close)?.to_vec();

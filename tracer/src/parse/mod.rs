@@ -7,7 +7,7 @@ pub mod lines;
 pub mod parser;
 pub mod protocol;
 mod symbolize;
-mod unwind;
+pub mod unwind;
 pub mod worker;
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ mod walk;
 
 use cfi::Work;
 use modules::Module;
-pub(super) use name::Find;
+pub use name::Find;
 use registers::Machine;
 use walk::Walk;
 
@@ -28,7 +28,7 @@ use walk::Walk;
 const READ: u64 = 64 << 20;
 
 /// What becomes known of a stack.
-pub(super) enum Known {
+pub enum Known {
     Unwound(Vec<Bare>, Option<Cut>),
     /// Of the frame of that number, behind those inlined in it; several times, and the last one counts.
     Named(usize, Vec<Frame>),
@@ -36,7 +36,7 @@ pub(super) enum Known {
 
 /// Tells the frames of a thread, whose modules have these files, as they become known: whatever happens later, what was told
 /// is known. `find` gets files with debug information of a module.
-pub(super) fn frames(
+pub fn frames(
     thread: &Thread,
     files: Vec<Option<File>>,
     find: &Find<'_>,
