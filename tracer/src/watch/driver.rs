@@ -152,3 +152,54 @@ impl<'a> Driver<'a> {
             || ancestors.iter().chain(by_proc).any(|ancestor| ancestor.id.tgid == root)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{input::KernelEvent, process::ExitScope},
+        testing::{self, child_of},
+    };
+
+    /// The processes whose ends were told.
+    #[derive(Default)]
+    struct Victims(Vec<u32>);
+
+    impl Sink for Victims {
+        fn watching(&mut self, _host: &Host) -> Result<()> {
+            Ok(())
+        }
+
+        fn update(&mut self, update: &Update, _host: &Host) -> Result<()> {
+            if let Update::Incident(incident) = update {
+                self.0.push(incident.victim.task.id.tgid);
+            }
+            Ok(())
+        }
+
+        fn end(&mut self, _: &Counts, _: &Host, _: u64, _: &str) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_end_of_who_parses_is_no_incident() {
+        let deaths = ExitScope { signals: 1 << 11, ..ExitScope::default() };
+        let host = Host { deaths, ..testing::host() };
+        let (selection, mut sink) = (Selection::default(), Victims::default());
+        let mut driver = Driver::start(host, &selection, &mut sink).expect("a sink");
+        let note = Input::Watch(WatchNote::Parser { tgid: 50 });
+        driver.push(Stamp::unnumbered(testing::SINCE), note).expect("a sink");
+        for (tgid, parent) in [(50, 99), (51, 50), (52, 99)] {
+            let time = testing::SINCE + u64::from(tgid);
+            let mut death = testing::exit(time, 11);
+            death.actor = testing::actor(tgid);
+            death.actor.ancestors = child_of(parent);
+            death.exit.id = death.actor.task.id;
+            let event = Input::Kernel(KernelEvent::ProcessExit(Box::new(death)));
+            driver.push(Stamp::unnumbered(time), event).expect("a sink");
+        }
+        driver.end(testing::SINCE + 60_000_000_000, "it is over").expect("a sink");
+        assert_eq!(sink.0, [52]);
+    }
+}
