@@ -75,6 +75,9 @@ pub const SIGNALS_WITHIN: u64 = 1_000_000_000;
 /// Stacks that are captured of threads of one user in one cgroup within [`SIGNALS_WITHIN`].
 pub const STACKS_OF_USER: u64 = 20;
 
+/// Ends of processes of one user in one cgroup, within [`SIGNALS_WITHIN`], of which it is told where their output led.
+pub const OUTPUTS_OF_USER: u64 = 200;
+
 /// What is counted of signals that were not told as they were generated.
 pub mod signal_count {
     /// Kept for the end of their target, or followed by another one that was.

@@ -78,6 +78,8 @@ offsets! {
     file_mode: "file" "f_mode";
     file_mapping: "file" "f_mapping";
     file_op: "file" "f_op";
+    file_pos: "file" "f_pos", optional;
+    file_private: "file" "private_data", optional;
     space_host: "address_space" "host";
     path_dentry: "path" "dentry";
     file_path_mnt: "file" "f_path.mnt";
@@ -120,6 +122,7 @@ offsets! {
     mount_parent: "mount" "mnt_parent";
     mount_mountpoint: "mount" "mnt_mountpoint";
     mount_devname: "mount" "mnt_devname";
+    mount_id: "mount" "mnt_id", optional;
     vfsmount_root: "vfsmount" "mnt_root";
     file_flags: "file" "f_flags";
     iattr_valid: "iattr" "ia_valid";
@@ -142,6 +145,9 @@ offsets! {
     /// Needs CONFIG_AUDIT.
     task_loginuid: "task_struct" "loginuid.val", optional;
     task_sessionid: "task_struct" "sessionid", optional;
+    task_files: "task_struct" "files", optional;
+    files_fdt: "files_struct" "fdt", optional;
+    fdt_fd: "fdtable" "fd", optional;
     task_min_flt: "task_struct" "min_flt";
     task_maj_flt: "task_struct" "maj_flt";
     /// Until 6.0: the VMAs a thread has looked up last.
@@ -170,6 +176,14 @@ offsets! {
     /// Needs CONFIG_TTY.
     signal_tty: "signal_struct" "tty", optional;
     tty_name: "tty_struct" "name", optional;
+    /// Needs CONFIG_NET.
+    socket_sk: "socket" "sk", optional;
+    sock_family: "sock" "__sk_common.skc_family", optional;
+    /// Where CONFIG_UNIX is built in.
+    unix_peer: "unix_sock" "peer", optional;
+    unix_addr: "unix_sock" "addr", optional;
+    unix_path_dentry: "unix_sock" "path.dentry", optional;
+    unix_name: "unix_address" "name", optional;
     oom_memcg: "oom_control" "memcg", optional;
     oom_chosen: "oom_control" "chosen", optional;
     oom_order: "oom_control" "order", optional;

@@ -41,7 +41,7 @@ pub unsafe fn paged<R: Read>(file: Ptr) -> Ptr {
     // SAFETY: `R` copes with any pointer.
     unsafe {
         let node: Ptr = R::get(file, off!(file_inode));
-        if format::<R>(node) == S_IFBLK {
+        if file_type::<R>(node) == S_IFBLK {
             return R::get(R::get::<Ptr>(file, off!(file_mapping)), off!(space_host));
         }
         node
@@ -111,11 +111,12 @@ pub unsafe fn unnamed_shm<R: Read>(inode: Ptr) -> bool {
 #[inline(always)]
 pub unsafe fn regular<R: Read>(inode: Ptr) -> bool {
     // SAFETY: `R` copes with any pointer.
-    unsafe { format::<R>(inode) == S_IFREG }
+    unsafe { file_type::<R>(inode) == S_IFREG }
 }
 
+/// S_IFMT of i_mode.
 #[inline(always)]
-unsafe fn format<R: Read>(inode: Ptr) -> u16 {
+pub unsafe fn file_type<R: Read>(inode: Ptr) -> u16 {
     // SAFETY: `R` copes with any pointer.
     unsafe { R::get::<u16>(inode, off!(inode_mode)) & S_IFMT }
 }

@@ -7,8 +7,8 @@
 //! event counts as lost.
 use aya_ebpf::{macros::map, maps::PerCpuArray};
 use tracer_common::event::{
-    CGROUP_PATH, Cgroup, Crash, Deliver, Exit, Fault, OomKill, Program, STACK_BYTES, STACK_PART,
-    Shrink, ShrinkEnd, Signal, StackPath, StackSample, Stale, Start, handler,
+    CGROUP_PATH, Cgroup, Crash, Deliver, Exit, Fault, OomKill, Output, Program, STACK_BYTES,
+    STACK_PART, Shrink, ShrinkEnd, Signal, StackPath, StackSample, Stale, Start, handler,
 };
 
 use crate::path::PathSpace;
@@ -140,6 +140,8 @@ scratch! {
     FORK_BACKUP: 1, Start;
     /// By [`namer`].
     CGROUP: namer::COUNT, WithName;
+    /// By [`late`].
+    OUTPUT: late::COUNT, WithPath<Output>;
     /// By [`teller`].
     PROGRAM: teller::COUNT, WithPath<Program>;
 }

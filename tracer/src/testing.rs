@@ -90,7 +90,7 @@ pub fn actor(tgid: u32) -> Actor {
 }
 
 /// On ext4, unchanged since before the process started.
-fn inode(size: u64) -> Inode {
+pub fn inode(size: u64) -> Inode {
     let id = InodeId { dev: Dev { major: 8, minor: 1 }, ino: 12, generation: 1 };
     Inode {
         id,

@@ -103,6 +103,7 @@ events! {
     PROGRAM = 10: Program, version 0, 56 bytes;
     OOM_KILL = 11: OomKill, version 0, 176 bytes;
     CRASH = 12: Crash, version 0, 328 bytes;
+    OUTPUT = 13: Output, version 0, 272 bytes;
 }
 
 /// What saved streams say of themselves from the time before records had versions: the layout that

@@ -1,5 +1,5 @@
 //! How processes end and start.
-use crate::event::{Actor, FileId, Header};
+use crate::event::{Actor, FileId, Header, Inode};
 
 /// A signal that a process brought upon itself; all zero if there was none.
 #[repr(C)]
@@ -53,6 +53,44 @@ pub struct Exit {
     pub flags: u32,
     pub path_flags: u32,
     pub path_len: u32,
+}
+
+/// Bytes of what a socket is bound to, at most, and a NUL (UNIX_PATH_MAX of include/uapi/linux/un.h).
+pub const SOCKET_NAME: usize = 112;
+
+/// Where descriptors 1 and 2 of a process lead, one or both of them: sent before its [`Exit`].
+///
+/// Followed by `path_len` bytes as in [`Fault`](crate::event::Fault). A pipe has no path, nor has a socket.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Output {
+    pub header: Header,
+    /// As [`crate::event::Task::start_time`].
+    pub start_time: u64,
+    /// All zero if it is closed.
+    pub inode: Inode,
+    /// `f_pos`
+    pub position: i64,
+    /// What the other end of a Unix socket is bound to (`sun_path`), as whoever bound it says; empty if it is not.
+    pub bound: [u8; SOCKET_NAME],
+    /// The file by that name as it was bound; 0 if there is none.
+    pub bound_ino: u64,
+    /// As [`Inode::dev`].
+    pub bound_dev: u32,
+    pub tgid: u32,
+    /// `1 << NUMBER` of each that leads there.
+    pub descriptors: u32,
+    /// `f_mode`
+    pub file_mode: u32,
+    /// `i_rdev` of a device, as [`Inode::dev`].
+    pub device: u32,
+    /// The mount namespace of the process, by its inode number.
+    pub mnt_ns: u32,
+    /// `mnt_id` of the mount through which the file was opened.
+    pub mount: i32,
+    pub path_flags: u32,
+    pub path_len: u32,
+    pub pad: u32,
 }
 
 /// Processes of a program that has died of late, or children of the parent of such.

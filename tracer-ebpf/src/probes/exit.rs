@@ -20,6 +20,7 @@ use crate::{
     globals::{config, off},
     inode,
     log::log,
+    outputs,
     path::{self, PathSpace},
     policy,
     probes::crash,
@@ -202,6 +203,7 @@ unsafe fn fill<R: Read>(task: Ptr, map: &Exits, by: u32) -> Option<u64> {
         let late = if by == teller::EXIT { late::EXIT } else { late::EXIT_BACKUP };
         let left = sent::tell_kept(start, code, late);
         program::of_current(by, ring::CRITICAL);
+        outputs::of_current(late);
         let scratch = claim::<Exit, _>(map, 0, ring::CRITICAL)?;
         let event = &raw mut (*scratch).value.event;
         task::given::<R>(&raw mut (*event).actor, task);

@@ -14,6 +14,7 @@ mod file;
 mod gap;
 mod incident;
 pub mod json;
+pub mod log_command;
 mod output;
 mod process;
 mod record;

@@ -11,8 +11,7 @@ pub struct Outputs {
     pub stdout: Option<Output>,
     /// Descriptor 2; null where it is not known.
     pub stderr: Option<Output>,
-    /// True: as it began to run its program, for it was gone before it was looked at in the end. It may have opened others
-    /// since.
+    /// True: as it began to run its program, for nothing was seen of it in the end. It may have opened others since.
     #[serde(default, skip_serializing_if = "is_false")]
     pub at_start: bool,
 }
@@ -32,6 +31,9 @@ pub struct Output {
     /// `path` need not lead to that file on the host: the file was opened in another mount namespace, or that is not known.
     #[serde(default, skip_serializing_if = "is_false")]
     pub foreign: bool,
+    /// Of a `pipe` without a path and of a `socket`: its inode number, which tells two of them apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inode: Option<u64>,
     /// Of a pipe: who holds its other end, as far as it was found among the victim's ancestors and their other children.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reader: Option<Ancestor>,

@@ -105,6 +105,7 @@ fn outputs() -> Outputs {
         path: Some(hostile()),
         deleted: true,
         foreign: true,
+        inode: Some(9),
         reader: Some(Ancestor { pid: 5, comm: hostile() }),
         command: Some(hostile()),
     };

@@ -183,6 +183,8 @@ impl Engine {
             KernelEvent::Cgroup(made) => self.facts.cgroup_made(made),
             KernelEvent::OomKill(kill) => self.exits.oom_kill(*kill),
             KernelEvent::Program(program) => self.programs.told(time, &program),
+            // What it means is a fact of its end.
+            KernelEvent::Output(_) => {}
         }
     }
 

@@ -98,6 +98,7 @@ impl ProgramLog {
             | KernelEvent::Stale(_)
             | KernelEvent::Cgroup(_)
             | KernelEvent::Program(_)
+            | KernelEvent::Output(_)
             | KernelEvent::OomKill(_)
             | KernelEvent::Crash(_) => {}
         }

@@ -13,7 +13,7 @@ use crate::{
         mappers::MapperScanner,
         mount_table::MountTable,
         origin::Origins,
-        outputs::{Outlets, Victim},
+        outputs::{Ending, Outlets, Victim},
         parser::Parser,
         place,
         samples::Samples,
@@ -32,6 +32,7 @@ use crate::{
         input::{Input, KernelEvent, WatchNote},
         magic::FUSE_SUPER_MAGIC,
         oom::{MemoryCgroup, RanOut},
+        output::LastOutput,
         process::{ExitScope, ProcessExit},
         remote::is_shared,
         signal::Signal,
@@ -64,6 +65,7 @@ pub struct Enricher {
     containers: Containers,
     origins: Origins,
     outlets: Outlets,
+    ending: Ending,
     samples: Samples,
     parser: Parser,
     /// Who sent signals, or got them.
@@ -93,6 +95,7 @@ impl Enricher {
             containers: Containers::default(),
             origins: Origins::default(),
             outlets: Outlets::start(),
+            ending: Ending::default(),
             samples: Samples::default(),
             parser,
             throttle: LookupThrottle::default(),
@@ -215,6 +218,10 @@ impl Enricher {
                 }
                 Vec::new()
             }
+            KernelEvent::Output(output) => {
+                self.ending.add(LastOutput::clone(output));
+                Vec::new()
+            }
             KernelEvent::Program(_)
             | KernelEvent::Crash(_)
             | KernelEvent::Shrink(_)
@@ -296,11 +303,15 @@ impl Enricher {
     /// What is left to ask once a process has ended: its cgroup outlives it, and so does its file.
     fn exit(&mut self, exit: &ProcessExit, time: u64) -> Vec<WatchNote> {
         let stacks = self.stacks(&exit.actor, None, time);
+        let victim = self.outlets.ended(exit, &mut self.ending);
+        let task = &exit.actor.task;
         if self.exits == ExitScope::default() {
-            return stacks;
+            let told = victim.filter(|victim| victim.known().is_some());
+            let told =
+                told.map(|victim| self.process(task, false, false, time, None, Some(victim)));
+            return stacks.into_iter().chain(told).collect();
         }
-        let (task, wanted) = (&exit.actor.task, exit.actor.lacks_cmdline());
-        let victim = self.victim(&exit.actor);
+        let wanted = exit.actor.lacks_cmdline();
         let process = self.process(task, wanted, false, time, None, victim);
         let (asked, mounts, id) = (exit.clone(), self.mounts.clone(), exit.exit.id);
         let (cgroups, parser) = (self.cgroups.clone(), self.parser.clone());
@@ -335,7 +346,9 @@ impl Enricher {
             self.mounts_read = Instant::now();
         }
         // A host that is too busy to answer in time still knows what it knew before.
-        let otherwise = [lookup::late(task.id)].into_iter().chain(self.cgroups.known(task.cgroup));
+        let outputs = victim.as_ref().and_then(Victim::known);
+        let late = lookup::late(task.id, outputs);
+        let otherwise = [late].into_iter().chain(self.cgroups.known(task.cgroup));
         let otherwise = otherwise.chain(then.clone()).collect();
         let (task, mounts, id) = (task.clone(), self.mounts.clone(), task.id);
         let cgroups = self.cgroups.clone();

@@ -14,6 +14,7 @@ use crate::{
         fault::{Fault, Handler},
         file::Mount,
         magic::FUSE_SUPER_MAGIC,
+        output::Outputs,
         process::ProcessExit,
         task::{ProcessId, Task},
     },
@@ -35,13 +36,16 @@ pub fn of_process(
     task: &Task,
     wanted: bool,
     cgroups: &CgroupNames,
-    victim: Option<(Outlets, Victim)>,
+    mut victim: Option<(Outlets, Victim)>,
 ) -> Vec<Fact> {
     // First of all: its descriptors go when it goes. That it was this process is seen by its start afterwards.
-    let seen = victim.as_ref().and_then(|(outlets, victim)| outlets.of(victim));
+    let seen = victim.as_mut().and_then(|(outlets, victim)| outlets.of(victim));
     let mut process = process::read(task, wanted);
     let cgroup = task.cgroup.and_then(|id| cgroups.path(id));
-    if let (Some(process), Some(seen), Some((outlets, victim))) = (&mut process, seen, victim) {
+    if let (Some(seen), Some((outlets, victim))) = (seen, victim)
+        && (process.is_some() || seen.is_of_the_kernel())
+    {
+        let process = process.get_or_insert_with(|| Process::unknown(task.id));
         let outputs = outlets.complete(seen, &victim, &process.ancestors, cgroup.as_deref());
         process.outputs = Some(outputs);
     }
@@ -50,9 +54,9 @@ pub fn of_process(
     cgroup.into_iter().chain(process).collect()
 }
 
-/// What is left to say of a process that /proc did not tell of in time.
-pub fn late(id: ProcessId) -> Fact {
-    Fact::Process(Box::new(Process::late(id)))
+/// What is left to say of a process that /proc did not tell of in time: what the kernel told of its output.
+pub fn late(id: ProcessId, outputs: Option<Box<Outputs>>) -> Fact {
+    Fact::Process(Box::new(Process { outputs, ..Process::late(id) }))
 }
 
 /// The room there is where a fault may be for lack of it, and what drives its device.

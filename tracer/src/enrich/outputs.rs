@@ -1,9 +1,10 @@
-//! Where standard output and standard error of a victim lead, read while it has them. What a link of /proc says decides:
-//! no file is looked at behind one, for whoever serves it may never answer.
+//! Where standard output and standard error of a victim led: as the kernel told when it ended, or else as a link of /proc
+//! says while it has them. No file is looked at behind one, for whoever serves it may never answer.
+mod admitted;
+mod ended;
 mod reader;
 
 use std::{
-    collections::BTreeMap,
     fs,
     io::{self, Read as _},
     num::NonZeroUsize,
@@ -25,13 +26,14 @@ use crate::{
         Bytes,
         file::DELETED,
         output::{Output, Outputs},
+        process::ProcessExit,
         task::{Ancestor, Task},
     },
 };
 
-/// Victims a second that are looked at, and those of one user: who makes thousands of them makes them all alike.
-const VICTIMS: u32 = 50;
-const VICTIMS_OF_USER: u32 = 20;
+use admitted::Admitted;
+pub use ended::Ending;
+
 const SECOND: Duration = Duration::from_secs(1);
 /// Bytes that are read of a descriptor's state.
 const FDINFO: u64 = 512;
@@ -58,34 +60,6 @@ struct Shared {
     admitted: [Mutex<Admitted>; 2],
 }
 
-/// How many were admitted since a second began, and of each user.
-struct Admitted {
-    since: Instant,
-    all: u32,
-    users: BTreeMap<u32, u32>,
-}
-
-impl Admitted {
-    fn begin() -> Self {
-        Self { since: Instant::now(), all: 0, users: BTreeMap::new() }
-    }
-
-    /// One more of a user; whether there is room for it.
-    fn one_more(&mut self, uid: u32) -> bool {
-        if self.since.elapsed() > SECOND {
-            *self = Self::begin();
-        }
-        if self.all == VICTIMS {
-            return false;
-        }
-        let of_user = self.users.entry(uid).or_default();
-        let room = *of_user < VICTIMS_OF_USER;
-        *of_user += u32::from(room);
-        self.all += u32::from(room);
-        room
-    }
-}
-
 /// Who is looked at, and who may read from its pipes.
 pub struct Victim {
     task: Task,
@@ -93,12 +67,30 @@ pub struct Victim {
     ancestors: Vec<u32>,
     /// It only starts, after others of its program have ended: it may be gone at once when it ends as they did.
     at_start: bool,
+    /// What the kernel told as it ended.
+    ended: Option<Seen>,
+    /// Whether it is looked for who reads from its pipes.
+    admitted: bool,
+}
+
+impl Victim {
+    /// What is known without looking anywhere.
+    pub fn known(&self) -> Option<Box<Outputs>> {
+        self.ended.as_ref().map(|seen| Box::new(seen.outputs.clone()))
+    }
 }
 
 /// What links said, before others are asked about it.
 pub struct Seen {
     outputs: Outputs,
     behind: [Option<Behind>; 2],
+}
+
+impl Seen {
+    /// It is known of the process itself, whoever has its pid by now.
+    pub fn is_of_the_kernel(&self) -> bool {
+        self.outputs.at_end
+    }
 }
 
 /// What has to be held against the host.
@@ -132,13 +124,31 @@ impl Outlets {
             self.0.admitted[usize::from(at_start)].lock().unwrap_or_else(PoisonError::into_inner);
         admitted.one_more(task.uid).then(|| {
             let ancestors = ancestors.iter().map(|ancestor| ancestor.id.tgid).collect();
-            Victim { task: task.clone(), ancestors, at_start }
+            Victim { task: task.clone(), ancestors, at_start, ended: None, admitted: true }
         })
     }
 
+    /// A victim that has ended: each of which the kernel told something.
+    pub fn ended(&self, exit: &ProcessExit, ending: &mut Ending) -> Option<Victim> {
+        let ended = ending.take(exit.exit.id, exit.exit.code, self.0.host);
+        let victim = self.admit((&exit.actor.task, &exit.actor.ancestors), false);
+        let Some(ended) = ended else { return victim };
+        let victim = victim.unwrap_or_else(|| Victim {
+            task: exit.actor.task.clone(),
+            ancestors: Vec::new(),
+            at_start: false,
+            ended: None,
+            admitted: false,
+        });
+        Some(Victim { ended: Some(ended), ..victim })
+    }
+
     /// What it had open; whether it was the victim, the caller has to look afterwards.
-    pub fn of(&self, victim: &Victim) -> Option<Seen> {
-        let Task { id, tid, .. } = victim.task;
+    pub fn of(&self, victim: &mut Victim) -> Option<Seen> {
+        if let Some(ended) = victim.ended.take() {
+            return Some(ended);
+        }
+        let Task { id, tid, .. } = &victim.task;
         // A first thread that has ended has no descriptors any more, and the others have them.
         let base = format!("/proc/{}/task/{tid}", id.tgid);
         let [out, err] = links(&base);
@@ -149,7 +159,7 @@ impl Outlets {
         let (stderr, err) = one(2, err).unzip();
         let kept = |behind: &Behind| of_host || !matches!(behind, Behind::Mount(_));
         let behind = [out, err].map(|behind| behind.flatten().filter(kept));
-        let outputs = Outputs { stdout, stderr, at_start: victim.at_start };
+        let outputs = Outputs { stdout, stderr, at_start: victim.at_start, at_end: false };
         outputs.is_known().then_some(Seen { outputs, behind })
     }
 
@@ -232,6 +242,9 @@ impl Outlets {
         {
             return reader.clone();
         }
+        if !victim.admitted {
+            return None;
+        }
         let reader = reader::look_for(pipe, victim, ancestors);
         lock().put(pipe, (Instant::now(), reader.clone()));
         reader
@@ -255,8 +268,9 @@ fn links(base: &str) -> [Option<Link>; 2] {
         found.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     };
     let open = |numbers: &[u32]| numbers.iter().any(|number| look(*number).is_ok());
-    let out_closed = gone(&out) && (err.is_ok() || open(&[0, 2]));
-    let err_closed = gone(&err) && open(&[0, 1]);
+    // Who opens another log may have none for an instant.
+    let out_closed = gone(&out) && gone(&look(1)) && (err.is_ok() || open(&[0, 2]));
+    let err_closed = gone(&err) && gone(&look(2)) && open(&[0, 1]);
     let told = |found: io::Result<Bytes>, closed: bool| {
         found.ok().map(Link::To).or(closed.then_some(Link::Closed))
     };
@@ -342,8 +356,8 @@ mod tests {
         let outlets = Outlets::start();
         let mut actor = actor(pid);
         actor.task.tid = pid;
-        let victim = outlets.admit((&actor.task, &[]), false).expect("the first");
-        let seen = outlets.of(&victim)?;
+        let mut victim = outlets.admit((&actor.task, &[]), false).expect("the first");
+        let seen = outlets.of(&mut victim)?;
         Some(outlets.complete(seen, &victim, &process::ancestors(std::process::id()), None))
     }
 
@@ -390,7 +404,7 @@ mod tests {
         let (reader, _writer) = io::pipe().expect("a pipe");
         let inode = fs::read_link(format!("/proc/self/fd/{}", reader.as_raw_fd())).expect("a link");
         let inode = numbered(inode.as_os_str().as_encoded_bytes(), "pipe:[").expect("a number");
-        let victim = Victim { task: actor(1).task, ancestors: Vec::new(), at_start: false };
+        let victim = outlets.admit((&actor(1).task, &[]), false).expect("the first");
         let own = process::ancestors(std::process::id());
         let complete = |path: Option<Bytes>| {
             let pipe = Output::Pipe { inode, path, reader: None, outside: false };
@@ -454,19 +468,5 @@ mod tests {
         assert_eq!(of(pid), None);
         child.wait().expect("its end");
         assert_eq!(of(pid), None);
-    }
-
-    /// Of one user not so many that nobody else has any.
-    #[test]
-    fn only_so_many_are_looked_at() {
-        let mut admitted = Admitted::begin();
-        let mut of = |uid| (0..1_000).filter(|_| admitted.one_more(uid)).count();
-        assert_eq!([1000, 1001, 1002, 1003].map(&mut of), [20, 20, 10, 0]);
-        for _ in 0..1_000 {
-            admitted.one_more(7);
-        }
-        assert!(admitted.users.len() <= VICTIMS as usize + 1);
-        admitted.since -= 2 * SECOND;
-        assert!(admitted.one_more(1000));
     }
 }

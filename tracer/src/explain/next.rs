@@ -1,7 +1,7 @@
 //! Commands for what one does next, ready to be typed. Pure.
 use crate::{
-    contract::{Incident, Story},
-    model::{cgroup::is_of_user, host::Here},
+    contract::{Incident, Output, OutputKind, Story, log_command},
+    model::host::Here,
     text::escape::{escape, inert, word},
 };
 
@@ -41,41 +41,24 @@ fn on_its_host(incident: &Incident, here: Option<&Here>) -> Vec<String> {
     if incident.exit.as_ref().is_some_and(|exit| exit.core) {
         out.push(format!("coredumpctl info {}", victim.pid));
     }
-    // That command is told beside where the output went, and is the better one. Last words are those of stderr.
-    let spoke = victim.output.iter().filter(|output| !output.at_start);
-    if spoke.filter_map(|output| output.stderr.as_ref()).any(|stderr| stderr.command.is_some()) {
-        return out;
-    }
-    let service = victim.unit.as_ref().filter(|unit| unit.0.ends_with(b".service"));
-    let container = victim.container.as_ref();
-    let runtime = container.and_then(|one| one.runtime.as_deref());
-    match (container, runtime, service) {
-        (Some(one), Some(runtime @ ("docker" | "podman")), _) => {
-            out.push(format!("{runtime} logs --tail 50 {}", word(one.id.as_bytes())));
-        }
-        // The kubelet's; of one that ctr made nobody keeps what it wrote.
-        (Some(one), Some("containerd" | "cri-o" | "crio"), _) if victim.pod.is_some() => {
-            out.push(format!("crictl logs --tail 50 {}", word(one.id.as_bytes())));
-        }
-        (_, _, Some(unit)) => {
-            // To the second after.
-            let until = incident.last.0.div_euclid(1_000_000_000).saturating_add(2);
-            let unit = word(&unit.0);
-            let of = match victim.cgroup.as_ref().is_some_and(|cgroup| is_of_user(&cgroup.0)) {
-                true => format!("_SYSTEMD_USER_UNIT={unit} _UID={}", victim.uid),
-                false => format!("-u {unit}"),
-            };
-            out.push(format!("journalctl {of} -n 50 -U @{until}"));
-        }
-        _ => {
-            // Each boot counts its pids anew.
-            let other = here.is_some_and(|here| here.boot_id != *incident.boot_id);
-            let boot = incident.boot_id.replace('-', "");
-            let boot = if other { format!(" _BOOT_ID={boot}") } else { String::new() };
-            out.push(format!("journalctl _PID={}{boot}", victim.pid));
-        }
+    if !is_told(incident) {
+        let other = here.is_some_and(|here| here.boot_id != *incident.boot_id);
+        let boot = other.then_some(&*incident.boot_id);
+        out.extend(log_command::of_victim(incident, boot));
     }
     out
+}
+
+/// Whether a command that reads the same log, or a better one, is told beside where its output went. Last words are those
+/// of stderr.
+fn is_told(incident: &Incident) -> bool {
+    let Some(told) = incident.victim.output.as_deref() else { return false };
+    let has = |output: &Output| output.command.is_some();
+    let is_same = |output: &Output| {
+        has(output) && matches!(output.kind.known(), OutputKind::Journal | OutputKind::ContainerLog)
+    };
+    !told.at_start && told.stderr.as_ref().is_some_and(has)
+        || told.stderr.iter().chain(&told.stdout).any(is_same)
 }
 
 #[cfg(test)]
@@ -89,10 +72,14 @@ mod tests {
         incident.victim.container = None;
         incident.victim.unit = Some(Untrusted(b"geo.service".to_vec()));
         let output = |command: &str| Output {
-            kind: OutputKind::File.into(),
+            kind: match command.starts_with("journalctl") {
+                true => OutputKind::Journal.into(),
+                false => OutputKind::File.into(),
+            },
             path: None,
             deleted: false,
             foreign: false,
+            inode: None,
             reader: None,
             command: Some(Untrusted(command.as_bytes().to_vec())).filter(|_| !command.is_empty()),
         };
@@ -104,6 +91,8 @@ mod tests {
         };
         assert!(logs("tail /l", "", false) && logs("", "tail /l", true));
         assert!(!logs("", "tail /l", false));
+        let journal = "journalctl _PID=7";
+        assert!(!logs(journal, "", false) && !logs("", journal, true), "the same log twice");
     }
 
     #[test]

@@ -13,10 +13,7 @@ const LOST: &str = ": what it said is lost";
 pub fn spoke(incident: &Incident, here: Option<&Here>) -> Vec<String> {
     let on = on_host(incident, here);
     let Some(told) = incident.victim.output.as_deref() else { return Vec::new() };
-    let went = |what: &str, output: &Output| match told.at_start {
-        true => format!("as it started, {}", went(what, output, &on).trim_end_matches(LOST)),
-        false => went(what, output, &on),
-    };
+    let went = |what: &str, output: &Output| went(what, output, told.at_start, &on);
     match (&told.stdout, &told.stderr) {
         (Some(out), Some(err)) if out == err => vec![went("stdout and stderr", out)],
         (out, err) => {
@@ -27,15 +24,17 @@ pub fn spoke(incident: &Incident, here: Option<&Here>) -> Vec<String> {
     }
 }
 
-fn went(what: &str, output: &Output, on: &str) -> String {
+fn went(what: &str, output: &Output, at_start: bool, on: &str) -> String {
+    // It may have opened another since.
+    let (when, lost) = if at_start { (" when it started", "") } else { ("", LOST) };
     // In quotes, unless it is plain: `a: ls` is no file and a command.
     let path = || output.path.as_ref().map(|path| word(&path.0));
     let named =
         |kind: &str| path().map_or_else(|| kind.to_owned(), |path| format!("{kind} {path}"));
     let held = output.reader.as_ref().map(who_else);
     let to = match output.kind.known() {
-        OutputKind::Closed => return format!("{what} {} closed{LOST}", were(what)),
-        OutputKind::Null => return format!("{what} went to /dev/null{LOST}"),
+        OutputKind::Closed => return format!("{what} {} closed{when}{lost}", were(what)),
+        OutputKind::Null => return format!("{what} went to /dev/null{when}{lost}"),
         OutputKind::File if output.deleted => format!("{} (deleted)", named("file")),
         OutputKind::File if output.foreign => {
             format!("{}, as its mount namespace sees it", named("file"))
@@ -59,8 +58,8 @@ fn went(what: &str, output: &Output, on: &str) -> String {
     let command =
         command.and_then(|(shown, as_it_is)| (shown.as_bytes() == as_it_is.0).then_some(shown));
     command.map_or_else(
-        || format!("{what} went to {to}"),
-        |command| format!("{what} went to {to}: {on}{command}"),
+        || format!("{what} went to {to}{when}"),
+        |command| format!("{what} went to {to}{when}: {on}{command}"),
     )
 }
 
@@ -74,8 +73,8 @@ mod tests {
     use crate::contract::{Ancestor, Outputs, Untrusted, samples::full_incident};
 
     fn output(kind: OutputKind) -> Output {
-        let (path, reader, command) = (None, None, None);
-        Output { kind: kind.into(), path, deleted: false, foreign: false, reader, command }
+        let (path, inode, reader, command) = (None, None, None, None);
+        Output { kind: kind.into(), path, deleted: false, foreign: false, inode, reader, command }
     }
 
     fn told(stdout: Option<Output>, stderr: Option<Output>) -> Vec<String> {
@@ -131,10 +130,17 @@ mod tests {
         let here = Here { name: "other".to_owned(), boot_id: "other".to_owned() };
         let on = format!("stderr went to a file: on {}: tail /l", there.host);
         assert_eq!(spoke(&there, Some(&here)), [on]);
+        let pipe = |inode| Some(Output { inode: Some(inode), ..output(OutputKind::Pipe) });
+        assert_eq!(told(pipe(1), pipe(2)), ["stderr went to a pipe", "stdout went to a pipe"]);
+        assert_eq!(told(pipe(1), pipe(1)), ["stdout and stderr went to a pipe"]);
         assert_eq!(told(None, None), [] as [String; 0]);
         let mut incident = full_incident();
         let stderr = Some(output(OutputKind::Null));
         incident.victim.output = Some(Box::new(Outputs { stdout: None, stderr, at_start: true }));
-        assert_eq!(spoke(&incident, None), ["as it started, stderr went to /dev/null"]);
+        assert_eq!(spoke(&incident, None), ["stderr went to /dev/null when it started"]);
+        let stderr = Some(Output { command: text("tail /l"), ..output(OutputKind::File) });
+        incident.victim.output = Some(Box::new(Outputs { stdout: None, stderr, at_start: true }));
+        let told = spoke(&incident, None);
+        assert_eq!(told, ["stderr went to a file when it started: tail /l"]);
     }
 }

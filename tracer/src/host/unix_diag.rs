@@ -13,7 +13,7 @@ use rustix::net::{
     socket_with,
 };
 
-use crate::model::{Bytes, names::is_word};
+use crate::model::{Bytes, file::Dev, names::is_word};
 
 /// include/uapi/linux/sock_diag.h SOCK_DIAG_BY_FAMILY
 const BY_FAMILY: u16 = 20;
@@ -48,7 +48,22 @@ pub struct Claimed {
     namespace: Option<String>,
 }
 
+/// Where systemd has its sockets.
+const RUN: &str = "/run/systemd";
+
 impl Claimed {
+    /// What is bound to a path, by the inode and device of what was made there; `None` if no journal is called so.
+    pub fn by(name: &[u8], inode: u64, dev: Dev) -> Option<Self> {
+        Self::below(RUN, name, (inode as u32, dev.major << 20 | dev.minor))
+    }
+
+    fn below(run: &str, name: &[u8], vfs: (u32, u32)) -> Option<Self> {
+        let name = std::str::from_utf8(name).ok()?;
+        let namespace = namespace(name.trim_end_matches('\0').strip_prefix(run)?)?;
+        let at = run.to_owned() + &path(namespace.as_deref());
+        Some(Self { at, vfs, namespace })
+    }
+
     /// The journal of this host that it is: of the main one `Some(None)`, of another its namespace. The name has to be
     /// the very file that we have there as well, where only root makes one.
     pub fn of_host(self) -> Option<Option<String>> {
@@ -73,17 +88,14 @@ impl UnixDiag {
     /// Which journal a socket leads to, by the inode of the socket, if its other end is called as one. Whoever bound
     /// that says what it is called.
     pub fn journal(&self, inode: u64) -> Option<Claimed> {
-        self.journal_of("/run/systemd", inode)
+        self.journal_of(RUN, inode)
     }
 
     /// The same where systemd has its sockets below `run`.
     fn journal_of(&self, run: &str, inode: u64) -> Option<Claimed> {
         let peer = self.ask(u32::try_from(inode).ok()?)?.peer?;
         let Told { name, vfs, .. } = self.ask(peer)?;
-        let name = String::from_utf8(name?).ok()?;
-        let namespace = namespace(name.trim_end_matches('\0').strip_prefix(run)?)?;
-        let at = run.to_owned() + &path(namespace.as_deref());
-        Some(Claimed { at, vfs: vfs?, namespace })
+        Claimed::below(run, &name?, vfs?)
     }
 
     /// Whether it tells of a socket of ours what is so.

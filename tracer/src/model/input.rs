@@ -9,6 +9,7 @@ use crate::model::{
     fault::{Burst, Fault},
     observe::{Coverage, Observe, observe_word},
     oom::OomKill,
+    output::LastOutput,
     process::{ProcessExit, ProcessStart, Program},
     shrink::{Shrink, ShrinkEnd, Stale},
     signal::{Deliver, Signal, SignalsUntold},
@@ -59,6 +60,7 @@ pub enum KernelEvent {
     Stale(Stale),
     Cgroup(CgroupMade),
     Program(Box<Program>),
+    Output(Box<LastOutput>),
     OomKill(Box<OomKill>),
 }
 

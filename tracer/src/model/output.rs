@@ -2,11 +2,43 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    model::{Bytes, task::Ancestor},
+    model::{
+        Bytes,
+        file::{Dev, Inode, Path},
+        task::{Ancestor, ProcessId},
+    },
     text::base64,
 };
 
-/// Both, as /proc said while the process had them; `None` of what is not known.
+/// What the kernel told of one or both as the process ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastOutput {
+    pub id: ProcessId,
+    pub stdout: bool,
+    pub stderr: bool,
+    /// `None` if it was closed.
+    pub file: Option<OpenFile>,
+}
+
+/// A file as a process has it open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenFile {
+    pub inode: Inode,
+    pub writable: bool,
+    /// It has a position, and something was written or read before that.
+    pub moved: bool,
+    /// Which one it is, of a device.
+    pub device: Dev,
+    /// The mount namespace of the process.
+    pub mnt_ns: u32,
+    /// The mount through which it was opened (`mnt_id` of /proc/PID/fdinfo).
+    pub mount: Option<u32>,
+    pub path: Path,
+    /// Of a Unix socket: what its other end is bound to, by whoever bound it, and the file that was made so.
+    pub bound: Option<(Bytes, u64, Dev)>,
+}
+
+/// Both, as /proc said while the process had them, or the kernel as it ended; `None` of what is not known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outputs {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -16,6 +48,9 @@ pub struct Outputs {
     /// It was looked at as it began to run its program, not as it faulted or ended.
     #[serde(default)]
     pub at_start: bool,
+    /// The kernel told it as the process ended: nothing could change any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub at_end: bool,
 }
 
 impl Outputs {
@@ -27,9 +62,17 @@ impl Outputs {
             }
             return;
         }
-        let Self { stdout, stderr, .. } = other;
-        self.stdout = stdout.or(self.stdout.take());
-        self.stderr = stderr.or(self.stderr.take());
+        // What /proc says may come after what was so in the end.
+        let (last, before) = match self.at_end && !other.at_end {
+            true => (std::mem::take(self), other),
+            false => (other, std::mem::take(self)),
+        };
+        *self = Self {
+            stdout: last.stdout.or(before.stdout),
+            stderr: last.stderr.or(before.stderr),
+            at_start: last.at_start,
+            at_end: last.at_end || before.at_end,
+        };
     }
 
     pub fn is_known(&self) -> bool {
@@ -103,6 +146,25 @@ mod tests {
         let mut known = at(true);
         known.learn(at(false));
         assert_eq!(known, at(false));
+    }
+
+    #[test]
+    fn what_the_kernel_told_in_the_end_stands() {
+        let proc = Outputs {
+            stdout: Some(Output::Socket { inode: 1 }),
+            stderr: Some(Output::Closed),
+            ..Outputs::default()
+        };
+        let end = Outputs { stderr: Some(Output::Null), at_end: true, ..Outputs::default() };
+        let both = Outputs { stdout: proc.stdout.clone(), ..end.clone() };
+        for (first, then) in [(&proc, &end), (&end, &proc)] {
+            let mut known = first.clone();
+            known.learn(then.clone());
+            assert_eq!(known, both);
+        }
+        let mut start = Outputs { at_start: true, ..proc };
+        start.learn(end.clone());
+        assert_eq!(start, end);
     }
 
     #[test]

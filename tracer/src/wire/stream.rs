@@ -303,7 +303,7 @@ mod tests {
         let reader = Ancestor { id: ProcessId { tgid: 7, start: 8 }, comm: path.clone() };
         let stdout =
             Output::Pipe { inode: 9, path: Some(path), reader: Some(reader), outside: true };
-        Outputs { stdout: Some(stdout), stderr: Some(Output::Null), at_start: true }
+        Outputs { stdout: Some(stdout), stderr: Some(Output::Null), at_start: true, at_end: false }
     }
 
     fn example_notes() -> Vec<Input> {

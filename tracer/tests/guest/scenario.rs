@@ -221,9 +221,18 @@ fn parts(statuses: &str) -> Result<()> {
 
 impl Scenario {
     fn parse(name: String, script: &str) -> Result<Self> {
-        let map = |text: &str| serde_json::from_str(text).with_context(|| text.to_owned());
-        let expected = script.lines().filter_map(|line| line.strip_prefix("#: ")).map(map);
-        let expected = expected.collect::<Result<_>>()?;
+        let map =
+            |text: &str| serde_json::from_str::<Map<_, _>>(text).with_context(|| text.to_owned());
+        // `#25:` stands for as many lines.
+        let lines = script.lines().filter_map(|line| line.strip_prefix('#')?.split_once(": "));
+        let lines = lines.filter_map(|(times, text)| match times {
+            "" => Some((1, text)),
+            times => Some((times.parse().ok()?, text)),
+        });
+        let mut expected = Vec::new();
+        for (times, text) in lines {
+            expected.extend(std::iter::repeat_n(map(text)?, times));
+        }
         let unless = script
             .lines()
             .filter_map(|line| line.strip_prefix("#+")?.split_once(": "))

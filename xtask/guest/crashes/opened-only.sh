@@ -1,5 +1,5 @@
 # Somebody opens it for writing, and writes nothing: a bug of its own.
-#: {"class": "signal", "confidence": "proven", "says": "a null pointer", "victim": "geo_user", "signal": "SEGV_MAPERR", "disposition": "default", "outcome": "killed", "exit": "signal 11", "count": 1, "complete": true}
+#: {"class": "signal", "confidence": "proven", "says": "a null pointer", "victim": "geo_user", "signal": "SEGV_MAPERR", "disposition": "default", "outcome": "killed", "exit": "signal 11", "count": 1, "complete": true, "stdout": "null", "stderr": "null"}
 . /lib.sh
 . /geo.sh
 using geo_depth

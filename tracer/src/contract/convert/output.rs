@@ -1,19 +1,16 @@
 //! Where a victim spoke to, and what to type to read that.
 use super::{at, process::ancestor, text};
 use crate::{
-    contract::{Output, OutputKind, Outputs, Process, Time, Untrusted},
+    contract::{Output, OutputKind, Outputs, Process, Time, Untrusted, log_command},
     correlate::incident::Incident,
     model::{
-        cgroup::is_of_user,
         output::{Output as Led, Outputs as Known},
         task::Ancestor,
     },
-    text::format::rfc3339,
 };
 
 /// What was said so long before the end is read, ns.
 const BEFORE: i64 = 60_000_000_000;
-const SECOND: i64 = 1_000_000_000;
 
 /// Those who write the logs of containers, as their `comm` is.
 const RUNTIMES: [&[u8]; 3] = [b"conmon", b"containerd-shim", b"conmonrs"];
@@ -31,13 +28,17 @@ fn output(led: &Led, incident: &Incident, victim: &Process) -> Output {
         path: None,
         deleted: false,
         foreign: false,
+        inode: None,
         reader: None,
         command: None,
     };
     let (kind, command) = match led {
         Led::Closed => (OutputKind::Closed, None),
         Led::Null => (OutputKind::Null, None),
-        Led::Socket { .. } => (OutputKind::Socket, None),
+        Led::Socket { inode } => {
+            out.inode = Some(*inode);
+            (OutputKind::Socket, None)
+        }
         Led::Terminal { path } | Led::Device { path } => {
             out.path = Some(text(path));
             let terminal = matches!(led, Led::Terminal { .. });
@@ -48,18 +49,21 @@ fn output(led: &Led, incident: &Incident, victim: &Process) -> Output {
             (out.deleted, out.foreign) = (*deleted, !of_host);
             // What was said may stand there; and who reads a FIFO takes away what it reads.
             let readable = *of_host && !deleted && *written;
-            (OutputKind::File, readable.then(|| tail(path)).flatten())
+            (OutputKind::File, readable.then(|| log_command::of_file(path)).flatten())
         }
         Led::Journal { namespace } => {
             (OutputKind::Journal, journal(namespace.as_deref(), incident))
         }
-        Led::Pipe { path, reader, outside, .. } => {
+        Led::Pipe { inode, path, reader, outside } => {
             out.path = path.as_deref().map(text);
             out.reader = reader.as_ref().map(ancestor);
             let of_runtime = reader.as_ref().is_some_and(|by| RUNTIMES.contains(&&by.comm[..]));
             match of_runtime && *outside && is_begun_by(reader.as_ref(), victim) {
-                true => (OutputKind::ContainerLog, container_log(victim)),
-                false => (OutputKind::Pipe, None),
+                true => (OutputKind::ContainerLog, log_command::of_container(victim)),
+                false => {
+                    out.inode = path.is_none().then_some(*inode);
+                    (OutputKind::Pipe, None)
+                }
             }
         }
     };
@@ -79,56 +83,14 @@ fn is_begun_by(reader: Option<&Ancestor>, victim: &Process) -> bool {
         && parent == reader.map(|by| by.id.tgid)
 }
 
-/// A name as part of a command that is pasted into a shell. Others give these names: one that would have to be quoted, or
-/// is an option, is in no command.
-fn typed(name: &[u8]) -> Option<&str> {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_./@:+,=-".contains(byte);
-    let first = name.first()?;
-    (*first != b'-' && name.iter().all(plain)).then_some(())?;
-    std::str::from_utf8(name).ok()
-}
-
-fn tail(path: &[u8]) -> Option<String> {
-    Some(format!("tail {}", typed(path)?))
-}
-
-/// What it said last, by the pid that journald saw it write with; times make it this process, and none that had the
-/// pid before.
+/// What it said last, by the pid that journald saw it write with.
 fn journal(namespace: Option<&str>, incident: &Incident) -> Option<String> {
     let time = |ns| at(incident.clock, ns).0;
     let (id, exit) = (incident.victim.task.id, incident.exit.map(|exit| exit.time));
     let until = time(exit.unwrap_or(incident.last));
     let started = if id.start == 0 { i64::MIN } else { time(id.start) };
     let since = until.saturating_sub(BEFORE).min(time(incident.first)).max(started);
-    // In another journal there is nothing of it.
-    let of = match namespace {
-        Some(name) => format!(" --namespace={}", typed(name.as_bytes())?),
-        None => String::new(),
-    };
-    let (since, until) = (second(since), second(until.saturating_add(2 * SECOND)));
-    Some(format!("journalctl{of} _PID={} --since '{since}' --until '{until}'", id.tgid))
-}
-
-/// `2026-11-30 10:03:07 UTC`, which means the same to journalctl wherever it runs.
-fn second(ns: i64) -> String {
-    let Time(ns) = Time(ns);
-    let told = rfc3339(ns);
-    let (day, time) = told.split_once('T').unwrap_or((&told, ""));
-    format!("{day} {} UTC", time.get(..8).unwrap_or_default())
-}
-
-fn container_log(victim: &Process) -> Option<String> {
-    let container = victim.container.as_ref()?;
-    let runtime = container.runtime.as_deref();
-    // Those of a user are known to that user's podman alone.
-    let of_user = victim.cgroup.as_ref().is_some_and(|cgroup| is_of_user(&cgroup.0));
-    // By its id: its name, and that of its pod, is another container's once it is made anew.
-    let id = typed(container.id.as_bytes())?;
-    if victim.pod.is_some() {
-        return Some(format!("crictl logs --tail 50 {id}"));
-    }
-    let runtime = runtime.filter(|runtime| ["docker", "podman"].contains(runtime) && !of_user)?;
-    Some(format!("{runtime} logs --tail 50 {id}"))
+    log_command::of_process(id.tgid, namespace, Time(since), Time(until))
 }
 
 #[cfg(test)]
@@ -211,9 +173,6 @@ mod tests {
         ];
         for path in hostile {
             assert_eq!(command(file(path)), None);
-        }
-        for name in [&b"-f"[..], b"--all", b"", b"a b", b"a'b", b"~"] {
-            assert_eq!(typed(name), None);
         }
         let dir = tempfile::tempdir().expect("a directory");
         let log = dir.path().join("log");

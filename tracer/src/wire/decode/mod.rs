@@ -84,6 +84,7 @@ pub fn decode(mut bytes: &[u8]) -> Result<(Stamp, Option<KernelEvent>)> {
         kind::STALE => KernelEvent::Stale(shrink::stale(b)),
         kind::CGROUP => KernelEvent::Cgroup(cgroup::cgroup(b)?),
         kind::PROGRAM => KernelEvent::Program(Box::new(process::program(b)?)),
+        kind::OUTPUT => KernelEvent::Output(Box::new(process::output(b)?)),
         kind::OOM_KILL => KernelEvent::OomKill(Box::new(oom::oom_kill(b))),
         other => bail!("kind {other} has a length but no decoder"),
     };
@@ -108,6 +109,8 @@ mod tests {
         made.path_len = 8;
         let mut program: wire::Program = zeroed();
         program.path_len = 8;
+        let mut output: wire::Output = zeroed();
+        output.path_len = 8;
         vec![
             bytes(&fault, b"leaf\0up\0"),
             bytes(&shrink, b"leaf\0up\0"),
@@ -121,6 +124,7 @@ mod tests {
             bytes(&program, b"leaf\0up\0"),
             bytes(&zeroed::<wire::OomKill>(), b""),
             bytes(&zeroed::<wire::Crash>(), b""),
+            bytes(&output, b"leaf\0up\0"),
         ]
     }
 

@@ -6,14 +6,18 @@ use tracer_common::event as wire;
 use crate::{
     model::{
         crash::Crash,
+        output::{LastOutput, OpenFile},
         process::{Exit, Module, ProcessExit, ProcessStart, Program, SelfSignal},
         task::ProcessId,
     },
     wire::decode::{
-        file::{file_id, inode, path},
+        file::{dev, file_id, inode, path},
         task::actor,
     },
 };
+
+/// include/linux/fs.h
+const FMODE_WRITE: u32 = 2;
 
 /// `wire::Exit`
 pub fn exit(b: &mut &[u8], time: u64) -> Result<ProcessExit> {
@@ -79,11 +83,34 @@ pub fn program(b: &mut &[u8]) -> Result<Program> {
     Ok(Program { id: ProcessId { tgid, start }, path: path(b, path_flags, path_len)? })
 }
 
+/// `wire::Output`
+pub fn output(b: &mut &[u8]) -> Result<LastOutput> {
+    let start = b.get_u64_le();
+    let inode = inode(b);
+    let moved = b.get_i64_le() > 0;
+    let mut bound = b.copy_to_bytes(wire::SOCKET_NAME).to_vec();
+    bound.truncate(bound.iter().position(|byte| *byte == 0).unwrap_or(bound.len()));
+    let (ino, on) = (b.get_u64_le(), dev(b.get_u32_le()));
+    let bound = (ino != 0 && !bound.is_empty()).then_some((bound, ino, on));
+    let id = ProcessId { tgid: b.get_u32_le(), start };
+    let descriptors = b.get_u32_le();
+    let writable = b.get_u32_le() & FMODE_WRITE != 0;
+    let (device, mnt_ns) = (dev(b.get_u32_le()), b.get_u32_le());
+    let mount = u32::try_from(b.get_i32_le()).ok();
+    let (path_flags, path_len) = (b.get_u32_le(), b.get_u32_le());
+    b.advance(4);
+    let path = path(b, path_flags, path_len)?;
+    let file = OpenFile { inode, writable, moved, device, mnt_ns, mount, path, bound };
+    let file = Some(file).filter(|file| file.inode.ptr != 0);
+    let has = |number: u32| descriptors & 1 << number != 0;
+    Ok(LastOutput { id, stdout: has(1), stderr: has(2), file })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        model::{input::KernelEvent, task::ProcessId},
+        model::{file::Dev, input::KernelEvent, task::ProcessId},
         wire::decode::{
             decode,
             testing::{bytes, zeroed},
@@ -168,6 +195,39 @@ mod tests {
         assert_eq!(program.id, ProcessId { tgid: 1, start: 2 });
         assert_eq!(program.path.names, [b"bin".to_vec(), b"sh".to_vec()]);
         assert!(program.path.deleted && !program.path.cut);
+    }
+
+    #[test]
+    fn outputs() {
+        let told = |sent: &wire::Output, path: &[u8]| match decode(&bytes(sent, path)) {
+            Ok((_, Some(KernelEvent::Output(output)))) => *output,
+            other => panic!("{other:?}"),
+        };
+        let mut sent: wire::Output = zeroed();
+        (sent.tgid, sent.start_time, sent.descriptors) = (1, 2, 1 << 1 | 1 << 2);
+        let closed = told(&sent, b"");
+        assert_eq!((closed.id, closed.file), (ProcessId { tgid: 1, start: 2 }, None));
+        assert!(closed.stdout && closed.stderr);
+        (sent.descriptors, sent.file_mode, sent.position) = (1 << 2, 2, 9);
+        (sent.inode.ptr, sent.inode.ino, sent.inode.mode) = (3, 4, 0o10_0644);
+        (sent.device, sent.mnt_ns, sent.mount) = (1 << 20 | 3, 5, 6);
+        (sent.bound_ino, sent.bound_dev) = (7, 8 << 20 | 9);
+        sent.bound[..5].copy_from_slice(b"/a\0bc");
+        (sent.path_flags, sent.path_len) = (wire::PATH_DELETED, 8);
+        let output = told(&sent, b"log\0var\0");
+        assert!(!output.stdout && output.stderr);
+        let file = output.file.expect("it is open");
+        assert!(file.writable && file.moved && file.path.deleted);
+        assert_eq!((file.inode.id.ino, file.mnt_ns, file.mount), (4, 5, Some(6)));
+        assert_eq!(file.device, Dev { major: 1, minor: 3 });
+        assert_eq!(file.bound, Some((b"/a".to_vec(), 7, Dev { major: 8, minor: 9 })));
+        assert_eq!(file.path.names, [b"var".to_vec(), b"log".to_vec()]);
+        (sent.bound, sent.position, sent.file_mode) = ([b'x'; wire::SOCKET_NAME], -1, 1);
+        let file = told(&sent, b"log\0var\0").file.expect("it is open");
+        assert!(!file.writable && !file.moved);
+        assert_eq!(file.bound.map(|(name, ..)| name.len()), Some(wire::SOCKET_NAME));
+        sent.bound_ino = 0;
+        assert_eq!(told(&sent, b"log\0var\0").file.and_then(|file| file.bound), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub struct Case {
     pub culprit: Option<Who>,
     /// Of the culprit.
     pub origin: Origin,
-    /// Where it spoke to, if it takes a moment to end: what that begins with, and the file of what the command
+    /// Where it spoke to: what that begins with, and the file of what the command
     /// printed that reads it.
     pub spoke: Option<(&'static str, &'static str)>,
 }
@@ -110,7 +110,7 @@ macro_rules! service {
     };
 }
 
-pub static CASES: [Case; 24] = [
+pub static CASES: [Case; 25] = [
     case("kill_9", service!("killed"), "sent", 137).by(SHELL),
     case("memory_max", service!("hog"), "oom-killed", 137),
     case("the_units_watchdog", service!("silent"), "sent", 134).by(SYSTEMD),
@@ -163,6 +163,8 @@ pub static CASES: [Case; 24] = [
     case("a_unit_that_speaks", service!("spoken"), "truncated", 3)
         .by(unit("truncate", TRUNCATE, "cases.service"))
         .spoke("journal: journalctl _PID=", "said-spoken"),
+    case("a_unit_that_speaks_and_is_gone", service!("parting"), "signal", 139)
+        .spoke("journal: journalctl _PID=", "said-parting"),
     case(
         "a_container_that_speaks",
         who("chatty", "/chatty", Place::Named("geo-chatty")),

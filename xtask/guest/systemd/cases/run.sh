@@ -28,7 +28,7 @@ systemctl is-active whybus >/results/active
 at "recording"
 
 cd /usr/local/bin || exit
-for name in killed hog silent commanded segv bus loop deaf orderly instant spinner; do ln victim $name; done
+for name in killed hog silent commanded segv bus loop deaf orderly instant spinner parting; do ln victim $name; done
 for name in served rotated contained warned typed admin console detached; do ln reader $name; done
 ln spoke spoken
 cd /
@@ -116,6 +116,10 @@ await test -e /srv/spoken.ready
 truncate -s 4096 /srv/spoken
 await ended spoken
 at "a word to the journal"
+# Gone at once, before anybody can look.
+systemd-run --quiet --unit=parting /bin/sh -c 'echo "cannot read the database" >&2; exec /usr/local/bin/parting segv'
+await ended parting
+at "a parting word to the journal"
 
 mkdir -p /image
 cp /root/busybox /usr/local/bin/victim /usr/local/bin/reader /image
@@ -173,7 +177,7 @@ sleep 2
 systemctl stop whybus
 systemctl show -p Result -p ExecMainStatus whybus >/results/stopped
 units="killed hog silent commanded segv bus loop deaf orderly shell cpu served rotated systemd-journald"
-units="$units typed admin console detached spoken"
+units="$units typed admin console detached spoken parting"
 for unit in $units; do
     whybus why $unit.service -o json >/results/why-$unit.json 2>/results/why-$unit.err
     whybus why $unit.service --utc >>/results/why.txt 2>&1
@@ -193,6 +197,7 @@ named geo-chatty geo-chatty
 # The commands that read what was said, as they are told.
 said() { whybus why "$1" --utc | sed -n "s/^.* went to .*: \($2 .*\)/\1/p" | sh >"/results/said-$1" 2>&1; }
 said spoken journalctl
+said parting journalctl
 said geo-chatty podman
 named geo-named geo-named
 named geo-api-7d9f pod/geo-api-7d9f
