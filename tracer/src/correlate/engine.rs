@@ -8,6 +8,7 @@ use crate::{
         facts::FactCache,
         id::stable_id,
         incident::{Restart, Truncation},
+        last_outputs::EndingOutputs,
         loss::LossTracker,
         open::OpenIncident,
         open_incidents::OpenIncidents,
@@ -40,6 +41,7 @@ pub struct Engine {
     loss: LossTracker,
     shrinks: ShrinkLog,
     facts: FactCache,
+    last_outputs: EndingOutputs,
     programs: ProgramLog,
     open: OpenIncidents,
     exits: ExitPolicy,
@@ -58,6 +60,7 @@ impl Engine {
             loss,
             shrinks: ShrinkLog::default(),
             facts: FactCache::default(),
+            last_outputs: EndingOutputs::default(),
             programs: ProgramLog::default(),
             open: OpenIncidents::default(),
             exits: ExitPolicy::new(host.deaths),
@@ -183,8 +186,7 @@ impl Engine {
             KernelEvent::Cgroup(made) => self.facts.cgroup_made(made),
             KernelEvent::OomKill(kill) => self.exits.oom_kill(*kill),
             KernelEvent::Program(program) => self.programs.told(time, &program),
-            // What it means is a fact of its end.
-            KernelEvent::Output(_) => {}
+            KernelEvent::Output(output) => self.last_outputs.told(*output),
         }
     }
 
@@ -263,6 +265,9 @@ impl Engine {
     }
 
     fn exit(&mut self, mut ended: ProcessExit) {
+        if let Some(process) = self.last_outputs.ended(ended.exit) {
+            self.facts.learn(Fact::Process(Box::new(process)));
+        }
         ended.crash = self.exits.take_crash(ended.exit.id);
         let oom = self.exits.take_oom_kill(ended.exit.id);
         let mut explained = false;

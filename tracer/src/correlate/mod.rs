@@ -13,6 +13,7 @@ mod forgotten;
 mod id;
 pub mod incident;
 mod instruction;
+mod last_outputs;
 mod lookups;
 mod loss;
 mod open;

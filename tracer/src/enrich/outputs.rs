@@ -24,7 +24,6 @@ use crate::{
     },
     model::{
         Bytes,
-        file::DELETED,
         output::{Output, Outputs},
         process::ProcessExit,
         task::{Ancestor, Task},
@@ -212,7 +211,7 @@ impl Outlets {
             return Some((Output::Socket { inode }, claimed.map(Behind::Journal)));
         }
         path.starts_with(b"/").then_some(())?;
-        let mut output = called(path, self.0.null);
+        let mut output = Output::called(path, self.0.null);
         let Output::File { written, .. } = &mut output else { return Some((output, None)) };
         let mut text = String::new();
         let file = fs::File::open(format!("{base}/fdinfo/{number}"));
@@ -289,26 +288,6 @@ fn numbered(link: &[u8], before: &str) -> Option<u64> {
 /// A number of /proc/PID/fdinfo.
 fn field(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name))?.trim().parse().ok()
-}
-
-/// What a path is by the place that it has: below /dev are devices, but for what is in its tmpfs.
-fn called(path: &[u8], null: bool) -> Output {
-    let kept = || path.to_vec();
-    let Some(device) = path.strip_prefix(b"/dev/").filter(|name| !name.starts_with(b"shm/")) else {
-        let stripped = path.strip_suffix(DELETED);
-        let (path, deleted) = (stripped.unwrap_or(path).to_vec(), stripped.is_some());
-        return Output::File { path, deleted, of_host: false, written: false };
-    };
-    let digits = |name: &[u8]| name.iter().all(u8::is_ascii_digit);
-    let word = |name: &[u8]| name.iter().all(u8::is_ascii_alphanumeric);
-    let terminal = device == b"console"
-        || device.strip_prefix(b"pts/").is_some_and(digits)
-        || device.strip_prefix(b"tty").is_some_and(word);
-    match device {
-        b"null" if null => Output::Null,
-        _ if terminal => Output::Terminal { path: kept() },
-        _ => Output::Device { path: kept() },
-    }
 }
 
 /// The permissions of the link say that, not those of what it leads to.
@@ -416,29 +395,6 @@ mod tests {
             |output: &Option<Output>| matches!(output, Some(Output::Pipe { reader: Some(_), .. }));
         assert!(named(&complete(None)));
         assert!(!named(&complete(Some(b"/run/fifo".to_vec()))));
-    }
-
-    #[test]
-    fn a_path_is_what_its_place_is_for() {
-        let kind = |path: &str| match called(path.as_bytes(), true) {
-            Output::Null => "null",
-            Output::Terminal { .. } => "terminal",
-            Output::Device { .. } => "device",
-            Output::File { deleted: true, .. } => "deleted",
-            _ => "file",
-        };
-        let terminals = ["/dev/pts/0", "/dev/tty", "/dev/ttyS0", "/dev/console"];
-        assert!(terminals.iter().all(|path| kind(path) == "terminal"));
-        assert_eq!(
-            ["/dev/null", "/dev/kmsg", "/dev/pts/a"].map(kind),
-            ["null", "device", "device"]
-        );
-        assert_eq!(
-            ["/dev/shm/l", "/srv/dev/null", "/l (deleted)"].map(kind),
-            ["file", "file", "deleted"]
-        );
-        let broken = Output::Device { path: b"/dev/null".to_vec() };
-        assert_eq!(called(b"/dev/null", false), broken, "somebody put a file there");
     }
 
     #[test]

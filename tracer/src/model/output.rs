@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     model::{
         Bytes,
-        file::{Dev, Inode, Path},
+        file::{DELETED, Dev, Inode, Path, program},
         task::{Ancestor, ProcessId},
     },
     text::base64,
@@ -36,6 +36,75 @@ pub struct OpenFile {
     pub path: Path,
     /// Of a Unix socket: what its other end is bound to, by whoever bound it, and the file that was made so.
     pub bound: Option<(Bytes, u64, Dev)>,
+}
+
+/// include/uapi/linux/magic.h
+const PIPEFS_MAGIC: u64 = 0x5049_5045;
+/// /dev/null, by its number (Documentation/admin-guide/devices.txt).
+const NULL: Dev = Dev { major: 1, minor: 3 };
+
+impl OpenFile {
+    /// Where it leads, as far as the kernel alone says.
+    fn led(&self) -> Option<Output> {
+        self.writable.then_some(())?;
+        let inode = self.inode.id.ino;
+        let path = || {
+            let name = program(&self.path)?;
+            Some(name.strip_suffix(DELETED).unwrap_or(&name).to_vec())
+        };
+        Some(match self.inode.mode & libc::S_IFMT {
+            libc::S_IFIFO => {
+                let path = if self.inode.magic == PIPEFS_MAGIC { None } else { Some(path()?) };
+                Output::Pipe { inode, path, reader: None, outside: false }
+            }
+            libc::S_IFSOCK => Output::Socket { inode },
+            libc::S_IFCHR if self.device == NULL => Output::Null,
+            libc::S_IFCHR | libc::S_IFBLK => match Output::called(&path()?, false) {
+                Output::File { path, .. } => Output::Device { path },
+                device => device,
+            },
+            libc::S_IFREG => {
+                let deleted = self.path.deleted || self.path.pseudo;
+                Output::File { path: path()?, deleted, of_host: false, written: self.moved }
+            }
+            _ => return None,
+        })
+    }
+
+    /// The mount of its path, where that is known whole.
+    pub fn mount_of_path(&self) -> Option<u32> {
+        self.mount.filter(|_| !self.path.cut && !self.path.name_missing)
+    }
+}
+
+/// What the kernel told of both as the process ended; the inner `None` is one that was closed.
+#[derive(Debug, Default)]
+pub struct LastOutputs {
+    pub stdout: Option<Option<OpenFile>>,
+    pub stderr: Option<Option<OpenFile>>,
+}
+
+impl LastOutputs {
+    pub fn add(&mut self, told: LastOutput) {
+        if told.stdout {
+            self.stdout = Some(told.file.clone());
+        }
+        if told.stderr {
+            self.stderr = Some(told.file);
+        }
+    }
+
+    /// Where they led, of a process that ended so.
+    pub fn outputs(&self, code: u32) -> Outputs {
+        // Programs close their outputs as the last thing they do.
+        let killed = code & 0x7f != 0;
+        let one = |told: &Option<Option<OpenFile>>| match told.as_ref()? {
+            Some(file) => file.led(),
+            None => killed.then_some(Output::Closed),
+        };
+        let (stdout, stderr) = (one(&self.stdout), one(&self.stderr));
+        Outputs { stdout, stderr, at_start: false, at_end: true }
+    }
 }
 
 /// Both, as /proc said while the process had them, or the kernel as it ended; `None` of what is not known.
@@ -132,9 +201,117 @@ pub enum Output {
     },
 }
 
+impl Output {
+    /// What a path is by the place that it has: below /dev are devices, but for what is in its tmpfs.
+    pub fn called(path: &[u8], null: bool) -> Self {
+        let kept = || path.to_vec();
+        let Some(device) = path.strip_prefix(b"/dev/").filter(|name| !name.starts_with(b"shm/"))
+        else {
+            let stripped = path.strip_suffix(DELETED);
+            let (path, deleted) = (stripped.unwrap_or(path).to_vec(), stripped.is_some());
+            return Self::File { path, deleted, of_host: false, written: false };
+        };
+        let digits = |name: &[u8]| name.iter().all(u8::is_ascii_digit);
+        let word = |name: &[u8]| name.iter().all(u8::is_ascii_alphanumeric);
+        let terminal = device == b"console"
+            || device.strip_prefix(b"pts/").is_some_and(digits)
+            || device.strip_prefix(b"tty").is_some_and(word);
+        match device {
+            b"null" if null => Self::Null,
+            _ if terminal => Self::Terminal { path: kept() },
+            _ => Self::Device { path: kept() },
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::inode;
+
+    const KILLED: u32 = 7;
+
+    fn open(kind: u32, path: &[&str]) -> OpenFile {
+        let names = path.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let mut inode = inode(100);
+        inode.mode = kind | 0o600;
+        OpenFile {
+            inode,
+            writable: true,
+            moved: true,
+            device: Dev { major: 0, minor: 0 },
+            mnt_ns: 1,
+            mount: Some(9),
+            path: Path { names, ..Path::default() },
+            bound: None,
+        }
+    }
+
+    #[test]
+    fn each_type_of_file() {
+        let log = open(libc::S_IFREG, &["var", "log"]);
+        let file = |deleted, written| {
+            let path = b"/var/log".to_vec();
+            Some(Output::File { path, deleted, of_host: false, written })
+        };
+        assert_eq!(log.led(), file(false, true));
+        assert_eq!(OpenFile { moved: false, ..log.clone() }.led(), file(false, false));
+        let deleted = Path { deleted: true, ..log.path.clone() };
+        assert_eq!(OpenFile { path: deleted, ..log.clone() }.led(), file(true, true));
+        assert_eq!(OpenFile { writable: false, ..log.clone() }.led(), None);
+        let cut = Path { cut: true, ..log.path.clone() };
+        assert_eq!(OpenFile { path: cut, ..log }.mount_of_path(), None);
+        let null = OpenFile { device: NULL, ..open(libc::S_IFCHR, &["srv", "x"]) };
+        assert_eq!(null.led(), Some(Output::Null), "whatever it is called");
+        let other = OpenFile { device: Dev { major: 5, minor: 3 }, ..null };
+        assert_eq!(other.led(), Some(Output::Device { path: b"/srv/x".to_vec() }));
+        let terminal = open(libc::S_IFCHR, &["dev", "pts", "0"]);
+        assert_eq!(terminal.led(), Some(Output::Terminal { path: b"/dev/pts/0".to_vec() }));
+        let pipe = |path| Some(Output::Pipe { inode: 12, path, reader: None, outside: false });
+        assert_eq!(open(libc::S_IFIFO, &["run", "f"]).led(), pipe(Some(b"/run/f".to_vec())));
+        let mut nameless = open(libc::S_IFIFO, &[]);
+        nameless.inode.magic = PIPEFS_MAGIC;
+        assert_eq!(nameless.led(), pipe(None));
+        assert_eq!(open(libc::S_IFDIR, &["run"]).led(), None);
+        assert_eq!(open(libc::S_IFREG, &[]).led(), None, "its path is not known");
+    }
+
+    #[test]
+    fn what_a_program_closes_as_it_exits_was_open() {
+        let id = ProcessId { tgid: 7, start: 1 };
+        let mut last = LastOutputs::default();
+        last.add(LastOutput { id, stdout: true, stderr: true, file: None });
+        let killed = last.outputs(KILLED);
+        assert_eq!([killed.stdout, killed.stderr], [Some(Output::Closed), Some(Output::Closed)]);
+        assert!(!last.outputs(3 << 8).is_known());
+        let file = Some(open(libc::S_IFCHR, &["dev", "pts", "0"]));
+        last.add(LastOutput { id, stdout: false, stderr: true, file });
+        let one = last.outputs(3 << 8);
+        assert!(one.stdout.is_none() && one.stderr.is_some() && one.at_end);
+    }
+
+    #[test]
+    fn a_path_is_what_its_place_is_for() {
+        let kind = |path: &str| match Output::called(path.as_bytes(), true) {
+            Output::Null => "null",
+            Output::Terminal { .. } => "terminal",
+            Output::Device { .. } => "device",
+            Output::File { deleted: true, .. } => "deleted",
+            _ => "file",
+        };
+        let terminals = ["/dev/pts/0", "/dev/tty", "/dev/ttyS0", "/dev/console"];
+        assert!(terminals.iter().all(|path| kind(path) == "terminal"));
+        assert_eq!(
+            ["/dev/null", "/dev/kmsg", "/dev/pts/a"].map(kind),
+            ["null", "device", "device"]
+        );
+        assert_eq!(
+            ["/dev/shm/l", "/srv/dev/null", "/l (deleted)"].map(kind),
+            ["file", "file", "deleted"]
+        );
+        let broken = Output::Device { path: b"/dev/null".to_vec() };
+        assert_eq!(Output::called(b"/dev/null", false), broken, "somebody put a file there");
+    }
 
     #[test]
     fn of_two_looks_the_later_one_says_whose_file_it_is() {
