@@ -168,7 +168,11 @@ impl Engine {
             KernelEvent::Shrink(shrink) => self.shrinks.begin(*shrink),
             KernelEvent::ShrinkEnd(end) => self.shrinks.end(end),
             KernelEvent::Stale(stale) => self.shrinks.forgotten_by_server(stale),
-            KernelEvent::Signal(signal) if signal.number == SIGBUS => self.signal(time, *signal),
+            KernelEvent::Signal(signal)
+                if signal.number == SIGBUS && !self.exits.is_told_of_another(&signal) =>
+            {
+                self.signal(time, *signal);
+            }
             KernelEvent::Signal(signal) => self.exits.signal_sent(time, *signal),
             KernelEvent::Deliver(delivery) => {
                 if let Some(open) = self.open.delivered(&delivery.target.task) {

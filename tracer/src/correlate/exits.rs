@@ -8,7 +8,7 @@ use crate::{
         bounded::BoundedMap,
         crash_loop::CrashLoops,
         ending::{CONSEQUENCE, terminating_signal},
-        supervisor::{ends_session, raises, stops},
+        supervisor::{ends_session, is_stopped_worker, raises, stops},
     },
     model::{
         crash::Crash,
@@ -98,7 +98,7 @@ impl ExitPolicy {
         self.crashes.remove(&process.tgid).filter(|crash| crash.id.same(process))
     }
 
-    /// Takes note of a signal other than SIGBUS: it matters once its target ends.
+    /// Takes note of a signal that is no incident by itself, as SIGBUS is: it matters once its target ends.
     pub fn signal_sent(&mut self, time: u64, signal: Signal) {
         let tgid = signal.target.id.tgid;
         let gone = self.sent.make_room(&tgid).and_then(|mut list| list.pop_back());
@@ -114,6 +114,11 @@ impl ExitPolicy {
                 forgotten.note(time, 0);
             }
         }
+    }
+
+    /// Whether a signal is only what ended the command that its sender ran, which is told already.
+    pub fn is_told_of_another(&self, signal: &Signal) -> bool {
+        self.scope.exits != ExitFilter::All && passed_on(signal)
     }
 
     /// Takes note of an OOM kill. Told again of one process, as it is of whom it chose and of its whole cgroup, it
@@ -147,9 +152,11 @@ impl ExitPolicy {
             let asked = code != 0 && self.scope.signals >> (number & 31) & 1 != 0;
             // A stop as it should be, or what follows from another end: told only to who wants all.
             let follows = |signal: &Signal| orderly(signal) || with_namespace(signal) && !exit.oom;
-            let stop =
-                signal.as_ref().is_some_and(|(_, signal)| follows(signal) || passed_on(signal));
-            return match asked && !(stop && self.scope.exits == ExitFilter::Lasting) {
+            let lasting = self.scope.exits == ExitFilter::Lasting;
+            let stop = signal.as_ref().is_some_and(|(_, signal)| {
+                lasting && follows(signal) || self.is_told_of_another(signal)
+            });
+            return match asked && !stop {
                 true => {
                     let reported = ReportedExit { exit, signal, oom, prompt: None, count: 1 };
                     ExitKind::Signal(Box::new(reported))
@@ -187,12 +194,15 @@ impl ExitPolicy {
     }
 
     /// Whether it was asked to end, and did so with the status that a shell gives that signal: a handler
-    /// that cleans up, as the JVM's does.
+    /// that cleans up, as the JVM's does. Or with the one that its master expects.
     fn stopped(&self, exit: &ProcessExit) -> bool {
+        let status = exit.exit.code >> 8 & 0xff;
         let asked = |(_, signal): &(u64, Signal)| {
-            orderly(signal)
-                && signal.target.id.same(exit.exit.id)
-                && exit.exit.code >> 8 & 0xff == 128 + signal.number as u32
+            let sender = &signal.sender.task;
+            let worker = |parent| is_stopped_worker(sender, parent, signal.number, status);
+            signal.target.id.same(exit.exit.id)
+                && (orderly(signal) && status == 128 + signal.number as u32
+                    || exit.actor.ancestors.first().is_some_and(worker))
         };
         self.sent.peek(&exit.exit.id.tgid).is_some_and(|list| list.iter().any(asked))
     }

@@ -1,9 +1,12 @@
 //! Who keeps others running: init and service managers, runtimes' shims, masters of workers. What is
 //! known of them is what events carry: a name, a pid. Pure.
-use crate::model::task::{Actor, Ancestor, Task};
+use crate::model::{
+    signal_name::{SIGQUIT, SIGTERM},
+    task::{Actor, Ancestor, Task},
+};
 
 /// Programs that keep others running, by their `comm`, of which there are 15 bytes.
-const SUPERVISORS: [&str; 17] = [
+const SUPERVISORS: [&str; 20] = [
     "systemd",
     "supervisord",
     "runsv",
@@ -20,7 +23,11 @@ const SUPERVISORS: [&str; 17] = [
     "gunicorn",
     "uwsgi",
     "postgres",
+    // As Red Hat calls them.
+    "postmaster",
+    "httpd",
     "apache2",
+    "haproxy",
 ];
 /// How the names of others begin.
 const BEGIN: [&str; 3] = ["PM2 ", "gunicorn: ", "php-fpm"];
@@ -61,7 +68,7 @@ const ANSWERS: [&str; 28] = [
     "wget",
 ];
 /// Programs that end by the signal that ended the command they ran, which is told already.
-const RAISING: [&str; 2] = ["sudo", "timeout"];
+const RAISING: [&str; 5] = ["sudo", "timeout", "unshare", "nsenter", "strace"];
 const SHELLS: [&str; 12] =
     ["sh", "bash", "dash", "zsh", "ksh", "mksh", "fish", "ash", "csh", "tcsh", "busybox", "rbash"];
 
@@ -107,6 +114,14 @@ pub fn forks_to_exec(child: &Actor) -> bool {
 /// Whether its failure is an answer to whoever asked, however long that took.
 pub fn answers(comm: &[u8]) -> bool {
     ANSWERS.iter().any(|name| comm == name.as_bytes())
+}
+
+/// Whether a worker of PostgreSQL has done what its postmaster asked of it: it exits with 1 of SIGTERM (proc_exit of FATAL,
+/// and of a background worker), and with 2 of SIGQUIT, as those do whose neighbour has crashed
+/// (src/backend/tcop/postgres.c die, quickdie).
+pub fn is_stopped_worker(sender: &Task, parent: &Ancestor, signal: i32, status: u32) -> bool {
+    let master = [&b"postgres"[..], b"postmaster"].contains(&sender.comm.as_slice());
+    master && sender.id.same(parent.id) && matches!((signal, status), (SIGTERM, 1) | (SIGQUIT, 2))
 }
 
 /// Whether it runs commands for somebody: a shell, or a script that says so by its name. (A script

@@ -248,6 +248,39 @@ fn a_signal_that_is_passed_on_is_told_of_whom_it_ended() {
     assert!(told("timeout", |_| (), ExitFilter::Lasting), "somebody's kill");
 }
 
+/// Its background workers exit with 1 at each stop; all others with 2 where one has crashed.
+#[test]
+fn a_worker_of_postgres_that_is_stopped_is_no_incident() {
+    let end = |comm: &str, by: u32, number: i32, status: u32| {
+        let mut policy = policy(&[], ExitFilter::Lasting);
+        let mut signal = Signal { number, ..sent(0) };
+        signal.target.id = ProcessId { tgid: VICTIM, start: STARTED };
+        let mut death = exit(9, status << 8);
+        death.actor.ancestors = crate::testing::child_of(50);
+        signal.sender.task.id = ProcessId { tgid: by, ..death.actor.ancestors[0].id };
+        signal.sender.task.comm = comm.as_bytes().to_vec();
+        policy.signal_sent(5, signal);
+        policy.classify(death, None) != ExitKind::Unasked
+    };
+    assert!(!end("postgres", 50, 15, 1) && !end("postmaster", 50, 3, 2));
+    assert!(end("postgres", 51, 15, 1), "pg_terminate_backend()");
+    assert!(end("postgres", 50, 15, 2) && end("geo", 50, 15, 1));
+}
+
+/// `timeout 9 geo`, which dies of a bus error.
+#[test]
+fn a_bus_error_is_that_of_the_command_alone() {
+    let told = |comm: &str, code, exits| {
+        let mut signal = Signal { number: 7, ..sent(code) };
+        signal.sender.task.id = signal.target.id;
+        signal.sender.task.comm = comm.as_bytes().to_vec();
+        !policy(&[], exits).is_told_of_another(&signal)
+    };
+    assert!(!told("timeout", 0, ExitFilter::Lasting) && !told("sudo", -6, ExitFilter::None));
+    assert!(told("timeout", 0, ExitFilter::All), "who wants all");
+    assert!(told("geo", 0, ExitFilter::Lasting) && told("timeout", 2, ExitFilter::Lasting));
+}
+
 #[test]
 fn every_failure_counts_where_all_are_asked_for() {
     let mut all = policy(&[], ExitFilter::All);
