@@ -2,12 +2,16 @@
 use crate::model::{
     process::{ProcessExit, SelfSignal},
     signal::{Origin, Signal},
-    signal_name::SIGKILL,
+    signal_name::{SIGFPE, SIGILL, SIGKILL, SIGSEGV, SIGSYS, SIGTRAP},
     task::{Actor, Login, Task},
 };
 
 /// A process that ends this soon after its handler took a fault was ended by it. Ns.
 pub const CONSEQUENCE: u64 = 2_000_000_000;
+
+/// How long a handler may be at work before it raises its own signal again, to die of it: Redis tests its memory first, and
+/// who is stopped has as long as systemd waits (DefaultTimeoutStopSec=). Ns.
+pub const HANDLING: u64 = 90_000_000_000;
 
 /// Whether a process gave up because of what a handler of it took at `time`: it exited soon after, or raised the
 /// signal it died of, however long its core took. A second fault on the way, as in a handler that reports the first,
@@ -30,13 +34,14 @@ pub fn ended_itself(code: u32) -> bool {
 }
 
 /// The signal that ended a process, and when it was generated. Of what others `sent` the latest
-/// counts, but of SIGKILL, which nothing survives, the first; a handler's own abort(3) is only how it gave up.
+/// counts, but of SIGKILL, which nothing survives, the first; what a handler raises is only how it gave up.
 pub fn terminating_signal(death: &ProcessExit, sent: &[(u64, Signal)]) -> Option<(u64, Signal)> {
     let number = (death.exit.code & 0x7f) as i32;
     let soon = |raised: &SelfSignal| death.exit.time.saturating_sub(raised.time) <= CONSEQUENCE;
     let of = |raised: SelfSignal| (raised.time, signal(death, raised));
     if number == 0 {
-        return death.fault.filter(soon).map(of);
+        let exits_for = |raised: &SelfSignal| soon(raised) && !handles_null(death, raised);
+        return death.fault.filter(exits_for).map(of);
     }
     let fault = death.fault.filter(|raised| raised.signal == number).map(of);
     let own = death.own.filter(|raised| raised.signal == number).map(of);
@@ -46,11 +51,27 @@ pub fn terminating_signal(death: &ProcessExit, sent: &[(u64, Signal)]) -> Option
         return all.min_by_key(|(time, _)| *time);
     }
     let latest = all.max_by_key(|(time, _)| *time);
-    let given_up = |raised: &SelfSignal| {
-        let at = own.as_ref().map_or(0, |(time, _)| *time);
-        own == latest && raised.time <= at && at - raised.time <= CONSEQUENCE
-    };
-    death.fault.filter(given_up).map(of).or(latest)
+    let Some((raised, _)) = own.filter(|own| latest.as_ref() == Some(own)) else { return latest };
+    let fault = death.fault.map(of).filter(|(_, signal)| signal.number != number || signal.forced);
+    let handled = sent.iter().cloned().chain(fault).filter(|(time, signal)| {
+        raised.checked_sub(*time).is_some_and(|ago| ago <= handled_for(signal, number))
+    });
+    handled.max_by_key(|(time, _)| *time).or(latest)
+}
+
+/// For how long a handler of `signal` may be at work before it raises `number`, the same again or abort(3). Ns.
+fn handled_for(signal: &Signal, number: i32) -> u64 {
+    match signal.number {
+        same if same == number => HANDLING,
+        SIGILL | SIGTRAP | SIGFPE | SIGSEGV | SIGSYS => CONSEQUENCE,
+        _ => 0,
+    }
+}
+
+/// Whether a SIGSEGV says nothing of why a process exited: the JVM raises one as it starts, to see what the kernel keeps of
+/// vector registers (vm_version_x86.cpp), and makes a NullPointerException of others. When it gives up it calls abort(3).
+fn handles_null(death: &ProcessExit, raised: &SelfSignal) -> bool {
+    raised.signal == SIGSEGV && death.actor.task.comm == b"java"
 }
 
 /// In the form of a signal that was told: the process is its own sender.
@@ -128,6 +149,52 @@ mod tests {
     #[test]
     fn who_is_killed_did_not_end_itself() {
         assert_eq!([0, 1 << 8, 6, 9, 15].map(ended_itself), [false, true, true, false, false]);
+    }
+
+    /// GNU make, git and many more end like that; the JVM and Redis report a crash first.
+    #[test]
+    fn what_a_handler_raises_is_what_it_was_sent() {
+        let (at, s) = (100 * CONSEQUENCE, CONSEQUENCE / 2);
+        let told = |number: i32, first: u64, of: i32, raised_as: i32| {
+            let own = Some(raised(at - 1, raised_as, -6));
+            let death = ProcessExit { own, ..exit(at, raised_as as u32) };
+            let signal = Signal { number, ..sent(of) };
+            terminating_signal(&death, &[(at - first, signal)])
+                .map(|(time, signal)| (at - time, signal.number))
+        };
+        assert_eq!(told(15, 5 * s, 0, 15), Some((5 * s, 15)), "it cleans up first");
+        assert_eq!(told(15, 91 * s, 0, 15), Some((1, 15)), "of its own accord");
+        assert_eq!(told(11, 5 * s, 0, 11), Some((5 * s, 11)));
+        assert_eq!(told(11, s, 0, 6), Some((s, 11)));
+        assert_eq!(told(11, 5 * s, 0, 6), Some((1, 6)));
+        assert_eq!(
+            told(15, s, 0, 6),
+            Some((1, 6)),
+            "it was asked to end, and aborts for another reason"
+        );
+        let later = ProcessExit { own: Some(raised(at - 9, 15, 0)), ..exit(at, 15) };
+        let other = Signal { number: 15, ..sent(0) };
+        let found = terminating_signal(&later, &[(at - 5, other)]).map(|(time, _)| at - time);
+        assert_eq!(found, Some(5), "sent after it had raised it, which it survived");
+    }
+
+    #[test]
+    fn a_jvm_exits_for_another_reason_than_its_null_pointers() {
+        let at = 10 * CONSEQUENCE;
+        let of = |comm: &[u8], fault| {
+            let mut death = ProcessExit { fault: Some(fault), ..exit(at, 1 << 8) };
+            death.actor.task.comm = comm.to_vec();
+            number(&death, &[])
+        };
+        assert_eq!(of(b"java", raised(at - 5, 11, 1)), None);
+        assert_eq!(of(b"java", raised(at - 5, 4, 2)), Some(4));
+        assert_eq!(of(b"geo", raised(at - 5, 11, 1)), Some(11));
+        let crashed = ProcessExit {
+            fault: Some(raised(at - 9, 11, 1)),
+            own: Some(raised(at - 5, 6, -6)),
+            ..exit(at, 6)
+        };
+        assert_eq!(number(&crashed, &[]), Some(11));
     }
 
     /// kill -9, and then the OOM killer.

@@ -10,7 +10,7 @@ use crate::{
         incident::Incident,
         lookups::Lookups,
         reorder::REORDER_WINDOW,
-        sameness::{MERGE_WINDOW, is_its_signal, is_same_fault},
+        sameness::{MERGE_WINDOW, is_its_signal, is_raised_again, is_same_fault},
     },
     model::{
         cause::Outcome,
@@ -179,7 +179,7 @@ impl OpenIncident {
     /// Takes in a SIGBUS that belongs to it.
     pub fn signal(&mut self, time: u64, signal: Signal) {
         let incident = &mut self.incident;
-        if incident.fault.is_none() {
+        if incident.fault.is_none() && !is_raised_again(incident, time, &signal) {
             incident.count += 1;
             incident.last = time;
             self.changed = true;
@@ -349,7 +349,7 @@ impl OpenIncident {
 mod tests {
     use super::*;
     use crate::{
-        correlate::ending::CONSEQUENCE,
+        correlate::ending::HANDLING,
         testing::{STARTED, exit, fault, raised, signal},
     };
 
@@ -385,11 +385,8 @@ mod tests {
         open.delivery(AT, &delivery(Disposition::Handler));
         let mut own = signal(-6);
         own.sender = fault(1, 0).actor;
-        assert!(
-            open.takes_signal(AT + CONSEQUENCE, &own, true, 4_096),
-            "raised again to die of it"
-        );
-        assert!(!open.takes_signal(AT + CONSEQUENCE + 1, &own, true, 4_096));
+        assert!(open.takes_signal(AT + HANDLING, &own, true, 4_096), "raised again to die of it");
+        assert!(!open.takes_signal(AT + HANDLING + 1, &own, true, 4_096));
     }
 
     #[test]

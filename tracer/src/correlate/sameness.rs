@@ -1,6 +1,6 @@
 //! What is one more of the same: which faults and signals belong to an incident. Pure.
 use crate::{
-    correlate::{ending::CONSEQUENCE, incident::Incident},
+    correlate::{ending::HANDLING, incident::Incident},
     model::{
         fault::{Fault, Handler, Mode},
         signal::{Disposition, Signal},
@@ -60,18 +60,24 @@ pub fn is_its_signal(
                 && incident.threads.contains(&signal.target.tid)
                 && (incident.count > 1 || first.address & page == signal.address & page)
         }
-        // A handler that raises the signal again to die of it.
-        (Some(_), false) => {
-            signal.sender.task.id.same(signal.target.id)
-                && incident.disposition == Some(Disposition::Handler)
-                && time.saturating_sub(incident.last) <= CONSEQUENCE
+        (Some(_), false) => is_raised_again(incident, time, signal),
+        (None, _) => {
+            is_raised_again(incident, time, signal)
+                || incident.signal.as_ref().is_some_and(|first| {
+                    first.code == signal.code
+                        && first.sender.task.id == signal.sender.task.id
+                        && first.address & page == signal.address & page
+                })
         }
-        (None, _) => incident.signal.as_ref().is_some_and(|first| {
-            first.code == signal.code
-                && first.sender.task.id == signal.sender.task.id
-                && first.address & page == signal.address & page
-        }),
     }
+}
+
+/// Whether a handler raises the signal that it took again, to die of it.
+pub fn is_raised_again(incident: &Incident, time: u64, signal: &Signal) -> bool {
+    signal.code <= 0
+        && signal.sender.task.id.same(signal.target.id)
+        && incident.disposition == Some(Disposition::Handler)
+        && time.saturating_sub(incident.last) <= HANDLING
 }
 
 #[cfg(test)]
@@ -112,6 +118,23 @@ mod tests {
         assert!(!takes(&other, None), "another process of that pid");
         assert!(!takes(&Fault { mode: Mode::Kernel, ..fault(1, 0) }, None), "another end");
         assert!(takes(&Fault { handler: Handler::PageMkwrite, ..fault(1, 0) }, None));
+    }
+
+    /// Redis tests its memory before it goes.
+    #[test]
+    fn a_handler_raises_its_signal_again() {
+        let raised = |incident: &Incident, after: u64| {
+            let mut signal = signal(0);
+            signal.sender.task.id = signal.target.id;
+            is_its_signal(incident, AT + after, &signal, false, 4_096)
+        };
+        let disposition = Some(Disposition::Handler);
+        let failed = Incident { disposition, ..looped() };
+        let sent = Incident { fault: None, signal: Some(signal(0)), disposition, ..looped() };
+        for incident in [failed, sent] {
+            assert!(raised(&incident, 3 * S) && !raised(&incident, 91 * S));
+            assert!(!raised(&Incident { disposition: None, ..incident }, 3 * S), "it took none");
+        }
     }
 
     #[test]

@@ -87,7 +87,8 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
             (Some(_), _) => {
                 not("a call of exit(3), by itself or a library", "a signal ended it".to_owned())
             }
-            (None, Outcome::Exited) => not(
+            // Of other faults that is likely only: runtimes have uses for them.
+            (None, Outcome::Exited) if class != CauseKind::Signal => not(
                 "a plain exit(3)",
                 format!("a handler called it because of {}", incident.signal_name()),
             ),
@@ -95,7 +96,9 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
         }
     }
     let other = !matches!(from, SignalFrom::Fault | SignalFrom::Unknown);
-    if ended && other && !own && incident.blind.is_empty() {
+    // Of a JVM's faults nothing is told when it exits: it handles them by the dozen.
+    let jvm = from == SignalFrom::NoSignal && incident.victim.comm.0 == b"java";
+    if ended && other && !own && !jvm && incident.blind.is_empty() {
         not("a crash (SIGSEGV, SIGBUS, SIGILL, SIGFPE)", "none in the 2 s before".to_owned());
     }
     if from == SignalFrom::NoSignal {

@@ -46,8 +46,8 @@ pub const CASES: [Case; 9] = [
         class: "signal",
         status: 2,
         culprit: None,
-        out: &[OOM, PARENT, OTHERS, "a plain exit(3)"],
-        open: &[CRASH, EXIT],
+        out: &[OOM, PARENT, OTHERS],
+        open: &[CRASH, EXIT, "a plain exit(3)"],
     },
     Case {
         name: "oom",

@@ -59,8 +59,16 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         Some(why) => why.certain(),
         None => (signal.number, signal.code) != (11, 0x80),
     };
-    let confidence = if certain { Confidence::Proven } else { Confidence::Likely };
+    // Runtimes have uses for such faults (null checks of .NET, a recover() of Go), and may exit for another reason.
+    let exited = death.exit.code & 0x7f == 0;
+    let confidence = if certain && !exited { Confidence::Proven } else { Confidence::Likely };
     let mut summary = what(signal, death);
+    if exited {
+        let before = duration(death.exit.time.saturating_sub(evidence.time));
+        summary.push_str(&format!(
+            "; a handler took that, and it exited {before} later, most likely for it"
+        ));
+    }
     if let Some(lost) = evidence.code_lost {
         summary.push_str(&format!(
             "; a library that it has loaded was written over {} earlier, by pid {}",
@@ -113,8 +121,21 @@ fn instruction<'a>(signal: &Signal, death: &'a ProcessExit) -> Option<&'a Crash>
     })
 }
 
-/// Why the CPU refused its instruction, where the bytes of that tell.
+/// Whether it went on at the address that was not to be had, and read nothing there.
+fn jumped(signal: &Signal, death: &ProcessExit) -> Option<Refused> {
+    let Signal { number, code, address, .. } = *signal;
+    let at = instruction(signal, death).map(|crash| crash.ip);
+    let fault = death.fault.filter(|fault| (fault.signal, fault.code) == (number, code));
+    let at = at.or_else(|| fault.filter(|fault| fault.address == address)?.ip)?;
+    let jump = (number, at) == (SIGSEGV, address) && matches!(code, 1 | 2);
+    jump.then_some(Refused::Jump { address, mapped: code == 2 })
+}
+
+/// Why the CPU refused its instruction, where its bytes tell, or its place.
 fn why(signal: &Signal, death: &ProcessExit) -> Option<Refused> {
+    if let Some(jump) = jumped(signal, death) {
+        return Some(jump);
+    }
     let crash = instruction(signal, death)?;
     match (signal.number, signal.code) {
         (4, _) => instruction::illegal(crash),
@@ -127,6 +148,14 @@ fn why(signal: &Signal, death: &ProcessExit) -> Option<Refused> {
 /// The same as a sentence.
 fn refusal(why: Refused) -> String {
     match why {
+        Refused::Jump { address, mapped } => {
+            let is = if mapped { "which may not be executed" } else { "where nothing is mapped" };
+            let likely = match address {
+                ..NULL => "a null pointer to a function",
+                _ => "a damaged pointer to a function or stack, or code that was unloaded",
+            };
+            format!("it called, or went on at, address {address:#x}, {is}: most likely {likely}")
+        }
         Refused::Trap => "it trapped on purpose: ud2, by which compilers and runtimes abort (__builtin_trap, a Rust \
                           or Swift panic that aborts, Chromium)"
             .to_owned(),
@@ -218,7 +247,7 @@ pub fn what(signal: &Signal, death: &ProcessExit) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::*;
+    use crate::{model::process::SelfSignal, testing::*};
 
     #[test]
     fn a_fault_of_its_own_is_no_kill() {
@@ -227,6 +256,16 @@ mod tests {
         let verdict = evaluate(&of_death(&death, Some(&signal)));
         assert_eq!((verdict.class, verdict.confidence), (CauseKind::Signal, Confidence::Proven));
         assert!(verdict.summary.contains("null pointer"), "{}", verdict.summary);
+    }
+
+    /// Go exits with 2 of what nobody recovers, and with anything of what somebody does.
+    #[test]
+    fn whoever_exits_after_a_fault_may_do_so_for_another_reason() {
+        let death = exit(9, 2 << 8);
+        let signal = Signal { number: 11, forced: true, ..signal(1) };
+        let verdict = evaluate(&of_death(&death, Some(&signal)));
+        assert_eq!((verdict.class, verdict.confidence), (CauseKind::Signal, Confidence::Likely));
+        assert!(verdict.summary.contains("a handler took that"), "{}", verdict.summary);
     }
 
     #[test]
@@ -252,6 +291,30 @@ mod tests {
         assert!(likely == Confidence::Likely && said.contains("or it is damaged code"), "{said}");
         let (likely, said) = judged(11, 0x80, &[0xc3], VICTIM);
         assert!(likely == Confidence::Likely && said.contains("it returned to"), "{said}");
+    }
+
+    #[test]
+    fn whoever_goes_on_where_no_code_is_has_not_read_there() {
+        let judged = |address: u64, ip: u64, code: i32| {
+            let crash = Crash { signal: 11, code, ip, ..crash() };
+            let death =
+                ProcessExit { crash: Some(crash), fault: Some(raised(8, 11, code)), ..exit(9, 11) };
+            let signal = Signal { number: 11, address, forced: true, ..signal(code) };
+            let verdict = evaluate(&of_death(&death, Some(&signal)));
+            assert_eq!(verdict.confidence, Confidence::Proven);
+            verdict.summary
+        };
+        let null = judged(0, 0, 1);
+        assert!(null.starts_with("it called") && null.contains("null pointer to a func"), "{null}");
+        let data = judged(0x5000, 0x5000, 2);
+        assert!(data.contains("address 0x5000, which may not be executed"), "{data}");
+        let fault = Some(SelfSignal { ip: Some(0x5000), address: 0x5000, ..raised(8, 11, 2) });
+        let death = ProcessExit { fault, ..exit(9, 11) };
+        let signal = Signal { number: 11, address: 0x5000, forced: true, ..signal(2) };
+        let uncaptured = evaluate(&of_death(&death, Some(&signal))).summary;
+        assert_eq!(uncaptured, data, "where no instruction is captured");
+        let read = judged(8, 0x5000, 1);
+        assert!(read.starts_with("accessed address 0x8"), "{read}");
     }
 
     #[test]
