@@ -21,8 +21,6 @@ pub enum Refused {
     Misaligned(u64),
     /// It used its stack where that has no page.
     Stack(u64),
-    /// It went on at this address, where nothing is mapped, or what may not be executed.
-    Jump { address: u64, mapped: bool },
     /// It was no instruction: execve(2) failed with this errno where it could no longer go back to the old program.
     Exec(i32),
 }

@@ -122,21 +122,27 @@ fn instruction<'a>(signal: &Signal, death: &'a ProcessExit) -> Option<&'a Crash>
 }
 
 /// Whether it went on at the address that was not to be had, and read nothing there.
-fn jumped(signal: &Signal, death: &ProcessExit) -> Option<Refused> {
+fn jumped(signal: &Signal, death: &ProcessExit) -> bool {
     let Signal { number, code, address, .. } = *signal;
     let at = instruction(signal, death).map(|crash| crash.ip);
     let fault = death.fault.filter(|fault| (fault.signal, fault.code) == (number, code));
-    let at = at.or_else(|| fault.filter(|fault| fault.address == address)?.ip)?;
-    let jump = (number, at) == (SIGSEGV, address) && matches!(code, 1 | 2);
-    jump.then_some(Refused::Jump { address, mapped: code == 2 })
+    let at = at.or_else(|| fault.filter(|fault| fault.address == address)?.ip);
+    (number, at) == (SIGSEGV, Some(address)) && matches!(code, 1 | 2)
 }
 
-/// Why the CPU refused its instruction, where its bytes tell, or its place.
+/// The same as a sentence.
+fn jump(signal: &Signal) -> String {
+    let is = if signal.code == 2 { "which may not be executed" } else { "where nothing is mapped" };
+    let likely = match signal.address {
+        ..NULL => "a null pointer to a function",
+        _ => "a damaged pointer to a function or stack, or code that was unloaded",
+    };
+    format!("it called, or went on at, address {:#x}, {is}: most likely {likely}", signal.address)
+}
+
+/// Why the CPU refused its instruction, where the bytes of that tell.
 fn why(signal: &Signal, death: &ProcessExit) -> Option<Refused> {
-    if let Some(jump) = jumped(signal, death) {
-        return Some(jump);
-    }
-    let crash = instruction(signal, death)?;
+    let crash = instruction(signal, death).filter(|_| !jumped(signal, death))?;
     match (signal.number, signal.code) {
         (4, _) => instruction::illegal(crash),
         (11, 0x80) => instruction::refused(crash),
@@ -148,14 +154,6 @@ fn why(signal: &Signal, death: &ProcessExit) -> Option<Refused> {
 /// The same as a sentence.
 fn refusal(why: Refused) -> String {
     match why {
-        Refused::Jump { address, mapped } => {
-            let is = if mapped { "which may not be executed" } else { "where nothing is mapped" };
-            let likely = match address {
-                ..NULL => "a null pointer to a function",
-                _ => "a damaged pointer to a function or stack, or code that was unloaded",
-            };
-            format!("it called, or went on at, address {address:#x}, {is}: most likely {likely}")
-        }
         Refused::Trap => "it trapped on purpose: ud2, by which compilers and runtimes abort (__builtin_trap, a Rust \
                           or Swift panic that aborts, Chromium)"
             .to_owned(),
@@ -208,6 +206,9 @@ fn illegal(signal: &Signal) -> String {
 pub fn what(signal: &Signal, death: &ProcessExit) -> String {
     if let Some(why) = why(signal, death) {
         return refusal(why);
+    }
+    if jumped(signal, death) {
+        return jump(signal);
     }
     let address = signal.address;
     let other = instruction(signal, death).and_then(instruction::is_64_bit) == Some(false);
