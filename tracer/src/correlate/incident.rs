@@ -160,16 +160,20 @@ impl Incident {
     }
 
     /// Whether it is this stack's thread whose own signal ended it: where a fault raised that, at the instruction of the
-    /// fault.
+    /// fault; or if its handler gave up, as by abort(3), and the stack leads through that to the fault.
     pub fn is_ended_by(&self, stack: &Stack) -> bool {
         let (Some(signal), Some(exit)) = (&self.signal, self.exit) else { return false };
         let of_fault = self.fault.as_ref().and_then(|fault| fault.ip);
         let of_death = || self.death.as_ref()?.fault?.ip;
         let ip = of_fault.or_else(of_death).filter(|_| signal.forced);
         let innermost = stack.frames.first().map(|frame| frame.ip);
-        exit.code & 0x7f == signal.number.unsigned_abs()
-            && signal.target.tid == stack.tid
-            && ip.is_none_or(|ip| innermost == Some(ip))
+        let mut handled = stack.frames.windows(2).filter(|two| two[0].is_signal());
+        let of_signal = exit.code & 0x7f == signal.number.unsigned_abs();
+        signal.target.tid == stack.tid
+            && match of_signal {
+                true => ip.is_none_or(|ip| innermost == Some(ip)),
+                false => ip.is_some_and(|ip| handled.any(|two| two[1].ip == ip)),
+            }
     }
 
     /// Who did it, as far as that is anybody on this host; of an OOM kill, who asked for memory.

@@ -93,6 +93,13 @@ pub struct Frame {
     pub inlined: bool,
 }
 
+impl Frame {
+    /// Whether a signal's handler returns there.
+    pub fn is_signal(&self) -> bool {
+        self.symbol.as_deref() == Some(SIGNAL_FRAME)
+    }
+}
+
 /// The frames of a thread as it ended, or cut a file short, innermost first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stack {

@@ -28,6 +28,17 @@ pub(super) struct Table<'a> {
     functions: u64,
     /// Where names, units, files, values and functions are in it.
     parts: [u64; 5],
+    /// Where in what is said of a function its flags are, in bytes: 1.20 put a field before them.
+    flags: u64,
+}
+
+/// Where a function returns to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Return {
+    /// To the address that lies so many bytes above the stack pointer.
+    Above(u64),
+    /// Nowhere: it is the first of its goroutine or thread.
+    Nowhere,
 }
 
 /// A place in a function.
@@ -44,11 +55,13 @@ impl<'a> Table<'a> {
         let names = [".gopclntab", ".data.rel.ro.gopclntab"];
         let section = names.iter().find_map(|name| elf.section_by_name(name))?;
         let (start, size) = section.file_range()?;
-        let table = Self { file, start, size, text: 0, quantum: 0, functions: 0, parts: [0; 5] };
+        let (text, quantum, functions, parts) = (0, 0, 0, [0; 5]);
+        let table = Self { file, start, size, text, quantum, functions, parts, flags: 0 };
         let word = |nth: u64| table.number(8 + 8 * nth, 8);
-        let known = MAGIC.contains(&u32::try_from(table.number(0, 4)?).ok()?);
+        let magic = u32::try_from(table.number(0, 4)?).ok()?;
+        let flags = if magic == MAGIC[0] { 37 } else { 41 };
         let size_of_pointer = table.number(7, 1)?;
-        (known && size_of_pointer == 8).then_some(())?;
+        (MAGIC.contains(&magic) && size_of_pointer == 8).then_some(())?;
         let (functions, text) = (word(0)?, word(2)?);
         // A program that is moved as it is loaded has its address only in a relocation, and from 1.26 on none has it. Go's own
         // linker begins the section with it; another one puts code of C before it.
@@ -57,12 +70,12 @@ impl<'a> Table<'a> {
         let first = || Some(elf.section_by_name(".text").filter(|_| by_go)?.address());
         let text = text.or_else(first)?;
         let parts = [word(3)?, word(4)?, word(5)?, word(6)?, word(7)?];
-        Some(Self { text, quantum: table.number(6, 1)?, functions, parts, ..table })
+        Some(Self { text, quantum: table.number(6, 1)?, functions, parts, flags, ..table })
     }
 
-    /// Where an address is.
-    pub(super) fn place(&self, address: u64) -> Option<Place> {
-        let [names, units, files, _, functions] = self.parts;
+    /// What is said of the function at an address, and how far in it the address is.
+    fn function(&self, address: u64) -> Option<(u64, u64)> {
+        let [_, _, _, _, functions] = self.parts;
         let at = address.checked_sub(self.text)?;
         let entry = |nth: u64| self.number(functions.checked_add(nth.checked_mul(8)?)?, 4);
         let (mut low, mut high) = (0, self.functions);
@@ -77,8 +90,29 @@ impl<'a> Table<'a> {
         let nth =
             low.checked_sub(1).filter(|_| entry(self.functions).is_some_and(|end| at < end))?;
         let function = functions.checked_add(self.number(functions + 8 * nth + 4, 4)?)?;
+        Some((function, at.checked_sub(self.number(function, 4)?)?))
+    }
+
+    /// Where the function at an address returns to from there. `None` where that is not known, as in code that goes to another stack.
+    pub(super) fn returns(&self, address: u64) -> Option<Return> {
+        /// `funcFlagTopFrame` and `funcFlagSPWrite` of internal/abi/symtab.go.
+        const FIRST: u64 = 1;
+        const OTHER_STACK: u64 = 2;
+        let (function, offset) = self.function(address)?;
+        let flags = self.number(function.checked_add(self.flags)?, 1)?;
+        if flags & FIRST != 0 {
+            return Some(Return::Nowhere);
+        }
+        let table = self.number(function.checked_add(4 * 4)?, 4)?;
+        let above = self.value(table, offset).filter(|_| flags & OTHER_STACK == 0)?;
+        Some(Return::Above(above))
+    }
+
+    /// Where an address is.
+    pub(super) fn place(&self, address: u64) -> Option<Place> {
+        let [names, units, files, _, _] = self.parts;
+        let (function, offset) = self.function(address)?;
         let field = |nth: u64| self.number(function.checked_add(4 * nth)?, 4);
-        let offset = at.checked_sub(field(0)?)?;
         let file = || {
             let unit = field(8)?.checked_add(self.value(field(5)?, offset)?)?;
             let name = self.number(units.checked_add(4 * unit)?, 4)?;
@@ -167,8 +201,8 @@ func main() {
 }
 ";
 
-    /// A program without symbols, and the addresses of `lookup` in it.
-    fn built(flags: &[&str]) -> (TempDir, PathBuf, Vec<u64>) {
+    /// A program without symbols, the addresses of `lookup` in it, and that of the first function of a goroutine.
+    fn built(flags: &[&str]) -> (TempDir, PathBuf, Vec<u64>, u64) {
         let directory = tempfile::tempdir().expect("a directory");
         let run = |program: &str, arguments: &[&str]| {
             let mut command = Command::new(program);
@@ -183,9 +217,12 @@ func main() {
         let elf = object::File::parse(&*file).expect("ELF");
         let lookup = elf.symbols().find(|symbol| symbol.name() == Ok("main.lookup"));
         let lookup = lookup.expect("main.lookup");
+        let is_first = |name: &str| ["runtime.goexit", "runtime.goexit.abi0"].contains(&name);
+        let first = elf.symbols().find(|symbol| symbol.name().is_ok_and(is_first));
+        let first = first.expect("runtime.goexit").address();
         run("strip", &["lookup"]);
         let addresses = lookup.address()..lookup.address() + lookup.size();
-        (directory, path, addresses.collect())
+        (directory, path, addresses.collect(), first)
     }
 
     fn told(path: &Path, addresses: &[u64]) -> Vec<Option<Place>> {
@@ -193,13 +230,15 @@ func main() {
         let source = Source::new(fs::File::open(path).expect("it"), &left);
         let elf = object::File::parse(source.bounded()).expect("ELF");
         let table = Table::of(&elf, source.bounded());
+        let returns = |address: &u64| table.as_ref()?.returns(*address);
+        let _: Vec<_> = addresses.iter().map(returns).collect();
         addresses.iter().map(|address| table.as_ref()?.place(*address)).collect()
     }
 
     #[test]
     fn a_stripped_program_has_names_and_lines() {
         for flags in [&[][..], &["-buildmode=pie"]] {
-            let (_directory, path, addresses) = built(flags);
+            let (_directory, path, addresses, first) = built(flags);
             let line = PROGRAM.lines().position(|line| line.ends_with("// HERE")).expect("it") + 1;
             let mut here = false;
             for (offset, place) in told(&path, &addresses).into_iter().enumerate() {
@@ -209,13 +248,23 @@ func main() {
                 here |= place.line.map(|line| line as usize) == Some(line);
             }
             assert!(here, "{flags:?}");
+            let (left, file) = (Cell::new(64 << 20), fs::File::open(&path).expect("it"));
+            let source = Source::new(file, &left);
+            let elf = object::File::parse(source.bounded()).expect("ELF");
+            let table = Table::of(&elf, source.bounded()).expect("a table");
+            assert_eq!(table.returns(first), Some(Return::Nowhere), "{flags:?}");
+            // It is called, makes room, and goes back.
+            let above: Vec<_> = addresses.iter().map(|address| table.returns(*address)).collect();
+            assert_eq!(above[0], Some(Return::Above(0)), "{flags:?}");
+            let some = |to: &Option<Return>| matches!(to, Some(Return::Above(1..)));
+            assert!(above.iter().any(some), "{flags:?} {above:?}");
         }
         assert!(told(Path::new("/proc/self/exe"), &[0x1000])[0].is_none(), "no Go");
     }
 
     #[test]
     fn a_damaged_table_is_no_trouble() {
-        let (_directory, path, addresses) = built(&[]);
+        let (_directory, path, addresses, first) = built(&[]);
         let whole = fs::read(&path).expect("the program");
         let elf = object::File::parse(&*whole).expect("ELF");
         let section = elf.section_by_name(".gopclntab").expect("a table");
@@ -230,6 +279,7 @@ func main() {
             }
             fs::write(&path, file).expect("room");
             told(&path, &addresses);
+            told(&path, &[first]);
         }
     }
 }

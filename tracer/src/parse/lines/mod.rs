@@ -69,7 +69,19 @@ pub(super) fn of(
 ) -> Option<Vec<Vec<Site>>> {
     let elf = object::File::parse(file).ok().filter(object::File::is_little_endian)?;
     let known: Vec<u64> = addresses.iter().copied().flatten().collect();
-    let sites = by_dwarf(&elf, &known, most, fuel).or_else(|| by_go(&elf, file, &known))?;
+    let sites = match by_dwarf(&elf, &known, most, fuel) {
+        Some(mut sites) => {
+            // Of Go there is always its own table, where reading of the other took too long.
+            if sites.iter().any(Vec::is_empty)
+                && let Some(by_go) = by_go(&elf, file, &known)
+            {
+                let missing = sites.iter_mut().zip(by_go).filter(|(sites, _)| sites.is_empty());
+                missing.for_each(|(sites, by_go)| *sites = by_go);
+            }
+            sites
+        }
+        None => by_go(&elf, file, &known)?,
+    };
     let mut sites = sites.into_iter();
     let of = |address: &Option<u64>| address.and_then(|_| sites.next()).unwrap_or_default();
     Some(addresses.iter().map(of).collect())

@@ -50,8 +50,11 @@ pub(super) fn sites(dwarf: &Dwarf<Metered<'_>>, fuel: &Fuel, addresses: &[u64]) 
         }
         let wanted: Vec<u64> = inside.iter().map(|at| addresses[*at]).collect();
         let (mut lines, mut scopes) = (vec![None; wanted.len()], vec![Vec::new(); wanted.len()]);
-        // What was found until something made no sense counts.
-        let _ = (here.lines(&wanted, &mut lines), here.scopes(&wanted, &mut scopes));
+        // What was found until something made no sense counts, but no line of a function that is not known to be it.
+        let _ = here.lines(&wanted, &mut lines);
+        if here.scopes(&wanted, &mut scopes).is_err() {
+            continue;
+        }
         for ((at, line), scopes) in inside.into_iter().zip(lines).zip(scopes) {
             if found[at].is_empty() {
                 found[at] = here.told(line, &scopes);
@@ -129,10 +132,17 @@ impl<'a> At<'_, 'a> {
     fn lines(&self, wanted: &[u64], lines: &mut [Option<Line>]) -> Result<()> {
         let Some(program) = self.unit.line_program.clone() else { return Ok(()) };
         let mut rows = program.rows();
-        let (mut before, mut sequence): (Option<(u64, Line)>, u64) = (None, 0);
+        let (mut before, mut sequence): (Option<(u64, Line, bool)>, u64) = (None, 0);
         while let Some((_, row)) = rows.next_row()? {
             self.fuel.take(1 + wanted.len() / 8)?;
-            if let Some((start, line)) = before.filter(|_| sequence > REMOVED) {
+            // Of an instruction that several lines are in, the one counts where a debugger would stop, as gdb has it.
+            let stops = row.is_stmt();
+            if before.is_some_and(|(start, _, stopped)| {
+                start == row.address() && stopped && !stops && !row.end_sequence()
+            }) {
+                continue;
+            }
+            if let Some((start, line, _)) = before.filter(|_| sequence > REMOVED) {
                 let range = start..row.address();
                 let here = wanted.iter().zip(&mut *lines);
                 let here =
@@ -143,7 +153,7 @@ impl<'a> At<'_, 'a> {
             if before.is_none() {
                 sequence = row.address();
             }
-            before = (!row.end_sequence()).then_some((row.address(), line));
+            before = (!row.end_sequence()).then_some((row.address(), line, stops));
         }
         Ok(())
     }
@@ -204,10 +214,14 @@ impl<'a> At<'_, 'a> {
         let header = self.unit.line_program.as_ref()?.header();
         let file = header.file(file)?;
         let directory = file.directory(header).and_then(|directory| self.text(directory));
-        let compiled = self.unit.comp_dir.as_ref().and_then(bytes);
+        // The first directory is that one itself.
+        let compiled = self.unit.comp_dir.as_ref().filter(|_| file.directory_index() != 0);
+        let compiled = compiled.and_then(bytes);
         let mut path = Bytes::new();
         for part in [compiled, directory, Some(self.text(file.path_name())?)].into_iter().flatten()
         {
+            let part =
+                if path.is_empty() { &part[..] } else { part.strip_prefix(b"./").unwrap_or(&part) };
             if part.starts_with(b"/") {
                 path.clear();
             } else if !path.is_empty() && !path.ends_with(b"/") {

@@ -1,5 +1,9 @@
 //! The caller of a frame by what the compiler wrote down (`.eh_frame`).
-use std::cell::Cell;
+use std::{
+    cell::{Cell, OnceCell},
+    collections::VecDeque,
+    ops::Range,
+};
 
 use gimli::{
     BaseAddresses, CfaRule, CieOrFde, EhFrame, EhFrameHdr, EhHdrTable, EndianSlice,
@@ -13,8 +17,10 @@ use crate::parse::unwind::registers::{CAPTURED, End, Machine, Memory, Regs, UNWI
 pub(super) type Slice<'a> = EndianSlice<'a, LittleEndian>;
 type Fde<'a> = FrameDescriptionEntry<Slice<'a>>;
 
-/// What another CIE counts for, in entries.
-const CIE: u64 = 5_000;
+/// So many bytes of a CIE count for an entry.
+const CIE: u64 = 64;
+/// CIEs of a file that are kept: linkers leave one of a kind.
+const CIES: usize = 8;
 /// Steps of one expression: a loop in it has no end of its own.
 const STEPS: u32 = 1_000;
 
@@ -41,7 +47,16 @@ fn take(left: &Cell<u64>, count: u64) -> Option<()> {
 pub(super) struct Tables<'a> {
     frames: EhFrame<Slice<'a>>,
     index: Option<ParsedEhFrameHdr<Slice<'a>>>,
+    /// Made where the file has none, as static programs of many linkers.
+    own_index: OnceCell<Index>,
     bases: BaseAddresses,
+}
+
+/// Where each FDE is by the addresses it covers, in their order.
+struct Index {
+    fdes: Vec<(Range<u64>, usize)>,
+    /// Whether all are there.
+    whole: bool,
 }
 
 impl<'a> Tables<'a> {
@@ -60,7 +75,7 @@ impl<'a> Tables<'a> {
         let index = index.and_then(|index| {
             EhFrameHdr::from(EndianSlice::new(index, LittleEndian)).parse(&bases, 8).ok()
         });
-        Self { frames, index, bases }
+        Self { frames, index, own_index: OnceCell::new(), bases }
     }
 
     /// Whether the function at `address` is the first of its thread: it has nowhere to return to. `None` if nothing is said
@@ -107,39 +122,48 @@ impl<'a> Tables<'a> {
         self.frames.fde_from_offset(&self.bases, offset.into(), EhFrame::cie_from_offset).ok()
     }
 
-    /// Each FDE names its CIE, which may be as long as the file: the last one is kept, and another one costs much.
     fn search(&self, address: u64, work: &Work) -> Result<Option<Fde<'a>>, End> {
+        let index = self.own_index.get_or_init(|| self.all(work));
+        let behind = index.fdes.partition_point(|(range, _)| range.start <= address);
+        let found = behind.checked_sub(1).and_then(|at| index.fdes.get(at));
+        let Some((_, offset)) = found.filter(|(range, _)| range.contains(&address)) else {
+            return if index.whole { Ok(None) } else { Err(UNWIND) };
+        };
+        let offset = (*offset).into();
+        Ok(self.frames.fde_from_offset(&self.bases, offset, EhFrame::cie_from_offset).ok())
+    }
+
+    /// Each FDE names its CIE, which may be as long as the file: what is read of them is counted.
+    fn all(&self, work: &Work) -> Index {
         let mut entries = self.frames.entries(&self.bases);
-        let mut last = None;
-        loop {
-            take(&work.entries, 1).ok_or(UNWIND)?;
+        let (mut cies, mut fdes) = (VecDeque::new(), Vec::new());
+        let whole = loop {
+            if take(&work.entries, 1).is_none() {
+                break false;
+            }
             let partial = match entries.next() {
                 Ok(Some(CieOrFde::Fde(partial))) => partial,
                 Ok(Some(CieOrFde::Cie(_))) => continue,
-                Ok(None) | Err(_) => return Ok(None),
+                Ok(None) | Err(_) => break true,
             };
-            let mut spent = false;
             let fde = partial.parse(|frames, bases, offset| {
-                if let Some((at, cie)) = &last
-                    && *at == offset
-                {
+                let known = cies.iter().find(|(at, _)| *at == offset);
+                if let Some((_, cie)) = known {
                     return Ok(Clone::clone(cie));
                 }
-                if take(&work.entries, CIE).is_none() {
-                    spent = true;
-                    return Err(gimli::Error::NoEntryAtGivenOffset(0));
-                }
                 let cie = frames.cie_from_offset(bases, offset)?;
-                last = Some((offset, cie.clone()));
+                let left = work.entries.get().saturating_sub(cie.entry_len() as u64 / CIE);
+                work.entries.set(left);
+                cies.truncate(CIES - 1);
+                cies.push_front((offset, cie.clone()));
                 Ok(cie)
             });
-            match fde {
-                Ok(fde) if fde.contains(address) => return Ok(Some(fde)),
-                Ok(_) => {}
-                Err(_) if spent => return Err(UNWIND),
-                Err(_) => return Ok(None),
+            if let Ok(fde) = fde {
+                fdes.push((fde.initial_address()..fde.end_address(), fde.offset()));
             }
-        }
+        };
+        fdes.sort_unstable_by_key(|(range, offset)| (range.start, *offset));
+        Index { fdes, whole }
     }
 }
 
@@ -325,16 +349,46 @@ mod tests {
     /// Each FDE names its CIE: to read that again for each takes minutes here.
     #[test]
     fn a_long_cie_is_not_read_for_each_fde() {
-        let mut frames = Vec::new();
-        let cies = [cie(&mut frames, 1 << 20), cie(&mut frames, 1 << 20)];
-        for nth in 0..100_000 {
-            fde(&mut frames, cies[nth / 1_000 % 2]);
+        let tables = |cies: usize| {
+            let mut frames = Vec::new();
+            let cies: Vec<usize> = (0..cies).map(|_| cie(&mut frames, 1 << 20)).collect();
+            for nth in 0..100_000 {
+                fde(&mut frames, cies[nth % cies.len()]);
+            }
+            frames
+        };
+        // A few are kept; so many changes of others are more than is done for one stack.
+        for (count, enough) in [(2, true), (2 * CIES, false)] {
+            let (frames, work) = (tables(count), Work::new());
+            let tables = Tables::new(&frames, None, BaseAddresses::default(), Machine::X86);
+            assert!(!matches!(tables.find(1, &work), Ok(None)), "they are FDEs");
+            assert_eq!((tables.find(9, &work).is_ok(), work.entries.get() > 0), (enough, enough));
         }
-        let tables = Tables::new(&frames, None, BaseAddresses::default(), Machine::X86);
+    }
+
+    /// Static programs of many linkers have no index.
+    #[test]
+    fn without_an_index_the_same_is_found() {
+        use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+        let file = std::fs::read(std::env::current_exe().expect("a path")).expect("our own file");
+        let elf = object::File::parse(&*file).expect("ELF");
+        let section = |name: &str| elf.section_by_name(name).expect(name);
+        let data = |name: &str| section(name).data().expect("it is there");
+        let bases = BaseAddresses::default()
+            .set_eh_frame(section(".eh_frame").address())
+            .set_eh_frame_hdr(section(".eh_frame_hdr").address())
+            .set_text(section(".text").address());
+        let tables = |index| Tables::new(data(".eh_frame"), index, bases.clone(), Machine::X86);
+        let (with, without) = (tables(Some(data(".eh_frame_hdr"))), tables(None));
         let work = Work::new();
-        assert!(matches!(tables.find(1, &Work::new()), Ok(Some(_)) | Err(_)), "they are FDEs");
-        // So many changes of the CIE are more than is done for one stack.
-        assert!(tables.find(9, &work).is_err());
-        assert!(work.entries.get() < CIE);
+        let find = |tables: &Tables<'_>, address| {
+            let work = if tables.index.is_some() { &Work::new() } else { &work };
+            tables.find(address, work).expect("little to do").map(|fde| fde.offset())
+        };
+        let symbols = elf.symbols().filter(|symbol| symbol.size() > 1).step_by(97);
+        let inside = symbols.map(|symbol| symbol.address() + symbol.size() / 2);
+        let found: Vec<_> = inside.map(|at| (find(&with, at), find(&without, at))).collect();
+        assert!(found.iter().all(|(with, without)| with == without), "{found:?}");
+        assert!(found.iter().filter(|(with, _)| with.is_some()).count() > 100, "{}", found.len());
     }
 }

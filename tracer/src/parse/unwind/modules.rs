@@ -10,7 +10,9 @@ use object::{
 
 use crate::parse::{
     elf::{Bounded, Source},
+    go,
     protocol::Range,
+    symbolize,
     unwind::{cfi::Tables, registers::Machine},
 };
 
@@ -49,6 +51,20 @@ impl<'a> Module<'a> {
                 calls(u32::from_le_bytes(before.try_into().ok()?))
             }
         })
+    }
+
+    /// Whether the function at `offset`, `address` for its tables, has begun by setting up its frame pointer: of x86-64, and if
+    /// its symbol says where it begins.
+    pub(super) fn has_frame_pointer(&self, offset: u64, address: u64) -> Option<bool> {
+        // endbr64; push %rbp; mov %rsp, %rbp
+        const MARK: &[u8] = &[0xf3, 0x0f, 0x1e, 0xfa];
+        const SETS_UP: &[u8] = &[0x55, 0x48, 0x89, 0xe5];
+        let file = self.file?;
+        let (_, behind) = symbolize::functions(file, &[Some(address)]).pop()??;
+        let start = file.read_bytes_at(offset.checked_sub(behind)?, 8).ok()?;
+        let marked = start.starts_with(MARK);
+        let (code, size) = if marked { (&start[4..], 8) } else { (start, 4) };
+        Some(code.starts_with(SETS_UP) && behind >= size)
     }
 
     /// Whether the code at `offset` returns from a signal's handler, in a way that all C libraries of x86-64 and Go have.
@@ -92,6 +108,9 @@ fn calls(instruction: u32) -> bool {
 
 /// What an ELF file says of its code.
 pub(super) struct Code<'a> {
+    file: Bounded<'a>,
+    /// Of a program in Go; read when it is first asked for.
+    go: OnceCell<Option<go::Table<'a>>>,
     entry: u64,
     /// Of each segment that may run: its place in the file, its size, its address.
     segments: Vec<(u64, u64, u64)>,
@@ -115,7 +134,14 @@ impl<'a> Code<'a> {
         });
         let sections = header.sections(endian, file).ok();
         let tables = sections.and_then(|sections| tables(&sections, endian, file, machine));
-        Some(Self { entry: header.e_entry(endian), segments: segments.collect(), tables })
+        let (entry, segments) = (header.e_entry(endian), segments.collect());
+        Some(Self { file, go: OnceCell::new(), entry, segments, tables })
+    }
+
+    /// Where a function of Go's returns to from `address`.
+    pub(super) fn go_returns(&self, address: u64) -> Option<go::Return> {
+        let read = || go::Table::of(&object::File::parse(self.file).ok()?, self.file);
+        self.go.get_or_init(read).as_ref()?.returns(address)
     }
 
     /// Where the byte at `offset` of the file is, for its tables.

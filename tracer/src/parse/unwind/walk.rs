@@ -2,10 +2,11 @@
 use crate::{
     model::stack::Cut,
     parse::{
+        go::Return,
         protocol::{FRAMES, Thread},
         unwind::{
             cfi::{Work, by_frame_pointer, interrupted},
-            modules::Module,
+            modules::{Code, Module},
             registers::{End, Machine, Memory, Regs, UNWIND},
         },
     },
@@ -114,6 +115,9 @@ impl<'a> Walk<'a> {
             if let Some(caller) = by_tables.transpose()?.flatten() {
                 return Ok(caller);
             }
+            if let Some(caller) = self.by_go(code, address, regs, memory) {
+                return caller;
+            }
             if !regs.exact && code.is_entry(address) {
                 return Err(End::First);
             }
@@ -129,7 +133,29 @@ impl<'a> Walk<'a> {
         if code.is_none() {
             return Err(UNWIND);
         }
+        let begun = |address| module.has_frame_pointer(offset, address) == Some(true);
+        if regs.exact && self.machine == Machine::X86 && address.is_some_and(begun) {
+            return by_frame_pointer(regs, memory);
+        }
         without_tables(regs, memory)
+    }
+
+    /// The caller of a function of Go's, which keeps nothing but the stack pointer for it. Go writes no `.eh_frame`.
+    fn by_go(
+        &self,
+        code: &Code<'_>,
+        address: u64,
+        regs: &Regs,
+        memory: Memory<'_>,
+    ) -> Option<Result<Regs, End>> {
+        let returns = code.go_returns(address).filter(|_| self.machine == Machine::X86)?;
+        let Return::Above(above) = returns else { return Some(Err(End::First)) };
+        let caller = || {
+            let at = regs.sp().and_then(|sp| sp.checked_add(above)).ok_or(UNWIND)?;
+            let sp = at.checked_add(8).ok_or(UNWIND)?;
+            Ok(regs.caller(memory.read(at)?, sp, false))
+        };
+        Some(caller())
     }
 
     /// The caller of what is no function: nothing has run there, so that the return address is where the call put it.
@@ -157,8 +183,13 @@ impl<'a> Walk<'a> {
         match self.at(ip.wrapping_sub(1)) {
             Some((module, before)) => {
                 let offset = before.saturating_add(1);
+                let first = |code: &Code<'_>| {
+                    code.go_returns(code.address(before)?).filter(|to| *to == Return::Nowhere)
+                };
                 module.follows_call(offset, self.machine).unwrap_or(true)
                     || module.returns_from_signal(offset, self.machine)
+                    // A goroutine's first function is made to look called: nobody calls it.
+                    || module.code(self.machine).and_then(first).is_some()
             }
             None => {
                 let mut rest = self.thread.chain.iter().skip_while(|at| **at != ip).skip(1);
