@@ -10,6 +10,7 @@ use crate::{
         kernels::{self, Kernel},
         packages,
         tree::Tree,
+        victims,
         vm::Boot,
     },
     machine::Machine,
@@ -42,7 +43,7 @@ pub struct Args {
     /// Only crashes of changed code, in guests
     #[arg(long, conflicts_with_all = ["host", "record", "only", "recorder", "systemd", "two_hosts"])]
     pub crashes: bool,
-    /// Only these jobs of the kernels: matrix, lockdown, crashes, cgroups, flood, history, soak, recovery
+    /// Only these jobs of the kernels: matrix, lockdown, crashes, frames, cgroups, flood, history, soak, recovery
     #[arg(long = "job", value_name = "JOB", value_parser = job, conflicts_with_all = [
         "host", "only", "recorder", "systemd", "two_hosts", "crashes",
     ])]
@@ -91,8 +92,8 @@ impl Args {
 }
 
 /// What a kernel is booted for when it is named (`--kernel 6.1`).
-const JOBS: [&str; 8] =
-    ["matrix", "lockdown", "crashes", "cgroups", "flood", "history", "soak", "recovery"];
+const JOBS: [&str; 9] =
+    ["matrix", "lockdown", "crashes", "frames", "cgroups", "flood", "history", "soak", "recovery"];
 /// The matrix of scenarios again, with forms of programs refused (docs/decisions/0019-forms.md).
 const KPROBES: &str = "kprobes";
 const SIGNAL_ALONE: &str = "signal-alone";
@@ -101,12 +102,12 @@ const FTRACE_OFF: &str = "ftrace-off";
 const TWO_HOSTS: &str = "two-hosts";
 
 /// What a run that names nothing boots, so that it stays below forty minutes. 6.1 has its scenarios by kprobes,
-/// and its trampolines in the guest with systemd. 6.12 has the scenarios (`only`) and the history: what else the
+/// and its trampolines in the guest with systemd. 6.12 has the scenarios (`only`), the history and stacks: what else the
 /// matrix looks at, and floods, are left to the oldest and the newest kernel; crashes and cgroups to the oldest.
 const GATE: [(&str, &[&str]); 5] = [
     ("5.10", &["matrix", "lockdown", "crashes", "cgroups", "flood"]),
     ("6.1", &[KPROBES, "lockdown", TWO_HOSTS]),
-    ("6.12", &["only", "history"]),
+    ("6.12", &["only", "history", "frames"]),
     ("newest", &["matrix", "flood"]),
     ("arm64-6.1", &["only"]),
 ];
@@ -206,6 +207,8 @@ pub fn boots<'a>(
         "matrix" => matrix()?,
         "lockdown" => random("lockdown").append("lockdown=confidentiality"),
         "crashes" => random("crashes"),
+        "frames" if kernel.machine == Machine::Aarch64 => return Ok(Vec::new()),
+        "frames" => random("frames").disk(victims::disk()?),
         "cgroups" | "recovery" => boot(job),
         "flood" if args.verbose => boot(job).append("whybus.verbose=yes"),
         "flood" => boot(job),
@@ -309,6 +312,7 @@ mod tests {
         assert!(has("6.1", "kprobes") && has("arm64-6.1", "only"));
         assert!(has("5.10", "matrix") && has("newest", "matrix") && has("6.12", "history"));
         assert!(has("5.10", "crashes") && has("5.10", "cgroups") && has("6.1", "lockdown"));
+        assert!(has("6.12", "frames"));
         assert_eq!(releases(&args(&[])).len(), 1);
     }
 
@@ -316,14 +320,14 @@ mod tests {
     fn everything_has_every_kernel() {
         let everything = told(&["--everything"]);
         assert_eq!(everything.len(), kernels::names().count());
-        assert!(everything.contains(&("5.10".to_owned(), 11)));
-        assert!(everything.contains(&("arm64-newest".to_owned(), 8)));
+        assert!(everything.contains(&("5.10".to_owned(), 12)));
+        assert!(everything.contains(&("arm64-newest".to_owned(), 9)));
         assert_eq!(releases(&args(&["--everything"])).len(), 2);
     }
 
     #[test]
     fn what_is_named_is_booted_and_nothing_else() {
-        assert_eq!(told(&["--kernel", "6.12"]), [("6.12".to_owned(), 8)]);
+        assert_eq!(told(&["--kernel", "6.12"]), [("6.12".to_owned(), 9)]);
         let some = wanted(&args(&["--job", "lockdown", "--job", "cgroups", "--kernel", "6.12"]));
         assert_eq!(some, [("6.12".to_owned(), vec!["lockdown", "cgroups"])]);
         assert_eq!(told(&["--only", "cp-sh", "--kernel", "6.1-rt"]), [("6.1-rt".to_owned(), 1)]);

@@ -19,6 +19,7 @@ use crate::{
     guest::{
         debian, kernels,
         tree::Trees,
+        victims,
         vm::{self, Boot},
     },
     load::Load,
@@ -201,6 +202,11 @@ fn one(boot: &Boot<'_>, args: &Args) {
             if args.verbose {
                 let heard = left.results.join("err");
                 say(format_args!("what each probe decided: {}", heard.display()));
+            }
+            if boot.name() == "frames"
+                && let Err(error) = victims::backtraces(&left.results)
+            {
+                say(format_args!("gdb was not asked: {error:#}"));
             }
             if args.recorder.is_some() {
                 for name in ["why.txt", "kills"] {

@@ -18,6 +18,7 @@ mod cgroups;
 mod classes;
 mod confined;
 mod flood;
+mod frames;
 mod history;
 mod lockdown;
 mod matrix;
@@ -132,6 +133,7 @@ fn main() -> ExitCode {
     trials.push(trial("judging", "bold_is_what_is_booted", support::bold_is_what_is_booted));
     trials.push(trial("judging", "no_check_passes_on_nothing", no_check_passes_on_nothing));
     trials.push(trial("judging", "a_wrong_limit_fails", history::a_wrong_limit_fails));
+    trials.push(trial("judging", "frames_are_compared", frames::it_tells_what_differs));
     trials.push(trial("judging", "a_scenario_tells_what_differs", scenario::it_tells_what_differs));
     libtest_mimic::run(&args, trials).exit_code()
 }
@@ -163,6 +165,7 @@ fn judged(job: Job, name: &str) -> Vec<Trial> {
         "signal-alone" => scenario::trials(&job, "signal-alone::", "scenarios"),
         "ftrace-off" => scenario::trials(&job, "ftrace-off::", "scenarios"),
         "crashes" => scenario::trials(&job, "crashes::", "crashes"),
+        "frames" => frames::trials(&job),
         "lockdown" => lockdown::trials(&job),
         "cgroups" => checks(&job, "cgroups", &cgroups::CHECKS),
         "flood" => checks(&job, "flood", &flood::CHECKS),
@@ -211,6 +214,7 @@ fn no_check_passes_on_nothing() -> Result<()> {
         ensure!(cases::died(case, &job).is_err(), "{} passes", case.name);
     }
     systemd::passes_on_nothing(&job)?;
+    frames::passes_on_nothing(&job)?;
     ensure!(scenario::runs(&job, "", &root().join("xtask/guest/scenarios")).is_err());
     Ok(())
 }

@@ -5,4 +5,5 @@ mod foreign;
 pub mod kernels;
 pub mod packages;
 pub mod tree;
+pub mod victims;
 pub mod vm;

@@ -87,6 +87,9 @@ const PROGRAMS: [&str; 66] = [
 /// A Java runtime, and a compiler that needs no more than it.
 const JAVA: [&str; 4] = ["libecj-java", "libgcc-s1", "libstdc++6", "openjdk-17-jre-headless"];
 
+/// What programs in C++ and Rust are linked to.
+const LIBRARIES: [&str; 2] = ["libgcc-s1/bookworm", "libstdc++6/bookworm"];
+
 /// bpftrace, and the libraries of it that no other program has.
 const BPFTRACE: [&str; 18] = [
     "bpftrace",
@@ -159,6 +162,23 @@ pub fn java(machine: Machine) -> Result<PathBuf> {
     let _ = fs::remove_dir_all(own);
     fs::write(&done, wanted)?;
     Ok(disk)
+}
+
+/// A directory with the libraries of programs in C++ and Rust.
+///
+/// # Errors
+/// Where a package cannot be had.
+pub fn libraries(machine: Machine) -> Result<PathBuf> {
+    let dir = setup::cache()?.join(machine.of("libraries"));
+    let tree = dir.join("tree");
+    if !tree.is_dir() {
+        let new = dir.join("new");
+        let _ = fs::remove_dir_all(&new);
+        fs::create_dir_all(&new)?;
+        Apt::new(machine)?.unpack(&LIBRARIES.map(str::to_owned), &new)?;
+        fs::rename(&new, &tree)?;
+    }
+    Ok(tree)
 }
 
 /// A disk with bpftrace, which a benchmark compares with.

@@ -30,7 +30,7 @@ impl Tree {
         machine.set_up()?;
         let whybus = build::whybus(machine)?;
         let programs = packages::programs(machine)?;
-        let dir = target().join("guest").join(machine.of("tree"));
+        let dir = directory(machine);
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(&dir)?;
         for sub in ["dev", "proc", "sys", "tmp", "mnt", "etc", "usr"] {
@@ -111,6 +111,11 @@ impl Tree {
     pub fn program(&self, name: &str) -> PathBuf {
         self.dir.join("usr/bin").join(name)
     }
+}
+
+/// Where the guests' root is on this host.
+pub fn directory(machine: Machine) -> PathBuf {
+    target().join("guest").join(machine.of("tree"))
 }
 
 /// The trees that some kernels boot with.

@@ -184,7 +184,7 @@ impl<'a> Boot<'a> {
         };
         let ext4 = file("ext4", 256)?;
         call(Command::new("mke2fs").args(["-q", "-t", "ext4", "-F"]).arg(&ext4))?;
-        let archive = file("results", 64)?;
+        let archive = file("results", 512)?;
         // For scenarios that fill or break a file system of their own; and the same for file systems
         // that are never small.
         let (spare, large) = (file("spare", 8)?, file("large", 512)?);
