@@ -268,6 +268,7 @@ impl One {
             restart: Some(self.restart()),
             stack: None,
             signature: None,
+            modules: Vec::new(),
             advice: "write the new file beside the old one and rename(2) it into place; never write over \
                      a mapped file"
                 .into(),

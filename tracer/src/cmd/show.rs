@@ -35,7 +35,11 @@ pub fn run(args: &Show) -> Result<ExitStatus> {
     let mut style = history_style(args.output.utc, reader.hosts()?);
     style.ids = reader.long_ids([&*incident.id])?;
     let shown = match args.output.output {
-        Format::Human => human::joined(&incident, elsewhere(&reader, &incident)?.as_ref(), &style),
+        Format::Human => {
+            let before = reader.before(&incident, here().name == *incident.host)?;
+            let elsewhere = elsewhere(&reader, &incident)?;
+            human::joined(&incident, elsewhere.as_ref(), Some(&before), &style)
+        }
         format => shown(&incident, format, &style),
     };
     page(args.output.output);

@@ -10,7 +10,7 @@ use crate::{
         elsewhere::SharedFile,
         story::{story as story_of, summary},
     },
-    host::clock,
+    host::{clock, here::here},
     render::{Format, json, story, style::Style},
     select::{
         facets::Facets,
@@ -172,6 +172,7 @@ fn tell(
     let until = selection.until.unwrap_or(last.saturating_add(NEAR).min(now));
     let restarted = focus.restart.is_some();
     let elsewhere = elsewhere(reader, &focus)?;
+    let before = reader.before(&focus, here().name == *focus.host)?;
     // Where a host had too many shrinks to keep, the one that is looked for may be among them.
     let sought = elsewhere.is_none() && SharedFile::of(&focus).is_some();
     let concerns = |gap: &Gap| match gap.reason {
@@ -180,7 +181,7 @@ fn tell(
     };
     let gaps: Vec<Gap> = reader.gaps(since, until, GAPS)?.into_iter().filter(concerns).collect();
     let deaths = reader.newest_of_story(selection, key, compared)?;
-    Ok(story_of(focus, elsewhere, summary, gaps, &deaths))
+    Ok(story_of(focus, elsewhere, Some(before), summary, gaps, &deaths))
 }
 
 /// Who may have done it on another host, whose history was imported into this one, or this one into that; or on this

@@ -3,7 +3,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     contract::{
-        Ancestor, Cause, File, Hex, Label, Named, Process, Stack, Time, Untrusted, Vocabulary,
+        Ancestor, Cause, File, Hex, Label, Module, Named, Process, Stack, Time, Untrusted,
+        Vocabulary,
     },
     model::cause::{CauseKind, Outcome},
 };
@@ -56,6 +57,9 @@ pub struct Incident {
     /// is not in libc, nor memcpy(3), abort(3) or the like; left out if no file is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<Untrusted>,
+    /// The files that its stack ran through, and when they were changed last; left out where no stack was captured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<Module>,
     /// What to do against it, one sentence.
     pub advice: Label,
     /// False: events that may concern this incident were lost, or hooks are missing that might have decided its

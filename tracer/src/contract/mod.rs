@@ -5,6 +5,7 @@
 //! Sizes and offsets are bytes, durations end in `_ns`. Absent facts are null, where it helps with a
 //! sibling `_why`. What people read is made from this too, so that history tells what was told live.
 //! Where a field means what a semantic convention of OpenTelemetry means, its name there is noted.
+mod before;
 mod cause;
 pub mod convert;
 mod count;
@@ -32,6 +33,7 @@ mod value;
 mod warning;
 mod watch;
 
+pub use before::{Before, EarlierBuild, EarlierImage};
 pub use cause::{Cause, Chosen, Memory, Oom, Other};
 pub use count::Count;
 pub use doctor::{Capability, Doctor, Observed};
@@ -45,7 +47,7 @@ pub use record::{Record, SCHEMA};
 pub use run::Run;
 pub use scan::{Finding, FoundFile, FoundMapping, FoundProcess, Scan};
 pub use server::Server;
-pub use stack::{Frame, Stack};
+pub use stack::{Frame, Module, Replacement, Stack};
 pub use status::{Lost, Recorder, Status};
 pub use story::{CauseCount, RestartSpread, RuledOut, Step, Story};
 pub use value::{Hex, Label, Named, Time, Untrusted, Vocabulary};

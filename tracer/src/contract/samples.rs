@@ -3,12 +3,13 @@ use serde_json::json;
 
 use crate::{
     contract::{
-        Ancestor, Blind, Capability, Cause, CauseCount, Chosen, Container, Count, Doctor,
-        Elsewhere, End, Fault, File, Finding, FoundFile, FoundMapping, FoundProcess, Frame, Gap,
-        GapReason, Hex, Incident, Label, Loss, Lost, Mapper, Mapping, MappingDriver, Memory,
-        Missed, Mount, Observed, Oom, Other, Output, OutputKind, Outputs, Process, Record,
-        Recorder, Remote, Restart, RestartSpread, RuledOut, Run, Scan, Server, ShrunkFile, Sizing,
-        Stack, Status, Step, Story, Time, Truncation, Untrusted, Watching,
+        Ancestor, Before, Blind, Capability, Cause, CauseCount, Chosen, Container, Count, Doctor,
+        EarlierBuild, EarlierImage, Elsewhere, End, Fault, File, Finding, FoundFile, FoundMapping,
+        FoundProcess, Frame, Gap, GapReason, Hex, Incident, Label, Loss, Lost, Mapper, Mapping,
+        MappingDriver, Memory, Missed, Module, Mount, Observed, Oom, Other, Output, OutputKind,
+        Outputs, Process, Record, Recorder, Remote, Replacement, Restart, RestartSpread, RuledOut,
+        Run, Scan, Server, ShrunkFile, Sizing, Stack, Status, Step, Story, Time, Truncation,
+        Untrusted, Watching,
     },
     model::{
         cause::{CauseKind, Confidence},
@@ -213,6 +214,15 @@ pub fn full_incident() -> Incident {
         }),
         stack: Some(Stack { user: vec![full_frame()], cut: Some("it has more frames".into()) }),
         signature: Some(hostile()),
+        modules: vec![Module {
+            path: hostile(),
+            program: true,
+            build_id: Some("8a3f00".into()),
+            changed: Time(900),
+            written: Some(Time(800)),
+            removed: true,
+            replaced_by: Some(Replacement { build_id: Some("cd3400".into()), changed: Time(901) }),
+        }],
         blind: vec!["fentry notify_change".into()],
         complete: false,
         count: Some(3),
@@ -393,6 +403,23 @@ fn story() -> Record {
             path: Some(hostile()),
             remote: remote(),
             culprit: process(21),
+        })),
+        before: Some(Box::new(Before {
+            since: Time(0),
+            unwatched_ns: 7,
+            lossy: true,
+            alike: 2,
+            alike_last: Some(Time(1)),
+            build: Some(EarlierBuild {
+                build_id: "ab1200".into(),
+                until: Time(1),
+                own_since: Some(Time(2)),
+            }),
+            image: Some(EarlierImage {
+                image: hostile(),
+                until: Time(1),
+                own_since: Some(Time(2)),
+            }),
         })),
         timeline: vec![Step {
             time: Time(1),

@@ -1,7 +1,7 @@
 //! Where in its program the victim failed.
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{Hex, Label, Untrusted};
+use crate::contract::{Hex, Label, Time, Untrusted};
 
 /// The stack of a thread that died of its own fault or abort(3), as it ended, or that shrank a file, as that began; of a
 /// process that survived, its innermost frame alone.
@@ -47,4 +47,38 @@ pub struct Frame {
     /// Whether the function was inlined in that of the next frame: both are one on the stack. Left out where it was not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub inlined: bool,
+}
+
+/// A file that the victim's stack ran through, as it was when the victim died.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Module {
+    /// As `module` of a frame.
+    pub path: Untrusted,
+    /// It is the victim's program. Left out of libraries.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub program: bool,
+    /// As `build_id` of a frame.
+    pub build_id: Option<Label>,
+    /// When its contents, its name or its attributes changed last (`st_ctime`); of a file that is `removed`, when that was
+    /// done, as a rule.
+    pub changed: Time,
+    /// When its contents did (`st_mtime`), which whoever copies a file may set; null if it could not be looked at.
+    pub written: Option<Time>,
+    /// Its path no longer led to it: another file had taken its place, or none. Left out where it did.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub removed: bool,
+    /// What its path led to just after the victim's end; left out where that is not certain, or there was nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<Replacement>,
+}
+
+/// The file that took the place of another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Replacement {
+    /// As `build_id` of a frame.
+    pub build_id: Option<Label>,
+    /// When its contents, its name or its attributes changed last (`st_ctime`): rename(2) is such a change.
+    pub changed: Time,
 }

@@ -2,7 +2,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{
-    Elsewhere, Gap, Incident, Label, Time,
+    Before, Elsewhere, Gap, Incident, Label, Time,
     record::{whole, whole_gaps},
 };
 
@@ -34,6 +34,9 @@ pub struct Story {
     /// Who may have done it on another host, whose history is in this one too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub elsewhere: Option<Box<Elsewhere>>,
+    /// What the history holds of its host from before it: whether it is the first of its kind, and of its build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Box<Before>>,
     /// What happened in it, oldest first.
     pub timeline: Vec<Step>,
     /// What it was not.

@@ -1,6 +1,7 @@
 //! What only /proc and the file systems know, asked at once, because the process may be gone a
 //! moment later, and never for long.
 pub mod cgroups;
+mod changed;
 pub mod completion;
 pub mod containers;
 pub mod deadline;

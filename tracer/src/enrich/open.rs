@@ -1,7 +1,9 @@
 //! Files of other programs, opened by the path that the kernel told: as we see it, and as the processes do that may
 //! have been in the same mount namespace. Whoever owns such a path is not trusted.
 use std::{
+    ffi::OsStr,
     fs::{File, Metadata, OpenOptions},
+    ops::Range,
     os::{
         fd::{AsRawFd as _, OwnedFd},
         unix::{
@@ -24,6 +26,8 @@ use crate::model::{
 
 /// How often a walk is tried that a rename elsewhere disturbed.
 const TRIES: usize = 4;
+/// In a second.
+const NS: i64 = 1_000_000_000;
 
 /// The regular file at `path`, if it is the one that `is_it` knows: below our root, or below the roots of `processes`.
 pub(super) fn regular(
@@ -31,29 +35,67 @@ pub(super) fn regular(
     processes: impl IntoIterator<Item = u32>,
     is_it: impl Fn(&Metadata) -> bool,
 ) -> Option<File> {
-    let path = Path::new(std::ffi::OsStr::from_bytes(path));
-    let roots = processes.into_iter().map(|tgid| format!("/proc/{tgid}/root"));
-    std::iter::once("/".to_owned()).chain(roots).find_map(|root| {
-        // A device whose driver acts when it is opened is only looked at (O_PATH).
-        let found = File::from(walk(root.as_ref(), path)?);
-        let meta = found.metadata().ok()?;
-        (meta.is_file() && is_it(&meta)).then_some(())?;
-        // The very file that was looked at, whatever is called so by now; no lease of it is waited for.
-        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-        let mut options = OpenOptions::new();
-        options.read(true).custom_flags(flags.bits().cast_signed());
-        options.open(format!("/proc/self/fd/{}", found.as_raw_fd())).ok()
+    roots(processes).find_map(|root| regular_below(&root, path, &is_it))
+}
+
+/// Our root, and those of `processes`.
+pub(super) fn roots(processes: impl IntoIterator<Item = u32>) -> impl Iterator<Item = String> {
+    let theirs = processes.into_iter().map(|tgid| format!("/proc/{tgid}/root"));
+    std::iter::once("/".to_owned()).chain(theirs)
+}
+
+/// The regular file that `path` leads to below one root, if it is the one that `is_it` knows.
+pub(super) fn regular_below(
+    root: &str,
+    path: &[u8],
+    is_it: impl Fn(&Metadata) -> bool,
+) -> Option<File> {
+    reopened(walk(root.as_ref(), Path::new(OsStr::from_bytes(path)))?, is_it)
+}
+
+/// The regular file that one of `processes` maps at these addresses, if it is the one that `is_it` knows: whoever dumps its
+/// core is there still, and whom the victim was forked by without an exec(2) maps what it did.
+pub(super) fn mapped(
+    addresses: Range<u64>,
+    processes: impl IntoIterator<Item = u32>,
+    is_it: impl Fn(&Metadata) -> bool,
+) -> Option<File> {
+    let Range { start, end } = addresses;
+    processes.into_iter().find_map(|tgid| {
+        let link = format!("/proc/{tgid}/map_files/{start:x}-{end:x}");
+        let found = openat(CWD, &*link, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        reopened(found, &is_it)
     })
+}
+
+/// Opens what was only looked at (O_PATH) until it was known to be a regular file, and no device whose driver acts when it
+/// is opened.
+fn reopened(found: OwnedFd, is_it: impl Fn(&Metadata) -> bool) -> Option<File> {
+    let found = File::from(found);
+    let meta = found.metadata().ok()?;
+    (meta.is_file() && is_it(&meta)).then_some(())?;
+    // The very file that was looked at, whatever is called so by now; no lease of it is waited for.
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(flags.bits().cast_signed());
+    options.open(format!("/proc/self/fd/{}", found.as_raw_fd())).ok()
+}
+
+/// When a file's contents, name or attributes changed last, ns since the epoch.
+pub(super) fn changed(meta: &Metadata) -> i64 {
+    meta.ctime().saturating_mul(NS).saturating_add(meta.ctime_nsec())
+}
+
+/// When its contents did.
+pub(super) fn written(meta: &Metadata) -> i64 {
+    meta.mtime().saturating_mul(NS).saturating_add(meta.mtime_nsec())
 }
 
 /// Whether a file is still as the kernel saw it. Its device is not compared: stat(2) tells another one on btrfs and
 /// overlayfs.
 pub(super) fn is(inode: &Inode) -> impl Fn(&Metadata) -> bool + use<> {
-    let (ino, size, ctime) = (inode.id.ino, inode.size, i128::from(inode.ctime));
-    move |meta| {
-        let changed = i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec());
-        meta.ino() == ino && meta.len() == size && changed == ctime
-    }
+    let (ino, size, ctime) = (inode.id.ino, inode.size, inode.ctime);
+    move |meta| meta.ino() == ino && meta.len() == size && changed(meta) == ctime
 }
 
 /// Whether a file is on the device that the kernel saw it on, where stat(2) tells that one.

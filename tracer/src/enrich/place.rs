@@ -57,6 +57,11 @@ pub fn of_death(death: &ProcessExit, parser: &Parser) -> Option<Symbol> {
     Some(Symbol { victim: death.exit.id, name: function.name, offset: function.offset })
 }
 
+/// The build id of a file.
+pub(super) fn build_id(file: File, path: &[u8], parser: &Parser) -> Option<Bytes> {
+    told(file, 0, path, parser).build_id
+}
+
 /// What a file says of one of its bytes.
 fn told(file: File, offset: u64, path: &[u8], parser: &Parser) -> protocol::Place {
     let mut told = None;

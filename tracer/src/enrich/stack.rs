@@ -2,7 +2,7 @@
 use std::{fs::File, time::Duration};
 
 use crate::{
-    enrich::{debug_files, open, parser::Parser},
+    enrich::{changed, debug_files, open, parser::Parser},
     model::{
         Bytes, file,
         stack::{Cut, Frame, Mapping, SIGNAL_FRAME, Sample, Stack},
@@ -46,17 +46,42 @@ pub fn frames(sample: &Sample, ancestors: &[Ancestor], parser: &Parser) -> Stack
     if let Err(why) = asked {
         parser.failed(modules.first().and_then(|module| module.path.as_deref()), &why);
     }
-    Stack { process, tid, act, frames: known.frames(&modules), cut: known.cut }
+    let frames = known.frames(&modules);
+    // Who only did something lives on, and may be anybody.
+    let modules = match act {
+        None => changed::modules(&modules, &frames, &roots, parser),
+        Some(_) => Vec::new(),
+    };
+    Stack { process, tid, act, frames, modules, cut: known.cut }
 }
 
 /// A file that is mapped, once or several times.
-struct MappedFile {
-    mappings: Vec<Mapping>,
+pub(super) struct MappedFile {
+    /// At least one.
+    pub(super) mappings: Vec<Mapping>,
     path: Option<Bytes>,
     open: bool,
+    /// When it was written last, ns since the epoch, if it could be opened.
+    pub(super) written: Option<i64>,
 }
 
 impl MappedFile {
+    /// What it is called in frames.
+    pub(super) fn name(&self) -> Option<Bytes> {
+        self.path.clone().map(|path| end(path, PATH))
+    }
+
+    /// One by its first mapping, and the file.
+    pub(super) fn new(mapping: &Mapping, file: Option<&File>) -> Self {
+        let written = file.and_then(|file| file.metadata().ok());
+        Self {
+            mappings: vec![mapping.clone()],
+            path: file::name(&mapping.path, &[]).0,
+            open: file.is_some(),
+            written: written.map(|meta| open::written(&meta)),
+        }
+    }
+
     fn module(&self) -> Module {
         let range = |m: &Mapping| Range { start: m.start, end: m.end, offset: m.offset };
         Module { mappings: self.mappings.iter().map(range).collect(), file: self.open }
@@ -78,17 +103,19 @@ fn modules(sample: &Sample, roots: &[u32]) -> (Vec<MappedFile>, Vec<File>) {
             continue;
         }
         let is_it = open::is(&mapping.inode);
-        let open = |path: Bytes| open::regular(&path, roots.iter().copied(), is_it);
-        let file = path(&mapping.path).filter(|_| files.len() < FILES).and_then(open);
-        let path = file::name(&mapping.path, &[]).0;
-        modules.push(MappedFile { mappings: vec![mapping.clone()], path, open: file.is_some() });
+        let roots = || roots.iter().copied();
+        let by_path = || path(&mapping.path).and_then(|path| open::regular(&path, roots(), &is_it));
+        let by_address = || open::mapped(mapping.start..mapping.end, roots(), &is_it);
+        let room = files.len() < FILES;
+        let file = room.then(|| by_path().or_else(by_address)).flatten();
+        modules.push(MappedFile::new(mapping, file.as_ref()));
         files.extend(file);
     }
     (modules, files)
 }
 
 /// By which a file can be opened: in a directory, and told whole.
-fn path(path: &file::Path) -> Option<Bytes> {
+pub(super) fn path(path: &file::Path) -> Option<Bytes> {
     let whole = !path.cut && !path.name_missing && !path.pseudo;
     whole.then(|| file::name(path, &[]).0).flatten()
 }
@@ -153,8 +180,7 @@ impl Known {
     fn frames(&mut self, modules: &[MappedFile]) -> Vec<Frame> {
         let named = std::mem::take(&mut self.named);
         let frames = self.bare.iter().zip(named).flat_map(|(bare, named)| {
-            let path = bare.module.and_then(|at| modules.get(at)?.path.clone());
-            let module = path.map(|path| end(path, PATH));
+            let module = bare.module.and_then(|at| modules.get(at)?.name());
             let named = match named.is_empty() {
                 true => {
                     let symbol = bare.signal.then(|| SIGNAL_FRAME.to_vec());

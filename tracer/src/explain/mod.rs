@@ -1,4 +1,5 @@
 //! From incidents to words and stories: what happened in which order, what it was not, how often. Pure.
+pub mod changed;
 pub mod differences;
 pub mod elsewhere;
 pub mod frames;

@@ -3,7 +3,8 @@ use std::collections::HashSet;
 
 use crate::{
     contract::{
-        CauseCount, Elsewhere, Gap, Incident, Label, RestartSpread, Story, Time, series::SeriesExit,
+        Before, CauseCount, Elsewhere, Gap, Incident, Label, RestartSpread, Story, Time,
+        series::SeriesExit,
     },
     explain::{
         differences::differences, phrase::ADVICE_ELSEWHERE, ruled_out::ruled_out, timeline::steps,
@@ -32,6 +33,7 @@ pub struct Summary {
 pub fn story(
     latest: Incident,
     elsewhere: Option<Elsewhere>,
+    before: Option<Before>,
     summary: Summary,
     gaps: Vec<Gap>,
     deaths_in_full: &[Incident],
@@ -57,6 +59,7 @@ pub fn story(
             None => latest.advice.clone(),
         },
         elsewhere: elsewhere.map(Box::new),
+        before: before.map(Box::new),
         incident: latest,
     }
 }

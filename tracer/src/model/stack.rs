@@ -109,8 +109,40 @@ pub struct Stack {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub act: Option<u64>,
     pub frames: Vec<Frame>,
+    /// The files that these lie in; of a thread that ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<ModuleFile>,
     /// Why outer frames are missing; `None` if the last frame is the thread's first.
     pub cut: Option<Cut>,
+}
+
+/// A file that frames lie in, as it was when the thread ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleFile {
+    /// As [`Frame::module`].
+    #[serde(with = "base64")]
+    pub path: Bytes,
+    #[serde(with = "base64")]
+    pub build_id: Option<Bytes>,
+    /// When its contents, its name or its attributes changed last (`st_ctime`), ns since the epoch.
+    pub changed: i64,
+    /// When its contents did (`st_mtime`); `None` if it could not be looked at.
+    pub written: Option<i64>,
+    /// Its path no longer led to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub removed: bool,
+    /// What its path led to instead, as the frames were looked up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<Replacement>,
+}
+
+/// The file that took the place of another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replacement {
+    #[serde(with = "base64")]
+    pub build_id: Option<Bytes>,
+    /// As [`ModuleFile::changed`].
+    pub changed: i64,
 }
 
 /// Why a stack has no more frames.

@@ -2,8 +2,9 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    contract::{Elsewhere, End, Gap, GapReason, Incident, Loss, Missed},
+    contract::{Before, Elsewhere, End, Gap, GapReason, Incident, Loss, Missed},
     explain::{
+        changed::{files, history},
         frames::{act, callers, place},
         others::others,
         outputs::spoke,
@@ -26,11 +27,16 @@ pub use crate::render::style::Style;
 
 /// The whole answer, an indented block.
 pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
-    joined(incident, None, style)
+    joined(incident, None, None, style)
 }
 
-/// The same with who may have done it elsewhere.
-pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style) -> Vec<u8> {
+/// The same with who may have done it elsewhere, and what a history holds from before it.
+pub fn joined(
+    incident: &Incident,
+    elsewhere: Option<&Elsewhere>,
+    before: Option<&Before>,
+    style: &Style,
+) -> Vec<u8> {
     let victim = &incident.victim;
     let heading = format!(
         "{}  {} {}{}  {}",
@@ -91,6 +97,8 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
         let list = mapped_by(at_risk);
         field("also", &format!("at risk, they map this file too: {list}"));
     }
+    out.push_str(&changed(incident, before.map(|before| (before, 1)), 8, style));
+    let mut field = |name: &str, text: &str| out.push_str(&line(name, text, style));
     let mut text = arguments(victim);
     if let Some(ns) = victim.ns_pid.filter(|ns| *ns != victim.pid) {
         text.push_str(&format!("  (pid {ns} in its namespace)"));
@@ -109,6 +117,21 @@ pub fn joined(incident: &Incident, elsewhere: Option<&Elsewhere>, style: &Style)
         out.push_str(&line("note", &style.paint("33", &text), style));
     }
     out.into_bytes()
+}
+
+/// What changed since it last worked, by its files and by what a history holds from before it, if so many of its kind are
+/// told of beside it; in an answer whose names of fields are so wide.
+pub fn changed(
+    incident: &Incident,
+    before: Option<(&Before, u64)>,
+    width: usize,
+    style: &Style,
+) -> String {
+    let time = |time| style.stamp(time);
+    let known = before.map(|(before, shown)| history(incident, before, shown, time));
+    let lines = known.into_iter().flatten().chain(files(incident)).enumerate();
+    let name = |i| if i == 0 { "changed" } else { "" };
+    lines.map(|(i, text)| warning::labelled(name(i), width, &text, style)).collect()
 }
 
 /// Where its victim spoke to, in an answer whose names of fields are so wide.

@@ -13,7 +13,7 @@ use crate::{
     },
     model::signal_name as signals,
     render::{
-        human::{Style, gap, spoken},
+        human::{Style, changed, gap, spoken},
         list::{UNKNOWN, home},
         table::{Cell, Column, Keeps, Layout},
         touched::{driver, driver_field, other_name, seen_as, sized, volume},
@@ -167,6 +167,8 @@ fn told(story: &Story, first: &str, style: &Style, now: i64) -> String {
     for (name, text) in server.chain(others(latest).into_iter().map(|text| ("others", text))) {
         field(name, &text);
     }
+    let before = story.before.as_deref().map(|before| (before, story.incidents));
+    out.push_str(&changed(latest, before, NAMES, style));
     out.push_str(&spoken(latest, NAMES, style));
     let mut field = |name: &str, text: &str| out.push_str(&labelled(name, NAMES, text, style));
     for (i, RuledOut { theory, because }) in story.ruled_out.iter().enumerate() {

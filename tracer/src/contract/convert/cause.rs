@@ -5,12 +5,16 @@ use super::{
     text,
 };
 use crate::{
-    contract::{Cause, Chosen, Frame, Hex, Label, Memory, Oom, Other, Stack},
+    contract::{
+        Cause, Chosen, Frame, Hex, Label, Memory, Module, Oom, Other, Replacement, Stack, Time,
+        Untrusted,
+    },
     correlate::incident::Incident,
     model::{
         self,
         cause::CauseKind,
         fact::Place,
+        file::DELETED,
         oom::{OomKill, RanOut},
         shrink::{Shrink, how},
         stack::Cut,
@@ -106,6 +110,26 @@ pub(super) fn stack(incident: &Incident) -> Option<Stack> {
 fn captured(stack: &model::stack::Stack) -> Option<Stack> {
     let user: Vec<Frame> = stack.frames.iter().map(frame).collect();
     (!user.is_empty()).then(|| Stack { user, cut: stack.cut.map(|cut| cut_short(cut).into()) })
+}
+
+/// The files that its stack ran through; `exe` is what its program is called.
+pub(super) fn modules(incident: &Incident, exe: Option<&Untrusted>) -> Vec<Module> {
+    let program = exe.map(|exe| exe.0.strip_suffix(DELETED).unwrap_or(&exe.0));
+    let files = incident.stack.iter().flat_map(|stack| &stack.modules);
+    files
+        .map(|file| Module {
+            path: text(&file.path),
+            program: program == Some(&file.path[..]),
+            build_id: file.build_id.as_deref().map(hex),
+            changed: Time(file.changed),
+            written: file.written.map(Time),
+            removed: file.removed,
+            replaced_by: file.replaced_by.as_ref().map(|other| Replacement {
+                build_id: other.build_id.as_deref().map(hex),
+                changed: Time(other.changed),
+            }),
+        })
+        .collect()
 }
 
 /// Of a process that may live: what its address space looks like stays its own, and so does a word of its memory that the

@@ -28,7 +28,7 @@ use crate::{
     },
     probe::refusal,
 };
-use cause::{cause, stack};
+use cause::{cause, modules, stack};
 use file::{fault, file, server, server_why};
 use output::outputs;
 use process::{ancestor, mappers, process as seen_process};
@@ -123,6 +123,7 @@ pub fn reported_incident(incident: &Incident, host: &Host, updated: bool) -> con
     let victim = contract::Process { output, ..victim };
     let contained = victim.container.is_some() || victim.pod.is_some();
     let stack = stack(incident);
+    let modules = modules(incident, victim.exe.as_ref());
     contract::Incident {
         updated,
         id: incident.id.as_str().into(),
@@ -150,6 +151,7 @@ pub fn reported_incident(incident: &Incident, host: &Host, updated: bool) -> con
         restart: restart(incident),
         signature: stack.as_ref().and_then(signature),
         stack,
+        modules,
         advice: incident.advice().into(),
         complete: incident.lost == 0 && incident.blind.is_empty(),
         lost: incident.lost,

@@ -1,5 +1,6 @@
 //! The history on disk: one SQLite file, one writer, readers without privilege and without a
 //! recorder.
+mod before;
 pub mod body;
 mod connect;
 pub mod forget;

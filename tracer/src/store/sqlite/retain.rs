@@ -130,7 +130,7 @@ fn note_cut(db: &Transaction<'_>, since: i64, until: i64, incidents: usize) -> R
 /// Where SQLite cannot write.
 pub fn forget(db: &mut Connection, oldest: i64, size: u64, largest: u64) -> Result<Forgotten> {
     let transaction = db.transaction()?;
-    let mut before = oldest;
+    let (mut before, mut all_pay) = (oldest, true);
     let (mut rows, _) = oldest_of(&transaction, "time < ?1", oldest, BATCH)?;
     let crowded = rows.is_empty() && size > largest;
     if crowded {
@@ -147,7 +147,10 @@ pub fn forget(db: &mut Connection, oldest: i64, size: u64, largest: u64) -> Resu
         match (payer, times) {
             // Nothing older is left.
             (Payer::All, Some((_, until))) => before = until.saturating_add(1).max(oldest),
-            (_, Some((since, until))) => note_cut(&transaction, since, until, rows.len())?,
+            (_, Some((since, until))) => {
+                all_pay = false;
+                note_cut(&transaction, since, until, rows.len())?;
+            }
             (_, None) => {}
         }
     }
@@ -162,6 +165,9 @@ pub fn forget(db: &mut Connection, oldest: i64, size: u64, largest: u64) -> Resu
         warnings = forget_warnings(&transaction, kind as i64, bounds)?.max(warnings);
     }
     if incidents != 0 {
+        if all_pay {
+            note_forgotten(&transaction, before)?;
+        }
         names::drop_unused(&transaction, &used)?;
     }
     let gaps = forget_gaps(&transaction, before)?;
@@ -171,6 +177,16 @@ pub fn forget(db: &mut Connection, oldest: i64, size: u64, largest: u64) -> Resu
     transaction.commit()?;
     let pages = give_back(db)?;
     Ok(Forgotten { incidents, warnings, gaps, crowded: crowded && incidents != 0, pages })
+}
+
+/// Notes that incidents from before a time may be missing.
+fn note_forgotten(db: &Transaction<'_>, before: i64) -> Result<()> {
+    db.execute(
+        "INSERT INTO forgotten(id, until) VALUES (1, ?1)
+         ON CONFLICT(id) DO UPDATE SET until = max(until, excluded.until)",
+        [before],
+    )?;
+    Ok(())
 }
 
 /// How many incidents of `all` are to go so that as much room is left as there is to be, if each takes as much.

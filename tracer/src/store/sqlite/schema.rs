@@ -6,7 +6,7 @@
 use rusqlite::Connection;
 
 /// `user_version` of what this build writes.
-pub const VERSION: i64 = 8;
+pub const VERSION: i64 = 9;
 /// `application_id`: "whyb".
 pub const APPLICATION: i64 = 0x7768_7962;
 
@@ -132,6 +132,11 @@ CREATE INDEX incident_start ON incident(substr(id, 7));
 -- What failed, where, and in which build (`Incident::signature`). Null in rows of before.
 ALTER TABLE incident ADD COLUMN signature INTEGER;
 CREATE INDEX incident_signature ON incident(signature, time) WHERE signature IS NOT NULL;
+", "
+-- Until when incidents may be missing because they were forgotten, ns since the epoch: one row, or none where nothing was. An
+-- older history whose first row is gone has forgotten it.
+CREATE TABLE forgotten(id INTEGER PRIMARY KEY CHECK (id = 1), until INTEGER NOT NULL);
+INSERT INTO forgotten(id, until) SELECT 1, min(time) FROM incident HAVING min(seq) > 1;
 "];
 
 /// Brings a new or older history to [`VERSION`], in one transaction.

@@ -1,0 +1,326 @@
+//! What changed since it last worked: the files that a victim ran, and what the history holds from before. Pure.
+use crate::{
+    contract::{Before, Incident, Module, Time},
+    explain::frames::failed_in,
+    model::cause::CauseKind,
+    text::{
+        escape::escape,
+        format::{counted, duration, file_name, grouped},
+    },
+};
+
+/// Digits of a build id that are told.
+const BUILD: usize = 12;
+/// What was changed longer before is no news. Ns.
+const NEWS: u64 = 86_400_000_000_000;
+/// Files that were changed so soon one after another were changed together. Ns.
+const TOGETHER: u64 = 60_000_000_000;
+/// Files that are named.
+const NAMED: usize = 3;
+
+/// What became of the files that its stack ran through, a sentence each; none where nothing was changed for a day.
+pub fn files(incident: &Incident) -> Vec<String> {
+    // Of a file that its cause is about all is said there.
+    let told = (incident.cause.class.known() == CauseKind::Overwritten).then(|| incident.path());
+    let told = |module: &&Module| told.flatten() == Some(&module.path);
+    let files = incident.modules.iter().filter(|module| !told(module));
+    let (gone, there): (Vec<&Module>, Vec<&Module>) = files.partition(|module| module.removed);
+    let gone = gone.into_iter().filter_map(|module| replaced(module, incident));
+    gone.chain(last_changed(&there, incident)).collect()
+}
+
+/// How long before it, if it was.
+fn before(time: Time, incident: &Incident) -> Option<u64> {
+    (time <= incident.time).then(|| incident.time.since(time))
+}
+
+/// Whether that was after the victim had started.
+fn while_it_ran(time: Time, incident: &Incident) -> bool {
+    incident.victim.start_time.is_some_and(|start| start < time)
+}
+
+/// `geo-api was replaced 4 min before, while it ran: build id ab12… → cd34…`
+fn replaced(module: &Module, incident: &Incident) -> Option<String> {
+    let ago = before(module.changed, incident)?;
+    let name = name(module);
+    let ran = if while_it_ran(module.changed, incident) { ", while it ran" } else { "" };
+    let new = match (&module.build_id, &module.replaced_by) {
+        (_, None) => {
+            return Some(format!("{name} was removed or replaced {} before{ran}", duration(ago)));
+        }
+        (Some(old), Some(new)) if new.build_id.as_ref() == Some(old) => {
+            format!(", by the same build ({})", build(old))
+        }
+        (old, Some(new)) => match (old, &new.build_id) {
+            (Some(old), Some(new)) => format!(": build id {} → {}", build(old), build(new)),
+            (None, Some(new)) => format!(" by build id {}", build(new)),
+            (Some(old), None) => format!("; it ran build id {}", build(old)),
+            (None, None) => String::new(),
+        },
+    };
+    Some(format!("{name} was replaced {} before{ran}{new}", duration(ago)))
+}
+
+/// `geo-api and libgeo.so were last changed 3 min before, 10 s before it started`
+fn last_changed(modules: &[&Module], incident: &Incident) -> Option<String> {
+    let recent = |module: &&&Module| before(module.changed, incident).is_some_and(|ns| ns < NEWS);
+    let latest = modules.iter().filter(recent).max_by_key(|module| module.changed)?.changed;
+    let together =
+        |module: &&&Module| module.changed <= latest && latest.since(module.changed) <= TOGETHER;
+    let changed: Vec<&&Module> = modules.iter().filter(together).collect();
+    let mut names: Vec<String> = changed.iter().take(NAMED).map(|module| name(module)).collect();
+    if changed.len() > NAMED {
+        names.push(counted((changed.len() - NAMED) as u64, "more file"));
+    }
+    let last = names.pop()?;
+    let (names, were) = match names.is_empty() {
+        true => (last, "was"),
+        false => (format!("{} and {last}", names.join(", ")), "were"),
+    };
+    let ago = duration(before(latest, incident)?);
+    let start = incident.victim.start_time;
+    // Whoever copies a file may set when it was written, and then that looks older than it is.
+    let written = changed.iter().all(|module| module.written == Some(module.changed));
+    let what = if written { "written" } else { "changed" };
+    Some(match start {
+        Some(start) if start < latest => {
+            format!("{names} {were} {what} {ago} before, while it ran")
+        }
+        Some(start) => {
+            let since = duration(start.since(latest));
+            format!("{names} {were} last changed {ago} before, {since} before it started")
+        }
+        None => format!("{names} {were} last changed {ago} before"),
+    })
+}
+
+fn name(module: &Module) -> String {
+    escape(file_name(&module.path.0))
+}
+
+fn build(id: &str) -> String {
+    escape(id.get(..BUILD).unwrap_or(id).as_bytes())
+}
+
+/// Whether it is the first of its kind, and what its program and image were before, a sentence each; `shown` of its kind
+/// are told of beside it, itself among them, and `time` says how times are shown.
+pub fn history(
+    incident: &Incident,
+    before: &Before,
+    shown: u64,
+    time: impl Fn(Time) -> String,
+) -> Vec<String> {
+    const MOST: u64 = 1_000;
+    let kind = match failed_in(incident).filter(|_| incident.signature.is_some()) {
+        Some(function) => format!("in {function}"),
+        None => format!("of {} with this cause", escape(&incident.victim.comm.0)),
+    };
+    let (since, holes) = (time(before.since), holes(before));
+    let mut out = Vec::new();
+    match (before.alike, before.alike_last) {
+        (0, _) if before.since >= incident.time => {
+            out.push("the history holds nothing of its host from before it".to_owned());
+        }
+        (0, _) => out.push(format!(
+            "first incident {kind} on its host since {since}, when the history begins{holes}"
+        )),
+        (count, Some(last)) if count >= shown => {
+            let or_more = if count >= MOST { " or more" } else { "" };
+            let (count, ago) = (grouped(count), duration(incident.time.since(last)));
+            let incidents = if before.alike == 1 { "incident" } else { "incidents" };
+            out.push(format!(
+                "{count}{or_more} {incidents} {kind} on its host before, since {since}{holes}; the last {ago} before"
+            ));
+        }
+        _ => {}
+    }
+    if let Some(earlier) = &before.build {
+        let name = incident.modules.iter().find(|module| module.program).map(name);
+        let (name, until) = (name.unwrap_or_default(), time(earlier.until));
+        let own = first_of("build", earlier.own_since, &time);
+        let old = build(&earlier.build_id);
+        out.push(format!("{own}: until {until} {name} had build id {old}"));
+    }
+    if let Some(earlier) = &before.image {
+        let (image, until) = (escape(&earlier.image.0), time(earlier.until));
+        let own = first_of("image", earlier.own_since, &time);
+        out.push(format!("{own}: until {until} the container had image {image}"));
+    }
+    out
+}
+
+/// `first incident of this build`, or when that was.
+fn first_of(what: &str, since: Option<Time>, time: impl Fn(Time) -> String) -> String {
+    match since {
+        None => format!("first incident of this {what}"),
+        Some(since) => format!("first incident of this {what} at {}", time(since)),
+    }
+}
+
+/// What the history does not know of that time.
+fn holes(before: &Before) -> String {
+    let mut out = String::new();
+    if before.unwatched_ns != 0 {
+        out.push_str(&format!(
+            " (nobody was watching for {} of it)",
+            duration(before.unwatched_ns)
+        ));
+    }
+    if before.lossy {
+        out.push_str(" (some of that was lost or forgotten)");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{
+        EarlierBuild, EarlierImage, Frame, Label, Replacement, Stack, Untrusted, samples::incident,
+    };
+
+    const SECOND: i64 = 1_000_000_000;
+
+    /// A file that was changed so many seconds before the crash of a process that had run for 187 s.
+    fn module(path: &str, ago: i64) -> Module {
+        let changed = Time(crash(Vec::new()).time.0 - ago * SECOND);
+        Module {
+            path: Untrusted(path.into()),
+            program: path.ends_with("geo-api"),
+            build_id: Some("ab12cd34ef56ab12cd34".into()),
+            changed,
+            written: None,
+            removed: false,
+            replaced_by: None,
+        }
+    }
+
+    fn crash(modules: Vec<Module>) -> Incident {
+        Incident { modules, ..incident(CauseKind::Signal, 11) }
+    }
+
+    fn told(modules: Vec<Module>) -> Vec<String> {
+        files(&crash(modules))
+    }
+
+    fn gone(old: Option<&str>, new: Option<&str>, ago: i64) -> Module {
+        let label = |id: Option<&str>| id.map(Label::from);
+        let changed = module("", ago).changed;
+        Module {
+            removed: true,
+            build_id: label(old),
+            replaced_by: Some(Replacement { build_id: label(new), changed }),
+            ..module("/opt/geo-api", ago)
+        }
+    }
+
+    #[test]
+    fn what_was_replaced_is_told_with_both_builds_where_they_are_known() {
+        let of = |old, new| told(vec![gone(old, new, 60)]).concat();
+        let replaced = "geo-api was replaced 1 min 0 s before, while it ran";
+        assert_eq!(of(Some("ab12"), Some("cd34")), format!("{replaced}: build id ab12 → cd34"));
+        assert_eq!(of(None, Some("cd34")), format!("{replaced} by build id cd34"));
+        assert_eq!(of(Some("ab12"), None), format!("{replaced}; it ran build id ab12"));
+        assert_eq!(of(None, None), replaced);
+        assert_eq!(of(Some("a"), Some("a")), format!("{replaced}, by the same build (a)"));
+        let before = told(vec![gone(Some("ab12"), Some("cd34"), 3_600)]);
+        assert_eq!(before, ["geo-api was replaced 1 h 0 min before: build id ab12 → cd34"]);
+        let nothing = Module { replaced_by: None, ..gone(None, None, 60) };
+        let removed = "geo-api was removed or replaced 1 min 0 s before, while it ran";
+        assert_eq!(told(vec![nothing]), [removed]);
+    }
+
+    #[test]
+    fn what_was_changed_of_late_is_told_together() {
+        let (program, lib, libc) =
+            (module("/opt/geo-api", 240), module("/opt/libgeo.so", 250), module("/libc.so", 9_999));
+        assert_eq!(
+            told(vec![program.clone(), lib, libc]),
+            ["geo-api and libgeo.so were last changed 4 min 0 s before, 52.8 s before it started"]
+        );
+        let ran = Module { changed: module("", 3).changed, ..program.clone() };
+        assert_eq!(told(vec![ran.clone()]), ["geo-api was changed 3.0 s before, while it ran"]);
+        let written = Module { written: Some(ran.changed), ..ran };
+        assert_eq!(told(vec![written]), ["geo-api was written 3.0 s before, while it ran"]);
+        let many = (0..6).map(|_| module("/opt/x", 9)).collect();
+        assert!(told(many)[0].starts_with("x, x, x and 3 more files were changed 9.0 s before"));
+        assert!(told(vec![module("/opt/geo-api", 90_000)]).is_empty(), "no news");
+        assert!(told(vec![module("/opt/geo-api", -9)]).is_empty(), "a clock was set");
+    }
+
+    #[test]
+    fn what_its_cause_says_is_not_said_again() {
+        let mut one = crash(vec![module("/opt/libgeo.so", 3)]);
+        let module = Some(Untrusted(b"/opt/libgeo.so".to_vec()));
+        one.stack = Some(Stack { user: vec![Frame { module, ..Frame::default() }], cut: None });
+        assert_eq!(files(&one).len(), 1);
+        one.cause.class = CauseKind::Overwritten.into();
+        assert!(files(&one).is_empty());
+    }
+
+    fn held(alike: u64) -> Before {
+        let alike_last = (alike != 0).then(|| module("", 60).changed);
+        let since = module("", 7_200).changed;
+        let (unwatched_ns, lossy, build, image) = (0, false, None, None);
+        Before { since, unwatched_ns, lossy, alike, alike_last, build, image }
+    }
+
+    fn read(before: &Before, shown: u64) -> Vec<String> {
+        let mut one = crash(vec![module("/opt/geo-api", 90_000)]);
+        one.signature = Some(Untrusted(b"geo_lookup in geo-api, build ab12".to_vec()));
+        history(&one, before, shown, |time| format!("T-{}", one.time.since(time) / SECOND as u64))
+    }
+
+    #[test]
+    fn the_first_of_its_kind_is_told_with_how_far_the_history_reaches() {
+        let first =
+            "first incident in geo_lookup on its host since T-7200, when the history begins";
+        assert_eq!(read(&held(0), 1), [first]);
+        let holes = Before { unwatched_ns: 60 * SECOND as u64, lossy: true, ..held(0) };
+        let expected = format!(
+            "{first} (nobody was watching for 1 min 0 s of it) (some of that was lost or forgotten)"
+        );
+        assert_eq!(read(&holes, 1), [expected]);
+        let nothing = Before { since: crash(Vec::new()).time, ..held(0) };
+        assert_eq!(read(&nothing, 1), ["the history holds nothing of its host from before it"]);
+        let unnamed = crash(Vec::new());
+        let of_cause = history(&unnamed, &held(0), 1, |_| "T".to_owned());
+        assert!(
+            of_cause[0].starts_with("first incident of geo-api with this cause"),
+            "{of_cause:?}"
+        );
+    }
+
+    #[test]
+    fn those_before_are_counted_where_the_story_does_not() {
+        let expected =
+            "3 incidents in geo_lookup on its host before, since T-7200; the last 1 min 0 s before";
+        assert_eq!(read(&held(3), 1), [expected]);
+        assert_eq!(read(&held(3), 3), [expected], "one more than in the story");
+        assert!(read(&held(3), 4).is_empty());
+        assert!(read(&held(1_000), 1)[0].starts_with("1,000 or more incidents in"));
+    }
+
+    #[test]
+    fn what_it_was_before_is_told() {
+        let until = module("", 100).changed;
+        let mut before = held(2);
+        let earlier = EarlierBuild { build_id: "ab12".into(), until, own_since: None };
+        before.build = Some(earlier.clone());
+        let image = Untrusted(b"geo:1".to_vec());
+        before.image = Some(EarlierImage { image, until, own_since: None });
+        assert_eq!(
+            read(&before, 9),
+            [
+                "first incident of this build: until T-100 geo-api had build id ab12",
+                "first incident of this image: until T-100 the container had image geo:1",
+            ]
+        );
+        let own_since = Some(module("", 50).changed);
+        before.build = Some(EarlierBuild { own_since, ..earlier });
+        before.image = None;
+        let expected =
+            "first incident of this build at T-50: until T-100 geo-api had build id ab12";
+        assert_eq!(read(&before, 9), [expected]);
+    }
+}
