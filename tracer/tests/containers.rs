@@ -255,3 +255,116 @@ fn filled(form: &str, user: &str) -> String {
 fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
+
+/// Of hosts that nest, split, name and forget as people do; each as somebody has shown it, with other digits.
+#[test]
+fn what_is_seen_in_the_wild_is_told() {
+    let of_user = "/user.slice/user-1000.slice/user@1000.service";
+    let cases = [
+        // Kubernetes, without the prefix that a runtime has for systemd's driver.
+        ("/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-podUID_.slice/ID", None),
+        ("/kuberuntime/containerd/kubepods-podUID_:cri-containerd:ID", Some("containerd")),
+        (
+            "/system.slice/containerd.service/kubepods-burstable-podUID_.slice:cri-containerd:ID",
+            Some("containerd"),
+        ),
+        // kind: the kubelet has a root of its own, and so has the host's docker.
+        (
+            "/system.slice/docker-FF.scope/kubelet.slice/kubelet-kubepods.slice/\
+             kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-podUID_.slice/cri-containerd-ID.scope",
+            Some("containerd"),
+        ),
+        ("/docker/FF/kubelet/kubepods/besteffort/podUID-/ID", None),
+        // k3s in docker (k3d), in podman, in LXD, and alone with either driver.
+        ("/docker/FF/kubepods/burstable/podUID-/ID", None),
+        ("/machine.slice/libpod-FF.scope/kubepods/burstable/podUID-/ID", None),
+        ("/lxc.payload.mk8s/kubepods/besteffort/podUID-/ID", None),
+        (
+            "/lxc/k3s/kubepods.slice/kubepods-podUID_.slice/cri-containerd-ID.scope",
+            Some("containerd"),
+        ),
+        ("/kubepods/besteffort/podUID-/ID", None),
+        // A static pod has the hash of its manifest.
+        (
+            "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod\
+             0123456789abcdef0123456789abcdef.slice/crio-ID.scope",
+            Some("cri-o"),
+        ),
+        // Nomad before 1.7 had a slice of its own.
+        ("/nomad.slice/docker-ID.scope", Some("docker")),
+        ("/nomad.slice/share.slice/docker-ID.scope", Some("docker")),
+        ("/system.slice/docker.service/docker/ID", Some("docker")),
+        ("/system.slice/docker.service/docker/ID/init.scope", Some("docker")),
+        ("/init.scope/system.slice/docker-ID.scope", Some("docker")),
+        ("/lxc.payload.u1/system.slice/docker-ID.scope", Some("docker")),
+        ("/incus/docker/ID", Some("docker")),
+        ("/podruntime/docker/docker/ID", Some("docker")),
+        // BuildKit's own container, and what it runs in that of buildx.
+        ("/docker/ID/buildkit/jvifp9a6b1lxa1kuw8bwfcovf", Some("docker")),
+        ("/system.slice/docker-ID.scope/buildkit/5cf82fwiumld3vcs5d5l5pzyv", Some("docker")),
+        // Quadlet and podman's --cgroups=split, of the host and of a user.
+        ("/system.slice/nginx.service/libpod-payload-ID", Some("podman")),
+        ("USER/app.slice/redis.service/libpod-payload-ID", Some("podman")),
+        ("USER/app.slice/app-map.slice/map@8000.service/libpod-payload-ID", Some("podman")),
+        ("USER/user.slice/nerdctl-ID.scope", Some("containerd")),
+        ("USER/app.slice/docker-ID.scope", Some("docker")),
+        ("/ecs/01234567-89ab-cdef-0123-456789abcdef/ID", None),
+    ];
+    for (form, runtime) in cases {
+        let path = filled(form, of_user);
+        assert_eq!(told(&path), Some((id(), runtime)), "{path}");
+    }
+    for (path, name) in [
+        ("/lxc.payload.waydroid2", "waydroid2"),
+        ("/lxc.payload.snapcraft_build-1/system.slice/nginx.service", "snapcraft_build-1"),
+        ("/lxc/104/ns/init.scope", "104"),
+    ] {
+        assert_eq!(told(path), Some((name.to_owned(), Some(LXC))), "{path}");
+    }
+}
+
+/// Digests, random numbers and sessions that others put into their names.
+#[test]
+fn what_is_seen_in_the_wild_and_is_no_container_is_none() {
+    let of_user = "/user.slice/user-1000.slice/user@1000.service";
+    let forms = [
+        // A build step of BuildKit, with either driver.
+        "/system.slice/system.slice:docker:jvifp9a6b1lxa1kuw8bwfcovf",
+        "/docker/jvifp9a6b1lxa1kuw8bwfcovf",
+        "/buildkit/jvifp9a6b1lxa1kuw8bwfcovf",
+        // Nomad's own drivers: an allocation and its task.
+        "/nomad.slice/share.slice/4744f0ea-7616-ab3a-a420-8e25056e3861.sleep.scope",
+        "/nomad.slice/reserve.slice/4744f0ea-7616-ab3a-a420-8e25056e3861.web.scope",
+        "/nomad/4744f0ea-7616-ab3a-a420-8e25056e3861.start",
+        "/system.slice/nomad.service",
+        // podman's health checks, and what is beside a container that is split.
+        "/system.slice/ID.service",
+        "/system.slice/ID-1a2b3c4d5e6f7a8b.service",
+        "/system.slice/nginx.service/runtime",
+        "USER/app.slice/redis.service/runtime",
+        // systemd-run, a desktop, logind, a portable service.
+        "/system.slice/run-r0123456789abcdef0123456789abcdef.scope",
+        "/system.slice/5d41402abc4b2a76b9719d911017c592.service",
+        "USER/app.slice/app-gnome-firefox-4242.scope",
+        "USER/app.slice/app-dbus\\x2d:1.2\\x2dorg.example.slice/x.service",
+        "/user.slice/user-1000.slice/session-c2.scope",
+        "/user.slice/user-1000.slice/session-4294967295.scope",
+        "/system.slice/system-getty.slice/getty@tty1.service",
+        // The runtimes themselves, kata's overhead, and the processes of a runner.
+        "/system.slice/docker.service",
+        "/system.slice/containerd.service",
+        "/system.slice/k3s.service",
+        "/podruntime/runtime",
+        "/kubepods/besteffort",
+        "/slurm_node1/uid_1000/job_280678/step_batch/task_0",
+        "/system.slice/slurmstepd.scope/job_1392969/step_0/user/task_0",
+        "/yarn/container_e17_1410901929871_0001_01_000005",
+        "/mesos/6f265890-5165-7fab-6b52-18d1f265890a",
+        "/torque/1234567.master",
+        "/system.slice/condor.service/htcondor/condor_var_lib_condor_execute_slot1_1",
+    ];
+    for form in forms {
+        let path = filled(form, of_user);
+        assert_eq!(told(&path), None, "{path}");
+    }
+}

@@ -44,21 +44,21 @@ fn replaced(module: &Module, incident: &Incident) -> Option<String> {
     let ago = before(module.changed, incident)?;
     let name = name(module);
     let ran = if while_it_ran(module.changed, incident) { ", while it ran" } else { "" };
-    let new = match (&module.build_id, &module.replaced_by) {
-        (_, None) => {
-            return Some(format!("{name} was removed or replaced {} before{ran}", duration(ago)));
-        }
-        (Some(old), Some(new)) if new.build_id.as_ref() == Some(old) => {
-            format!(", by the same build ({})", build(old))
-        }
-        (old, Some(new)) => match (old, &new.build_id) {
-            (Some(old), Some(new)) => format!(": build id {} → {}", build(old), build(new)),
-            (None, Some(new)) => format!(" by build id {}", build(new)),
-            (Some(old), None) => format!("; it ran build id {}", build(old)),
-            (None, None) => String::new(),
-        },
+    let ago = format!("{} before{ran}", duration(ago));
+    let Some(new) = &module.replaced_by else {
+        return Some(format!("{name} was removed or replaced {ago}"));
     };
-    Some(format!("{name} was replaced {} before{ran}{new}", duration(ago)))
+    Some(match (&module.build_id, &new.build_id) {
+        (Some(old), Some(new)) if old == new => {
+            format!("{name} was replaced {ago}, by the same build (build id {})", build(old))
+        }
+        (Some(old), Some(new)) => {
+            format!("{name} was replaced {ago}: build id {} → {}", build(old), build(new))
+        }
+        (None, Some(new)) => format!("{name} was replaced {ago}: now build id {}", build(new)),
+        (Some(old), None) => format!("{name} was replaced {ago}; it ran build id {}", build(old)),
+        (None, None) => format!("{name} was replaced {ago}"),
+    })
 }
 
 /// `geo-api and libgeo.so were last changed 3 min before, 10 s before it started`
@@ -67,7 +67,8 @@ fn last_changed(modules: &[&Module], incident: &Incident) -> Option<String> {
     let latest = modules.iter().filter(recent).max_by_key(|module| module.changed)?.changed;
     let together =
         |module: &&&Module| module.changed <= latest && latest.since(module.changed) <= TOGETHER;
-    let changed: Vec<&&Module> = modules.iter().filter(together).collect();
+    let mut changed: Vec<&&Module> = modules.iter().filter(together).collect();
+    changed.sort_by_key(|module| !module.program);
     let mut names: Vec<String> = changed.iter().take(NAMED).map(|module| name(module)).collect();
     if changed.len() > NAMED {
         names.push(counted((changed.len() - NAMED) as u64, "more file"));
@@ -219,10 +220,10 @@ mod tests {
         let of = |old, new| told(vec![gone(old, new, 60)]).concat();
         let replaced = "geo-api was replaced 1 min 0 s before, while it ran";
         assert_eq!(of(Some("ab12"), Some("cd34")), format!("{replaced}: build id ab12 → cd34"));
-        assert_eq!(of(None, Some("cd34")), format!("{replaced} by build id cd34"));
+        assert_eq!(of(None, Some("cd34")), format!("{replaced}: now build id cd34"));
         assert_eq!(of(Some("ab12"), None), format!("{replaced}; it ran build id ab12"));
         assert_eq!(of(None, None), replaced);
-        assert_eq!(of(Some("a"), Some("a")), format!("{replaced}, by the same build (a)"));
+        assert_eq!(of(Some("a"), Some("a")), format!("{replaced}, by the same build (build id a)"));
         let before = told(vec![gone(Some("ab12"), Some("cd34"), 3_600)]);
         assert_eq!(before, ["geo-api was replaced 1 h 0 min before: build id ab12 → cd34"]);
         let nothing = Module { replaced_by: None, ..gone(None, None, 60) };

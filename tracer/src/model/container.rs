@@ -180,11 +180,13 @@ fn named<'a>(names: &[&'a [u8]], outer: Option<Option<&'static str>>) -> Option<
     let parent = std::str::from_utf8(above.last().copied().unwrap_or_default()).ok()?;
     let of = |id: &'a str, runtime| Some(Container { id: Cow::Borrowed(id), runtime });
     let stem = name.strip_suffix(".scope").unwrap_or(name);
-    // Where the runtime was given systemd's form and its driver is cgroupfs': `SLICE:cri-containerd:ID`.
+    // Where the runtime was given systemd's form and its driver is cgroupfs': `SLICE:cri-containerd:ID`, of a pod also without
+    // the end of the slice.
     if let Some((place, id)) = stem.rsplit_once(':').filter(|(_, id)| is_id(id)) {
         let (slice, mark) = place.rsplit_once(':')?;
         let (_, runtime) = RUNTIMES.iter().find(|(known, _)| *known == mark)?;
-        return slice.ends_with(".slice").then(|| of(id, Some(*runtime)))?;
+        let is_slice = slice.ends_with(".slice") || pod::of_cgroup(name).is_some();
+        return is_slice.then(|| of(id, Some(*runtime)))?;
     }
     if let Some((id, runtime)) = of_runtime(stem) {
         return of(id, Some(runtime));

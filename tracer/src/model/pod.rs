@@ -45,9 +45,9 @@ pub fn of_cgroup(name: &str) -> Option<Cow<'_, str>> {
 /// `kubepods-burstable-podUID.slice`, where the kubelet was given a root of its own (kind's `/kubelet`) with that in
 /// front, and where the runtime's driver is cgroupfs' with `:RUNTIME:ID` behind.
 fn slice(name: &str) -> Option<Pod<'_>> {
-    let stem = match name.strip_suffix(".slice") {
-        Some(stem) => stem,
-        None => name.split_once(".slice:")?.0,
+    let stem = match name.split_once(':') {
+        Some((place, _)) => place.strip_suffix(".slice").unwrap_or(place),
+        None => name.strip_suffix(".slice")?,
     };
     let at = stem.match_indices(KUBEPODS).map(|(at, _)| at);
     let at = at.into_iter().find(|at| *at == 0 || stem[..*at].ends_with('-'))?;

@@ -1,4 +1,6 @@
 //! Names as people ask for them, compiled once. Pure.
+use std::borrow::Cow;
+
 use wildmatch::WildMatch;
 
 use crate::model::{
@@ -51,6 +53,7 @@ impl Pattern {
             Syntax::Container => container::copied(text),
             // As kubectl prints it.
             Syntax::Pod => pod::copied(text.strip_prefix("pod/").unwrap_or(text)),
+            Syntax::Image => asked_image(text),
             _ => text.into(),
         };
         Self { syntax, glob: WildMatch::new(&asked), text: asked.into_owned() }
@@ -110,27 +113,51 @@ impl Pattern {
         start || self.glob.matches(id)
     }
 
-    /// `registry.example/shop/geo-api:1.2@sha256:…` by all of it, or without what stands before its last slash, its tag
-    /// or its digest.
+    /// `registry.example/shop/geo-api:1.2@sha256:…` by all of it, or from behind any of its slashes, with or without its tag
+    /// and its digest.
     fn is_image(&self, image: &str) -> bool {
-        let tagged = image.split_once('@').map_or(image, |(tagged, _)| tagged);
-        let last = tagged.rsplit('/').next().unwrap_or(tagged);
-        let tag = last.split_once(':').map_or(0, |(_, tag)| tag.len() + 1);
-        let untagged = |text: &str| text[..text.len() - tag].to_owned();
-        let forms = [
-            image.to_owned(),
-            tagged.to_owned(),
-            untagged(tagged),
-            untagged(last),
-            last.to_owned(),
-        ];
-        forms.iter().any(|form| self.glob.matches(form))
+        let image = whole_image(image);
+        let slashes = image.match_indices('/').map(|(at, _)| at + 1);
+        let slashes: Vec<usize> = std::iter::once(0).chain(slashes).collect();
+        slashes.into_iter().any(|at| {
+            let (tagged, digest) = image[at..].split_once('@').unwrap_or((&image[at..], ""));
+            let last = tagged.rfind('/').map_or(0, |at| at + 1);
+            let tag = tagged[last..].find(':').map_or(tagged.len(), |at| last + at);
+            let (bare, digest) = (&tagged[..tag], format!("{}@{digest}", &tagged[..tag]));
+            [&image[at..], tagged, bare, &digest].iter().any(|form| self.glob.matches(form))
+        })
     }
 
     fn glob(&self, name: &[u8]) -> bool {
         self.glob.matches(&String::from_utf8_lossy(name))
     }
 }
+
+/// An image with what is understood: its registry, which is Docker's where none is named, and there `library/` where it is
+/// an official one.
+fn whole_image(image: &str) -> String {
+    let bare = image.split_once("://").map_or(image, |(_, rest)| rest);
+    let ours = DOCKER.iter().find_map(|registry| bare.strip_prefix(registry));
+    let first = bare.split_once('/').map(|(first, _)| first);
+    let elsewhere = first.is_some_and(|first| first.contains(['.', ':']) || first == "localhost");
+    match ours.unwrap_or(bare) {
+        bare if ours.is_none() && elsewhere => bare.to_owned(),
+        short if short.contains('/') => format!("{}{short}", DOCKER[0]),
+        short => format!("{}library/{short}", DOCKER[0]),
+    }
+}
+
+/// What is asked for of an image: whole where Docker's registry is named, else from wherever it begins.
+fn asked_image(text: &str) -> Cow<'_, str> {
+    let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
+    match DOCKER.iter().any(|registry| bare.starts_with(registry)) {
+        true => whole_image(bare).into(),
+        false => bare.into(),
+    }
+}
+
+/// What Docker's own registry is called, first as others name it.
+const DOCKER: [&str; 3] = ["docker.io/", "index.docker.io/", "registry-1.docker.io/"];
 
 /// Digits of an id that tell more than a short word does, which may be a name.
 const START: usize = 4;
@@ -198,7 +225,18 @@ mod tests {
         for text in ["geo", "geo:1.2", "registry.example:5000/shop/geo", "*/shop/*", image] {
             assert!(is(Syntax::Image, text, image), "{text}");
         }
-        for text in ["shop", "geo:1", "1.2", ""] {
+        for text in ["shop/geo", "shop/geo:1.2", "geo@sha256:00", "docker-pullable://*/geo:1.2"] {
+            assert!(is(Syntax::Image, text, image), "{text}");
+        }
+        for text in ["docker.io/library/nginx:1", "library/nginx", "docker.io/nginx", "nginx"] {
+            for image in ["nginx:1", "docker.io/library/nginx:1", "docker-pullable://nginx:1"] {
+                assert!(is(Syntax::Image, text, image), "{text} {image}");
+            }
+        }
+        for other in ["quay.io/nginx:1", "localhost/nginx:1", "me/nginx:1"] {
+            assert!(!is(Syntax::Image, "docker.io/nginx", other), "{other}");
+        }
+        for text in ["shop", "geo:1", "1.2", "5000/shop/geo", ""] {
             assert!(!is(Syntax::Image, text, image), "{text}");
         }
         assert!(is(Syntax::Image, "localhost/case", "localhost/case"));

@@ -172,6 +172,13 @@ pub fn readings(selector: &str) -> Vec<Vec<Term>> {
         found.push(vec![Term::of_numbers(Field::Pid, &[pid]), comm]);
     }
     found.extend(single(selector).into_iter().map(|term| vec![term]));
+    // A pod as logs and metrics name it.
+    if let Some((namespace, pod)) = selector.split_once('/')
+        && [namespace, pod].iter().all(|name| !name.is_empty() && !name.contains(['/', ':']))
+    {
+        let name = |field, text: &str| Term::of_names(field, &[text.to_owned()]);
+        found.push(vec![name(Field::Namespace, namespace), name(Field::Pod, pod)]);
+    }
     found
 }
 
@@ -308,6 +315,8 @@ mod tests {
         assert_eq!(fields("0123456789ab"), [comm, unit, container, pod]);
         assert_eq!(fields("containerd://0123456789ab"), [comm, unit, container, pod]);
         assert_eq!(fields("12345678-9abc-def0"), [comm, unit, container, pod]);
+        let within = [comm, unit, container, pod, Field::Namespace, pod];
+        assert_eq!(fields("shop/geo-api-7d9f"), within);
         assert_eq!(fields("geo[12]"), [Field::Pid, comm, comm, unit, container, pod]);
         assert_eq!(
             [printed("a[b][7]"), printed("a[]"), printed("[")],

@@ -27,6 +27,7 @@ mod otherwise;
 mod record;
 mod recovery;
 mod scenario;
+mod secrets;
 mod soak;
 mod support;
 mod systemd;

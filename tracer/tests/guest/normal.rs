@@ -3,7 +3,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use whybus::{
-    contract::{Frame, Incident, Output, OutputKind, Process, Untrusted},
+    contract::{Frame, Incident, Module, Output, OutputKind, Process, Untrusted},
     model::cause::Confidence,
 };
 
@@ -109,6 +109,14 @@ pub fn normal(incident: &Incident) -> Map<String, Value> {
     put("count", fault.as_ref().map_or(1, |fault| fault.count).into());
     put("complete", incident.complete.into());
     put("calls", calls(incident).into());
+    let replaced = incident.modules.iter().filter(|file| file.replaced_by.is_some());
+    put("replaced", names(replaced).into());
+    // Of a bus error the file that was touched is told above.
+    let changed = incident.modules.iter().filter(|_| fault.is_none());
+    let start = incident.victim.start_time;
+    let changed =
+        changed.filter(|file| !file.removed && start.is_some_and(|start| start < file.changed));
+    put("changed", names(changed).into());
     put("lines", lines(incident).into());
     out
 }
@@ -122,6 +130,14 @@ pub fn output(output: &Output) -> String {
         [Some(output.kind.name().to_owned()), path, reader].into_iter().flatten().collect();
     let command = output.command.as_ref().map_or_else(String::new, |c| format!(": {}", plain(c)));
     words.join(" ") + &command
+}
+
+/// What files are called, without their directories.
+fn names<'a>(modules: impl Iterator<Item = &'a Module>) -> Option<String> {
+    let paths = modules.map(|module| plain(&module.path));
+    let names: Vec<String> =
+        paths.filter_map(|path| Some(path.rsplit('/').next()?.to_owned())).collect();
+    (!names.is_empty()).then(|| names.join(" "))
 }
 
 /// Pids in a path of /proc as `N`.

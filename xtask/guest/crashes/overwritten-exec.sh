@@ -1,5 +1,5 @@
 # A shell writes over it, and then becomes the program that crashes by itself: it never had the old one.
-#: {"class": "signal", "confidence": "proven", "says": "a null pointer", "victim": "geo_user", "signal": "SEGV_MAPERR", "disposition": "default", "outcome": "killed", "exit": "signal 11", "count": 1, "complete": true}
+#: {"class": "signal", "confidence": "proven", "says": "a null pointer", "victim": "geo_user", "changed": "libgeo.so", "signal": "SEGV_MAPERR", "disposition": "default", "outcome": "killed", "exit": "signal 11", "count": 1, "complete": true}
 . /lib.sh
 . /geo.sh
 ln libgeo.so other.so

@@ -112,15 +112,25 @@ fn captured(stack: &model::stack::Stack) -> Option<Stack> {
     (!user.is_empty()).then(|| Stack { user, cut: stack.cut.map(|cut| cut_short(cut).into()) })
 }
 
-/// The files that its stack ran through; `exe` is what its program is called.
-pub(super) fn modules(incident: &Incident, exe: Option<&Untrusted>) -> Vec<Module> {
+/// The files that its stack ran through; `exe` is what its program is called, and `told` its stack with what was asked
+/// while it was there: of a file that is gone by its end nothing else tells the build.
+pub(super) fn modules(
+    incident: &Incident,
+    exe: Option<&Untrusted>,
+    told: Option<&Stack>,
+) -> Vec<Module> {
+    let build_id = |path: &[u8]| {
+        let mut frames = told?.user.iter();
+        let of_it = |frame: &&Frame| frame.module.as_ref().is_some_and(|name| name.0 == path);
+        frames.find(|frame| of_it(frame) && frame.build_id.is_some())?.build_id.clone()
+    };
     let program = exe.map(|exe| exe.0.strip_suffix(DELETED).unwrap_or(&exe.0));
     let files = incident.stack.iter().flat_map(|stack| &stack.modules);
     files
         .map(|file| Module {
             path: text(&file.path),
             program: program == Some(&file.path[..]),
-            build_id: file.build_id.as_deref().map(hex),
+            build_id: file.build_id.as_deref().map(hex).or_else(|| build_id(&file.path)),
             changed: Time(file.changed),
             written: file.written.map(Time),
             removed: file.removed,

@@ -123,7 +123,7 @@ pub fn reported_incident(incident: &Incident, host: &Host, updated: bool) -> con
     let victim = contract::Process { output, ..victim };
     let contained = victim.container.is_some() || victim.pod.is_some();
     let stack = stack(incident);
-    let modules = modules(incident, victim.exe.as_ref());
+    let modules = modules(incident, victim.exe.as_ref(), stack.as_ref());
     contract::Incident {
         updated,
         id: incident.id.as_str().into(),
