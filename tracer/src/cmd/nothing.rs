@@ -235,6 +235,13 @@ fn unknown(reader: &Reader, selection: &Selection) -> Result<bool> {
             say(format_args!("nothing is recorded with {}; nearest: {near}", term.typed()));
             any = true;
         }
+        if term.filter.field == Field::Signature {
+            let flags = style(reader)?.flags;
+            say(format_args!(
+                "`whybus stats --by signature{flags}` has those that are recorded; a pattern must match the whole: 'geo_lookup in *'"
+            ));
+            any = true;
+        }
     }
     Ok(any)
 }

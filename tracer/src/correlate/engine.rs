@@ -224,7 +224,10 @@ impl Engine {
             WatchNote::ShrinksEvicted { until } => self.shrinks.evicted_until(until),
             WatchNote::SharedSuppressed { count } => self.counts.not_recorded = count,
             WatchNote::SignalsUntold(signals) => self.counts.signals = signals,
-            WatchNote::StacksLost { count } => self.counts.stacks_lost = count,
+            WatchNote::StacksLost { count } => {
+                self.counts.stacks_lost = count;
+                self.loss.stacks_lost(time);
+            }
             WatchNote::FilesUnread { count } => self.counts.files_unread = count,
             WatchNote::NotWarned => self.counts.not_warned += 1,
             WatchNote::Asked(id) => self.questions.asked(id, time),

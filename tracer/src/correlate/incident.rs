@@ -61,6 +61,8 @@ pub struct Incident {
     pub place: Option<Place>,
     /// The stack of the thread whose signal ended it.
     pub stack: Option<Box<Stack>>,
+    /// Whether that was one too many to be captured, as far as is known.
+    pub stack_lost: bool,
     /// The stack of whoever shrank its file, as the act began.
     pub culprit_stack: Option<Stack>,
     /// The function it failed in.
@@ -140,6 +142,7 @@ impl Incident {
             module_path: None,
             place: None,
             stack: None,
+            stack_lost: false,
             culprit_stack: None,
             symbol: None,
             oom: None,
@@ -174,6 +177,13 @@ impl Incident {
                 true => ip.is_none_or(|ip| innermost == Some(ip)),
                 false => ip.is_some_and(|ip| handled.any(|two| two[1].ip == ip)),
             }
+    }
+
+    /// When the thread ended whose own signal ended it, ns since boot: its stack is captured, if there is room.
+    pub fn ended_itself(&self) -> Option<u64> {
+        let (signal, exit) = (self.signal.as_ref()?, self.exit?);
+        let own = signal.forced || signal.sender.task.id.same(self.victim.task.id);
+        (own && exit.code & 0x7f == signal.number.unsigned_abs()).then_some(exit.time)
     }
 
     /// Who did it, as far as that is anybody on this host; of an OOM kill, who asked for memory.

@@ -18,6 +18,11 @@ const LATE: u64 = 250_000_000;
 /// Rings whose numbering is followed: those of 8,192 CPUs, which is what kernels are built for at most.
 const RINGS: usize = 16_384;
 
+/// Times at which stacks were found to be lost that are remembered.
+const STACKS: usize = 64;
+/// How many are lost is looked up every second, if not more often. Ns.
+const LOOKED_UP: u64 = 1_100_000_000;
+
 /// What an answer rests on that says nobody shrank a local file: each is seen as it begins.
 const LOCAL_SHRINKS: [Observe; 2] = [Observe::Shrink, Observe::Collapse];
 /// What other answers rest on: how that ended, who shrank a file elsewhere, and which signal was generated.
@@ -74,14 +79,29 @@ pub struct LossTracker {
     covered: Option<u64>,
     /// What an answer may rest on and nobody sees, for now.
     blind: HashSet<Observe>,
+    /// When more stacks were found to be lost, ns since boot.
+    stacks: VecDeque<u64>,
 }
 
 impl LossTracker {
     /// A tracker of what is lost after `since`, when watching was complete.
     pub fn new(since: u64) -> Self {
         let (last, missed, blind) = Default::default();
-        let (holes, unreported, evicted) = Default::default();
-        Self { since, last, holes, unreported, evicted, missed, covered: None, blind }
+        let (holes, unreported, evicted, stacks) = Default::default();
+        Self { since, last, holes, unreported, evicted, missed, covered: None, blind, stacks }
+    }
+
+    /// Takes note at `time` that stacks were not captured since that was looked up before.
+    pub fn stacks_lost(&mut self, time: u64) {
+        if self.stacks.len() == STACKS {
+            self.stacks.pop_front();
+        }
+        self.stacks.push_back(time);
+    }
+
+    /// Whether the stack of a thread that ended at `time` may be one of those that were not captured.
+    pub fn may_lack_stack(&self, time: u64) -> bool {
+        self.stacks.iter().any(|found| (time..=time.saturating_add(LOOKED_UP)).contains(found))
     }
 
     /// Takes note of what is watched from `time` on.
@@ -228,6 +248,17 @@ mod tests {
 
     fn ends(tracker: &mut LossTracker) -> Vec<(u64, u64, u64)> {
         tracker.due(u64::MAX).iter().map(|loss| (loss.count, loss.from, loss.to)).collect()
+    }
+
+    #[test]
+    fn a_stack_may_be_lost_until_that_was_looked_up() {
+        let mut loss = LossTracker::new(0);
+        assert!(!loss.may_lack_stack(5));
+        loss.stacks_lost(LOOKED_UP + 5);
+        let found = [4, 5, LOOKED_UP + 5, LOOKED_UP + 6].map(|time| loss.may_lack_stack(time));
+        assert_eq!(found, [false, true, true, false]);
+        (0..2 * STACKS as u64).for_each(|_| loss.stacks_lost(9 * LOOKED_UP));
+        assert!(!loss.may_lack_stack(5) && loss.stacks.len() == STACKS);
     }
 
     #[test]

@@ -188,6 +188,9 @@ impl Reporter<'_> {
         };
         let to = incident.last.saturating_add(REPORT_DELAY);
         incident.lost = self.loss.lost_between(from, to);
+        let may_lack = |ended| self.loss.may_lack_stack(ended);
+        incident.stack_lost =
+            incident.stack.is_none() && incident.ended_itself().is_some_and(may_lack);
         if incident.death.is_some() && sender_unsure(incident) {
             incident.lost = incident.lost.max(1);
         }

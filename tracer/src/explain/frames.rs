@@ -1,6 +1,7 @@
 //! Where in its program a victim failed, and who called that. Pure.
 use crate::{
     contract::{Frame, Incident},
+    model::stack::STACK_LOST,
     text::{
         escape::escape,
         format::{counted, file_name},
@@ -12,7 +13,10 @@ const CALLERS: usize = 6;
 
 /// The function and library it failed in.
 pub fn place(incident: &Incident) -> Option<String> {
-    let frame = incident.stack.as_ref()?.user.first()?;
+    let stack = incident.stack.as_ref()?;
+    let Some(frame) = stack.user.first() else {
+        return Some(format!("not recorded: {}", escape(stack.cut.as_ref()?.as_bytes())));
+    };
     let module = frame.module.as_ref().map(|module| escape(&module.0));
     let at = frame.module_offset.map_or_else(String::new, |offset| format!("+{offset:#x}"));
     let Some(symbol) = &frame.symbol else {
@@ -52,6 +56,9 @@ pub fn failed_in(incident: &Incident) -> Option<String> {
 pub fn callers(incident: &Incident) -> Option<String> {
     let (innermost, callers) = incident.stack.as_ref()?.user.split_first()?;
     let cut = incident.stack.as_ref()?.cut.as_deref();
+    if callers.is_empty() && cut == Some(STACK_LOST) {
+        return Some(format!("callers not recorded: {STACK_LOST}"));
+    }
     (!callers.is_empty()).then(|| chain(innermost, callers, cut))
 }
 
@@ -131,6 +138,13 @@ mod tests {
         let expected = "called by geo_lookup (geo) ← main ← libc.so.6+0x42 ← 0x7";
         assert_eq!(callers(&incident).as_deref(), Some(expected));
         assert_eq!(callers(&of(vec![frame("main", libc)])), None);
+        let mut lost = of(vec![frame("main", libc)]);
+        lost.stack.as_mut().expect("a stack").cut = Some(STACK_LOST.into());
+        let told = callers(&lost).expect("why there are none");
+        assert!(told.starts_with("callers not recorded: no stack captured: too many"), "{told}");
+        lost.stack.as_mut().expect("a stack").user.clear();
+        let told = place(&lost).expect("why there is none");
+        assert!(told.starts_with("not recorded: no stack captured: too many"), "{told}");
         let mut cut = of(vec![frame("f", libc), frame("g", libc)]);
         cut.stack.as_mut().expect("a stack").cut = Some("why".into());
         assert_eq!(callers(&cut).as_deref(), Some("called by g ← … (why)"));

@@ -2,7 +2,7 @@
 use crate::{
     contract::{Incident, Output, OutputKind, Story, log_command},
     model::host::Here,
-    text::escape::{escape, inert, word},
+    text::escape::{inert, label, word},
 };
 
 /// What else is known of this death, and where: the core dump, the log, the others of its loop. `flags` are those that
@@ -31,7 +31,7 @@ pub fn next(story: &Story, flags: &str, here: Option<&Here>) -> Vec<String> {
 /// `on db7: `, before a command for the host of the death, if `here` is another.
 pub fn on_host(incident: &Incident, here: Option<&Here>) -> String {
     let elsewhere = here.is_some_and(|here| !here.is(&incident.host, &incident.boot_id));
-    if elsewhere { format!("on {}: ", escape(incident.host.as_bytes())) } else { String::new() }
+    if elsewhere { format!("on {}: ", label(&incident.host)) } else { String::new() }
 }
 
 /// The core dump, and the log, where that is not told as where its output went.

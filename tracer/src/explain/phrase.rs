@@ -13,7 +13,7 @@ use crate::{
         signal_name as signals,
     },
     text::{
-        escape::{command, escape},
+        escape::{command, escape, label},
         format::{duration, size, times},
     },
 };
@@ -269,7 +269,7 @@ pub fn fix(incident: &Incident, elsewhere: Option<&Elsewhere>) -> String {
         };
         return named.into_iter().fold(advice, fill);
     };
-    let host = escape(host.as_bytes());
+    let host = label(&host);
     format!("where {} runs on {host}, {ADVICE_ELSEWHERE}", who(culprit))
 }
 

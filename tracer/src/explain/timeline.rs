@@ -9,7 +9,10 @@ use crate::{
         cause::{CauseKind, Outcome},
         signal_name::{self as signals, SI_KERNEL},
     },
-    text::{escape::escape, format::size},
+    text::{
+        escape::{escape, label},
+        format::size,
+    },
 };
 
 /// What happened, oldest first. The order is that of the kernel's clock since boot, whatever the wall
@@ -122,7 +125,7 @@ fn changed(
         (Some(by), _) => format!("{} shrank {what} by {how}", who(by)),
         // The act is older than what the host learnt of it, by how much only another clock tells.
         (None, Some(Elsewhere { culprit, host, how, .. })) => {
-            let (by, host) = (who(culprit), escape(host.as_bytes()));
+            let (by, host) = (who(culprit), label(&host));
             format!(
                 "the victim's host learnt of a shrink of {what}, likely by {by} on {host} by {how}"
             )

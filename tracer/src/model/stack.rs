@@ -61,6 +61,10 @@ pub struct Mapping {
 /// What the frame is called by which a signal handler returns, as gdb calls it.
 pub const SIGNAL_FRAME: &[u8] = b"<signal handler called>";
 
+/// Why a stack is missing that was one too many (`tracer_common::maps::STACKS_OF_USER`).
+pub const STACK_LOST: &str =
+    "no stack captured: too many at once, or more than 20 a second of one user";
+
 /// One frame.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {

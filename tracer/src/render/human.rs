@@ -18,7 +18,7 @@ use crate::{
         warning::{self, line},
     },
     text::{
-        escape::escape,
+        escape::{escape, label},
         format::{counted, duration},
     },
 };
@@ -174,7 +174,7 @@ pub fn gap(gap: &Gap, style: &Style) -> String {
             reason => format!("nobody was watching from {since} to {until}: {reason}"),
         },
         Some(lost) if gap.reason == GapReason::Shrinks => {
-            let host = escape(gap.host.as_bytes());
+            let host = label(&gap.host);
             format!("not kept on {host} between {since} and {until}: {} ({lost})", gap.reason)
         }
         Some(lost) => format!("lost between {since} and {until}: {} ({lost})", gap.reason),

@@ -15,7 +15,7 @@ use crate::{
         warning::warned_path,
     },
     text::{
-        escape::escape,
+        escape::{escape, label},
         format::{age, date, duration, rfc3339, size, zone_name},
     },
 };
@@ -141,7 +141,7 @@ fn cell(incident: &Incident, field: Shown, style: &Style, now: i64) -> Cell {
         Shown::Id => Cell::painted("33", style.id(&incident.id)),
         Shown::Time => text(date(incident.time.0, &style.zone).get(..19).map(str::to_owned)),
         Shown::Age => text(Some(age(now.saturating_sub(incident.time.0).max(0).unsigned_abs()))),
-        Shown::Host => text(Some(escape(incident.host.as_bytes()))),
+        Shown::Host => text(Some(label(&incident.host))),
         Shown::Victim => Cell::painted("1", who(victim)),
         Shown::Unit => text(home(victim)),
         Shown::How => Cell::painted("31", ending(incident)),
@@ -235,7 +235,7 @@ pub fn warning(one: &Truncation, style: &Style) -> Vec<Cell> {
     };
     vec![
         Cell::plain(time.get(..19).unwrap_or(&time)),
-        Cell::plain(if style.hosts { escape(one.host.as_bytes()) } else { String::new() }),
+        Cell::plain(if style.hosts { label(&one.host) } else { String::new() }),
         Cell::plain(warned_path(one)),
         Cell::plain(format!("{} → {}", size(one.old_size), size(one.new_size))),
         Cell::plain(one.culprit.as_ref().map_or_else(|| "elsewhere".to_owned(), who)),

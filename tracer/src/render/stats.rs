@@ -8,7 +8,7 @@ use crate::{
         table::{Cell, Column, Keeps, Layout},
     },
     text::{
-        escape::escape,
+        escape::{escape, label},
         format::{counted, rfc3339, zone_name},
     },
 };
@@ -72,7 +72,7 @@ pub const CSV: &str = "by,name,incidents,first,last\r\n";
 
 /// One row for a spreadsheet.
 pub fn csv(row: &Count) -> Vec<u8> {
-    let (by, name) = (escape(row.by.as_bytes()), escape(&row.name.0));
+    let (by, name) = (escape(row.by.as_bytes()), name(row));
     let (first, last) = (rfc3339(row.first.0), rfc3339(row.last.0));
     csv::line([&*by, &name, &row.incidents.to_string(), &first, &last]).into_bytes()
 }
@@ -84,9 +84,17 @@ pub fn oneline(row: &Count, style: &Style) -> Vec<u8> {
     format!("{by} {}: {incidents}, the last {last}\n", called(row)).into_bytes()
 }
 
+/// A host is named by a label, which is escaped as it is read.
+fn name(row: &Count) -> String {
+    match &*row.by {
+        "host" => label(&String::from_utf8_lossy(&row.name.0)),
+        _ => escape(&row.name.0),
+    }
+}
+
 /// A container without a name by the beginning of its id, as `list` has it.
 fn called(row: &Count) -> String {
-    let name = escape(&row.name.0);
+    let name = name(row);
     match &*row.by {
         "container" if is_id(&name) => name.chars().take(SHORT).collect(),
         _ => name,

@@ -20,7 +20,7 @@ use crate::{
         warning::{self, labelled},
     },
     text::{
-        escape::escape,
+        escape::{escape, label},
         format::{age, clock, counted, duration, grouped, times},
     },
 };
@@ -43,7 +43,7 @@ pub fn oneline(story: &Story, style: &Style) -> Vec<u8> {
         },
         because_of(latest),
         story.elsewhere.as_ref().map_or_else(String::new, |elsewhere| {
-            let host = escape(elsewhere.host.as_bytes());
+            let host = label(&elsewhere.host);
             format!(", likely by {} on {host}", who(&elsewhere.culprit))
         }),
         style.id(&latest.id),
@@ -330,7 +330,7 @@ pub fn overview_of(
             }
             _ => style.time(one.last).get(..19).unwrap_or_default().to_owned(),
         };
-        let host = style.hosts.then(|| escape(latest.host.as_bytes()));
+        let host = style.hosts.then(|| label(&latest.host));
         let file = latest.path().map(|path| escape(&path.0));
         let known = |text: Option<String>| Cell::plain(text.unwrap_or_else(|| UNKNOWN.to_owned()));
         vec![

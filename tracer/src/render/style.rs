@@ -9,7 +9,7 @@ use crate::{
     explain::phrase::short_id,
     model::host::Here,
     text::{
-        escape::escape,
+        escape::label,
         format::{clock, date, zone_name},
     },
 };
@@ -46,7 +46,7 @@ impl Style {
 
     /// ` on host NAME`, where there are several.
     pub fn host(&self, name: &str) -> String {
-        if self.hosts { format!(" on host {}", escape(name.as_bytes())) } else { String::new() }
+        if self.hosts { format!(" on host {}", label(name)) } else { String::new() }
     }
 
     /// For no terminal: without colours, in UTC, as wide as it comes.

@@ -30,6 +30,11 @@ pub fn inert(text: &str) -> bool {
     !text.chars().any(|c| c.is_control() || acts(c))
 }
 
+/// A word of our own, or the name of a host: what was read of an import, or a history, is escaped already.
+pub fn label(text: &str) -> String {
+    if inert(text) { text.to_owned() } else { escape(text.as_bytes()) }
+}
+
 /// Characters that print nothing, or act on what stands around them: separators, joiners, direction overrides, tags, fillers
 /// (Unicode's Default_Ignorable_Code_Point, categories Zl and Zp, and the dangerous part of Cf).
 fn acts(c: char) -> bool {
@@ -61,6 +66,13 @@ pub fn word(arg: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_escaped_is_not_escaped_again() {
+        let once = label("node\x1b[2J");
+        assert_eq!((&*once, &*label(&once)), ("node\\x1b[2J", "node\\x1b[2J"));
+        assert_eq!(label("db-7"), "db-7");
+    }
 
     #[test]
     fn what_a_title_left_of_the_arguments_is_not_shown() {

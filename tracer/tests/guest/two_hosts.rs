@@ -1,11 +1,11 @@
 //! Two hosts and an NFS server: one writes over a file, the other dies of it, and their histories together name who
 //! did it. See xtask/guest/jobs/two-hosts.sh.
-use anyhow::{Context as _, Result, ensure};
-use whybus::contract::{Record, Story, Truncation};
+use anyhow::{Context as _, Result, bail, ensure};
+use whybus::contract::{Incident, Record, Story, Truncation};
 
 use crate::{
     Check, Job,
-    record::{plain, records, valid},
+    record::{incidents_of, plain, records, valid},
 };
 
 pub const UPDATER: [(&str, Check); 10] = [
@@ -21,11 +21,12 @@ pub const UPDATER: [(&str, Check); 10] = [
     ("those_on_fuse_are_kept", on_fuse),
 ];
 
-pub const READER: [(&str, Check); 4] = [
+pub const READER: [(&str, Check); 5] = [
     ("alone_it_names_nobody", alone),
     ("the_updaters_history_names_the_updater", |job| named(job, "why")),
     ("on_a_third_host_both_do", |job| named(job, "third")),
     ("people_read_who_it_was", people_read),
+    ("a_crash_of_both_is_one_line_of_stats", one_signature),
 ];
 
 fn story(job: &Job, name: &str) -> Result<Story> {
@@ -59,6 +60,29 @@ fn named(job: &Job, name: &str) -> Result<()> {
     ensure!(by.path.as_ref().map(plain).as_deref() == Some("/srv/geo/live"), "{by:?}");
     // The reader's clock is behind.
     ensure!(by.before_ns.abs() < 5_000_000_000, "{by:?}");
+    Ok(())
+}
+
+/// Of one library in two directories, at two addresses.
+fn one_signature(job: &Job) -> Result<()> {
+    let mut counts = Vec::new();
+    for record in records(&job.text("signatures.json")?)? {
+        if let Record::Count(count) = record {
+            counts.push((plain(&count.name), count.incidents));
+        }
+    }
+    counts.retain(|(name, _)| name.contains(" in libgeo.so, build "));
+    let [(name, 2)] = counts.as_slice() else { bail!("{counts:?}") };
+    ensure!(name.starts_with("geo_depth in "), "{name}");
+    let crashes = incidents_of(&job.text("crashes.json")?)?;
+    let [one, other] = crashes.as_slice() else { bail!("{} crashes", crashes.len()) };
+    ensure!(one.host != other.host && one.signature == other.signature, "{name}");
+    let innermost = |incident: &Incident| {
+        let frame = incident.stack.as_ref()?.user.first()?.clone();
+        Some((frame.module?, frame.ip?))
+    };
+    let (Some(here), Some(there)) = (innermost(one), innermost(other)) else { bail!("no stack") };
+    ensure!(here.0 != there.0 && here.1 != there.1, "{here:?} and {there:?}");
     Ok(())
 }
 

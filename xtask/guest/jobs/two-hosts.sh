@@ -18,6 +18,17 @@ served() {
     mkdir -p "$2"
     mount -i -t nfs4 -o "addr=10.0.9.1,clientaddr=$own,vers=4.2,nosharecache$3" "10.0.9.1:/$1" "$2"
 }
+# crash: the same library's function crashes on both, elsewhere in memory and in another directory
+crash() {
+    mkdir -p "/mnt/ext4/of-$host"
+    cp /lib/*-linux-gnu/libgeo1.so "/mnt/ext4/of-$host/libgeo.so"
+    echo 2 >/proc/sys/kernel/randomize_va_space
+    geo_user "/mnt/ext4/of-$host/libgeo.so" geo_depth &
+    crashing=$!
+    await "/mnt/ext4/of-$host/libgeo.so.ready"
+    : >"/mnt/ext4/of-$host/libgeo.so.go"
+    wait $crashing
+}
 # told DIR NAME: what a history says of the reader's end
 told() {
     whybus list --state-dir "$1" --comm reader -o json >"/results/$2.list"
@@ -65,6 +76,7 @@ told() {
         server=$!
         await fuse/file
         recorder
+        crash
         : >$X/sync/up
         await $X/sync/reading
         sh -c 'cp new /srv/geo/live; :'
@@ -113,6 +125,7 @@ except PermissionError:
         busybox date -s "@$(($(busybox date +%s) - 2))"
         await /sync/up
         recorder
+        crash
         reading /efs/live 81000 wait
         : >/sync/reading
         await /sync/updated
@@ -131,6 +144,8 @@ except PermissionError:
         told $S why
         for from in reader updater; do whybus import --state-dir /mnt/ext4/third /sync/$from.json; done
         told /mnt/ext4/third third
+        whybus stats --state-dir /mnt/ext4/third --by signature -o json >/results/signatures.json
+        whybus list --state-dir /mnt/ext4/third --comm geo_user -o json >/results/crashes.json
         : >/sync/end
     fi
 )

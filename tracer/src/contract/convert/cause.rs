@@ -17,7 +17,7 @@ use crate::{
         file::DELETED,
         oom::{OomKill, RanOut},
         shrink::{Shrink, how},
-        stack::Cut,
+        stack::{Cut, STACK_LOST},
         time::ClockOffset,
     },
 };
@@ -90,7 +90,10 @@ fn other(shrink: &Shrink, clock: ClockOffset) -> Other {
 pub(super) fn stack(incident: &Incident) -> Option<Stack> {
     let told = incident.place.as_ref().map(touching).or_else(|| fatal(incident));
     let Some(mut stack) = incident.stack.as_deref().and_then(captured) else {
-        return told.map(|frame| Stack { user: vec![frame], cut: Some(INNERMOST.into()) });
+        let cut = if incident.stack_lost { STACK_LOST } else { INNERMOST };
+        let user: Vec<Frame> = told.into_iter().collect();
+        let said = incident.stack_lost || !user.is_empty();
+        return said.then(|| Stack { user, cut: Some(cut.into()) });
     };
     // What was asked while the process was there may know its file where the stack does not.
     let better = |told: &Frame, known: &Frame| {

@@ -164,6 +164,17 @@ mod tests {
     }
 
     #[test]
+    fn where_a_file_lies_and_is_mapped_makes_no_difference() {
+        let of = |dir: &str, ip: u64| {
+            let mut frame = frame("geo_lookup", &format!("{dir}/libgeo.so"), "8a3f00c2d1e4ffff");
+            frame.ip = Some(Hex(ip));
+            signature(&Stack { user: vec![frame], cut: None })
+        };
+        assert_eq!(of("/opt/geo", 0x7f00_1234), of("/srv/app/lib", 0x7fff_0042));
+        assert!(of("/opt/geo", 1).is_some());
+    }
+
+    #[test]
     fn a_handler_that_ends_the_program_is_not_it() {
         let (api, libc) = ("/opt/geo-api", "/lib/libc.so.6");
         let handler = [
