@@ -38,15 +38,7 @@ pub fn joined(
     style: &Style,
 ) -> Vec<u8> {
     let victim = &incident.victim;
-    let heading = format!(
-        "{}  {} {}{}  {}",
-        style.stamp(incident.time),
-        style.paint("1", &who(victim)),
-        style.paint("31", &headline(incident)),
-        style.host(&incident.host),
-        style.paint("2", &style.reference(incident)),
-    );
-    let mut out = format!("\n{}", style.heading(&heading));
+    let mut out = format!("\n{}", heading(incident, style));
     let mut field = |name: &str, text: &str| out.push_str(&line(name, text, style));
     // Of what was written over, the library, which was not touched as a file.
     let written_over = || incident.path().map(|path| escape(&path.0));
@@ -117,6 +109,18 @@ pub fn joined(
         out.push_str(&line("note", &style.paint("33", &text), style));
     }
     out.into_bytes()
+}
+
+/// When, who, and what became of it.
+fn heading(incident: &Incident, style: &Style) -> String {
+    style.heading(&format!(
+        "{}  {} {}{}  {}",
+        style.stamp(incident.time),
+        style.paint("1", &who(&incident.victim)),
+        style.paint("31", &headline(incident)),
+        style.host(&incident.host),
+        style.paint("2", &style.reference(incident)),
+    ))
 }
 
 /// What changed since it last worked, by its files and by what a history holds from before it, if so many of its kind are

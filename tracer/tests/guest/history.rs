@@ -18,13 +18,14 @@ use crate::{
     cases::{self, CASES, story},
     checks,
     confined::threads,
+    deployed,
     record::{incidents_of, plain, records, same_bytes, valid},
     root, secrets,
 };
 
 const DIALOGUE: &str = "the_dialogue_of_the_readme";
 
-pub const CHECKS: [(&str, Check); 24] = [
+pub const CHECKS: [(&str, Check); 25] = [
     ("why_a_crash_in_a_library_names_the_function", a_crash_names_the_function),
     ("why_an_oom_kill_names_the_limit", an_oom_kill_names_the_limit),
     ("why_tells_a_parent_from_a_stranger", a_parent_is_no_stranger),
@@ -43,6 +44,7 @@ pub const CHECKS: [(&str, Check); 24] = [
     ("the_group_may_read_others_may_not", the_group_may_read),
     ("an_export_elsewhere_tells_the_same", an_export_elsewhere),
     ("no_planted_secret_is_kept", secrets::none_is_kept),
+    ("what_changed_is_told", deployed::what_changed_is_told),
     ("the_journal_has_every_incident", the_journal_has_every_incident),
     ("nothing_committed_is_lost_by_kill_9", nothing_is_lost_by_kill_9),
     ("a_full_disk_loses_nothing_and_is_told", a_full_disk),

@@ -17,6 +17,7 @@ mod cases;
 mod cgroups;
 mod classes;
 mod confined;
+mod deployed;
 mod flood;
 mod frames;
 mod history;

@@ -18,7 +18,7 @@ use crate::{
     trial,
 };
 
-pub const CHECKS: [(&str, Check); 12] = [
+pub const CHECKS: [(&str, Check); 11] = [
     ("whoever_is_called_so_is_found", found_by_name),
     ("it_is_a_service", it_is_a_service),
     ("it_may_no_more_than_its_unit_says", it_may_no_more),
@@ -29,7 +29,6 @@ pub const CHECKS: [(&str, Check); 12] = [
     ("why_systemd_kills_is_told", why_systemd_kills),
     ("a_missing_program_is_told", a_missing_program),
     ("a_warning_is_kept", a_warning_is_kept),
-    ("what_changed_is_told", what_changed),
     ("every_line_is_valid", every_line_is_valid),
 ];
 
@@ -392,35 +391,6 @@ fn a_warning_is_kept(job: &Job) -> Result<()> {
         }
     }
     ensure!(found == 1, "{found} warnings of it");
-    Ok(())
-}
-
-/// It died as the old build, as the old build whose file had been replaced, and as the new one.
-fn what_changed(job: &Job) -> Result<()> {
-    let mut all = incidents_of(&job.text("list.json")?)?;
-    all.retain(|one| plain(&one.victim.comm) == "deployed");
-    all.sort_by_key(|one| one.time);
-    let [old, replaced, new] = all.as_slice() else { bail!("{} incidents", all.len()) };
-    let programs = [old, replaced, new].map(|one| one.modules.iter().find(|file| file.program));
-    let [Some(first), Some(second), Some(third)] = programs else { bail!("{programs:?}") };
-    ensure!(!first.removed && !third.removed && second.removed, "{programs:?}");
-    ensure!(first.build_id.is_some() && first.build_id != third.build_id, "{programs:?}");
-    let by = second.replaced_by.as_ref().context("nothing took its place")?;
-    ensure!(by.build_id == third.build_id, "{programs:?}");
-    let start = replaced.victim.start_time.context("no start")?;
-    ensure!(start < second.changed && second.changed < replaced.time, "{programs:?}");
-    let lines = records(&job.text("why-deployed.json")?)?;
-    let [Record::Story(story)] = lines.as_slice() else { bail!("it printed {lines:?}") };
-    let before = story.before.as_ref().context("nothing of before")?;
-    let build = before.build.as_ref().context("no other build")?;
-    ensure!(Some(&build.build_id) == first.build_id.as_ref(), "{before:?}");
-    ensure!(build.own_since.is_none() && before.unwatched_ns == 0, "{before:?}");
-    ensure!(before.since < old.time && before.alike >= 1, "{before:?}");
-    let why = job.text("why.txt")?;
-    let told = why.lines().any(|line| {
-        line.contains("first incident of this build: until ") && line.contains(" deployed had")
-    });
-    ensure!(told, "{why}");
     Ok(())
 }
 

@@ -160,6 +160,7 @@ whybus export --state-dir /mnt/ext4/colleague >/results/export-again.json
 journalctl --no-pager -o json MESSAGE_ID=6f1c0d7a2b9e4f7c8a35d2e94b1f6c08 >/results/journal.json 2>/results/journalctl.err
 journalctl --no-pager MESSAGE_ID=6f1c0d7a2b9e4f7c8a35d2e94b1f6c08 >/results/journal.txt 2>&1
 sh /history/secrets.sh
+sh /history/deployed.sh
 kill $journald
 
 # What a health check is told: while it runs, and once it is gone.

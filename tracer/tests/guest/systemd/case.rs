@@ -110,7 +110,7 @@ macro_rules! service {
     };
 }
 
-pub static CASES: [Case; 26] = [
+pub static CASES: [Case; 25] = [
     case("kill_9", service!("killed"), "sent", 137).by(SHELL),
     case("memory_max", service!("hog"), "oom-killed", 137),
     case("the_units_watchdog", service!("silent"), "sent", 134).by(SYSTEMD),
@@ -165,9 +165,6 @@ pub static CASES: [Case; 26] = [
         .spoke("journal: journalctl _PID=", "said-spoken"),
     case("a_unit_that_speaks_and_is_gone", service!("parting"), "signal", 139)
         .spoke("journal: journalctl _PID=", "said-parting"),
-    case("a_program_that_is_replaced", service!("deployed"), "truncated", 135)
-        .by(unit("truncate", TRUNCATE, "cases.service"))
-        .times(3),
     case(
         "a_container_that_speaks",
         who("chatty", "/chatty", Place::Named("geo-chatty")),

@@ -121,23 +121,6 @@ systemd-run --quiet --unit=parting /bin/sh -c 'echo "cannot read the database" >
 await ended parting
 at "a parting word to the journal"
 
-# A program that is replaced while it runs: it dies as the old build twice, and then as the new one.
-cp /usr/local/bin/reader /usr/local/bin/deployed
-cp /usr/local/bin/redeployed /usr/local/bin/deployed.new
-deployed() {
-    rm -f /srv/deployed.ready
-    make /srv/deployed
-    systemd-run --quiet --collect --unit=deployed /usr/local/bin/deployed /srv/deployed 900000
-    await test -e /srv/deployed.ready
-    $1
-    truncate -s 4096 /srv/deployed
-    await ended deployed
-}
-deployed true
-deployed "mv /usr/local/bin/deployed.new /usr/local/bin/deployed"
-deployed true
-at "a program that is replaced"
-
 mkdir -p /image
 cp /root/busybox /usr/local/bin/victim /usr/local/bin/reader /image
 cp /usr/local/bin/spoke /image/chatty
@@ -194,7 +177,7 @@ sleep 2
 systemctl stop whybus
 systemctl show -p Result -p ExecMainStatus whybus >/results/stopped
 units="killed hog silent commanded segv bus loop deaf orderly shell cpu served rotated systemd-journald"
-units="$units typed admin console detached spoken parting deployed"
+units="$units typed admin console detached spoken parting"
 for unit in $units; do
     whybus why $unit.service -o json >/results/why-$unit.json 2>/results/why-$unit.err
     whybus why $unit.service --utc >>/results/why.txt 2>&1
