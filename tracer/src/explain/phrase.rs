@@ -269,7 +269,7 @@ pub fn fix(incident: &Incident, elsewhere: Option<&Elsewhere>) -> String {
         };
         return named.into_iter().fold(advice, fill);
     };
-    let host = label(&host);
+    let host = label(host);
     format!("where {} runs on {host}, {ADVICE_ELSEWHERE}", who(culprit))
 }
 

@@ -125,7 +125,7 @@ fn changed(
         (Some(by), _) => format!("{} shrank {what} by {how}", who(by)),
         // The act is older than what the host learnt of it, by how much only another clock tells.
         (None, Some(Elsewhere { culprit, host, how, .. })) => {
-            let (by, host) = (who(culprit), label(&host));
+            let (by, host) = (who(culprit), label(host));
             format!(
                 "the victim's host learnt of a shrink of {what}, likely by {by} on {host} by {how}"
             )
