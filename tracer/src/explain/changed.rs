@@ -135,27 +135,28 @@ pub fn history(
         }
         _ => {}
     }
-    if let Some(earlier) = &before.build {
-        let name = incident.modules.iter().find(|module| module.program).map(name);
-        let (name, until) = (name.unwrap_or_default(), time(earlier.until));
-        let own = first_of("build", earlier.own_since, &time);
+    let program = incident.modules.iter().find(|module| module.program);
+    if let Some((earlier, program)) = before.build.as_ref().zip(program) {
+        let own = program.build_id.as_deref().map(build).unwrap_or_default();
+        let first = first_of(&format!("build id {own}"), earlier.own_since, &time);
+        let (name, until) = (name(program), time(earlier.until));
         let old = build(&earlier.build_id);
-        out.push(format!("{own}: until {until} {name} had build id {old}"));
+        out.push(format!("{first}; until {until} {name} had build id {old}"));
     }
-    if let Some(earlier) = &before.image {
-        let (image, until) = (escape(&earlier.image.0), time(earlier.until));
-        let own = first_of("image", earlier.own_since, &time);
-        out.push(format!("{own}: until {until} the container had image {image}"));
+    let image = incident.victim.container.as_ref().and_then(|inside| inside.image.as_ref());
+    if let Some((earlier, image)) = before.image.as_ref().zip(image) {
+        let own = format!("image {}", escape(&image.0));
+        let first = first_of(&own, earlier.own_since, &time);
+        let (old, until) = (escape(&earlier.image.0), time(earlier.until));
+        out.push(format!("{first}; until {until} the container had image {old}"));
     }
     out
 }
 
-/// `first incident of this build`, or when that was.
+/// `first incident of build id cd34`, or when that was.
 fn first_of(what: &str, since: Option<Time>, time: impl Fn(Time) -> String) -> String {
-    match since {
-        None => format!("first incident of this {what}"),
-        Some(since) => format!("first incident of this {what} at {}", time(since)),
-    }
+    let at = since.map_or_else(String::new, |since| format!(" at {}", time(since)));
+    format!("first incident of {what}{at}")
 }
 
 /// What the history does not know of that time.
@@ -177,7 +178,8 @@ fn holes(before: &Before) -> String {
 mod tests {
     use super::*;
     use crate::contract::{
-        EarlierBuild, EarlierImage, Frame, Label, Replacement, Stack, Untrusted, samples::incident,
+        Container, EarlierBuild, EarlierImage, Frame, Label, Replacement, Stack, Untrusted,
+        samples::incident,
     };
 
     const SECOND: i64 = 1_000_000_000;
@@ -306,22 +308,24 @@ mod tests {
     fn what_it_was_before_is_told() {
         let until = module("", 100).changed;
         let mut before = held(2);
-        let earlier = EarlierBuild { build_id: "ab12".into(), until, own_since: None };
+        let earlier = EarlierBuild { build_id: "0f0f".into(), until, own_since: None };
         before.build = Some(earlier.clone());
-        let image = Untrusted(b"geo:1".to_vec());
-        before.image = Some(EarlierImage { image, until, own_since: None });
-        assert_eq!(
-            read(&before, 9),
-            [
-                "first incident of this build: until T-100 geo-api had build id ab12",
-                "first incident of this image: until T-100 the container had image geo:1",
-            ]
-        );
+        let build = "first incident of build id ab12cd34ef56";
+        let until_then = "until T-100 geo-api had build id 0f0f";
+        assert_eq!(read(&before, 9), [format!("{build}; {until_then}")]);
         let own_since = Some(module("", 50).changed);
         before.build = Some(EarlierBuild { own_since, ..earlier });
-        before.image = None;
-        let expected =
-            "first incident of this build at T-50: until T-100 geo-api had build id ab12";
-        assert_eq!(read(&before, 9), [expected]);
+        assert_eq!(read(&before, 9), [format!("{build} at T-50; {until_then}")]);
+        before.build = None;
+        let image = Untrusted(b"geo:1".to_vec());
+        before.image = Some(EarlierImage { image, until, own_since: None });
+        let mut one = crash(Vec::new());
+        let image = Some(Untrusted(b"geo:2".to_vec()));
+        one.victim.container =
+            Some(Container { id: "01".into(), runtime: None, name: None, image });
+        assert_eq!(
+            history(&one, &before, 9, |_| "T".to_owned()),
+            ["first incident of image geo:2; until T the container had image geo:1"]
+        );
     }
 }

@@ -39,6 +39,6 @@ pub fn what_changed_is_told(job: &Job) -> Result<()> {
     };
     let exe = replaced.victim.exe.as_ref().map(plain).unwrap_or_default();
     ensure!(exe.ends_with("/deployed (deleted)"), "{exe}");
-    said("deployed.txt", ["first incident of this build: until ", " deployed had build id "])?;
+    said("deployed.txt", ["first incident of build id ", " deployed had build id "])?;
     said("deployed.show", ["deployed was replaced ", " before, while it ran: "])
 }
