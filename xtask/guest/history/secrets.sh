@@ -43,7 +43,8 @@ journalctl --no-pager -o export MESSAGE_ID=6f1c0d7a2b9e4f7c8a35d2e94b1f6c08 >$R/
 whybus export --state-dir $S >$R/export.json
 for form in human oneline csv json; do whybus list --state-dir $S -n 0 -o $form >$R/list.$form; done
 for form in human oneline markdown json; do whybus why planted --state-dir $S -o $form >$R/why.$form 2>&1; done
-whybus list --state-dir $S -n 0 -o json | busybox grep -o '"id":"[^"]*"' | busybox cut -d '"' -f 4 >/tmp/ids
+# One of each kind.
+whybus list --state-dir $S -n 3 -o json | busybox grep -o '"id":"[^"]*"' | busybox cut -d '"' -f 4 >/tmp/ids
 while read -r id; do
     whybus show "$id" --state-dir $S --symbolize >>$R/show.human
     whybus show "$id" --state-dir $S -o json >>$R/show.json
