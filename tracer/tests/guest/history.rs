@@ -25,7 +25,7 @@ use crate::{
 
 const DIALOGUE: &str = "the_dialogue_of_the_readme";
 
-pub const CHECKS: [(&str, Check); 25] = [
+pub const CHECKS: [(&str, Check); 26] = [
     ("why_a_crash_in_a_library_names_the_function", a_crash_names_the_function),
     ("why_an_oom_kill_names_the_limit", an_oom_kill_names_the_limit),
     ("why_tells_a_parent_from_a_stranger", a_parent_is_no_stranger),
