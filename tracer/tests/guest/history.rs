@@ -1,7 +1,6 @@
 //! What a guest's recorder must have kept: xtask/guest/jobs/history.sh.
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     sync::Arc,
 };
 
@@ -18,9 +17,9 @@ use crate::{
     cases::{self, CASES, story},
     checks,
     confined::threads,
-    deployed,
+    deployed, dialogue,
     record::{incidents_of, plain, records, same_bytes, valid},
-    root, secrets,
+    secrets,
 };
 
 const DIALOGUE: &str = "the_dialogue_of_the_readme";
@@ -51,7 +50,7 @@ pub const CHECKS: [(&str, Check); 26] = [
     ("bad_state_directories_are_refused", bad_state_directories),
     ("a_damaged_history_is_set_aside", a_damaged_history),
     ("on_a_read_only_disk_watching_goes_on", on_a_read_only_disk),
-    (DIALOGUE, the_dialogue),
+    (DIALOGUE, dialogue::the_dialogue),
 ];
 
 pub fn trials(job: &Arc<Job>) -> Vec<Trial> {
@@ -437,56 +436,6 @@ fn on_a_read_only_disk(job: &Job) -> Result<()> {
     ensure!(said.contains("watching goes on") && said.contains("Read-only file system"), "{said}");
     ensure!(said.contains("terminated after"), "{said}");
     Ok(())
-}
-
-/// The README shows a terminal; numbers, times and ids differ from run to run.
-fn the_dialogue(job: &Job) -> Result<()> {
-    let seen = job.text("dialogue")?;
-    let readme = fs::read_to_string(root().join("README.md"))?;
-    let section = readme.split("types it and compares):").nth(1).context("no section")?;
-    let shown = section.split("```\n").nth(1).context("no terminal")?;
-    let (shown, mut seen) = (numberless(shown), numberless(&seen));
-    // Whoever dies at once may be gone before anybody looks where its output led.
-    seen.retain(|line| !line.starts_with("output "));
-    // A guest has unpacked all of its files a moment ago.
-    seen.retain(|line| !line.contains(" last changed "));
-    for (shown, seen) in shown.iter().zip(&seen) {
-        ensure!(shown == seen, "the README has\n{shown}\nand a terminal\n{seen}");
-    }
-    ensure!(shown.len() == seen.len(), "{} lines, and {} in a terminal", shown.len(), seen.len());
-    Ok(())
-}
-
-/// The lines of a text, words apart by one space, without what differs from run to run.
-fn numberless(text: &str) -> Vec<String> {
-    let plain = |word: &str| -> String {
-        let hex = |c: char| c.is_ascii_hexdigit();
-        let id = word.split_once('-').is_some_and(|(time, rest)| {
-            time.len() == 8 && rest.len() == 4 && (time.to_owned() + rest).chars().all(hex)
-        });
-        if id && !word.starts_with("2026") {
-            return "ID".to_owned();
-        }
-        if matches!(word, "ns" | "µs" | "ms" | "s" | "ms," | "s," | "µs,") {
-            return "TIME".to_owned();
-        }
-        // An instruction of a program that is built elsewhere, too.
-        if let Some((name, _)) = word.split_once("+0x") {
-            return format!("{name}+N");
-        }
-        let mut out = String::new();
-        for c in word.chars() {
-            match c {
-                '0'..='9' if out.ends_with('N') => {}
-                '0'..='9' => out.push('N'),
-                '.' if out.ends_with('N') => {}
-                c => out.push(c),
-            }
-        }
-        out
-    };
-    let line = |line: &str| line.split_whitespace().map(plain).collect::<Vec<_>>().join(" ");
-    text.lines().map(line).filter(|line| !line.is_empty()).collect()
 }
 
 /// Another limit, another cgroup, another use, or none.

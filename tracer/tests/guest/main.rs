@@ -18,6 +18,7 @@ mod cgroups;
 mod classes;
 mod confined;
 mod deployed;
+mod dialogue;
 mod flood;
 mod frames;
 mod history;
