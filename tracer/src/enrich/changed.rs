@@ -4,10 +4,10 @@ use std::{fs::Metadata, os::unix::fs::MetadataExt as _};
 
 use crate::{
     enrich::{
+        mapped_file::{MappedFile, path},
         open,
         parser::Parser,
         place::build_id,
-        stack::{MappedFile, path},
     },
     model::{
         file::Inode,

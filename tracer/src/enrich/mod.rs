@@ -9,6 +9,7 @@ pub mod debug_files;
 pub mod enricher;
 pub mod holders;
 pub mod lookup;
+mod mapped_file;
 pub mod mappers;
 pub mod mount_table;
 mod open;

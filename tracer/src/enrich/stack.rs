@@ -2,21 +2,24 @@
 use std::{fs::File, time::Duration};
 
 use crate::{
-    enrich::{changed, debug_files, open, parser::Parser},
+    enrich::{
+        changed, debug_files,
+        mapped_file::{MappedFile, path},
+        open,
+        parser::Parser,
+    },
     model::{
-        Bytes, file,
+        Bytes,
         stack::{Cut, Frame, Mapping, SIGNAL_FRAME, Sample, Stack},
         task::Ancestor,
     },
-    parse::protocol::{Answer, Bare, FILES, FRAMES, INLINED, Module, Range, Request, TEXT, Thread},
+    parse::protocol::{Answer, Bare, FILES, FRAMES, INLINED, Request, TEXT, Thread},
 };
 
 /// More mappings of one stack are not looked at.
 const MAPPINGS: usize = 256;
 /// So long its files may be read.
 const PATIENCE: Duration = Duration::from_millis(2_500);
-/// Of a path of a file so much is told, in bytes: its end.
-const PATH: usize = 512;
 
 /// The frames of a thread. Its files are looked for as we see them, as it did, and as its ancestors do.
 pub fn frames(sample: &Sample, ancestors: &[Ancestor], parser: &Parser) -> Stack {
@@ -55,39 +58,6 @@ pub fn frames(sample: &Sample, ancestors: &[Ancestor], parser: &Parser) -> Stack
     Stack { process, tid, act, frames, modules, cut: known.cut }
 }
 
-/// A file that is mapped, once or several times.
-pub(super) struct MappedFile {
-    /// At least one.
-    pub(super) mappings: Vec<Mapping>,
-    path: Option<Bytes>,
-    open: bool,
-    /// When it was written last, ns since the epoch, if it could be opened.
-    pub(super) written: Option<i64>,
-}
-
-impl MappedFile {
-    /// What it is called in frames.
-    pub(super) fn name(&self) -> Option<Bytes> {
-        self.path.clone().map(|path| end(path, PATH))
-    }
-
-    /// One by its first mapping, and the file.
-    pub(super) fn new(mapping: &Mapping, file: Option<&File>) -> Self {
-        let written = file.and_then(|file| file.metadata().ok());
-        Self {
-            mappings: vec![mapping.clone()],
-            path: file::name(&mapping.path, &[]).0,
-            open: file.is_some(),
-            written: written.map(|meta| open::written(&meta)),
-        }
-    }
-
-    fn module(&self) -> Module {
-        let range = |m: &Mapping| Range { start: m.start, end: m.end, offset: m.offset };
-        Module { mappings: self.mappings.iter().map(range).collect(), file: self.open }
-    }
-}
-
 /// The files behind the mappings, in their order, as we and the processes of `roots` see them, and those that can be had.
 fn modules(sample: &Sample, roots: &[u32]) -> (Vec<MappedFile>, Vec<File>) {
     let (mut modules, mut files): (Vec<MappedFile>, Vec<File>) = (Vec::new(), Vec::new());
@@ -112,12 +82,6 @@ fn modules(sample: &Sample, roots: &[u32]) -> (Vec<MappedFile>, Vec<File>) {
         files.extend(file);
     }
     (modules, files)
-}
-
-/// By which a file can be opened: in a directory, and told whole.
-pub(super) fn path(path: &file::Path) -> Option<Bytes> {
-    let whole = !path.cut && !path.name_missing && !path.pseudo;
-    whole.then(|| file::name(path, &[]).0).flatten()
 }
 
 /// What is known of a stack by now.
@@ -197,14 +161,6 @@ impl Known {
             })
         });
         frames.collect()
-    }
-}
-
-/// The last bytes of a path.
-fn end(path: Bytes, most: usize) -> Bytes {
-    match path.len().checked_sub(most) {
-        None | Some(0) => path,
-        Some(from) => [b"\xe2\x80\xa6", &path[from..]].concat(),
     }
 }
 
