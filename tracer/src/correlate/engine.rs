@@ -182,9 +182,7 @@ impl Engine {
             KernelEvent::Crash(crash) => self.exits.crashed(*crash),
             KernelEvent::ProcessExit(exit) => self.exit(*exit),
             KernelEvent::ProcessStart(start) => {
-                if !start.forked {
-                    self.programs.executed(time, start.actor.task.id);
-                }
+                self.programs.started(time, &start);
                 self.restarts.start(time, *start);
             }
             KernelEvent::Cgroup(made) => self.facts.cgroup_made(made),

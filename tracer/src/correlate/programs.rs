@@ -7,7 +7,7 @@ use crate::{
         Bytes,
         file::{self, DELETED},
         input::KernelEvent,
-        process::Program,
+        process::{ProcessStart, Program},
         task::{ProcessId, Task},
     },
 };
@@ -58,6 +58,13 @@ impl ProgramLog {
             self.outrun += 1;
         }
         list.push_back((time, exe));
+    }
+
+    /// A process was forked, or has called exec(2), at `time`.
+    pub fn started(&mut self, time: u64, start: &ProcessStart) {
+        if !start.forked {
+            self.executed(time, start.actor.task.id);
+        }
     }
 
     /// A process has called exec(2), at `time`: it may run the same program again.

@@ -1,4 +1,6 @@
 //! Which questions an event of the kernel asks of /proc and the file systems, and their answers.
+mod files;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -9,7 +11,7 @@ use crate::{
         cgroups::CgroupNames,
         containers::Containers,
         deadline::DeadlineExecutor,
-        lookup::{self, Here},
+        lookup,
         mappers::MapperScanner,
         mount_table::MountTable,
         origin::Origins,
@@ -18,25 +20,21 @@ use crate::{
         place,
         samples::Samples,
         server::Servers,
-        stack,
         target::Target,
         throttle::{LookupThrottle, Wanted},
-        view,
     },
     model::{
         cgroup::{CgroupMade, ROOT_CGROUP},
         fact::{Fact, Mappers},
-        fault::Fault,
         file::Mount,
         host::Host,
         input::{Input, KernelEvent, WatchNote},
         magic::FUSE_SUPER_MAGIC,
         oom::{MemoryCgroup, RanOut},
         output::LastOutput,
-        process::{ExitScope, ProcessExit},
+        process::{ExitScope, ProcessExit, ProcessStart},
         remote::is_shared,
         signal::Signal,
-        stack::Sample,
         task::{Actor, ProcessId, Task},
     },
 };
@@ -191,14 +189,7 @@ impl Enricher {
             // It has just begun to live, and there may be many.
             KernelEvent::ProcessStart(start) => {
                 self.urgent = false;
-                // What /proc tells of a child before its exec(2) is about its parent's program.
-                vec![if start.forked {
-                    self.cgroup_of(start.actor.task.id, start.actor.task.cgroup, time)
-                } else {
-                    let Actor { task, ancestors, .. } = &start.actor;
-                    let victim = self.outlets.admit((task, ancestors), true);
-                    self.process(task, false, false, time, None, victim)
-                }]
+                vec![self.start(start, time)]
             }
             KernelEvent::OomKill(kill) => match kill.ran_out {
                 RanOut::Cgroup(MemoryCgroup { id, .. }) => {
@@ -229,6 +220,16 @@ impl Enricher {
             | KernelEvent::Deliver(_)
             | KernelEvent::Stale(_) => Vec::new(),
         }
+    }
+
+    /// What /proc tells of a child before its exec(2) is about its parent's program.
+    fn start(&mut self, start: &ProcessStart, time: u64) -> WatchNote {
+        let Actor { task, ancestors, .. } = &start.actor;
+        if start.forked {
+            return self.cgroup_of(task.id, task.cgroup, time);
+        }
+        let victim = self.outlets.admit((task, ancestors), true);
+        self.process(task, false, false, time, None, victim)
     }
 
     /// Takes in a stack that the kernel has captured, before what it is about is told.
@@ -411,65 +412,6 @@ impl Enricher {
             answer(containers.fact(id, &cgroups).into_iter().collect())
         };
         self.executor.request(Target::Containers, true, ask, answer(Vec::new()));
-    }
-
-    /// Asks where in its program a fault happened: of several of one kind the first.
-    fn place(&mut self, fault: &Fault, time: u64) -> Option<WatchNote> {
-        fault.ip.filter(|_| fault.nth == 1)?;
-        let (asked, id, parser) = (fault.clone(), fault.actor.task.id, self.parser.clone());
-        let ask = move || place::of_fault(&asked, &parser).map(Fact::Place).into_iter().collect();
-        Some(self.ask(Target::Code(id), id, time, ask, Vec::new()))
-    }
-
-    /// Asks for the frames of the stacks that were captured as a process ended, or began an act then.
-    fn stacks(&mut self, actor: &Actor, act: Option<u64>, time: u64) -> Vec<WatchNote> {
-        let id = actor.task.id;
-        let samples = self.samples.take(id, act);
-        let ask = |sample: Box<Sample>| {
-            let (ancestors, parser) = (actor.ancestors.clone(), self.parser.clone());
-            let ask =
-                move || vec![Fact::Stack(Box::new(stack::frames(&sample, &ancestors, &parser)))];
-            self.ask(Target::Stack(id), id, time, ask, Vec::new())
-        };
-        samples.into_iter().map(ask).collect()
-    }
-
-    /// Asks how the victim of a fault sees its file, where it lives in another mount namespace.
-    fn view(&mut self, fault: &Fault, time: u64) -> Option<WatchNote> {
-        let own = self.mnt_ns;
-        fault.mnt_ns.filter(|theirs| Some(*theirs) != own)?;
-        let (asked, id) = (fault.clone(), fault.actor.task.id);
-        let ask = move || view::read(&asked, own).map(Fact::View).into_iter().collect();
-        Some(self.ask(Target::Mounts(id), id, time, ask, Vec::new()))
-    }
-
-    fn fault(&mut self, fault: &Fault, time: u64) -> WatchNote {
-        let Self { mnt_ns: own, page_size, .. } = *self;
-        let (asked, mounts) = (fault.clone(), self.mounts.clone());
-        let cgroups = self.cgroups.clone();
-        let ask = move || {
-            // A device number alone is reused: who mounts what is read again for each fault.
-            let here = Here { own, page_size, mounts: mounts.refresh(), cgroups };
-            lookup::of_fault(&asked, &here)
-        };
-        let (target, id) = (Target::FileSystem(fault.inode.id.dev), fault.actor.task.id);
-        self.ask(target, id, time, ask, lookup::unanswered(fault).into_iter().collect())
-    }
-
-    /// Asks which process serves the file system of a fault.
-    fn server(&mut self, fault: &Fault, time: u64) -> WatchNote {
-        let (asked, own) = (fault.clone(), self.mnt_ns);
-        let (servers, mounts) = (self.servers.clone(), self.mounts.clone());
-        let dev = fault.inode.id.dev;
-        let ask = move || {
-            let theirs = view::read(&asked, own).map(|view| view.mounts);
-            let ours = mounts.refresh();
-            let mounts: Vec<Mount> =
-                ours.iter().cloned().chain(theirs.into_iter().flatten()).collect();
-            let server = servers.find(dev, time, &mounts, true);
-            server.map(Fact::FuseServer).into_iter().collect()
-        };
-        self.ask(Target::Server(dev), fault.actor.task.id, time, ask, Vec::new())
     }
 
     fn ask(

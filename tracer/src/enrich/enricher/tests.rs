@@ -6,7 +6,7 @@ use tracer_common::event as wire;
 use super::*;
 use crate::{
     enrich::view::own,
-    model::fact::Place,
+    model::{fact::Place, fault::Fault},
     parse::protocol::{Answer, Request},
     testing::{exit, fault, host, shrink},
     wire::decode::testing::{bytes, zeroed},
