@@ -11,7 +11,8 @@ cd /mnt/ext4/frames || exit
 cat /victims/bin/* /victims/lib/* /victims/debug/.build-id/*/* /lib/*-linux-gnu/libc.so.6 >/dev/null 2>&1
 echo '/results/core.%e' >/proc/sys/kernel/core_pattern
 ulimit -c unlimited
-whybus trace --no-warnings -o json --save /results/stream >/results/out.json 2>/results/err &
+# abort(3) as well: a handler may end so.
+whybus trace --signals abrt --no-warnings -o json --save /results/stream >/results/out.json 2>/results/err &
 tracer=$!
 until [ -s /results/out.json ] || ! kill -0 $tracer 2>/dev/null; do sleep 0.05; done
 while read -r name how rest; do
