@@ -2,7 +2,7 @@
 use whybus::{
     contract::{
         Ancestor, Cause, Container, Exit, Fault, File, Hex, Incident, Mapping, Mount, Process,
-        Restart, Signal, Time, Untrusted,
+        Mapper, Restart, ShrunkFile, Signal, Time, Truncation, Untrusted,
     },
     model::cause::{CauseKind, Confidence, Outcome},
 };
@@ -267,7 +267,9 @@ impl One {
             }),
             restart: Some(self.restart()),
             stack: None,
-            signature: None,
+            signature: (signal == 11).then(|| {
+                bytes(format!("serve_{}+0x1a in {}", self.dice(16, 20), self.comm()))
+            }),
             modules: Vec::new(),
             advice: "write the new file beside the old one and rename(2) it into place; never write over \
                      a mapped file"
@@ -277,5 +279,33 @@ impl One {
             count: None,
             oom_kills: Some(3),
         }
+    }
+}
+
+/// A file that was shrunk under who maps it.
+pub fn warning(i: u64) -> Truncation {
+    let one = One::new(i * 50);
+    let path = format!("/srv/data-{}/table-{}.db", one.dice(6, 20), one.dice(7, 500));
+    Truncation {
+        id: format!("019b{i:04x}-0000-7000-8000-{i:012x}").into(),
+        time: one.time(0),
+        host: format!("node-{}", one.dice(14, 8)).into(),
+        boot_id: format!("boot-{}", i * 50 / 100_000).into(),
+        file: ShrunkFile {
+            path: Some(bytes(&path)),
+            dev: "259:1".into(),
+            inode: 1000 + one.dice(7, 500),
+            generation: 77,
+            fstype: None,
+            remote: None,
+            server: None,
+            server_why: None,
+        },
+        how: "open(O_TRUNC)".into(),
+        old_size: SIZE,
+        new_size: 0,
+        culprit: Some(one.process(300 + one.dice(9, 10_000) as u32, "cp", &["cp", &path])),
+        at_risk: vec![Mapper { pid: one.pid, start_time: one.time(0), comm: bytes(one.comm()) }],
+        at_risk_why: None,
     }
 }

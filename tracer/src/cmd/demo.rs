@@ -58,7 +58,7 @@ pub fn run() -> Result<ExitStatus> {
     let watched = watched?;
     Ok(match watched.command {
         _ if readiness(&watched.coverage) == Readiness::NotReady => ExitStatus::Unavailable,
-        Some(status) => ExitStatus::Command(status),
+        Some(end) => ExitStatus::Command(end.status()),
         None => ExitStatus::Done,
     })
 }

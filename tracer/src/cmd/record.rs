@@ -15,7 +15,7 @@ use crate::{
     sink::{
         history::{Beside, HistorySink},
         history_writer::HistoryOptions,
-        speak::{say, speak_in_background},
+        speak::{Failing, say, speak_in_background},
         stdout::StdoutSink,
     },
     watch::live::{WatchOptions, watch},
@@ -29,7 +29,7 @@ pub fn run(args: &Record) -> Result<ExitStatus> {
     privilege::check()?;
     memory::small_pages();
     memory::few_heaps();
-    speak_in_background()?;
+    speak_in_background(Failing::Ignored)?;
     for one in privilege::lacking(privilege::own(), Need::History) {
         say(format_args!("whybus: without {} {}", one.name, one.without));
     }

@@ -15,11 +15,15 @@ use crate::{
     },
     sink::{
         history_writer::now,
-        speak::say,
+        speak::{Failing, all_taken, say, speak_in_background},
         stdout::{StdoutSink, style},
     },
     store::lock::running_recorder,
-    watch::live::{WatchOptions, watch},
+    watch::{
+        child::CommandEnd,
+        live::{WatchOptions, watch},
+        stop::stop_at_once,
+    },
 };
 
 /// # Errors
@@ -49,6 +53,7 @@ pub fn run(args: &Trace) -> Result<ExitStatus> {
         runs_commands: false,
         command: &args.command,
     };
+    speak_in_background(Failing::Ends)?;
     let recorder = running_recorder(Path::new(STATE_DIR), now());
     if let Some(beat) = recorder.filter(|_| !args.quiet && args.command.is_empty()) {
         say(follow(beat.pid));
@@ -58,8 +63,13 @@ pub fn run(args: &Trace) -> Result<ExitStatus> {
     if let Some(what) = unasked(watched.command, deaths, watched.incidents) {
         say(what);
     }
+    if !watched.stopped {
+        // Whoever reads slowly gets everything, as of any other command.
+        stop_at_once();
+        all_taken()?;
+    }
     let blind = readiness(&watched.coverage) == Readiness::NotReady;
-    Ok(status(watched.command, args.count, watched.incidents, blind))
+    Ok(status(watched.command.map(CommandEnd::status), args.count, watched.incidents, blind))
 }
 
 /// Two watches cost twice, and the recorder tells most of what this one will.
@@ -69,19 +79,23 @@ fn follow(recorder: u32) -> String {
     )
 }
 
-/// A command that died of something that was not asked for.
-fn unasked(command: Option<u8>, deaths: ExitScope, incidents: u64) -> Option<String> {
-    let signal =
-        command?.checked_sub(128).filter(|signal| RECORDED.contains(&i32::from(*signal)))?;
-    let asked_for = i32::from(signal) == SIGBUS || deaths.signals & (1 << signal) != 0;
-    (incidents == 0 && !asked_for).then(|| {
-        let name = signal_name::name(i32::from(signal));
-        format!(
-            "the command ended with status {}, as after {name}, which was not asked for: `whybus trace --signals {} -- \
-             CMD` tells why",
-            128 + u16::from(signal),
-            name.trim_start_matches("SIG").to_ascii_lowercase()
-        )
+/// A command that died of something that was not asked for. By a status over 128 a shell says which signal ended what it
+/// ran; 129, 130 and 141 are statuses that programs have of their own.
+fn unasked(command: Option<CommandEnd>, deaths: ExitScope, incidents: u64) -> Option<String> {
+    let end = command?;
+    let signal = i32::from(end.status().checked_sub(128)?);
+    let name = signal_name::name(signal);
+    let ended = match end {
+        CommandEnd::Signal(_) => format!("{name} ended the command"),
+        CommandEnd::Status(status) if RECORDED.contains(&signal) => {
+            format!("the command exited with status {status}, as a shell does when {name} ended what it ran")
+        }
+        CommandEnd::Status(_) => return None,
+    };
+    let asked_for = signal == SIGBUS || deaths.signals & signal_name::mask(&[signal]) != 0;
+    let short = name.trim_start_matches("SIG").to_ascii_lowercase();
+    (incidents == 0 && !asked_for && signal_name::parse(&short).is_ok()).then(|| {
+        format!("{ended}; who wants to know why asks for it: `whybus trace --signals {short} -- CMD`")
     })
 }
 
@@ -103,12 +117,32 @@ mod tests {
     #[test]
     fn what_a_command_died_of_and_nobody_asked_for_is_said() {
         let scope = |signals| ExitScope { signals, ..ExitScope::default() };
-        let said = unasked(Some(128 + 11), scope(0), 0).expect("nothing told of it");
-        assert!(said.contains("SIGSEGV") && said.contains("--signals segv"), "{said}");
-        let quiet =
-            [(139, 1 << 11, 0), (139, 0, 1), (135, 0, 0), (130, 0, 0), (255, 0, 0), (1, 0, 0)];
-        for (status, signals, incidents) in quiet {
-            assert_eq!(unasked(Some(status), scope(signals), incidents), None, "{status}");
+        use CommandEnd::{Signal, Status};
+        for (end, says, asks) in [
+            (Signal(11), "SIGSEGV ended the command;", "--signals segv "),
+            (Signal(13), "SIGPIPE ended the command;", "--signals pipe "),
+            (Signal(2), "SIGINT ended the command;", "--signals int "),
+            (Signal(1), "SIGHUP ended the command;", "--signals hup "),
+            (Status(139), "status 139, as a shell does when SIGSEGV ended", "--signals segv "),
+        ] {
+            let said = unasked(Some(end), scope(0), 0).expect("nothing said of it");
+            assert!(said.contains(says) && said.contains(asks), "{said}");
+        }
+        for (end, signals, incidents) in [
+            (Signal(11), 1 << 11, 0),
+            (Signal(11), 0, 1),
+            (Signal(7), 0, 0),
+            (Signal(10), 0, 0),
+            (Signal(64), 0, 0),
+            (Status(139), 1 << 11, 0),
+            (Status(135), 0, 0),
+            (Status(130), 0, 0),
+            (Status(129), 0, 0),
+            (Status(141), 0, 0),
+            (Status(255), 0, 0),
+            (Status(1), 0, 0),
+        ] {
+            assert_eq!(unasked(Some(end), scope(signals), incidents), None, "{end:?}");
         }
         assert_eq!(unasked(None, scope(0), 0), None);
     }

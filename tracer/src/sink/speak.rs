@@ -28,6 +28,15 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 
 static BACKGROUND: OnceLock<Background> = OnceLock::new();
 
+/// What it means that standard output takes nothing any more: nobody reads, or there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failing {
+    /// Nothing: a log that was rotated, or a disk that was cleared, takes the next.
+    Ignored,
+    /// The end: nobody is left to watch for.
+    Ends,
+}
+
 /// Writes bytes to standard output, at once.
 ///
 /// # Errors
@@ -35,7 +44,7 @@ static BACKGROUND: OnceLock<Background> = OnceLock::new();
 pub fn put(bytes: &[u8]) -> Result<()> {
     if let Some(background) = BACKGROUND.get() {
         background.send(Message::Out(bytes.to_vec()));
-        return Ok(());
+        return background.failed();
     }
     let mut paging = paging();
     if let Some(shown) = paging.as_mut() {
@@ -90,16 +99,24 @@ pub fn offer(line: &str, timeout: u32) -> bool {
     has_room(timeout) && io::stderr().lock().write_all(line.as_bytes()).is_ok()
 }
 
-/// From now on a thread speaks, and nobody else waits: for a recorder, which loses events if it does. What is not taken in
+/// From now on a thread speaks, and nobody else waits: for who watches, which loses events if it does. What is not taken in
 /// time is left out and counted.
 ///
 /// # Errors
 /// Where there can be no thread.
-pub fn speak_in_background() -> io::Result<()> {
-    let background = Background::start(io::stdout(), io::stderr())?;
+pub fn speak_in_background(failing: Failing) -> io::Result<()> {
+    let background = Background::start(io::stdout(), io::stderr(), failing)?;
     // A second one would have nothing to do.
     let _ = BACKGROUND.set(background);
     Ok(())
+}
+
+/// Waits until all that was given to the thread is taken, however long that is.
+///
+/// # Errors
+/// Where it never will be.
+pub fn all_taken() -> Result<()> {
+    BACKGROUND.get().map_or(Ok(()), Background::taken)
 }
 
 /// A pager in front of standard output.
@@ -166,8 +183,10 @@ pub fn all_said() {
         }
         beside(&rest);
     }
-    if let Some(background) = BACKGROUND.get() {
-        background.wait(TIMEOUT);
+    if let Some(background) = BACKGROUND.get()
+        && !background.wait(TIMEOUT)
+    {
+        offer("whybus: nobody took the last messages in time\n", 0);
     }
 }
 
@@ -180,51 +199,80 @@ enum Message {
 
 struct Background {
     sender: SyncSender<Message>,
+    shared: Arc<Shared>,
+    failing: Failing,
+}
+
+#[derive(Default)]
+struct Shared {
     /// Messages that found no room.
-    left_out: Arc<AtomicU64>,
+    left_out: AtomicU64,
+    /// The first that standard output did not take, and why.
+    failed: OnceLock<io::Error>,
 }
 
 impl Background {
     fn start(
         out: impl Write + Send + 'static,
         err: impl Write + Send + 'static,
+        failing: Failing,
     ) -> io::Result<Self> {
         let (sender, receiver) = mpsc::sync_channel(QUEUE);
-        let left_out = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&left_out);
-        let speak = move || speak(&receiver, &counter, out, err);
-        privilege::spawn("whybus-say", speak)?;
-        Ok(Self { sender, left_out })
+        let shared = Arc::<Shared>::default();
+        let known = Arc::clone(&shared);
+        privilege::spawn("whybus-say", move || speak(&receiver, &known, out, err))?;
+        Ok(Self { sender, shared, failing })
     }
 
     fn send(&self, message: Message) {
         if let Err(TrySendError::Full(_)) = self.sender.try_send(message) {
-            self.left_out.fetch_add(1, Ordering::Relaxed);
+            self.shared.left_out.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    fn wait(&self, timeout: Duration) {
+    /// Whether all before it was said by then.
+    fn wait(&self, timeout: Duration) -> bool {
         let (said, heard) = mpsc::sync_channel(1);
-        if self.sender.try_send(Message::Said(said)).is_ok() {
-            let _ = heard.recv_timeout(timeout);
+        self.sender.try_send(Message::Said(said)).is_ok() && heard.recv_timeout(timeout).is_ok()
+    }
+
+    fn taken(&self) -> Result<()> {
+        let (said, heard) = mpsc::sync_channel(1);
+        if self.sender.send(Message::Said(said)).is_ok() {
+            let _ = heard.recv();
         }
+        self.failed()
+    }
+
+    /// Where that is the end: why standard output takes nothing any more.
+    fn failed(&self) -> Result<()> {
+        let failed = self.shared.failed.get().filter(|_| self.failing == Failing::Ends);
+        let copy = |error: &io::Error| match error.raw_os_error() {
+            Some(errno) => io::Error::from_raw_os_error(errno),
+            None => error.kind().into(),
+        };
+        failed.map_or(Ok(()), |error| Err(copy(error).into()))
     }
 }
 
 fn speak(
     receiver: &Receiver<Message>,
-    left_out: &AtomicU64,
+    shared: &Shared,
     mut out: impl Write,
     mut err: impl Write,
 ) {
     for message in receiver {
-        // What is closed, or full, may be read again later: a log that was rotated, a disk that was cleared.
         match message {
-            Message::Out(bytes) => drop(out.write_all(&bytes).and_then(|()| out.flush())),
+            Message::Out(bytes) => {
+                if let Err(error) = out.write_all(&bytes).and_then(|()| out.flush()) {
+                    // Only the first counts.
+                    let _ = shared.failed.set(error);
+                }
+            }
             Message::Beside(bytes) => drop(err.write_all(&bytes)),
             Message::Said(said) => drop(said.try_send(())),
         }
-        let left_out = left_out.swap(0, Ordering::Relaxed);
+        let left_out = shared.left_out.swap(0, Ordering::Relaxed);
         if left_out != 0 {
             let text =
                 format!("whybus: {left_out} messages were left out: nobody took them in time\n");
@@ -262,8 +310,8 @@ mod tests {
     #[test]
     fn a_reader_that_sleeps_is_not_waited_for() {
         let (reader, writer) = io::pipe().expect("a pipe");
-        let background =
-            Background::start(writer.try_clone().expect("a descriptor"), writer).expect("a thread");
+        let both = writer.try_clone().expect("a descriptor");
+        let background = Background::start(both, writer, Failing::Ends).expect("a thread");
         let before = Instant::now();
         for _ in 0..3 * QUEUE {
             background.send(Message::Out([b'x'; 999].into_iter().chain([b'\n']).collect()));
@@ -283,11 +331,26 @@ mod tests {
         let (gone, closed) = io::pipe().expect("a pipe");
         drop(gone);
         let (reader, writer) = io::pipe().expect("a pipe");
-        let background = Background::start(closed, writer).expect("a thread");
+        let background =
+            Background::start(closed, writer, Failing::Ignored).expect("a thread");
         background.send(Message::Out(b"to nobody\n".to_vec()));
         background.send(Message::Beside(b"heard\n".to_vec()));
-        background.wait(TIMEOUT);
+        assert!(background.wait(TIMEOUT));
+        background.failed().expect("not for a recorder");
         drop(background);
         assert_eq!(text(reader), "heard\n");
+    }
+
+    /// Who watches for a reader that is gone ends, and knows why.
+    #[test]
+    fn a_stream_that_fails_ends_who_has_no_other() {
+        let (gone, closed) = io::pipe().expect("a pipe");
+        drop(gone);
+        let background =
+            Background::start(closed, io::sink(), Failing::Ends).expect("a thread");
+        background.send(Message::Out(b"to nobody\n".to_vec()));
+        let error = background.taken().expect_err("nobody reads");
+        let error = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        assert_eq!(error, Some(io::ErrorKind::BrokenPipe));
     }
 }

@@ -39,7 +39,7 @@ use crate::{
     text::secrets::Secrets,
     watch::{
         arm::{arm, coverage, host, require},
-        child::{exited, spawn},
+        child::{CommandEnd, exited, spawn},
         driver::Driver,
         evictions::Evictions,
         left_out::LeftOut,
@@ -97,8 +97,10 @@ pub struct WatchOptions<'a> {
 pub struct Watched {
     /// Incidents that were reported.
     pub incidents: u64,
-    /// How the command ended that was watched, if that was the end: its status, or 128 and the signal.
-    pub command: Option<u8>,
+    /// How the command ended that was watched, if that was the end.
+    pub command: Option<CommandEnd>,
+    /// A signal to us was the end.
+    pub stopped: bool,
     /// What was watched in the end.
     pub coverage: Coverage,
 }
@@ -244,7 +246,7 @@ impl<'a> Watch<'a> {
             tokio::select! {
                 // Whatever comes without end stands last: what is read and learnt is taken in below, too.
                 biased;
-                reason = self.stop.recv() => return Ok(Ended::Because(reason)),
+                reason = self.stop.recv() => return Ok(Ended::Stopped(reason)),
                 () = until(deadline) => return Ok(Ended::Because("time is up")),
                 status = exited(&mut self.child) => return Ok(Ended::Command(status?)),
                 _ = checkpoints.tick() => {
@@ -464,21 +466,24 @@ impl<'a> Watch<'a> {
             say(format_args!("whybus: {} events could not be decoded", self.undecodable));
         }
         let (reason, command) = match ended {
-            Ended::Because(reason) => (reason, None),
-            Ended::Command(status) => ("the command ended", Some(status)),
+            Ended::Because(reason) | Ended::Stopped(reason) => (reason, None),
+            Ended::Command(end) => ("the command ended", Some(end)),
         };
+        let stopped = matches!(ended, Ended::Stopped(_));
         let now = boot_time();
         self.save.unnumbered(&WatchNote::Ended { reason: reason.to_owned() }.into(), now);
         self.save.flush();
         self.driver.end(now, reason)?;
         let coverage = self.driver.host().coverage.clone();
-        Ok(Watched { incidents: self.driver.reported(), command, coverage })
+        Ok(Watched { incidents: self.driver.reported(), command, stopped, coverage })
     }
 }
 
 enum Ended {
     Because(&'static str),
-    Command(u8),
+    /// By a signal.
+    Stopped(&'static str),
+    Command(CommandEnd),
 }
 
 async fn until(deadline: Option<Instant>) {

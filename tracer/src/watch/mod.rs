@@ -1,6 +1,6 @@
 //! A watch: live or replayed, the same inputs go through the same driver to the sinks.
 pub mod arm;
-mod child;
+pub mod child;
 mod driver;
 mod evictions;
 mod left_out;
@@ -9,4 +9,4 @@ mod log;
 pub mod replay;
 mod save;
 mod seq_checkpoints;
-mod stop;
+pub mod stop;

@@ -1,10 +1,12 @@
 //! The file of `--save`: all inputs of the engine, in the order it got them.
 use std::{
     fs::{File, OpenOptions, Permissions},
-    io::{BufWriter, Result, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    io::{BufWriter, Error, ErrorKind, Result, Write as _},
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
 };
+
+use rustix::{fs::OFlags, io::Errno, process::geteuid};
 
 use crate::{
     model::{host::Host, input::Input},
@@ -28,14 +30,7 @@ impl StreamFile {
     /// # Errors
     /// Where the file cannot be made or written.
     pub fn create(path: &Path, host: &Host) -> Result<Self> {
-        // Command lines are in it.
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
-        if file.metadata()?.is_file() {
-            // One that was there has the mode it had.
-            file.set_permissions(Permissions::from_mode(0o600))?;
-        }
-        let mut file = BufWriter::new(file);
+        let mut file = BufWriter::new(open(path)?);
         file.write_all(&stream::head(host))?;
         file.flush()?;
         Ok(Self { file: Some(file) })
@@ -76,25 +71,80 @@ impl StreamFile {
     }
 }
 
+/// A file that nobody else may read, for command lines are in it: a new one, or one of our own that is there, emptied. No
+/// link is followed to somebody's file, and no other file is written over.
+fn open(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).mode(0o600);
+    match options.clone().create_new(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        made => return made,
+    }
+    let refused = |why: &str| Error::new(ErrorKind::InvalidInput, why);
+    // A FIFO is opened without waiting for who reads it.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = options.custom_flags(flags).open(path).map_err(|error| {
+        match error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) {
+            true => refused("it is a symbolic link"),
+            false => error,
+        }
+    })?;
+    let found = file.metadata()?;
+    // /dev/null keeps nothing.
+    if found.file_type().is_char_device() {
+        return Ok(file);
+    }
+    if !found.is_file() {
+        return Err(refused("it is not a regular file"));
+    }
+    if found.uid() != geteuid().as_raw() {
+        return Err(refused("it belongs to somebody else"));
+    }
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    file.set_len(0)?;
+    Ok(file)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, os::unix::fs::symlink};
 
     use super::*;
-    use crate::testing::host;
 
     #[test]
-    fn nobody_else_reads_a_stream_whatever_its_mode_was() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let mode =
-            |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o7777;
-        let (new, old) = (directory.path().join("new"), directory.path().join("old"));
-        fs::write(&old, "of another run").expect("room");
-        fs::set_permissions(&old, Permissions::from_mode(0o666)).expect("ours");
-        for path in [&new, &old] {
-            StreamFile::create(path, &host()).expect("room");
-            assert_eq!(mode(path), 0o600);
+    fn a_stream_is_for_nobody_else() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mode = |path: &Path| fs::metadata(path).expect("a file").mode() & 0o777;
+        let new = dir.path().join("new");
+        drop(open(&new).expect("a new one"));
+        assert_eq!(mode(&new), 0o600);
+        let old = dir.path().join("old");
+        fs::write(&old, "what was there").expect("room");
+        fs::set_permissions(&old, Permissions::from_mode(0o644)).expect("ours");
+        drop(open(&old).expect("ours"));
+        assert_eq!((mode(&old), fs::metadata(&old).expect("a file").len()), (0o600, 0));
+    }
+
+    #[test]
+    fn no_link_is_followed_and_no_other_file_written_over() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let target = dir.path().join("target");
+        fs::write(&target, "stays").expect("room");
+        let link = dir.path().join("link");
+        symlink(&target, &link).expect("a link");
+        let error = open(&link).expect_err("a link").to_string();
+        assert_eq!(error, "it is a symbolic link");
+        assert_eq!(fs::read(&target).expect("a file"), b"stays");
+        symlink(dir.path().join("nowhere"), dir.path().join("broken")).expect("a link");
+        assert!(open(&dir.path().join("broken")).is_err());
+        assert!(open(dir.path()).is_err());
+        assert!(open(Path::new("/dev/null")).is_ok());
+        if !geteuid().is_root() {
+            return;
         }
-        assert!(StreamFile::create(Path::new("/dev/null"), &host()).is_ok());
+        std::os::unix::fs::chown(&target, Some(65534), None).expect("root may");
+        let error = open(&target).expect_err("another's").to_string();
+        assert_eq!(error, "it belongs to somebody else");
+        assert_eq!(fs::read(&target).expect("a file"), b"stays");
     }
 }

@@ -31,6 +31,14 @@ impl StopSignals {
     }
 }
 
+/// From now on these signals end this process at once, as they do by default: what is left to do may take for ever.
+pub fn stop_at_once() {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: no handler is set that could be entered.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
