@@ -263,7 +263,7 @@ fn the_newest_are_listed_and_that_there_are_more() {
     times.sort();
     let told: Vec<String> = values(&out).iter().map(|v| v["time"].to_string()).collect();
     assert_eq!(told, times[times.len() - 3..]);
-    assert!(text(&out.stderr).contains("the newest 3 are shown"), "{}", text(&out.stderr));
+    assert!(text(&out.stderr).contains("showing the newest 3:"), "{}", text(&out.stderr));
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn every_gap_is_exported_and_the_last_are_told() {
     assert_eq!(exported.iter().filter(|value| value["kind"] == "gap").count(), 177);
     let told = run(&dir.0, &["why", "--since", day]);
     let told = text(&told.stdout);
-    let said = "nobody was watching 177 times, 14 min 45 s in all (last: the recorder was killed), between ";
+    let said = "not recording 177 times, 14 min 45 s in all (last: the recorder was killed), between ";
     assert_eq!(told.matches(said).count(), 1, "{told}");
     assert_eq!(told.matches("  note ").count(), 1, "{told}");
 }

@@ -134,6 +134,57 @@ fn the_head_of_it_is_enough() {
     }
 }
 
+/// A pipe with no room left, and the end to read it by.
+fn stalled() -> (std::io::PipeReader, std::io::PipeWriter) {
+    use std::io::Write as _;
+
+    use rustix::fs::{OFlags, fcntl_setfl};
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    fcntl_setfl(&writer, OFlags::NONBLOCK).expect("ours");
+    while writer.write(&[b'.'; 4096]).is_ok_and(|written| written > 0) {}
+    fcntl_setfl(&writer, OFlags::empty()).expect("ours");
+    (reader, writer)
+}
+
+/// A reader that sleeps for ten seconds is waited for, by every verb and for either stream, and then gets everything.
+#[test]
+fn a_reader_that_sleeps_gets_everything() {
+    // Each of its own: an import changes the history, and all of them run at once.
+    let (usual, apart) = (filled(), filled());
+    let mut waiting = Vec::new();
+    for (args, again) in verbs(usual.path()).into_iter().zip(verbs(apart.path())) {
+        // What it finds differs from run to run.
+        if ["scan", "doctor"].contains(&&*args[0]) {
+            continue;
+        }
+        let out = whybus(&args).output().expect("whybus runs");
+        for stream in ["stdout", "stderr"] {
+            let (reader, writer) = stalled();
+            let mut command = whybus(&again);
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            let said = match stream {
+                "stdout" => (command.stdout(writer), out.stdout.clone()).1,
+                _ => (command.stderr(writer), out.stderr.clone()).1,
+            };
+            let child = command.spawn().expect("whybus runs");
+            waiting.push((again.clone(), stream, child, reader, said, out.status.code()));
+        }
+    }
+    std::thread::sleep(Duration::from_secs(10));
+    let own = |bytes: &[u8], dir: &Path| text(bytes).replace(&*dir.to_string_lossy(), "");
+    for (args, stream, mut child, mut reader, said, status) in waiting {
+        let ended = child.try_wait().expect("ours").is_some();
+        assert_eq!(ended, said.is_empty(), "{args:?}, {stream}: it waits for its reader");
+        let mut read = Vec::new();
+        reader.read_to_end(&mut read).expect("a pipe");
+        let read = read.iter().skip_while(|byte| **byte == b'.').copied().collect::<Vec<_>>();
+        let import = args[0] == "import";
+        let same = own(&read, apart.path()) == own(&said, usual.path());
+        assert!(same || import, "{args:?}, {stream}: {} {}", text(&read), text(&said));
+        assert_eq!(child.wait().expect("ours").code(), status, "{args:?}, {stream}");
+    }
+}
+
 /// Who asks for something gets all of it, however slowly it is read.
 #[test]
 fn a_slow_reader_gets_everything() {

@@ -19,7 +19,7 @@ Examples:
     sudo whybus record --journal
   two weeks, half a GiB, and only where bus errors can be explained
     sudo whybus record --keep 2w --keep-size 500M --require bus-errors
-  a chat that takes JSON hears of each incident
+  each incident to a chat that takes JSON
     sudo whybus record --exec 'curl -sS --max-time 5 --json @- https://chat.example.org/hook'";
 
 pub const WHY: &str = "\
@@ -103,7 +103,7 @@ Examples:
 
 pub const DOCTOR: &str = "\
 Examples:
-  what can be told here, and what stands in the way
+  what can be detected here, and what stands in the way
     sudo whybus doctor
   for a check: 0 READY, 75 DEGRADED, 69 NOT READY
     sudo whybus doctor -o json";

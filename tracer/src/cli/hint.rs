@@ -62,7 +62,7 @@ fn meant(words: &[&str], typed: &str) -> Vec<String> {
             let typed = filter_of(typed).unwrap_or_else(|| word(typed.as_bytes()));
             vec![
                 alone,
-                format!("`whybus why {typed}{}` tells how it ended", kept_by_why(words, at)),
+                format!("`whybus why {typed}{}` shows how it ended", kept_by_why(words, at)),
             ]
         }
         _ => vec![alone],

@@ -41,7 +41,7 @@ use crate::{
 pub struct Cli {
     #[command(flatten)]
     pub display: Display,
-    /// Settings: a table a verb, a key a flag (docs/history.md); /dev/null for none
+    /// Settings file: one table per verb, one key per flag (docs/history.md); /dev/null for none
     #[arg(long, global = true, value_name = "FILE", default_value = config::CONFIG)]
     pub config: PathBuf,
     #[command(subcommand)]
@@ -125,7 +125,7 @@ pub enum Verb {
     /// Import incidents from `whybus export`, or from any `-o json` output, into a history
     #[command(after_long_help = examples::IMPORT)]
     Import(Import),
-    /// Forget what filters or times name, for good: command lines are in a history
+    /// Delete incidents by filter or time, for good, down to their bytes
     #[command(after_long_help = examples::FORGET)]
     Forget(Forget),
     /// Run a saved event stream through the same pipeline, without root
@@ -136,7 +136,7 @@ pub enum Verb {
     Scan(Scan),
     /// Provoke one harmless truncation and bus error in a temporary file and show the answer
     Demo,
-    /// Say what attaches here, what is missing, and what cannot be detected then
+    /// Check this host: what attaches, what is missing, and what cannot be detected then
     #[command(after_long_help = examples::DOCTOR)]
     Doctor(Doctor),
     /// Say whether a recorder runs, and what its history holds; the exit status is for a health check
@@ -144,7 +144,7 @@ pub enum Verb {
     Status(Status),
     /// Print the JSON Schema of the output
     Schema,
-    /// Print what a shell needs to complete verbs and flags
+    /// Print a completion script for a shell
     #[command(after_long_help = examples::COMPLETION)]
     Completion(Completion),
     /// Print a manual page
@@ -158,7 +158,7 @@ pub enum Verb {
 pub struct Trace {
     #[command(flatten)]
     pub output: Output,
-    /// Print incidents alone, nothing of the watch itself
+    /// Print incidents only: no line on start, losses or end
     #[arg(short, long)]
     pub quiet: bool,
     /// Stop after this long: 30s, 5m, 1h30m, or seconds
@@ -204,14 +204,14 @@ pub struct Record {
     /// The group that may read the history [default: adm, where there is one]
     #[arg(long, value_name = "GROUP")]
     pub group: Option<String>,
-    /// Send one record an incident to the systemd journal too
+    /// Also send one record per incident to the systemd journal
     #[arg(long)]
     pub journal: bool,
     /// Run this by sh(1) for each incident, as JSON on standard input: 20 at once and then one every 6 s at most, each
-    /// for 10 s at most; WHYBUS_SKIPPED says for how many before it it was not run
+    /// for 10 s at most; WHYBUS_SKIPPED is how many incidents before it were skipped
     #[arg(long, value_name = "CMD")]
     pub exec: Option<String>,
-    /// Print incidents as well
+    /// Also print incidents to standard output
     #[arg(long, value_enum, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "oneline")]
     pub print: Option<Format>,
     #[command(flatten)]
@@ -234,7 +234,7 @@ pub struct List {
     /// Print times in UTC instead of local time (JSON always is)
     #[arg(long)]
     pub utc: bool,
-    /// At most so many, the newest; 0 for all
+    /// Show at most so many, the newest; 0 for all
     #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
     pub limit: usize,
     /// Columns of the table, in this order [default: what fits, and is known]
@@ -243,13 +243,13 @@ pub struct List {
     /// Sort by this column, before --limit counts [default: time, the newest last]
     #[arg(long, value_enum, value_name = "COLUMN")]
     pub sort: Option<Shown>,
-    /// The other way round: the newest first, or the greatest
+    /// Reverse the order: the newest first, or the greatest
     #[arg(short, long)]
     pub reverse: bool,
     /// No line of column names
     #[arg(long)]
     pub no_header: bool,
-    /// Go on with what is recorded from now on
+    /// Go on: print incidents as they are recorded
     #[arg(short, long, conflicts_with_all = ["warnings", "sort", "reverse"])]
     pub follow: bool,
     /// Early warnings instead of incidents: mapped files that were shrunk, and who may crash next
@@ -349,7 +349,7 @@ pub struct Forget {
 pub struct Replay {
     #[command(flatten)]
     pub output: Output,
-    /// Print incidents alone, nothing of the watch itself
+    /// Print incidents only: no line on start, losses or end
     #[arg(short, long)]
     pub quiet: bool,
     /// A stream saved by `whybus trace --save FILE`

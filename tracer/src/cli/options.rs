@@ -169,7 +169,7 @@ impl CommandLines {
 /// What must be told.
 #[derive(Args, Default)]
 pub struct Require {
-    /// Watch nothing, and end with 69, unless this can be told on this host: `bus-errors` (which file, and who did
+    /// Exit with status 69 at once unless this host can report these: `bus-errors` (which file, and who did
     /// it), `deaths`, `all` that whybus knows, or causes by name (truncated, quota, ...; see docs/causes.md)
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = requirement)]
     pub require: Vec<Requirement>,

@@ -21,7 +21,7 @@ pub fn run(args: &Forget) -> Result<ExitStatus> {
     let named = !selection.terms.is_empty() || selection.since.or(selection.until).is_some();
     if named == args.all {
         return Err(Failure::usage(
-            "name what is to be forgotten by filters or times, or --all: not both, nor neither",
+            "forget takes filters or times, or --all: one of the two, not both",
         ));
     }
     let state = &args.state.state_dir;

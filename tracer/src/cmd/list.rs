@@ -95,9 +95,9 @@ pub fn run(args: &List) -> Result<ExitStatus> {
     }
     if more && sorted {
         let of = if all > SORTED { format!("the newest {SORTED}") } else { all.to_string() };
-        say(format_args!("the first {} of {of} in that order are shown: -n 0 for all", args.limit));
+        say(format_args!("showing the first {} of {of} in that order: -n 0 for all", args.limit));
     } else if more {
-        say(format_args!("the newest {} are shown: -n 0 for all, or --since, --until", args.limit));
+        say(format_args!("showing the newest {}: -n 0 for all, or --since, --until", args.limit));
     }
     caught(&reader, &selection)?;
     Ok(ExitStatus::Done)
@@ -305,7 +305,7 @@ fn warnings(
         say(human::gap(&gap, style));
     }
     if more {
-        say("older ones are not shown: -n 0 for all, or --since, --until");
+        say(format_args!("showing the newest {}: -n 0 for all, or --since, --until", args.limit));
     }
     Ok(ExitStatus::Done)
 }

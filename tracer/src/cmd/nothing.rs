@@ -47,7 +47,7 @@ pub fn nothing_of(reader: &Reader, selection: &Selection, selector: &str) -> Res
     if !meant.is_empty() {
         let flags = selection.typed() + &style(reader)?.flags;
         let asks =
-            |(filter, what): (String, String)| format!("`whybus why {filter}{flags}` tells {what}");
+            |(filter, what): (String, String)| format!("`whybus why {filter}{flags}` shows {what}");
         let asks = meant.into_iter().map(asks).collect::<Vec<_>>().join("; ");
         say(format_args!(
             "nothing of the name `{}` is recorded: {asks}",

@@ -95,7 +95,7 @@ fn unasked(command: Option<CommandEnd>, deaths: ExitScope, incidents: u64) -> Op
     let asked_for = signal == SIGBUS || deaths.signals & signal_name::mask(&[signal]) != 0;
     let short = name.trim_start_matches("SIG").to_ascii_lowercase();
     (incidents == 0 && !asked_for && signal_name::parse(&short).is_ok()).then(|| {
-        format!("{ended}; who wants to know why asks for it: `whybus trace --signals {short} -- CMD`")
+        format!("{ended}; to find out why: `whybus trace --signals {short} -- CMD`")
     })
 }
 

@@ -104,7 +104,7 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
     if !recorded && args.output == WhyFormat::Human {
         match style.here.as_ref().map_or(Ok(None), |here| reader.elsewhere(here))? {
             Some(of) => say(format_args!(
-                "\nthis history is of {of}: whether a recorder runs there is not known here"
+                "\nthis is a copy of the history of {of}: what happens there now is not in it"
             )),
             None => say("\nrecorder not running: new incidents are not being recorded"),
         }

@@ -124,7 +124,7 @@ fn look(wanted: &WatchOptions) -> Mappers {
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     for (looked_at, pid) in pids.enumerate() {
         if started.elapsed() > LONGEST || found.processes.len() == MOST {
-            found.why = Some(format!("not all processes were looked at, only {looked_at}"));
+            found.why = Some(format!("only {looked_at} processes were checked"));
             break;
         }
         let Ok(text) = fs::read(format!("/proc/{pid}/maps")) else { continue };

@@ -127,17 +127,17 @@ fn changed(
         (None, Some(Elsewhere { culprit, host, how, .. })) => {
             let (by, host) = (who(culprit), label(host));
             format!(
-                "the victim's host learnt of a shrink of {what}, likely by {by} on {host} by {how}"
+                "the victim's host saw a shrink of {what}, likely by {by} on {host} by {how}"
             )
         }
         (None, None) if let Some(server) = blamed_server(incident) => {
             format!(
-                "the victim's host learnt of a shrink of {what}, reported by {}",
+                "the victim's host saw a shrink of {what}, reported by {}",
                 which_server(server)
             )
         }
         (None, None) if is_fuse(incident) => {
-            format!("the victim's host learnt of a shrink of {what} from its FUSE server, by {how}")
+            format!("the victim's host saw a shrink of {what} from its FUSE server, by {how}")
         }
         (None, None) => format!("another host shrank {what} by {how}"),
     }

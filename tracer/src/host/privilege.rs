@@ -64,7 +64,7 @@ pub const CAPABILITIES: [Capability; 7] = [
         name: "CAP_SYS_PTRACE",
         or_admin: false,
         need: Need::Facts,
-        without: "mappings, functions and long command lines of processes are not told, nor who maps a file",
+        without: "mappings, functions and long command lines of processes are not reported, nor who maps a file",
     },
     Capability {
         number: 2,
@@ -85,7 +85,7 @@ pub const CAPABILITIES: [Capability; 7] = [
         name: "CAP_SYS_ADMIN",
         or_admin: false,
         need: Need::Facts,
-        without: "quotas of others are not told; on Debian and Ubuntu no kprobe attaches unless kernel.perf_event_paranoid is 2",
+        without: "quotas of others are not reported; on Debian and Ubuntu no kprobe attaches unless kernel.perf_event_paranoid is 2",
     },
     Capability {
         number: 0,

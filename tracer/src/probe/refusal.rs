@@ -101,7 +101,7 @@ pub const NO_SYSFS: Why = Why {
 /// As either was told in older streams.
 const NO_KPROBES_THEN: &str = "no kprobes for perf events here";
 pub const TAKEN: Why = Why {
-    why: "the function is taken: by a live patch, or by a tracer that shares it with nobody",
+    why: "the function is already hooked: by a live patch, or by a tracer that does not share it",
     fix: "see /sys/kernel/tracing/enabled_functions and /sys/kernel/livepatch for who has it",
 };
 pub const CROWDED: Why = Why {

@@ -299,7 +299,7 @@ pub const TABLE: &[Row] = &[
     ),
     row(
         Observe::QuotaLimit,
-        "whose quota was used up, where no quotactl(2) tells it afterwards; quota on xfs",
+        "whose quota was used up, where quotactl(2) cannot report it afterwards; quota on xfs",
         &[program("quota_send_warning", Form::Kprobe("quota_send_warning"), Needs::ReadKernel)],
     ),
     Row {

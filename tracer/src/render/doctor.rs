@@ -117,7 +117,7 @@ fn unattached(report: &Doctor, room: usize) -> Vec<Part<'static>> {
     let mut out: Vec<Part<'_>> = Vec::new();
     let mut left = report.blind.len();
     for reason in grouped(&report.blind) {
-        let mut parts = vec![("missing", missing(&reason))];
+        let mut parts = vec![("missing", missing(&reason, false))];
         if let Some(fix) = reason.missing.first().and_then(|blind| blind.fix.as_ref()) {
             parts.push(("  fix", escape(fix.as_bytes())));
         }

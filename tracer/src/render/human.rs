@@ -173,9 +173,9 @@ pub fn gap(gap: &Gap, style: &Style) -> String {
     match gap.lost {
         None => match &gap.reason {
             GapReason::Rebooted => {
-                format!("nobody was watching from {since} to {until}: host rebooted")
+                format!("not recording from {since} to {until}: host rebooted")
             }
-            reason => format!("nobody was watching from {since} to {until}: {reason}"),
+            reason => format!("not recording from {since} to {until}: {reason}"),
         },
         Some(lost) if gap.reason == GapReason::Shrinks => {
             let host = label(&gap.host);
@@ -435,7 +435,7 @@ mod tests {
         let span = "00:00:00.000";
         assert_eq!(
             gap(&absent, &style),
-            format!("nobody was watching from {span} to {span}: host rebooted")
+            format!("not recording from {span} to {span}: host rebooted")
         );
         assert_eq!(
             gap(&lost, &style),

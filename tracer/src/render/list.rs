@@ -92,7 +92,7 @@ impl Shown {
             Self::Host => Column::flexible("HOST", 8).rank(4),
             Self::Victim => Column::flexible("VICTIM", 12).keep(Keeps::From('[')),
             Self::Unit => Column::flexible("UNIT", 8).rank(6),
-            Self::How => Column::flexible("HOW", 7).rank(5),
+            Self::How => Column::flexible("HOW", 9).keep(Keeps::Items).rank(5),
             Self::Cause => Column::flexible("CAUSE", 10).keep(Keeps::From('?')),
             Self::File => Column::flexible("FILE", 10).keep(Keeps::End).rank(2),
             Self::By => Column::flexible("BY", 8).keep(Keeps::From('[')).rank(3),

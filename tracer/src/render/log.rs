@@ -21,7 +21,7 @@ pub fn line(logged: &LogLine, clock: ClockOffset, style: &Style) -> String {
 pub fn left_out(count: u64, now: u64, clock: ClockOffset, style: &Style) -> String {
     let time = style.time(Time(clock.realtime(now)));
     let lines = if count == 1 { "line is" } else { "lines are" };
-    format!("{time}  log  {count} {lines} left out: too many at once, or nobody reads them\n")
+    format!("{time}  log  {count} {lines} dropped: too many at once, or the reader was too slow\n")
 }
 
 /// The text, with its numbers for `{0}` (signed, for sizes and errnos) and `{0:x}`.

@@ -52,11 +52,12 @@ fn first_line(status: &Status, before: Option<Time>, of: Option<&str>, style: &S
     let Some(recorder) = &status.recorder else {
         let word = style.paint("31", "NOT RECORDING");
         let last = before.map(|seen| format!("; the last one was there until {}", since(seen)));
-        let of = of.map(|of| {
-            format!("; this history is of {of}: whether a recorder runs there is not known here")
-        });
-        let text = [last, of].into_iter().flatten().collect::<String>();
-        return format!("{word}: no recorder is running{text}\n");
+        return match of {
+            Some(of) => format!(
+                "{word}: a copy of the history of {of}; `whybus status` there says whether that is recorded\n"
+            ),
+            None => format!("{word}: no recorder is running{}\n", last.unwrap_or_default()),
+        };
     };
     let readiness = recorder.verdict.as_ref().map(Named::known);
     let word = match readiness {
@@ -88,7 +89,7 @@ fn lost(status: &Status, style: &Style) -> String {
     /// Ns: 24 hours.
     const DAY: i64 = 86_400_000_000_000;
     let Some(began) = status.began else {
-        return "not known: no recorder has written to this history".to_owned();
+        return "not known: no recorder has written to this file".to_owned();
     };
     let loss = |one: &Lost| format!("{} {}", grouped(one.lost), escape(one.why.as_bytes()));
     let mut parts: Vec<String> = status.losses.iter().map(loss).collect();

@@ -284,7 +284,7 @@ fn missing(gaps: &[Gap], style: &Style) -> Vec<String> {
         let span = absent.iter().map(|gap| gap.until.since(gap.since)).sum();
         let (times, span) = (grouped(absent.len() as u64), duration(span));
         format!(
-            "nobody was watching {times} times, {span} in all (last: {}), {between}",
+            "not recording {times} times, {span} in all (last: {}), {between}",
             latest.reason
         )
     });

@@ -88,20 +88,23 @@ impl Style {
             return text.to_owned();
         }
         let (mut out, mut used) = (String::new(), 0);
+        // A line was begun, and has nothing yet.
+        let mut fresh = false;
         for (i, word) in words(text).into_iter().enumerate() {
             let long = visible(word);
-            if i != 0 && used + 1 + long > room {
+            if i != 0 && !fresh && used + 1 + long > room {
                 out.push('\n');
                 out.push_str(&" ".repeat(start));
-                used = 0;
-            } else if i != 0 {
+                (used, fresh) = (0, true);
+            } else if i != 0 && !fresh {
                 out.push(' ');
                 used += 1;
             }
             // What stands apart by two spaces does not begin a line with one.
-            if used != 0 || !word.is_empty() {
+            if !(fresh && word.is_empty()) {
                 out.push_str(word);
                 used += long;
+                fresh = false;
             }
         }
         out
@@ -153,6 +156,9 @@ mod tests {
         assert!(lines[1..].iter().all(|line| line.starts_with("          ") && line.len() <= 50));
         let painted = style(Some(50)).wrap(&style(None).paint("1", "twenty-four columns here"), 10);
         assert_eq!(painted.lines().count(), 1, "colours take no room");
+        let apart = format!("{}  (tmpfs 0:28)", "x".repeat(60));
+        let wrapped = style(Some(50)).wrap(&apart, 10);
+        assert_eq!(wrapped, format!("{}\n          (tmpfs 0:28)", "x".repeat(60)));
         let said = "nothing of that is here: `whybus list --comm geo-api` lists what is";
         let wrapped = style(Some(40)).wrap(said, 0);
         assert!(wrapped.contains("\n`whybus list --comm geo-api`"), "{wrapped}");

@@ -1,4 +1,6 @@
 //! Rows and columns, fitted to a width. Pure.
+use std::ops::Range;
+
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::render::style::Style;
@@ -202,13 +204,37 @@ pub fn cut(text: &str, width: usize, keeps: Keeps) -> String {
         used <= room
     };
     if keeps == Keeps::End {
-        let mut end: Vec<char> = text.chars().rev().take_while(&mut fits).collect();
-        end.push('…');
-        return end.into_iter().rev().collect();
+        let kept: usize = text.chars().rev().take_while(&mut fits).map(char::len_utf8).sum();
+        let at = escaped_at(text, text.len() - kept).map_or(text.len() - kept, |part| part.end);
+        return format!("…{}", &text[at..]);
     }
-    let mut start: String = text.chars().take_while(&mut fits).collect();
-    start.push('…');
-    start
+    let kept = text.chars().take_while(&mut fits).map(char::len_utf8).sum();
+    let at = escaped_at(text, kept).map_or(kept, |part| part.start);
+    format!("{}…", &text[..at])
+}
+
+/// The letters that stand for one that is escaped (`\n`, `\x1b`, `\u{202e}`), if `at` lies within them.
+fn escaped_at(text: &str, at: usize) -> Option<Range<usize>> {
+    /// Of a backslash, four letters in braces and more.
+    const LONGEST: usize = 10;
+    let mut from = 0;
+    while let Some(start) = text[from..at].find('\\').map(|found| from + found) {
+        let rest = &text[start + 1..];
+        let long = match rest.as_bytes().first() {
+            Some(b'x') => 4,
+            Some(b'u') if rest.starts_with("u{") => rest.find('}').map_or(2, |end| end + 2),
+            _ => 2,
+        };
+        let end = (start + long.min(LONGEST)).min(text.len());
+        if end > at {
+            return text.is_char_boundary(end).then_some(start..end);
+        }
+        from = end.max(start + 1);
+        if !text.is_char_boundary(from) {
+            return None;
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -277,6 +303,15 @@ mod tests {
         assert_eq!(cut("abc", 3, Keeps::Start), "abc");
         assert_eq!(cut("abc", 0, Keeps::Start), "…");
         assert_eq!(cut("bus-worker[610]", 12, Keeps::From('[')), "bus-wo…[610]");
+        let direction = r"a\u{202e}gnp.exe";
+        for width in 3..10 {
+            assert_eq!(cut(direction, width, Keeps::Start), "a…", "{width}");
+        }
+        assert_eq!(cut(direction, 11, Keeps::Start), r"a\u{202e}g…");
+        assert_eq!(cut(direction, 10, Keeps::End), "…gnp.exe");
+        assert_eq!(cut(r"a\nb\x1bc", 3, Keeps::Start), "a…");
+        assert_eq!(cut(r"a\nb\x1bc", 4, Keeps::Start), r"a\n…");
+        assert_eq!(cut(r"\\\\", 3, Keeps::Start), r"\\…");
         let list = "reader[12], writer[345], and 7 more";
         assert_eq!(cut(list, 30, Keeps::Items), "reader[12], writer[345], …");
         assert_eq!(cut(list, 25, Keeps::Items), "reader[12], …");

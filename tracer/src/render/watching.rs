@@ -51,13 +51,19 @@ pub fn human(watching: &Watching, style: &Style) -> Vec<u8> {
         return format!("{}\n", style.wrap(&text, 0)).into_bytes();
     }
     let summary = watching.summary.as_ref().map(|text| escape(text.as_bytes()));
-    let verdict = style.wrap(&format!("{word}: {}", summary.unwrap_or_default()), 0);
+    let verdict = summary.as_deref().unwrap_or_default();
+    let verdict = style.wrap(&format!("{word}: {verdict}"), 0);
     let watched = style.wrap(&format!("{watched} · since {since}"), 0);
     let mut out = format!("{verdict}\n{watched}\n");
     let reasons = grouped(blind);
     for reason in reasons.iter().take(REASONS) {
-        let (label, text) = (style.paint("33", "missing"), style.wrap(&missing(reason), BESIDE));
-        out.push_str(&format!("{label} {text}\n"));
+        // The first line has said why, and how many of all it is the second.
+        let because = format!("because {}", escape(reason.why.as_bytes()));
+        let said = summary.as_ref().is_some_and(|text| text.contains(&because));
+        if !(said && reasons.len() == 1 && reason.missing.len() > 1) {
+            let label = style.paint("33", "missing");
+            out.push_str(&format!("{label} {}\n", style.wrap(&missing(reason, said), BESIDE)));
+        }
         if let Some(fix) = reason.missing.first().and_then(|blind| blind.fix.as_ref()) {
             let text = style.wrap(&escape(fix.as_bytes()), BESIDE);
             out.push_str(&format!("{}     {text}\n", style.paint("36", "fix")));
@@ -75,9 +81,12 @@ pub fn grouped(blind: &[Blind]) -> Vec<Reason<'_, Blind>> {
     reasons(blind, |blind| (&blind.hook, blind.reason.to_string()))
 }
 
-/// How many hooks are missing, and why; of one also what it would tell.
-pub fn missing(reason: &Reason<'_, Blind>) -> String {
-    let why = escape(reason.why.as_bytes());
+/// How many hooks are missing, and why, unless that is `said`; of one also what it would detect.
+pub fn missing(reason: &Reason<'_, Blind>, said: bool) -> String {
+    let why = match said {
+        true => "for that reason".to_owned(),
+        false => escape(reason.why.as_bytes()),
+    };
     match reason.missing.as_slice() {
         [one] => {
             let (hook, causes) = (escape(one.hook.as_bytes()), escape(one.causes.as_bytes()));
@@ -165,6 +174,28 @@ mod tests {
              fix     sysctl kernel.ftrace_enabled=1\n\
              missing kprobe c: no function c; cannot detect: quota\n"
         );
+    }
+
+    #[test]
+    fn a_reason_that_the_verdict_names_is_not_repeated() {
+        let off = "kernel.ftrace_enabled is 0";
+        let summary = format!("whybus cannot tell much, because {off}");
+        let missing = || {
+            vec![blind("fexit a", off, Some("sysctl it")), blind("fentry b", off, Some("sysctl it"))]
+        };
+        assert_eq!(
+            shown(missing(), Readiness::NotReady, Some(&summary)),
+            format!(
+                "NOT READY: {summary}\n\
+                 watching 1 of 3 hooks on 6.12 · since 00:00:00.000 UTC\n\
+                 fix     sysctl it\n"
+            )
+        );
+        let more = [missing(), vec![blind("kprobe c", "no function c", None)]].concat();
+        let said = shown(more, Readiness::NotReady, Some(&summary));
+        assert_eq!(said.matches(off).count(), 1, "{said}");
+        assert!(said.contains("missing 2 hooks: for that reason\n"), "{said}");
+        assert!(said.contains("missing kprobe c: no function c; "), "{said}");
     }
 
     #[test]

@@ -93,7 +93,11 @@ impl Column {
 
     /// SQL for what it is called: the name that it holds the number of, or the host of its boot.
     pub fn sql_text(self) -> String {
-        let column = self.sql_name();
+        self.sql_text_of(self.sql_name())
+    }
+
+    /// The same of a value that stands elsewhere.
+    pub fn sql_text_of(self, column: &str) -> String {
         match self {
             Self::Boot => {
                 format!("(SELECT CAST(host AS BLOB) FROM boot AS of WHERE of.id = {column})")

@@ -186,7 +186,7 @@ pub fn all_said() {
     if let Some(background) = BACKGROUND.get()
         && !background.wait(TIMEOUT)
     {
-        offer("whybus: nobody took the last messages in time\n", 0);
+        offer("whybus: the last messages were dropped: the reader was too slow\n", 0);
     }
 }
 
@@ -275,7 +275,7 @@ fn speak(
         let left_out = shared.left_out.swap(0, Ordering::Relaxed);
         if left_out != 0 {
             let text =
-                format!("whybus: {left_out} messages were left out: nobody took them in time\n");
+                format!("whybus: {left_out} messages dropped: the reader was too slow\n");
             let _ = err.write_all(text.as_bytes());
         }
     }
@@ -321,7 +321,7 @@ mod tests {
         assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
         drop(background);
         let all = text(reader);
-        assert!(all.contains("messages were left out: nobody took them in time\n"));
+        assert!(all.contains("messages dropped: the reader was too slow\n"));
         let whole = |line: &str| line.len() == 999 || line == "y" || line.starts_with("whybus: ");
         assert!(all.lines().all(whole), "no line is torn");
     }

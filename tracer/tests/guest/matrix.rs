@@ -14,7 +14,7 @@ use crate::{
     scenario,
 };
 
-pub const CHECKS: [(&str, Check); 23] = [
+pub const CHECKS: [(&str, Check); 24] = [
     ("every_line_is_valid", every_line_is_valid),
     ("sigterm_ends_with_the_counts", sigterm_ends_with_the_counts),
     ("nothing_is_lost", nothing_is_lost),
@@ -30,6 +30,7 @@ pub const CHECKS: [(&str, Check); 23] = [
     ("the_probes_say_what_they_decide", the_probes_say_what_they_decide),
     ("the_status_of_a_command_is_passed_on", the_status_of_a_command),
     ("a_closed_pipe_is_success", a_closed_pipe_is_success),
+    ("a_stalled_reader_stops_nothing", a_stalled_reader_stops_nothing),
     ("no_privilege_is_77", no_privilege_is_77),
     ("no_btf_is_69", no_btf_is_69),
     ("who_may_not_attach_is_told_the_plan", who_may_not_attach_is_told_the_plan),
@@ -206,6 +207,22 @@ fn a_closed_pipe_is_success(job: &Job) -> Result<()> {
     ensure!(!errors.contains("whybus:") && !errors.contains("panicked"), "{errors}");
     // The shell that ran it went on.
     job.word("unprivileged.status").map(drop)
+}
+
+/// What nobody read is left out, and what was seen is saved all the same; SIGTERM is heard.
+fn a_stalled_reader_stops_nothing(job: &Job) -> Result<()> {
+    let (status, errors) = (job.word("stalled.status")?, job.text("stalled.err")?);
+    ensure!(status == "0", "status {status}: {errors}");
+    ensure!(errors.contains("the last messages were dropped"), "{errors}");
+    let times = job.word("stalled.times")?;
+    let times = times.split(' ').map(str::parse).collect::<Result<Vec<f64>, _>>()?;
+    let [began, ended] = times[..] else { bail!("{times:?}") };
+    ensure!(ended - began < 10.0, "it took {:.1} s", ended - began);
+    let lines = records(&job.text("stalled.json")?)?;
+    ensure!(end(&lines)?.reason == "terminated", "{:?}", end(&lines)?);
+    let told = incidents(lines).len();
+    ensure!(told >= 100, "{told} incidents");
+    Ok(())
 }
 
 fn no_privilege_is_77(job: &Job) -> Result<()> {

@@ -128,6 +128,24 @@ echo "$?" >/results/command.status
 # Nobody reads any more: success.
 whybus trace --duration 1 -o json | true
 whybus trace -o json --duration 5 2>/results/pipe.err | head -c 1 >/dev/null
+# Nobody reads, and nobody goes away: it watches on, and SIGTERM ends it. (`preempt` has more victims than a pipe has room for.)
+mkfifo /tmp/stalled
+busybox sleep 1000 </tmp/stalled &
+sleeper=$!
+mkdir -p /mnt/tmpfs/stalled
+whybus trace -o json --no-warnings --save /tmp/stalled.stream >/tmp/stalled 2>/results/stalled.err &
+tracer=$!
+until [ -s /tmp/stalled.stream ] || ! kill -0 $tracer; do sleep 0.05; done
+preempt /mnt/tmpfs/stalled 100
+sleep 1
+read -r began rest </proc/uptime
+kill -TERM $tracer
+wait $tracer
+echo "$?" >/results/stalled.status
+read -r ended rest </proc/uptime
+echo "$began $ended" >/results/stalled.times
+kill $sleeper
+whybus replay -o json /tmp/stalled.stream >/results/stalled.json
 # No privilege: 77.
 busybox su -s /bin/sh nobody -c 'whybus trace' 2>/results/unprivileged
 echo "$?" >/results/unprivileged.status

@@ -212,7 +212,7 @@ pub fn what(signal: &Signal, death: &ProcessExit) -> String {
     }
     let address = signal.address;
     let other = instruction(signal, death).and_then(instruction::is_64_bit) == Some(false);
-    let unread = if other { "; what a 32-bit program executes is not looked at" } else { "" };
+    let unread = if other { "; 32-bit instructions are not decoded" } else { "" };
     match (signal.number, signal.code) {
         (11, 1) if address < NULL => {
             format!("accessed address {address:#x}, probably a null pointer")
@@ -239,7 +239,7 @@ pub fn what(signal: &Signal, death: &ProcessExit) -> String {
         (5, 0x80) => "it executed int3, a breakpoint, and nobody debugs it: an abort (__debugbreak, Go, .NET), or \
                       what a debugger left behind"
             .to_owned(),
-        (5, _) => "it ran into a breakpoint or trap instruction, and nobody debugs it".to_owned(),
+        (5, _) => "it hit a breakpoint or trap instruction with no debugger attached".to_owned(),
         (number, code) => {
             format!("signal {number} with si_code {code}, raised by what it executed")
         }

@@ -68,7 +68,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         true => (Confidence::Likely, "; which signals it was sent is not watched on this host"),
         false if death.signals_left => (
             Confidence::Likely,
-            "; it may have been sent a signal: there were too many to tell all of them",
+            "; a signal may have been sent to it: too many were sent to report each",
         ),
         false => (Confidence::Proven, ""),
     };

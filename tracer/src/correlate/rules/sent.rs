@@ -34,7 +34,7 @@ const OWN_ADVICE: &str = "it raised the signal itself: timeout(1), sudo(8) and t
                           it (look at incidents just before); otherwise look into its own code";
 
 /// Of a process that others sent more signals than are told.
-const LEFT: &str = "; others sent to it were too many to be told";
+const LEFT: &str = "; too many others were sent to it to report each";
 
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate: weighed };
 
@@ -257,14 +257,14 @@ fn for_systemd(signal: &Signal) -> &'static str {
     }
     match signal.number {
         SIGABRT => {
-            ": systemd may do so if a unit's watchdog is not fed in time (WatchdogSec=); its journal tells"
+            ": systemd may do so if a unit's watchdog is not fed in time (WatchdogSec=); its journal says so"
         }
         SIGKILL => {
             ": systemd may do so if a unit does not stop in time (TimeoutStopSec=), or if it is told to kill \
-             it; its journal tells"
+             it; its journal says why"
         }
         SIGHUP | SIGINT | SIGTERM => {
-            ": systemd may do so to stop a unit, or to restart it; its journal tells why"
+            ": systemd may do so to stop a unit, or to restart it; its journal says why"
         }
         _ => "",
     }

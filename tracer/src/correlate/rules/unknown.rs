@@ -28,7 +28,7 @@ pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     if evidence.death.is_some_and(|death| death.signals_left) {
         return Some(because(
-            "who sent the signal is not known: the processes here were sent too many to tell all of them",
+            "sender unknown: too many signals were sent here to report each",
         ));
     }
     if evidence.death.is_some() {

@@ -44,7 +44,8 @@ pub fn distrust(db: &Connection) -> rusqlite::Result<()> {
 /// Where SQLite cannot read.
 pub fn has_false_tables(db: &Connection) -> rusqlite::Result<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'view'
-         AND name IN ('boot', 'name', 'cgroup_name', 'incident', 'watch', 'gap', 'warning', 'forgotten'))";
+         AND name IN ('boot', 'name', 'cgroup_name', 'incident', 'watch', 'gap', 'warning', 'forgotten',
+             'tally'))";
     db.query_row(sql, [], |row| row.get(0))
 }
 

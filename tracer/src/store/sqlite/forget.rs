@@ -6,7 +6,7 @@ use crate::{
     select::{facets::Facets, selection::Selection},
     store::{
         Result,
-        sqlite::{body, names, search::Search, write::Store},
+        sqlite::{body, names, search::Search, tally, write::Store},
     },
 };
 
@@ -38,6 +38,7 @@ impl Store {
         for batch in rows.chunks(BATCH) {
             let transaction = self.db.transaction()?;
             let used = names::of_incidents(&transaction, batch)?;
+            let counted = tally::keys_of(&transaction, batch)?;
             let (since, until) = (batch.last(), batch.first());
             transaction.execute(
                 "INSERT OR IGNORE INTO gap(boot, since, until, why, lost)
@@ -49,6 +50,7 @@ impl Store {
             let mut delete = transaction.prepare_cached("DELETE FROM incident WHERE seq = ?1")?;
             batch.iter().try_for_each(|seq| delete.execute([seq]).map(drop))?;
             drop(delete);
+            tally::remove(&transaction, &counted)?;
             names::drop_unused(&transaction, &used)?;
             transaction.commit()?;
         }

@@ -186,6 +186,10 @@ impl Reader {
     /// Where SQLite cannot read.
     pub fn number(&self, selection: &Selection) -> Result<u64> {
         let Some(search) = Search::prepare(&self.db, selection)? else { return Ok(0) };
+        if search.sql_of_classes().is_some() {
+            let all = self.over_time(selection, i64::MAX)?;
+            return Ok(all.iter().map(|all| all.incidents).sum());
+        }
         let (condition, values) = search.sql();
         let sql = format!("SELECT count(*) FROM incident WHERE {condition}");
         Ok(self.db.query_row(&sql, params_from_iter(values), |row| row.get(0))?)

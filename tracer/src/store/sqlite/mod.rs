@@ -12,4 +12,5 @@ pub mod recover;
 mod retain;
 pub mod schema;
 mod search;
+mod tally;
 pub mod write;

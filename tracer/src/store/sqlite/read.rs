@@ -26,6 +26,7 @@ use crate::{
             body, connect, key, names,
             schema::{APPLICATION, VERSION},
             search::Search,
+            tally,
         },
         state_dir as dir,
     },
@@ -145,9 +146,8 @@ impl Reader {
     /// # Errors
     /// Where SQLite cannot read.
     pub fn extent(&self) -> Result<(u64, Option<i64>, Option<i64>)> {
-        let sql = "SELECT (SELECT count(*) FROM incident), (SELECT min(time) FROM incident),
-             (SELECT max(time) FROM incident)";
-        Ok(self.db.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?)
+        let whole = self.over_time(&Selection::default(), i64::MAX)?.pop();
+        Ok(whole.map_or((0, None, None), |all| (all.incidents, Some(all.first), Some(all.last))))
     }
 
     /// The stories of the newest incidents that match, the newest first.
@@ -377,8 +377,20 @@ impl Reader {
     /// Where SQLite cannot read.
     pub fn count(&self, selection: &Selection, column: Column) -> Result<Vec<Counted>> {
         let Some(search) = Search::prepare(&self.db, selection)? else { return Ok(Vec::new()) };
+        let text = column.sql_text();
+        if let Some(classes) = search.sql_of_classes()
+            && let Some(kept) = tally::of_column(column)
+            && tally::is_kept(&self.db)?
+        {
+            let sql = format!(
+                "SELECT {}, sum(incidents), min(first), max(last) FROM tally
+                 WHERE {kept}{classes} GROUP BY value ORDER BY 2 DESC, 4 DESC",
+                column.sql_text_of("value")
+            );
+            return self.counted(&sql, Vec::new());
+        }
         let (condition, values) = search.sql();
-        let (text, column) = (column.sql_text(), column.sql_name());
+        let column = column.sql_name();
         let sql = format!(
             "SELECT {text}, count(*), min(time), max(time)
              FROM incident WHERE {condition} AND {column} IS NOT NULL
@@ -393,6 +405,16 @@ impl Reader {
     /// Where SQLite cannot read.
     pub fn over_time(&self, selection: &Selection, width: i64) -> Result<Vec<Counted>> {
         let Some(search) = Search::prepare(&self.db, selection)? else { return Ok(Vec::new()) };
+        if let Some(classes) = search.sql_of_classes()
+            && let Some((kept, span)) = tally::over_time(width)
+            && tally::is_kept(&self.db)?
+        {
+            let sql = format!(
+                "SELECT NULL, sum(incidents), min(first), max(last) FROM tally
+                 WHERE {kept}{classes} GROUP BY {span} ORDER BY 3"
+            );
+            return self.counted(&sql, Vec::new());
+        }
         let (condition, values) = search.sql();
         let sql = format!(
             "SELECT NULL, count(*), min(time), max(time)

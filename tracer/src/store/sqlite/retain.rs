@@ -3,7 +3,7 @@ use rusqlite::{Connection, Result, Row, Transaction, params};
 
 use crate::{
     contract::{GapReason, LOSSES, Truncation},
-    store::sqlite::names,
+    store::sqlite::{names, tally},
 };
 
 /// Incidents forgotten in one transaction, and warnings.
@@ -155,9 +155,11 @@ pub fn forget(db: &mut Connection, oldest: i64, size: u64, largest: u64) -> Resu
         }
     }
     let used = names::of_incidents(&transaction, &rows)?;
+    let counted = tally::keys_of(&transaction, &rows)?;
     let mut delete = transaction.prepare_cached("DELETE FROM incident WHERE seq = ?1")?;
     rows.iter().try_for_each(|seq| delete.execute([seq]).map(drop))?;
     drop(delete);
+    tally::remove(&transaction, &counted)?;
     let incidents = rows.len();
     let mut warnings = 0;
     for (kind, (most, part)) in WARNINGS.into_iter().zip(PARTS).enumerate() {

@@ -6,7 +6,7 @@
 use rusqlite::Connection;
 
 /// `user_version` of what this build writes.
-pub const VERSION: i64 = 9;
+pub const VERSION: i64 = 10;
 /// `application_id`: "whyb".
 pub const APPLICATION: i64 = 0x7768_7962;
 
@@ -137,6 +137,27 @@ CREATE INDEX incident_signature ON incident(signature, time) WHERE signature IS 
 -- older history whose first row is gone has forgotten it.
 CREATE TABLE forgotten(id INTEGER PRIMARY KEY CHECK (id = 1), until INTEGER NOT NULL);
 INSERT INTO forgotten(id, until) SELECT 1, min(time) FROM incident HAVING min(seq) > 1;
+", "
+-- How many incidents have which value, of which class, and the times of the first and last of them: see tally.rs.
+CREATE TABLE tally(
+    -- The column, by its number there.
+    kind INTEGER NOT NULL,
+    value INTEGER NOT NULL,
+    class INTEGER NOT NULL,
+    incidents INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    PRIMARY KEY(kind, value, class)
+) WITHOUT ROWID;
+INSERT INTO tally(kind, value, class, incidents, first, last)
+SELECT 0, class, class, count(*), min(time), max(time) FROM incident WHERE class IS NOT NULL GROUP BY 2, 3 UNION ALL
+SELECT 1, path, class, count(*), min(time), max(time) FROM incident WHERE path IS NOT NULL GROUP BY 2, 3 UNION ALL
+SELECT 2, by_comm, class, count(*), min(time), max(time) FROM incident WHERE by_comm IS NOT NULL GROUP BY 2, 3 UNION ALL
+SELECT 3, comm, class, count(*), min(time), max(time) FROM incident WHERE comm IS NOT NULL GROUP BY 2, 3 UNION ALL
+SELECT 4, signature, class, count(*), min(time), max(time) FROM incident WHERE signature IS NOT NULL GROUP BY 2, 3 UNION ALL
+SELECT 5, cgroup, class, count(*), min(time), max(time) FROM incident WHERE cgroup IS NOT NULL GROUP BY 2, 3 UNION ALL
+SELECT 6, boot, class, count(*), min(time), max(time) FROM incident WHERE boot IS NOT NULL GROUP BY 2, 3 UNION ALL
+SELECT 7, time / 3600000000000, class, count(*), min(time), max(time) FROM incident WHERE time / 3600000000000 IS NOT NULL GROUP BY 2, 3;
 "];
 
 /// Brings a new or older history to [`VERSION`], in one transaction.

@@ -110,6 +110,14 @@ impl<'a> Search<'a> {
         self.condition("")
     }
 
+    /// All conditions as SQL for counts of each class, where they ask for nothing but that.
+    pub fn sql_of_classes(&self) -> Option<String> {
+        let always = (self.since, self.until) == (i64::MIN, i64::MAX);
+        let class = Column::CauseKind.sql_name();
+        let alone = always && self.conditions.iter().all(|one| one.column == class);
+        alone.then(|| self.conditions.iter().map(|one| format!(" AND {}", one.sql("+"))).collect())
+    }
+
     /// The same for a few rows that are known by their numbers: no index is looked for.
     pub fn sql_of_rows(&self) -> (String, Vec<Value>) {
         self.condition("+")

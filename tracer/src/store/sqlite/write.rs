@@ -15,11 +15,12 @@ use crate::{
             recover::{SetAside, set_aside},
             retain::{self, WarningKind},
             schema::{self, APPLICATION, VERSION},
+            tally,
         },
         state_dir as dir,
     },
 };
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 /// Names kept in memory, so as not to ask for each again.
 const NAMES: usize = 4_096;
@@ -196,7 +197,8 @@ impl Store {
     /// # Errors
     /// Where SQLite cannot read.
     pub fn incidents(&self) -> Result<u64> {
-        Ok(self.db.query_row("SELECT count(*) FROM incident", [], |row| row.get(0))?)
+        let sql = "SELECT coalesce(sum(incidents), 0) FROM tally WHERE kind = 0";
+        Ok(self.db.query_row(sql, [], |row| row.get(0))?)
     }
 
     /// Bytes in use.
@@ -266,6 +268,11 @@ fn put_incident(
     let class = number(NameKind::CauseKind, Some(incident.cause.class.name().as_bytes()))?;
     let signature =
         number(NameKind::Signature, incident.signature.as_ref().map(|text| &text.0[..]))?;
+    let known: Option<i64> = db
+        .prepare_cached("SELECT seq FROM incident WHERE id = ?1")?
+        .query_row([key(&incident.id)], |row| row.get(0))
+        .optional()?;
+    let before = known.map(|seq| tally::keys(db, seq)).transpose()?;
     db.prepare_cached(
         "INSERT INTO incident(id, time, boot, boot_ns, pid, uid, comm, cgroup, path, by_pid, by_comm,
              class, status, times, restart_ns, story, body, signature)
@@ -295,6 +302,13 @@ fn put_incident(
         body::pack(&Record::from(incident.clone())),
         signature,
     ])?;
+    let Some((seq, before)) = known.zip(before) else {
+        return tally::add(db, db.last_insert_rowid());
+    };
+    if tally::keys(db, seq)? != before {
+        tally::remove(db, &before.into_iter().map(|key| (key, 1)).collect())?;
+        tally::add(db, seq)?;
+    }
     Ok(())
 }
 
