@@ -308,7 +308,8 @@ fn every_gap_is_exported_and_the_last_are_told() {
     assert_eq!(exported.iter().filter(|value| value["kind"] == "gap").count(), 177);
     let told = run(&dir.0, &["why", "--since", day]);
     let told = text(&told.stdout);
-    let said = "not recording 177 times, 14 min 45 s in all (last: the recorder was killed), between ";
+    let said =
+        "not recording 177 times, 14 min 45 s in all (last: the recorder was killed), between ";
     assert_eq!(told.matches(said).count(), 1, "{told}");
     assert_eq!(told.matches("  note ").count(), 1, "{told}");
 }

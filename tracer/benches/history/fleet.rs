@@ -1,8 +1,8 @@
 //! Incidents as a fleet has them: 50 services with 20 pods each, a year in all.
 use whybus::{
     contract::{
-        Ancestor, Cause, Container, Exit, Fault, File, Hex, Incident, Mapping, Mount, Process,
-        Mapper, Restart, ShrunkFile, Signal, Time, Truncation, Untrusted,
+        Ancestor, Cause, Container, Exit, Fault, File, Hex, Incident, Mapper, Mapping, Mount,
+        Process, Restart, ShrunkFile, Signal, Time, Truncation, Untrusted,
     },
     model::cause::{CauseKind, Confidence, Outcome},
 };

@@ -24,11 +24,11 @@ pub fn run(args: &Export) -> Result<ExitStatus> {
     for gap in reader.gaps(since, until, 0)? {
         put(&json(&Record::Gap(gap)))?;
     }
-    let warnings = reader.warnings(&selection, 0)?;
-    let mut any = !warnings.is_empty();
-    for warning in warnings.into_iter().rev() {
-        put(&json(&Record::Truncation(Box::new(warning))))?;
-    }
+    let mut any = false;
+    reader.each_warning(&selection, |warning| {
+        any = true;
+        put(&json(&Record::Truncation(Box::new(warning))))
+    })?;
     reader.each(&selection, |incident| {
         any = true;
         put(&json(&incident.into()))

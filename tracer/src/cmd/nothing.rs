@@ -340,7 +340,10 @@ fn shrunk(reader: &Reader, selection: &Selection) -> Result<bool> {
     if selection.terms.is_empty() || !selection.terms.iter().all(of_shrinks) {
         return Ok(false);
     }
-    let Some(latest) = reader.warnings(selection, 1)?.pop() else { return Ok(false) };
+    /// All that there may be take longer than anybody waits for what he did not ask for.
+    const AMONG: i64 = 2_000;
+    let found = reader.warnings_among(selection, 1, AMONG)?.pop();
+    let Some(latest) = found else { return Ok(false) };
     let style = style(reader)?;
     let latest = String::from_utf8_lossy(&oneline::truncation(&latest, &style)).into_owned();
     say(format_args!(

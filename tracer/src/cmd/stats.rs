@@ -14,16 +14,13 @@ use crate::{
         container::{container, pod},
     },
     render::{Format, human::Style, json, stats},
-    select::{
-        field::{Column, Field, NameKind},
-        selection::{Selection, Term},
-    },
+    select::field::{Column, NameKind},
     sink::{
         speak::{put, say},
         stdout::{history_style, page},
         terminal,
     },
-    store::sqlite::read::{Counted, Reader},
+    store::sqlite::{count::Counted, read::Reader},
     text::{
         format::{grouped, rfc3339},
         near::meant,
@@ -84,7 +81,8 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
     let several = reader.hosts()? > 1;
     let asked = |name: &str| by.map_or(several || name != HOST, |by| by == name);
     classes::check(&reader, &selection)?;
-    let whole = reader.over_time(&selection, i64::MAX)?;
+    let counts = reader.counts(&selection)?;
+    let whole = counts.over_time(i64::MAX)?;
     let (Some(first), Some(last)) =
         (whole.iter().map(|row| row.first).min(), whole.iter().map(|row| row.last).max())
     else {
@@ -105,8 +103,8 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
             Some(called) => Some(called.clone()),
             None => part(name).map(Cow::into_owned),
         };
-        let selection = if name == CULPRIT { of_acts(&selection) } else { selection.clone() };
-        let mut rows = by_part(reader.count(&selection, column)?, part);
+        let without = if name == CULPRIT { no_acts() } else { Vec::new() };
+        let mut rows = by_part(counts.of(column, &without)?, part);
         for (unknown, _) in unknown.iter_mut().zip(UNKNOWN).filter(|(_, (of, _))| *of == name) {
             *unknown = total.saturating_sub(rows.iter().map(|row| row.incidents).sum());
         }
@@ -118,7 +116,7 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
     let span_ns = Some(width.unsigned_abs());
     let mut times = Vec::new();
     if asked(TIME) {
-        for mut row in reader.over_time(&selection, width)? {
+        for mut row in counts.over_time(width)? {
             row.first = row.first.saturating_sub(row.first.rem_euclid(width));
             let start = Untrusted(rfc3339(row.first).into_bytes());
             times.push(count(TIME, start, &row, span_ns));
@@ -163,11 +161,10 @@ fn say_unknown(unknown: [u64; UNKNOWN.len()]) {
     }
 }
 
-/// Those that somebody did: whoever asked for memory before an OOM kill only triggered it.
-fn of_acts(selection: &Selection) -> Selection {
+/// Classes of what nobody did: whoever asked for memory before an OOM kill only triggered it.
+fn no_acts() -> Vec<String> {
     let others = CauseKind::ALL.iter().filter(|kind| !kind.cause().is_act());
-    let others: Vec<String> = others.map(|kind| kind.name().to_owned()).collect();
-    selection.clone().with(Term::of_names(Field::Class, &others).negated())
+    others.map(|kind| kind.name().to_owned()).collect()
 }
 
 /// How many rows are left out, where they are not to stand in a table.

@@ -88,15 +88,16 @@ fn unasked(command: Option<CommandEnd>, deaths: ExitScope, incidents: u64) -> Op
     let ended = match end {
         CommandEnd::Signal(_) => format!("{name} ended the command"),
         CommandEnd::Status(status) if RECORDED.contains(&signal) => {
-            format!("the command exited with status {status}, as a shell does when {name} ended what it ran")
+            format!(
+                "the command exited with status {status}, as a shell does when {name} ended what it ran"
+            )
         }
         CommandEnd::Status(_) => return None,
     };
     let asked_for = signal == SIGBUS || deaths.signals & signal_name::mask(&[signal]) != 0;
     let short = name.trim_start_matches("SIG").to_ascii_lowercase();
-    (incidents == 0 && !asked_for && signal_name::parse(&short).is_ok()).then(|| {
-        format!("{ended}; to find out why: `whybus trace --signals {short} -- CMD`")
-    })
+    (incidents == 0 && !asked_for && signal_name::parse(&short).is_ok())
+        .then(|| format!("{ended}; to find out why: `whybus trace --signals {short} -- CMD`"))
 }
 
 /// A command passes its own on; else fewer incidents than were asked for are too few. Who was `blind` for what decides

@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn what_is_left_out_is_counted() {
         let shown = left_out(1, 0, ClockOffset(0), &STYLE);
-        assert!(shown.starts_with("00:00:00.000  log  1 line is left out"), "{shown}");
-        assert!(left_out(2, 0, ClockOffset(0), &STYLE).contains("2 lines are left out"));
+        assert!(shown.starts_with("00:00:00.000  log  1 line is dropped"), "{shown}");
+        assert!(left_out(2, 0, ClockOffset(0), &STYLE).contains("2 lines are dropped"));
     }
 }

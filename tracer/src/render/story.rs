@@ -283,10 +283,7 @@ fn missing(gaps: &[Gap], style: &Style) -> Vec<String> {
     say(&absent, &|latest, between| {
         let span = absent.iter().map(|gap| gap.until.since(gap.since)).sum();
         let (times, span) = (grouped(absent.len() as u64), duration(span));
-        format!(
-            "not recording {times} times, {span} in all (last: {}), {between}",
-            latest.reason
-        )
+        format!("not recording {times} times, {span} in all (last: {}), {between}", latest.reason)
     });
     let lost: Vec<&Gap> =
         gaps.iter().filter(|gap| gap.lost.is_some() && !shrinks(gap) && !calls(gap)).collect();

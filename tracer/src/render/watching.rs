@@ -181,7 +181,10 @@ mod tests {
         let off = "kernel.ftrace_enabled is 0";
         let summary = format!("whybus cannot tell much, because {off}");
         let missing = || {
-            vec![blind("fexit a", off, Some("sysctl it")), blind("fentry b", off, Some("sysctl it"))]
+            vec![
+                blind("fexit a", off, Some("sysctl it")),
+                blind("fentry b", off, Some("sysctl it")),
+            ]
         };
         assert_eq!(
             shown(missing(), Readiness::NotReady, Some(&summary)),

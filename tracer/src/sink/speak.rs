@@ -255,12 +255,7 @@ impl Background {
     }
 }
 
-fn speak(
-    receiver: &Receiver<Message>,
-    shared: &Shared,
-    mut out: impl Write,
-    mut err: impl Write,
-) {
+fn speak(receiver: &Receiver<Message>, shared: &Shared, mut out: impl Write, mut err: impl Write) {
     for message in receiver {
         match message {
             Message::Out(bytes) => {
@@ -274,8 +269,7 @@ fn speak(
         }
         let left_out = shared.left_out.swap(0, Ordering::Relaxed);
         if left_out != 0 {
-            let text =
-                format!("whybus: {left_out} messages dropped: the reader was too slow\n");
+            let text = format!("whybus: {left_out} messages dropped: the reader was too slow\n");
             let _ = err.write_all(text.as_bytes());
         }
     }
@@ -331,8 +325,7 @@ mod tests {
         let (gone, closed) = io::pipe().expect("a pipe");
         drop(gone);
         let (reader, writer) = io::pipe().expect("a pipe");
-        let background =
-            Background::start(closed, writer, Failing::Ignored).expect("a thread");
+        let background = Background::start(closed, writer, Failing::Ignored).expect("a thread");
         background.send(Message::Out(b"to nobody\n".to_vec()));
         background.send(Message::Beside(b"heard\n".to_vec()));
         assert!(background.wait(TIMEOUT));
@@ -346,8 +339,7 @@ mod tests {
     fn a_stream_that_fails_ends_who_has_no_other() {
         let (gone, closed) = io::pipe().expect("a pipe");
         drop(gone);
-        let background =
-            Background::start(closed, io::sink(), Failing::Ends).expect("a thread");
+        let background = Background::start(closed, io::sink(), Failing::Ends).expect("a thread");
         background.send(Message::Out(b"to nobody\n".to_vec()));
         let error = background.taken().expect_err("nobody reads");
         let error = error.downcast_ref::<io::Error>().map(io::Error::kind);

@@ -1,9 +1,5 @@
 //! The command of `trace -- CMD`.
-use std::{
-    ffi::OsString,
-    os::unix::process::ExitStatusExt as _,
-    process::ExitStatus,
-};
+use std::{ffi::OsString, os::unix::process::ExitStatusExt as _, process::ExitStatus};
 
 use anyhow::{Context as _, Result};
 use tokio::process::{Child, Command};

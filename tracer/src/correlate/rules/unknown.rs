@@ -27,9 +27,7 @@ pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     if evidence.death.is_some_and(|death| death.signals_left) {
-        return Some(because(
-            "sender unknown: too many signals were sent here to report each",
-        ));
+        return Some(because("sender unknown: too many signals were sent here to report each"));
     }
     if evidence.death.is_some() {
         return Some(because(

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use rusqlite::{OptionalExtension as _, params, params_from_iter};
 
 use crate::{
-    contract::Incident,
-    select::{field::Column, selection::Selection},
+    contract::{Incident, Truncation},
+    select::{facets::Facets, field::Column, selection::Selection},
     store::{
         Result,
         sqlite::{
@@ -227,6 +227,42 @@ impl Reader {
     pub fn has(&self, column: Column, number: i64) -> Result<bool> {
         let sql = format!("SELECT 1 FROM incident WHERE {} = ?1", column.sql_name());
         Ok(self.db.prepare_cached(&sql)?.exists([number])?)
+    }
+
+    /// Hands every warning that matches to `take`, oldest first, each by itself as [`Self::each`] does.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read, or `take` fails.
+    pub fn each_warning<X: From<crate::store::Error>>(
+        &self,
+        selection: &Selection,
+        mut take: impl FnMut(Truncation) -> std::result::Result<(), X>,
+    ) -> std::result::Result<(), X> {
+        let read = |error: rusqlite::Error| X::from(error.into());
+        // A history that no newer recorder has written to has none.
+        if !self.db.table_exists(None, "warning").map_err(read)? {
+            return Ok(());
+        }
+        let (since, until) =
+            (selection.since.unwrap_or(i64::MIN), selection.until.unwrap_or(i64::MAX));
+        let sql = "SELECT id FROM warning WHERE time BETWEEN ?1 AND ?2 ORDER BY time, id";
+        let mut statement = self.db.prepare(sql).map_err(read)?;
+        let ids = statement.query_map([since, until], |row| row.get(0)).map_err(read)?;
+        let ids: Vec<Vec<u8>> = ids.collect::<rusqlite::Result<_>>().map_err(read)?;
+        drop(statement);
+        for id in ids {
+            let warning = self.warning(&id).map_err(X::from)?;
+            if let Some(one) = warning.filter(|one| selection.matches(&Facets::from(one))) {
+                take(one)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn warning(&self, id: &[u8]) -> Result<Option<Truncation>> {
+        let mut statement = self.db.prepare_cached("SELECT body FROM warning WHERE id = ?1")?;
+        let mut rows = statement.query([id])?;
+        rows.next()?.map_or(Ok(None), unpacked)
     }
 
     /// The row that was recorded last.

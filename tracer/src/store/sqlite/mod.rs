@@ -3,6 +3,7 @@
 mod before;
 pub mod body;
 mod connect;
+pub mod count;
 pub mod forget;
 mod key;
 mod lookup;

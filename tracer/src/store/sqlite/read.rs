@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use rusqlite::{Connection, ErrorCode, Row, params, params_from_iter, types::Value};
+use rusqlite::{Connection, ErrorCode, Row, params};
 use rustix::fs::OFlags;
 use serde::de::DeserializeOwned;
 
@@ -15,18 +15,13 @@ use crate::{
     contract::{Gap, GapReason, Incident, Label, Run, Time, Truncation, series::SeriesExit},
     explain::same_file::FileKey,
     model::host::Here,
-    select::{
-        facets::Facets,
-        field::{Column, NameKind},
-        selection::Selection,
-    },
+    select::{facets::Facets, field::NameKind, selection::Selection},
     store::{
         Error, Result,
         sqlite::{
             body, connect, key, names,
             schema::{APPLICATION, VERSION},
             search::Search,
-            tally,
         },
         state_dir as dir,
     },
@@ -36,16 +31,6 @@ use crate::{
 /// A history that is open for reading.
 pub struct Reader {
     pub(super) db: Connection,
-}
-
-/// One row of a table of [`Reader::count`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Counted {
-    pub name: Vec<u8>,
-    pub incidents: u64,
-    /// Ns since the epoch.
-    pub first: i64,
-    pub last: i64,
 }
 
 impl Reader {
@@ -122,6 +107,18 @@ impl Reader {
     ) -> std::result::Result<(), X> {
         let prepared = Search::prepare(&self.db, selection).map_err(Error::from)?;
         let Some(search) = prepared else { return Ok(()) };
+        if search.is_all() {
+            let mut last = (i64::MIN, i64::MIN);
+            while let Some((seqs, until)) = self.next_of_all(last)? {
+                for seq in seqs {
+                    if let Some(incident) = self.body(seq)? {
+                        take(incident)?;
+                    }
+                }
+                last = until;
+            }
+            return Ok(());
+        }
         // Each by itself: while a statement is open the writer cannot move what it wrote into the history, and `take`
         // may wait for a slow reader for hours.
         let rows = search.newest(i64::MAX).map_err(Error::from)?;
@@ -131,6 +128,18 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// The rows that follow one by time, oldest first, some of them, and the last of those.
+    fn next_of_all(&self, (time, seq): (i64, i64)) -> Result<Option<(Vec<i64>, (i64, i64))>> {
+        const PIECE: i64 = 1_000;
+        let mut statement = self.db.prepare_cached(
+            "SELECT time, seq FROM incident WHERE (time, seq) > (?1, ?2) ORDER BY time, seq LIMIT ?3",
+        )?;
+        let rows = statement.query_map([time, seq, PIECE], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let rows: Vec<(i64, i64)> = rows.collect::<rusqlite::Result<_>>()?;
+        let last = rows.last().copied();
+        Ok(last.map(|last| (rows.into_iter().map(|(_, seq)| seq).collect(), last)))
     }
 
     /// Whether anything is recorded at all.
@@ -257,6 +266,19 @@ impl Reader {
     /// # Errors
     /// Where SQLite cannot read.
     pub fn warnings(&self, selection: &Selection, limit: usize) -> Result<Vec<Truncation>> {
+        self.warnings_among(selection, limit, i64::MAX)
+    }
+
+    /// The same among the newest so many alone.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn warnings_among(
+        &self,
+        selection: &Selection,
+        limit: usize,
+        among: i64,
+    ) -> Result<Vec<Truncation>> {
         // A history that no newer recorder has written to has none.
         if !self.db.table_exists(None, "warning")? {
             return Ok(Vec::new());
@@ -265,9 +287,9 @@ impl Reader {
         let (since, until) =
             (selection.since.unwrap_or(i64::MIN), selection.until.unwrap_or(i64::MAX));
         let mut statement = self.db.prepare(
-            "SELECT body FROM warning WHERE time BETWEEN ?1 AND ?2 ORDER BY time DESC, id DESC",
+            "SELECT body FROM warning WHERE time BETWEEN ?1 AND ?2 ORDER BY time DESC, id DESC LIMIT ?3",
         )?;
-        let mut rows = statement.query([since, until])?;
+        let mut rows = statement.query([since, until, among])?;
         let mut found = Vec::new();
         while found.len() < limit
             && let Some(row) = rows.next()?
@@ -369,71 +391,6 @@ impl Reader {
     /// Where SQLite cannot read.
     pub fn began(&self) -> Result<Option<i64>> {
         Ok(self.db.query_row("SELECT min(since) FROM watch", [], |row| row.get(0))?)
-    }
-
-    /// How often each name occurs among those that match, the most frequent first.
-    ///
-    /// # Errors
-    /// Where SQLite cannot read.
-    pub fn count(&self, selection: &Selection, column: Column) -> Result<Vec<Counted>> {
-        let Some(search) = Search::prepare(&self.db, selection)? else { return Ok(Vec::new()) };
-        let text = column.sql_text();
-        if let Some(classes) = search.sql_of_classes()
-            && let Some(kept) = tally::of_column(column)
-            && tally::is_kept(&self.db)?
-        {
-            let sql = format!(
-                "SELECT {}, sum(incidents), min(first), max(last) FROM tally
-                 WHERE {kept}{classes} GROUP BY value ORDER BY 2 DESC, 4 DESC",
-                column.sql_text_of("value")
-            );
-            return self.counted(&sql, Vec::new());
-        }
-        let (condition, values) = search.sql();
-        let column = column.sql_name();
-        let sql = format!(
-            "SELECT {text}, count(*), min(time), max(time)
-             FROM incident WHERE {condition} AND {column} IS NOT NULL
-             GROUP BY {column} ORDER BY 2 DESC, 4 DESC"
-        );
-        self.counted(&sql, values)
-    }
-
-    /// How many there were in each span of `width` ns, oldest first.
-    ///
-    /// # Errors
-    /// Where SQLite cannot read.
-    pub fn over_time(&self, selection: &Selection, width: i64) -> Result<Vec<Counted>> {
-        let Some(search) = Search::prepare(&self.db, selection)? else { return Ok(Vec::new()) };
-        if let Some(classes) = search.sql_of_classes()
-            && let Some((kept, span)) = tally::over_time(width)
-            && tally::is_kept(&self.db)?
-        {
-            let sql = format!(
-                "SELECT NULL, sum(incidents), min(first), max(last) FROM tally
-                 WHERE {kept}{classes} GROUP BY {span} ORDER BY 3"
-            );
-            return self.counted(&sql, Vec::new());
-        }
-        let (condition, values) = search.sql();
-        let sql = format!(
-            "SELECT NULL, count(*), min(time), max(time)
-             FROM incident WHERE {condition} GROUP BY time / {width} ORDER BY 3"
-        );
-        self.counted(&sql, values)
-    }
-
-    fn counted(&self, sql: &str, values: Vec<Value>) -> Result<Vec<Counted>> {
-        let mut statement = self.db.prepare(sql)?;
-        let rows = statement.query_map(params_from_iter(values), |row| {
-            Ok(Counted {
-                name: row.get::<_, Option<Vec<u8>>>(0)?.unwrap_or_default(),
-                incidents: row.get(1)?,
-                first: row.get(2)?,
-                last: row.get(3)?,
-            })
-        })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// The names of one kind, by number.

@@ -110,6 +110,11 @@ impl<'a> Search<'a> {
         self.condition("")
     }
 
+    /// Whether nothing is asked for.
+    pub fn is_all(&self) -> bool {
+        self.conditions.is_empty() && (self.since, self.until) == (i64::MIN, i64::MAX)
+    }
+
     /// All conditions as SQL for counts of each class, where they ask for nothing but that.
     pub fn sql_of_classes(&self) -> Option<String> {
         let always = (self.since, self.until) == (i64::MIN, i64::MAX);

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Result, Transaction, params};
 use crate::select::field::Column;
 
 /// The columns that are counted; the number of each in the table is its place here.
-const COLUMNS: [Column; 7] = [
+pub const COLUMNS: [Column; 7] = [
     Column::CauseKind,
     Column::Path,
     Column::ByComm,
@@ -51,7 +51,9 @@ pub fn over_time(width: i64) -> Option<(String, String)> {
 /// Counts a row that was added.
 pub fn add(db: &Transaction<'_>, seq: i64) -> Result<()> {
     let row = |(kind, value): (usize, String)| {
-        format!("SELECT {kind}, {value}, class, 1, time, time FROM incident WHERE seq = ?1 AND {value} IS NOT NULL")
+        format!(
+            "SELECT {kind}, {value}, class, 1, time, time FROM incident WHERE seq = ?1 AND {value} IS NOT NULL"
+        )
     };
     let rows: Vec<String> = values().map(row).collect();
     let sql = format!(
@@ -92,8 +94,10 @@ pub fn keys_of(db: &Transaction<'_>, rows: &[i64]) -> Result<BTreeMap<Key, i64>>
 pub fn remove(db: &Transaction<'_>, gone: &BTreeMap<Key, i64>) -> Result<()> {
     for ((kind, value, class), count) in gone {
         let key = params![kind, value, class];
-        db.prepare_cached("DELETE FROM tally WHERE kind = ?1 AND value = ?2 AND class = ?3 AND incidents <= ?4")?
-            .execute(params![kind, value, class, count])?;
+        db.prepare_cached(
+            "DELETE FROM tally WHERE kind = ?1 AND value = ?2 AND class = ?3 AND incidents <= ?4",
+        )?
+        .execute(params![kind, value, class, count])?;
         let has = match usize::try_from(*kind).ok().and_then(|kind| COLUMNS.get(kind)) {
             Some(column) => format!("{} = ?2", column.sql_name()),
             None => format!("time >= ?2 * {HOUR} AND time < (?2 + 1) * {HOUR}"),
@@ -176,7 +180,8 @@ mod tests {
         one.time.0 += i64::from(n * 7 % 100) * (HOUR / 3);
         one.host = format!("node-{}", n % 2).into();
         one.victim.comm.0 = format!("service-{}", n % 5).into_bytes();
-        one.victim.cgroup = Some(Untrusted(format!("/system.slice/{}.service", n % 4).into_bytes()));
+        one.victim.cgroup =
+            Some(Untrusted(format!("/system.slice/{}.service", n % 4).into_bytes()));
         one.signature = (n % 4 == 0).then(|| Untrusted(format!("f{}", n % 3).into_bytes()));
         one
     }
@@ -228,10 +233,22 @@ mod tests {
                     rows
                 };
                 assert_eq!(of(&selection), of(&scanned), "{column:?}");
+                // Nor does it matter whether they are few.
+                for without in [vec![], vec!["sent".to_owned()]] {
+                    let of = |selection: &Selection| {
+                        let counts = reader.counts(selection).expect("readable");
+                        let mut rows = counts.of(column, &without).expect("readable");
+                        rows.sort_by(|a, b| a.name.cmp(&b.name));
+                        rows
+                    };
+                    assert_eq!(of(&selection), of(&scanned), "{column:?} {without:?}");
+                }
             }
             for width in [i64::MAX, HOUR, 6 * HOUR, HOUR / 60] {
                 let of = |selection| reader.over_time(selection, width).expect("readable");
                 assert_eq!(of(&selection), of(&scanned), "{width}");
+                let few = reader.counts(&scanned).expect("readable").over_time(width);
+                assert_eq!(of(&selection), few.expect("readable"), "{width}");
             }
             assert_eq!(reader.number(&selection).ok(), reader.number(&scanned).ok());
         }
