@@ -31,7 +31,7 @@ use crate::{
 /// How often a history is asked for what is new.
 const AGAIN: Duration = Duration::from_millis(500);
 /// Incidents that are sorted, the newest, where not all are asked for.
-const SORTED: usize = 2_000;
+const SORTED: usize = 1_000;
 /// Narrower than that an age stands in for the time.
 const NARROW: usize = 120;
 
