@@ -153,12 +153,17 @@ fn a_reader_that_sleeps_gets_everything() {
     let (usual, apart) = (filled(), filled());
     let mut waiting = Vec::new();
     for (args, again) in verbs(usual.path()).into_iter().zip(verbs(apart.path())) {
-        // What it finds differs from run to run.
-        if ["scan", "doctor"].contains(&&*args[0]) {
+        // What a look at this host finds differs from run to run, and who watches waits for nobody.
+        let watches = args[0] == "record" || args.starts_with(&["trace".into(), "--".into()]);
+        if watches || ["scan", "doctor"].contains(&&*args[0]) {
             continue;
         }
         let out = whybus(&args).output().expect("whybus runs");
         for stream in ["stdout", "stderr"] {
+            // One at a time writes to a history.
+            if args[0] == "import" && stream == "stdout" {
+                continue;
+            }
             let (reader, writer) = stalled();
             let mut command = whybus(&again);
             command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -174,7 +179,7 @@ fn a_reader_that_sleeps_gets_everything() {
     let own = |bytes: &[u8], dir: &Path| text(bytes).replace(&*dir.to_string_lossy(), "");
     for (args, stream, mut child, mut reader, said, status) in waiting {
         let ended = child.try_wait().expect("ours").is_some();
-        assert_eq!(ended, said.is_empty(), "{args:?}, {stream}: it waits for its reader");
+        assert!(!ended || said.is_empty(), "{args:?}, {stream}: it did not wait for its reader");
         let mut read = Vec::new();
         reader.read_to_end(&mut read).expect("a pipe");
         let read = read.iter().skip_while(|byte| **byte == b'.').copied().collect::<Vec<_>>();
