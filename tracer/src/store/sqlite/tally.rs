@@ -182,7 +182,7 @@ mod tests {
         one.victim.comm.0 = format!("service-{}", n % 5).into_bytes();
         one.victim.cgroup =
             Some(Untrusted(format!("/system.slice/{}.service", n % 4).into_bytes()));
-        one.signature = (n % 4 == 0).then(|| Untrusted(format!("f{}", n % 3).into_bytes()));
+        one.signature = n.is_multiple_of(4).then(|| Untrusted(format!("f{}", n % 3).into_bytes()));
         one
     }
 
