@@ -126,9 +126,7 @@ fn changed(
         // The act is older than what the host learnt of it, by how much only another clock tells.
         (None, Some(Elsewhere { culprit, host, how, .. })) => {
             let (by, host) = (who(culprit), label(host));
-            format!(
-                "the victim's host saw a shrink of {what}, likely by {by} on {host} by {how}"
-            )
+            format!("the victim's host saw a shrink of {what}, likely by {by} on {host} by {how}")
         }
         (None, None) if let Some(server) = blamed_server(incident) => {
             format!(

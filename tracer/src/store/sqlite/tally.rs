@@ -24,7 +24,7 @@ const HOUR: i64 = 3_600_000_000_000;
 /// What is counted together: the number of the column, the value, and the class.
 pub type Key = (i64, i64, i64);
 
-/// Whether a history has counts: one of before version 9 that nobody has written to since has none.
+/// Whether a history has counts: one of before version 10 that nobody has written to since has none.
 pub fn is_kept(db: &Connection) -> Result<bool> {
     db.table_exists(None, "tally")
 }
@@ -255,14 +255,14 @@ mod tests {
     }
 
     #[test]
-    fn a_history_of_version_8_is_counted_once() {
+    fn a_history_of_version_9_is_counted_once() {
         let home = tempfile::tempdir().expect("a directory");
         state_dir::prepare(home.path(), None).expect("a directory");
         let (mut store, _) = Store::open(home.path(), false).expect("a new one");
         let entries = (0..50).map(|n| Ok::<_, Error>(Entry::Incident(Box::new(nth(n)))));
         store.put(entries).expect("room");
         store.db.execute_batch("DROP TABLE tally").expect("ours");
-        store.db.pragma_update(None, "user_version", 8).expect("ours");
+        store.db.pragma_update(None, "user_version", 9).expect("ours");
         let reader = Reader::open(home.path()).expect("readable");
         let comms = |reader: &Reader| reader.count(&Selection::default(), Column::Comm);
         let scanned = comms(&reader).expect("readable");
