@@ -139,9 +139,9 @@ fn people_are_told_of_both_hosts() {
         assert!(!shown.contains("another host shrank"), "{shown}");
     }
     let told = shown(&dir, &["why", id]);
-    let learnt = "the victim's host learnt of a shrink of ";
+    let seen = "the victim's host saw a shrink of ";
     assert!(
-        told.contains(learnt) && told.contains("likely by cp\\x1b[2J[5678] on updater by open"),
+        told.contains(seen) && told.contains("likely by cp\\x1b[2J[5678] on updater by open"),
         "{told}"
     );
     let story = values(&run(&dir.0, &["why", "-o", "json", id])).remove(0);

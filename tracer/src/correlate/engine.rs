@@ -370,7 +370,7 @@ impl Engine {
                 reporter.report(open);
             }
             open.pass(now);
-            let over = open.over(now);
+            let over = reporter.is_over(open, now);
             if over || open.is_outlived() {
                 reporter.report(open);
             }

@@ -262,7 +262,9 @@ impl OpenIncident {
 
     /// Takes in what was looked up, if it is about this one. `Break` if it is about no other.
     pub fn fact(&mut self, fact: &Fact) -> ControlFlow<()> {
-        self.lookups.learn(&mut self.incident, fact)
+        let taken = self.lookups.learn(&mut self.incident, fact);
+        self.changed |= taken.is_break() && matches!(fact, Fact::Stack(_));
+        taken
     }
 
     /// Whether it is to be reported at `now` for the first time.
@@ -277,7 +279,7 @@ impl OpenIncident {
         forced && self.incident.outcome == Outcome::Pending
     }
 
-    /// Whether it has waited for answers as long as any takes: somebody may be asked about again and again.
+    /// Whether it has waited for answers as long as a report may: somebody may be asked about again and again.
     pub fn overdue(&self, now: u64) -> bool {
         self.reported_after(REPORT_DELAY + ANSWERS) <= now
     }

@@ -28,6 +28,10 @@ use crate::{
     },
 };
 
+/// How long after what decides it an incident takes in answers, ns: a stack takes up to 3 s (`enrich::deadline`), and may
+/// wait for others.
+const ANSWERS: u64 = 6_000_000_000;
+
 /// All parts but the open incidents, as the report of one of these needs them.
 pub struct Reporter<'a> {
     pub host: &'a Host,
@@ -45,6 +49,9 @@ impl Reporter<'_> {
     /// Reports an incident for the first time, or what is new of it since.
     pub fn report(&mut self, open: &mut OpenIncident) {
         let first = !open.is_reported();
+        if !first && self.knows_the_culprits_stack(&open.incident) {
+            open.mark_changed();
+        }
         if !first && !open.update_due() {
             return;
         }
@@ -63,6 +70,19 @@ impl Reporter<'_> {
         } else {
             Update::Change(incident)
         });
+    }
+
+    /// Whether nothing more is waited for. A stack whose files are on a slow disk comes later than what it is of is
+    /// reported.
+    pub fn is_over(&self, open: &OpenIncident, now: u64) -> bool {
+        let late = open.decided_at().saturating_add(ANSWERS) <= now;
+        open.over(now) && (late || !self.awaits_answers(open))
+    }
+
+    /// Whether the stack of who did it came after the incident was reported.
+    fn knows_the_culprits_stack(&mut self, incident: &Incident) -> bool {
+        let shrink = incident.cause.shrink.as_ref().filter(|_| incident.culprit_stack.is_none());
+        shrink.is_some_and(|shrink| self.facts.act(shrink).is_some())
     }
 
     /// Whether something was asked that the answer may rest on: about the victim, whoever sent the signal,
@@ -168,8 +188,6 @@ impl Reporter<'_> {
             let (path, _) = name(&shrink.path, &on(shrink.inode.id.dev, facts.mounts()));
             path
         });
-        let act = incident.cause.shrink.as_ref().and_then(|shrink| facts.act(shrink));
-        incident.culprit_stack = act.cloned();
         let culprit = incident.culprit();
         incident.culprit_process = culprit.and_then(|culprit| facts.actor(culprit));
     }
@@ -178,6 +196,9 @@ impl Reporter<'_> {
     fn refresh(&mut self, incident: &mut Incident) {
         let shrink = incident.cause.shrink.as_ref();
         incident.victim_process = self.facts.process(&incident.victim.task);
+        if let Some(stack) = shrink.and_then(|shrink| self.facts.act(shrink)) {
+            incident.culprit_stack = Some(stack.clone());
+        }
         incident.truncation = shrink.and_then(|shrink| self.shrinks.warning_of(shrink)).cloned();
         // What was lost concerns an incident if it lies between its cause and its end; for an
         // answer that rests on nothing having happened, anything lost in the victim's life does.
@@ -261,8 +282,9 @@ mod tests {
         correlate::{engine::Engine, update::Update},
         model::{
             fact::Fact,
-            input::{KernelEvent, Stamp},
+            input::{Input, KernelEvent, Stamp, WatchNote},
             server::{FuseServer, ServedBy, Server},
+            stack::{Frame, Stack},
         },
         testing::*,
     };
@@ -293,6 +315,39 @@ mod tests {
         assert_eq!(incidents(false, true), 0);
         assert_eq!(incidents(true, true), 1);
         assert_eq!(incidents(false, false), 1, "nobody would have seen the signal");
+    }
+
+    /// A death whose stack takes longer than anybody waits for with the report.
+    #[test]
+    fn a_stack_that_comes_late_is_an_update() {
+        let mut engine = Engine::new(host());
+        let (time, id) = (SINCE + 1, fault(0, 0).actor.task.id);
+        let mut fault = fault(20, 0);
+        fault.ip = Some(7);
+        let tid = fault.actor.task.tid;
+        let mut events = (1..).zip([
+            KernelEvent::Fault(Box::new(fault)),
+            KernelEvent::Signal(Box::new(signal(2))),
+            KernelEvent::ProcessExit(Box::new(exit(time + 2, 7))),
+        ]);
+        events.by_ref().for_each(|(seq, event)| {
+            engine.push(Stamp { cpu: 0, ring: 0, seq, time: time + seq - 1 }, event.into());
+        });
+        let note = |note: WatchNote| Input::Watch(note);
+        let at = |time| Stamp { cpu: 0, ring: 1, seq: 0, time };
+        engine.push(at(time + 2), note(WatchNote::Asked(id)));
+        let second = 1_000_000_000;
+        let first = engine.advance(time + 2 * second);
+        let [Update::Incident(incident)] = &first[..] else { panic!("{first:?}") };
+        assert_eq!(incident.stack, None);
+        assert_eq!(engine.advance(time + 3 * second), []);
+        let frames = vec![Frame { ip: 7, ..Frame::default() }];
+        let stack = Stack { process: id, tid, act: None, frames, modules: Vec::new(), cut: None };
+        engine.push(at(time + 2), Input::Fact(Fact::Stack(Box::new(stack.clone()))));
+        engine.push(at(time + 2), note(WatchNote::Answered(id)));
+        let then = engine.advance(time + 4 * second);
+        let [Update::Change(incident)] = &then[..] else { panic!("{then:?}") };
+        assert_eq!(incident.stack.as_deref(), Some(&stack));
     }
 
     /// A master that mapped the file before anybody watched, and a worker that it has forked since.

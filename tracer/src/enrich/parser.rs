@@ -235,16 +235,21 @@ mod tests {
 
     const SHORT: Duration = Duration::from_millis(300);
 
-    /// What comes of an answer, and how many parts of it were taken.
-    fn asked(answer: fn(Channel)) -> (Result<u64, Failed>, usize) {
+    /// What comes of an answer within a time, and how many parts of it were taken.
+    fn asked_for(patience: Duration, answer: fn(Channel)) -> (Result<u64, Failed>, usize) {
         let (parser, mut parts) = (Parser::answering(answer), 0);
         let mut tell = |_| {
             parts += 1;
             true
         };
         let find = &mut |_: usize, _: &[u8], _: Option<&[u8]>| Vec::new();
-        let asked = parser.ask(&Request::Instruction { offset: 0 }, &[], SHORT, find, &mut tell);
+        let request = Request::Instruction { offset: 0 };
+        let asked = parser.ask(&request, &[], patience, find, &mut tell);
         (asked, parts)
+    }
+
+    fn asked(answer: fn(Channel)) -> (Result<u64, Failed>, usize) {
+        asked_for(SHORT, answer)
     }
 
     fn say(channel: &Channel, answer: &Answer) {
@@ -290,7 +295,7 @@ mod tests {
                 }
             },
         ];
-        let ends = nonsense.map(|answer| asked(answer).0);
+        let ends = nonsense.map(|answer| asked_for(Duration::from_secs(60), answer).0);
         let expected =
             [Failed::Nonsense, Failed::Ended, Failed::Nonsense, Failed::Nonsense, Failed::Nonsense];
         assert_eq!(ends, expected.map(Err));
