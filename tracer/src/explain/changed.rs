@@ -112,9 +112,11 @@ pub fn history(
     time: impl Fn(Time) -> String,
 ) -> Vec<String> {
     const MOST: u64 = 1_000;
-    let kind = match failed_in(incident).filter(|_| incident.signature.is_some()) {
-        Some(function) => format!("in {function}"),
-        None => format!("of {} with this cause", escape(&incident.victim.comm.0)),
+    let kind = match (&incident.signature, failed_in(incident)) {
+        // A place without a name: another build has that elsewhere.
+        (Some(place), _) if place.0.starts_with(b"+") => format!("at {}", escape(&place.0)),
+        (Some(_), Some(function)) => format!("in {function}"),
+        _ => format!("of {} with this cause", escape(&incident.victim.comm.0)),
     };
     let (since, holes) = (time(before.since), holes(before));
     let mut out = Vec::new();
@@ -286,6 +288,10 @@ mod tests {
         assert_eq!(read(&holes, 1), [expected]);
         let nothing = Before { since: crash(Vec::new()).time, ..held(0) };
         assert_eq!(read(&nothing, 1), ["the history holds nothing of its host from before it"]);
+        let mut place = crash(Vec::new());
+        place.signature = Some(Untrusted(b"+0x17d1 in geo-api".to_vec()));
+        let at_place = history(&place, &held(0), 1, |_| "T".to_owned());
+        assert!(at_place[0].starts_with("first incident at +0x17d1 in geo-api on"), "{at_place:?}");
         let unnamed = crash(Vec::new());
         let of_cause = history(&unnamed, &held(0), 1, |_| "T".to_owned());
         assert!(
