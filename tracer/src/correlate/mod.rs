@@ -22,6 +22,7 @@ mod overwrites;
 mod programs;
 mod questions;
 pub mod readiness;
+pub mod registers;
 mod reorder;
 #[cfg(test)]
 mod replayed;

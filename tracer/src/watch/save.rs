@@ -1,17 +1,25 @@
 //! The file of `--save`: all inputs of the engine, in the order it got them.
 use std::{
+    borrow::Cow,
     fs::{File, OpenOptions, Permissions},
     io::{BufWriter, Error, ErrorKind, Result, Write as _},
+    mem::offset_of,
     os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
 };
 
 use rustix::{fs::OFlags, io::Errno, process::geteuid};
 
+use tracer_common::event::{Crash, kind};
+
 use crate::{
-    model::{host::Host, input::Input},
+    correlate::registers::needless,
+    model::{
+        host::Host,
+        input::{Input, KernelEvent},
+    },
     sink::speak::say,
-    wire::stream,
+    wire::{decode::decode, stream},
 };
 
 /// A stream that is being saved. Watching goes on if that fails.
@@ -36,10 +44,10 @@ impl StreamFile {
         Ok(Self { file: Some(file) })
     }
 
-    /// Adds an event as the ring buffer gave it.
+    /// Adds an event as the ring buffer gave it, of a crash without the registers that tell nothing.
     pub fn event(&mut self, bytes: &[u8]) {
         if self.file.is_some() {
-            self.write(&stream::record(bytes));
+            self.write(&stream::record(&without_registers(bytes)));
         }
     }
 
@@ -69,6 +77,21 @@ impl StreamFile {
             self.file = None;
         }
     }
+}
+
+/// An event without what a program had in its registers and nobody asks for: it may be a secret.
+fn without_registers(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let is_crash = bytes.first_chunk() == Some(&kind::CRASH.to_le_bytes());
+    let decoded = is_crash.then(|| decode(bytes).ok()?.1).flatten();
+    let Some(KernelEvent::Crash(crash)) = decoded else { return bytes.into() };
+    let mut event = bytes.to_vec();
+    for at in needless(&crash) {
+        let from = offset_of!(Crash, registers) + 8 * at;
+        if let Some(word) = event.get_mut(from..from + 8) {
+            word.fill(0);
+        }
+    }
+    event.into()
 }
 
 /// A file that nobody else may read, for command lines are in it: a new one, or one of our own that is there, emptied. No
@@ -110,6 +133,34 @@ mod tests {
     use std::{fs, os::unix::fs::symlink};
 
     use super::*;
+    use crate::wire::decode::testing::{bytes, zeroed};
+
+    #[test]
+    fn what_was_in_registers_is_not_saved() {
+        const SECRET: &[u8; 8] = b"s3cr3t!!";
+        let mut sent: Crash = zeroed();
+        (sent.signal, sent.code, sent.machine, sent.ip) = (11, 1, 62, 0x7f00_0000_1000);
+        sent.registers = [u64::from_le_bytes(*SECRET); tracer_common::event::REGISTERS];
+        sent.registers[16] = sent.ip;
+        sent.registers_len = sent.registers.len() as u32;
+        sent.registers[17] = 0x33;
+        sent.registers[19] = 0x7ffe_0000;
+        let raw = bytes(&sent, b"");
+        let holds = |bytes: &[u8]| bytes.windows(8).any(|word| word == SECRET);
+        assert!(holds(&raw));
+        let saved = without_registers(&raw);
+        assert!(!holds(&saved) && saved.len() == raw.len());
+        let (Ok((_, Some(before))), Ok((_, Some(after)))) = (decode(&raw), decode(&saved)) else {
+            panic!("an event")
+        };
+        let (KernelEvent::Crash(before), KernelEvent::Crash(after)) = (before, after) else {
+            panic!("a crash")
+        };
+        assert_eq!((before.ip, &before.bytes, before.id), (after.ip, &after.bytes, after.id));
+        for len in 0..raw.len() {
+            let _ = without_registers(&raw[..len]);
+        }
+    }
 
     #[test]
     fn a_stream_is_for_nobody_else() {
