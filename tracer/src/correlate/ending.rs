@@ -40,7 +40,12 @@ pub fn terminating_signal(death: &ProcessExit, sent: &[(u64, Signal)]) -> Option
     let soon = |raised: &SelfSignal| death.exit.time.saturating_sub(raised.time) <= CONSEQUENCE;
     let of = |raised: SelfSignal| (raised.time, signal(death, raised));
     if number == 0 {
-        let exits_for = |raised: &SelfSignal| soon(raised) && !handles_null(death, raised);
+        // A timer that ran out is no fault, although it is noted as one: who handles it may exit for anything.
+        let exits_for = |raised: &SelfSignal| {
+            soon(raised)
+                && !handles_null(death, raised)
+                && !signal(death, *raised).is_of_interval_timer()
+        };
         return death.fault.filter(exits_for).map(of);
     }
     let fault = death.fault.filter(|raised| raised.signal == number).map(of);
@@ -111,6 +116,15 @@ mod tests {
         let fault = Some(raised(at - 9, 11, 1));
         let abort = ProcessExit { fault, own: Some(raised(at - 5, 6, -6)), ..exit(at, 6) };
         assert_eq!(number(&abort, &[]), Some(11));
+    }
+
+    #[test]
+    fn who_exits_after_a_timer_has_not_crashed() {
+        let at = 10 * CONSEQUENCE;
+        let alarm = ProcessExit { fault: Some(raised(at - 5, 14, 0x80)), ..exit(at, 1 << 8) };
+        assert_eq!(number(&alarm, &[]), None);
+        let unhandled = ProcessExit { fault: Some(raised(at - 5, 14, 0x80)), ..exit(at, 14) };
+        assert_eq!(number(&unhandled, &[]), Some(14));
     }
 
     #[test]

@@ -3,8 +3,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     signal_name::{
-        POLL_HUP, POLL_IN, SI_ASYNCIO, SI_SIGIO, SI_TIMER, SIGBUS, SIGCHLD, SIGFPE, SIGILL,
-        SIGSEGV, SIGSYS, SIGTRAP,
+        POLL_HUP, POLL_IN, SI_ASYNCIO, SI_KERNEL, SI_SIGIO, SI_TIMER, SIGALRM, SIGBUS, SIGCHLD,
+        SIGFPE, SIGILL, SIGPROF, SIGSEGV, SIGSYS, SIGTRAP, SIGVTALRM,
     },
     task::{Actor, Task},
 };
@@ -62,8 +62,14 @@ impl Signal {
         match self.code {
             SI_TIMER | SI_ASYNCIO | SI_SIGIO => true,
             POLL_IN..=POLL_HUP => !OF_FAULTS.contains(&self.number),
-            _ => false,
+            _ => self.is_of_interval_timer(),
         }
+    }
+
+    /// Whether a timer of the target's own has run out that alarm(2) or setitimer(2) set (kernel/time/itimer.c it_real_fn,
+    /// kernel/time/posix-cpu-timers.c check_cpu_itimer): nobody else may write that si_code.
+    pub fn is_of_interval_timer(&self) -> bool {
+        [SIGALRM, SIGVTALRM, SIGPROF].contains(&self.number) && self.code == SI_KERNEL
     }
 }
 

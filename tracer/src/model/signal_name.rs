@@ -1,7 +1,7 @@
 //! Signals by name. Pure.
 
 /// Those that end a process unless it handles them, as far as they can be recorded.
-const NAMES: [(&str, i32); 15] = [
+const NAMES: [(&str, i32); 23] = [
     ("SIGHUP", 1),
     ("SIGINT", 2),
     ("SIGQUIT", 3),
@@ -11,15 +11,24 @@ const NAMES: [(&str, i32); 15] = [
     ("SIGBUS", 7),
     ("SIGFPE", 8),
     ("SIGKILL", 9),
+    ("SIGUSR1", 10),
     ("SIGSEGV", 11),
+    ("SIGUSR2", 12),
     ("SIGPIPE", 13),
+    ("SIGALRM", 14),
     ("SIGTERM", 15),
+    ("SIGSTKFLT", 16),
     ("SIGXCPU", 24),
     ("SIGXFSZ", 25),
+    ("SIGVTALRM", 26),
+    ("SIGPROF", 27),
+    ("SIGIO", 29),
+    ("SIGPWR", 30),
     ("SIGSYS", 31),
 ];
 
 pub const SIGABRT: i32 = 6;
+pub const SIGALRM: i32 = 14;
 pub const SIGBUS: i32 = 7;
 pub const SIGCHLD: i32 = 17;
 pub const SIGFPE: i32 = 8;
@@ -28,11 +37,17 @@ pub const SIGILL: i32 = 4;
 pub const SIGINT: i32 = 2;
 pub const SIGKILL: i32 = 9;
 pub const SIGPIPE: i32 = 13;
+pub const SIGPROF: i32 = 27;
+pub const SIGPWR: i32 = 30;
 pub const SIGQUIT: i32 = 3;
 pub const SIGSEGV: i32 = 11;
+pub const SIGSTKFLT: i32 = 16;
 pub const SIGSYS: i32 = 31;
 pub const SIGTERM: i32 = 15;
 pub const SIGTRAP: i32 = 5;
+pub const SIGUSR1: i32 = 10;
+pub const SIGUSR2: i32 = 12;
+pub const SIGVTALRM: i32 = 26;
 pub const SIGXCPU: i32 = 24;
 pub const SIGXFSZ: i32 = 25;
 /// Of a signal that the kernel sends on its own (include/uapi/asm-generic/siginfo.h).
@@ -45,10 +60,13 @@ pub const SI_SIGIO: i32 = -5;
 pub const POLL_IN: i32 = 1;
 pub const POLL_HUP: i32 = 6;
 
-/// What a recorder watches unless told otherwise: faults and traps, abort(3), limits that were reached, and who
-/// kills whom. Not those that healthy programs use often, for timers or among themselves.
-pub const RECORDED: [i32; 12] =
-    [SIGQUIT, 4, 5, SIGABRT, SIGBUS, 8, SIGKILL, 11, SIGTERM, SIGXCPU, SIGXFSZ, 31];
+/// What a recorder watches unless told otherwise: faults and traps, abort(3), limits that were reached, who kills whom,
+/// and what is sent to programs that are thought to handle it. Not those that end healthy programs (SIGHUP, SIGINT,
+/// SIGPIPE), nor those that interrupt them by the hundred a second (SIGVTALRM, SIGPROF, SIGIO).
+pub const RECORDED: [i32; 17] = [
+    SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGKILL, SIGUSR1, SIGSEGV, SIGUSR2, SIGALRM,
+    SIGTERM, SIGSTKFLT, SIGXCPU, SIGXFSZ, SIGPWR, SIGSYS,
+];
 
 /// `SIGSEGV` for 11; real-time signals and the like by number.
 pub fn name(number: i32) -> String {
