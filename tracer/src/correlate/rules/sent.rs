@@ -1,4 +1,5 @@
 //! Somebody sent the signal: kill(2), tgkill(2), sigqueue(3).
+use self::systemd::means;
 use crate::{
     correlate::{
         cause::{Absence, BY_KERNEL, Cause, ON_BEHALF, RAISED, Rule, SignalFrom},
@@ -10,12 +11,14 @@ use crate::{
         observe::Observe,
         signal::{Origin, Signal},
         signal_name::{
-            SI_ASYNCIO, SI_KERNEL, SI_TIMER, SIGABRT, SIGBUS, SIGFPE, SIGHUP, SIGILL, SIGINT,
-            SIGKILL, SIGPIPE, SIGQUIT, SIGSEGV, SIGTERM, SIGTRAP, SIGXCPU, SIGXFSZ,
+            SI_ASYNCIO, SI_KERNEL, SI_TIMER, SIGALRM, SIGBUS, SIGFPE, SIGHUP, SIGILL, SIGINT,
+            SIGKILL, SIGPIPE, SIGQUIT, SIGSEGV, SIGTRAP, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ,
         },
         task::Ancestor,
     },
 };
+
+mod systemd;
 
 const CAUSE: Cause = Cause {
     kind: CauseKind::Sent,
@@ -27,7 +30,8 @@ const CAUSE: Cause = Cause {
 };
 
 /// What a process has asked for, nobody else did.
-const INTERRUPT_ADVICE: &str = "look into its own code: it asked for that signal, most likely (timer_create(2), fcntl(2) F_SETSIG)";
+const INTERRUPT_ADVICE: &str = "look into its own code: it asked for that signal, most likely (alarm(2), timer_create(2), fcntl(2) \
+                                F_SETSIG), and had no handler for it as it came";
 
 /// timeout(1) and sudo(8) raise what ended their child, handlers what they handled.
 const OWN_ADVICE: &str = "it raised the signal itself: timeout(1), sudo(8) and the like do so after their child died of \
@@ -40,6 +44,9 @@ pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate: weighed };
 
 /// Of signals that nobody takes for a failed memory access.
 const ASK_ADVICE: &str = "ask whoever sent the signal";
+const UNHANDLED_ADVICE: &str = "ask whoever sent the signal whom it was meant for: this program has no handler for it, or had none yet; \
+                                see whether its pid was taken from a stale file, and whether a reload (logrotate's \
+                                postrotate, ExecReload=) fits the program and comes only once it is up";
 const DETACH_ADVICE: &str = "what is to outlive its terminal, or whoever started it, runs as a service, \
                              or by systemd-run, setsid or tmux";
 
@@ -60,7 +67,10 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         return None;
     }
     if signal.may_be_of_interrupt() {
-        let verdict = CAUSE.verdict(Confidence::Likely, of_interrupt(signal));
+        let own = signal.sender.task.id.same(signal.target.id);
+        let sure = signal.is_of_interval_timer() && !own;
+        let confidence = if sure { Confidence::Proven } else { Confidence::Likely };
+        let verdict = CAUSE.verdict(confidence, of_interrupt(signal));
         return Some(Verdict { advice: INTERRUPT_ADVICE, ..verdict });
     }
     let own = signal.sender.task.id.same(signal.target.id);
@@ -107,6 +117,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let advice = match signal.number {
         _ if own => OWN_ADVICE,
         SIGILL | SIGTRAP | SIGBUS | SIGFPE | SIGSEGV => verdict.advice,
+        SIGUSR1 | SIGUSR2 | SIGALRM => UNHANDLED_ADVICE,
         _ => ASK_ADVICE,
     };
     Some(Verdict { advice, ..verdict })
@@ -115,6 +126,9 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
 /// What a process asked to be told of. The kernel tells it in whatever an interrupt finds, which is nobody's act; and
 /// whoever may signal it may write such an si_code (kernel/signal.c do_rt_sigqueueinfo).
 fn of_interrupt(signal: &Signal) -> String {
+    if signal.is_of_interval_timer() {
+        return format!("{RAISED} because a timer of its own ran out (alarm(2), setitimer(2))");
+    }
     let what = match signal.code {
         SI_TIMER => "because a timer of its own ran out (timer_create(2))",
         SI_ASYNCIO => "because I/O that it had asked for is done",
@@ -156,7 +170,7 @@ fn called(signal: &Signal, own: bool, parents: &[Ancestor]) -> String {
         (SI_KERNEL, who) => format!("{BY_KERNEL}{ON_BEHALF} {who}"),
         (_, who) => format!("sent by {call}, by {who}"),
     };
-    sent + for_systemd(signal)
+    sent + &means(signal)
 }
 
 /// kernel/time/posix-cpu-timers.c check_process_timers, check_thread_timers
@@ -246,30 +260,6 @@ fn of_terminal_or_tracer(signal: &Signal) -> Option<&'static str> {
     })
 }
 
-/// What a signal may mean that a systemd sends to a process of one of its units: the host's, or a user's own.
-fn for_systemd(signal: &Signal) -> &'static str {
-    let sender = &signal.sender.task;
-    let parent = signal.sender.ancestors.first();
-    let of_user =
-        parent.is_some_and(|parent| parent.id.tgid == 1) && sender.uid == signal.target.uid;
-    if sender.comm != b"systemd" || !(sender.id.tgid == 1 || of_user) {
-        return "";
-    }
-    match signal.number {
-        SIGABRT => {
-            ": systemd may do so if a unit's watchdog is not fed in time (WatchdogSec=); its journal says so"
-        }
-        SIGKILL => {
-            ": systemd may do so if a unit does not stop in time (TimeoutStopSec=), or if it is told to kill \
-             it; its journal says why"
-        }
-        SIGHUP | SIGINT | SIGTERM => {
-            ": systemd may do so to stop a unit, or to restart it; its journal says why"
-        }
-        _ => "",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::{
@@ -292,7 +282,7 @@ mod tests {
 
     #[test]
     fn its_advice_may_name_the_sender() {
-        for advice in [super::CAUSE.advice, super::ASK_ADVICE] {
+        for advice in [super::CAUSE.advice, super::ASK_ADVICE, super::UNHANDLED_ADVICE] {
             assert!(advice.contains(crate::correlate::cause::SENDER));
         }
     }
@@ -322,8 +312,13 @@ mod tests {
             (incident.cause, incident.signal) = (verdict, Some(signal));
             assert_eq!(incident.culprit(), None);
         }
+        // Of alarm(2) no other process can have written it.
+        let alarm = Signal { number: 14, code: 0x80, sender: actor(4242), ..signal(0x80) };
+        let verdict = evaluate(&of_death(&exit(14, 14), Some(&alarm)));
+        assert_eq!((verdict.class, verdict.confidence), (CauseKind::Sent, Confidence::Proven));
+        assert!(verdict.summary.contains("alarm(2)"), "{}", verdict.summary);
         // SIGSEGV with SEGV_MAPERR is a fault's, and sigqueue(3) and mq_notify(3) are calls of whoever makes them.
-        for (number, code) in [(11, 1), (15, -1), (15, -3), (15, 0)] {
+        for (number, code) in [(11, 1), (15, -1), (15, -3), (15, 0), (14, 0), (15, 0x80)] {
             assert!(!Signal { number, code, ..signal(code) }.may_be_of_interrupt());
         }
     }
@@ -474,25 +469,5 @@ mod tests {
         assert!(sent(1, true).contains("session ended"), "{}", sent(1, true));
         assert!(sent(9, true).contains("PTRACE_O_EXITKILL"), "{}", sent(9, true));
         assert_eq!(sent(9, false), "sent by the kernel");
-    }
-
-    #[test]
-    fn what_systemd_means_by_it() {
-        for (number, why) in [(6, "WatchdogSec="), (9, "TimeoutStopSec="), (15, "to stop a unit")] {
-            let mut signal = Signal { number, ..signal(0) };
-            signal.sender.task.comm = b"systemd".to_vec();
-            signal.target.id.tgid = 50;
-            assert_eq!(summary(&signal), "sent by kill(2)", "anybody can take that name");
-            signal.sender.task.id.tgid = 1;
-            let summary = summary(&signal);
-            assert!(
-                summary.starts_with("sent by kill(2): systemd") && summary.contains(why),
-                "{summary}"
-            );
-        }
-        let mut bus = signal(0);
-        bus.target.id.tgid = 50;
-        (bus.sender.task.comm, bus.sender.task.id.tgid) = (b"systemd".to_vec(), 1);
-        assert_eq!(summary(&bus), "sent by kill(2)", "that is how nobody stops a unit");
     }
 }
