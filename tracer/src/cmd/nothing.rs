@@ -76,9 +76,11 @@ pub fn nothing_of(reader: &Reader, selection: &Selection, selector: &str) -> Res
 }
 
 /// What is no incident by design.
-const NOT_RECORDED: &str = "some ends are not recorded. On purpose: a stop by systemctl or RuntimeMaxSec=, and the exit of \
-                            a process that nobody restarts; `whybus record --exits all` records both. Ends by SIGHUP, SIGINT and \
-                            SIGPIPE: `whybus record --signals all,hup,int,pipe` records them. An exit with status 0: never";
+const NOT_RECORDED: &str = "some ends are not recorded. On purpose: a stop by systemd, for which it sends SIGTERM whether somebody \
+                            asked for it or a time was over (TimeoutStartSec=, RuntimeMaxSec=): `systemctl status UNIT` says \
+                            which; and the exit of a process that nobody restarts; `whybus record --exits all` records both. Ends \
+                            by SIGHUP, SIGINT and SIGPIPE: `whybus record --signals all,hup,int,pipe` records them. An exit with \
+                            status 0: never";
 
 /// What `#3` is.
 pub fn counted_in_a_watch(id: &str) -> String {
