@@ -42,7 +42,8 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let (shrink, place) = match &death.module {
         Some(module) => {
             let opened = || crashed::opened(evidence, death);
-            let opened = || opened().filter(|_| !crashed::by_pointer(signal, death));
+            let by_pointer = || crashed::by_pointer(signal, death) && !is_zeros(death);
+            let opened = || opened().filter(|_| !by_pointer());
             (removed(evidence, module).or_else(opened)?, "its code lies in a file that")
         }
         None if jumped_away(death) => {
@@ -65,7 +66,11 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
             how(kind),
         ),
     };
-    let summary = format!("{place} {act}; {}", crashed::what_of_damaged(signal, death));
+    let what = match is_zeros(death) {
+        true => "where it failed are only zeros, which are no code".to_owned(),
+        false => crashed::what_of_damaged(signal, death),
+    };
+    let summary = format!("{place} {act}; {what}");
     // Nobody saw which bytes were other ones.
     let mut verdict = CAUSE.verdict(Confidence::Likely, summary);
     verdict.shrink = Some(shrink.clone());
@@ -80,6 +85,12 @@ fn removed<'a>(evidence: &Evidence<'a>, module: &Module) -> Option<&'a Shrink> {
         gone.contains(&(module.offset / page))
     };
     evidence.overwrites.iter().rev().find(removed)
+}
+
+/// Whether zeros were executed, which no compiler writes: `add %al,(%rax)`, most often with a null pointer.
+fn is_zeros(death: &ProcessExit) -> bool {
+    let bytes = death.crash.as_ref().map(|crash| crash.bytes.as_slice()).unwrap_or_default();
+    bytes.len() >= 8 && bytes.iter().all(|byte| *byte == 0)
 }
 
 /// Whether the instruction itself was not to be had: a damaged address was called, as that of a function in a table
@@ -185,6 +196,25 @@ mod tests {
         );
         let (class, ..) = judged(&[shrink(3, 90_000_000, 16_384, 0)], None, &null);
         assert_eq!(class, CauseKind::Overwritten, "the code was gone");
+    }
+
+    /// `dd if=/dev/zero of=lib.so conv=notrunc`
+    #[test]
+    fn zeros_are_no_code_of_anybodys() {
+        let mut inode = dd().inode;
+        let module = Some(Module { id: inode.id, offset: 0x1139, path: Path::default() });
+        inode.ctime += 5;
+        let null = Signal { address: 0, ..wild() };
+        let judged = |bytes: Vec<u8>| {
+            let crash = Some(Crash { module: Some(inode.clone()), bytes, ..crash() });
+            let death = ProcessExit { module: module.clone(), crash, ..exit(9, 11) };
+            evaluate(&Evidence { overwrites: &[dd()], ..of_death(&death, Some(&null)) })
+        };
+        let zeros = judged(vec![0; 16]);
+        assert_eq!((zeros.class, zeros.confidence), (CauseKind::Overwritten, Confidence::Likely));
+        assert!(zeros.summary.contains("only zeros"), "{}", zeros.summary);
+        assert_eq!(judged(vec![0, 0, 0x48, 0x89, 0, 0, 0, 0]).class, CauseKind::Signal);
+        assert_eq!(judged(Vec::new()).class, CauseKind::Signal);
     }
 
     /// A mapped library is opened to be written to.
