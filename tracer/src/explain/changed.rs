@@ -65,8 +65,12 @@ fn replaced(module: &Module, incident: &Incident) -> Option<String> {
 fn last_changed(modules: &[&Module], incident: &Incident) -> Option<String> {
     let recent = |module: &&&Module| before(module.changed, incident).is_some_and(|ns| ns < NEWS);
     let latest = modules.iter().filter(recent).max_by_key(|module| module.changed)?.changed;
-    let together =
-        |module: &&&Module| module.changed <= latest && latest.since(module.changed) <= TOGETHER;
+    // One that was changed while it ran says nothing of one that was not.
+    let ran = |module: &Module| while_it_ran(module.changed, incident);
+    let together = |module: &&&Module| {
+        let soon = module.changed <= latest && latest.since(module.changed) <= TOGETHER;
+        soon && (ran(module) || !while_it_ran(latest, incident))
+    };
     let mut changed: Vec<&&Module> = modules.iter().filter(together).collect();
     changed.sort_by_key(|module| !module.program);
     let mut names: Vec<String> = changed.iter().take(NAMED).map(|module| name(module)).collect();
@@ -233,6 +237,15 @@ mod tests {
         let nothing = Module { replaced_by: None, ..gone(None, None, 60) };
         let removed = "geo-api was removed or replaced 1 min 0 s before, while it ran";
         assert_eq!(told(vec![nothing]), [removed]);
+    }
+
+    #[test]
+    fn what_was_changed_while_it_ran_is_not_told_with_what_it_was_started_as() {
+        let (program, lib) = (module("/opt/geo-api", 190), module("/opt/libgeo.so", 180));
+        assert_eq!(
+            told(vec![program, lib]),
+            ["libgeo.so was changed 3 min 0 s before, while it ran"]
+        );
     }
 
     #[test]
