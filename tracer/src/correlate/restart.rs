@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use crate::{
     correlate::{
         incident::{Incident, Restart},
-        supervisor::{forks_to_exec, shell, supervised},
+        supervisor::{forks_to_exec, is_postmaster, shell, supervised},
     },
     model::{
         Bytes,
-        cgroup::ROOT_CGROUP,
+        cgroup::{ROOT_CGROUP, unit},
         container::place,
         file::InodeId,
         process::{ProcessExit, ProcessStart},
@@ -151,12 +151,20 @@ fn replaced<'a, 'b>(
     let same_pod = |ended: &Ended, start: &ProcessStart| {
         pod(&ended.actor).is_some_and(|was| Some(was) == pod(&start.actor))
     };
+    // The manager of all services starts the same program for many of them, which instances of a template are.
+    let other_unit = |ended: &Ended, start: &ProcessStart| {
+        let unit = |actor: &Actor| cgroup(&actor.task).and_then(unit);
+        let units = unit(&ended.actor).zip(unit(&start.actor));
+        forks_to_exec(&start.actor) && units.is_some_and(|(was, is)| was != is)
+    };
     let fits = |ended: &Ended| {
         ended.restart.is_none()
             && ended.time <= time
             && time - ended.time <= WINDOW
             && same_program(ended, start)
             && !(start.forked && forks_to_exec(&start.actor))
+            && !is_another_worker(ended, start)
+            && !other_unit(ended, start)
             && same_supervisor(ended, start, same_pod(ended, start))
     };
     let exact = ended.iter().position(|e| fits(e) && same_arguments(e, start) == Some(true));
@@ -188,6 +196,12 @@ fn script(actor: &Actor) -> Option<&Bytes> {
 
 fn same_arguments(ended: &Ended, start: &ProcessStart) -> Option<bool> {
     Some(ended.actor.cmdline.as_ref()? == start.actor.cmdline.as_ref()?)
+}
+
+/// Whether a fork is of another kind than who ended, or for another client.
+fn is_another_worker(ended: &Ended, start: &ProcessStart) -> bool {
+    let of_postmaster = start.actor.ancestors.first().is_some_and(|by| is_postmaster(&by.comm));
+    start.forked && of_postmaster && same_arguments(ended, start) != Some(true)
 }
 
 /// The same parent with the same arguments; or the same unit or pod, whose arguments may have been changed
@@ -305,6 +319,52 @@ mod tests {
             restarts.due(2 * S + WAIT, |_| None).len()
         };
         assert_eq!([forked(1, "systemd"), forked(330, "systemd"), forked(5, "nginx")], [0, 0, 1]);
+    }
+
+    /// `geo@a` and `geo@b`, or two units that run the same command.
+    #[test]
+    fn another_unit_of_the_same_manager_takes_nobodys_place() {
+        let paths: [&[u8]; 3] = [
+            b"/system.slice/system-geo.slice/geo@a.service",
+            b"/system.slice/system-geo.slice/geo@a.service/payload",
+            b"/system.slice/system-geo.slice/geo@b.service",
+        ];
+        let of = |parent: u32, second: u64| {
+            let actor = |tgid, cgroup| {
+                let mut actor = actor(tgid, parent, &["geo"]);
+                actor.task.cgroup = Some(cgroup);
+                actor
+            };
+            let mut restarts = RestartMatcher::new(true);
+            ended(&mut restarts, "a", actor(10, 100), S);
+            restarts.start(2 * S, start(actor(11, second), false));
+            let path = |task: &Task| paths.get(task.cgroup? as usize - 100).copied();
+            restarts.due(2 * S + WAIT, path).len()
+        };
+        assert_eq!([of(1, 100), of(1, 101), of(1, 102)], [1, 1, 0]);
+        assert_eq!(of(1, 199), 1, "it is not known");
+        assert_eq!(of(5, 102), 1, "a supervisor that moves what it starts");
+    }
+
+    /// Whose backend was killed starts the process that recovers, next.
+    #[test]
+    fn a_worker_of_postgres_takes_the_place_of_one_of_its_kind() {
+        let of = |parent: &str, first: &str, second: &str| {
+            let worker = |tgid, title: &str| {
+                let mut worker = actor(tgid, 5, &[title]);
+                worker.ancestors[0].comm = parent.as_bytes().to_vec();
+                worker.task.cgroup = Some(77);
+                worker
+            };
+            let mut restarts = RestartMatcher::new(true);
+            ended(&mut restarts, "a", worker(10, first), S);
+            restarts.start(2 * S, start(worker(11, second), true));
+            restarts.due(2 * S + WAIT, |_| None).len()
+        };
+        let (backend, startup) = ("postgres: bob db [local] SELECT", "postgres: startup ");
+        assert_eq!(of("postgres", backend, startup), 0);
+        assert_eq!(of("postgres", "postgres: checkpointer ", "postgres: checkpointer "), 1);
+        assert_eq!(of("nginx", "nginx: worker process", "nginx: master process"), 1);
     }
 
     #[test]

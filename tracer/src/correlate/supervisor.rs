@@ -120,8 +120,14 @@ pub fn answers(comm: &[u8]) -> bool {
 /// and of a background worker), and with 2 of SIGQUIT, as those do whose neighbour has crashed
 /// (src/backend/tcop/postgres.c die, quickdie).
 pub fn is_stopped_worker(sender: &Task, parent: &Ancestor, signal: i32, status: u32) -> bool {
-    let master = [&b"postgres"[..], b"postmaster"].contains(&sender.comm.as_slice());
-    master && sender.id.same(parent.id) && matches!((signal, status), (SIGTERM, 1) | (SIGQUIT, 2))
+    is_postmaster(&sender.comm)
+        && sender.id.same(parent.id)
+        && matches!((signal, status), (SIGTERM, 1) | (SIGQUIT, 2))
+}
+
+/// Whether its workers are of many kinds, and one for each client: which kind one is its title alone says.
+pub fn is_postmaster(comm: &[u8]) -> bool {
+    [&b"postgres"[..], b"postmaster"].contains(&comm)
 }
 
 /// Whether it runs commands for somebody: a shell, or a script that says so by its name. (A script
