@@ -43,7 +43,8 @@ pub fn seen_as(file: &File) -> Option<String> {
         mount.source.as_ref().map_or_else(String::new, |s| format!(" from {}", escape(&s.0)));
     let here = match here {
         Some(path) => format!("; here it is {}", escape(&path.0)),
-        None => "; it is not mounted here".to_owned(),
+        // Its mounts are asked for after the event.
+        None => "; what it is here is not known: whoever had that mount ended too soon".to_owned(),
     };
     Some(format!("as the victim sees it, mounted at {}{source}{here}", escape(&mount.point.0)))
 }
