@@ -33,10 +33,10 @@ pub fn of_fault(fault: &Fault, parser: &Parser) -> Option<Place> {
     let mapping = mapping(task.id.tgid, ip)?;
     let offset = ip - mapping.start + mapping.file_offset;
     let file = mapped(task.id.tgid, &mapping);
+    // Until now these were its mappings. The file is open: what Go's handler ends is gone before it is read.
+    runs_still(task).then_some(())?;
     let told = file.map(|file| told(file, offset, &mapping.path, parser)).unwrap_or_default();
     let protocol::Place { function, build_id, address } = told;
-    // Looked at last: until now these were its mappings.
-    runs_still(task).then_some(())?;
     let victim = task.id;
     let symbol =
         function.map(|function| Symbol { victim, name: function.name, offset: function.offset });
