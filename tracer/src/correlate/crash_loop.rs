@@ -3,7 +3,7 @@
 use crate::{
     correlate::{
         bounded::BoundedMap,
-        supervisor::{answers, passes_on, shell, supervised},
+        supervisor::{answers, lost_a_client, passes_on, shell, supervised},
     },
     model::{Bytes, process::ProcessExit, task::ProcessId},
 };
@@ -62,8 +62,10 @@ impl CrashLoops {
         };
         let soon = shell(&parent.comm) && time.saturating_sub(task.id.start) < ANSWER;
         // As the children of system(3) and posix_spawn(3) say that there is no such program: a try.
-        let not_run = death.exit.code >> 8 & 0xff == NOT_RUN && task.comm == parent.comm;
-        if !main && (soon || not_run || answers(&task.comm)) {
+        let status = death.exit.code >> 8 & 0xff;
+        let not_run = status == NOT_RUN && task.comm == parent.comm;
+        let lost = lost_a_client(&task.comm, parent, status);
+        if !main && (soon || not_run || lost || answers(&task.comm)) {
             return Vec::new();
         }
         let failing = self.loops.entry((parent.id, hash(&death)));
@@ -183,6 +185,23 @@ mod tests {
             try_it.exit.code = 127 << 8;
             assert_eq!(told(&mut failing, try_it), Vec::<u64>::new());
         }
+    }
+
+    /// Whoever scans the internet connects and goes away, thousands of times a day.
+    #[test]
+    fn who_does_not_log_in_is_not_told() {
+        let told = |comm: &str, parent: &str, status: u32| {
+            let mut failing = CrashLoops::default();
+            let session = |i: u64| {
+                let mut session = of(child(i * 700 * MS, 50), parent, &["sshd: root [priv]"]);
+                session.actor.task.comm = comm.as_bytes().to_vec();
+                session.exit.code = status << 8;
+                session
+            };
+            (1..10).flat_map(|i| told(&mut failing, session(i))).sum::<u64>()
+        };
+        assert_eq!([told("sshd", "sshd", 255), told("sshd-session", "sshd", 255)], [0, 0]);
+        assert_eq!([told("sshd", "sshd", 1), told("sshd", "bash", 255)], [9, 9]);
     }
 
     #[test]

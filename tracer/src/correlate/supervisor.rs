@@ -116,6 +116,13 @@ pub fn answers(comm: &[u8]) -> bool {
     ANSWERS.iter().any(|name| comm == name.as_bytes())
 }
 
+/// Whether only a connection failed that sshd(8) had forked it for: nobody logged in, as whoever scans the internet does not,
+/// or the other end went away (sshd.c cleanup_exit).
+pub fn lost_a_client(comm: &[u8], parent: &Ancestor, status: u32) -> bool {
+    const SSHD: [&[u8]; 3] = [b"sshd", b"sshd-session", b"sshd-auth"];
+    [comm, parent.comm.as_slice()].iter().all(|name| SSHD.contains(name)) && status == 255
+}
+
 /// Whether a worker of PostgreSQL has done what its postmaster asked of it: it exits with 1 of SIGTERM (proc_exit of FATAL,
 /// and of a background worker), and with 2 of SIGQUIT, as those do whose neighbour has crashed
 /// (src/backend/tcop/postgres.c die, quickdie).
