@@ -44,9 +44,9 @@ pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate: weighed };
 
 /// Of signals that nobody takes for a failed memory access.
 const ASK_ADVICE: &str = "ask whoever sent the signal";
-const UNHANDLED_ADVICE: &str = "ask whoever sent the signal whom it was meant for: this program has no handler for it, or had none yet; \
-                                see whether its pid was taken from a stale file, and whether a reload (logrotate's \
-                                postrotate, ExecReload=) fits the program and comes only once it is up";
+const UNHANDLED_ADVICE: &str = "ask whoever sent the signal; this program has no handler for it, or had none yet: see whether its pid \
+                                was taken from a stale file, and whether a reload (logrotate's postrotate, ExecReload=) fits \
+                                the program and comes only once it is up";
 const DETACH_ADVICE: &str = "what is to outlive its terminal, or whoever started it, runs as a service, \
                              or by systemd-run, setsid or tmux";
 
