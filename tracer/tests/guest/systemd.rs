@@ -2,13 +2,13 @@
 //! Every incident is one of these, and each of these is there.
 mod case;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
 use whybus::contract::{Incident, Process, Record};
 
-use case::{CASES, Case, JOURNALD, MISSING, Origin, Place, Pod, Who};
+use case::{CASES, Case, JOURNALD, MISSING, Origin, Place, Pod, TWIN, Who};
 
 use crate::{
     Check, Job, checks,
@@ -27,6 +27,7 @@ pub const CHECKS: [(&str, Check); 11] = [
     ("commands_of_a_shell_are_no_incidents", commands_of_a_shell),
     ("journald_lives_on", journald_lives_on),
     ("why_systemd_kills_is_told", why_systemd_kills),
+    ("units_of_one_command_are_kept_apart", units_of_one_command),
     ("a_missing_program_is_told", a_missing_program),
     ("a_warning_is_kept", a_warning_is_kept),
     ("every_line_is_valid", every_line_is_valid),
@@ -296,7 +297,7 @@ fn nothing_else(job: &Job) -> Result<()> {
         all.iter().partition(|one| podman(one));
     ensure!(helpers.len() <= 1, "{} helpers of podman", helpers.len());
     let expected = |one: &Incident| {
-        [JOURNALD.comm, MISSING].contains(&&*plain(&one.victim.comm))
+        [JOURNALD.comm, MISSING, TWIN].contains(&&*plain(&one.victim.comm))
             || CASES.iter().any(|case| is(case, one))
     };
     let strange = others.iter().filter(|one| !expected(one));
@@ -361,6 +362,27 @@ fn why_systemd_kills(job: &Job) -> Result<()> {
         ensure!(found.len() == 1, "{} incidents of {name}", found.len());
         let summary = &found[0].cause.summary;
         ensure!(summary.contains(setting), "{name}: {summary}");
+    }
+    Ok(())
+}
+
+/// Both were sent a signal by `systemctl kill`, one after the other.
+fn units_of_one_command(job: &Job) -> Result<()> {
+    let all = incidents_of(&job.text("list.json")?)?;
+    let found = named(&all, &[TWIN]);
+    let told: BTreeSet<(String, u32)> = found
+        .iter()
+        .map(|one| {
+            (one.victim.unit.as_ref().map(plain).unwrap_or_default(), one.status().unwrap_or(0))
+        })
+        .collect();
+    let expected = [("twin-BUS.service", 135), ("twin-USR1.service", 138)];
+    let expected = expected.map(|(unit, status)| (unit.to_owned(), status));
+    ensure!(found.len() == 2 && told == expected.into(), "{told:?}");
+    for one in found {
+        let asked = format!("systemctl kill --signal={}", one.signal_name());
+        ensure!(one.cause.summary.contains(&asked), "{}", one.cause.summary);
+        ensure!(one.restart.is_none(), "{:?}", one.restart);
     }
     Ok(())
 }

@@ -102,6 +102,8 @@ pub const JOURNALD: Who =
 const SPINNER: Who = unit("spinner", "/usr/local/bin/spinner", "cpu.service");
 /// What is to become a unit's program is called so until then.
 pub const MISSING: &str = "(missing)";
+/// What two units run.
+pub const TWIN: &str = "twin";
 const TRUNCATE: &str = "/usr/bin/truncate";
 
 macro_rules! service {

@@ -28,7 +28,7 @@ systemctl is-active whybus >/results/active
 at "recording"
 
 cd /usr/local/bin || exit
-for name in killed hog silent commanded segv bus loop deaf orderly instant spinner parting; do ln victim $name; done
+for name in killed hog silent commanded segv bus loop deaf orderly instant spinner parting twin; do ln victim $name; done
 for name in served rotated contained warned typed admin console detached; do ln reader $name; done
 ln spoke spoken
 cd /
@@ -48,6 +48,12 @@ kill -9 "$(main killed)"
 systemctl kill -s KILL commanded
 systemctl stop orderly
 systemctl stop deaf
+# Two units of one command: that of the second is no restart of the first.
+for signal in BUS USR1; do
+    systemd-run --quiet --unit=twin-$signal --property=Type=exec /usr/local/bin/twin wait
+    systemctl kill -s $signal twin-$signal
+    await ended twin-$signal
+done
 # What each of its threads may do.
 for status in /proc/"$(main whybus)"/task/*/status; do
     awk '/^(Name|CapPrm|CapEff|CapBnd|NoNewPrivs|Seccomp):/ {printf "%s ", $2} END {print ""}' "$status"
