@@ -359,12 +359,13 @@ impl Engine {
 
     /// Reports what is due at `now` and forgets what is over.
     fn report_due(&mut self, now: u64) {
+        let lasting = self.exits.are_lasting();
         let (open, mut reporter) = self.reporter();
         open.retain(|open| {
             let awaits =
                 |open: &OpenIncident| open.awaits_delivery() || reporter.awaits_answers(open);
             if open.report_due(now) && (open.overdue(now) || !awaits(open)) {
-                if reporter.came_to_nothing(open) {
+                if reporter.came_to_nothing(open) || lasting && reporter.is_of_journald(open) {
                     return false;
                 }
                 reporter.report(open);

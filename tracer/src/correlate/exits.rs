@@ -116,6 +116,11 @@ impl ExitPolicy {
         }
     }
 
+    /// Whether only what somebody answers for is asked for.
+    pub fn are_lasting(&self) -> bool {
+        self.scope.exits == ExitFilter::Lasting
+    }
+
     /// Whether a signal is only what ended the command that its sender ran, which is told already.
     pub fn is_told_of_another(&self, signal: &Signal) -> bool {
         self.scope.exits != ExitFilter::All && passed_on(signal)

@@ -24,6 +24,7 @@ use crate::{
         magic::FUSE_SUPER_MAGIC,
         observe::Observe,
         oom::RanOut,
+        signal::Disposition,
         signal_name::{SIGBUS, SIGKILL},
     },
 };
@@ -121,6 +122,23 @@ impl Reporter<'_> {
                     && self.loss.until() < incident.first
             }
         }
+    }
+
+    /// Whether journald touched a journal that it has itself unlinked and emptied, as it does with the oldest ones while it still
+    /// maps them: its handler takes that (src/shared/mmap-cache.c mmap_cache_process_sigbus), and nobody else can open the file.
+    pub fn is_of_journald(&self, open: &OpenIncident) -> bool {
+        let incident = &open.incident;
+        let victim = &incident.victim.task;
+        let Some(fault) = incident.fault.as_ref().filter(|fault| fault.inode.nlink == 0) else {
+            return false;
+        };
+        let shrinks = self.shrinks.before(fault, incident.first);
+        victim.comm == b"systemd-journal"
+            && victim.uid == 0
+            && incident.disposition == Some(Disposition::Handler)
+            && incident.exit.is_none_or(|exit| exit.code == 0)
+            && !shrinks.is_empty()
+            && shrinks.iter().all(|shrink| shrink.actor.task.id.same(victim.id))
     }
 
     /// Names the cause of an incident, who did it, and which file it is about.
@@ -283,7 +301,9 @@ mod tests {
         model::{
             fact::Fact,
             input::{Input, KernelEvent, Stamp, WatchNote},
+            process::{ExitFilter, ExitScope},
             server::{FuseServer, ServedBy, Server},
+            signal::Deliver,
             stack::{Frame, Stack},
         },
         testing::*,
@@ -414,6 +434,43 @@ mod tests {
         // A server in user space may answer EINTR: the signal is not ignored, or a system call fails.
         assert!(told(-4, Mode::User, 0));
         assert!(told(-4, Mode::Kernel, 0));
+    }
+
+    #[test]
+    fn what_journald_deletes_is_no_incident_of_a_recorder() {
+        let told = |exits: ExitFilter, comm: &str, nlink: u32, by: u32| {
+            let mut engine =
+                Engine::new(Host { deaths: ExitScope { signals: 0, exits }, ..host() });
+            let (mut fault, time) = (fault(0, 0), SINCE + 9);
+            (fault.actor.task.comm, fault.actor.task.uid) = (comm.as_bytes().to_vec(), 0);
+            fault.inode.nlink = nlink;
+            let target = fault.actor.clone();
+            let raised = Signal { forced: true, target: target.task.clone(), ..signal(2) };
+            let act =
+                Shrink { end: Some(SINCE + 3), ret: Some(0), ..shrink(by, SINCE + 2, 16_384, 0) };
+            let events = [
+                KernelEvent::Shrink(Box::new(act)),
+                KernelEvent::Fault(Box::new(fault)),
+                KernelEvent::Signal(Box::new(raised)),
+                KernelEvent::Deliver(Box::new(Deliver {
+                    target,
+                    disposition: Disposition::Handler,
+                })),
+            ];
+            for (seq, event) in (1..).zip(events) {
+                engine.push(Stamp { cpu: 0, ring: 0, seq, time: time + seq }, event.into());
+            }
+            !engine.advance(time + 3_000_000_000).is_empty()
+        };
+        let (lasting, journald) = (ExitFilter::Lasting, "systemd-journal");
+        assert!(!told(lasting, journald, 0, VICTIM));
+        assert!(
+            told(ExitFilter::All, journald, 0, VICTIM)
+                && told(ExitFilter::None, journald, 0, VICTIM)
+        );
+        assert!(told(lasting, "geo", 0, VICTIM), "another program");
+        assert!(told(lasting, journald, 1, VICTIM), "a file that is there");
+        assert!(told(lasting, journald, 0, 2), "somebody else's doing");
     }
 
     #[test]
