@@ -214,6 +214,10 @@ pub fn what(signal: &Signal, death: &ProcessExit) -> String {
     let other = instruction(signal, death).and_then(instruction::is_64_bit) == Some(false);
     let unread = if other { "; 32-bit instructions are not decoded" } else { "" };
     match (signal.number, signal.code) {
+        // The kernel side has no instruction pointer of what was called at address 0.
+        (11, 1) if address == 0 && death.fault.is_none_or(|fault| fault.ip.is_none()) => {
+            "accessed or called address 0x0, probably a null pointer".to_owned()
+        }
         (11, 1) if address < NULL => {
             format!("accessed address {address:#x}, probably a null pointer")
         }
