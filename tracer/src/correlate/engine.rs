@@ -362,9 +362,7 @@ impl Engine {
         let lasting = self.exits.are_lasting();
         let (open, mut reporter) = self.reporter();
         open.retain(|open| {
-            let awaits =
-                |open: &OpenIncident| open.awaits_delivery() || reporter.awaits_answers(open);
-            if open.report_due(now) && (open.overdue(now) || !awaits(open)) {
+            if open.report_due(now) && (open.overdue(now) || !reporter.awaits_answers(open)) {
                 if reporter.came_to_nothing(open) || lasting && reporter.is_of_journald(open) {
                     return false;
                 }

@@ -8,7 +8,7 @@ use crate::{
         bounded::BoundedMap,
         crash_loop::CrashLoops,
         ending::{CONSEQUENCE, terminating_signal},
-        supervisor::{ends_session, is_stopped_worker, raises, stops},
+        supervisor::{ends_parser, ends_session, is_stopped_worker, raises, stops},
     },
     model::{
         crash::Crash,
@@ -236,7 +236,7 @@ fn orderly(signal: &Signal) -> bool {
     let (sender, target) = (&signal.sender.task, &signal.target);
     match signal.number {
         SIGHUP | SIGINT | SIGTERM => stops(sender, target),
-        SIGKILL => ends_session(sender, target),
+        SIGKILL => ends_session(sender, target) || ends_parser(sender, target),
         _ => false,
     }
 }

@@ -86,8 +86,8 @@ impl Reporter<'_> {
         shrink.is_some_and(|shrink| self.facts.act(shrink).is_some())
     }
 
-    /// Whether something was asked that the answer may rest on: about the victim, whoever sent the signal,
-    /// or whoever may have shrunk the file.
+    /// Whether its signal is still to be delivered, or something was asked that the answer may rest on: about the victim,
+    /// whoever sent the signal, or whoever may have shrunk the file.
     pub fn awaits_answers(&self, open: &OpenIncident) -> bool {
         let incident = &open.incident;
         let sender = incident.signal.iter().map(|signal| signal.sender.task.id);
@@ -95,7 +95,8 @@ impl Reporter<'_> {
         let until = open.decided_at().saturating_add(1);
         // Its stack is asked for as it ends, which may be after what decides the answer.
         let ended = incident.exit.map_or(until, |exit| until.max(exit.time.saturating_add(1)));
-        self.questions.is_open(incident.victim.task.id, ended)
+        open.awaits_delivery()
+            || self.questions.is_open(incident.victim.task.id, ended)
             || sender.chain(shrinks).any(|id| self.questions.is_open(id, until))
     }
 

@@ -86,13 +86,22 @@ fn parent(parent: &Ancestor) -> bool {
 /// root's, or that of whoever runs the other one.
 pub fn stops(task: &Task, other: &Task) -> bool {
     let named = supervisor(&task.comm) || RUNTIMES.iter().any(|name| task.comm == name.as_bytes());
-    task.id.tgid == 1 || named && (task.uid == 0 || task.uid == other.uid)
+    task.id.tgid == 1 || named && stops_own(task, other)
 }
 
 /// Whether init stops by SIGKILL what a user's service manager leaves behind at a logout (user@.service, KillMode=mixed): the
 /// process that keeps its session with PAM open, which systemd calls so (src/core/exec-invoke.c setup_pam).
 pub fn ends_session(task: &Task, other: &Task) -> bool {
     task.id.tgid == 1 && other.comm == b"(sd-pam)"
+}
+
+/// Whether another whybus, a `trace` beside the recorder, ends a process of its own that has parsed for it.
+pub fn ends_parser(task: &Task, other: &Task) -> bool {
+    [task, other].iter().all(|one| one.comm == b"whybus-parser") && stops_own(task, other)
+}
+
+fn stops_own(task: &Task, other: &Task) -> bool {
+    task.uid == 0 || task.uid == other.uid
 }
 
 /// Whether its own failure is only that of the process it looks after, which is told already.
@@ -170,5 +179,8 @@ mod tests {
         let task = |uid: u32| Task { uid, comm: b"systemd".to_vec(), ..actor(77).task };
         assert!(!stops(&task(1000), &task(0)));
         assert!(stops(&task(1000), &task(1000)) && stops(&task(0), &task(1000)));
+        let parser = |uid: u32| Task { comm: b"whybus-parser".to_vec(), ..task(uid) };
+        assert!(ends_parser(&parser(65_534), &parser(65_534)));
+        assert!(!ends_parser(&parser(0), &task(0)) && !ends_parser(&parser(7), &parser(0)));
     }
 }
