@@ -122,6 +122,7 @@ mod tests {
         for (end, says, asks) in [
             (Signal(11), "SIGSEGV ended the command;", "--signals segv "),
             (Signal(13), "SIGPIPE ended the command;", "--signals pipe "),
+            (Signal(10), "SIGUSR1 ended the command;", "--signals usr1 "),
             (Signal(2), "SIGINT ended the command;", "--signals int "),
             (Signal(1), "SIGHUP ended the command;", "--signals hup "),
             (Status(139), "status 139, as a shell does when SIGSEGV ended", "--signals segv "),
@@ -133,7 +134,6 @@ mod tests {
             (Signal(11), 1 << 11, 0),
             (Signal(11), 0, 1),
             (Signal(7), 0, 0),
-            (Signal(10), 0, 0),
             (Signal(64), 0, 0),
             (Status(139), 1 << 11, 0),
             (Status(135), 0, 0),

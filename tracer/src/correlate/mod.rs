@@ -16,6 +16,7 @@ mod instruction;
 mod last_outputs;
 mod lookups;
 mod loss;
+mod no_incident;
 mod open;
 mod open_incidents;
 mod overwrites;

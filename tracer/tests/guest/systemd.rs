@@ -18,7 +18,7 @@ use crate::{
     trial,
 };
 
-pub const CHECKS: [(&str, Check); 11] = [
+pub const CHECKS: [(&str, Check); 12] = [
     ("whoever_is_called_so_is_found", found_by_name),
     ("it_is_a_service", it_is_a_service),
     ("it_may_no_more_than_its_unit_says", it_may_no_more),

@@ -206,7 +206,7 @@ mod tests {
         inode.ctime += 5;
         let null = Signal { address: 0, ..wild() };
         let judged = |bytes: Vec<u8>| {
-            let crash = Some(Crash { module: Some(inode.clone()), bytes, ..crash() });
+            let crash = Some(Crash { module: Some(inode), bytes, ..crash() });
             let death = ProcessExit { module: module.clone(), crash, ..exit(9, 11) };
             evaluate(&Evidence { overwrites: &[dd()], ..of_death(&death, Some(&null)) })
         };
