@@ -11,7 +11,7 @@ pub fn means(signal: &Signal) -> String {
     let parent = signal.sender.ancestors.first();
     let of_user =
         parent.is_some_and(|parent| parent.id.tgid == 1) && sender.uid == signal.target.uid;
-    if signal.code != 0 || sender.comm != b"systemd" || !(sender.id.tgid == 1 || of_user) {
+    if signal.code > 0 || sender.comm != b"systemd" || !(sender.id.tgid == 1 || of_user) {
         return String::new();
     }
     match signal.number {
