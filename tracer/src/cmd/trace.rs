@@ -125,6 +125,7 @@ mod tests {
             (Signal(10), "SIGUSR1 ended the command;", "--signals usr1 "),
             (Signal(2), "SIGINT ended the command;", "--signals int "),
             (Signal(1), "SIGHUP ended the command;", "--signals hup "),
+            (Signal(10), "SIGUSR1 ended the command;", "--signals usr1 "),
             (Status(139), "status 139, as a shell does when SIGSEGV ended", "--signals segv "),
         ] {
             let said = unasked(Some(end), scope(0), 0).expect("nothing said of it");
