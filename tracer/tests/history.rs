@@ -137,6 +137,10 @@ fn a_history_of_version_1_is_read_and_written_on() {
     assert!(all.lines().any(|line| warning(&line)));
     assert_eq!(run(&dir.0, &["list", "--warnings"]).status.code(), Some(1));
     assert!(exported.contains("\"kind\":\"incident\"") && exported.contains("\"kind\":\"gap\""));
+    for by in [&["stats"][..], &["stats", "--by", "victim"], &["stats", "--comm", "*"]] {
+        let counted = run(&dir.0, by);
+        assert!(counted.status.success(), "{by:?}: {}", text(&counted.stderr));
+    }
     // What incidents are found by is what it was: the id, and the restart loop.
     let list = text(&run(&dir.0, &["list", "--no-header"]).stdout);
     for id in list.lines().filter_map(|line| line.split_whitespace().next()) {

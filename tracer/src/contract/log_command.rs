@@ -59,8 +59,10 @@ pub fn of_victim(incident: &Incident, boot: Option<&str>) -> Option<String> {
         return Some(format!("journalctl {of} -n 50 -U @{until}"));
     }
     // Each boot counts its pids anew.
-    let boot = boot.map(|id| format!(" _BOOT_ID={}", id.replace('-', ""))).unwrap_or_default();
-    Some(format!("journalctl _PID={}{boot}", victim.pid))
+    let Some(boot) = boot else { return Some(format!("journalctl _PID={}", victim.pid)) };
+    let boot = boot.replace('-', "");
+    let is_id = boot.len() == 32 && boot.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_id.then(|| format!("journalctl _PID={} _BOOT_ID={boot}", victim.pid))
 }
 
 /// `2026-11-30 10:03:07 UTC`, which means the same to journalctl wherever it runs.

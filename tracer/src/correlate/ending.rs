@@ -59,9 +59,18 @@ pub fn terminating_signal(death: &ProcessExit, sent: &[(u64, Signal)]) -> Option
     let Some((raised, _)) = own.filter(|own| latest.as_ref() == Some(own)) else { return latest };
     let fault = death.fault.map(of).filter(|(_, signal)| signal.number != number || signal.forced);
     let handled = sent.iter().cloned().chain(fault).filter(|(time, signal)| {
-        raised.checked_sub(*time).is_some_and(|ago| ago <= handled_for(signal, number))
+        // One that was ignored had no handler (include/trace/events/signal.h TRACE_SIGNAL_IGNORED).
+        signal.result != 1
+            && raised.checked_sub(*time).is_some_and(|ago| ago <= handled_for(signal, number))
     });
     handled.max_by_key(|(time, _)| *time).or(latest)
+}
+
+/// How long after the signal at `time` that is taken for the reason of a process' end it raised the same, or called abort(3),
+/// by itself, if that is too long to be sure of it. Ns.
+pub fn raised_late(death: &ProcessExit, time: u64) -> Option<u64> {
+    let own = death.own.filter(|own| death.exit.code & 0x7f == own.signal.unsigned_abs())?;
+    own.time.checked_sub(time).filter(|later| *later > CONSEQUENCE)
 }
 
 /// For how long a handler of `signal` may be at work before it raises `number`, the same again or abort(3). Ns.
@@ -186,6 +195,13 @@ mod tests {
             Some((1, 6)),
             "it was asked to end, and aborts for another reason"
         );
+        // Nobody can be sure of what was asked for long before, and what was ignored had no handler.
+        let own = |ago| ProcessExit { own: Some(raised(at - 1, 15, -6)), ..exit(at - ago, 15) };
+        assert_eq!(raised_late(&own(0), at - 5 * s), Some(5 * s - 1));
+        assert_eq!([at - s, at].map(|time| raised_late(&own(0), time)), [None, None]);
+        let ignored = Signal { number: 15, result: 1, ..sent(0) };
+        let found = terminating_signal(&own(0), &[(at - s, ignored)]).map(|(time, _)| at - time);
+        assert_eq!(found, Some(1));
         let later = ProcessExit { own: Some(raised(at - 9, 15, 0)), ..exit(at, 15) };
         let other = Signal { number: 15, ..sent(0) };
         let found = terminating_signal(&later, &[(at - 5, other)]).map(|(time, _)| at - time);

@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
 use crate::{
     enrich::worker::Delegated,
     model::signal_name,
@@ -199,8 +201,12 @@ impl Parser {
         match &self.0.way {
             Way::Process(child, questions) => {
                 pass(questions.as_fd(), b"?", &[theirs.as_fd()]).map_err(|error| {
-                    match lock(child).try_wait() {
-                        Ok(Some(status)) => gone(&format_args!("it has ended ({status})")),
+                    // It is not waited for: as long as it is not, its pid is nobody else's.
+                    let ended =
+                        WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+                    let pid = Pid::from_raw(lock(child).id().cast_signed());
+                    match pid.map(|pid| waitid(WaitId::Pid(pid), ended)) {
+                        Some(Ok(Some(_))) => gone(&"it has ended"),
                         _ => gone(&error),
                     }
                 })?;

@@ -167,17 +167,14 @@ fn first_of(what: &str, since: Option<Time>, time: impl Fn(Time) -> String) -> S
 
 /// What the history does not know of that time.
 fn holes(before: &Before) -> String {
-    let mut out = String::new();
+    let mut holes = Vec::new();
     if before.unwatched_ns != 0 {
-        out.push_str(&format!(
-            " (nobody was watching for {} of it)",
-            duration(before.unwatched_ns)
-        ));
+        holes.push(format!("nobody was watching for {} of it", duration(before.unwatched_ns)));
     }
     if before.lossy {
-        out.push_str(" (some of that was lost or forgotten)");
+        holes.push("some of it was lost or forgotten".to_owned());
     }
-    out
+    if holes.is_empty() { String::new() } else { format!(" ({})", holes.join(", and ")) }
 }
 
 #[cfg(test)]
@@ -296,7 +293,7 @@ mod tests {
         assert_eq!(read(&held(0), 1), [first]);
         let holes = Before { unwatched_ns: 60 * SECOND as u64, lossy: true, ..held(0) };
         let expected = format!(
-            "{first} (nobody was watching for 1 min 0 s of it) (some of that was lost or forgotten)"
+            "{first} (nobody was watching for 1 min 0 s of it, and some of it was lost or forgotten)"
         );
         assert_eq!(read(&holes, 1), [expected]);
         let nothing = Before { since: crash(Vec::new()).time, ..held(0) };

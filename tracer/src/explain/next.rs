@@ -124,7 +124,11 @@ mod tests {
             next(&story, "", None)
                 .contains(&format!("journalctl _PID={}", story.incident.victim.pid))
         );
-        // Of an earlier boot, and of another host.
+        // Of an earlier boot, and of another host; what is no id of a boot, as an import may have, is in no command.
+        story.incident.boot_id = "1; true".into();
+        let other = Here { name: story.incident.host.to_string(), boot_id: "b".into() };
+        assert!(!next(&story, "", Some(&other)).iter().any(|one| one.contains("journalctl")));
+        story.incident.boot_id = "019aa4d2-6f31-7abc-8def-000000000001".into();
         let here = |name: &str, boot_id: &str| Here { name: name.into(), boot_id: boot_id.into() };
         let (host, boot) = (story.incident.host.to_string(), story.incident.boot_id.to_string());
         assert_eq!(next(&story, "", Some(&here(&host, &boot))), next(&story, "", None));

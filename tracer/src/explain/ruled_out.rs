@@ -47,6 +47,11 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
     let of_kernel = by_kernel(incident);
     let by_parent =
         !of_kernel && sender.zip(parent).is_some_and(|(by, parent)| by.pid == parent.pid);
+    // Who is below the process that is its parent now may have been its parent: of who ends, an ancestor adopts the children.
+    let may_have_been = !of_kernel
+        && sender
+            .zip(parent)
+            .is_some_and(|(by, parent)| by.ancestors.iter().any(|one| one.pid == parent.pid));
     // Whoever holds the other side of a terminal, its parent perhaps, may have typed there or closed it.
     let of_terminal = marked && matches!(number, SIGHUP | SIGINT | SIGQUIT);
     let source = match from {
@@ -70,7 +75,7 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
         SignalFrom::Fault => Some("the signal came from its own fault".to_owned()),
     };
     if let Some(source) = &source {
-        if !by_parent {
+        if !by_parent && !may_have_been {
             let theory = match parent {
                 Some(_) => "killed by its parent",
                 None => "killed by another process",

@@ -61,6 +61,11 @@ const STARTS: &[i64] = &[
     libc::SYS_waitid,
     libc::SYS_pidfd_open,
     libc::SYS_pidfd_send_signal,
+    // Its own, where it has no descriptor for one.
+    libc::SYS_kill,
+    // Those that it starts have this filter, too, and another pid, when they give up.
+    libc::SYS_tgkill,
+    libc::SYS_tkill,
     libc::SYS_ppoll,
     libc::SYS_getppid,
     libc::SYS_prctl,
@@ -103,7 +108,7 @@ pub fn enter() -> Result<()> {
     // Where the kernel has none, the filter refuses to open anything all the same.
     let _ = forbid_paths();
     let calls = COMPUTES.iter().chain(STARTS).chain(OF_THIS_MACHINE);
-    only(calls, &conditional())
+    only(calls, &WITH_ARGUMENTS)
 }
 
 /// The same for who parses: nothing is started, and memory and time end.
@@ -117,28 +122,25 @@ pub fn confine(memory: u64, time: Duration) -> Result<()> {
     // The first one is told as SIGXCPU.
     let (current, maximum) = (Some(seconds), Some(seconds.saturating_add(1)));
     setrlimit(Resource::Cpu, Rlimit { current, maximum }).context("CPU time")?;
-    only(COMPUTES.iter(), &conditional())
+    let all = u32::MAX;
+    let own = std::process::id();
+    let raise = [(libc::SYS_tgkill, 0, all, own), (libc::SYS_tkill, 0, all, own)];
+    only(COMPUTES.iter(), &[WITH_ARGUMENTS.as_slice(), &raise].concat())
 }
 
 /// A call, the number of an argument, which of its bits matter, and what these must be.
 type Condition = (i64, u8, u32, u32);
 
 /// What may be done with some arguments.
-fn conditional() -> [Condition; 7] {
-    let (all, executable) = (u32::MAX, libc::PROT_EXEC.cast_unsigned());
-    let own = std::process::id();
-    [
-        (libc::SYS_mmap, 2, executable, 0),
-        (libc::SYS_mprotect, 2, executable, 0),
-        // Builds with assertions look whether what they close is open.
-        (libc::SYS_fcntl, 1, all, libc::F_GETFD.cast_unsigned()),
-        // abort(3), and what is said before it, to nobody.
-        (libc::SYS_write, 0, all, 2),
-        (libc::SYS_writev, 0, all, 2),
-        (libc::SYS_tgkill, 0, all, own),
-        (libc::SYS_tkill, 0, all, own),
-    ]
-}
+const WITH_ARGUMENTS: [Condition; 5] = [
+    (libc::SYS_mmap, 2, libc::PROT_EXEC.cast_unsigned(), 0),
+    (libc::SYS_mprotect, 2, libc::PROT_EXEC.cast_unsigned(), 0),
+    // Builds with assertions look whether what they close is open.
+    (libc::SYS_fcntl, 1, u32::MAX, libc::F_GETFD.cast_unsigned()),
+    // What is said before abort(3), to nobody.
+    (libc::SYS_write, 0, u32::MAX, 2),
+    (libc::SYS_writev, 0, u32::MAX, 2),
+];
 
 /// Becomes a user that owns nothing. Who may not stays what it is: without capabilities, and with the filter.
 fn leave_user() {
@@ -229,7 +231,7 @@ mod tests {
     const CALL: &str = "WHYBUS_TEST_CALL";
 
     /// Calls that whoever parses has no use for, with arguments that would do no harm.
-    const REFUSED: [(i64, [i64; 4]); 16] = [
+    const REFUSED: [(i64, [i64; 4]); 15] = [
         (libc::SYS_openat, [libc::AT_FDCWD as i64, 0, 0, 0]),
         (libc::SYS_openat2, [libc::AT_FDCWD as i64, 0, 0, 0]),
         (libc::SYS_statx, [libc::AT_FDCWD as i64, 0, 0, 0]),
@@ -242,18 +244,18 @@ mod tests {
         (libc::SYS_bpf, [-1, 0, 0, 0]),
         (libc::SYS_setresuid, [-1, -1, -1, 0]),
         (libc::SYS_io_uring_setup, [0; 4]),
-        (libc::SYS_kill, [0, 0, 0, 0]),
         (libc::SYS_ioctl, [-1, 0, 0, 0]),
         // Memory that code may be put into.
         (libc::SYS_mmap, [0, 4_096, 7, libc::MAP_PRIVATE as i64 | libc::MAP_ANONYMOUS as i64]),
         (libc::SYS_write, [1, 0, 0, 0]),
     ];
     /// Those that starting others takes.
-    const OF_PARSING: [(i64, [i64; 4]); 4] = [
+    const OF_PARSING: [(i64, [i64; 4]); 5] = [
         (libc::SYS_clone, [0; 4]),
         (libc::SYS_prctl, [-1, 0, 0, 0]),
         (libc::SYS_pidfd_open, [-1, 0, 0, 0]),
         (libc::SYS_tgkill, [1, 1, 0, 0]),
+        (libc::SYS_kill, [0, 0, 0, 0]),
     ];
 
     fn ended(call: &str) -> std::process::ExitStatus {
@@ -283,6 +285,8 @@ mod tests {
     fn what_parsing_takes_is_done() {
         assert_eq!(ended("parses done").code(), Some(42));
         assert_eq!(ended("parses abort").signal(), Some(libc::SIGABRT));
+        // One that was started by who has the other filter.
+        assert_eq!(ended("forks abort").code(), Some(libc::SIGABRT));
         assert_eq!(ended("parses memory").signal(), Some(libc::SIGABRT));
         assert_eq!(ended("parses time").signal(), Some(libc::SIGXCPU));
     }
@@ -293,7 +297,16 @@ mod tests {
         let call = std::env::var(CALL).expect("a call");
         let (from, call) = call.split_once(' ').expect("two words");
         enter().expect("a kernel with filters");
-        if from == "parses" {
+        // SAFETY: the child computes, and ends.
+        if from == "forks" && unsafe { libc::fork() } != 0 {
+            let mut status = 0;
+            // SAFETY: `status` is there; this process ends.
+            unsafe {
+                libc::wait4(-1, &raw mut status, 0, std::ptr::null_mut());
+                libc::_exit(libc::WTERMSIG(status));
+            }
+        }
+        if from != "starts" {
             confine(256 << 20, Duration::from_secs(1)).expect("a kernel with filters");
         }
         let calls = [REFUSED.as_slice(), &OF_PARSING].concat();

@@ -25,12 +25,17 @@ use crate::{
 pub const VERB: &str = "parse-files";
 /// Processes that parse at once; the next question waits.
 const AT_ONCE: usize = 4;
+/// The same with those that were ended and are still there: a read from a server that does not answer cannot be ended
+/// (fs/fuse/dev.c request_wait_answer).
+const ENDING: usize = 16;
 
 /// One that parses, and the socket of its question.
 struct Worker {
     pid: Pid,
     process: OwnedFd,
     asker: OwnedFd,
+    /// Nobody waits for its answer any more.
+    ending: bool,
 }
 
 /// Serves the questions that come over standard input, until nobody asks any more.
@@ -51,12 +56,16 @@ pub fn run() -> Result<()> {
     let questions = unsafe { BorrowedFd::borrow_raw(0) };
     let mut workers: Vec<Worker> = Vec::new();
     loop {
-        let more = workers.len() < AT_ONCE;
+        let at_work = workers.iter().filter(|worker| !worker.ending).count();
+        let more = at_work < AT_ONCE && workers.len() < ENDING;
         let mut watched: Vec<PollFd<'_>> = Vec::new();
         for worker in &workers {
             watched.push(PollFd::new(&worker.process, PollFlags::IN));
-            // Whoever does not wait for the answer any more closes its end.
-            watched.push(PollFd::new(&worker.asker, PollFlags::empty()));
+            // Whoever does not wait for the answer any more closes its end, which then stays so.
+            watched.push(match worker.ending {
+                true => PollFd::new(&worker.process, PollFlags::IN),
+                false => PollFd::new(&worker.asker, PollFlags::empty()),
+            });
         }
         if more {
             watched.push(PollFd::new(&questions, PollFlags::IN));
@@ -68,7 +77,7 @@ pub fn run() -> Result<()> {
         let ready: Vec<bool> = watched.iter().map(|one| !one.revents().is_empty()).collect();
         let asked = more && ready.last() == Some(&true);
         let mut ready = ready.chunks_exact(2);
-        workers.retain(|worker| match ready.next() {
+        workers.retain_mut(|worker| match ready.next() {
             Some([true, _]) => {
                 ended(worker);
                 false
@@ -76,6 +85,7 @@ pub fn run() -> Result<()> {
             Some([_, true]) => {
                 // It is waited for like any other.
                 let _ = pidfd_send_signal(&worker.process, Signal::KILL);
+                worker.ending = true;
                 true
             }
             _ => true,
@@ -111,7 +121,7 @@ fn start(questions: BorrowedFd<'_>) -> io::Result<Option<Worker>> {
                 // It cannot be waited for: so it does not begin.
                 let _ = rustix::process::kill_process(pid, Signal::KILL);
             });
-            Ok(Some(Worker { pid, process: process?, asker }))
+            Ok(Some(Worker { pid, process: process?, asker, ending: false }))
         }
     }
 }

@@ -17,7 +17,12 @@ const RUNTIMES: [&[u8]; 3] = [b"conmon", b"containerd-shim", b"conmonrs"];
 
 pub(super) fn outputs(incident: &Incident, victim: &Process) -> Option<Outputs> {
     let known: &Known = incident.victim_process.as_ref()?.outputs.as_deref()?;
-    let one = |led: &Option<Led>| led.as_ref().map(|led| output(led, incident, victim));
+    // Programs close their outputs as they exit (gnulib's close_stdout).
+    let exited = incident.exit.is_some_and(|exit| exit.code & 0x7f == 0);
+    let one = |led: &Option<Led>| {
+        let led = led.as_ref().filter(|led| !(exited && **led == Led::Closed))?;
+        Some(output(led, incident, victim))
+    };
     let (stdout, stderr) = (one(&known.stdout), one(&known.stderr));
     Some(Outputs { stdout, stderr, at_start: known.at_start })
 }

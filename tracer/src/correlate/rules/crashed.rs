@@ -2,6 +2,7 @@
 use crate::{
     correlate::{
         cause::{Cause, Rule, SignalFrom},
+        ending::raised_late,
         errno,
         evidence::{Evidence, Verdict},
         instruction::{self, Refused},
@@ -61,8 +62,16 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     };
     // Runtimes have uses for such faults (null checks of .NET, a recover() of Go), and may exit for another reason.
     let exited = death.exit.code & 0x7f == 0;
-    let confidence = if certain && !exited { Confidence::Proven } else { Confidence::Likely };
+    let late = raised_late(death, evidence.time);
+    let certain = certain && !exited && late.is_none();
+    let confidence = if certain { Confidence::Proven } else { Confidence::Likely };
     let mut summary = what(signal, death);
+    if let Some(late) = late {
+        summary.push_str(&format!(
+            "; it raised that again {} later, most likely for it",
+            duration(late)
+        ));
+    }
     if exited {
         let before = duration(death.exit.time.saturating_sub(evidence.time));
         summary.push_str(&format!(

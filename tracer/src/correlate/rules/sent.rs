@@ -3,6 +3,7 @@ use self::systemd::means;
 use crate::{
     correlate::{
         cause::{Absence, BY_KERNEL, Cause, ON_BEHALF, RAISED, Rule, SignalFrom},
+        ending::raised_late,
         evidence::{Evidence, Verdict},
         exits::with_namespace,
     },
@@ -16,6 +17,7 @@ use crate::{
         },
         task::Ancestor,
     },
+    text::format::duration,
 };
 
 mod systemd;
@@ -113,7 +115,16 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         return Some(Verdict { advice, ..CAUSE.verdict(sure, summary) });
     }
     let parents = evidence.death.map(|death| death.actor.ancestors.as_slice()).unwrap_or_default();
-    let verdict = CAUSE.verdict(Confidence::Proven, called(signal, own, parents));
+    let late = evidence.death.and_then(|death| raised_late(death, evidence.time)).filter(|_| !own);
+    let mut summary = called(signal, own, parents);
+    if let Some(late) = late {
+        summary.push_str(&format!(
+            "; it raised that again {} later, most likely for it",
+            duration(late)
+        ));
+    }
+    let sure = if late.is_some() { Confidence::Likely } else { Confidence::Proven };
+    let verdict = CAUSE.verdict(sure, summary);
     let advice = match signal.number {
         _ if own => OWN_ADVICE,
         SIGILL | SIGTRAP | SIGBUS | SIGFPE | SIGSEGV => verdict.advice,
@@ -153,7 +164,8 @@ fn called(signal: &Signal, own: bool, parents: &[Ancestor]) -> String {
         (true, _) => "the process to itself",
         (_, Some(0)) => "its parent",
         (_, Some(_)) => "an ancestor",
-        _ if !parents.is_empty() => "an unrelated process",
+        // Its parent may have ended since, and somebody else have adopted it.
+        _ if !parents.is_empty() => "another process",
         _ => "",
     };
     // kernel/cgroup/cgroup.c __cgroup_kill. Linux 7.3 has been seen without a siginfo for kill(2), too.

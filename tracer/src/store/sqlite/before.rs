@@ -23,6 +23,18 @@ const FORGOTTEN: i64 = 9;
 /// Rows of the incident's host.
 const OF_HOST: &str = "boot IN (SELECT id FROM boot WHERE host = ?1)";
 
+/// How long spans last together, ns. Those of a history that was imported may overlap.
+fn length(mut spans: Vec<(i64, i64)>) -> u64 {
+    spans.sort_unstable();
+    let (mut sum, mut done) = (0_u64, i64::MIN);
+    for (from, to) in spans {
+        let from = from.max(done);
+        sum = sum.saturating_add(to.saturating_sub(from).max(0).unsigned_abs());
+        done = done.max(to);
+    }
+    sum
+}
+
 impl Reader {
     /// What there was before an incident. `own` says whether its host is the one that records here: the history of
     /// another may have forgotten before it was imported.
@@ -31,17 +43,17 @@ impl Reader {
     /// Where SQLite cannot read.
     pub fn before(&self, incident: &Incident, own: bool) -> Result<Before> {
         let (since, now) = (self.reaches_back(incident, own)?, incident.time.0);
-        let (mut unwatched_ns, mut lossy) = (0, false);
+        let (mut unwatched, mut lossy) = (Vec::new(), false);
         for gap in self.gaps(since, now, GAPS)?.iter().filter(|gap| gap.host == incident.host) {
             match (&gap.reason, gap.lost) {
                 (GapReason::Calls { .. } | GapReason::Shrinks, _) => {}
                 (_, None) => {
-                    let (from, to) = (gap.since.0.max(since), gap.until.0.min(now));
-                    unwatched_ns += to.saturating_sub(from).max(0).unsigned_abs();
+                    unwatched.push((gap.since.0.max(since), gap.until.0.min(now)));
                 }
                 (_, Some(_)) => lossy = true,
             }
         }
+        let unwatched_ns = length(unwatched);
         let (alike, alike_last) = self.alike(incident, since)?;
         let (build, image) = self.versions(incident)?;
         Ok(Before { since: Time(since), unwatched_ns, lossy, alike, alike_last, build, image })
@@ -247,6 +259,13 @@ mod tests {
     const MINUTE: i64 = 60_000_000_000;
     const OWN: &str = "geo_lookup in geo-api, build cd34";
     const OLD: &str = "geo_lookup in geo-api, build ab12";
+
+    #[test]
+    fn spans_that_overlap_count_once() {
+        assert_eq!(length(vec![(5, 9), (0, 6), (7, 8), (20, 21), (30, 25)]), 10);
+        assert_eq!(length(vec![(i64::MIN, i64::MAX), (0, 1)]), i64::MAX.unsigned_abs());
+        assert_eq!(length(Vec::new()), 0);
+    }
 
     /// A crash of a build in the `n`-th minute.
     fn nth(n: i64, host: &str, signature: &str, build: &str) -> Incident {

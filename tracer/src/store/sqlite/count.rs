@@ -109,8 +109,10 @@ impl Reader {
     /// Where SQLite cannot read.
     pub fn counts<'a>(&'a self, selection: &'a Selection) -> Result<Counts<'a>> {
         let mut few = None;
-        if let Some(search) = Search::prepare(&self.db, selection)?
-            && !(search.sql_of_classes().is_some() && tally::is_kept(&self.db)?)
+        // One of an older version may lack columns.
+        if tally::is_kept(&self.db)?
+            && let Some(search) = Search::prepare(&self.db, selection)?
+            && search.sql_of_classes().is_none()
         {
             let rows = search.newest(FEW + 1)?;
             if i64::try_from(rows.len()).is_ok_and(|rows| rows <= FEW) {
@@ -141,6 +143,10 @@ impl Reader {
     /// Where SQLite cannot read.
     pub fn count(&self, selection: &Selection, column: Column) -> Result<Vec<Counted>> {
         let Some(search) = Search::prepare(&self.db, selection)? else { return Ok(Vec::new()) };
+        // A history of an older version, which only its writer may bring to this one, has none of that.
+        if !self.db.column_exists(None, "incident", column.sql_name())? {
+            return Ok(Vec::new());
+        }
         let text = column.sql_text();
         if let Some(classes) = search.sql_of_classes()
             && let Some(kept) = tally::of_column(column)

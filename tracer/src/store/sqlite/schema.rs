@@ -150,14 +150,14 @@ CREATE TABLE tally(
     PRIMARY KEY(kind, value, class)
 ) WITHOUT ROWID;
 INSERT INTO tally(kind, value, class, incidents, first, last)
-SELECT 0, class, class, count(*), min(time), max(time) FROM incident WHERE class IS NOT NULL GROUP BY 2, 3 UNION ALL
-SELECT 1, path, class, count(*), min(time), max(time) FROM incident WHERE path IS NOT NULL GROUP BY 2, 3 UNION ALL
-SELECT 2, by_comm, class, count(*), min(time), max(time) FROM incident WHERE by_comm IS NOT NULL GROUP BY 2, 3 UNION ALL
-SELECT 3, comm, class, count(*), min(time), max(time) FROM incident WHERE comm IS NOT NULL GROUP BY 2, 3 UNION ALL
-SELECT 4, signature, class, count(*), min(time), max(time) FROM incident WHERE signature IS NOT NULL GROUP BY 2, 3 UNION ALL
-SELECT 5, cgroup, class, count(*), min(time), max(time) FROM incident WHERE cgroup IS NOT NULL GROUP BY 2, 3 UNION ALL
-SELECT 6, boot, class, count(*), min(time), max(time) FROM incident WHERE boot IS NOT NULL GROUP BY 2, 3 UNION ALL
-SELECT 7, time / 3600000000000, class, count(*), min(time), max(time) FROM incident WHERE time / 3600000000000 IS NOT NULL GROUP BY 2, 3;
+SELECT 0, class, class, count(*), min(time), max(time) FROM incident NOT INDEXED WHERE class IS NOT NULL GROUP BY 2, 3 UNION ALL
+SELECT 1, path, class, count(*), min(time), max(time) FROM incident NOT INDEXED WHERE path IS NOT NULL GROUP BY 2, 3 UNION ALL
+SELECT 2, by_comm, class, count(*), min(time), max(time) FROM incident NOT INDEXED WHERE by_comm IS NOT NULL GROUP BY 2, 3 UNION ALL
+SELECT 3, comm, class, count(*), min(time), max(time) FROM incident NOT INDEXED WHERE comm IS NOT NULL GROUP BY 2, 3 UNION ALL
+SELECT 4, signature, class, count(*), min(time), max(time) FROM incident NOT INDEXED WHERE signature IS NOT NULL GROUP BY 2, 3 UNION ALL
+SELECT 5, cgroup, class, count(*), min(time), max(time) FROM incident NOT INDEXED WHERE cgroup IS NOT NULL GROUP BY 2, 3 UNION ALL
+SELECT 6, boot, class, count(*), min(time), max(time) FROM incident NOT INDEXED WHERE boot IS NOT NULL GROUP BY 2, 3 UNION ALL
+SELECT 7, time / 3600000000000, class, count(*), min(time), max(time) FROM incident NOT INDEXED WHERE time / 3600000000000 IS NOT NULL GROUP BY 2, 3;
 "];
 
 /// Brings a new or older history to [`VERSION`], in one transaction.
