@@ -54,9 +54,16 @@ struct Shared {
     mounts: Mutex<Option<(Instant, Arc<Bytes>)>>,
     /// /dev/null is what it is called.
     null: bool,
-    readers: Mutex<LruCache<u64, (Instant, Option<Ancestor>)>>,
+    readers: Mutex<LruCache<u64, (Instant, Option<Reader>)>>,
     /// Who faults or ends, and who starts.
     admitted: [Mutex<Admitted>; 2],
+}
+
+/// Who reads from a pipe, and its cgroups as it was found: it may end with the last one that writes.
+#[derive(Clone)]
+struct Reader {
+    process: Ancestor,
+    cgroups: Vec<Bytes>,
 }
 
 /// Who is looked at, and who may read from its pipes.
@@ -186,10 +193,12 @@ impl Outlets {
                 }
                 // Of a FIFO the number is one of its own file system, not of those that pipes have.
                 (Output::Pipe { inode, path: None, reader, outside }, _) => {
-                    *reader = self.reader(*inode, victim, ancestors);
-                    *outside = reader.as_ref().zip(cgroup).is_some_and(|(by, cgroup)| {
-                        reader::is_outside(&reader::cgroups(by.id.tgid), cgroup)
-                    });
+                    let found = self.reader(*inode, victim, ancestors);
+                    *outside = found
+                        .as_ref()
+                        .zip(cgroup)
+                        .is_some_and(|(found, cgroup)| reader::is_outside(&found.cgroups, cgroup));
+                    *reader = found.map(|found| found.process);
                 }
                 _ => {}
             }
@@ -234,7 +243,7 @@ impl Outlets {
     }
 
     /// Who holds the other end of a pipe, among those who most likely do.
-    fn reader(&self, pipe: u64, victim: &Victim, ancestors: &[Ancestor]) -> Option<Ancestor> {
+    fn reader(&self, pipe: u64, victim: &Victim, ancestors: &[Ancestor]) -> Option<Reader> {
         let lock = || self.0.readers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((since, reader)) = lock().get(&pipe)
             && since.elapsed() < SECOND
@@ -244,7 +253,10 @@ impl Outlets {
         if !victim.admitted {
             return None;
         }
-        let reader = reader::look_for(pipe, victim, ancestors);
+        let reader = reader::look_for(pipe, victim, ancestors).map(|process| {
+            let cgroups = reader::cgroups(process.id.tgid);
+            Reader { process, cgroups }
+        });
         lock().put(pipe, (Instant::now(), reader.clone()));
         reader
     }
