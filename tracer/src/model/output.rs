@@ -127,7 +127,8 @@ impl Outputs {
     pub fn learn(&mut self, other: Self) {
         if self.at_start != other.at_start {
             if self.at_start && other.is_known() {
-                *self = other;
+                let before = std::mem::replace(self, other);
+                self.remember(&before);
             }
             return;
         }
@@ -136,12 +137,26 @@ impl Outputs {
             true => (std::mem::take(self), other),
             false => (other, std::mem::take(self)),
         };
-        *self = Self {
-            stdout: last.stdout.or(before.stdout),
-            stderr: last.stderr.or(before.stderr),
-            at_start: last.at_start,
-            at_end: last.at_end || before.at_end,
-        };
+        let mut both = Self { at_end: last.at_end || before.at_end, ..last };
+        both.remember(&before);
+        both.stdout = both.stdout.or(before.stdout);
+        both.stderr = both.stderr.or(before.stderr);
+        *self = both;
+    }
+
+    /// Who reads from a pipe may be gone when the last one that writes has ended: it is who it was before.
+    fn remember(&mut self, before: &Self) {
+        let pairs = [(&mut self.stdout, &before.stdout), (&mut self.stderr, &before.stderr)];
+        for (now, before) in pairs {
+            if let Some(Output::Pipe { inode, reader, outside, .. }) = now
+                && let Some(Output::Pipe { inode: of, reader: by, outside: was, .. }) = before
+                && inode == of
+                && (reader.is_none() || reader == by)
+            {
+                *outside |= was;
+                *reader = reader.take().or_else(|| by.clone());
+            }
+        }
     }
 
     pub fn is_known(&self) -> bool {
@@ -244,6 +259,29 @@ mod tests {
             mount: Some(9),
             path: Path { names, ..Path::default() },
             bound: None,
+        }
+    }
+
+    #[test]
+    fn who_read_from_a_pipe_read_from_it_in_the_end() {
+        let by = Some(Ancestor {
+            id: crate::model::task::ProcessId { tgid: 9, start: 1 },
+            comm: b"conmon".to_vec(),
+        });
+        let pipe = |reader: &Option<Ancestor>, outside, inode| {
+            Some(Output::Pipe { inode, path: None, reader: reader.clone(), outside })
+        };
+        let at = |stdout, at_start, at_end| Outputs { stdout, stderr: None, at_start, at_end };
+        for at_start in [true, false] {
+            for (last, expected) in [
+                (pipe(&by, false, 7), pipe(&by, true, 7)),
+                (pipe(&None, false, 7), pipe(&by, true, 7)),
+                (pipe(&None, false, 8), pipe(&None, false, 8)),
+            ] {
+                let mut known = at(pipe(&by, true, 7), at_start, false);
+                known.learn(at(last, false, true));
+                assert_eq!(known.stdout, expected);
+            }
         }
     }
 
