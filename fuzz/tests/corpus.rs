@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use fastrand::Rng;
 use fuzz::{TARGETS, Target};
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -15,43 +16,32 @@ const COPIES: u64 = 1_500;
 /// One run takes no longer: where it does, something does not come to an end.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// splitmix64: the same numbers everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let x = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ x >> 31
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
-    }
+/// Any number below `bound`.
+fn below(random: &mut Rng, bound: usize) -> usize {
+    random.usize(..bound.max(1))
 }
 
 /// Bytes changed, taken out, doubled, cut off, or put in from another input.
-fn damaged(whole: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
+fn damaged(whole: &[u8], other: &[u8], random: &mut Rng) -> Vec<u8> {
     let mut bytes = whole.to_vec();
-    for _ in 0..=random.below(4) {
-        let at = random.below(bytes.len() + 1);
-        let end = (at + random.below(32)).min(bytes.len());
-        match random.below(6) {
+    for _ in 0..=below(random, 4) {
+        let at = below(random, bytes.len() + 1);
+        let end = (at + below(random, 32)).min(bytes.len());
+        match below(random, 6) {
             0 => drop(bytes.drain(at..end)),
             1 => drop(bytes.splice(at..at, bytes[at..end].to_vec())),
             2 => bytes.truncate(at),
             3 => {
-                let from = random.below(other.len() + 1);
-                let to = (from + random.below(32)).min(other.len());
+                let from = below(random, other.len() + 1);
+                let to = (from + below(random, 32)).min(other.len());
                 drop(bytes.splice(at..end, other[from..to].to_vec()));
             }
             4 => {
                 // The edges of a range are where a check is wrong.
                 let number =
-                    [0, u64::MAX, 1 << random.below(64), whole.len() as u64, random.next()]
-                        [random.below(5)];
-                let width = [1, 2, 4, 8][random.below(4)];
+                    [0, u64::MAX, 1 << below(random, 64), whole.len() as u64, random.u64(..)]
+                        [below(random, 5)];
+                let width = [1, 2, 4, 8][below(random, 4)];
                 for (byte, new) in
                     bytes.iter_mut().skip(at / width * width).zip(&number.to_le_bytes()[..width])
                 {
@@ -60,7 +50,7 @@ fn damaged(whole: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
             }
             _ => {
                 if let Some(byte) = bytes.get_mut(at) {
-                    *byte = random.next() as u8;
+                    *byte = random.u64(..) as u8;
                 }
             }
         }
@@ -95,8 +85,8 @@ fn judge(name: &str, target: Target) -> Result<(), Failed> {
         run(name, target, bytes)?;
     }
     for seed in 0..COPIES {
-        let mut random = Random(seed);
-        let (one, other) = (random.below(corpus.len()), random.below(corpus.len()));
+        let mut random = Rng::with_seed(seed);
+        let (one, other) = (below(&mut random, corpus.len()), below(&mut random, corpus.len()));
         run(name, target, &damaged(&corpus[one], &corpus[other], &mut random))?;
     }
     Ok(())

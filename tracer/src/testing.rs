@@ -11,6 +11,7 @@ pub use crate::{
         file::{Dev, Inode, InodeId, Path},
         host::Host,
         observe::{AttachedHook, Coverage, Observe, Uncovered},
+        output::OpenFile,
         process::{Exit, ExitScope, ProcessExit, Program, SelfSignal},
         shrink::{Shrink, ShrinkKind},
         signal::{Origin, Signal},
@@ -246,5 +247,22 @@ fn nothing<'a>() -> Evidence<'a> {
         lost: 0,
         shrinks_lost: 0,
         forced_lost: 0,
+    }
+}
+
+/// A file that is open for writing, of that type.
+pub fn open_file(kind: u32, path: &[&str]) -> OpenFile {
+    let names = path.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let mut inode = inode(100);
+    inode.mode = kind | 0o600;
+    OpenFile {
+        inode,
+        writable: true,
+        moved: true,
+        device: Dev { major: 0, minor: 0 },
+        mnt_ns: 1,
+        mount: Some(9),
+        path: Path { names, ..Path::default() },
+        bound: None,
     }
 }

@@ -4,6 +4,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
+use fastrand::Rng;
 use tracer_common::event::Header;
 use whybus::{
     correlate::engine::Engine,
@@ -13,39 +14,28 @@ use whybus::{
 mod common;
 use common::recorded;
 
-/// splitmix64: the same numbers everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let x = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ x >> 31
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
-    }
+/// Any number below `bound`.
+fn below(random: &mut Rng, bound: usize) -> usize {
+    random.usize(..bound.max(1))
 }
 
 /// Some bytes changed, now and then a piece taken out, doubled or cut off.
-fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
-    for _ in 0..=random.below(20) {
-        let at = random.below(bytes.len());
+fn damage(bytes: &mut Vec<u8>, random: &mut Rng) {
+    for _ in 0..=below(random, 20) {
+        let at = below(random, bytes.len());
         if let Some(byte) = bytes.get_mut(at) {
             // The edges of a range are where a check is wrong.
-            *byte = match random.below(4) {
+            *byte = match below(random, 4) {
                 0 => 0,
                 1 => 0xff,
                 2 => byte.wrapping_add(1),
-                _ => random.next() as u8,
+                _ => random.u64(..) as u8,
             };
         }
     }
-    let (from, length) = (random.below(bytes.len()), random.below(64));
+    let (from, length) = (below(random, bytes.len()), below(random, 64));
     let to = (from + length).min(bytes.len());
-    match random.below(8) {
+    match below(random, 8) {
         0 => drop(bytes.drain(from..to)),
         1 => {
             let piece = bytes[from..to].to_vec();
@@ -60,7 +50,7 @@ fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
 fn damaged(original: &[u8], count: u64, test: impl Fn(&[u8])) {
     for seed in 0..count {
         let mut bytes = original.to_vec();
-        damage(&mut bytes, &mut Random(seed));
+        damage(&mut bytes, &mut Rng::with_seed(seed));
         let survived = catch_unwind(AssertUnwindSafe(|| test(&bytes)));
         assert!(survived.is_ok(), "panicked on seed {seed}");
     }

@@ -16,7 +16,7 @@ use whybus::parse::{
 };
 
 /// Long enough for any answer on a host that is busy.
-const PATIENCE: Option<Duration> = Some(Duration::from_secs(60));
+const TIMEOUT: Option<Duration> = Some(Duration::from_secs(60));
 
 struct Parser {
     process: Child,
@@ -49,7 +49,7 @@ impl Drop for Parser {
 }
 
 fn next(channel: &Channel) -> Answer {
-    channel.receive(PATIENCE).expect("an answer").0
+    channel.receive(TIMEOUT).expect("an answer").0
 }
 
 fn own() -> File {
@@ -85,7 +85,7 @@ fn a_question_is_answered_and_the_next_one_too() {
             "{answer:?}"
         );
         assert!(matches!(next(&channel), Answer::Done { .. }));
-        assert!(channel.receive::<Answer>(PATIENCE).is_err(), "it has ended");
+        assert!(channel.receive::<Answer>(TIMEOUT).is_err(), "it has ended");
     }
 }
 

@@ -79,8 +79,8 @@ impl fmt::Display for Failed {
                 }
             }
             Self::Ended => write!(f, "the process that read it ended without an answer"),
-            Self::Late(patience) => {
-                write!(f, "the process that read it took more than {} ms", patience.as_millis())
+            Self::Late(timeout) => {
+                write!(f, "the process that read it took more than {} ms", timeout.as_millis())
             }
             Self::Nonsense => write!(f, "the answer of the process that read it makes no sense"),
         }
@@ -144,11 +144,11 @@ impl Parser {
         &self,
         request: &Request,
         files: &[File],
-        patience: Duration,
+        timeout: Duration,
         find: &mut dyn FnMut(usize, &[u8], Option<&[u8]>) -> Vec<File>,
         tell: &mut dyn FnMut(Answer) -> bool,
     ) -> Result<u64, Failed> {
-        let until = Instant::now() + patience;
+        let until = Instant::now() + timeout;
         let channel = self.begin()?;
         let descriptors: Vec<BorrowedFd<'_>> = files.iter().map(File::as_fd).collect();
         // Who is gone by now has said why.
@@ -157,7 +157,7 @@ impl Parser {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(Failed::Late(patience));
+                return Err(Failed::Late(timeout));
             }
             let (answer, sent) = match channel.receive::<Answer>(Some(left)) {
                 Ok(answer) => answer,
@@ -242,7 +242,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(300);
 
     /// What comes of an answer within a time, and how many parts of it were taken.
-    fn asked_for(patience: Duration, answer: fn(Channel)) -> (Result<u64, Failed>, usize) {
+    fn asked_for(timeout: Duration, answer: fn(Channel)) -> (Result<u64, Failed>, usize) {
         let (parser, mut parts) = (Parser::answering(answer), 0);
         let mut tell = |_| {
             parts += 1;
@@ -250,7 +250,7 @@ mod tests {
         };
         let find = &mut |_: usize, _: &[u8], _: Option<&[u8]>| Vec::new();
         let request = Request::Instruction { offset: 0 };
-        let asked = parser.ask(&request, &[], patience, find, &mut tell);
+        let asked = parser.ask(&request, &[], timeout, find, &mut tell);
         (asked, parts)
     }
 

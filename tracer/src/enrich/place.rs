@@ -24,7 +24,7 @@ use crate::{
 /// Of the list of mappings no more is read: some 100,000 of them.
 const MAPS: u64 = 16 << 20;
 /// So long a file may be read.
-const PATIENCE: Duration = Duration::from_millis(900);
+const TIMEOUT: Duration = Duration::from_millis(900);
 
 /// Where a fault happened in its program. `None` if its process is gone or runs another program by now, or if the
 /// instruction lies in no file.
@@ -75,7 +75,7 @@ fn told(file: File, offset: u64, path: &[u8], parser: &Parser) -> protocol::Plac
         _ => false,
     };
     let request = Request::Instruction { offset };
-    let asked = parser.ask(&request, &[file], PATIENCE, &mut |_, _, _| Vec::new(), &mut take);
+    let asked = parser.ask(&request, &[file], TIMEOUT, &mut |_, _, _| Vec::new(), &mut take);
     if let Err(why) = asked {
         parser.failed(Some(path), &why);
     }

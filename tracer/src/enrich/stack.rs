@@ -19,7 +19,7 @@ use crate::{
 /// More mappings of one stack are not looked at.
 const MAPPINGS: usize = 256;
 /// So long its files may be read.
-const PATIENCE: Duration = Duration::from_millis(2_500);
+const TIMEOUT: Duration = Duration::from_millis(2_500);
 
 /// The frames of a thread. Its files are looked for as we see them, as it did, and as its ancestors do.
 pub fn frames(sample: &Sample, ancestors: &[Ancestor], parser: &Parser) -> Stack {
@@ -43,9 +43,8 @@ pub fn frames(sample: &Sample, ancestors: &[Ancestor], parser: &Parser) -> Stack
         paths.iter().filter_map(|path| debug_files::open(path, &roots)).collect()
     };
     let request = Request::Stack(Box::new(thread));
-    let asked = parser.ask(&request, &files, PATIENCE, &mut find, &mut |answer| {
-        known.take(answer, modules.len())
-    });
+    let asked = parser
+        .ask(&request, &files, TIMEOUT, &mut find, &mut |answer| known.take(answer, modules.len()));
     if let Err(why) = asked {
         parser.failed(modules.first().and_then(|module| module.path.as_deref()), &why);
     }

@@ -242,32 +242,13 @@ impl Output {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::inode;
+    use crate::testing::{ProcessId, open_file};
 
     const KILLED: u32 = 7;
 
-    fn open(kind: u32, path: &[&str]) -> OpenFile {
-        let names = path.iter().map(|name| name.as_bytes().to_vec()).collect();
-        let mut inode = inode(100);
-        inode.mode = kind | 0o600;
-        OpenFile {
-            inode,
-            writable: true,
-            moved: true,
-            device: Dev { major: 0, minor: 0 },
-            mnt_ns: 1,
-            mount: Some(9),
-            path: Path { names, ..Path::default() },
-            bound: None,
-        }
-    }
-
     #[test]
     fn who_read_from_a_pipe_read_from_it_in_the_end() {
-        let by = Some(Ancestor {
-            id: crate::model::task::ProcessId { tgid: 9, start: 1 },
-            comm: b"conmon".to_vec(),
-        });
+        let by = Some(Ancestor { id: ProcessId { tgid: 9, start: 1 }, comm: b"conmon".to_vec() });
         let pipe = |reader: &Option<Ancestor>, outside, inode| {
             Some(Output::Pipe { inode, path: None, reader: reader.clone(), outside })
         };
@@ -287,7 +268,7 @@ mod tests {
 
     #[test]
     fn each_type_of_file() {
-        let log = open(libc::S_IFREG, &["var", "log"]);
+        let log = open_file(libc::S_IFREG, &["var", "log"]);
         let file = |deleted, written| {
             let path = b"/var/log".to_vec();
             Some(Output::File { path, deleted, of_host: false, written })
@@ -299,19 +280,19 @@ mod tests {
         assert_eq!(OpenFile { writable: false, ..log.clone() }.led(), None);
         let cut = Path { cut: true, ..log.path.clone() };
         assert_eq!(OpenFile { path: cut, ..log }.mount_of_path(), None);
-        let null = OpenFile { device: NULL, ..open(libc::S_IFCHR, &["srv", "x"]) };
+        let null = OpenFile { device: NULL, ..open_file(libc::S_IFCHR, &["srv", "x"]) };
         assert_eq!(null.led(), Some(Output::Null), "whatever it is called");
         let other = OpenFile { device: Dev { major: 5, minor: 3 }, ..null };
         assert_eq!(other.led(), Some(Output::Device { path: b"/srv/x".to_vec() }));
-        let terminal = open(libc::S_IFCHR, &["dev", "pts", "0"]);
+        let terminal = open_file(libc::S_IFCHR, &["dev", "pts", "0"]);
         assert_eq!(terminal.led(), Some(Output::Terminal { path: b"/dev/pts/0".to_vec() }));
         let pipe = |path| Some(Output::Pipe { inode: 12, path, reader: None, outside: false });
-        assert_eq!(open(libc::S_IFIFO, &["run", "f"]).led(), pipe(Some(b"/run/f".to_vec())));
-        let mut nameless = open(libc::S_IFIFO, &[]);
+        assert_eq!(open_file(libc::S_IFIFO, &["run", "f"]).led(), pipe(Some(b"/run/f".to_vec())));
+        let mut nameless = open_file(libc::S_IFIFO, &[]);
         nameless.inode.magic = PIPEFS_MAGIC;
         assert_eq!(nameless.led(), pipe(None));
-        assert_eq!(open(libc::S_IFDIR, &["run"]).led(), None);
-        assert_eq!(open(libc::S_IFREG, &[]).led(), None, "its path is not known");
+        assert_eq!(open_file(libc::S_IFDIR, &["run"]).led(), None);
+        assert_eq!(open_file(libc::S_IFREG, &[]).led(), None, "its path is not known");
     }
 
     #[test]
@@ -322,7 +303,7 @@ mod tests {
         let killed = last.outputs(KILLED);
         assert_eq!([killed.stdout, killed.stderr], [Some(Output::Closed), Some(Output::Closed)]);
         assert!(!last.outputs(3 << 8).is_known());
-        let file = Some(open(libc::S_IFCHR, &["dev", "pts", "0"]));
+        let file = Some(open_file(libc::S_IFCHR, &["dev", "pts", "0"]));
         last.add(LastOutput { id, stdout: false, stderr: true, file });
         let one = last.outputs(3 << 8);
         assert!(one.stdout.is_none() && one.stderr.is_some() && one.at_end);

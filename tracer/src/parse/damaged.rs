@@ -5,6 +5,7 @@ use std::{
     panic::catch_unwind,
 };
 
+use fastrand::Rng;
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::parse::symbolize::code;
@@ -16,54 +17,43 @@ const PROGRAM: &str = "/bin/true";
 /// The file header and what follows it: the program headers, and the build id.
 const HEADERS: usize = 1_024;
 
-/// splitmix64: the same numbers everywhere.
-struct Random(u64);
+/// Any number below `bound`.
+fn below(random: &mut Rng, bound: usize) -> usize {
+    random.usize(..bound.max(1))
+}
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let x = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ x >> 31
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
-    }
-
-    /// The edges of a range are where a check is wrong.
-    fn value(&mut self, length: usize) -> u64 {
-        match self.below(6) {
-            0 => 0,
-            1 => u64::MAX,
-            2 => 1 << self.below(64),
-            3 => length as u64,
-            4 => self.below(length) as u64,
-            _ => self.next(),
-        }
+/// The edges of a range are where a check is wrong.
+fn value(random: &mut Rng, length: usize) -> u64 {
+    match random.u8(..6) {
+        0 => 0,
+        1 => u64::MAX,
+        2 => 1 << random.u8(..64),
+        3 => length as u64,
+        4 => below(random, length) as u64,
+        _ => random.u64(..),
     }
 }
 
 /// Numbers of the tables changed; now and then the end is missing.
-fn damage(whole: &[u8], random: &mut Random) -> Vec<u8> {
+fn damage(whole: &[u8], random: &mut Rng) -> Vec<u8> {
     let mut bytes = whole.to_vec();
     let word = |at: usize| whole.get(at..at + 8).and_then(|word| word.try_into().ok());
     // `e_shoff`: the section headers.
     let sections = usize::try_from(u64::from_le_bytes(word(40).expect("a header"))).expect("small");
-    for _ in 0..=random.below(6) {
-        let at = match random.below(3) {
-            0 => random.below(HEADERS),
-            1 => sections + random.below(whole.len() - sections),
-            _ => random.below(whole.len()),
+    for _ in 0..=below(random, 6) {
+        let at = match below(random, 3) {
+            0 => below(random, HEADERS),
+            1 => sections + below(random, whole.len() - sections),
+            _ => below(random, whole.len()),
         };
-        let width = [1, 2, 4, 8][random.below(4)];
-        let (at, value) = (at / width * width, random.value(whole.len()));
+        let width = [1, 2, 4, 8][below(random, 4)];
+        let (at, value) = (at / width * width, value(random, whole.len()));
         for (byte, new) in bytes.iter_mut().skip(at).zip(&value.to_le_bytes()[..width]) {
             *byte = *new;
         }
     }
-    if random.below(8) == 0 {
-        bytes.truncate(random.below(whole.len()));
+    if below(random, 8) == 0 {
+        bytes.truncate(below(random, whole.len()));
     }
     bytes
 }
@@ -81,9 +71,9 @@ fn no_number_of_a_file_panics() {
     let mut as_before = 0;
     for seed in 0..COPIES {
         let found = catch_unwind(|| {
-            let mut random = Random(seed);
+            let mut random = Rng::with_seed(seed);
             let bytes = damage(&whole, &mut random);
-            code(file(&bytes), random.value(whole.len())).1.is_some()
+            code(file(&bytes), value(&mut random, whole.len())).1.is_some()
         });
         as_before += u64::from(found.unwrap_or_else(|_| panic!("panicked on seed {seed}")));
     }

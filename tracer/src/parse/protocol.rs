@@ -201,17 +201,17 @@ impl Channel {
         put(self.0.as_fd(), &packet, files, SendFlags::empty())
     }
 
-    /// The next packet, waited for until `patience` ends, if there is an end of it.
+    /// The next packet, waited for until `timeout` ends, if there is an end of it.
     ///
     /// # Errors
     /// Where none comes, or it makes no sense.
     pub fn receive<T: DeserializeOwned>(
         &self,
-        patience: Option<Duration>,
+        timeout: Option<Duration>,
     ) -> io::Result<(T, Vec<OwnedFd>)> {
-        if let Some(patience) = patience {
-            let patience = patience.max(Duration::from_millis(1));
-            set_socket_timeout(&self.0, Timeout::Recv, Some(patience))?;
+        if let Some(timeout) = timeout {
+            let timeout = timeout.max(Duration::from_millis(1));
+            set_socket_timeout(&self.0, Timeout::Recv, Some(timeout))?;
         }
         let mut packet = vec![0; PACKET];
         let (size, files) = take(self.0.as_fd(), &mut packet)?;

@@ -28,7 +28,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Of a question; the asker has less patience than that.
+    /// Of a question; the asker has a shorter timeout.
     fn of(request: &Request) -> Self {
         match request {
             Request::Instruction { .. } | Request::Stack(_) => {

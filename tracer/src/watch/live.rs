@@ -441,16 +441,16 @@ impl<'a> Watch<'a> {
 
     /// Drains what is left, waits for answers, reports what is open and the end.
     async fn stop(mut self, ended: Ended) -> Result<Watched> {
-        let patience = Instant::now() + Duration::from_nanos(REPORT_DELAY);
-        while (!self.driver.is_idle() || self.enricher.is_busy()) && Instant::now() < patience {
+        let deadline = Instant::now() + Duration::from_nanos(REPORT_DELAY);
+        while (!self.driver.is_idle() || self.enricher.is_busy()) && Instant::now() < deadline {
             tokio::select! {
                 (time, learnt) = self.enricher.next() => self.learnt(time, learnt)?,
                 () = sleep(Duration::from_millis(10)) => {}
             }
             self.drain_all()?;
         }
-        let patience = Instant::now() + LAST;
-        while !self.drain_all()? && Instant::now() < patience {
+        let deadline = Instant::now() + LAST;
+        while !self.drain_all()? && Instant::now() < deadline {
             self.answers()?;
         }
         self.answers()?;

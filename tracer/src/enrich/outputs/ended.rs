@@ -59,27 +59,12 @@ fn behind(output: &Output, file: &OpenFile, host: Option<u32>) -> Option<Behind>
 mod tests {
     use super::*;
     use crate::{
-        model::file::{Dev, Path},
-        testing::{SINCE, inode},
+        model::file::Dev,
+        testing::{SINCE, open_file},
     };
 
     const ID: ProcessId = ProcessId { tgid: 7, start: SINCE };
     const KILLED: u32 = 7;
-
-    fn open(kind: u32) -> OpenFile {
-        let mut inode = inode(100);
-        inode.mode = kind | 0o600;
-        OpenFile {
-            inode,
-            writable: true,
-            moved: true,
-            device: Dev { major: 0, minor: 0 },
-            mnt_ns: 1,
-            mount: Some(9),
-            path: Path { names: vec![b"log".to_vec()], ..Path::default() },
-            bound: None,
-        }
-    }
 
     fn behind(file: OpenFile) -> Option<Behind> {
         let mut ending = Ending::default();
@@ -91,15 +76,15 @@ mod tests {
 
     #[test]
     fn whose_paths_they_are() {
-        assert!(matches!(behind(open(libc::S_IFREG)), Some(Behind::Mount(9))));
-        assert!(behind(OpenFile { mnt_ns: 2, ..open(libc::S_IFREG) }).is_none());
+        assert!(matches!(behind(open_file(libc::S_IFREG, &["log"])), Some(Behind::Mount(9))));
+        assert!(behind(OpenFile { mnt_ns: 2, ..open_file(libc::S_IFREG, &["log"]) }).is_none());
     }
 
     #[test]
     fn a_journal_by_its_name() {
         let bound = |name: &[u8]| {
             let bound = Some((name.to_vec(), 5, Dev { major: 0, minor: 25 }));
-            behind(OpenFile { bound, ..open(libc::S_IFSOCK) })
+            behind(OpenFile { bound, ..open_file(libc::S_IFSOCK, &["log"]) })
         };
         assert!(matches!(bound(b"/run/systemd/journal/stdout"), Some(Behind::Journal(_))));
         assert!(bound(b"/run/x/journal/stdout").is_none());

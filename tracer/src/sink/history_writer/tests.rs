@@ -1,5 +1,16 @@
 //! The disk is full, locked or gone, and comes back.
+use std::path::Path;
+
 use super::*;
+
+fn options(state_dir: &Path) -> HistoryOptions {
+    HistoryOptions {
+        state_dir: state_dir.to_owned(),
+        group: None,
+        keep: Duration::from_secs(86_400),
+        keep_size: 1 << 30,
+    }
+}
 
 #[test]
 fn why_nobody_was_watching() {
@@ -20,13 +31,7 @@ fn why_nobody_was_watching() {
 #[test]
 fn a_disk_that_recovers_as_we_end_is_told_what_was_lost() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let options = HistoryOptions {
-        state_dir: dir.path().to_owned(),
-        group: None,
-        keep: Duration::from_secs(86_400),
-        keep_size: 1 << 30,
-    };
-    let mut writer = HistoryWriter::new(options);
+    let mut writer = HistoryWriter::new(options(dir.path()));
     writer.open().expect("a history");
     writer.take(Message::Begin { host: "h".into(), boot_id: "b".into(), since: 1 });
     writer.failed(&Error::from(std::io::Error::from(std::io::ErrorKind::StorageFull)));
@@ -50,13 +55,7 @@ fn a_reader_that_holds_a_lock_ends_nothing() {
     use std::{fs::File, os::fd::AsRawFd as _};
 
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let options = || HistoryOptions {
-        state_dir: dir.path().to_owned(),
-        group: None,
-        keep: Duration::from_secs(86_400),
-        keep_size: 1 << 30,
-    };
-    let mut writer = HistoryWriter::new(options());
+    let mut writer = HistoryWriter::new(options(dir.path()));
     writer.open().expect("a history");
     writer.take(Message::Begin { host: "h".into(), boot_id: "b".into(), since: 1 });
     writer.flush(false);
@@ -79,7 +78,7 @@ fn a_reader_that_holds_a_lock_ends_nothing() {
     assert!(said.summary.is_some_and(|why| why.contains("locked")));
     // Nor does it keep a recorder from starting.
     drop(writer);
-    let mut writer = HistoryWriter::new(options());
+    let mut writer = HistoryWriter::new(options(dir.path()));
     if let Err(error) = writer.open() {
         assert!(error.may_pass(), "{error:?}");
         writer.failed(&error);
@@ -102,13 +101,7 @@ fn a_directory_that_is_removed_is_made_anew() {
 
     let top = tempfile::tempdir().expect("a temporary directory");
     let dir = top.path().join("state");
-    let options = HistoryOptions {
-        state_dir: dir.clone(),
-        group: None,
-        keep: Duration::from_secs(86_400),
-        keep_size: 1 << 30,
-    };
-    let mut writer = HistoryWriter::new(options);
+    let mut writer = HistoryWriter::new(options(&dir));
     writer.open().expect("a history");
     writer.take(Message::Begin { host: "h".into(), boot_id: "b".into(), since: 1 });
     writer.flush(false);
