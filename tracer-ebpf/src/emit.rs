@@ -13,14 +13,17 @@ use tracer_common::{
     maps::RingState,
 };
 
-use crate::{globals::config, log::log, scratch::Scratch};
+use crate::{globals::config, log::log, pressure::has_room, scratch::Scratch};
+
+const CRITICAL_BYTES: u32 = 1 << 20;
+const BULK_BYTES: u32 = 2 << 20;
 
 /// What decides an answer: faults, fatal signals, exits of victims.
 #[map]
-static CRITICAL: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+static CRITICAL: RingBuf = RingBuf::with_byte_size(CRITICAL_BYTES, 0);
 /// What is merely frequent: shrinks of mapped files, starts.
 #[map]
-static BULK: RingBuf = RingBuf::with_byte_size(2 << 20, 0);
+static BULK: RingBuf = RingBuf::with_byte_size(BULK_BYTES, 0);
 /// Numbering and losses, one a ring.
 #[map]
 static RINGS: PerCpuArray<RingState> = PerCpuArray::with_max_entries(ring::COUNT as u32, 0);
@@ -103,7 +106,15 @@ pub unsafe fn emit<S>(scratch: *mut Scratch<S>, len: u32) -> bool {
             }
             return false;
         }
-        let target = if ring == ring::CRITICAL { &raw const CRITICAL } else { &raw const BULK };
+        let (target, bytes) = match ring {
+            ring::CRITICAL => (&raw const CRITICAL, CRITICAL_BYTES),
+            _ => (&raw const BULK, BULK_BYTES),
+        };
+        if !has_room(target, bytes as u64, (*header).time) {
+            (*state).lost += 1;
+            log!(Hook::Any, EventOverShare, (*header).kind, seq);
+            return false;
+        }
         let sent = bpf_ringbuf_output(target.cast_mut().cast(), header.cast(), len as u64, 0);
         if sent != 0 {
             (*state).lost += 1;

@@ -2,7 +2,7 @@
 //! `tracer_common::event` and hands it to [`emit::emit`]. Nothing here decides anything.
 //!
 //! Beside them stand the readers of kernel structs (`task`, `inode`, `path`), the owners of maps, whose
-//! values nobody else touches (`bursts`, `calls`, `ended`, `oom_decision`, `outputs`, `program`, `refusals`, `sent`, `shrinks`, `sizes`, `stack`, `thread`,
+//! values nobody else touches (`bursts`, `calls`, `ended`, `oom_decision`, `outputs`, `pressure`, `program`, `refusals`, `sent`, `shrinks`, `sizes`, `stack`, `thread`,
 //! `victims`), and
 //! `form`: how a program is called, so that a body is written once for every way to hook a function; `arch` knows where
 //! the processors keep arguments.
@@ -26,6 +26,7 @@ mod oom_decision;
 mod outputs;
 mod path;
 mod policy;
+mod pressure;
 mod probes;
 mod program;
 mod read;

@@ -134,7 +134,11 @@ pub fn lacking(effective: u64, need: Need) -> impl Iterator<Item = &'static Capa
 /// # Errors
 /// Where the kernel refuses it.
 pub fn shed() -> io::Result<()> {
-    let permitted = capabilities(None)?.permitted.intersection(kept());
+    shed_to(kept())
+}
+
+fn shed_to(kept: CapabilitySet) -> io::Result<()> {
+    let permitted = capabilities(None)?.permitted.intersection(kept);
     let inheritable = CapabilitySet::empty();
     let effective = permitted;
     Ok(set_capabilities(None, CapabilitySets { effective, permitted, inheritable })?)
@@ -144,6 +148,21 @@ fn kept() -> CapabilitySet {
     CapabilitySet::from_bits_retain(CAPABILITIES.iter().map(|one| 1 << one.number).sum())
 }
 
+/// What telling somebody takes: files, spools and terminals of others, and a user of one's own. With no_new_privs no
+/// program that is run has more (security/commoncap.c `cap_bprm_creds_from_file`). Of the seven above only those of files
+/// are among them: a command neither loads programs nor looks into processes.
+const FOR_COMMANDS: CapabilitySet = CapabilitySet::CHOWN
+    .union(CapabilitySet::DAC_OVERRIDE)
+    .union(CapabilitySet::DAC_READ_SEARCH)
+    .union(CapabilitySet::FOWNER)
+    .union(CapabilitySet::FSETID)
+    .union(CapabilitySet::KILL)
+    .union(CapabilitySet::SETGID)
+    .union(CapabilitySet::SETUID)
+    .union(CapabilitySet::NET_BIND_SERVICE)
+    .union(CapabilitySet::NET_RAW)
+    .union(CapabilitySet::AUDIT_WRITE);
+
 /// A thread with no more capabilities than watching takes.
 ///
 /// # Errors
@@ -152,9 +171,28 @@ pub fn spawn<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<JoinHandle<T>> {
+    spawn_with(kept(), name, work)
+}
+
+/// A thread that runs commands of the host's owner, which have its capabilities: fewer than root has.
+///
+/// # Errors
+/// Where none can be started.
+pub fn spawn_for_commands<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    spawn_with(FOR_COMMANDS, name, work)
+}
+
+fn spawn_with<T: Send + 'static>(
+    kept: CapabilitySet,
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
     let confined = move || {
         // What is refused here is refused to the first thread as well, which says so.
-        let _ = shed();
+        let _ = shed_to(kept);
         work()
     };
     thread::Builder::new().name(name.to_owned()).spawn(confined)
@@ -195,5 +233,20 @@ mod tests {
         let sets = inside.expect("a thread");
         assert_eq!((sets.permitted, sets.effective), (expected, expected));
         assert_eq!(capabilities(None).expect("of this thread").permitted, before);
+    }
+
+    #[test]
+    fn a_command_has_neither_what_loads_programs_nor_what_looks_into_processes() {
+        let before = capabilities(None).expect("of this thread").permitted;
+        let inside = spawn_for_commands("whybus-test", || capabilities(None).expect("its own"));
+        let inside = inside.and_then(|thread| thread.join().map_err(|_| io::Error::other("panic")));
+        let permitted = inside.expect("a thread").permitted;
+        assert_eq!(permitted, before.intersection(FOR_COMMANDS));
+        for need in [Need::Watching, Need::Facts] {
+            let names: Vec<&str> = lacking(permitted.bits(), need).map(|one| one.name).collect();
+            let files = "CAP_DAC_READ_SEARCH";
+            let all = CAPABILITIES.iter().filter(|one| one.need == need && one.name != files);
+            assert!(all.map(|one| one.name).all(|name| names.contains(&name)), "{names:?}");
+        }
     }
 }

@@ -19,6 +19,7 @@ use rustix::{
 
 use crate::{
     contract::{Incident, Record},
+    host::privilege::spawn_for_commands,
     render::json,
     sink::speak::say,
     text::format::counted,
@@ -69,10 +70,7 @@ impl Exec {
             skipped: 0,
             complained: false,
         };
-        // It keeps its capabilities, which the command has from it: wall(1) writes to terminals of others.
-        let runner = thread::Builder::new()
-            .name("whybus-exec".to_owned())
-            .spawn(move || runner.run(&receiver))?;
+        let runner = spawn_for_commands("whybus-exec", move || runner.run(&receiver))?;
         let sender = Some(sender);
         Ok(Self { sender, runner: Some(runner), until, time: limits.time, overflowed: 0 })
     }

@@ -289,8 +289,11 @@ fn nobody_may_more(job: &Job) -> Result<()> {
         let line = command.lines().find_map(|line| line.strip_prefix(name));
         line.map(str::trim).with_context(|| format!("no {name} in {command}"))
     };
-    // It writes to terminals and spools of others: CAP_DAC_OVERRIDE 1.
-    ensure!(u64::from_str_radix(value("CapEff:")?, 16)? & 2 != 0, "{command}");
+    // It writes to terminals and spools of others (CAP_DAC_OVERRIDE, 1). It has neither CAP_BPF (39) and CAP_PERFMON (38) nor
+    // CAP_SYS_ADMIN (21), which does for both, and does not look into processes: CAP_SYS_PTRACE (19).
+    let permitted = u64::from_str_radix(value("CapPrm:")?, 16)?;
+    ensure!(permitted & 2 != 0, "{command}");
+    ensure!(permitted & (1 << 39 | 1 << 38 | 1 << 21 | 1 << 19) == 0, "{command}");
     ensure!((value("NoNewPrivs:")?, value("Seccomp:")?) == ("1", "2"), "{command}");
     Ok(())
 }

@@ -40,7 +40,8 @@ until [ -e $D/mounts.ready ] && [ -e /tmp/soak-cgroups.ready ]; do sleep 0.2; do
 busybox wc -l </proc/mounts >/results/mounts
 busybox find $C -type d | busybox wc -l >/results/cgroups
 # Locked by maps and programs, bytes.
-locked() { busybox awk '/^memlock/ {sum += $2} END {print sum + 0}' /proc/$recorder/fdinfo/* 2>/dev/null; }
+# A descriptor may be gone before it is read.
+locked() { cat /proc/$recorder/fdinfo/* 2>/dev/null | busybox awk '/^memlock/ {sum += $2} END {print sum + 0}'; }
 locked >/results/locked
 (within system.slice/planted.service plant $D/planted /results/planted 20 "$seconds") 2>>/results/loads &
 planter=$!
