@@ -2,9 +2,7 @@
 //! have sent little since it began to fill, so that no user who crashes as fast as the host forks has other people's
 //! events lost.
 use aya_ebpf::{
-    helpers::{
-        bpf_get_current_cgroup_id, bpf_get_current_uid_gid, generated::bpf_ringbuf_query,
-    },
+    helpers::{bpf_get_current_cgroup_id, bpf_get_current_uid_gid, generated::bpf_ringbuf_query},
     macros::map,
     maps::{LruHashMap, RingBuf},
 };

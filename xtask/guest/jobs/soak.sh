@@ -49,7 +49,7 @@ for how in shrinks faults renamed paths; do
     (within user.slice/soak.scope soak $how $D) 2>>/results/loads &
 done
 (within user.slice/bomb.scope soak bomb $D) 2>>/results/loads &
-(within user.slice/soak.scope flood /results/sent "$seconds") 2>>/results/loads &
+(within user.slice/soak.scope flood /results/sent $((seconds - 10))) 2>>/results/loads &
 # The disk below the history is full, and has room again.
 (
     while [ -e $S ]; do
@@ -88,7 +88,7 @@ while [ -e /proc/$recorder/exe ] && [ $((tries += 1)) -lt 600 ]; do sleep 0.1; d
 kill -KILL $recorder 2>/dev/null
 wait $recorder
 echo $? >/results/status
-whybus list --state-dir $S --uid 1000 -n 0 -o json >/results/victims.json 2>/results/list.err
+whybus list --state-dir $S --comm 'v[0-9][0-9]' -n 0 -o json >/results/victims.json 2>/results/list.err
 whybus export --state-dir $S >/tmp/export.json 2>/results/export.err
 busybox grep -c '"kind":"incident"' /tmp/export.json >/results/incidents
 busybox grep '"kind":"gap"' /tmp/export.json >/results/gaps.json
