@@ -136,7 +136,7 @@ numbered! {
         EventDropped: "lost on purpose: an event of kind {0}, number {1} on this CPU",
         EventTorn: "lost: an event of kind {0}, number {1} on this CPU; another program ran in between",
         EventRefused: "lost: an event of kind {0}, number {1} on this CPU, for want of room",
-        EventOverShare: "lost: an event of kind {0}, number {1} on this CPU: half of the room is taken, and its user has had a share",
+        EventOverShare: "lost: an event of kind {0}, number {1} on this CPU: little room is left, and its user has had a share",
     }
 }
 

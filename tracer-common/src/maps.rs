@@ -72,8 +72,8 @@ pub const DELIVERIES_OF_USER: u64 = 200;
 /// Ns.
 pub const SIGNALS_WITHIN: u64 = 1_000_000_000;
 
-/// Events of one user in one cgroup within [`SIGNALS_WITHIN`], once half of a ring waits to be read, and ever fewer until it is
-/// full. The death of one process takes about ten.
+/// Events of one user in one cgroup within [`SIGNALS_WITHIN`], once an eighth of a ring has room, and ever fewer until none has.
+/// The death of one process takes about ten.
 pub const EVENTS_OF_USER: u64 = 64;
 
 /// Stacks that are captured of threads of one user in one cgroup within [`SIGNALS_WITHIN`].

@@ -1,6 +1,5 @@
-//! Who gives way where a ring fills: whoever sends most. Half of each ring is anybody's; the other half is for those who
-//! have sent little since it began to fill, so that no user who crashes as fast as the host forks has other people's
-//! events lost.
+//! Who gives way where a ring fills: whoever sends most. The last eighth of each ring is for those who have sent little
+//! within a second, so that no user who crashes as fast as the host forks has other people's events lost.
 use aya_ebpf::{
     helpers::{bpf_get_current_cgroup_id, bpf_get_current_uid_gid, generated::bpf_ringbuf_query},
     macros::map,
@@ -21,7 +20,7 @@ struct Window {
     count: u64,
 }
 
-/// By cgroup and user, of those whose events met a ring that was half full.
+/// By cgroup and user, of those whose events met a ring with no more room than that.
 #[map]
 static PRESSING: LruHashMap<[u64; 2], Window> = LruHashMap::with_max_entries(1024, 0);
 
@@ -34,11 +33,9 @@ static PRESSING: LruHashMap<[u64; 2], Window> = LruHashMap::with_max_entries(102
 pub unsafe fn has_room(ring: *const RingBuf, bytes: u64, now: u64) -> bool {
     // SAFETY: a map.
     let waiting = unsafe { bpf_ringbuf_query(ring.cast_mut().cast(), BPF_RB_AVAIL_DATA) };
-    let half = bytes / 2;
-    if waiting < half {
-        return true;
-    }
-    whybus_has_share(now, bytes.saturating_sub(waiting) * EVENTS_OF_USER / half) != 0
+    let reserved = bytes / 8;
+    let room = bytes.saturating_sub(waiting);
+    room > reserved || whybus_has_share(now, room * EVENTS_OF_USER / reserved) != 0
 }
 
 /// Counts an event of the current process; 1 if it is among the first `most` of a while.
