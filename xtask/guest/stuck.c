@@ -1,6 +1,6 @@
-// stuck FILE [ARGUMENTS]: puts its arguments where whoever reads them waits for a page that nobody gives: a
+// stuck FILE [ARGUMENTS [UID]]: puts its arguments where whoever reads them waits for a page that nobody gives: a
 // userfaultfd, which fails whoever asks by /proc, or the file ARGUMENTS, whose server may let them wait. Then
-// reads past the end of FILE, which is empty. Lives on after that.
+// reads past the end of FILE, which is empty, as UID if that is given. Lives on after that.
 #include <linux/userfaultfd.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -44,6 +44,7 @@ int main(int argc, char **argv) {
     // The start first: the stack, where it was, is above.
     check(prctl(PR_SET_MM, PR_SET_MM_ARG_START, start, 0, 0) == 0, "PR_SET_MM_ARG_START");
     check(prctl(PR_SET_MM, PR_SET_MM_ARG_END, start + 100, 0, 0) == 0, "PR_SET_MM_ARG_END");
+    check(argc < 4 || setuid(atoi(argv[3])) == 0, "setuid");
     signal(SIGBUS, stay);
     (void)p[5];
     return 99;

@@ -11,9 +11,13 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::enrich::{
-    target::Target,
-    worker::{Ask, Worker},
+use crate::{
+    enrich::{
+        shares::{Subject, THREADS, taken},
+        target::Target,
+        worker::{Ask, Worker},
+    },
+    model::fact::Unasked,
 };
 
 /// How long an answer may take once a thread asks, while that thread sleeps in the kernel.
@@ -23,10 +27,6 @@ const DEADLINE: Duration = Duration::from_millis(100);
 const TIMEOUT: Duration = Duration::from_secs(1);
 /// Who has been asked for longer than this holds up nobody: another thread asks what waits behind it.
 const SLOW: Duration = Duration::from_millis(5);
-/// Threads at most. If all of them hang, nobody is asked any more.
-const THREADS: usize = 8;
-/// Of these, so many may hang on files of programs.
-const CODE: usize = 2;
 /// Questions that wait for a thread at most.
 const QUEUE: usize = 4_096;
 /// Of these stacks, which have 20 KiB and more each.
@@ -35,7 +35,7 @@ const STACKS: usize = 32;
 const HUNG: usize = 1_024;
 
 struct Question<T> {
-    target: Target,
+    subject: Subject,
     /// Until when it waits for a thread.
     deadline: Instant,
     ask: Ask<T>,
@@ -45,7 +45,7 @@ struct Question<T> {
 
 /// A question that a thread is asking.
 struct Running<T> {
-    target: Target,
+    subject: Subject,
     since: Instant,
     deadline: Instant,
     /// How often its thread had gone to sleep when it was last looked at, if it slept then.
@@ -62,7 +62,7 @@ impl<T> Running<T> {
         if self.worker.is_runnable() {
             return true;
         }
-        self.target.is_of_host() && {
+        self.subject.target.is_of_host() && {
             let sleeps = self.worker.sleeps();
             std::mem::replace(&mut self.asleep, sleeps) != sleeps
         }
@@ -78,9 +78,11 @@ pub struct DeadlineExecutor<T> {
     ready: VecDeque<T>,
     idle: Option<Worker<T>>,
     /// Jobs given up on, whose threads still hang, and on whom.
-    hanging: HashMap<u64, (Target, Worker<T>)>,
+    hanging: HashMap<u64, (Subject, Worker<T>)>,
     hung: HashSet<Target>,
     jobs: u64,
+    /// Makes of what is given instead of an answer that nobody was asked.
+    unasked: fn(T, Unasked) -> T,
     /// [`DEADLINE`] and [`TIMEOUT`], but for tests.
     deadline: Duration,
     timeout: Duration,
@@ -100,6 +102,7 @@ impl<T: Send + 'static> Default for DeadlineExecutor<T> {
             hanging: HashMap::new(),
             hung: HashSet::new(),
             jobs: 0,
+            unasked: |otherwise, _| otherwise,
             deadline: DEADLINE,
             timeout: TIMEOUT,
             done,
@@ -109,37 +112,47 @@ impl<T: Send + 'static> Default for DeadlineExecutor<T> {
 }
 
 impl<T: Send + 'static> DeadlineExecutor<T> {
+    /// One that says by `unasked` that it did not ask, and why.
+    pub fn new(unasked: fn(T, Unasked) -> T) -> Self {
+        Self { unasked, ..Self::default() }
+    }
+
     /// Asks; the answer, or `otherwise` if there is none in time, comes by [`Self::next`]. What is `urgent`,
     /// because it is about to go away, is asked before what is not. A target that makes a thread hang is not
-    /// asked about again until that thread comes back.
+    /// asked about again until that thread comes back, and nothing is where as many as may hang do.
     pub fn request(
         &mut self,
-        target: Target,
+        subject: impl Into<Subject>,
         urgent: bool,
         ask: impl FnOnce() -> T + Send + 'static,
         otherwise: T,
     ) {
-        let refused = self.hanging.len() == THREADS || self.is_refused(&target);
-        let refused = refused || target.is_stack() && self.stacks_waiting() >= STACKS;
-        let waiting = &mut self.waiting[usize::from(!urgent)];
-        if refused || waiting.len() == QUEUE {
-            self.ready.push_back(otherwise);
-            return;
-        }
+        let subject = subject.into();
+        let target = subject.target;
         let deadline = Instant::now() + self.timeout * target.timeouts();
-        waiting.push_back(Question { target, deadline, ask: Box::new(ask), otherwise });
-        self.dispatch();
+        let full = target.is_stack() && self.stacks_waiting() >= STACKS;
+        let full = full || self.waiting[usize::from(!urgent)].len() == QUEUE;
+        let question = Question { subject, deadline, ask: Box::new(ask), otherwise };
+        match self.admit(question) {
+            Some(question) if full => self.ready.push_back(question.otherwise),
+            Some(question) => {
+                self.waiting[usize::from(!urgent)].push_back(question);
+                self.dispatch();
+            }
+            None => {}
+        }
     }
 
-    /// Whether a target is not to be asked about now: it made a thread hang, or as many as may hang on the files of
-    /// programs do. All workers of a service may have their program on the one mount that does not answer.
-    fn is_refused(&self, target: &Target) -> bool {
-        self.hung.contains(target) || target.is_code() && self.code_hanging() >= CODE
-    }
-
-    /// Threads that hang on files of programs.
-    fn code_hanging(&self) -> usize {
-        self.hanging.values().filter(|(target, _)| target.is_code()).count()
+    /// Gives a question back, or answers it if it is not to be asked now.
+    fn admit(&mut self, question: Question<T>) -> Option<Question<T>> {
+        if self.hung.contains(&question.subject.target) {
+            self.ready.push_back(question.otherwise);
+            return None;
+        }
+        let hanging = self.hanging.values().map(|(subject, _)| subject);
+        let Some(unasked) = taken(&question.subject, hanging) else { return Some(question) };
+        self.ready.push_back((self.unasked)(question.otherwise, unasked));
+        None
     }
 
     /// Whether any answer is still to come.
@@ -196,8 +209,8 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
                 self.ready.push_back(answer);
                 Some(running.worker)
             }
-            None => self.hanging.remove(&job).map(|(target, worker)| {
-                self.hung.remove(&target);
+            None => self.hanging.remove(&job).map(|(subject, worker)| {
+                self.hung.remove(&subject.target);
                 worker
             }),
         };
@@ -211,19 +224,26 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
     fn expire(&mut self, now: Instant) {
         let (deadline, timeout) = (self.deadline, self.timeout);
         for running in self.running.values_mut().filter(|running| running.deadline <= now) {
-            let last = running.since + timeout * running.target.timeouts();
+            let last = running.since + timeout * running.subject.target.timeouts();
             if last > now && running.gets_on() {
                 running.deadline = last.min(now + deadline);
             }
         }
         let late = self.running.extract_if(|_, running| running.deadline <= now);
-        for (job, Running { target, otherwise, worker, .. }) in late {
-            self.hanging.insert(job, (target, worker));
+        let late: Vec<_> = late.collect();
+        let hangs = !late.is_empty();
+        for (job, Running { subject, otherwise, worker, .. }) in late {
+            self.hanging.insert(job, (subject, worker));
             if self.hung.len() == HUNG {
                 self.hung.clear();
             }
-            self.hung.insert(target);
+            self.hung.insert(subject.target);
             self.ready.push_back(otherwise);
+        }
+        for queue in [0, 1].into_iter().filter(|_| hangs) {
+            let waiting = std::mem::take(&mut self.waiting[queue]);
+            self.waiting[queue] =
+                waiting.into_iter().filter_map(|question| self.admit(question)).collect();
         }
         for queue in &mut self.waiting {
             while let Some(question) = queue.pop_front_if(|first| first.deadline <= now) {
@@ -235,53 +255,59 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
     /// Hands questions to threads: to the one that is idle, or, where all others take long, to a new one.
     fn dispatch(&mut self) {
         let now = Instant::now();
-        while let Some((queue, question)) = self.next_question() {
-            if self.is_refused(&question.target) {
-                self.ready.push_back(question.otherwise);
-                continue;
-            }
+        loop {
             let slow = self.running.values().all(|running| running.since + SLOW <= now);
             let room = self.running.len() + self.hanging.len() < THREADS;
-            let worker = match self.idle.take() {
-                Some(worker) => Some(worker),
-                None if slow && room => Worker::start(&self.report),
-                None => None,
-            };
+            if self.idle.is_none() && !(slow && room) {
+                return;
+            }
+            let Some((queue, question)) = self.next_question() else { return };
+            let worker = self.idle.take().or_else(|| Worker::start(&self.report));
             let Some(worker) = worker else {
                 self.waiting[queue].push_front(question);
                 return;
             };
-            let Question { target, ask, otherwise, .. } = question;
+            let Question { subject, ask, otherwise, .. } = question;
             self.jobs += 1;
             if !worker.ask(self.jobs, ask) {
                 self.ready.push_back(otherwise);
                 continue;
             }
-            let deadline = now + self.deadline * target.deadlines();
-            let running = Running { target, since: now, deadline, asleep: None, otherwise, worker };
+            let deadline = now + self.deadline * subject.target.deadlines();
+            let running =
+                Running { subject, since: now, deadline, asleep: None, otherwise, worker };
             self.running.insert(self.jobs, running);
         }
     }
 
-    /// The question to ask next, and which queue it is from. One about the files of a program waits while as many
-    /// threads are at that as may hang.
+    /// The question to ask next, and which queue it is from. One waits while as many threads are at others of its share
+    /// as may hang: once they do hang it is not asked.
     fn next_question(&mut self) -> Option<(usize, Question<T>)> {
-        let running = self.running.values().filter(|running| running.target.is_code()).count();
-        let hanging = self.code_hanging();
-        // Once they do hang it is refused.
-        let busy = hanging < CODE && running + hanging >= CODE;
+        let running = self.running.values().map(|running| &running.subject);
+        let at_work: Vec<Subject> =
+            running.chain(self.hanging.values().map(|(subject, _)| subject)).copied().collect();
         // Stacks are many where something crashes all the time: where others' faults happened is asked beside them.
-        let unwinding = self.running.values().any(|running| running.target.is_stack());
-        let waits = |target: &Target| busy && target.is_code() || unwinding && target.is_stack();
+        let unwinding = self.running.values().any(|running| running.subject.target.is_stack());
+        // Thousands may wait, and be of one user.
+        let mut wait: Vec<(Option<u32>, bool)> = Vec::new();
+        let mut waits = |subject: &Subject| {
+            let of = (subject.uid, subject.target.is_code());
+            if wait.contains(&of) || unwinding && subject.target.is_stack() {
+                return true;
+            }
+            let waits = taken(subject, at_work.iter()).is_some();
+            wait.extend(waits.then_some(of));
+            waits
+        };
         let mut queues = self.waiting.iter_mut().enumerate();
         queues.find_map(|(queue, waiting)| {
-            let at = waiting.iter().position(|question| !waits(&question.target))?;
+            let at = waiting.iter().position(|question| !waits(&question.subject))?;
             Some((queue, waiting.remove(at)?))
         })
     }
 
     fn stacks_waiting(&self) -> usize {
-        self.waiting.iter().flatten().filter(|question| question.target.is_stack()).count()
+        self.waiting.iter().flatten().filter(|question| question.subject.target.is_stack()).count()
     }
 }
 

@@ -20,12 +20,13 @@ use crate::{
         place,
         samples::Samples,
         server::Servers,
+        shares::{About, Subject},
         target::Target,
         throttle::{LookupThrottle, Wanted},
     },
     model::{
         cgroup::{CgroupMade, ROOT_CGROUP},
-        fact::{Fact, Mappers},
+        fact::{Fact, Mappers, Unasked},
         file::Mount,
         host::Host,
         input::{Input, KernelEvent, WatchNote},
@@ -51,6 +52,18 @@ struct Answer {
     /// The process that was asked about, where somebody waits for the answer.
     about: Option<ProcessId>,
     facts: Vec<Fact>,
+}
+
+impl Answer {
+    /// One to a question that nobody asked.
+    fn unasked(mut self, why: Unasked) -> Self {
+        for fact in &mut self.facts {
+            if let Fact::Process(process) = fact {
+                process.unasked = Some(why);
+            }
+        }
+        self
+    }
 }
 
 /// Asks questions, and hands on what is answered.
@@ -85,7 +98,7 @@ impl Enricher {
     /// Starts without a question; `warn` says whether anybody wants to know who maps what is shrunk.
     pub fn new(host: &Host, warn: bool, parser: Parser) -> Self {
         Self {
-            executor: DeadlineExecutor::default(),
+            executor: DeadlineExecutor::new(Answer::unasked),
             scanner: MapperScanner::start(),
             servers: Servers::default(),
             mounts: MountTable::default(),
@@ -193,7 +206,7 @@ impl Enricher {
             }
             KernelEvent::OomKill(kill) => match kill.ran_out {
                 RanOut::Cgroup(MemoryCgroup { id, .. }) => {
-                    vec![self.cgroup_of(kill.victim, id, time)]
+                    vec![self.cgroup_of(kill.victim.into(), id, time)]
                 }
                 _ => Vec::new(),
             },
@@ -226,7 +239,7 @@ impl Enricher {
     fn start(&mut self, start: &ProcessStart, time: u64) -> WatchNote {
         let Actor { task, ancestors, .. } = &start.actor;
         if start.forked {
-            return self.cgroup_of(task.id, task.cgroup, time);
+            return self.cgroup_of(task.into(), task.cgroup, time);
         }
         let victim = self.outlets.admit((task, ancestors), true);
         self.process(task, false, false, time, None, victim)
@@ -282,7 +295,10 @@ impl Enricher {
             let process = self.process(&signal.target, true, false, time, None, victim);
             let address = signal.address;
             let ask = move || lookup::mapped(id, address);
-            return vec![process, self.ask(Target::Process(id), id, time, ask, Vec::new())];
+            return vec![
+                process,
+                self.ask(Target::Process(id), &signal.target, time, ask, Vec::new()),
+            ];
         }
         if signal.code > 0 {
             return Vec::new();
@@ -317,12 +333,12 @@ impl Enricher {
         let (asked, mounts, id) = (exit.clone(), self.mounts.clone(), exit.exit.id);
         let (cgroups, parser) = (self.cgroups.clone(), self.parser.clone());
         let ask = move || lookup::of_death(&asked, &mounts.current(), &cgroups);
-        let death = self.ask(Target::Process(id), id, time, ask, Vec::new());
+        let death = self.ask(Target::Process(id), task, time, ask, Vec::new());
         let asked = exit.module.is_some().then(|| exit.clone());
         let function = asked.map(|asked| {
             let ask =
                 move || place::of_death(&asked, &parser).map(Fact::Symbol).into_iter().collect();
-            self.ask(Target::Code(id), id, time, ask, Vec::new())
+            self.ask(Target::Code(id), task, time, ask, Vec::new())
         });
         stacks.into_iter().chain([process, death]).chain(function).collect()
     }
@@ -351,7 +367,8 @@ impl Enricher {
         let late = lookup::late(task.id, outputs);
         let otherwise = [late].into_iter().chain(self.cgroups.known(task.cgroup));
         let otherwise = otherwise.chain(then.clone()).collect();
-        let (task, mounts, id) = (task.clone(), self.mounts.clone(), task.id);
+        let (about, mounts) = (About::from(task), self.mounts.clone());
+        let task = task.clone();
         let cgroups = self.cgroups.clone();
         let victim = victim.map(|victim| (self.outlets.clone(), victim));
         let ask = move || {
@@ -361,15 +378,15 @@ impl Enricher {
             }
             found.into_iter().chain(then).collect()
         };
-        self.ask(Target::Process(id), id, time, ask, otherwise)
+        self.ask(Target::Process(about.id), about, time, ask, otherwise)
     }
 
     /// Asks what a cgroup is called that matters to a process.
-    fn cgroup_of(&mut self, about: ProcessId, cgroup: Option<u64>, time: u64) -> WatchNote {
+    fn cgroup_of(&mut self, about: About, cgroup: Option<u64>, time: u64) -> WatchNote {
         let cgroups = self.cgroups.clone();
         let otherwise = cgroups.known(cgroup).into_iter().collect();
         let ask = move || cgroups.fact(cgroup).into_iter().collect();
-        self.ask(Target::Process(about), about, time, ask, otherwise)
+        self.ask(Target::Process(about.id), about, time, ask, otherwise)
     }
 
     /// The tasks of an event whose containers are to be named.
@@ -417,14 +434,15 @@ impl Enricher {
     fn ask(
         &mut self,
         target: Target,
-        about: ProcessId,
+        about: impl Into<About>,
         time: u64,
         ask: impl FnOnce() -> Vec<Fact> + Send + 'static,
         otherwise: Vec<Fact>,
     ) -> WatchNote {
+        let About { id: about, uid } = about.into();
         let ask = move || Answer { time, about: Some(about), facts: ask() };
         let otherwise = Answer { time, about: Some(about), facts: otherwise };
-        self.executor.request(target, self.urgent, ask, otherwise);
+        self.executor.request(Subject { target, uid }, self.urgent, ask, otherwise);
         WatchNote::Asked(about)
     }
 

@@ -20,6 +20,7 @@ pub mod place;
 pub mod process;
 pub mod samples;
 pub mod server;
+pub mod shares;
 pub mod stack;
 pub mod target;
 pub mod throttle;

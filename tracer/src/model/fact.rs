@@ -61,6 +61,15 @@ pub struct Triggers {
     pub timers: Vec<String>,
 }
 
+/// Why nobody asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unasked {
+    /// Other processes of the same user do not answer.
+    User,
+    /// Too many processes, of whatever users, do not answer.
+    Others,
+}
+
 /// What /proc told of a process, read at once because it may be gone a moment later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
@@ -80,6 +89,9 @@ pub struct Process {
     pub comm: Option<Bytes>,
     /// /proc did not answer in time: nothing but the id is known.
     pub late: bool,
+    /// Why /proc was not asked in time, if it was not asked at all: then it is `late`, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unasked: Option<Unasked>,
     /// Where its standard output and standard error led; of victims only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outputs: Option<Box<Outputs>>,
@@ -99,14 +111,28 @@ impl Process {
     pub fn unknown(id: ProcessId) -> Self {
         let (exe, cgroup, cmdline, comm) = (None, None, None, None);
         let (ancestors, timers) = (Vec::new(), Vec::new());
-        let (late, names, login_user, outputs) = (false, None, None, None);
-        Self { id, exe, cgroup, cmdline, ancestors, comm, late, outputs, names, login_user, timers }
+        let (late, unasked, outputs) = (false, None, None);
+        let (names, login_user) = (None, None);
+        Self {
+            id,
+            exe,
+            cgroup,
+            cmdline,
+            ancestors,
+            comm,
+            late,
+            unasked,
+            outputs,
+            names,
+            login_user,
+            timers,
+        }
     }
 
     /// Takes over what was learnt later: a program and its arguments are those of the last exec(2). What can no
     /// longer be asked stays as it was known.
     pub fn learn(&mut self, other: Self) {
-        let Self { exe, cgroup, cmdline, ancestors, comm, late, outputs, .. } = other;
+        let Self { exe, cgroup, cmdline, ancestors, comm, late, unasked, outputs, .. } = other;
         if exe.is_some() {
             self.comm = comm;
         }
@@ -117,6 +143,7 @@ impl Process {
             self.ancestors = ancestors;
         }
         self.late |= late;
+        self.unasked = unasked.or(self.unasked);
         match (&mut self.outputs, outputs) {
             (Some(known), Some(outputs)) => known.learn(*outputs),
             (known, outputs) => *known = known.take().or(outputs),

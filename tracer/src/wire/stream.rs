@@ -244,7 +244,7 @@ fn number(value: &Value) -> u64 {
 mod tests {
     use super::*;
     use crate::model::{
-        fact::{Fact, Process, Triggers, User, View},
+        fact::{Fact, Process, Triggers, Unasked, User, View},
         fault::{Burst, BurstKey, Handler},
         file::{Dev, Mount},
         names::ContainerNames,
@@ -317,6 +317,7 @@ mod tests {
             cmdline: Some(vec![bytes(), Vec::new()]),
             ancestors: vec![Ancestor { id, comm: bytes() }],
             late: true,
+            unasked: Some(Unasked::User),
             outputs: Some(Box::new(example_outputs())),
             names: None,
             login_user: None,

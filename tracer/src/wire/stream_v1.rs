@@ -171,6 +171,7 @@ fn parse_process(body: &Value) -> Process {
             })
             .collect(),
         late: body["late"] == true,
+        unasked: None,
         outputs: None,
         names: None,
         login_user: None,

@@ -196,8 +196,8 @@ cat "$dir/loop.count" >/results/storm.count
 # 600 victims that preempt one another in the kernel.
 mkdir -p /mnt/tmpfs/preempt
 whybus trace -o json --no-warnings -- preempt /mnt/tmpfs/preempt 300 >/results/preempt.json 2>/results/preempt.err
-# Six victims whose arguments nobody ever gets to read, among others: how late is each line? (/proc/uptime
-# counts since boot, as boot_ns does.)
+# Twelve victims of one user whose arguments nobody ever gets to read, among others of another, whose arguments are longer
+# than the kernel reads: how late is each line? (/proc/uptime counts since boot, as boot_ns does.)
 dir=/mnt/ext4/hang
 mkdir -p "$dir"
 mkfifo /tmp/hang
@@ -213,18 +213,21 @@ done </tmp/hang >/results/hang.lines &
     . /fuse.sh
     ordinary() {
         make "$1" 102400
-        reading "$dir/$1" 81000 wait
+        setpriv --reuid 65534 reader "$dir/$1" 81000 wait $(busybox seq 200) &
+        victim=$!
+        await "$1.ready"
         : >"$1"
         : >"$1.go"
         wait $victim
     }
+    chmod 777 .
     until [ -s /results/hang.lines ]; do sleep 0.05; done
     fuse "$dir/fuse" "$dir/arguments"
     for i in 1 2 3; do ordinary before.$i; done
     sleep 1
     : >empty
     : >fuse.mute
-    for i in 1 2 3 4 5 6; do stuck "$dir/empty" "$dir/arguments" & done
+    for i in 1 2 3 4 5 6 7 8 9 10 11 12; do stuck "$dir/empty" "$dir/arguments" 1000 & done
     for i in 1 2 3; do ordinary beside.$i; done
     sleep 1
     kill -9 $server

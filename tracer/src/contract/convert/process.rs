@@ -1,12 +1,12 @@
 //! Processes: what the kernel told, and what /proc added.
 use super::{at, text};
 use crate::{
-    contract::{self, Container},
+    contract::{self, Container, Label},
     correlate::incident::Truncation,
     model::{
         cgroup::unit,
         container::{container, pod},
-        fact::{Mapper, Process, ancestors, cmdline},
+        fact::{Mapper, Process, Unasked, ancestors, cmdline},
         job::job,
         names::ContainerNames,
         task::{Actor, Ancestor, Task},
@@ -25,13 +25,19 @@ pub(super) fn process(
     let word = |word: &String| text(word.as_bytes());
     let parents = ancestors(actor, process);
     let args = cmdline(actor, process);
-    let why = || {
+    let why = || -> Label {
+        let unasked = process.and_then(|process| process.unasked);
         if *kthread {
-            "a kernel thread has none"
+            "a kernel thread has none".into()
+        } else if let Some(Unasked::User) = unasked {
+            format!("not looked up: other processes of uid {uid} do not answer").into()
+        } else if let Some(Unasked::Others) = unasked {
+            "not looked up: too many processes do not answer".into()
         } else if process.is_some_and(|process| process.late) {
-            "not resident in its memory, and /proc did not answer in time"
+            "not resident in its memory, and /proc did not answer in time".into()
         } else {
             "not readable in the kernel (lockdown), and the process was gone before /proc was read"
+                .into()
         }
     };
     let path = process.and_then(|process| process.cgroup.as_deref());
@@ -44,7 +50,7 @@ pub(super) fn process(
         comm: text(comm),
         exe: process.and_then(|process| process.exe.as_deref()).map(text),
         cmdline: args.map(|args| args.iter().map(|arg| text(arg)).collect()),
-        cmdline_why: args.is_none().then(|| why().into()),
+        cmdline_why: args.is_none().then(why),
         uid: *uid,
         login_uid: login.uid,
         login_user: process.and_then(|process| process.login_user.as_ref()).map(word),

@@ -4,7 +4,10 @@ use std::{
 };
 
 use super::*;
-use crate::model::task::ProcessId;
+use crate::{
+    enrich::shares::{CODE, OF_USER},
+    model::task::ProcessId,
+};
 
 fn process(tgid: u32) -> Target {
     Target::Process(ProcessId { tgid, start: 0 })
@@ -15,14 +18,21 @@ fn run<T>(test: impl Future<Output = T>) -> T {
     runtime.expect("a runtime").block_on(test)
 }
 
+fn of(uid: u32, tgid: u32) -> Subject {
+    Subject { target: process(tgid), uid: Some(uid) }
+}
+
 /// As many questions as there are threads, none of which is answered before what this gives is dropped.
-fn hang(executor: &mut DeadlineExecutor<i32>, target: fn(u32) -> Target) -> mpsc::Sender<()> {
+fn hang<S: Into<Subject>>(
+    executor: &mut DeadlineExecutor<i32>,
+    subject: impl Fn(u32) -> S,
+) -> mpsc::Sender<()> {
     let (hold, gate) = mpsc::channel::<()>();
     let gate = Arc::new(std::sync::Mutex::new(gate));
     for tgid in 0..THREADS as u32 {
         let gate = Arc::clone(&gate);
         let wait = move || gate.lock().map_or(0, |gate| gate.recv().map_or(0, |()| 0));
-        executor.request(target(tgid), true, wait, 1);
+        executor.request(subject(tgid), true, wait, 1);
     }
     hold
 }
@@ -140,6 +150,39 @@ fn programs_on_a_dead_mount_leave_threads_for_all_else() {
     });
 }
 
+/// As many as there are threads, more of which hung once, and nobody was asked any more.
+#[test]
+fn a_user_whose_processes_hang_costs_nobody_else_an_answer() {
+    run(async {
+        let mut executor =
+            DeadlineExecutor { unasked: |otherwise, _| otherwise + 100, ..patient() };
+        let hold = hang(&mut executor, |tgid| of(1_000, tgid));
+        executor.request(of(0, 98), true, || 980, 98);
+        executor.request(of(1_001, 99), true, || 990, 99);
+        let mut answers = [executor.next().await, executor.next().await];
+        answers.sort_unstable();
+        assert_eq!(answers, [980, 990], "behind all of them");
+        let mut answers = Vec::new();
+        while executor.is_busy() {
+            answers.push(executor.next().await);
+        }
+        answers.sort_unstable();
+        assert_eq!(answers, [1, 1, 101, 101, 101, 101, 101, 101], "two hang, six are not asked");
+        assert_eq!(executor.hanging.len(), OF_USER);
+        executor.request(of(1_000, 99), true, || 990, 99);
+        assert_eq!(executor.next().await, 199, "nor is who comes later");
+        executor.request(process(1), true, || 10, 11);
+        assert_eq!(executor.next().await, 11, "who hangs itself is said to hang");
+        drop(hold);
+        while !executor.hanging.is_empty() {
+            executor.request(of(0, 4), true, || 40, 4);
+            executor.next().await;
+        }
+        executor.request(of(1_000, 99), true, || 990, 99);
+        assert_eq!(executor.next().await, 990, "one was let go");
+    });
+}
+
 #[test]
 fn when_all_threads_hang_nobody_is_asked() {
     run(async {
@@ -175,7 +218,7 @@ fn what_is_about_to_go_away_is_asked_first() {
     let mut executor = DeadlineExecutor::default();
     for i in 1..5 {
         let question = Question {
-            target: process(i),
+            subject: process(i).into(),
             deadline: Instant::now(),
             ask: Box::new(move || i),
             otherwise: 0,

@@ -16,7 +16,7 @@ impl Enricher {
         fault.ip.filter(|_| fault.nth == 1)?;
         let (asked, id, parser) = (fault.clone(), fault.actor.task.id, self.parser.clone());
         let ask = move || place::of_fault(&asked, &parser).map(Fact::Place).into_iter().collect();
-        Some(self.ask(Target::Code(id), id, time, ask, Vec::new()))
+        Some(self.ask(Target::Code(id), &fault.actor.task, time, ask, Vec::new()))
     }
 
     /// Asks for the frames of the stacks that were captured as a process ended, or began an act then.
@@ -27,7 +27,7 @@ impl Enricher {
             let (ancestors, parser) = (actor.ancestors.clone(), self.parser.clone());
             let ask =
                 move || vec![Fact::Stack(Box::new(stack::frames(&sample, &ancestors, &parser)))];
-            self.ask(Target::Stack(id), id, time, ask, Vec::new())
+            self.ask(Target::Stack(id), &actor.task, time, ask, Vec::new())
         };
         samples.into_iter().map(ask).collect()
     }
@@ -38,7 +38,7 @@ impl Enricher {
         fault.mnt_ns.filter(|theirs| Some(*theirs) != own)?;
         let (asked, id) = (fault.clone(), fault.actor.task.id);
         let ask = move || view::read(&asked, own).map(Fact::View).into_iter().collect();
-        Some(self.ask(Target::Mounts(id), id, time, ask, Vec::new()))
+        Some(self.ask(Target::Mounts(id), &fault.actor.task, time, ask, Vec::new()))
     }
 
     pub(super) fn fault(&mut self, fault: &Fault, time: u64) -> WatchNote {
@@ -50,8 +50,14 @@ impl Enricher {
             let here = Here { own, page_size, mounts: mounts.refresh(), cgroups };
             lookup::of_fault(&asked, &here)
         };
-        let (target, id) = (Target::FileSystem(fault.inode.id.dev), fault.actor.task.id);
-        self.ask(target, id, time, ask, lookup::unanswered(fault).into_iter().collect())
+        let target = Target::FileSystem(fault.inode.id.dev);
+        self.ask(
+            target,
+            &fault.actor.task,
+            time,
+            ask,
+            lookup::unanswered(fault).into_iter().collect(),
+        )
     }
 
     /// Asks which process serves the file system of a fault.
@@ -67,6 +73,6 @@ impl Enricher {
             let server = servers.find(dev, time, &mounts, true);
             server.map(Fact::FuseServer).into_iter().collect()
         };
-        self.ask(Target::Server(dev), fault.actor.task.id, time, ask, Vec::new())
+        self.ask(Target::Server(dev), &fault.actor.task, time, ask, Vec::new())
     }
 }
