@@ -69,6 +69,7 @@ pub fn run(args: &Import) -> Result<ExitStatus> {
     store.hurry()?;
     let before = store.incidents()?;
     take(first, input, &mut store, &mut done)?;
+    while store.count_more()? {}
     let new = store.incidents()?.saturating_sub(before);
     say(format_args!(
         "{}{} taken into {}, {} of them new{}",

@@ -31,6 +31,8 @@ const WAITING: usize = 4_096;
 const BATCH: usize = 1_000;
 /// How soon a disk that did not take something is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
+/// How soon more of an older history is counted: it takes a few ms at a time.
+const PAUSE: Duration = Duration::from_millis(50);
 /// How often old incidents are forgotten.
 const RETENTION: Duration = Duration::from_secs(600);
 
@@ -81,6 +83,8 @@ pub struct HistoryWriter {
     failing: Option<Failing>,
     /// When old incidents were forgotten last.
     retained: Option<Instant>,
+    /// When more of an older history is to be counted.
+    count: Option<Instant>,
     /// Something was written since the last beat.
     wrote: bool,
     /// Memory that writing took has not been given back.
@@ -121,6 +125,7 @@ impl HistoryWriter {
             dropped: 0,
             failing: None,
             retained: None,
+            count: None,
             wrote: false,
             tired: false,
         }
@@ -148,6 +153,7 @@ impl HistoryWriter {
                 say(format_args!("{}", damaged(&dir::history(&self.options.state_dir), &aside)));
             }
             self.store = Some(store);
+            self.count = Some(Instant::now());
             let dir = &self.options.state_dir;
             let files = lock::files(dir).into_iter().chain([dir::history(dir)]);
             self.files = files.map(Placed::of).collect();
@@ -160,7 +166,8 @@ impl HistoryWriter {
         let mut end = None;
         while end.is_none() {
             let patience = if self.waiting.is_empty() { RETENTION } else { AGAIN };
-            match receiver.recv_timeout(patience) {
+            let count = self.count.map(|at| at.saturating_duration_since(Instant::now()));
+            match receiver.recv_timeout(count.map_or(patience, |count| count.min(patience))) {
                 Ok(message) => end = self.take(message),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => end = Some(now()),
@@ -176,6 +183,7 @@ impl HistoryWriter {
                 None => self.flush(false),
             }
             self.retain();
+            self.count();
         }
         self.end(end.unwrap_or_else(now));
     }
@@ -390,6 +398,26 @@ impl HistoryWriter {
                 ));
             }
         }
+    }
+
+    /// Counts some of what was there before counts were kept, where that is due.
+    fn count(&mut self) {
+        let Some(store) =
+            self.store.as_mut().filter(|_| self.count.is_some_and(|at| at <= Instant::now()))
+        else {
+            return;
+        };
+        self.count = match store.count_more() {
+            Ok(more) => more.then(|| Instant::now() + PAUSE),
+            Err(error) => {
+                say(format_args!(
+                    "whybus: cannot count what is in {}: {error}; tried again in {} s",
+                    self.options.state_dir.display(),
+                    RETENTION.as_secs()
+                ));
+                Some(Instant::now() + RETENTION)
+            }
+        };
     }
 
     fn end(&mut self, until: i64) {

@@ -124,3 +124,37 @@ fn no_lock() -> libc::flock {
     // SAFETY: numbers, of which 0 is one.
     unsafe { std::mem::zeroed() }
 }
+
+/// A history of version 9 may hold a million: a service manager waits two minutes for a start.
+#[test]
+fn an_older_history_is_counted_beside_recording() {
+    use crate::{contract::samples::incident, model::cause::CauseKind};
+
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut writer = HistoryWriter::new(options(dir.path()));
+    writer.open().expect("a history");
+    writer.take(Message::Begin { host: "h".into(), boot_id: "b".into(), since: 1 });
+    for n in 0..1_500 {
+        let mut one = incident(CauseKind::Sent, 9);
+        (one.id, one.time) = (format!("019aa4d2-6f31-7abc-8def-{n:012x}").into(), Time(n));
+        writer.take(Message::Keep(Entry::Incident(Box::new(one))));
+    }
+    writer.flush(false);
+    writer.end(now());
+    drop(writer);
+    let db = rusqlite::Connection::open(dir::history(dir.path())).expect("ours");
+    db.execute_batch("DROP TABLE tally; PRAGMA user_version = 9").expect("ours");
+    let number = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("a number");
+    let mut writer = HistoryWriter::new(options(dir.path()));
+    writer.open().expect("an older history");
+    assert_eq!(number("SELECT coalesce(sum(incidents), 0) FROM tally WHERE kind = 0"), 0);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || writer.keep(&receiver));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while number("SELECT count(*) FROM tally WHERE kind = -1") != 0 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    drop(sender);
+    thread.join().expect("its end");
+    assert_eq!(number("SELECT incidents FROM tally WHERE kind = 0"), 1_500);
+}

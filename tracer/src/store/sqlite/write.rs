@@ -15,7 +15,7 @@ use crate::{
             recover::{SetAside, set_aside},
             retain::{self, WarningKind},
             schema::{self, APPLICATION, VERSION},
-            tally,
+            tally::{self, Gone},
         },
         state_dir as dir,
     },
@@ -197,8 +197,19 @@ impl Store {
     /// # Errors
     /// Where SQLite cannot read.
     pub fn incidents(&self) -> Result<u64> {
-        let sql = "SELECT coalesce(sum(incidents), 0) FROM tally WHERE kind = 0";
+        let sql = match tally::is_kept(&self.db)? {
+            true => "SELECT coalesce(sum(incidents), 0) FROM tally WHERE kind = 0",
+            false => "SELECT count(*) FROM incident",
+        };
         Ok(self.db.query_row(sql, [], |row| row.get(0))?)
+    }
+
+    /// Counts some of what an older history held; true if there may be more. Until then whoever counts looks at all rows.
+    ///
+    /// # Errors
+    /// Where SQLite cannot write.
+    pub fn count_more(&mut self) -> Result<bool> {
+        Ok(tally::count_more(&mut self.db)?)
     }
 
     /// Bytes in use.
@@ -302,11 +313,12 @@ fn put_incident(
         body::pack(&Record::from(incident.clone())),
         signature,
     ])?;
-    let Some((seq, before)) = known.zip(before) else {
+    let Some((seq, (before, time))) = known.zip(before) else {
         return tally::add(db, db.last_insert_rowid());
     };
-    if tally::keys(db, seq)? != before {
-        tally::remove(db, &before.into_iter().map(|key| (key, 1)).collect())?;
+    if tally::keys(db, seq)?.0 != before {
+        let gone = before.into_iter().map(|key| (key, Gone::one(time)));
+        tally::remove(db, &gone.collect())?;
         tally::add(db, seq)?;
     }
     Ok(())
