@@ -7,7 +7,7 @@ use crate::{
         mapped_file::{MappedFile, path},
         open,
         parser::Parser,
-        place::build_id,
+        place::{TIMEOUT, build_id},
     },
     model::{
         file::Inode,
@@ -72,7 +72,7 @@ fn replacement(
         let soon = changed <= gone.inode.ctime.saturating_add(AFTER);
         let is_its = || others().any(|other| !is_removed(other) && is_below(&root, other));
         (soon || is_its()).then_some(())?;
-        Some(Replacement { build_id: build_id(file, &path, parser), changed })
+        Some(Replacement { build_id: build_id(file, &path, TIMEOUT, parser), changed })
     })
 }
 

@@ -24,7 +24,7 @@ use crate::{
 /// Of the list of mappings no more is read: some 100,000 of them.
 const MAPS: u64 = 16 << 20;
 /// So long a file may be read.
-const TIMEOUT: Duration = Duration::from_millis(900);
+pub(super) const TIMEOUT: Duration = Duration::from_millis(900);
 
 /// Where a fault happened in its program. `None` if its process is gone or runs another program by now, or if the
 /// instruction lies in no file.
@@ -35,7 +35,8 @@ pub fn of_fault(fault: &Fault, parser: &Parser) -> Option<Place> {
     let file = mapped(task.id.tgid, &mapping);
     // Until now these were its mappings. The file is open: what Go's handler ends is gone before it is read.
     runs_still(task).then_some(())?;
-    let told = file.map(|file| told(file, offset, &mapping.path, parser)).unwrap_or_default();
+    let told =
+        file.map(|file| told(file, offset, &mapping.path, TIMEOUT, parser)).unwrap_or_default();
     let protocol::Place { function, build_id, address } = told;
     let victim = task.id;
     let symbol =
@@ -53,17 +54,29 @@ pub fn of_death(death: &ProcessExit, parser: &Parser) -> Option<Symbol> {
     let ancestors = death.actor.ancestors.iter().map(|ancestor| ancestor.id.tgid);
     let file = open::regular(&path, ancestors, |meta| meta.ino() == module.id.ino)?;
     open::lies_on(&file, module.id.dev).then_some(())?;
-    let function = told(file, module.offset, &path, parser).function?;
+    let function = told(file, module.offset, &path, TIMEOUT, parser).function?;
     Some(Symbol { victim: death.exit.id, name: function.name, offset: function.offset })
 }
 
 /// The build id of a file.
-pub(super) fn build_id(file: File, path: &[u8], parser: &Parser) -> Option<Bytes> {
-    told(file, 0, path, parser).build_id
+pub(super) fn build_id(
+    file: File,
+    path: &[u8],
+    timeout: Duration,
+    parser: &Parser,
+) -> Option<Bytes> {
+    // No file has that byte, so that none is looked for.
+    told(file, u64::MAX, path, timeout, parser).build_id
 }
 
 /// What a file says of one of its bytes.
-fn told(file: File, offset: u64, path: &[u8], parser: &Parser) -> protocol::Place {
+fn told(
+    file: File,
+    offset: u64,
+    path: &[u8],
+    timeout: Duration,
+    parser: &Parser,
+) -> protocol::Place {
     let mut told = None;
     let mut take = |answer: Answer| match answer {
         Answer::Instruction(place) if told.is_none() => {
@@ -75,7 +88,7 @@ fn told(file: File, offset: u64, path: &[u8], parser: &Parser) -> protocol::Plac
         _ => false,
     };
     let request = Request::Instruction { offset };
-    let asked = parser.ask(&request, &[file], TIMEOUT, &mut |_, _, _| Vec::new(), &mut take);
+    let asked = parser.ask(&request, &[file], timeout, &mut |_, _, _| Vec::new(), &mut take);
     if let Err(why) = asked {
         parser.failed(Some(path), &why);
     }

@@ -1,5 +1,5 @@
 //! From a captured stack to its frames: the files are opened here, and read by the process that parses.
-use std::{fs::File, time::Duration};
+use std::{fs::File, os::unix::ffi::OsStrExt as _, path::PathBuf, time::Duration};
 
 use crate::{
     enrich::{
@@ -7,6 +7,7 @@ use crate::{
         mapped_file::{MappedFile, path},
         open,
         parser::Parser,
+        place,
     },
     model::{
         Bytes,
@@ -20,6 +21,8 @@ use crate::{
 const MAPPINGS: usize = 256;
 /// So long its files may be read.
 const TIMEOUT: Duration = Duration::from_millis(2_500);
+/// And so long whether one of them is of a build.
+const LOOK: Duration = Duration::from_millis(300);
 
 /// The frames of a thread. Its files are looked for as we see them, as it did, and as its ancestors do.
 pub fn frames(sample: &Sample, ancestors: &[Ancestor], parser: &Parser) -> Stack {
@@ -40,7 +43,13 @@ pub fn frames(sample: &Sample, ancestors: &[Ancestor], parser: &Parser) -> Stack
         let path = modules.get(module).and_then(|module| module.path.as_deref());
         let beside = path.zip(link);
         let paths = debug_files::paths(build_id, beside);
-        paths.iter().filter_map(|path| debug_files::open(path, &roots)).collect()
+        let of_build = |path: &PathBuf| {
+            let file = debug_files::open(path, &roots)?;
+            let path = path.as_os_str().as_bytes();
+            let found = place::build_id(file.try_clone().ok()?, path, LOOK, parser);
+            (found.as_deref() == Some(build_id)).then_some(file)
+        };
+        paths.iter().filter_map(of_build).collect()
     };
     let request = Request::Stack(Box::new(thread));
     let asked = parser

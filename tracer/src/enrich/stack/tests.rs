@@ -15,6 +15,7 @@ use crate::{
         stack::Registers,
         task::ProcessId,
     },
+    parse::protocol::{Files, Place},
     text::demangle,
 };
 
@@ -329,4 +330,41 @@ fn who_ends_early_costs_names_and_not_frames() {
     let stack = frames(&sample, &[], &unnamed);
     let symbols: Vec<_> = stack.frames.iter().map(|frame| frame.symbol.as_deref()).collect();
     assert_eq!((symbols, stack.cut), (vec![None, Some(SIGNAL_FRAME), None], None));
+}
+
+/// Whoever parses may be the victim's by then, and ask for any file beside the program. Nobody but a process that parses
+/// reads what it asks for: a server may never answer.
+#[test]
+fn a_file_that_is_asked_for_is_of_that_build_as_another_process_says() {
+    static GOT: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+    let parser = Parser::answering(|channel| match channel.receive::<Request>(None) {
+        Ok((Request::Stack(_), _)) => {
+            for link in ["secret", "debug"] {
+                let (build_id, link) = (b"a build".to_vec(), Some(link.into()));
+                let wanted = Answer::Wanted { module: 0, build_id, link };
+                channel.send(&wanted, &[]).expect("room");
+                let (_, files) = channel.receive::<Files>(None).expect("an answer");
+                GOT.lock().expect("ours").push(files.len());
+            }
+            channel.send(&Answer::Done { left: 0 }, &[]).expect("room");
+        }
+        Ok((Request::Instruction { .. }, files)) => {
+            let text = files.into_iter().map(|file| std::io::read_to_string(File::from(file)));
+            let text: String = text.map(|text| text.expect("a file")).collect();
+            let place = Place { build_id: Some(text.into_bytes()), ..Place::default() };
+            channel.send(&Answer::Instruction(place), &[]).expect("room");
+            channel.send(&Answer::Done { left: 0 }, &[]).expect("room");
+        }
+        _ => {}
+    });
+    let directory = tempfile::tempdir().expect("a directory");
+    fs::write(directory.path().join("secret"), "a password").expect("room");
+    fs::write(directory.path().join("debug"), "a build").expect("room");
+    let mut sample = captured(0);
+    let program = directory.path().join("program");
+    let names = program.as_os_str().as_bytes().split(|byte| *byte == b'/').skip(1);
+    sample.modules.truncate(1);
+    sample.modules[0].path.names = names.map(<[u8]>::to_vec).collect();
+    frames(&sample, &[], &parser);
+    assert_eq!(*GOT.lock().expect("ours"), [0, 1]);
 }
