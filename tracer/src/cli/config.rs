@@ -3,8 +3,9 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    fs::File,
+    fs::{File, Metadata},
     io::{self, Read as _},
+    os::unix::fs::MetadataExt as _,
     path::Path,
 };
 
@@ -12,6 +13,7 @@ use clap::{
     CommandFactory as _, Parser as _,
     error::{ContextKind, ContextValue, ErrorKind},
 };
+use rustix::process::geteuid;
 use toml::{Table, Value};
 
 use crate::{
@@ -22,6 +24,8 @@ use crate::{
 
 /// Where it is unless told otherwise; there need not be one.
 pub const CONFIG: &str = "/etc/whybus.toml";
+/// By its group, and by everybody.
+const WRITABLE: u32 = 0o022;
 /// Bytes that are read of it.
 const LARGEST: u64 = 1 << 16;
 
@@ -108,6 +112,13 @@ fn read(path: &Path) -> anyhow::Result<Table> {
         }
         file => file.map_err(reading)?,
     };
+    let mine = geteuid().as_raw();
+    trusted(&file.metadata().map_err(reading)?, mine).map_err(|(why, mend)| {
+        let path = path.display();
+        Failure::input(format!(
+            "{path} {why}, who could have commands run by its settings: `{mend} {path}`"
+        ))
+    })?;
     let mut text = String::new();
     file.take(LARGEST + 1).read_to_string(&mut text).map_err(reading)?;
     if text.len() as u64 > LARGEST {
@@ -118,6 +129,23 @@ fn read(path: &Path) -> anyhow::Result<Table> {
         let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
         Failure::usage(format!("{}, line {line}: {}", path.display(), error.message()))
     })
+}
+
+/// Whether nobody but root and `mine` can write to a file; why not, and what mends it. Whose directory it lies in is for who
+/// names it.
+fn trusted(file: &Metadata, mine: u32) -> Result<(), (String, String)> {
+    let (owner, mode) = (file.uid(), file.mode() & 0o7777);
+    if owner != 0 && owner != mine {
+        return Err((format!("belongs to uid {owner}"), "chown root".to_owned()));
+    }
+    if mode & WRITABLE != 0 && file.is_file() {
+        let who = if mode & 0o002 != 0 { "everybody" } else { "its group" };
+        return Err((
+            format!("can be written to by {who} (mode {mode:04o})"),
+            "chmod go-w".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// The flags that settings stand for.
@@ -217,6 +245,42 @@ mod tests {
         let torn = said("[record]\nkeep = \n");
         assert!(torn.starts_with("FILE, line 2: "), "{torn}");
         assert!(said(&" ".repeat(1 << 17)).contains("is larger than 65536 bytes"));
+    }
+
+    /// `exec` in it is run as root.
+    #[test]
+    fn settings_that_others_may_write_are_none() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("whybus.toml");
+        fs::write(&path, FILE).expect("room");
+        let said = |mode: u32| {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("ours");
+            let words = ["whybus", "--config", path.to_str().expect("a name"), "list"];
+            match parse(words.into_iter().map(OsString::from)) {
+                Err(Error::File(error)) => {
+                    error.to_string().replace(path.to_str().unwrap_or(""), "FILE")
+                }
+                Err(Error::Typed(error)) => panic!("{error}"),
+                Ok(_) => String::new(),
+            }
+        };
+        assert_eq!((said(0o644), said(0o600)), (String::new(), String::new()));
+        assert_eq!(
+            said(0o664),
+            "FILE can be written to by its group (mode 0664), who could have commands run by its settings: \
+             `chmod go-w FILE`"
+        );
+        assert!(said(0o666).contains("by everybody (mode 0666)"), "{}", said(0o666));
+        let (meta, owner) = (fs::metadata(&path).expect("it"), geteuid().as_raw());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("ours");
+        let meta = fs::metadata(&path).map(|now| (now, meta.uid())).expect("it");
+        assert_eq!((trusted(&meta.0, owner), meta.1), (Ok(()), owner));
+        if owner != 0 {
+            let (why, mend) = trusted(&meta.0, owner + 1).expect_err("somebody else's");
+            assert_eq!((why, mend), (format!("belongs to uid {owner}"), "chown root".to_owned()));
+        }
     }
 
     #[test]
