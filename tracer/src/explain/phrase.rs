@@ -74,13 +74,38 @@ pub fn arguments(process: &Process) -> String {
     command(&args)
 }
 
-/// `cron[1] → update.sh[5670] → cp[5678]   uid 0 on pts/3, logged in as alice (uid 1000)`
+/// Where programs lie that root has put there.
+const OF_ROOT: [&[u8]; 7] =
+    [b"/usr/", b"/bin/", b"/sbin/", b"/lib/", b"/opt/", b"/nix/store/", b"/snap/"];
+
+/// What a process calls itself, and what it runs, where these differ: anybody may take any name (prctl(2)), but not any program.
+/// Of root's programs some have several names, and an interpreter has that of its script: both are among its arguments, and
+/// believed.
+pub fn claimed(process: &Process) -> Option<String> {
+    let (comm, exe) = (&process.comm.0[..], &process.exe.as_ref()?.0[..]);
+    let program = exe.strip_suffix(b" (deleted)").unwrap_or(exe);
+    // `-sh` is how login shells are called.
+    let named = |path: &[u8]| {
+        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+        name.strip_prefix(b"-").unwrap_or(name).starts_with(comm) || name.starts_with(comm)
+    };
+    let roots = OF_ROOT.iter().any(|directory| program.starts_with(directory));
+    let arguments = process.cmdline.iter().flatten().take(3).filter(|_| roots);
+    if named(program) || arguments.map(|argument| &argument.0[..]).any(named) {
+        return None;
+    }
+    Some(format!("calls itself {}; runs {}", escape(comm), escape(exe)))
+}
+
+/// `cron[1] → update.sh[5670] → cp[5678]   uid 0 on pts/3, logged in as alice (uid 1000)`, and `   calls itself cp; runs
+/// /tmp/evil`
 pub fn lineage(process: &Process) -> String {
     let parents = process.ancestors.iter().rev();
     let mut chain: Vec<String> = parents.map(who_else).collect();
     chain.push(who(process));
     let place = whereabouts(process).map_or_else(String::new, |place| format!("   {place}"));
-    format!("{}   uid {}{}{place}", chain.join(" → "), process.uid, login(process))
+    let claimed = claimed(process).map_or_else(String::new, |claimed| format!("   {claimed}"));
+    format!("{}   uid {}{}{place}{claimed}", chain.join(" → "), process.uid, login(process))
 }
 
 /// What happened to the victim, in a few words.
@@ -351,6 +376,37 @@ pub fn incomplete(incident: &Incident) -> Option<String> {
 mod tests {
     use super::*;
     use crate::contract::{Untrusted, samples::full_incident};
+
+    #[test]
+    fn who_takes_a_name_is_told_by_its_program() {
+        let claims = |comm: &str, exe: &str, args: &[&str]| {
+            let mut process = full_incident().victim;
+            let text = |text: &str| Untrusted(text.as_bytes().to_vec());
+            (process.comm, process.exe) = (text(comm), Some(text(exe)));
+            process.cmdline = Some(args.iter().map(|arg| text(arg)).collect());
+            let claimed = claimed(&process);
+            assert_eq!(claimed.is_some(), lineage(&process).contains("calls itself"));
+            claimed
+        };
+        let evil = Some("calls itself nginx; runs /tmp/evil".to_owned());
+        assert_eq!(claims("nginx", "/tmp/evil", &["/usr/sbin/nginx", "nginx"]), evil);
+        let bell = claims("\x07", "/tmp/e\u{9b}", &[]);
+        assert_eq!(bell.as_deref(), Some(r"calls itself \x07; runs /tmp/e\u{9b}"));
+        assert!(claims("nginx", "/usr/bin/evil", &["evil"]).is_some());
+        for (comm, exe, args) in [
+            ("nginx", "/usr/sbin/nginx", &["nginx: worker process"][..]),
+            ("nginx", "/usr/sbin/nginx (deleted)", &[]),
+            // Names have 15 bytes.
+            ("a-very-long-nam", "/home/a/a-very-long-name", &[]),
+            ("python3", "/usr/bin/python3.11", &["python3", "x.py"]),
+            ("awk", "/usr/bin/mawk", &["awk", "1"]),
+            ("sh", "/bin/busybox", &["-sh"]),
+            ("backup.sh", "/usr/bin/dash", &["/bin/sh", "/srv/backup.sh"]),
+            ("backup.sh", "/usr/bin/dash", &["/bin/sh", "-e", "./backup.sh", "x"]),
+        ] {
+            assert_eq!(claims(comm, exe, args), None, "{comm} {exe}");
+        }
+    }
 
     /// Where a name may have said it, it is said all the same.
     #[test]

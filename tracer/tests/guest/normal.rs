@@ -4,6 +4,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use whybus::{
     contract::{Frame, Incident, Module, Output, OutputKind, Process, Untrusted},
+    explain::phrase::claimed,
     model::cause::Confidence,
 };
 
@@ -77,6 +78,8 @@ pub fn normal(incident: &Incident) -> Map<String, Value> {
         let Process { comm, exe, cmdline, ancestors, .. } = culprit;
         put("culprit", plain(comm).into());
         put("culprit_exe", text(exe.as_ref()).into());
+        put("culprit_cgroup", text(culprit.cgroup.as_ref()).into());
+        put("claims", claimed(culprit).into());
         let words = |args: &Vec<Untrusted>| args.iter().map(plain).collect::<Vec<_>>().join(" ");
         put("cmdline", cmdline.as_ref().map(words).into());
         put("parents", ancestors.iter().map(|parent| plain(&parent.comm)).collect());

@@ -28,7 +28,7 @@ const SIGNAL_ALONE: &str = "signal-alone";
 
 /// What the signal alone does not tell. A script that has a line for that form has none of it there, but what the line
 /// itself names: the class that is left, how sure it is, and mostly no more.
-const NOT_TOLD: [&str; 19] = [
+const NOT_TOLD: [&str; 21] = [
     "calls",
     "lines",
     "access",
@@ -39,6 +39,8 @@ const NOT_TOLD: [&str; 19] = [
     "new",
     "culprit",
     "culprit_exe",
+    "culprit_cgroup",
+    "claims",
     "cmdline",
     "parents",
     "login_uid",
@@ -273,8 +275,19 @@ impl Scenario {
 }
 
 /// What only some scenarios ask for.
-const IF_ASKED: [&str; 9] =
-    ["cgroup", "unit", "container", "exe", "culprit_exe", "calls", "lines", "stdout", "stderr"];
+const IF_ASKED: [&str; 11] = [
+    "cgroup",
+    "unit",
+    "container",
+    "exe",
+    "culprit_exe",
+    "culprit_cgroup",
+    "claims",
+    "calls",
+    "lines",
+    "stdout",
+    "stderr",
+];
 
 fn compare(expected: &[Map<String, Value>], got: &[Map<String, Value>]) -> Result<()> {
     if expected.len() != got.len() {
