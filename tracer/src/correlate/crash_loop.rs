@@ -20,6 +20,11 @@ const PACE: u64 = 1_000_000_000;
 const FORGET: u64 = 600_000_000_000;
 /// Once a loop has been reported so often, one a [`PACE`] is enough; the rest is counted.
 const TOLD: usize = 10;
+/// So many connections to one sshd(8) that come to nothing within [`HOUR`] are told, once: one is nothing, and whoever scans the
+/// internet comes all day, but it is the same where nobody can log in any more.
+const LOGINS: u64 = 20;
+/// Ns.
+const HOUR: u64 = 3_600_000_000_000;
 /// Loops watched at a time.
 const LOOPS: usize = 256;
 
@@ -65,8 +70,12 @@ impl CrashLoops {
         let status = death.exit.code >> 8 & 0xff;
         let not_run = status == NOT_RUN && task.comm == parent.comm;
         let lost = lost_a_client(&task.comm, parent, status);
-        if !main && (soon || not_run || lost || answers(&task.comm)) {
+        if !main && (soon || not_run || answers(&task.comm)) {
             return Vec::new();
+        }
+        if lost && !main {
+            let parent = parent.id;
+            return self.lost_client(parent, death);
         }
         let failing = self.loops.entry((parent.id, hash(&death)));
         let same = failing.comm == task.comm && failing.cmdline == death.actor.cmdline;
@@ -88,6 +97,23 @@ impl CrashLoops {
         let count = std::mem::take(&mut failing.counted);
         let kept = std::mem::take(&mut failing.kept);
         kept.into_iter().map(|death| (death, 1)).chain([(death, count)]).collect()
+    }
+
+    /// One of `parent`'s connections came to nothing; whose it was to be, its arguments say, and that differs.
+    fn lost_client(&mut self, parent: ProcessId, death: ProcessExit) -> Vec<(ProcessExit, u64)> {
+        let (task, time) = (&death.actor.task, death.exit.time);
+        let failing = self.loops.entry((parent, 0));
+        if failing.comm != task.comm || time.saturating_sub(failing.last) > HOUR {
+            // What was not told of an hour that was told of is told with the next one.
+            let counted = if failing.told == 0 { 0 } else { failing.counted };
+            *failing = Loop { comm: task.comm.clone(), last: time, counted, ..Loop::default() };
+        }
+        failing.counted += 1;
+        if failing.told != 0 || failing.counted < LOGINS {
+            return Vec::new();
+        }
+        failing.told = 1;
+        vec![(death, std::mem::take(&mut failing.counted))]
     }
 
     /// How many loops were forgotten because there were too many.
@@ -187,21 +213,29 @@ mod tests {
         }
     }
 
-    /// Whoever scans the internet connects and goes away, thousands of times a day.
+    /// Whoever scans the internet connects and goes away, thousands of times a day; where nobody can log in it is the same.
     #[test]
-    fn who_does_not_log_in_is_not_told() {
-        let told = |comm: &str, parent: &str, status: u32| {
+    fn many_who_do_not_log_in_are_told_once_an_hour() {
+        let told = |comm: &str, parent: &str, status: u32, sessions: u64, apart: u64| {
             let mut failing = CrashLoops::default();
             let session = |i: u64| {
-                let mut session = of(child(i * 700 * MS, 50), parent, &["sshd: root [priv]"]);
+                let arguments = [["sshd: root [priv]", "sshd: alice [priv]"][i as usize % 2]];
+                let mut session = of(child(i * apart * MS, 50), parent, &arguments);
                 session.actor.task.comm = comm.as_bytes().to_vec();
                 session.exit.code = status << 8;
                 session
             };
-            (1..10).flat_map(|i| told(&mut failing, session(i))).sum::<u64>()
+            (1..=sessions).flat_map(|i| told(&mut failing, session(i))).collect::<Vec<u64>>()
         };
-        assert_eq!([told("sshd", "sshd", 255), told("sshd-session", "sshd", 255)], [0, 0]);
-        assert_eq!([told("sshd", "sshd", 1), told("sshd", "bash", 255)], [9, 9]);
+        for (comm, parent) in [("sshd", "sshd"), ("sshd-session", "sshd")] {
+            assert_eq!(told(comm, parent, 255, LOGINS - 1, 700), Vec::<u64>::new());
+            // One a minute: 61 in the first hour and what is left of them with the next.
+            assert_eq!(told(comm, parent, 255, 100, 60_000), [20, 42]);
+            // As whoever looks every five minutes whether it is there.
+            assert_eq!(told(comm, parent, 255, 1_000, 300_000), Vec::<u64>::new());
+        }
+        assert_eq!(told("sshd", "sshd", 1, 9, 700).len(), 9);
+        assert_eq!(told("sshd", "bash", 255, 9, 700).len(), 9);
     }
 
     #[test]
