@@ -104,7 +104,12 @@ pub enum WatchNote {
     /// One such answer is there, or there will be none.
     Answered(ProcessId),
     /// Only this process and its descendants are watched (`trace -- CMD`).
-    Command { tgid: u32 },
+    Command {
+        tgid: u32,
+        /// Who adopts those of its descendants whose parents end, if that is nobody else's task.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reaper: Option<u32>,
+    },
     /// Time moved on to that of this note: everything due by then was told.
     Advanced,
     /// The watch ended: why, in words.

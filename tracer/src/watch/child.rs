@@ -2,6 +2,7 @@
 use std::{ffi::OsString, os::unix::process::ExitStatusExt as _, process::ExitStatus};
 
 use anyhow::{Context as _, Result};
+use rustix::process::{getpid, set_child_subreaper};
 use tokio::process::{Child, Command};
 
 use crate::error::Failure;
@@ -40,13 +41,39 @@ pub async fn exited(child: &mut Option<Child>) -> Result<CommandEnd> {
     Ok(child.wait().await?.into())
 }
 
-/// Starts the command.
+/// Starts the command, and gives who adopts those of its descendants whose parents end: we do, or nobody would know any more
+/// that they are its own.
 ///
 /// # Errors
 /// Where it cannot be started.
-pub fn spawn(command: &[OsString]) -> Result<Child> {
+pub fn spawn(command: &[OsString]) -> Result<(Child, Option<u32>)> {
     let (program, args) = command.split_first().context("an empty command")?;
-    Command::new(program).args(args).spawn().map_err(|error| {
+    let own = getpid();
+    let reaper = set_child_subreaper(Some(own)).is_ok();
+    let child = Command::new(program).args(args).spawn().map_err(|error| {
         Failure::usage(format!("cannot run {}: {error}", program.to_string_lossy()))
-    })
+    })?;
+    Ok((child, reaper.then(|| own.as_raw_nonzero().get().unsigned_abs())))
+}
+
+/// Lets go those that were adopted for a command and have ended. It and the parser are waited for elsewhere: until that is
+/// done, what ended after one of them stays, too.
+pub fn reap(command: Option<u32>, parser: Option<u32>) {
+    let Some(command) = command else { return };
+    const ENDED: i32 = libc::WEXITED | libc::WNOHANG;
+    let wait = |kind: libc::idtype_t, pid: u32, options: i32| {
+        // SAFETY: all zeroes are a siginfo_t, and it is one that waitid(2) may write to.
+        let (done, info) = unsafe {
+            let mut info: libc::siginfo_t = std::mem::zeroed();
+            (libc::waitid(kind, pid, &raw mut info, options), info)
+        };
+        // SAFETY: waitid(2) gives the pid of a child, or 0 where none has ended.
+        (done == 0).then(|| unsafe { info.si_pid() }.unsigned_abs())
+    };
+    while let Some(pid) = wait(libc::P_ALL, 0, ENDED | libc::WNOWAIT)
+        && pid != 0
+        && pid != command
+        && Some(pid) != parser
+        && wait(libc::P_PID, pid, ENDED).is_some()
+    {}
 }

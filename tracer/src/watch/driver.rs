@@ -23,8 +23,8 @@ pub struct Driver<'a> {
     engine: Engine,
     selection: &'a Selection,
     sink: &'a mut dyn Sink,
-    /// The command of `trace -- CMD`: only it and its descendants are reported.
-    command: Option<u32>,
+    /// The command of `trace -- CMD`, and who adopts for it: only it and its descendants are reported.
+    command: Option<(u32, Option<u32>)>,
     /// Starts those that parse files for us: what becomes of them is told in other words.
     parser: Option<u32>,
     /// Incidents that passed the selection.
@@ -81,7 +81,9 @@ impl<'a> Driver<'a> {
     /// Where the sink takes nothing more.
     pub fn push(&mut self, stamp: Stamp, input: Input) -> Result<()> {
         match &input {
-            Input::Watch(WatchNote::Command { tgid }) => self.command = Some(*tgid),
+            Input::Watch(WatchNote::Command { tgid, reaper }) => {
+                self.command = Some((*tgid, *reaper));
+            }
             Input::Watch(WatchNote::Parser { tgid }) => self.parser = Some(*tgid),
             Input::Watch(WatchNote::Coverage(coverage)) => {
                 let host = Host { coverage: coverage.clone(), ..self.engine.host().clone() };
@@ -145,11 +147,14 @@ impl<'a> Driver<'a> {
         if self.parser.is_some_and(|own| task.id.tgid == own || parent == Some(own)) {
             return false;
         }
-        let Some(root) = self.command else { return true };
+        let Some((root, reaper)) = self.command else { return true };
         let process = incident.victim_process.as_ref();
         let by_proc = process.map(|process| process.ancestors.as_slice()).unwrap_or_default();
         task.id.tgid == root
-            || ancestors.iter().chain(by_proc).any(|ancestor| ancestor.id.tgid == root)
+            || ancestors.iter().chain(by_proc).map(|ancestor| ancestor.id.tgid).any(|ancestor| {
+                // Of ours all but those that parse are of the command.
+                ancestor == root || Some(ancestor) == reaper
+            })
     }
 }
 
@@ -190,7 +195,31 @@ mod tests {
         let mut driver = Driver::start(host, &selection, &mut sink).expect("a sink");
         let note = Input::Watch(WatchNote::Parser { tgid: 50 });
         driver.push(Stamp::unnumbered(testing::SINCE), note).expect("a sink");
-        for (tgid, parent) in [(50, 99), (51, 50), (52, 99)] {
+        die(&mut driver, &[(50, 99), (51, 50), (52, 99)]);
+        driver.end(testing::SINCE + 60_000_000_000, "it is over").expect("a sink");
+        assert_eq!(sink.0, [52]);
+    }
+
+    /// Whose parent has ended is ours by then, and the command's all the same.
+    #[test]
+    fn who_was_adopted_is_of_the_command() {
+        let deaths = ExitScope { signals: 1 << 11, ..ExitScope::default() };
+        let host = Host { deaths, ..testing::host() };
+        let (selection, mut sink) = (Selection::default(), Victims::default());
+        let mut driver = Driver::start(host, &selection, &mut sink).expect("a sink");
+        for note in
+            [WatchNote::Command { tgid: 60, reaper: Some(40) }, WatchNote::Parser { tgid: 50 }]
+        {
+            driver.push(Stamp::unnumbered(testing::SINCE), note.into()).expect("a sink");
+        }
+        die(&mut driver, &[(50, 40), (51, 50), (60, 40), (61, 60), (62, 40), (63, 1)]);
+        driver.end(testing::SINCE + 60_000_000_000, "it is over").expect("a sink");
+        assert_eq!(sink.0, [60, 61, 62]);
+    }
+
+    /// Processes, each of a parent, that SIGSEGV ends.
+    fn die(driver: &mut Driver<'_>, processes: &[(u32, u32)]) {
+        for (tgid, parent) in processes.iter().copied() {
             let time = testing::SINCE + u64::from(tgid);
             let mut death = testing::exit(time, 11);
             death.actor = testing::actor(tgid);
@@ -199,7 +228,5 @@ mod tests {
             let event = Input::Kernel(KernelEvent::ProcessExit(Box::new(death)));
             driver.push(Stamp::unnumbered(time), event).expect("a sink");
         }
-        driver.end(testing::SINCE + 60_000_000_000, "it is over").expect("a sink");
-        assert_eq!(sink.0, [52]);
     }
 }

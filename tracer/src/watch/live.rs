@@ -39,7 +39,7 @@ use crate::{
     text::secrets::Secrets,
     watch::{
         arm::{arm, coverage, host, require},
-        child::{CommandEnd, exited, spawn},
+        child::{CommandEnd, exited, reap, spawn},
         driver::Driver,
         evictions::Evictions,
         left_out::LeftOut,
@@ -203,9 +203,9 @@ impl<'a> Watch<'a> {
             self.push(boot_time(), mounts)?;
         }
         if !self.options.command.is_empty() {
-            let child = spawn(self.options.command)?;
+            let (child, reaper) = spawn(self.options.command)?;
             if let Some(tgid) = child.id() {
-                self.push(boot_time(), WatchNote::Command { tgid })?;
+                self.push(boot_time(), WatchNote::Command { tgid, reaper })?;
             }
             self.child = Some(child);
         }
@@ -255,6 +255,7 @@ impl<'a> Watch<'a> {
                     self.modules()?;
                     self.clock()?;
                     self.release_memory();
+                    reap(self.child.as_ref().and_then(Child::id), self.enricher.parser());
                     self.driver.tick(boot_time());
                 }
                 _ = tick.tick(), if busy => self.checkpoint()?,

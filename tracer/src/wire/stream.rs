@@ -361,7 +361,7 @@ mod tests {
             WatchNote::Burst(Burst { key, count: u64::MAX }).into(),
             WatchNote::Coverage(coverage).into(),
             WatchNote::Asked(id).into(),
-            WatchNote::Command { tgid: 9 }.into(),
+            WatchNote::Command { tgid: 9, reaper: Some(8) }.into(),
             WatchNote::Advanced.into(),
             WatchNote::Ended { reason: "so".into() }.into(),
         ]

@@ -14,7 +14,7 @@ use crate::{
     scenario,
 };
 
-pub const CHECKS: [(&str, Check); 24] = [
+pub const CHECKS: [(&str, Check); 25] = [
     ("every_line_is_valid", every_line_is_valid),
     ("sigterm_ends_with_the_counts", sigterm_ends_with_the_counts),
     ("nothing_is_lost", nothing_is_lost),
@@ -29,6 +29,7 @@ pub const CHECKS: [(&str, Check); 24] = [
     ("losses_are_told_and_mark_what_they_touch", losses_are_told),
     ("the_probes_say_what_they_decide", the_probes_say_what_they_decide),
     ("the_status_of_a_command_is_passed_on", the_status_of_a_command),
+    ("who_was_adopted_is_of_the_command", who_was_adopted),
     ("a_closed_pipe_is_success", a_closed_pipe_is_success),
     ("a_stalled_reader_stops_nothing", a_stalled_reader_stops_nothing),
     ("no_privilege_is_77", no_privilege_is_77),
@@ -211,6 +212,16 @@ fn the_status_of_a_command(job: &Job) -> Result<()> {
     ensure!(status == "42", "status {status}");
     let out = job.text("command.json")?;
     ensure!(incidents_of(&out)?.len() == 1, "not one incident: {out}");
+    Ok(())
+}
+
+fn who_was_adopted(job: &Job) -> Result<()> {
+    let out = job.text("adopted.json")?;
+    let victims = incidents_of(&out)?.len();
+    ensure!(victims == 1, "{victims} instead of the one whose parent had ended: {out}");
+    let stats = job.text("adopted.stat")?;
+    let zombie = stats.lines().find(|line| line.contains("(sleep) Z "));
+    ensure!(zombie.is_none() && !stats.is_empty(), "nobody waited for {zombie:?}");
     Ok(())
 }
 

@@ -122,6 +122,13 @@ dir=/mnt/ext4/log
 mkdir -p "$dir"
 whybus trace -v --utc -- sh /scenarios/cp-sh.sh "$dir" >/results/log.txt 2>/results/log.err
 
+# Two whose parents end at once, so that they are adopted: a victim, and one that leaves nothing but its status.
+empty=/mnt/ext4/adopted
+: >$empty
+whybus trace -o json --no-warnings -- sh -c "(sh -c 'sleep 1; exec empty_write $empty' &)
+    (sleep 0.2 &)
+    sleep 4
+    cat /proc/[0-9]*/stat >/results/adopted.stat" >/results/adopted.json 2>&1
 # A command of its own, whose status is passed on.
 whybus trace -o json -- sh -c 'sh /scenarios/empty-write.sh /mnt/ext4; exit 42' >/results/command.json 2>&1
 echo "$?" >/results/command.status
