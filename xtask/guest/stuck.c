@@ -1,4 +1,4 @@
-// stuck FILE [ARGUMENTS [UID]]: puts its arguments where whoever reads them waits for a page that nobody gives: a
+// stuck FILE [ARGUMENTS [UID]]: puts its arguments, unless ARGUMENTS is -, where whoever reads them waits for a page that nobody gives: a
 // userfaultfd, which fails whoever asks by /proc, or the file ARGUMENTS, whose server may let them wait. Then
 // reads past the end of FILE, which is empty, as UID if that is given. Lives on after that.
 #include <linux/userfaultfd.h>
@@ -40,10 +40,12 @@ int main(int argc, char **argv) {
     check(fd >= 0, argv[1]);
     volatile char *p = map(fd, 4096);
 
-    unsigned long start = argc > 2 ? of_file(argv[2]) : of_userfaultfd();
-    // The start first: the stack, where it was, is above.
-    check(prctl(PR_SET_MM, PR_SET_MM_ARG_START, start, 0, 0) == 0, "PR_SET_MM_ARG_START");
-    check(prctl(PR_SET_MM, PR_SET_MM_ARG_END, start + 100, 0, 0) == 0, "PR_SET_MM_ARG_END");
+    if (argc < 3 || strcmp(argv[2], "-")) {
+        unsigned long start = argc > 2 ? of_file(argv[2]) : of_userfaultfd();
+        // The start first: the stack, where it was, is above.
+        check(prctl(PR_SET_MM, PR_SET_MM_ARG_START, start, 0, 0) == 0, "PR_SET_MM_ARG_START");
+        check(prctl(PR_SET_MM, PR_SET_MM_ARG_END, start + 100, 0, 0) == 0, "PR_SET_MM_ARG_END");
+    }
     check(argc < 4 || setuid(atoi(argv[3])) == 0, "setuid");
     signal(SIGBUS, stay);
     (void)p[5];

@@ -109,7 +109,7 @@ fn who_hangs_delays_nobody_else(job: &Job) -> Result<()> {
         let name = incident.file.as_ref().and_then(|file| file.path.as_ref()).map(plain);
         let named = |part: &str| name.as_ref().is_some_and(|name| name.contains(part));
         // Twelve at once: of one of them a program may not have been run, which is told, and names no file.
-        let group = if plain(&victim.comm) == "stuck" {
+        let group = if victim.uid == 1_000 {
             let why = victim.cmdline_why.as_deref().unwrap_or_default();
             not_asked += usize::from(why.contains("other processes of uid 1000 do not answer"));
             Some(2)

@@ -219,15 +219,10 @@ done </tmp/hang >/results/hang.lines &
     . /lib.sh
     . /fuse.sh
     ordinary() {
-        make "$1" 102400
-        setpriv --reuid 65534 reader "$dir/$1" 81000 wait $(busybox seq 200) &
-        victim=$!
-        await "$1.ready"
         : >"$1"
-        : >"$1.go"
-        wait $victim
+        stuck "$dir/$1" - 65534 $(busybox seq 200) &
+        sleep 0.3
     }
-    chmod 777 .
     until [ -s /results/hang.lines ]; do sleep 0.05; done
     fuse "$dir/fuse" "$dir/arguments"
     for i in 1 2 3; do ordinary before.$i; done
