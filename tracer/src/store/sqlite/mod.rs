@@ -8,6 +8,7 @@ pub mod forget;
 mod key;
 mod lookup;
 mod names;
+mod payer;
 pub mod read;
 pub mod recover;
 mod retain;

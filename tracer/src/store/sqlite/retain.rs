@@ -1,9 +1,13 @@
 //! What a history forgets: what is old, and the oldest of what is too much. A bounded piece at a time.
-use rusqlite::{Connection, Result, Row, Transaction, params};
+use rusqlite::{Connection, Result, Transaction, params};
 
 use crate::{
     contract::{GapReason, LOSSES, Truncation},
-    store::sqlite::{names, tally},
+    store::sqlite::{
+        names,
+        payer::{Payer, oldest_of},
+        tally,
+    },
 };
 
 /// Incidents forgotten in one transaction, and warnings.
@@ -59,52 +63,6 @@ impl Forgotten {
     }
 }
 
-/// Whose incidents go where there is no room for all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Payer {
-    /// One restart loop: what it fills a history with is no reason to forget what others died of.
-    Story(i64),
-    /// One user, who may start as many loops as he likes. Not root, who runs most of what is worth recording.
-    User(i64),
-    /// Everybody, the oldest first.
-    All,
-}
-
-/// Whoever has more than a quarter of all incidents pays for the room; if nobody has, everybody.
-fn payer(db: &Transaction<'_>, all: i64) -> Result<Payer> {
-    let most = |column: &str| {
-        let sql = format!(
-            "SELECT {column}, count(*) FROM incident GROUP BY {column} ORDER BY 2 DESC LIMIT 2"
-        );
-        let mut statement = db.prepare_cached(&sql)?;
-        let rows =
-            statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
-        rows.collect::<Result<Vec<_>>>()
-    };
-    let too_many = |(_, count): &(i64, i64)| count.saturating_mul(4) > all;
-    if let Some((story, _)) = most("story")?.into_iter().find(too_many) {
-        return Ok(Payer::Story(story));
-    }
-    let user = most("uid")?.into_iter().filter(|(uid, _)| *uid != 0).find(too_many);
-    Ok(user.map_or(Payer::All, |(uid, _)| Payer::User(uid)))
-}
-
-/// The oldest incidents that match, at most so many, by number, and the times of the first and last of them.
-fn oldest_of(
-    db: &Transaction<'_>,
-    condition: &str,
-    value: i64,
-    most: i64,
-) -> Result<(Vec<i64>, Option<(i64, i64)>)> {
-    let mut statement = db.prepare_cached(&format!(
-        "SELECT seq, time FROM incident WHERE {condition} ORDER BY time LIMIT ?2"
-    ))?;
-    let pair = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
-    let rows = statement.query_map([value, most], pair)?;
-    let (rows, times): (Vec<i64>, Vec<i64>) = rows.collect::<Result<Vec<_>>>()?.into_iter().unzip();
-    Ok((rows, times.first().copied().zip(times.last().copied())))
-}
-
 /// What one payer had to forget is a gap: else his history would look whole.
 fn note_cut(db: &Transaction<'_>, since: i64, until: i64, incidents: usize) -> Result<()> {
     let (why, incidents) = (GapReason::Room.to_string(), incidents as i64);
@@ -135,14 +93,8 @@ pub fn forget(db: &mut Connection, oldest: i64, size: u64, largest: u64) -> Resu
     let crowded = rows.is_empty() && size > largest;
     if crowded {
         let all = transaction.query_row("SELECT count(*) FROM incident", [], |row| row.get(0))?;
-        let payer = payer(&transaction, all)?;
-        let (condition, value) = match payer {
-            Payer::Story(story) => ("story = ?1", story),
-            Payer::User(uid) => ("uid = ?1", uid),
-            Payer::All => ("time <= ?1", i64::MAX),
-        };
-        let (chosen, times) =
-            oldest_of(&transaction, condition, value, needed(size, largest, all))?;
+        let payer = Payer::of(&transaction, all)?;
+        let (chosen, times) = payer.oldest(&transaction, needed(size, largest, all))?;
         rows = chosen;
         match (payer, times) {
             // Nothing older is left.
