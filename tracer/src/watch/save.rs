@@ -2,10 +2,16 @@
 use std::{
     borrow::Cow,
     fs::{File, OpenOptions, Permissions},
-    io::{BufWriter, Error, ErrorKind, Result, Write as _},
+    io::{Error, ErrorKind, Result, Write},
     mem::offset_of,
     os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+        mpsc::{Receiver, Sender, channel},
+    },
+    time::Duration,
 };
 
 use rustix::{fs::OFlags, io::Errno, process::geteuid};
@@ -14,23 +20,43 @@ use tracer_common::event::{Crash, kind};
 
 use crate::{
     correlate::registers::needless,
+    host::privilege,
     model::{
         host::Host,
         input::{Input, KernelEvent},
     },
     sink::speak::say,
+    text::format::{counted, size},
     wire::{decode::decode, stream},
 };
 
-/// A stream that is being saved. Watching goes on if that fails.
-pub struct StreamFile {
-    file: Option<BufWriter<File>>,
+/// Bytes that wait for the disk at most.
+const WAITING: usize = 16 << 20;
+/// Bytes that are handed on at once.
+const CHUNK: usize = 64 << 10;
+/// How long the disk may take for what still waits at the end.
+const END: Duration = Duration::from_secs(10);
+
+/// A stream that is being saved, by a thread: a disk that hangs stops nobody else. Watching goes on if that fails.
+pub struct StreamFile(Option<Way>);
+
+/// The way to the thread.
+struct Way {
+    chunk: Vec<u8>,
+    /// Ends it when it is dropped.
+    chunks: Sender<Vec<u8>>,
+    /// Bytes that were handed on and are not written.
+    waiting: Arc<AtomicUsize>,
+    /// Records that found no room.
+    left_out: u64,
+    /// Why it has ended.
+    ended: Receiver<Result<()>>,
 }
 
 impl StreamFile {
     /// Saves nothing.
     pub fn none() -> Self {
-        Self { file: None }
+        Self(None)
     }
 
     /// Begins a stream.
@@ -38,44 +64,98 @@ impl StreamFile {
     /// # Errors
     /// Where the file cannot be made or written.
     pub fn create(path: &Path, host: &Host) -> Result<Self> {
-        let mut file = BufWriter::new(open(path)?);
+        let mut file = open(path)?;
         file.write_all(&stream::head(host))?;
-        file.flush()?;
-        Ok(Self { file: Some(file) })
+        Self::onto(file)
+    }
+
+    fn onto(mut file: impl Write + Send + 'static) -> Result<Self> {
+        let (chunks, receiver) = channel::<Vec<u8>>();
+        let (end, ended) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let written = Arc::clone(&waiting);
+        privilege::spawn("whybus-save", move || {
+            let done = receiver.into_iter().try_for_each(|chunk| {
+                let done = file.write_all(&chunk);
+                written.fetch_sub(chunk.len(), Relaxed);
+                done
+            });
+            // Nothing waits any more: the next record finds out.
+            written.store(0, Relaxed);
+            // Who has waited long enough is gone.
+            let _ = end.send(done);
+        })?;
+        Ok(Self(Some(Way { chunk: Vec::new(), chunks, waiting, left_out: 0, ended })))
     }
 
     /// Adds an event as the ring buffer gave it, of a crash without the registers that tell nothing.
     pub fn event(&mut self, bytes: &[u8]) {
-        if self.file.is_some() {
+        if self.0.is_some() {
             self.write(&stream::record(&without_registers(bytes)));
         }
     }
 
     /// Adds what user space found out, at `time` (ns since boot).
     pub fn unnumbered(&mut self, input: &Input, time: u64) {
-        if self.file.is_some()
+        if self.0.is_some()
             && let Ok(Some(record)) = stream::unnumbered_record(input, time)
         {
             self.write(&record);
         }
     }
 
-    /// Hands everything to the kernel: what was reported can be replayed, even if we are killed.
+    /// Hands everything on: what was reported can be replayed, even if we are killed a moment later.
     pub fn flush(&mut self) {
-        let flushed = self.file.as_mut().map_or(Ok(()), BufWriter::flush);
-        self.check(flushed);
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        let written = self.file.as_mut().map_or(Ok(()), |file| file.write_all(bytes));
-        self.check(written);
-    }
-
-    fn check(&mut self, result: Result<()>) {
-        if let Err(error) = result {
-            say(format_args!("whybus: saving the event stream: {error}; watching goes on without"));
-            self.file = None;
+        let Some(way) = &mut self.0 else { return };
+        let chunk = std::mem::take(&mut way.chunk);
+        way.waiting.fetch_add(chunk.len(), Relaxed);
+        if !chunk.is_empty() && way.chunks.send(chunk).is_err() {
+            self.end(Duration::ZERO);
         }
+    }
+
+    /// A record that finds no room is left out: its number is missing in a replay, as one's that was lost is.
+    fn write(&mut self, record: &[u8]) {
+        let Some(way) = &mut self.0 else { return };
+        if way.waiting.load(Relaxed) + way.chunk.len() + record.len() > WAITING {
+            way.left_out += 1;
+            return;
+        }
+        way.chunk.extend_from_slice(record);
+        if way.chunk.len() >= CHUNK {
+            self.flush();
+        }
+    }
+
+    /// Waits for the disk, and says what it did not take.
+    fn end(&mut self, patience: Duration) {
+        let Some(Way { chunks, waiting, left_out, ended, .. }) = self.0.take() else { return };
+        drop(chunks);
+        match ended.recv_timeout(patience) {
+            Ok(Err(error)) => {
+                say(format_args!(
+                    "whybus: saving the event stream: {error}; watching goes on without"
+                ));
+            }
+            Ok(Ok(())) => {}
+            Err(_) => say(format_args!(
+                "whybus: saving the event stream: its disk has not taken the last {}",
+                size(waiting.load(Relaxed) as u64)
+            )),
+        }
+        if left_out != 0 {
+            say(format_args!(
+                "whybus: saving the event stream: {} left out: its disk took too long",
+                counted(left_out, "record")
+            ));
+        }
+    }
+}
+
+impl Drop for StreamFile {
+    fn drop(&mut self) {
+        self.flush();
+        self.end(END);
     }
 }
 
@@ -134,6 +214,59 @@ mod tests {
 
     use super::*;
     use crate::wire::decode::testing::{bytes, zeroed};
+
+    /// Takes nothing until it is let go.
+    struct Hanging(Receiver<()>, Sender<usize>);
+
+    impl Write for Hanging {
+        fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+            let _ = self.0.recv();
+            let _ = self.1.send(bytes.len());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_disk_that_hangs_stops_nobody() {
+        let ((hold, gate), (report, written)) = (channel(), channel());
+        let mut stream = StreamFile::onto(Hanging(gate, report)).expect("a thread");
+        let record = [0; 1_000];
+        for _ in 0..3 * WAITING / record.len() {
+            stream.write(&record);
+        }
+        stream.flush();
+        let left_out = stream.0.as_ref().map_or(0, |way| way.left_out) as usize;
+        assert_eq!(left_out, 3 * WAITING / record.len() - WAITING / record.len());
+        // What found room is all there once the disk goes on.
+        drop(hold);
+        drop(stream);
+        let written: usize = written.into_iter().sum();
+        assert_eq!(written, WAITING / record.len() * record.len());
+    }
+
+    #[test]
+    fn a_disk_that_is_full_is_said_once() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> Result<usize> {
+                Err(ErrorKind::StorageFull.into())
+            }
+
+            fn flush(&mut self) -> Result<()> {
+                Ok(())
+            }
+        }
+        let mut stream = StreamFile::onto(Full).expect("a thread");
+        let deadline = std::time::Instant::now() + Duration::from_secs(60);
+        while stream.0.is_some() && std::time::Instant::now() < deadline {
+            stream.write(&[0; CHUNK]);
+        }
+        assert!(stream.0.is_none(), "nobody noticed");
+    }
 
     #[test]
     fn what_was_in_registers_is_not_saved() {
