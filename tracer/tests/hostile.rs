@@ -10,7 +10,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use common::{text, whybus};
+use common::{binary, text, whybus};
 
 const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/streams/newest.json");
 
@@ -28,8 +28,7 @@ fn changed(dir: &Path, sql: &str) -> PathBuf {
 fn bounded(words: &[&str], state: &Path) -> (Option<i32>, String) {
     const PATIENCE: Duration = Duration::from_secs(20);
     let mut command = Command::new("sh");
-    let binary = env!("CARGO_BIN_EXE_whybus");
-    command.args(["-c", r#"ulimit -v 600000; exec "$0" "$@""#, binary]);
+    command.args(["-c", r#"ulimit -v 600000; exec "$0" "$@""#]).arg(binary());
     command.args(words).arg("--state-dir").arg(state);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("it runs");

@@ -1,6 +1,9 @@
 //! What a run of the tests is asked for, and what it boots for that: which kernels, and each of them for
 //! which jobs.
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Result, bail};
 
@@ -43,7 +46,7 @@ pub struct Args {
     /// Only crashes of changed code, in guests
     #[arg(long, conflicts_with_all = ["host", "record", "only", "recorder", "systemd", "two_hosts"])]
     pub crashes: bool,
-    /// Only these jobs of the kernels: matrix, lockdown, crashes, frames, cgroups, flood, history, soak, recovery
+    /// Only these jobs of the kernels: matrix, lockdown, crashes, frames, cgroups, flood, attacks, history, soak, recovery
     #[arg(long = "job", value_name = "JOB", value_parser = job, conflicts_with_all = [
         "host", "only", "recorder", "systemd", "two_hosts", "crashes",
     ])]
@@ -63,6 +66,9 @@ pub struct Args {
         "host", "only", "recorder", "systemd", "two_hosts", "crashes", "jobs", "refuse", "kernels",
     ])]
     pub everything: bool,
+    /// Another static whybus of this machine in the guests, as one of an earlier commit: what holds today may fail with it
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["host", "record", "everything"])]
+    pub whybus: Option<PathBuf>,
     /// With two compilers running beside the guests
     #[arg(long, conflicts_with = "host")]
     pub load: bool,
@@ -92,8 +98,10 @@ impl Args {
 }
 
 /// What a kernel is booted for when it is named (`--kernel 6.1`).
-const JOBS: [&str; 9] =
-    ["matrix", "lockdown", "crashes", "frames", "cgroups", "flood", "history", "soak", "recovery"];
+const JOBS: [&str; 10] = [
+    "matrix", "lockdown", "crashes", "frames", "cgroups", "flood", "attacks", "history", "soak",
+    "recovery",
+];
 /// The matrix of scenarios again, with forms of programs refused (docs/decisions/0019-forms.md).
 const KPROBES: &str = "kprobes";
 const SIGNAL_ALONE: &str = "signal-alone";
@@ -209,8 +217,10 @@ pub fn boots<'a>(
         "crashes" => random("crashes"),
         "frames" if kernel.machine == Machine::Aarch64 => return Ok(Vec::new()),
         "frames" => random("frames").disk(victims::disk()?),
-        "cgroups" | "recovery" => boot(job),
+        "cgroups" | "recovery" | "attacks" => boot(job),
         "flood" if args.verbose => boot(job).append("whybus.verbose=yes"),
+        // Which capability it lacks another one need not say.
+        "flood" if args.whybus.is_some() => boot(job).append("whybus.other=yes"),
         "flood" => boot(job),
         "soak" => {
             let seconds = 60 * u64::from(args.minutes.unwrap_or(2));
@@ -320,14 +330,14 @@ mod tests {
     fn everything_has_every_kernel() {
         let everything = told(&["--everything"]);
         assert_eq!(everything.len(), kernels::names().count());
-        assert!(everything.contains(&("5.10".to_owned(), 12)));
-        assert!(everything.contains(&("arm64-newest".to_owned(), 9)));
+        assert!(everything.contains(&("5.10".to_owned(), 13)));
+        assert!(everything.contains(&("arm64-newest".to_owned(), 10)));
         assert_eq!(releases(&args(&["--everything"])).len(), 2);
     }
 
     #[test]
     fn what_is_named_is_booted_and_nothing_else() {
-        assert_eq!(told(&["--kernel", "6.12"]), [("6.12".to_owned(), 9)]);
+        assert_eq!(told(&["--kernel", "6.12"]), [("6.12".to_owned(), 10)]);
         let some = wanted(&args(&["--job", "lockdown", "--job", "cgroups", "--kernel", "6.12"]));
         assert_eq!(some, [("6.12".to_owned(), vec!["lockdown", "cgroups"])]);
         assert_eq!(told(&["--only", "cp-sh", "--kernel", "6.1-rt"]), [("6.1-rt".to_owned(), 1)]);

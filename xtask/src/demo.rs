@@ -24,7 +24,7 @@ pub fn run() -> Result<()> {
         }
         Err(reason) => say(format_args!("not on this host ({reason}); in a throw-away guest")),
     }
-    let tree = Tree::build(Machine::X86_64)?;
+    let tree = Tree::build(Machine::X86_64, None)?;
     let kernels = kernels::fetch(&["newest".to_owned()])?;
     let kernel = kernels.first().context("no kernel")?;
     say(format_args!("booting Linux {} under QEMU", kernel.release));

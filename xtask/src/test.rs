@@ -77,7 +77,7 @@ fn prepare(args: &Args) {
     let machines = [Machine::X86_64, Machine::Aarch64].into_iter().filter(|machine| has(*machine));
     std::thread::scope(|scope| {
         for machine in machines {
-            if machine.set_up().and_then(|()| machine.foreign()).is_ok() {
+            if args.whybus.is_none() && machine.set_up().and_then(|()| machine.foreign()).is_ok() {
                 // One thread of the compiler each, most of the time.
                 scope.spawn(move || build::whybus(machine));
             }
@@ -131,7 +131,7 @@ fn guests(args: &Args, tally: &mut Tally) -> Result<()> {
     let kernels = if names.is_empty() { Vec::new() } else { kernels::fetch(&names)? };
     let own = releases.iter().map(|release| debian::kernel(*release));
     let own = own.collect::<Result<Vec<_>>>()?;
-    let trees = Trees::of(kernels.iter().chain(&own))?;
+    let trees = Trees::of(kernels.iter().chain(&own), args.whybus.as_deref())?;
     let systems = releases.into_iter().zip(own).map(|(release, kernel)| {
         let tree = trees.tree(&kernel)?;
         debian::fetch(release, kernel, tree)

@@ -13,9 +13,15 @@ use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 use tempfile::TempDir;
 
+/// The whybus under test: that of this tree, or the one that the environment names, as one of an earlier commit.
+pub fn binary() -> PathBuf {
+    let other = std::env::var_os("WHYBUS_BINARY");
+    other.map_or_else(|| env!("CARGO_BIN_EXE_whybus").into(), PathBuf::from)
+}
+
 /// whybus with these arguments, and nothing to read.
 pub fn whybus<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_whybus"));
+    let mut command = Command::new(binary());
     command.args(args).stdin(Stdio::null());
     command
 }

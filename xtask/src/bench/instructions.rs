@@ -15,7 +15,7 @@ use crate::{
 /// Where a guest fails or a budget does not hold.
 pub fn run(wanted: &[String], only_faults: bool) -> Result<()> {
     let kernels = kernels::fetch(wanted)?;
-    let trees = Trees::of(kernels.iter())?;
+    let trees = Trees::of(kernels.iter(), None)?;
     let mut over = Vec::new();
     for kernel in kernels {
         let tree = trees.tree(&kernel)?;

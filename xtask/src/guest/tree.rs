@@ -22,13 +22,13 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Builds everything that runs in a guest.
+    /// Builds everything that runs in a guest, but for a whybus that is given.
     ///
     /// # Errors
     /// Where something does not compile, or a package cannot be had.
-    pub fn build(machine: Machine) -> Result<Self> {
+    pub fn build(machine: Machine, whybus: Option<&Path>) -> Result<Self> {
         machine.set_up()?;
-        let whybus = build::whybus(machine)?;
+        let whybus = whybus.map_or_else(|| build::whybus(machine), |given| Ok(given.to_owned()))?;
         let programs = packages::programs(machine)?;
         let dir = directory(machine);
         let _ = fs::remove_dir_all(&dir);
@@ -55,7 +55,7 @@ impl Tree {
             _ => Err(error),
         })?;
         fs::copy(machine.busybox()?, bin.join("busybox")).context("copying busybox-static")?;
-        fs::copy(&whybus, bin.join("whybus"))?;
+        fs::copy(&whybus, bin.join("whybus")).context("copying whybus")?;
         fs::write(
             dir.join("etc/passwd"),
             "root:x:0:0::/tmp:/bin/sh\nnobody:x:65534:65534::/tmp:/bin/sh\n\
@@ -124,14 +124,17 @@ pub struct Trees {
 }
 
 impl Trees {
-    /// One for each machine among the kernels.
+    /// One for each machine among the kernels, with a whybus of our own unless one is given.
     ///
     /// # Errors
     /// As [`Tree::build`].
-    pub fn of<'a>(kernels: impl Iterator<Item = &'a kernels::Kernel> + Clone) -> Result<Self> {
+    pub fn of<'a>(
+        kernels: impl Iterator<Item = &'a kernels::Kernel> + Clone,
+        whybus: Option<&Path>,
+    ) -> Result<Self> {
         let machines = [Machine::X86_64, Machine::Aarch64];
         let wanted = |machine: &Machine| kernels.clone().any(|kernel| kernel.machine == *machine);
-        let build = |machine| Ok((machine, Tree::build(machine)?));
+        let build = |machine| Ok((machine, Tree::build(machine, whybus)?));
         Ok(Self { of: machines.into_iter().filter(wanted).map(build).collect::<Result<_>>()? })
     }
 

@@ -297,7 +297,7 @@ pub fn run(wanted: &[String], append: &str, command: &[OsString]) -> Result<()> 
     let words: Vec<String> =
         command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let kernels = kernels::fetch(&wanted)?;
-    let trees = Trees::of(kernels.iter())?;
+    let trees = Trees::of(kernels.iter(), None)?;
     for tree in trees.all() {
         tree.add("command", format!("{}\n", words.join(" ")).as_bytes())?;
     }
