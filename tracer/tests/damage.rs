@@ -12,39 +12,7 @@ use whybus::{
 };
 
 mod common;
-use common::recorded;
-
-/// Any number below `bound`.
-fn below(random: &mut Rng, bound: usize) -> usize {
-    random.usize(..bound.max(1))
-}
-
-/// Some bytes changed, now and then a piece taken out, doubled or cut off.
-fn damage(bytes: &mut Vec<u8>, random: &mut Rng) {
-    for _ in 0..=below(random, 20) {
-        let at = below(random, bytes.len());
-        if let Some(byte) = bytes.get_mut(at) {
-            // The edges of a range are where a check is wrong.
-            *byte = match below(random, 4) {
-                0 => 0,
-                1 => 0xff,
-                2 => byte.wrapping_add(1),
-                _ => random.u64(..) as u8,
-            };
-        }
-    }
-    let (from, length) = (below(random, bytes.len()), below(random, 64));
-    let to = (from + length).min(bytes.len());
-    match below(random, 8) {
-        0 => drop(bytes.drain(from..to)),
-        1 => {
-            let piece = bytes[from..to].to_vec();
-            bytes.splice(from..from, piece);
-        }
-        2 => bytes.truncate(from),
-        _ => {}
-    }
-}
+use common::{damage, recorded, records};
 
 /// Runs `test` on `count` damaged copies, and names the one it panicked on.
 fn damaged(original: &[u8], count: u64, test: impl Fn(&[u8])) {
@@ -71,19 +39,6 @@ fn replay(bytes: &[u8]) -> usize {
     told + engine.finish().len()
 }
 
-/// The records of a stream, as they came from the ring buffers or were noted.
-fn records(name: &str) -> Vec<Vec<u8>> {
-    let bytes = std::fs::read(recorded(name, "stream")).expect("a stream");
-    let mut rest = bytes.splitn(3, |byte| *byte == b'\n').nth(2).expect("records");
-    let mut out = Vec::new();
-    while let Some((length, after)) = rest.split_first_chunk::<4>() {
-        let (record, after) = after.split_at(u32::from_le_bytes(*length) as usize);
-        out.push(record.to_vec());
-        rest = after;
-    }
-    out
-}
-
 /// The same event saying the length it has, so that more of it is looked at.
 fn of_its_length(bytes: &[u8]) -> Vec<u8> {
     let (mut out, at) = (bytes.to_vec(), offset_of!(Header, len));
@@ -105,7 +60,7 @@ fn any_byte_of_a_stream_may_be_wrong() {
 #[test]
 fn any_byte_of_an_event_may_be_wrong() {
     for name in ["newest", "deaths"] {
-        let records = records(name);
+        let (_, records) = records(name);
         assert!(records.iter().all(|record| decode(record).is_ok()));
         for record in records {
             damaged(&record, 20, |bytes| {
@@ -118,7 +73,7 @@ fn any_byte_of_an_event_may_be_wrong() {
 
 #[test]
 fn an_event_may_be_cut_off_anywhere() {
-    for record in records("newest") {
+    for record in records("newest").1 {
         for length in 0..size_of::<Header>() {
             assert!(decode(&record[..length]).is_err(), "{length} bytes are no header");
         }

@@ -27,6 +27,9 @@ const MAGIC_V1: &[u8] = b"whybus-events 1\n";
 const LONGEST: u32 = 4 << 20;
 /// Nor is the line about the host.
 const HOST_LINE: u64 = 64 << 10;
+/// Values that a fact or a note may have. Two bytes of a list become a value of seventy; mounts, the longest that there are,
+/// have ten in 130 bytes.
+const VALUES: usize = 3 << 17;
 
 /// A [`Fact`](crate::model::fact::Fact) as JSON.
 const FACT: u16 = kind::USER + 64;
@@ -220,6 +223,8 @@ impl<R: BufRead> Records<R> {
 fn parse_unnumbered(bytes: &[u8], version: u8) -> Result<Option<Input>> {
     let kind = u16::from_le_bytes([bytes[0], bytes[1]]);
     let body = &bytes[size_of::<Header>()..];
+    let values = body.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
+    ensure!(values <= VALUES, "a fact or note of {values} values: the stream is damaged from here");
     Ok(match kind {
         FACT => {
             Some(Input::Fact(serde_json::from_slice(body).context("a fact that was looked up")?))

@@ -9,6 +9,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use fastrand::Rng;
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 use tempfile::TempDir;
@@ -63,6 +64,52 @@ impl Host {
 /// What `whybus replay` prints of a stream.
 pub fn replay(args: &[&str], stream: &Path) -> Output {
     whybus(["replay"]).args(args).arg(stream).output().expect("whybus runs")
+}
+
+/// Any number below `bound`.
+pub fn below(random: &mut Rng, bound: usize) -> usize {
+    random.usize(..bound.max(1))
+}
+
+/// Some bytes changed, now and then a piece taken out, doubled or cut off.
+pub fn damage(bytes: &mut Vec<u8>, random: &mut Rng) {
+    for _ in 0..=below(random, 20) {
+        let at = below(random, bytes.len());
+        if let Some(byte) = bytes.get_mut(at) {
+            // The edges of a range are where a check is wrong.
+            *byte = match below(random, 4) {
+                0 => 0,
+                1 => 0xff,
+                2 => byte.wrapping_add(1),
+                _ => random.u64(..) as u8,
+            };
+        }
+    }
+    let (from, length) = (below(random, bytes.len()), below(random, 64));
+    let to = (from + length).min(bytes.len());
+    match below(random, 8) {
+        0 => drop(bytes.drain(from..to)),
+        1 => {
+            let piece = bytes[from..to].to_vec();
+            bytes.splice(from..from, piece);
+        }
+        2 => bytes.truncate(from),
+        _ => {}
+    }
+}
+
+/// The two lines that a stream begins with, and its records, as they came from the ring buffers or were noted.
+pub fn records(name: &str) -> (Vec<u8>, Vec<Vec<u8>>) {
+    let bytes = fs::read(recorded(name, "stream")).expect("a stream");
+    let mut rest = bytes.splitn(3, |byte| *byte == b'\n').nth(2).expect("records");
+    let head = bytes[..bytes.len() - rest.len()].to_vec();
+    let mut out = Vec::new();
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let (record, after) = after.split_at(u32::from_le_bytes(*length) as usize);
+        out.push(record.to_vec());
+        rest = after;
+    }
+    (head, out)
 }
 
 /// Lossy text of what a program printed.
