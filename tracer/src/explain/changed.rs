@@ -251,7 +251,7 @@ mod tests {
             (module("/opt/geo-api", 240), module("/opt/libgeo.so", 250), module("/libc.so", 9_999));
         assert_eq!(
             told(vec![program.clone(), lib, libc]),
-            ["geo-api and libgeo.so were last changed 4 min 0 s before, 52.8 s before it started"]
+            ["geo-api and libgeo.so were last changed 4 min 0 s before, 52.9 s before it started"]
         );
         let ran = Module { changed: module("", 3).changed, ..program.clone() };
         assert_eq!(told(vec![ran.clone()]), ["geo-api was changed 3.0 s before, while it ran"]);

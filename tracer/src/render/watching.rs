@@ -56,6 +56,7 @@ pub fn human(watching: &Watching, style: &Style) -> Vec<u8> {
     let watched = style.wrap(&format!("{watched} · since {since}"), 0);
     let mut out = format!("{verdict}\n{watched}\n");
     let reasons = grouped(blind);
+    let mut fixes: Vec<&str> = Vec::new();
     for reason in reasons.iter().take(REASONS) {
         // The first line has said why, and how many of all it is the second.
         let because = format!("because {}", escape(reason.why.as_bytes()));
@@ -64,7 +65,9 @@ pub fn human(watching: &Watching, style: &Style) -> Vec<u8> {
             let label = style.paint("33", "missing");
             out.push_str(&format!("{label} {}\n", style.wrap(&missing(reason, said), BESIDE)));
         }
-        if let Some(fix) = reason.missing.first().and_then(|blind| blind.fix.as_ref()) {
+        let fix = reason.missing.first().and_then(|blind| blind.fix.as_deref());
+        if let Some(fix) = fix.filter(|fix| !fixes.contains(fix)) {
+            fixes.push(fix);
             let text = style.wrap(&escape(fix.as_bytes()), BESIDE);
             out.push_str(&format!("{}     {text}\n", style.paint("36", "fix")));
         }
@@ -84,7 +87,7 @@ pub fn grouped(blind: &[Blind]) -> Vec<Reason<'_, Blind>> {
 /// How many hooks are missing, and why, unless that is `said`; of one also what it would detect.
 pub fn missing(reason: &Reason<'_, Blind>, said: bool) -> String {
     let why = match said {
-        true => "for that reason".to_owned(),
+        true => "for the reason above".to_owned(),
         false => escape(reason.why.as_bytes()),
     };
     match reason.missing.as_slice() {
@@ -197,8 +200,12 @@ mod tests {
         let more = [missing(), vec![blind("kprobe c", "no function c", None)]].concat();
         let said = shown(more, Readiness::NotReady, Some(&summary));
         assert_eq!(said.matches(off).count(), 1, "{said}");
-        assert!(said.contains("missing 2 hooks: for that reason\n"), "{said}");
+        assert!(said.contains("missing 2 hooks: for the reason above\n"), "{said}");
         assert!(said.contains("missing kprobe c: no function c; "), "{said}");
+        // Nor is what helps against two.
+        let other = blind("fexit d", "another form of it", Some("sysctl it"));
+        let said = shown([missing(), vec![other]].concat(), Readiness::NotReady, Some(&summary));
+        assert_eq!(said.matches("fix     sysctl it\n").count(), 1, "{said}");
     }
 
     #[test]

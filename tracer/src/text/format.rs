@@ -21,23 +21,23 @@ pub fn size(bytes: u64) -> String {
     format!("{:.1} {name}", bytes as f64 / unit as f64)
 }
 
-/// `130 ms`, `2.5 s`, `3 h 20 min`.
+/// `130 ms`, `2.5 s`, `3 h 20 min`: to the nearest of what is shown.
 pub fn duration(ns: u64) -> String {
-    match ns {
-        0..1_000 => format!("{ns} ns"),
-        1_000..1_000_000 => format!("{} µs", ns / 1_000),
-        1_000_000..1_000_000_000 => format!("{} ms", ns / 1_000_000),
-        1_000_000_000..60_000_000_000 => {
-            format!("{}.{} s", ns / 1_000_000_000, ns / 100_000_000 % 10)
-        }
-        _ => {
-            let minutes = ns / 60_000_000_000;
-            match minutes {
-                0..60 => format!("{minutes} min {} s", ns / 1_000_000_000 % 60),
-                60..2880 => format!("{} h {} min", minutes / 60, minutes % 60),
-                _ => format!("{} days", minutes / 1440),
-            }
-        }
+    const US: u64 = 1_000;
+    const MS: u64 = 1_000 * US;
+    const SECOND: u64 = 1_000 * MS;
+    const MINUTE: u64 = 60 * SECOND;
+    const DAY: u64 = 1_440 * MINUTE;
+    let nearest = |unit: u64| ns / unit + u64::from(ns % unit >= unit.div_ceil(2));
+    // What rounds up to one of the next unit is one of that.
+    match (nearest(US), nearest(MS), nearest(SECOND / 10), nearest(SECOND), nearest(MINUTE)) {
+        _ if ns < US => format!("{ns} ns"),
+        (us @ 0..1_000, ..) => format!("{us} µs"),
+        (_, ms @ 0..1_000, ..) => format!("{ms} ms"),
+        (_, _, tenths @ 0..600, ..) => format!("{}.{} s", tenths / 10, tenths % 10),
+        (_, _, _, s @ 0..3_600, _) => format!("{} min {} s", s / 60, s % 60),
+        (.., minutes @ 0..2_880) => format!("{} h {} min", minutes / 60, minutes % 60),
+        _ => format!("{} days", nearest(DAY)),
     }
 }
 
@@ -135,11 +135,22 @@ mod tests {
     fn durations() {
         let cases = [
             (999, "999 ns"),
+            (1_499, "1 µs"),
+            (999_499, "999 µs"),
+            (999_500, "1 ms"),
+            (1_900_000, "2 ms"),
             (130_000_000, "130 ms"),
+            (999_500_000, "1.0 s"),
+            (1_949_000_000, "1.9 s"),
             (2_549_000_000, "2.5 s"),
-            (61_000_000_000, "1 min 1 s"),
+            (59_949_999_999, "59.9 s"),
+            (59_950_000_000, "1 min 0 s"),
+            (61_600_000_000, "1 min 2 s"),
+            (3_599_500_000_000, "1 h 0 min"),
             (12_000_000_000_000, "3 h 20 min"),
-            (u64::MAX, "213503 days"),
+            (172_769_000_000_000, "47 h 59 min"),
+            (172_770_000_000_000, "2 days"),
+            (u64::MAX, "213504 days"),
         ];
         for (ns, text) in cases {
             assert_eq!(duration(ns), text);
