@@ -13,6 +13,9 @@ pub enum Failure {
     /// This kernel cannot do it.
     #[error("{0}")]
     Unavailable(String),
+    /// The command of `trace -- CMD` cannot be run; with the status that env(1) has for that.
+    #[error("{1}")]
+    Command(u8, String),
     /// This process may not do it.
     #[error("{0}")]
     Privilege(String),

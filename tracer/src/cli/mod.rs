@@ -97,7 +97,8 @@ Exit status:
   70  internal error
   75  only partly: `scan` unprivileged, `doctor` or `status` DEGRADED, `trace` NOT READY
   77  no privilege
-  `trace -- CMD` passes the status of CMD on (128 + signal if one ended it)";
+  `trace -- CMD` passes the status of CMD on (128 + signal if one ended it), or 127
+      where there is no such command, and 126 where it cannot be run";
 
 #[derive(Subcommand)]
 pub enum Verb {
@@ -169,14 +170,14 @@ pub struct Trace {
     pub count: Option<u64>,
     #[command(flatten)]
     pub require: Require,
-    /// Keep the raw event stream in FILE, for `whybus replay`
+    /// Keep the raw event stream in FILE, for `whybus replay`; a FILE of one's own that is there is written over
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
     /// Say on standard error what each probe decides, and why it leaves: where an answer is wrong or missing,
     /// `whybus trace -v 2>whybus.log` shows why (docs/troubleshooting.md)
     #[arg(short, long)]
     pub verbose: bool,
-    /// Drop every N-th event, to see how losses are told (for tests)
+    /// Drop every N-th event, to see how losses are reported (for tests)
     #[arg(long, value_name = "N", hide = true, default_value_t = 0)]
     pub fail_every: u32,
     /// Run this command and watch only it and its children

@@ -28,7 +28,7 @@ pub enum ExitStatus {
     Partly,
     /// No privilege (EX_NOPERM).
     Privilege,
-    /// That of the traced command: its own, or 128 and the signal that ended it.
+    /// That of the traced command: its own, 128 and the signal that ended it, or 126 and 127 where it cannot be run.
     Command(u8),
 }
 
@@ -99,6 +99,7 @@ pub fn status_of(error: &anyhow::Error) -> ExitStatus {
             | Store::Io(_),
         ) => ExitStatus::Input,
         Kind::Failure(Failure::Unavailable(_)) => ExitStatus::Unavailable,
+        Kind::Failure(Failure::Command(status, _)) => ExitStatus::Command(*status),
         Kind::Failure(Failure::Privilege(_)) | Kind::Store(Store::Denied(_)) => {
             ExitStatus::Privilege
         }
@@ -139,7 +140,8 @@ mod tests {
     fn a_kind_keeps_its_status_under_any_context() {
         let full = store::Error::from(io::Error::from(io::ErrorKind::StorageFull));
         let denied = store::Error::from(io::Error::from(io::ErrorKind::PermissionDenied));
-        let cases: [(anyhow::Error, ExitStatus); 8] = [
+        let cases: [(anyhow::Error, ExitStatus); 9] = [
+            (Failure::Command(127, "no command".into()).into(), ExitStatus::Command(127)),
             (Failure::usage("a flag"), ExitStatus::Usage),
             (Failure::input("a file"), ExitStatus::Input),
             (Failure::unavailable("a kernel"), ExitStatus::Unavailable),

@@ -1,11 +1,17 @@
 //! The command of `trace -- CMD`.
-use std::{ffi::OsString, os::unix::process::ExitStatusExt as _, process::ExitStatus};
+use std::{
+    ffi::OsString, io::ErrorKind, os::unix::process::ExitStatusExt as _, process::ExitStatus,
+};
 
 use anyhow::{Context as _, Result};
 use rustix::process::{getpid, set_child_subreaper};
 use tokio::process::{Child, Command};
 
-use crate::error::Failure;
+use crate::{error::Failure, text::escape::escape};
+
+/// As env(1), timeout(1) and the shells have it: there is no such command, and it is there and cannot be run.
+const NOT_FOUND: u8 = 127;
+const NOT_RUN: u8 = 126;
 
 /// How the command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +57,9 @@ pub fn spawn(command: &[OsString]) -> Result<(Child, Option<u32>)> {
     let own = getpid();
     let reaper = set_child_subreaper(Some(own)).is_ok();
     let child = Command::new(program).args(args).spawn().map_err(|error| {
-        Failure::usage(format!("cannot run {}: {error}", program.to_string_lossy()))
+        let status = if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_RUN };
+        let program = escape(program.as_encoded_bytes());
+        Failure::Command(status, format!("cannot run {program}: {error}"))
     })?;
     Ok((child, reaper.then(|| own.as_raw_nonzero().get().unsigned_abs())))
 }
@@ -76,4 +84,21 @@ pub fn reap(command: Option<u32>, parser: Option<u32>) {
         && Some(pid) != parser
         && wait(libc::P_PID, pid, ENDED).is_some()
     {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_cannot_be_run_has_the_status_that_env_has() {
+        for (command, status) in
+            [("/nonexistent/cmd", 127), ("no-such-command", 127), ("/etc/passwd", 126)]
+        {
+            let error = spawn(&[command.into()]).expect_err("no command");
+            let Some(Failure::Command(is, said)) = error.downcast_ref() else { panic!("{error}") };
+            assert_eq!(*is, status, "{said}");
+            assert!(said.contains(command), "{said}");
+        }
+    }
 }

@@ -174,6 +174,8 @@ fn without_registers(bytes: &[u8]) -> Cow<'_, [u8]> {
     event.into()
 }
 
+const NO_FILE: &str = "it is not a regular file, but a FIFO, a socket or a device";
+
 /// A file that nobody else may read, for command lines are in it: a new one, or one of our own that is there, emptied. No
 /// link is followed to somebody's file, and no other file is written over.
 fn open(path: &Path) -> Result<File> {
@@ -187,9 +189,11 @@ fn open(path: &Path) -> Result<File> {
     // A FIFO is opened without waiting for who reads it.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = options.custom_flags(flags).open(path).map_err(|error| {
-        match error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) {
-            true => refused("it is a symbolic link"),
-            false => error,
+        match error.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::LOOP) => refused("it is a symbolic link"),
+            // Nobody reads it just now.
+            Some(Errno::NXIO) => refused(NO_FILE),
+            _ => error,
         }
     })?;
     let found = file.metadata()?;
@@ -198,7 +202,7 @@ fn open(path: &Path) -> Result<File> {
         return Ok(file);
     }
     if !found.is_file() {
-        return Err(refused("it is not a regular file"));
+        return Err(refused(NO_FILE));
     }
     if found.uid() != geteuid().as_raw() {
         return Err(refused("it belongs to somebody else"));
@@ -211,6 +215,8 @@ fn open(path: &Path) -> Result<File> {
 #[cfg(test)]
 mod tests {
     use std::{fs, os::unix::fs::symlink};
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
 
     use super::*;
     use crate::wire::decode::testing::{bytes, zeroed};
@@ -322,6 +328,12 @@ mod tests {
         symlink(dir.path().join("nowhere"), dir.path().join("broken")).expect("a link");
         assert!(open(&dir.path().join("broken")).is_err());
         assert!(open(dir.path()).is_err());
+        let fifo = dir.path().join("fifo");
+        let mode = Mode::RUSR | Mode::WUSR;
+        mknodat(CWD, &fifo, FileType::Fifo, mode, 0).expect("a FIFO");
+        assert_eq!(open(&fifo).expect_err("nobody reads it").to_string(), NO_FILE);
+        let _reader = File::options().read(true).write(true).open(&fifo).expect("ours");
+        assert_eq!(open(&fifo).expect_err("somebody reads it").to_string(), NO_FILE);
         assert!(open(Path::new("/dev/null")).is_ok());
         if !geteuid().is_root() {
             return;
