@@ -317,8 +317,14 @@ fn what_is_to_be_forgotten_is_gone() {
         files.iter().map(read).any(|all| all.windows(10).any(|part| part == b"geo-secret"))
     };
     assert!(bytes(&host), "it is looked for in the right place");
-    for args in [&["forget"][..], &["forget", "--all", "--comm", "x"]] {
-        assert_eq!(host.says(args).0, Some(2));
+    for (args, says) in [
+        (&["forget"][..], "nothing says what to forget: name it by filters or times"),
+        (&["forget", "--dry-run"], "nothing says what to forget"),
+        (&["forget", "--all", "--comm", "x"], "--all forgets everything: leave out"),
+    ] {
+        let (status, said) = host.says(args);
+        assert_eq!(status, Some(2), "{said}");
+        assert!(said.contains(says), "{said}");
     }
     let (_, said) = host.says(&["forget", "--comm", "geo-secret", "--dry-run"]);
     assert!(said.starts_with("4 incidents and 0 warnings would be forgotten"), "{said}");

@@ -19,9 +19,15 @@ use crate::{
 pub fn run(args: &Forget) -> Result<ExitStatus> {
     let selection = args.select.selection().map_err(Failure::usage)?;
     let named = !selection.terms.is_empty() || selection.since.or(selection.until).is_some();
-    if named == args.all {
+    if named && args.all {
         return Err(Failure::usage(
-            "forget takes filters or times, or --all: one of the two, not both",
+            "--all forgets everything: leave out the filters and times, or --all",
+        ));
+    }
+    if !named && !args.all {
+        return Err(Failure::usage(
+            "nothing says what to forget: name it by filters or times (--comm NAME, --since TIME, …), or by --all; \
+             --dry-run says how much that is",
         ));
     }
     let state = &args.state.state_dir;

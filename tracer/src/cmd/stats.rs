@@ -22,7 +22,7 @@ use crate::{
     },
     store::sqlite::{count::Counted, read::Reader},
     text::{
-        format::{grouped, rfc3339},
+        format::{counted, grouped, rfc3339},
         near::meant,
     },
 };
@@ -89,11 +89,7 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
         nothing::nothing(&reader, &selection)?;
         return Ok(ExitStatus::NotFound);
     };
-    let (seconds, span) = SPANS
-        .into_iter()
-        .find(|(seconds, _)| last.saturating_sub(first) / (seconds * SECOND) < ROWS)
-        .unwrap_or(SPANS[SPANS.len() - 1]);
-    let width = seconds * SECOND;
+    let (width, span) = span_of(last.saturating_sub(first));
     let total: u64 = whole.iter().map(|row| row.incidents).sum();
     let mut unknown = [0; UNKNOWN.len()];
     let mut tables = Vec::new();
@@ -112,6 +108,10 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
         rows.truncate(rows.len() - more);
         let named = |row: Counted| count(name, Untrusted(row.name.clone()), &row, None);
         tables.push((more, rows.into_iter().map(named).collect::<Vec<_>>()));
+    }
+    if let Some(none) = none_known(by, &tables, total) {
+        say(none);
+        return Ok(ExitStatus::NotFound);
     }
     let span_ns = Some(width.unsigned_abs());
     let mut times = Vec::new();
@@ -147,6 +147,20 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
     put(parts.join("\n").as_bytes())?;
     say_unknown(unknown);
     Ok(ExitStatus::Done)
+}
+
+/// Into what so many ns are divided: how long that is, in ns, and what it is called.
+fn span_of(ns: i64) -> (i64, &'static str) {
+    let mut spans = SPANS.into_iter();
+    let (seconds, span) =
+        spans.find(|(seconds, _)| ns / (seconds * SECOND) < ROWS).unwrap_or(SPANS[SPANS.len() - 1]);
+    (seconds * SECOND, span)
+}
+
+/// What is said where the one table that is asked for has no row.
+fn none_known(by: Option<&str>, tables: &[(usize, Vec<Count>)], total: u64) -> Option<String> {
+    let by = by.filter(|by| *by != TIME && tables.iter().all(|(_, rows)| rows.is_empty()))?;
+    Some(format!("no {by} is known of {}", counted(total, "matching incident")))
 }
 
 /// Tables in which some incidents stand in no row, with what these have not.
