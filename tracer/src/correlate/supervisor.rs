@@ -116,8 +116,12 @@ pub fn raises(comm: &[u8]) -> bool {
 
 /// Whether what it was forked by starts programs and does not go on in its children: a service manager.
 pub fn forks_to_exec(child: &Actor) -> bool {
-    let parent = child.ancestors.first();
-    parent.is_some_and(|parent| parent.id.tgid == 1 || parent.comm == b"systemd")
+    child.ancestors.first().is_some_and(adopts)
+}
+
+/// Whether it is a service manager, which also adopts the children of who ends (PR_SET_CHILD_SUBREAPER).
+pub fn adopts(parent: &Ancestor) -> bool {
+    parent.id.tgid == 1 || parent.comm == b"systemd"
 }
 
 /// Whether its failure is an answer to whoever asked, however long that took.

@@ -1,5 +1,5 @@
 //! Somebody sent the signal: kill(2), tgkill(2), sigqueue(3).
-use self::systemd::means;
+use self::{parent::may_have_been_parent, systemd::means};
 use crate::{
     correlate::{
         cause::{Absence, BY_KERNEL, Cause, ON_BEHALF, RAISED, Rule, SignalFrom},
@@ -20,6 +20,7 @@ use crate::{
     text::format::duration,
 };
 
+mod parent;
 mod systemd;
 
 const CAUSE: Cause = Cause {
@@ -164,7 +165,9 @@ fn called(signal: &Signal, own: bool, parents: &[Ancestor]) -> String {
         (true, _) => "the process to itself",
         (_, Some(0)) => "its parent",
         (_, Some(_)) => "an ancestor",
-        // Its parent may have ended since, and somebody else have adopted it.
+        _ if may_have_been_parent(signal, parents) => {
+            "another process (its parent, perhaps, if that has ended since)"
+        }
         _ if !parents.is_empty() => "another process",
         _ => "",
     };
