@@ -21,7 +21,7 @@ pub fn place(incident: &Incident) -> Option<String> {
     let at = frame.module_offset.map_or_else(String::new, |offset| format!("+{offset:#x}"));
     let Some(symbol) = &frame.symbol else {
         let module = module.map_or_else(
-            || "in a file that was not recorded, or anonymous (JIT) memory".to_owned(),
+            || "file unknown: not recorded, or generated code (JIT)".to_owned(),
             |m| format!("in {m}{at}"),
         );
         return Some(format!("instruction {:#x}, {module}", frame.ip.as_ref()?.0));

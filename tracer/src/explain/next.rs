@@ -44,9 +44,23 @@ fn on_its_host(incident: &Incident, here: Option<&Here>) -> Vec<String> {
     if !is_told(incident) {
         let other = here.is_some_and(|here| here.boot_id != *incident.boot_id);
         let boot = other.then_some(&*incident.boot_id);
-        out.extend(log_command::of_victim(incident, boot));
+        let log = log_command::of_victim(incident, boot);
+        // Of a unit the journal has what systemd says, too.
+        out.extend(log.filter(|log| !(log.contains(" _PID=") && spoke_elsewhere(incident))));
     }
     out
+}
+
+/// Whether what it said is known to have gone to no journal.
+fn spoke_elsewhere(incident: &Incident) -> bool {
+    use OutputKind::{Closed, Device, File, Null, Terminal};
+    let Some(told) = incident.victim.output.as_deref().filter(|told| !told.at_start) else {
+        return false;
+    };
+    let elsewhere =
+        |output: &Output| matches!(output.kind.known(), Closed | Device | File | Null | Terminal);
+    let both = [&told.stdout, &told.stderr];
+    both.iter().all(|one| one.as_ref().is_none_or(elsewhere)) && told.stderr.is_some()
 }
 
 /// Whether a command that reads the same log, or a better one, is told beside where its output went. Last words are those
@@ -93,6 +107,16 @@ mod tests {
         assert!(!logs("", "tail /l", false));
         let journal = "journalctl _PID=7";
         assert!(!logs(journal, "", false) && !logs("", journal, true), "the same log twice");
+        incident.victim.unit = None;
+        let mut of_pid = |kind: OutputKind, at_start| {
+            let stderr = Some(Output { kind: kind.into(), ..output("") });
+            incident.victim.output = Some(Box::new(Outputs { stdout: None, stderr, at_start }));
+            on_its_host(&incident, None).iter().any(|one| one.starts_with("journalctl _PID="))
+        };
+        for kind in [OutputKind::Terminal, OutputKind::File, OutputKind::Null, OutputKind::Closed] {
+            assert!(!of_pid(kind, false) && of_pid(kind, true), "{kind:?}");
+        }
+        assert!(of_pid(OutputKind::Pipe, false), "whoever reads it may log it");
     }
 
     #[test]

@@ -37,7 +37,7 @@ fn went(what: &str, output: &Output, at_start: bool, on: &str) -> String {
         OutputKind::Null => return format!("{what} went to /dev/null{when}{lost}"),
         OutputKind::File if output.deleted => format!("{} (deleted)", named("file")),
         OutputKind::File if output.foreign => {
-            format!("{}, as its mount namespace sees it", named("file"))
+            format!("{} (in its mount namespace)", named("file"))
         }
         OutputKind::File => path().unwrap_or_else(|| "a file".to_owned()),
         OutputKind::Journal => "the journal".to_owned(),
@@ -108,10 +108,7 @@ mod tests {
             ["stderr went to /l: tail /l".to_owned(), format!("stdout went to /dev/null: {lost}"),]
         );
         let inside = Output { foreign: true, command: None, ..log.clone() };
-        assert_eq!(
-            told(None, Some(inside)),
-            ["stderr went to file /l, as its mount namespace sees it"]
-        );
+        assert_eq!(told(None, Some(inside)), ["stderr went to file /l (in its mount namespace)"]);
         let path = text("/l: sh x");
         let odd = Output { path, command: text(r"tail '/a'\''b'"), ..log.clone() };
         assert_eq!(told(None, Some(odd)), ["stderr went to '/l: sh x'"]);

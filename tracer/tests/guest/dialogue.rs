@@ -14,9 +14,12 @@ pub fn the_dialogue(job: &Job) -> Result<()> {
     let readme = fs::read_to_string(root().join("README.md"))?;
     let section = readme.split("types it and compares):").nth(1).context("no section")?;
     let shown = section.split("```\n").nth(1).context("no terminal")?;
-    let (shown, mut seen) = (numberless(shown), numberless(&seen));
-    // Whoever dies at once may be gone before anybody looks where its output led.
-    seen.retain(|line| !line.starts_with("output "));
+    let (mut shown, mut seen) = (numberless(shown), numberless(&seen));
+    // Whoever dies at once may be gone before anybody looks where its output led; then the journal is named.
+    let is_log =
+        |line: &String| line.starts_with("output ") || line.starts_with("next journalctl ");
+    shown.retain(|line| !is_log(line));
+    seen.retain(|line| !is_log(line));
     // A guest has unpacked all of its files a moment ago.
     seen.retain(|line| !line.contains(" last changed "));
     for (shown, seen) in shown.iter().zip(&seen) {
