@@ -222,6 +222,19 @@ fn an_imported_history_is_of_its_host() {
     let of = "NOT RECORDING: a copy of the history of 2 other hosts; `whybus status` there says ";
     assert!(said.starts_with(of) && !said.contains("no recorder is running"), "{said}");
     assert!(!said.contains("systemctl start"), "{said}");
+    assert!(
+        said.contains(
+            "\n  lost     not known: no recorder of this host has written to this file\n"
+        ),
+        "{said}"
+    );
+    // Nor does anybody here know when somebody was watching there.
+    let (_, said) = host.says(&["why", "geo-far"]);
+    let history = said.lines().find(|line| line.starts_with("  history ")).expect(&said);
+    assert!(history.contains("begins with it"), "{history}");
+    let (_, said) = host.says(&["why", "reader"]);
+    let unknown = "whether anybody was watching all the time is not known";
+    assert!(said.contains(unknown) && !said.contains("  changed "), "{said}");
     // Of this host it is as it was.
     taken(&host, 1, |_, one| {
         one["id"] = "019aa4d2-6f31-7ab0-8def-ffffffffffff".into();
@@ -233,7 +246,8 @@ fn an_imported_history_is_of_its_host() {
     let (_, said) = host.says(&["why", "geo-near"]);
     assert!(said.contains("  next      journalctl _PID="), "{said}");
     assert!(said.contains("\nrecorder not running: new incidents"), "{said}");
-    assert!(host.says(&["status"]).1.contains("whybus record --state-dir "));
+    let (_, said) = host.says(&["status"]);
+    assert!(said.contains("\n  fix      whybus record --state-dir "), "{said}");
 }
 
 /// Words for signals, statuses and classes are no names: the command that was meant is there to be typed.

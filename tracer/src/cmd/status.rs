@@ -9,7 +9,7 @@ use crate::{
     contract::{Gap, GapReason, Lost, Named, Record, Recorder, Status, Time, Untrusted},
     host::clock,
     model::observe::Readiness,
-    render::{Format, json, status},
+    render::{Format, json, status, style::Style},
     select::selection::Selection,
     sink::{speak::put, stdout::history_style},
     store::{
@@ -37,6 +37,8 @@ pub fn run(args: &Args) -> Result<ExitStatus> {
     let mut gaps = reader.gaps(since, now, 0)?;
     // Of calls that were missed few matter, and the incidents that they concern say so.
     gaps.retain(|gap| !matches!(gap.reason, GapReason::Calls { .. }));
+    let style = history_style(args.output.utc, reader.hosts()?);
+    let of = style.here.as_ref().map_or(Ok(None), |here| reader.elsewhere(here))?;
     let before = last_heartbeat(state);
     let running = running_recorder(state, now);
     // Since the last one was there nobody has noted anything, that it is gone the least.
@@ -52,7 +54,7 @@ pub fn run(args: &Args) -> Result<ExitStatus> {
         first: first.map(Time),
         last: last.map(Time),
         last_id: latest.as_ref().map(|latest| latest.id.clone()),
-        began: reader.began()?.map(Time),
+        began: reader.began()?.filter(|_| of.is_none()).map(Time),
         lost: gaps.iter().filter_map(|gap| gap.lost).sum(),
         losses: losses(&gaps),
         unwatched_ns: gaps.iter().map(|gap| unwatched(gap, since)).sum::<u64>()
@@ -63,12 +65,9 @@ pub fn run(args: &Args) -> Result<ExitStatus> {
     match args.output.output {
         Format::Json => put(&json(&Record::Status(Box::new(found))))?,
         format => {
-            let mut style = history_style(args.output.utc, reader.hosts()?);
-            style.ids = reader.long_ids(latest.iter().map(|latest| &*latest.id))?;
-            let before = before.map(|beat| Time(beat.seen));
-            let of = style.here.as_ref().map_or(Ok(None), |here| reader.elsewhere(here))?;
-            let of = of.as_deref();
-            put(&status::text(&found, latest.as_ref(), before, of, format, &style))?;
+            let ids = reader.long_ids(latest.iter().map(|latest| &*latest.id))?;
+            let (style, before) = (Style { ids, ..style }, before.map(|beat| Time(beat.seen)));
+            put(&status::text(&found, latest.as_ref(), before, of.as_deref(), format, &style))?;
         }
     }
     Ok(ended)

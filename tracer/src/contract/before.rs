@@ -11,6 +11,10 @@ pub struct Before {
     pub since: Time,
     /// How long of that nobody was watching, ns.
     pub unwatched_ns: u64,
+    /// True where nobody has noted when its host was watched (`-o json` of `trace` or `replay` that was imported): then
+    /// `unwatched_ns` is what is known of it. Left out where that was noted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unwatched_unknown: bool,
     /// Some of what happened in that time was lost, or forgotten for room.
     pub lossy: bool,
     /// Incidents of the same kind in that time, 1,000 at most: in the same function of the same file, of whichever build; without

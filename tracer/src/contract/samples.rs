@@ -33,8 +33,7 @@ pub fn incident(class: CauseKind, signal: u32) -> Incident {
         "last": "2026-11-21T10:03:07.121456789Z", "boot_ns": 187_121_456_789_u64,
         "host": "host", "boot_id": "boot", "victim": process(10, "geo-api"),
         "cause": {
-            "class": class.name(), "confidence": "proven", "summary": "as it was",
-            "culprit": sender,
+            "class": class.name(), "confidence": "proven", "summary": "as it was", "culprit": sender,
         },
         "signal": {"number": 9, "name": "SIGKILL", "code": 0, "code_name": "SI_USER"},
         "outcome": if signal == 0 { "exited" } else { "killed" },
@@ -407,6 +406,7 @@ fn story() -> Record {
         before: Some(Box::new(Before {
             since: Time(0),
             unwatched_ns: 7,
+            unwatched_unknown: true,
             lossy: true,
             alike: 2,
             alike_last: Some(Time(1)),

@@ -28,7 +28,8 @@ pub struct Status {
     pub last: Option<Time>,
     /// The id of the last, for `whybus show`.
     pub last_id: Option<Label>,
-    /// When a recorder began to write to it, for the first time; null where none ever did.
+    /// When a recorder began to write to it, for the first time; null where none ever did, and of a history of other hosts,
+    /// of which it is not known what was lost.
     #[serde(default)]
     pub began: Option<Time>,
     /// Events and incidents lost in the last 24 hours.

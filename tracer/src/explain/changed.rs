@@ -107,14 +107,14 @@ fn build(id: &str) -> String {
     escape(id.get(..BUILD).unwrap_or(id).as_bytes())
 }
 
-/// Whether it is the first of its kind, and what its program and image were before, a sentence each; `shown` of its kind
-/// are told of beside it, itself among them, and `time` says how times are shown.
+/// Whether it is the first of its kind in its history; `shown` of its kind are reported beside it, itself among them, and
+/// `time` says how times are shown.
 pub fn history(
     incident: &Incident,
     before: &Before,
     shown: u64,
     time: impl Fn(Time) -> String,
-) -> Vec<String> {
+) -> Option<String> {
     const MOST: u64 = 1_000;
     let kind = match (&incident.signature, failed_in(incident)) {
         // A place without a name: another build has that elsewhere.
@@ -123,24 +123,32 @@ pub fn history(
         _ => format!("of {} with this cause", escape(&incident.victim.comm.0)),
     };
     let (since, holes) = (time(before.since), holes(before));
-    let mut out = Vec::new();
     match (before.alike, before.alike_last) {
         (0, _) if before.since >= incident.time => {
-            out.push("the history holds nothing of its host from before it".to_owned());
+            Some("begins with it, of its host: it cannot be compared with any before".to_owned())
         }
-        (0, _) => out.push(format!(
-            "first incident {kind} on its host since {since}, when the history begins{holes}"
-        )),
+        (0, _) => {
+            Some(format!("first incident {kind} on its host since {since}, when it begins{holes}"))
+        }
         (count, Some(last)) if count >= shown => {
             let or_more = if count >= MOST { " or more" } else { "" };
             let (count, ago) = (grouped(count), duration(incident.time.since(last)));
             let incidents = if before.alike == 1 { "incident" } else { "incidents" };
-            out.push(format!(
+            Some(format!(
                 "{count}{or_more} {incidents} {kind} on its host before, since {since}{holes}; the last {ago} before"
-            ));
+            ))
         }
-        _ => {}
+        _ => None,
     }
+}
+
+/// What its program and image were before, a sentence each.
+pub fn versions(
+    incident: &Incident,
+    before: &Before,
+    time: impl Fn(Time) -> String,
+) -> Vec<String> {
+    let mut out = Vec::new();
     let program = incident.modules.iter().find(|module| module.program);
     if let Some((earlier, program)) = before.build.as_ref().zip(program) {
         let own = program.build_id.as_deref().map(build).unwrap_or_default();
@@ -168,7 +176,9 @@ fn first_of(what: &str, since: Option<Time>, time: impl Fn(Time) -> String) -> S
 /// What the history does not know of that time.
 fn holes(before: &Before) -> String {
     let mut holes = Vec::new();
-    if before.unwatched_ns != 0 {
+    if before.unwatched_unknown {
+        holes.push("whether anybody was watching all the time is not known".to_owned());
+    } else if before.unwatched_ns != 0 {
         holes.push(format!("nobody was watching for {} of it", duration(before.unwatched_ns)));
     }
     if before.lossy {
@@ -277,37 +287,47 @@ mod tests {
         let alike_last = (alike != 0).then(|| module("", 60).changed);
         let since = module("", 7_200).changed;
         let (unwatched_ns, lossy, build, image) = (0, false, None, None);
-        Before { since, unwatched_ns, lossy, alike, alike_last, build, image }
+        Before {
+            since,
+            unwatched_ns,
+            unwatched_unknown: false,
+            lossy,
+            alike,
+            alike_last,
+            build,
+            image,
+        }
     }
 
     fn read(before: &Before, shown: u64) -> Vec<String> {
         let mut one = crash(vec![module("/opt/geo-api", 90_000)]);
         one.signature = Some(Untrusted(b"geo_lookup in geo-api, build ab12".to_vec()));
-        history(&one, before, shown, |time| format!("T-{}", one.time.since(time) / SECOND as u64))
+        let time = |time| format!("T-{}", one.time.since(time) / SECOND as u64);
+        history(&one, before, shown, time).into_iter().chain(versions(&one, before, time)).collect()
     }
 
     #[test]
     fn the_first_of_its_kind_is_told_with_how_far_the_history_reaches() {
-        let first =
-            "first incident in geo_lookup on its host since T-7200, when the history begins";
+        let first = "first incident in geo_lookup on its host since T-7200, when it begins";
         assert_eq!(read(&held(0), 1), [first]);
         let holes = Before { unwatched_ns: 60 * SECOND as u64, lossy: true, ..held(0) };
         let expected = format!(
             "{first} (nobody was watching for 1 min 0 s of it, and some of it was lost or forgotten)"
         );
         assert_eq!(read(&holes, 1), [expected]);
+        let imported = Before { unwatched_unknown: true, ..held(0) };
+        let expected = format!("{first} (whether anybody was watching all the time is not known)");
+        assert_eq!(read(&imported, 1), [expected]);
         let nothing = Before { since: crash(Vec::new()).time, ..held(0) };
-        assert_eq!(read(&nothing, 1), ["the history holds nothing of its host from before it"]);
+        let begins = "begins with it, of its host: it cannot be compared with any before";
+        assert_eq!(read(&nothing, 1), [begins]);
         let mut place = crash(Vec::new());
         place.signature = Some(Untrusted(b"+0x17d1 in geo-api".to_vec()));
-        let at_place = history(&place, &held(0), 1, |_| "T".to_owned());
-        assert!(at_place[0].starts_with("first incident at +0x17d1 in geo-api on"), "{at_place:?}");
-        let unnamed = crash(Vec::new());
-        let of_cause = history(&unnamed, &held(0), 1, |_| "T".to_owned());
-        assert!(
-            of_cause[0].starts_with("first incident of geo-api with this cause"),
-            "{of_cause:?}"
-        );
+        let first = |one: &Incident| history(one, &held(0), 1, |_| "T".to_owned()).expect("one");
+        let at_place = first(&place);
+        assert!(at_place.starts_with("first incident at +0x17d1 in geo-api on"), "{at_place}");
+        let of_cause = first(&crash(Vec::new()));
+        assert!(of_cause.starts_with("first incident of geo-api with this cause"), "{of_cause}");
     }
 
     #[test]
@@ -340,7 +360,7 @@ mod tests {
         one.victim.container =
             Some(Container { id: "01".into(), runtime: None, name: None, image });
         assert_eq!(
-            history(&one, &before, 9, |_| "T".to_owned()),
+            versions(&one, &before, |_| "T".to_owned()),
             ["first incident of image geo:2; until T the container had image geo:1"]
         );
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use crate::{
     contract::{Before, Elsewhere, End, Gap, GapReason, Incident, Loss, Missed},
     explain::{
-        changed::{files, history},
+        changed::{files, history, versions},
         frames::{act, callers, place},
         others::others,
         outputs::spoke,
@@ -123,8 +123,8 @@ fn heading(incident: &Incident, style: &Style) -> String {
     ))
 }
 
-/// What changed since it last worked, by its files and by what a history holds from before it, if so many of its kind are
-/// told of beside it; in an answer whose names of fields are so wide.
+/// What changed since it last worked, by its files and by what a history holds from before it, and whether it is the first of
+/// its kind there, if so many of it are reported beside it; in an answer whose names of fields are so wide.
 pub fn changed(
     incident: &Incident,
     before: Option<(&Before, u64)>,
@@ -132,10 +132,13 @@ pub fn changed(
     style: &Style,
 ) -> String {
     let time = |time| style.stamp(time);
-    let known = before.map(|(before, shown)| history(incident, before, shown, time));
-    let lines = known.into_iter().flatten().chain(files(incident)).enumerate();
+    let versions = before.map(|(before, _)| versions(incident, before, time));
+    let lines = versions.into_iter().flatten().chain(files(incident)).enumerate();
     let name = |i| if i == 0 { "changed" } else { "" };
-    lines.map(|(i, text)| warning::labelled(name(i), width, &text, style)).collect()
+    let changed = lines.map(|(i, text)| warning::labelled(name(i), width, &text, style));
+    let history = before.and_then(|(before, shown)| history(incident, before, shown, time));
+    let history = history.map(|text| warning::labelled("history", width, &text, style));
+    changed.chain(history).collect()
 }
 
 /// Where its victim spoke to, in an answer whose names of fields are so wide.

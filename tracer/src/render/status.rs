@@ -38,7 +38,14 @@ pub fn text(
         }
         field("lost", lost(status, style));
         if status.recorder.is_none() && of.is_none() {
-            field("fix", format!("systemctl start whybus, or: whybus record{}", style.flags));
+            // The unit records into the usual directory, with the usual settings.
+            field(
+                "fix",
+                match style.flags.as_str() {
+                    "" => "systemctl start whybus, or: whybus record".to_owned(),
+                    flags => format!("whybus record{flags}"),
+                },
+            );
         }
     }
     out.into_bytes()
@@ -89,7 +96,7 @@ fn lost(status: &Status, style: &Style) -> String {
     /// Ns: 24 hours.
     const DAY: i64 = 86_400_000_000_000;
     let Some(began) = status.began else {
-        return "not known: no recorder has written to this file".to_owned();
+        return "not known: no recorder of this host has written to this file".to_owned();
     };
     let loss = |one: &Lost| format!("{} {}", grouped(one.lost), escape(one.why.as_bytes()));
     let mut parts: Vec<String> = status.losses.iter().map(loss).collect();
@@ -179,8 +186,9 @@ mod tests {
             began: Some(Time(2 * DAY - 1)),
             ..status.clone()
         };
-        assert!(lost(&young, &style).starts_with("nothing, since recording began at 1970-01-02 "));
+        let said = lost(&young, &style);
+        assert!(said.starts_with("nothing, since recording began at 1970-01-02 "), "{said}");
         let imported = Status { began: None, ..young };
-        assert!(lost(&imported, &style).starts_with("not known: "));
+        assert!(lost(&imported, &style).starts_with("not known: no recorder "));
     }
 }

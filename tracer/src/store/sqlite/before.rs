@@ -42,7 +42,9 @@ impl Reader {
     /// # Errors
     /// Where SQLite cannot read.
     pub fn before(&self, incident: &Incident, own: bool) -> Result<Before> {
-        let (since, now) = (self.reaches_back(incident, own)?, incident.time.0);
+        let began = self.watched_since(&incident.host)?;
+        let since = self.reaches_back(incident, began.filter(|_| own))?;
+        let now = incident.time.0;
         let (mut unwatched, mut lossy) = (Vec::new(), false);
         for gap in self.gaps(since, now, GAPS)?.iter().filter(|gap| gap.host == incident.host) {
             match (&gap.reason, gap.lost) {
@@ -56,19 +58,34 @@ impl Reader {
         let unwatched_ns = length(unwatched);
         let (alike, alike_last) = self.alike(incident, since)?;
         let (build, image) = self.versions(incident)?;
-        Ok(Before { since: Time(since), unwatched_ns, lossy, alike, alike_last, build, image })
+        let (since, unwatched_unknown) = (Time(since), began.is_none());
+        Ok(Before {
+            since,
+            unwatched_ns,
+            unwatched_unknown,
+            lossy,
+            alike,
+            alike_last,
+            build,
+            image,
+        })
     }
 
-    /// Since when all is there that was recorded of an incident's host.
-    fn reaches_back(&self, incident: &Incident, own: bool) -> Result<i64> {
-        let earliest = |sql: &str| -> Result<Option<i64>> {
-            let sql = format!("SELECT min({sql} WHERE {OF_HOST}");
-            Ok(self.db.query_row(&sql, [&*incident.host], |row| row.get(0))?)
-        };
-        let began = earliest("since) FROM watch")?.filter(|_| own);
+    /// When the first run of a recorder began that is known of a host.
+    fn watched_since(&self, host: &str) -> Result<Option<i64>> {
+        let sql = format!("SELECT min(since) FROM watch WHERE {OF_HOST}");
+        Ok(self.db.query_row(&sql, [host], |row| row.get(0))?)
+    }
+
+    /// Since when all is there that was recorded of an incident's host; `began` is when that was, if it records here.
+    fn reaches_back(&self, incident: &Incident, began: Option<i64>) -> Result<i64> {
         let since = match began {
             Some(began) => began,
-            None => earliest("time) FROM incident")?.unwrap_or(incident.time.0),
+            None => {
+                let sql = format!("SELECT min(time) FROM incident WHERE {OF_HOST}");
+                let earliest = self.db.query_row(&sql, [&*incident.host], |row| row.get(0))?;
+                Option::unwrap_or(earliest, incident.time.0)
+            }
         };
         let forgotten = match self.version()? >= FORGOTTEN {
             true => self.db.query_row("SELECT until FROM forgotten", [], |row| row.get(0)),
@@ -323,6 +340,7 @@ mod tests {
         let told = reader.before(&one, true).expect("readable");
         assert_eq!((told.alike, told.alike_last), (2, Some(at(2))));
         assert_eq!((told.since, told.unwatched_ns, told.lossy), (at(-60), 0, false));
+        assert!(!told.unwatched_unknown, "its runs are known");
         let build = told.build.expect("another build");
         assert_eq!((&*build.build_id, build.until), ("ab12", at(1)));
         assert_eq!(build.own_since, Some(at(2)), "the first of its own");
@@ -349,6 +367,7 @@ mod tests {
         let told = reader.before(&one, true).expect("readable");
         assert_eq!((told.alike, told.alike_last), (1, Some(at(3))));
         assert_eq!(told.since, at(1), "nobody says since when it was watched");
+        assert!(told.unwatched_unknown);
     }
 
     #[test]
