@@ -342,9 +342,18 @@ fn a_table_shows_what_was_asked_for() {
     for columns in ["100", "140"] {
         let shown = at(columns, &["why", "reader", "--class", "truncated"]);
         let (table, _) = shown.split_once("\n\n").expect("a table");
-        let rows: Vec<&str> = table.lines().skip(1).collect();
-        // But for the command, which is an id.
-        let cut = |row: &str| row.split("whybus why").next().unwrap_or_default().to_owned();
+        // Below it is how to see one in full, where the command has no room.
+        let is_row = |line: &&str| !line.starts_with('`');
+        let rows: Vec<&str> = table.lines().skip(1).filter(is_row).collect();
+        // But for the id, or the command with it.
+        let cut = |row: &str| {
+            row.split("whybus why")
+                .next()
+                .and_then(|row| row.rsplit_once("  "))
+                .expect("a row")
+                .0
+                .to_owned()
+        };
         let mut told: Vec<String> = rows.iter().map(|row| cut(row)).collect();
         told.sort();
         told.dedup();

@@ -226,6 +226,28 @@ fn several_stories_are_a_table() {
     let (status, told) = host.says(&["why", id]);
     assert_eq!(status, Some(0), "{told}");
     assert!(said.contains(" more stories match"), "{said}");
+    // What is likely only has a mark, as in `list`.
+    let likely = ["shrunk-elsewhere", "truncated-before-watch"].map(|class| ["--class", class]);
+    let (_, said) = host.says(&[&["why"][..], &likely.concat()].concat());
+    let table = said.split("\n\n").next().expect("a table");
+    assert!(
+        table.contains(" truncated-before-watch? ") && table.contains(" shrunk-elsewhere "),
+        "{table}"
+    );
+    // Where the command takes the room of the rest, it stands below.
+    for (width, is_below) in [("60", true), ("80", true), ("500", false)] {
+        let mut narrow = whybus(["why", "--state-dir"]);
+        narrow.arg(host.state()).env("COLUMNS", width);
+        let said = text(&narrow.output().expect("whybus runs").stdout);
+        let table = said.split("\n\n").next().expect("a table");
+        let head = table.lines().next().expect("a head");
+        assert!(head.contains(" CAUSES "), "{said}");
+        let way =
+            format!("`whybus why ID --state-dir {}` shows one in full", host.state().display());
+        let flat = table.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(flat.ends_with(&way), is_below, "{said}");
+        assert_eq!(head.ends_with(" ID"), is_below, "{said}");
+    }
 }
 
 /// On a terminal that cannot page, or without a pager, what is asked for is shown all the same.

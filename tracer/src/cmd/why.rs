@@ -82,9 +82,7 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
         }
         WhyFormat::Human => {
             if stories.len() > 1 {
-                let command = |one: &Story| {
-                    format!("whybus why {}{}", style.id(&one.incident.id), style.flags)
-                };
+                let command = |id: &str| format!("whybus why {id}{}", style.flags);
                 put(format!("{}\n", story::overview_of(&stories, command, &style, now)).as_bytes())?;
             }
             if let Some(latest) = stories.first() {

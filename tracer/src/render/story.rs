@@ -1,4 +1,6 @@
 //! A story for people and for grep.
+use unicode_width::UnicodeWidthStr as _;
+
 use crate::{
     contract::{CauseCount, Gap, GapReason, Incident, RestartSpread, RuledOut, Story, Time},
     explain::{
@@ -11,7 +13,7 @@ use crate::{
         },
         whereabouts::inside,
     },
-    model::signal_name as signals,
+    model::{cause::Confidence, signal_name as signals},
     render::{
         human::{Style, changed, gap, spoken},
         list::{UNKNOWN, home},
@@ -88,6 +90,25 @@ fn name(cause: &CauseCount) -> String {
     format!("{}{status}", cause.class)
 }
 
+/// As `list` has it, for a table: `truncated?`, `exit 1`, `SIGSEGV? (status 2)`, `sent (SIGTERM)`. What goes without saying
+/// is left out; the mark says that the cause of the `latest`, of that class, is not proven.
+fn in_a_word(cause: &CauseCount, latest: &Incident) -> String {
+    let same = *cause.class == *latest.cause.class.name();
+    let mark = if same && latest.cause.confidence.known() == Confidence::Likely { "?" } else { "" };
+    let signal = |status| signals::name(status as i32 - 128);
+    // That which a handler was given.
+    let given = latest.signal.as_ref().filter(|_| same && latest.death_status() == cause.status);
+    match (&*cause.class, cause.status) {
+        ("exited", Some(status @ 0..=128)) => format!("exit {status}{mark}"),
+        ("signal", Some(status @ 129..=159)) => signal(status) + mark,
+        ("signal", Some(status)) if let Some(given) = given => {
+            format!("{}{mark} (status {status})", escape(given.name.as_bytes()))
+        }
+        (_, Some(BUS) | None) | ("aborted" | "oom-killed", _) => format!("{}{mark}", cause.class),
+        _ => name(cause).replacen(&*cause.class, &format!("{}{mark}", cause.class), 1),
+    }
+}
+
 /// `truncated (SIGBUS) 4 times, exited (status 1) once`
 fn causes(causes: &[CauseCount]) -> String {
     let one = |cause: &CauseCount| format!("{} {}", name(cause), times(cause.count));
@@ -121,6 +142,8 @@ fn known_of(latest: &Incident) -> impl Iterator<Item = (&'static str, String)> {
 
 /// Width of the names of fields.
 const NAMES: usize = 9;
+/// As a shell has the end by SIGBUS.
+const BUS: u32 = 135;
 
 /// The whole story, as it is `now` (ns since the epoch).
 pub fn human(story: &Story, style: &Style, now: i64) -> Vec<u8> {
@@ -238,6 +261,13 @@ fn timeline(story: &Story, style: &Style) -> String {
     const BESIDE: usize = 30;
     let mut out = String::new();
     let width = story.timeline.first().map_or(0, |step| style.stamp(step.time).chars().count());
+    let beside = width + 16;
+    let mut words = story.timeline.iter().flat_map(|step| step.text.split(' '));
+    // Where there is no room beside a time, or not for a path, sentences stand below.
+    let below = style.width.is_some_and(|all| {
+        let room = all.saturating_sub(beside);
+        room < BESIDE || words.any(|word| word.width() > room)
+    });
     let mut before: Option<Time> = None;
     for step in &story.timeline {
         let gap = before.map(|before| step.time.since(before)).filter(|gap| *gap != 0);
@@ -248,9 +278,7 @@ fn timeline(story: &Story, style: &Style) -> String {
             false => format!("{:>23}", clock(step.time.0, &style.zone)),
         };
         let gap = gap.unwrap_or_default();
-        let beside = width + 16;
-        // Where there is no room beside a time the sentence stands below it.
-        if style.width.is_some_and(|all| all < beside + BESIDE) {
+        if below {
             let text = style.wrap(&step.text, 6);
             out.push_str(
                 &format!("  {} {gap}\n      {text}\n", time.trim_start()).replace(" \n", "\n"),
@@ -297,6 +325,12 @@ fn missing(gaps: &[Gap], style: &Style) -> Vec<String> {
     out
 }
 
+/// The causes of a story, the most frequent first.
+fn causes_of(story: &Story) -> String {
+    let each = story.causes.iter().map(|cause| in_a_word(cause, &story.incident));
+    each.collect::<Vec<_>>().join(", ")
+}
+
 /// Columns of an overview of several stories.
 const OVERVIEW: [Column; 8] = [
     Column::fixed("LAST").right(),
@@ -305,20 +339,23 @@ const OVERVIEW: [Column; 8] = [
     Column::flexible("UNIT", 8).rank(4),
     Column::flexible("FILE", 12).keep(Keeps::End).rank(2),
     Column::fixed("TIMES").right(),
-    Column::flexible("CAUSES", 9).rank(1),
+    Column::flexible("CAUSES", 14).keep(Keeps::Items).rank(1),
     Column::fixed("COMMAND"),
 ];
 /// Narrower than that an age stands in for the time.
 const NARROW: usize = 120;
 
 /// Several stories, a line each, with what tells them apart: the latest victim, and of what else something is known.
-/// `command` tells one in full.
+/// `command` shows one in full; where it would take the room of the rest it stands below, once, and in its column the id.
 pub fn overview_of(
     stories: &[Story],
-    command: impl Fn(&Story) -> String,
+    command: impl Fn(&str) -> String,
     style: &Style,
     now: i64,
 ) -> String {
+    let command_of = |one: &Story| command(&style.id(&one.incident.id));
+    let widest = stories.iter().map(|one| command_of(one).chars().count()).max().unwrap_or(0);
+    let below = style.width.is_some_and(|width| widest > width / 3);
     let row = |one: &Story| {
         let latest = &one.incident;
         let when = match style.width {
@@ -337,8 +374,8 @@ pub fn overview_of(
             known(home(&latest.victim)),
             known(file),
             Cell::plain(grouped(one.incidents)),
-            Cell::painted("31", one.causes.iter().map(name).collect::<Vec<_>>().join(", ")),
-            Cell::plain(command(one)),
+            Cell::painted("31", causes_of(one)),
+            Cell::plain(if below { style.id(&latest.id) } else { command_of(one) }),
         ]
     };
     let rows: Vec<Vec<Cell>> = stories.iter().map(row).collect();
@@ -353,8 +390,14 @@ pub fn overview_of(
         rank => column.rank(if alike(i) { rank + 4 } else { rank }),
     };
     let columns: Vec<Column> = kept.iter().map(|i| OVERVIEW[*i]).enumerate().map(ranked).collect();
-    let layout = Layout::new(&columns, &[], &rows, style.width);
-    rows.iter().fold(layout.head(style), |out, row| out + &layout.row(row, style))
+    let mut heads = vec![String::new(); columns.len()];
+    if let Some(last) = heads.last_mut().filter(|_| below) {
+        *last = "ID".to_owned();
+    }
+    let layout = Layout::new(&columns, &heads, &rows, style.width);
+    let out = rows.iter().fold(layout.head(style), |out, row| out + &layout.row(row, style));
+    let whole = format!("`{}` shows one in full", command("ID"));
+    if below { format!("{out}{}\n", style.wrap(&whole, 0)) } else { out }
 }
 
 /// For a chat or a ticket: a headline, and the rest as it is, in a fence that no name can leave.

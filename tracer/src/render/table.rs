@@ -186,6 +186,9 @@ pub fn cut(text: &str, width: usize, keeps: Keeps) -> String {
     {
         return cut(name, width - tail.width(), Keeps::Start) + tail;
     }
+    if keeps == Keeps::Items && !text.contains(", ") {
+        return cut(text, width, Keeps::From('['));
+    }
     if keeps == Keeps::Items {
         let ends = text.match_indices(", ").map(|(at, _)| &text[..at]);
         return match ends.filter(|whole| whole.width() + 3 <= width).last() {
@@ -317,6 +320,8 @@ mod tests {
         assert_eq!(cut(list, 25, Keeps::Items), "reader[12], …");
         assert_eq!(cut(list, 9, Keeps::Items), "rea…[12]…", "not the only one");
         assert_eq!(cut(list, 10, Keeps::Items), "read…[12]…");
+        assert_eq!(cut("worker[1234567]", 12, Keeps::Items), "wo…[1234567]", "the only one");
+        assert_eq!(cut("sent (SIGKILL)", 9, Keeps::Items), "sent (SI…");
         assert_eq!(cut("worker[1234567]", 8, Keeps::From('[')), "worker[…");
         assert_eq!(cut("mapped-past-end?", 10, Keeps::From('?')), "mapped-p…?");
         assert_eq!(cut("mapped-past-end", 10, Keeps::From('?')), "mapped-pa…");
