@@ -2,6 +2,7 @@
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read as _},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
@@ -21,7 +22,10 @@ use crate::{
         },
         state_dir as dir,
     },
-    text::{escape::word, format::counted},
+    text::{
+        escape::word,
+        format::{counted, grouped},
+    },
     wire::stream,
 };
 
@@ -106,7 +110,7 @@ fn take(
     store: &mut Store,
     done: &mut Done,
 ) -> Result<()> {
-    let mut line = Vec::new();
+    let (mut line, mut spoke) = (Vec::new(), Instant::now());
     loop {
         let next = std::iter::from_fn(|| match first.take() {
             Some(entry) => Some(Ok(entry)),
@@ -115,7 +119,19 @@ fn take(
         if store.put(next.take(BATCH)).context("writing")? < BATCH {
             return Ok(());
         }
+        if let Some(text) = so_far(done, &mut spoke, Instant::now()) {
+            say(text);
+        }
     }
+}
+
+/// How many there were, now and then.
+fn so_far(done: &Done, spoke: &mut Instant, now: Instant) -> Option<String> {
+    const PAUSE: Duration = Duration::from_secs(10);
+    (now.duration_since(*spoke) >= PAUSE).then(|| {
+        *spoke = now;
+        format!("{} incidents so far", grouped(done.incidents))
+    })
 }
 
 /// The next entry of the input, if there is one.
@@ -168,4 +184,21 @@ pub fn entry(line: &[u8]) -> Line {
 #[derive(Deserialize)]
 struct Kind {
     kind: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_long_says_how_far_it_is() {
+        let done = Done { incidents: 12_345, ..Done::default() };
+        let started = Instant::now();
+        let mut spoke = started;
+        let mut after = |seconds| so_far(&done, &mut spoke, started + Duration::from_secs(seconds));
+        assert_eq!(after(9), None);
+        assert_eq!(after(11).as_deref(), Some("12,345 incidents so far"));
+        assert_eq!(after(20), None, "nine seconds ago");
+        assert!(after(21).is_some());
+    }
 }

@@ -202,6 +202,23 @@ mod tests {
         assert_eq!(units(sliced), ["OBJECT_SYSTEMD_USER_UNIT"]);
     }
 
+    /// journalctl prints what stands for a field as it is: nothing that a process can choose.
+    #[test]
+    fn the_catalog_names_only_what_every_record_has_and_nobody_chooses() {
+        let catalog = include_str!("../../../packaging/whybus.catalog");
+        assert!(catalog.contains(&format!("\n-- {MESSAGE_ID}\nSubject: ")));
+        let fields = fields(&incident(CauseKind::Unknown, 9));
+        let safe = ["WHYBUS_PID", "WHYBUS_CLASS", "WHYBUS_CONFIDENCE", "WHYBUS_ID"];
+        let named: Vec<&str> = catalog.split('@').skip(1).step_by(2).collect();
+        assert!(named.len() > 4, "{named:?}");
+        for name in named {
+            assert!(
+                safe.contains(&name) && fields.iter().any(|(field, _)| *field == name),
+                "{name}"
+            );
+        }
+    }
+
     #[test]
     fn an_incident_has_its_fields() {
         let fields = fields(&incident(CauseKind::Sent, 9));
