@@ -91,6 +91,7 @@ fn losses(gaps: &[Gap]) -> Vec<Lost> {
     for gap in gaps {
         let reason = match &gap.reason {
             GapReason::Events { .. } => "events before they were read".to_owned(),
+            GapReason::QueueFull => "incidents before they reached the disk".to_owned(),
             other => other.to_string(),
         };
         *reasons.entry(reason).or_default() += gap.lost.unwrap_or(0);

@@ -184,6 +184,10 @@ pub fn gap(gap: &Gap, style: &Style) -> String {
             let host = label(&gap.host);
             format!("not kept on {host} between {since} and {until}: {} ({lost})", gap.reason)
         }
+        Some(lost) if gap.reason == GapReason::QueueFull => {
+            let incidents = counted(lost, "incident");
+            format!("{incidents} dropped before reaching the disk, between {since} and {until}")
+        }
         Some(lost) => format!("lost between {since} and {until}: {} ({lost})", gap.reason),
     }
 }

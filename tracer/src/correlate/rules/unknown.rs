@@ -20,7 +20,8 @@ pub const CAUSE: Cause = Cause {
     rests_on: Some(Absence::OfFault),
     shows_mount: true,
     signal_from: SignalFrom::Unknown,
-    advice: "see docs/causes.md for what whybus cannot tell apart yet",
+    advice: "docs/causes.md says what cannot be distinguished yet; to have it explained, save a stream (`whybus trace --save FILE`) \
+             and file an issue",
 };
 
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
