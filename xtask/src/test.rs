@@ -100,6 +100,9 @@ fn probes() -> Result<()> {
 
 fn host(tally: &mut Tally) -> Result<()> {
     say("tests on this host");
+    if let Err(error) = setup::packages(&["jq"], "running what the documents have for it") {
+        tally.skip(&format!("commands with jq: {error:#}"));
+    }
     tally.add(cargo_test(&["--no-fail-fast"]).env(RESULTS, "/nonexistent"))?;
     // Outside of what is built by default.
     tally.add(cargo_test(&["--package", "fuzz"]).env(RESULTS, "/nonexistent"))?;
