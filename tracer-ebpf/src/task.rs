@@ -284,25 +284,63 @@ const USER_DS: u64 = 0x2b;
 /// `orig_ax` of a trap on x86 (arch/x86/entry/entry_64.S), NO_SYSCALL on arm64 (arch/arm64/include/asm/ptrace.h).
 const NO_SYSTEM_CALL: u32 = u32::MAX;
 
-/// Whether the current thread is known to be in no system call. Where there is no bpf_task_pt_regs (before 5.15) that is
-/// seen on x86 where the registers stand, at the top of the thread's stack (arch/x86/include/asm/processor.h task_pt_regs),
-/// if those there are of user mode.
+/// arch/x86/entry/syscalls: of 64 bit, of 32 bit, of both, and of x32, which has its bit beside the number.
+const SENDING_X86: [u32; 4] = [297, 335, 424, 536];
+const X32: u32 = 0x4000_0000;
+/// include/uapi/asm-generic/unistd.h, and of 32 bit: arch/arm64/include/asm/unistd32.h
+const SENDING_ARM: [u32; 3] = [240, 363, 424];
+
+/// Whether [`entered_by`] is to be had, as far as that is known before anything is read.
 #[inline(always)]
-pub fn is_in_no_system_call() -> bool {
-    let by_helper = config!(task_regs) != 0;
-    if by_helper || config!(machine) != machine::X86_64 || config!(read_kernel) == 0 {
-        return system_call() == Some(NO_SYSTEM_CALL);
+pub fn is_entry_known() -> bool {
+    if reads_stack() {
+        return off!(task_stack) != ABSENT && off!(regs_call) != ABSENT;
     }
-    if off!(task_stack) == ABSENT || off!(regs_call) == ABSENT {
-        return false;
+    config!(task_regs) != 0 && config!(task) == access::TYPED && off!(regs_call) != ABSENT
+}
+
+/// Whether registers are read where they stand, because there is no bpf_task_pt_regs (before 5.15).
+#[inline(always)]
+fn reads_stack() -> bool {
+    config!(task_regs) == 0 && config!(machine) == machine::X86_64 && config!(read_kernel) != 0
+}
+
+/// The system call that the current thread has entered the kernel by, or [`NO_SYSTEM_CALL`]; `None` where that is not to
+/// be had. Where there is no bpf_task_pt_regs that is seen on x86 where the registers stand, at the top of the thread's
+/// stack (arch/x86/include/asm/processor.h task_pt_regs), if those there are of user mode.
+#[inline(always)]
+fn entered_by() -> Option<u32> {
+    if !reads_stack() {
+        return system_call();
+    }
+    if !is_entry_known() {
+        return None;
     }
     // SAFETY: probe reads cope with any address.
     unsafe {
         let regs = registers_on_stack(bpf_get_current_task() as Ptr);
         let (cs, ss): (u64, u64) = (Probe::get(regs, REGISTERS_CS), Probe::get(regs, REGISTERS_SS));
         let call: u32 = Probe::get(regs, off!(regs_call));
-        [USER_CS, USER32_CS].contains(&cs) && ss == USER_DS && call == NO_SYSTEM_CALL
+        let of_user = [USER_CS, USER32_CS].contains(&cs) && ss == USER_DS;
+        of_user.then_some(call)
     }
+}
+
+/// Whether the current thread is known to be in no system call.
+#[inline(always)]
+pub fn is_in_no_system_call() -> bool {
+    entered_by() == Some(NO_SYSTEM_CALL)
+}
+
+/// Whether the current thread is in a system call by which it may send a thread of its own any siginfo: rt_tgsigqueueinfo(2),
+/// pidfd_send_signal(2). `None` if that is not known.
+#[inline(always)]
+pub fn may_send_to_thread() -> Option<bool> {
+    let call = entered_by()?;
+    Some(match config!(machine) == machine::X86_64 {
+        true => SENDING_X86.contains(&(call & !X32)),
+        false => SENDING_ARM.contains(&call),
+    })
 }
 
 /// Where an x86 kernel keeps the registers of user mode of a thread.

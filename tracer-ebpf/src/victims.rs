@@ -86,11 +86,28 @@ pub unsafe fn remove(tgid: u32, out: *mut LastSignals) {
     let _ = VICTIMS.remove(tgid);
 }
 
+/// Who raised a signal that a process brought upon itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Raised {
+    /// The kernel, for what it executed.
+    ByFault,
+    /// Itself, by a system call.
+    BySending,
+    /// Either.
+    Unknown,
+}
+
 /// Notes a signal that the current process brought upon itself.
 #[inline(always)]
-pub unsafe fn note_signal(ctx: *mut c_void, signal: i32, code: i32, address: u64) -> Option<()> {
+pub unsafe fn note_signal(
+    ctx: *mut c_void,
+    signal: i32,
+    code: i32,
+    address: u64,
+    raised: Raised,
+) -> Option<()> {
     const NONE: SelfSignal =
-        SelfSignal { time: 0, address: 0, ip: 0, signal: 0, code: 0, tid: 0, pad: 0 };
+        SelfSignal { time: 0, address: 0, ip: 0, signal: 0, code: 0, tid: 0, may_be_sent: 0 };
     let ids = bpf_get_current_pid_tgid();
     let tgid = (ids >> 32) as u32;
     if LAST_SIGNALS.get_ptr(tgid).is_none() {
@@ -100,13 +117,14 @@ pub unsafe fn note_signal(ctx: *mut c_void, signal: i32, code: i32, address: u64
     let last = LAST_SIGNALS.get_ptr_mut(tgid)?;
     // SAFETY: a map value; another thread may write it too, and either is an answer.
     unsafe {
-        let fault = code > 0;
+        let fault = raised != Raised::BySending;
         let place = if fault { &raw mut (*last).fault } else { &raw mut (*last).self_sent };
         (*place).time = now();
         (*place).signal = signal;
         (*place).code = code;
         (*place).address = address;
         (*place).tid = ids as u32;
+        (*place).may_be_sent = (raised == Raised::Unknown) as u32;
         let mut ip = 0_u64;
         if fault {
             user_ip(ctx, &raw mut ip);

@@ -205,7 +205,7 @@ pub fn child_of(parent: u32) -> Vec<Ancestor> {
 }
 
 pub fn raised(time: u64, signal: i32, code: i32) -> SelfSignal {
-    SelfSignal { time, address: 0, ip: None, signal, code, tid: VICTIM }
+    SelfSignal { time, address: 0, ip: None, signal, code, tid: VICTIM, may_be_sent: false }
 }
 
 pub fn of_death<'a>(death: &'a ProcessExit, signal: Option<&'a Signal>) -> Evidence<'a> {

@@ -13,7 +13,8 @@ pub struct SelfSignal {
     pub signal: i32,
     pub code: i32,
     pub tid: u32,
-    pub pad: u32,
+    /// Of `fault`: 1 if the process may have sent it to itself as well.
+    pub may_be_sent: u32,
 }
 
 /// What a process last brought upon itself, other than SIGBUS.
@@ -22,7 +23,7 @@ pub struct SelfSignal {
 pub struct LastSignals {
     /// By a fault or a trap.
     pub fault: SelfSignal,
-    /// By kill(2) and the like, as abort(3) does.
+    /// By kill(2) and the like, as abort(3) does; with the si_code of a fault if it made one up.
     pub self_sent: SelfSignal,
 }
 

@@ -17,11 +17,16 @@ use crate::{
     program,
     read::{Probe, Ptr, Read},
     scratch::{DELIVER, SIGNAL, teller},
-    sent, task, thread, victims,
+    sent, task, thread,
+    victims::{self, Raised},
 };
 
 const SIGBUS: i32 = 7;
 const SIGKILL: i32 = 9;
+const SIGTRAP: i32 = 5;
+const SIGSYS: i32 = 31;
+/// SIGILL, SIGTRAP, SIGFPE, SIGSEGV and SIGSYS.
+const OF_FAULTS: [i32; 5] = [4, SIGTRAP, 8, 11, SIGSYS];
 const SI_KERNEL: i32 = 0x80;
 /// include/uapi/asm-generic/siginfo.h: the last si_code of SIGBUS that a process may send.
 const BUS_OBJERR: i32 = 3;
@@ -67,7 +72,7 @@ pub fn is_sigbus<C: Call>(call: C) -> bool {
 }
 
 #[inline(always)]
-fn is_other<C: Call>(call: C) -> bool {
+pub fn is_other<C: Call>(call: C) -> bool {
     is_traced(call.arg::<0>() as u32)
 }
 
@@ -81,7 +86,7 @@ unsafe fn generated<C: Call>(call: C) {
 #[inline(always)]
 unsafe fn generated_other<C: Call>(call: C) {
     // SAFETY: as in `generated`.
-    unsafe { other::<Probe, C>(call, call.arg::<4>() as i32) };
+    unsafe { other::<Probe, C>(call, call.arg::<3>() as i32, call.arg::<4>() as i32) };
 }
 
 #[inline(always)]
@@ -94,28 +99,33 @@ unsafe fn generated_typed<C: Call>(call: C) {
 #[inline(always)]
 unsafe fn generated_other_typed<C: Call>(call: C) {
     // SAFETY: as in `generated`.
-    unsafe { other::<C::Memory, C>(call, call.arg::<4>() as i32) };
+    unsafe { other::<C::Memory, C>(call, call.arg::<3>() as i32, call.arg::<4>() as i32) };
 }
 
 #[inline(always)]
 unsafe fn sent<C: Call>(call: C) {
     let (info, target) = (call.arg::<1>() as Ptr, call.arg::<2>() as Ptr);
-    let group = (call.arg::<3>() as u32 != PIDTYPE_PID) as i32;
     // SAFETY: as in `generated`.
-    unsafe { bus::<C::Memory, C>(info, target, group, 0) };
+    unsafe { bus::<C::Memory, C>(info, target, group(call), 0) };
 }
 
 #[inline(always)]
 unsafe fn sent_other<C: Call>(call: C) {
     // SAFETY: as in `generated`.
-    unsafe { other::<C::Memory, C>(call, 0) };
+    unsafe { other::<C::Memory, C>(call, group(call), 0) };
+}
+
+/// As the tracepoint has it: whether a process is signalled, not one of its threads.
+#[inline(always)]
+fn group<C: Call>(call: C) -> i32 {
+    (call.arg::<3>() as u32 != PIDTYPE_PID) as i32
 }
 
 /// A signal other than SIGBUS. What a process brings upon itself is remembered until it ends: runtimes
 /// live with faults, the JVM with thousands a second. What others send is sent, or kept (`sent`); one that is generated
 /// while another waits is none.
 #[inline(always)]
-unsafe fn other<Info: Read, C: Call>(call: C, result: i32) -> Option<()> {
+unsafe fn other<Info: Read, C: Call>(call: C, group: i32, result: i32) -> Option<()> {
     let signal = call.arg::<0>() as i32;
     let target = call.arg::<2>() as Ptr;
     // SAFETY: a claimed scratch; the readers cope with any pointer.
@@ -128,7 +138,12 @@ unsafe fn other<Info: Read, C: Call>(call: C, result: i32) -> Option<()> {
         }
         if tgid == (bpf_get_current_pid_tgid() >> 32) as u32 {
             log!(Hook::SignalGenerate, SignalOwn, signal, code);
-            return victims::note_signal(call.context(), signal, code, address);
+            // No process brings SEND_SIG_PRIV about: bpf_send_signal.
+            let raised = match info as u64 {
+                1 => Raised::ByFault,
+                _ => raised::<C::Memory>(signal, code, target, group),
+            };
+            return victims::note_signal(call.context(), signal, code, address, raised);
         }
         if result == TRACE_SIGNAL_IGNORED {
             log!(Hook::SignalGenerate, SignalIgnored, signal, tgid);
@@ -162,6 +177,31 @@ unsafe fn other<Info: Read, C: Call>(call: C, result: i32) -> Option<()> {
         log!(Hook::SignalGenerate, SignalSent, signal, code, tgid);
     }
     Some(())
+}
+
+/// Who raised a signal to a process of its own doing, which may write any si_code into one that it sends itself.
+#[inline(always)]
+unsafe fn raised<R: Read>(signal: i32, code: i32, target: Ptr, group: i32) -> Raised {
+    if !OF_FAULTS.contains(&signal) || code <= 0 {
+        return if code > 0 { Raised::ByFault } else { Raised::BySending };
+    }
+    // SAFETY: the reader copes with any pointer.
+    let tid: u32 = unsafe { R::get(target, off!(task_pid)) };
+    let forced = !task::is_entry_known() && thread::take_forced();
+    // What the kernel forces it forces on the thread that runs (kernel/signal.c force_sig_info_to_task).
+    if group != 0 || tid != bpf_get_current_pid_tgid() as u32 {
+        return Raised::BySending;
+    }
+    match task::may_send_to_thread() {
+        _ if forced => Raised::ByFault,
+        Some(false) => Raised::ByFault,
+        // As such a call returns the kernel raises no others: no room for the frame of another signal, a filter that
+        // forbids the call, a trap of who is traced.
+        Some(true) if code != SI_KERNEL && signal != SIGSYS && signal != SIGTRAP => {
+            Raised::BySending
+        }
+        _ => Raised::Unknown,
+    }
 }
 
 #[inline(always)]

@@ -8,14 +8,14 @@ use tracer_common::{event::handler, log::Hook, offsets::ABSENT};
 
 use super::{
     fault::{FAULT_FLAG_USER, Place, VM_FAULT_SIGBUS, record},
-    signal::{is_fault_of_current, is_sigbus, siginfo},
+    signal::{is_fault_of_current, is_other, is_sigbus, siginfo},
 };
 use crate::{
     form::{Call, program},
     globals::{config, off},
     log::log,
     read::{Probe, Ptr, Read, Typed, is_null},
-    thread,
+    task, thread,
 };
 
 /// include/uapi/asm-generic/siginfo.h
@@ -27,13 +27,15 @@ const VMACACHE_SIZE: u32 = 4;
 program! {
     /// With bpf_find_vma.
     fentry "force_sig_fault" => force_sig_fault or force_sig_fault_kprobe,
-    if is_sigbus, bus_forced: forced
+    if is_sigbus, bus_forced: forced,
+    if is_to_be_marked, other_forced: mark
 }
 program! {
     /// The same where there is no bpf_find_vma: do_user_addr_fault has just looked the VMA up, and it
     /// stands in the thread's cache (mm/vmacache.c, until 6.0).
     fentry "force_sig_fault" => force_sig_fault_cached or force_sig_fault_cached_kprobe,
-    if is_sigbus, bus_forced_cached: forced_cached
+    if is_sigbus, bus_forced_cached: forced_cached,
+    if is_to_be_marked, other_forced_cached: mark
 }
 
 program! {
@@ -47,6 +49,17 @@ program! {
 program! {
     /// The same where there is no bpf_find_vma.
     tp_btf "signal_generate" => signal_alone_cached, if is_sigbus, bus_alone_cached: alone_cached
+}
+
+/// Whether nothing else tells another signal of a fault from one that its process sends itself.
+#[inline(always)]
+fn is_to_be_marked<C: Call>(call: C) -> bool {
+    !task::is_entry_known() && is_other(call)
+}
+
+#[inline(always)]
+unsafe fn mark<C: Call>(_call: C) {
+    thread::note_forced();
 }
 
 /// Whether no handler told of the fault at this address. An access that is not aligned has an address on arm64

@@ -191,7 +191,7 @@ mod tests {
         let (class, blind) = told(evidence(&inside, &[]));
         assert_eq!((class, &*blind[0]), (CauseKind::SpecialMapping, "special-mapping-fault"));
         let death = exit(9, 9);
-        let kill = Signal { number: 9, sender: actor(VICTIM), ..signal(0x80) };
+        let kill = Signal { number: 9, sender: actor(VICTIM), forced: true, ..signal(0x80) };
         let (class, blind) = told(of_death(&death, Some(&kill)));
         assert_eq!((class, &*blind[0]), (CauseKind::Sent, "oom-kill"));
     }

@@ -38,18 +38,19 @@ pub fn ended_itself(code: u32) -> bool {
 pub fn terminating_signal(death: &ProcessExit, sent: &[(u64, Signal)]) -> Option<(u64, Signal)> {
     let number = (death.exit.code & 0x7f) as i32;
     let soon = |raised: &SelfSignal| death.exit.time.saturating_sub(raised.time) <= CONSEQUENCE;
-    let of = |raised: SelfSignal| (raised.time, signal(death, raised));
+    let of = |raised: SelfSignal| (raised.time, signal(death, raised, true));
+    let sent_itself = |raised: SelfSignal| (raised.time, signal(death, raised, false));
     if number == 0 {
         // A timer that ran out is no fault, although it is noted as one: who handles it may exit for anything.
         let exits_for = |raised: &SelfSignal| {
             soon(raised)
                 && !handles_null(death, raised)
-                && !signal(death, *raised).is_of_interval_timer()
+                && !signal(death, *raised, true).is_of_interval_timer()
         };
         return death.fault.filter(exits_for).map(of);
     }
     let fault = death.fault.filter(|raised| raised.signal == number).map(of);
-    let own = death.own.filter(|raised| raised.signal == number).map(of);
+    let own = death.own.filter(|raised| raised.signal == number).map(sent_itself);
     let others = sent.iter().filter(|(_, signal)| signal.number == number).cloned();
     let all = others.chain(fault).chain(own.clone());
     if number == SIGKILL {
@@ -88,8 +89,8 @@ fn handles_null(death: &ProcessExit, raised: &SelfSignal) -> bool {
     raised.signal == SIGSEGV && death.actor.task.comm == b"java"
 }
 
-/// In the form of a signal that was told: the process is its own sender.
-fn signal(death: &ProcessExit, raised: SelfSignal) -> Signal {
+/// In the form of a signal that was told: the process is its own sender, unless the kernel `forced` it.
+fn signal(death: &ProcessExit, raised: SelfSignal, forced: bool) -> Signal {
     let SelfSignal { address, signal, code, tid, .. } = raised;
     let Actor { task, ancestors, .. } = &death.actor;
     let target = Task { tid, ..task.clone() };
@@ -101,7 +102,7 @@ fn signal(death: &ProcessExit, raised: SelfSignal) -> Signal {
         partial: death.actor.partial,
         login: Login::default(),
     };
-    let (result, forced, origin) = (0, code > 0, Origin::Unknown);
+    let (result, origin) = (0, Origin::Unknown);
     let generated = None;
     Signal { target, sender, number: signal, code, address, generated, result, forced, origin }
 }
@@ -134,6 +135,22 @@ mod tests {
         assert_eq!(number(&alarm, &[]), None);
         let unhandled = ProcessExit { fault: Some(raised(at - 5, 14, 0x80)), ..exit(at, 14) };
         assert_eq!(number(&unhandled, &[]), Some(14));
+    }
+
+    #[test]
+    fn a_fault_that_is_made_up_is_sent() {
+        let at = 10 * CONSEQUENCE;
+        let forged = Some(raised(at - 5, 11, 1));
+        let told = |death: &ProcessExit| {
+            terminating_signal(death, &[]).map(|(time, signal)| (time, signal.forced))
+        };
+        let alone = ProcessExit { own: forged, ..exit(at, 11) };
+        assert_eq!(told(&alone), Some((at - 5, false)));
+        // A handler raises what it was given again, with all that came with it (Breakpad).
+        let fault = Some(raised(at - 9, 11, 1));
+        assert_eq!(told(&ProcessExit { fault, ..alone }), Some((at - 9, true)));
+        // Nobody exits for one that it has sent itself.
+        assert_eq!(told(&ProcessExit { own: forged, ..exit(at, 1 << 8) }), None);
     }
 
     #[test]

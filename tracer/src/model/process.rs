@@ -24,6 +24,8 @@ pub struct SelfSignal {
     pub signal: i32,
     pub code: i32,
     pub tid: u32,
+    /// One of a fault may have been sent by the process to itself as well: what would tell is not to be had.
+    pub may_be_sent: bool,
 }
 
 /// The file that holds an instruction.
@@ -44,7 +46,7 @@ pub struct ProcessExit {
     pub exe: Option<InodeId>,
     /// The last fault or trap, other than SIGBUS, that it got a signal for.
     pub fault: Option<SelfSignal>,
-    /// The last signal it sent itself.
+    /// The last signal it sent itself; with an si_code of a fault if it made one up.
     pub own: Option<SelfSignal>,
     /// Where `fault` happened, if known.
     pub module: Option<Module>,

@@ -93,7 +93,7 @@ kill -TERM $tracer
 wait $tracer
 echo "$?" >/results/trace.status
 # Ways to die that are told to who asks for them. Beside the tracer the OOM killer has others to choose.
-whybus trace ${verbose:+-v} --signals kill -o json --save /results/ends.stream >/results/ends.json 2>/results/ends.err &
+whybus trace ${verbose:+-v} --signals kill,segv,ill,fpe,trap,sys -o json --save /results/ends.stream >/results/ends.json 2>/results/ends.err &
 tracer=$!
 echo -1000 >/proc/$tracer/oom_score_adj
 until [ -s /results/ends.json ] || ! kill -0 $tracer 2>/dev/null; do sleep 0.05; done

@@ -42,6 +42,9 @@ const STACK_ADVICE: &str = "look for a recursion without end through the functio
 const SECCOMP_ADVICE: &str = "allow the call in the filter (SystemCallFilter= of its unit, the seccomp profile of its container, or its own \
                               code), or do without it: the audit log has its number (`ausearch -m SECCOMP`, `dmesg | grep type=1326`)";
 
+const UNSURE: &str =
+    "; or it made that up in a signal to itself, which this kernel does not tell from a fault";
+
 /// Bytes from address 0 on that a null pointer's members lie in.
 const NULL: u64 = 4096;
 
@@ -63,7 +66,9 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     // Runtimes have uses for such faults (null checks of .NET, a recover() of Go), and may exit for another reason.
     let exited = death.exit.code & 0x7f == 0;
     let late = raised_late(death, evidence.time);
-    let certain = certain && !exited && late.is_none();
+    let unsure =
+        death.fault.is_some_and(|fault| fault.signal == signal.number && fault.may_be_sent);
+    let certain = certain && !exited && !unsure && late.is_none();
     let confidence = if certain { Confidence::Proven } else { Confidence::Likely };
     let mut summary = what(signal, death);
     if let Some(late) = late {
@@ -77,6 +82,9 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         summary.push_str(&format!(
             "; a handler took that, and it exited {before} later, most likely for it"
         ));
+    }
+    if unsure {
+        summary.push_str(UNSURE);
     }
     if let Some(lost) = evidence.code_lost {
         summary.push_str(&format!(
@@ -270,6 +278,16 @@ mod tests {
         let verdict = evaluate(&of_death(&death, Some(&signal)));
         assert_eq!((verdict.class, verdict.confidence), (CauseKind::Signal, Confidence::Proven));
         assert!(verdict.summary.contains("null pointer"), "{}", verdict.summary);
+    }
+
+    #[test]
+    fn what_may_be_made_up_is_not_proven() {
+        let fault = Some(SelfSignal { may_be_sent: true, ..raised(8, 11, 1) });
+        let death = ProcessExit { fault, ..exit(9, 11) };
+        let signal = Signal { number: 11, forced: true, ..signal(1) };
+        let verdict = evaluate(&of_death(&death, Some(&signal)));
+        assert_eq!((verdict.class, verdict.confidence), (CauseKind::Signal, Confidence::Likely));
+        assert!(verdict.summary.contains("made that up"), "{}", verdict.summary);
     }
 
     /// Go exits with 2 of what nobody recovers, and with anything of what somebody does.

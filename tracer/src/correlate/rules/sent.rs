@@ -85,13 +85,10 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         if signal.may_be_of_fault(!watched) || evidence.forced_may_be_lost() {
             return None;
         }
-        let summary = format!(
-            "sent by the process to itself with a forged si_code of {}: no fault raised it",
-            signal.code
-        );
-        let mut verdict = CAUSE.verdict(Confidence::Proven, summary);
-        verdict.advice = OWN_ADVICE;
-        return Some(verdict);
+        return Some(made_up(signal));
+    }
+    if own && signal.code > 0 && !signal.forced {
+        return Some(made_up(signal));
     }
     if signal.code == SI_KERNEL
         && !own
@@ -133,6 +130,14 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         _ => ASK_ADVICE,
     };
     Some(Verdict { advice, ..verdict })
+}
+
+fn made_up(signal: &Signal) -> Verdict {
+    let code = signal.code;
+    let summary = format!(
+        "sent by the process to itself with a forged si_code of {code}: no fault raised it"
+    );
+    Verdict { advice: OWN_ADVICE, ..CAUSE.verdict(Confidence::Proven, summary) }
 }
 
 /// What a process asked to be told of. The kernel tells it in whatever an interrupt finds, which is nobody's act; and
@@ -311,6 +316,16 @@ mod tests {
         assert_eq!(evaluate(&without_fault(&signal)).class, CauseKind::Unknown);
         let forced = Signal { forced: true, ..signal.clone() };
         assert_eq!(evaluate(&watched(&forced)).class, CauseKind::Unknown);
+    }
+
+    #[test]
+    fn a_crash_that_a_process_makes_up_is_its_own_signal() {
+        let death = exit(9, 11);
+        let mut own = Signal { number: 11, ..signal(1) };
+        own.sender.task.id = own.target.id;
+        let verdict = evaluate(&of_death(&death, Some(&own)));
+        assert_eq!((verdict.class, verdict.confidence), (CauseKind::Sent, Confidence::Proven));
+        assert!(verdict.summary.contains("forged"), "{}", verdict.summary);
     }
 
     /// The timer's interrupt finds anybody, whom its owner may have waited for.

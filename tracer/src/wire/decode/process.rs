@@ -64,8 +64,8 @@ fn self_signal(b: &mut &[u8]) -> Option<SelfSignal> {
     let address = b.get_u64_le();
     let ip = Some(b.get_u64_le()).filter(|ip| *ip != 0);
     let (signal, code, tid) = (b.get_i32_le(), b.get_i32_le(), b.get_u32_le());
-    b.advance(4);
-    (time != 0).then_some(SelfSignal { time, address, ip, signal, code, tid })
+    let may_be_sent = b.get_u32_le() != 0;
+    (time != 0).then_some(SelfSignal { time, address, ip, signal, code, tid, may_be_sent })
 }
 
 /// `wire::Start`
@@ -130,8 +130,15 @@ mod tests {
     fn every_field_of_an_exit() {
         let mut sent: wire::Exit = zeroed();
         (sent.actor.task.tgid, sent.actor.task.start_time) = (1, 2);
-        sent.last_signals.fault =
-            wire::SelfSignal { time: 3, address: 4, ip: 5, signal: 11, code: 1, tid: 6, pad: 0 };
+        sent.last_signals.fault = wire::SelfSignal {
+            time: 3,
+            address: 4,
+            ip: 5,
+            signal: 11,
+            code: 1,
+            tid: 6,
+            may_be_sent: 1,
+        };
         sent.last_signals.self_sent.time = 7;
         sent.last_signals.self_sent.signal = 6;
         (sent.exe.ino, sent.module.ino, sent.module_offset) = (10, 11, 12);
@@ -140,7 +147,15 @@ mod tests {
         let id = ProcessId { tgid: 1, start: 2 };
         assert_eq!(exit.exit, Exit { id, time: 9, code: 139 });
         assert_eq!(exit.actor.task.id, id);
-        let fault = SelfSignal { time: 3, address: 4, ip: Some(5), signal: 11, code: 1, tid: 6 };
+        let fault = SelfSignal {
+            time: 3,
+            address: 4,
+            ip: Some(5),
+            signal: 11,
+            code: 1,
+            tid: 6,
+            may_be_sent: true,
+        };
         assert_eq!(exit.fault, Some(fault));
         assert_eq!(exit.own.map(|own| (own.time, own.ip, own.signal)), Some((7, None, 6)));
         assert_eq!(exit.exe.map(|exe| exe.ino), Some(10));
