@@ -111,12 +111,13 @@ const TWO_HOSTS: &str = "two-hosts";
 
 /// What a run that names nothing boots, so that it stays below forty minutes. 6.1 has its scenarios by kprobes,
 /// and its trampolines in the guest with systemd. 6.12 has the scenarios (`only`), the history and stacks: what else the
-/// matrix looks at, and floods, are left to the oldest and the newest kernel; crashes and cgroups to the oldest.
+/// matrix looks at, and floods, are left to the oldest and the newest kernel; crashes and cgroups to the oldest, other attacks
+/// and all hostile loads at once to the newest.
 const GATE: [(&str, &[&str]); 5] = [
     ("5.10", &["matrix", "lockdown", "crashes", "cgroups", "flood"]),
     ("6.1", &[KPROBES, "lockdown", TWO_HOSTS]),
-    ("6.12", &["only", "history", "frames"]),
-    ("newest", &["matrix", "flood"]),
+    ("6.12", &["only", "history", "frames", "recovery"]),
+    ("newest", &["matrix", "flood", "attacks", "soak"]),
     ("arm64-6.1", &["only"]),
 ];
 /// What `--everything` has beside all jobs of every kernel there is.
@@ -322,7 +323,8 @@ mod tests {
         assert!(has("6.1", "kprobes") && has("arm64-6.1", "only"));
         assert!(has("5.10", "matrix") && has("newest", "matrix") && has("6.12", "history"));
         assert!(has("5.10", "crashes") && has("5.10", "cgroups") && has("6.1", "lockdown"));
-        assert!(has("6.12", "frames"));
+        assert!(has("6.12", "frames") && has("6.12", "recovery"));
+        assert!(has("newest", "attacks") && has("newest", "soak"));
         assert_eq!(releases(&args(&[])).len(), 1);
     }
 
