@@ -184,7 +184,7 @@ pub fn seconds(boot: &Boot<'_>) -> u32 {
         "matrix" | "history" => 600,
         "only" | KPROBES | SIGNAL_ALONE | FTRACE_OFF => 300,
         "systemd" => 350,
-        "soak" | "recovery" => 200,
+        "soak" | "recovery" | "attacks" => 200,
         _ => 100,
     };
     match boot.kernel.machine {

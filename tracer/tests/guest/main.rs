@@ -13,6 +13,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
+mod attacks;
 mod cases;
 mod cgroups;
 mod classes;
@@ -172,6 +173,7 @@ fn judged(job: Job, name: &str) -> Vec<Trial> {
         "lockdown" => lockdown::trials(&job),
         "cgroups" => checks(&job, "cgroups", &cgroups::CHECKS),
         "flood" => checks(&job, "flood", &flood::CHECKS),
+        "attacks" => checks(&job, "attacks", &attacks::CHECKS),
         "history" => history::trials(&job),
         "recovery" => checks(&job, "recovery", &recovery::CHECKS),
         "soak" => checks(&job, "soak", &soak::CHECKS),
@@ -201,6 +203,7 @@ fn no_check_passes_on_nothing() -> Result<()> {
     checks.extend(lockdown::CHECKS);
     checks.extend(cgroups::CHECKS);
     checks.extend(flood::CHECKS);
+    checks.extend(attacks::CHECKS);
     checks.extend(history::CHECKS);
     checks.extend(recovery::CHECKS);
     checks.extend(soak::CHECKS);
