@@ -101,7 +101,7 @@ fn a_replay_shows_a_clock_step_and_a_module_the_same(job: &Job) -> Result<()> {
 /// up everybody by 100 ms each, once, and of eight on nobody was asked any more.
 fn who_hangs_delays_nobody_else(job: &Job) -> Result<()> {
     let mut delays = [Vec::new(), Vec::new(), Vec::new()];
-    let mut not_asked = 0;
+    let (mut not_asked, mut unknown) = (0, Vec::new());
     for line in job.text("hang.lines")?.lines() {
         let (uptime, line) = line.split_once(' ').context("a line without a time")?;
         let [Record::Incident(incident)] = &records(line)?[..] else { continue };
@@ -120,10 +120,9 @@ fn who_hangs_delays_nobody_else(job: &Job) -> Result<()> {
         let group = group.with_context(|| format!("{name:?}"))?;
         let last = victim.cmdline.as_ref().and_then(|args| args.last()).map(plain);
         let mount = incident.file.as_ref().and_then(|file| file.mount.as_ref());
-        ensure!(
-            group == 2 || last.as_deref() == Some("200") && mount.is_some(),
-            "{name:?}: {last:?}, {mount:?}"
-        );
+        if group != 2 && (last.as_deref() != Some("200") || mount.is_none()) {
+            unknown.push(format!("{name:?}: {last:?}, {mount:?}"));
+        }
         delays[group].push(at - (incident.boot_ns / 1_000_000) as i64);
     }
     println!(
@@ -135,8 +134,14 @@ fn who_hangs_delays_nobody_else(job: &Job) -> Result<()> {
         (alone.len(), beside.len(), hanging.len()) == (3, 3, 12),
         "{alone:?} {beside:?} {hanging:?}"
     );
-    ensure!(not_asked >= 6, "{not_asked} of twelve were not asked");
     let most = |delays: &[i64]| delays.iter().max().copied().unwrap_or(0);
+    // A host that is so starved looks nothing up in time, whoever hangs.
+    if most(&alone) > 1_000 {
+        let why = format!("a line took {} ms where nobody hung", most(&alone));
+        return Err(crate::Skipped(why).into());
+    }
+    ensure!(unknown.is_empty(), "not looked up beside who hangs: {unknown:?}");
+    ensure!(not_asked >= 6, "{not_asked} of twelve were not asked");
     ensure!(most(&beside) < most(&alone) + 200, "alone {alone:?} ms, beside {beside:?} ms");
     Ok(())
 }
