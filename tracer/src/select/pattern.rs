@@ -74,6 +74,17 @@ impl Pattern {
         }
     }
 
+    /// Letters that are in every name that matches, one after the other, and that JSON writes as they are; `None` where none
+    /// are known.
+    pub fn literal(&self) -> Option<&str> {
+        let names =
+            matches!(self.syntax, Syntax::Exact | Syntax::Glob | Syntax::Contains | Syntax::Below);
+        let text = self.text.strip_suffix('/').unwrap_or(&self.text);
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_./-".contains(c);
+        let runs = text.split(|c| !plain(c)).filter(|run| names && !run.is_empty());
+        runs.max_by_key(|run| run.len())
+    }
+
     /// Whether `name` is asked for. What is no UTF-8 in it is matched by a `?` or `*`.
     pub fn matches(&self, name: &[u8]) -> bool {
         match self.syntax {

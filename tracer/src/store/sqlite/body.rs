@@ -21,13 +21,21 @@ pub fn pack(record: &Record) -> Vec<u8> {
 
 /// What was kept; `None` if a later version kept it, or it is damaged.
 pub fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    unpack_if(bytes, |_| true)
+}
+
+/// The same, and `None` where its JSON is not `wanted`: taking that apart is what takes long.
+pub fn unpack_if<T: DeserializeOwned>(
+    bytes: &[u8],
+    wanted: impl FnOnce(&[u8]) -> bool,
+) -> Option<T> {
     let packed = bytes.strip_prefix(&[FORMAT])?;
     let size = u32::from_le_bytes(packed.get(..4)?.try_into().ok()?) as usize;
     if size > LARGEST {
         return None;
     }
     let json = lz4_flex::block::decompress_size_prepended_with_dict(packed, DICTIONARY).ok()?;
-    json::from_slice(&json).ok()
+    wanted(&json).then(|| json::from_slice(&json).ok())?
 }
 
 #[cfg(test)]

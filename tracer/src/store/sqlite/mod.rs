@@ -7,6 +7,7 @@ pub mod count;
 pub mod forget;
 mod key;
 mod lookup;
+mod mention;
 mod names;
 mod payer;
 pub mod read;

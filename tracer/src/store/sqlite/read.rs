@@ -19,7 +19,9 @@ use crate::{
     store::{
         Error, Result,
         sqlite::{
-            body, connect, key, names,
+            body, connect, key,
+            mention::Mentions,
+            names,
             schema::{APPLICATION, VERSION},
             search::Search,
         },
@@ -290,11 +292,12 @@ impl Reader {
             "SELECT body FROM warning WHERE time BETWEEN ?1 AND ?2 ORDER BY time DESC, id DESC LIMIT ?3",
         )?;
         let mut rows = statement.query([since, until, among])?;
-        let mut found = Vec::new();
+        let (mut found, mentions) = (Vec::new(), Mentions::of(selection));
         while found.len() < limit
             && let Some(row) = rows.next()?
         {
-            let warning: Option<Truncation> = unpacked(row)?;
+            let body = row.get_ref(0)?.as_blob().unwrap_or_default();
+            let warning: Option<Truncation> = body::unpack_if(body, |json| mentions.are_in(json));
             found.extend(warning.filter(|one| selection.matches(&Facets::from(one))));
         }
         Ok(found)

@@ -9,7 +9,7 @@ use crate::{
         pattern::Pattern,
         selection::{Selection, Term, Values},
     },
-    store::sqlite::names,
+    store::sqlite::{names, tally},
 };
 
 /// Rows that are looked up one by one before whole indexes are read.
@@ -42,10 +42,14 @@ impl OneOf {
         Self { column: column.sql_name(), values, not: false }
     }
 
+    /// The values, as SQL.
+    fn list(&self) -> String {
+        self.values.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")
+    }
+
     /// As SQL. With a plus in front SQLite does not look for an index.
     fn sql(&self, plus: &str) -> String {
-        let list: Vec<String> = self.values.iter().map(i64::to_string).collect();
-        let (column, list) = (self.column, list.join(", "));
+        let (column, list) = (self.column, self.list());
         match self.not {
             false => format!("{plus}{column} IN ({list})"),
             true => format!("(+{column} IS NULL OR +{column} NOT IN ({list}))"),
@@ -56,8 +60,7 @@ impl OneOf {
     /// are many rows each, those of the table next to one row each.
     fn sql_of_one(&self) -> String {
         const FEW: usize = 8;
-        let list: Vec<String> = self.values.iter().map(i64::to_string).collect();
-        let (column, list) = (self.column, list.join(", "));
+        let (column, list) = (self.column, self.list());
         if self.values.len() <= FEW {
             format!("SELECT 1 FROM incident WHERE {column} IN ({list}) AND time = ?2 AND +seq = ?1")
         } else {
@@ -95,7 +98,32 @@ impl<'a> Search<'a> {
         let possible = conditions.iter().all(|one| one.not || !one.values.is_empty());
         let since = selection.since.unwrap_or(i64::MIN);
         let until = selection.until.unwrap_or(i64::MAX);
-        Ok(possible.then_some(Self { db, since, until, conditions }))
+        let search = Self { db, since, until, conditions };
+        if possible { search.narrowed() } else { Ok(None) }
+    }
+
+    /// Two conditions that many rows fulfil, but hardly any both, take long to be read. What is counted of each class by
+    /// itself says when there were any, or that there were none.
+    fn narrowed(mut self) -> Result<Option<Self>> {
+        let class = Column::CauseKind.sql_name();
+        let (classes, others): (Vec<&OneOf>, Vec<&OneOf>) =
+            self.conditions.iter().filter(|one| !one.not).partition(|one| one.column == class);
+        let [classes] = classes.as_slice() else { return Ok(Some(self)) };
+        if others.is_empty() || !tally::is_kept(self.db)? {
+            return Ok(Some(self));
+        }
+        let (mut since, mut until) = (self.since, self.until);
+        for one in others {
+            let column = tally::COLUMNS.into_iter().find(|column| column.sql_name() == one.column);
+            let Some(kept) = column.and_then(tally::of_column) else { continue };
+            let Some((first, last)) = tally::extent(self.db, &kept, &one.list(), &classes.list())?
+            else {
+                return Ok(None);
+            };
+            (since, until) = (since.max(first), until.min(last));
+        }
+        (self.since, self.until) = (since, until);
+        Ok(Some(self))
     }
 
     /// This, of one restart loop only.

@@ -2,7 +2,7 @@
 //! Each class by itself, so that whoever asks for some classes only has them, too.
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension as _, Result, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Result, Row, Transaction, params};
 
 use crate::select::field::Column;
 
@@ -64,6 +64,22 @@ pub fn count_more(db: &mut Connection) -> Result<bool> {
     }
     transaction.commit()?;
     Ok(next.is_some())
+}
+
+/// The times of the first and the last incident that has one of these values of a column and one of these classes, as SQL has
+/// both lists; `None` where there is no such incident.
+pub fn extent(
+    db: &Connection,
+    kept: &str,
+    values: &str,
+    classes: &str,
+) -> Result<Option<(i64, i64)>> {
+    let sql = format!(
+        "SELECT min(first), max(last) FROM tally WHERE {kept} AND value IN ({values}) AND class IN ({classes})"
+    );
+    let ends = |row: &Row<'_>| Ok((row.get::<_, Option<i64>>(0)?, row.get(1)?));
+    let (first, last) = db.query_row(&sql, [], ends)?;
+    Ok(first.zip(last))
 }
 
 /// SQL for the rows of one column's counts.
