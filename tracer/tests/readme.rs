@@ -156,7 +156,7 @@ impl Desk {
 fn understood(desk: &Desk, line: &str) -> Vec<Vec<String>> {
     let said = desk.path("argv");
     let _ = fs::remove_file(&said);
-    desk.types(&line.replace(" …", "").trim_end_matches('&').to_owned());
+    desk.types(line.replace(" …", "").trim_end_matches('&'));
     let argv = fs::read_to_string(&said).unwrap_or_default();
     let runs = argv.split('\u{1}').filter(|run| !run.is_empty());
     runs.map(|run| run.split('\0').filter(|word| !word.is_empty()).map(str::to_owned).collect())
