@@ -20,7 +20,7 @@ struct Window {
     count: u64,
 }
 
-/// By cgroup and user, of those whose events met a ring with no more room than that.
+/// By cgroup, ring and user, of those whose events met a ring with no more room than that.
 #[map]
 static PRESSING: LruHashMap<[u64; 2], Window> = LruHashMap::with_max_entries(1024, 0);
 
@@ -35,18 +35,18 @@ pub unsafe fn has_room(ring: *const RingBuf, bytes: u64, now: u64) -> bool {
     let waiting = unsafe { bpf_ringbuf_query(ring.cast_mut().cast(), BPF_RB_AVAIL_DATA) };
     let reserved = bytes / 8;
     let room = bytes.saturating_sub(waiting);
-    room > reserved || whybus_has_share(now, room * EVENTS_OF_USER / reserved) != 0
+    room > reserved || whybus_has_share(now, room * EVENTS_OF_USER / reserved, bytes) != 0
 }
 
-/// Counts an event of the current process; 1 if it is among the first `most` of a while.
+/// Counts an event of the current process in a ring, which its size names; 1 if it is among the first `most` of a while.
 ///
 /// The verifier walks a global function by itself, and takes numbers only.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn whybus_has_share(now: u64, most: u64) -> u64 {
+extern "C" fn whybus_has_share(now: u64, most: u64, ring: u64) -> u64 {
     // SAFETY: no preconditions.
     let cgroup = unsafe { bpf_get_current_cgroup_id() };
-    let key = [cgroup, bpf_get_current_uid_gid() as u32 as u64];
+    let key = [cgroup, ring << 32 | bpf_get_current_uid_gid() as u32 as u64];
     if let Some(window) = PRESSING.get_ptr_mut(&key) {
         // SAFETY: a map value; what a race of CPUs loses are a few.
         unsafe {

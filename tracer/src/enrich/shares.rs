@@ -14,6 +14,8 @@ pub(super) const THREADS: usize = 8;
 pub(super) const CODE: usize = 3;
 /// Of these, so many may hang on files of one user's programs, and as many on all else of that user.
 pub(super) const OF_USER: usize = 2;
+/// Of these, so many may hang on root's, who runs most of a host, and what is in containers.
+pub(super) const OF_ROOT: usize = 4;
 /// Of these, so many may hang on users other than root: who is one may have many uids.
 pub(super) const OF_OTHERS: usize = 5;
 /// Of these, so many may hang on users: the last one asks about what the host itself has.
@@ -63,10 +65,18 @@ struct Share {
     unasked: Unasked,
 }
 
-const SHARES: [Share; 5] = [
+const SHARES: [Share; 6] = [
     Share {
         most: OF_USER,
-        joins: |a, b| a.uid.is_some() && a.uid == b.uid && a.target.is_code() == b.target.is_code(),
+        joins: |a, b| {
+            let both = a.uid == b.uid && a.target.is_code() == b.target.is_code();
+            both && a.uid.is_some_and(|uid| uid != 0)
+        },
+        unasked: Unasked::User,
+    },
+    Share {
+        most: OF_ROOT,
+        joins: |a, b| [a, b].iter().all(|subject| subject.uid == Some(0)),
         unasked: Unasked::User,
     },
     Share {
@@ -139,6 +149,9 @@ mod tests {
                 of(host, false),
                 None,
             ),
+            (hanging(&[(root, false, 3)]), of(root, false), None),
+            (hanging(&[(root, false, 3), (root, true, 1)]), of(root, false), Some(User)),
+            (hanging(&[(root, false, 4)]), of(alice, false), None),
             (hanging(&[(host, false, 8)]), of(host, false), Some(Others)),
         ] {
             assert_eq!(taken(&asked, hang.iter()), refused, "{asked:?} beside {hang:?}");

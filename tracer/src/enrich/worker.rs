@@ -20,19 +20,23 @@ thread_local! {
 }
 
 /// While it is there, another process does what this thread waits for: whether it gets on is seen by that one.
-pub(super) struct Delegated(Arc<AtomicU32>);
+pub(super) struct Delegated {
+    at_work: Arc<AtomicU32>,
+    /// Who did so before: one question may be asked within another.
+    before: u32,
+}
 
 impl Delegated {
     pub fn to(pid: u32) -> Option<Self> {
         let at_work = AT_WORK.with_borrow(Clone::clone)?;
-        at_work.store(pid, Ordering::Relaxed);
-        Some(Self(at_work))
+        let before = at_work.swap(pid, Ordering::Relaxed);
+        Some(Self { at_work, before })
     }
 }
 
 impl Drop for Delegated {
     fn drop(&mut self) {
-        self.0.store(own(), Ordering::Relaxed);
+        self.at_work.store(self.before, Ordering::Relaxed);
     }
 }
 

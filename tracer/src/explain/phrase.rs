@@ -87,7 +87,13 @@ pub fn claimed(process: &Process) -> Option<String> {
     // `-sh` is how login shells are called.
     let named = |path: &[u8]| {
         let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
-        name.strip_prefix(b"-").unwrap_or(name).starts_with(comm) || name.starts_with(comm)
+        // A name has 15 bytes at most, and programs have their versions in theirs: python3.11.
+        let beginning = |name: &[u8]| {
+            let rest = name.strip_prefix(comm);
+            let version = |rest: &[u8]| rest.iter().all(|byte| b"0123456789.-_".contains(byte));
+            rest.is_some_and(|rest| comm.len() == 15 || version(rest))
+        };
+        beginning(name.strip_prefix(b"-").unwrap_or(name)) || beginning(name)
     };
     let roots = OF_ROOT.iter().any(|directory| program.starts_with(directory));
     let arguments = process.cmdline.iter().flatten().take(3).filter(|_| roots);
@@ -393,6 +399,7 @@ mod tests {
         let bell = claims("\x07", "/tmp/e\u{9b}", &[]);
         assert_eq!(bell.as_deref(), Some(r"calls itself \x07; runs /tmp/e\u{9b}"));
         assert!(claims("nginx", "/usr/bin/evil", &["evil"]).is_some());
+        assert!(claims("sshd", "/tmp/sshd-x", &["sshd"]).is_some());
         for (comm, exe, args) in [
             ("nginx", "/usr/sbin/nginx", &["nginx: worker process"][..]),
             ("nginx", "/usr/sbin/nginx (deleted)", &[]),

@@ -54,6 +54,12 @@ impl Signal {
         self.code > 0 && (self.forced || unwatched || !(1..=3).contains(&self.code))
     }
 
+    /// Whether what its thread executed raised it: it was forced, and of what the kernel forces for that (kernel/signal.c
+    /// force_sig_fault and its like). Of others a process may have written the si_code into a signal to itself.
+    pub fn is_of_execution(&self) -> bool {
+        self.forced && [SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS].contains(&self.number)
+    }
+
     /// Whether it may have come from an interrupt: its sender then is whatever ran on that CPU. Timers are the target's
     /// own (kernel/time/posix-timers.c), and so are requests to be told of files (fs/fcntl.c send_sigio_to_task) and
     /// of USB (drivers/usb/core/devio.c).

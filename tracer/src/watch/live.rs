@@ -4,6 +4,7 @@ use std::{collections::HashMap, ffi::OsString, path::Path, time::Duration};
 use anyhow::Result;
 use tokio::{
     process::Child,
+    signal::unix::{SignalKind, signal},
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 use tracer_common::maps;
@@ -217,6 +218,10 @@ impl<'a> Watch<'a> {
         self.stop(ended).await
     }
 
+    fn reap(&self) {
+        reap(self.child.as_ref().and_then(Child::id), self.enricher.parser());
+    }
+
     /// Lets go of what is not needed any more. The command, which has begun, keeps what it was given.
     fn confine(&self) {
         let attach = !self.attached.pending.is_empty();
@@ -236,6 +241,7 @@ impl<'a> Watch<'a> {
         let mut checkpoints = interval(CHECKPOINTS);
         checkpoints.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let deadline = self.options.duration.map(|duration| Instant::now() + duration);
+        let mut ended_children = signal(SignalKind::child())?;
         let mut all_read = true;
         loop {
             let busy = !(all_read && self.driver.is_idle());
@@ -249,13 +255,14 @@ impl<'a> Watch<'a> {
                 reason = self.stop.recv() => return Ok(Ended::Stopped(reason)),
                 () = until(deadline) => return Ok(Ended::Because("time is up")),
                 status = exited(&mut self.child) => return Ok(Ended::Command(status?)),
+                _ = ended_children.recv() => self.reap(),
                 _ = checkpoints.tick() => {
                     self.checkpoint()?;
                     self.recursion_misses()?;
                     self.modules()?;
                     self.clock()?;
                     self.release_memory();
-                    reap(self.child.as_ref().and_then(Child::id), self.enricher.parser());
+                    self.reap();
                     self.driver.tick(boot_time());
                 }
                 _ = tick.tick(), if busy => self.checkpoint()?,

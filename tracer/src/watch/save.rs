@@ -32,6 +32,8 @@ use crate::{
 
 /// Bytes that wait for the disk at most.
 const WAITING: usize = 16 << 20;
+/// Of these, for notes of the watch alone: what was missed has no number that a replay could miss.
+const FOR_NOTES: usize = 1 << 20;
 /// Bytes that are handed on at once.
 const CHUNK: usize = 64 << 10;
 /// How long the disk may take for what still waits at the end.
@@ -91,33 +93,37 @@ impl StreamFile {
     /// Adds an event as the ring buffer gave it, of a crash without the registers that tell nothing.
     pub fn event(&mut self, bytes: &[u8]) {
         if self.0.is_some() {
-            self.write(&stream::record(&without_registers(bytes)));
+            self.write(&stream::record(&without_registers(bytes)), WAITING - FOR_NOTES);
         }
     }
 
     /// Adds what user space found out, at `time` (ns since boot).
     pub fn unnumbered(&mut self, input: &Input, time: u64) {
-        if self.0.is_some()
-            && let Ok(Some(record)) = stream::unnumbered_record(input, time)
-        {
-            self.write(&record);
+        let Some(way) = &mut self.0 else { return };
+        match stream::unnumbered_record(input, time) {
+            Ok(Some(record)) => {
+                let note = matches!(input, Input::Watch(_));
+                self.write(&record, if note { WAITING } else { WAITING - FOR_NOTES });
+            }
+            _ => way.left_out += u64::from(!matches!(input, Input::Kernel(_))),
         }
     }
 
-    /// Hands everything on: what was reported can be replayed, even if we are killed a moment later.
+    /// Hands everything on: what was reported can be replayed once the thread has written it.
     pub fn flush(&mut self) {
         let Some(way) = &mut self.0 else { return };
         let chunk = std::mem::take(&mut way.chunk);
         way.waiting.fetch_add(chunk.len(), Relaxed);
         if !chunk.is_empty() && way.chunks.send(chunk).is_err() {
-            self.end(Duration::ZERO);
+            // It says why in a moment.
+            self.end(Duration::from_secs(1));
         }
     }
 
     /// A record that finds no room is left out: its number is missing in a replay, as one's that was lost is.
-    fn write(&mut self, record: &[u8]) {
+    fn write(&mut self, record: &[u8], most: usize) {
         let Some(way) = &mut self.0 else { return };
-        if way.waiting.load(Relaxed) + way.chunk.len() + record.len() > WAITING {
+        if way.waiting.load(Relaxed) + way.chunk.len() + record.len() > most {
             way.left_out += 1;
             return;
         }
@@ -242,7 +248,7 @@ mod tests {
         let mut stream = StreamFile::onto(Hanging(gate, report)).expect("a thread");
         let record = [0; 1_000];
         for _ in 0..3 * WAITING / record.len() {
-            stream.write(&record);
+            stream.write(&record, WAITING);
         }
         stream.flush();
         let left_out = stream.0.as_ref().map_or(0, |way| way.left_out) as usize;
@@ -269,7 +275,7 @@ mod tests {
         let mut stream = StreamFile::onto(Full).expect("a thread");
         let deadline = std::time::Instant::now() + Duration::from_secs(60);
         while stream.0.is_some() && std::time::Instant::now() < deadline {
-            stream.write(&[0; CHUNK]);
+            stream.write(&[0; CHUNK], WAITING);
         }
         assert!(stream.0.is_none(), "nobody noticed");
     }

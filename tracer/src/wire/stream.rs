@@ -75,7 +75,7 @@ pub fn record(event: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What user space found out itself, as a record; `None` for what a probe saw.
+/// What user space found out itself, as a record; `None` for what a probe saw, and for what is more than is read again.
 ///
 /// # Errors
 /// Where it has no JSON, which cannot be.
@@ -85,6 +85,9 @@ pub fn unnumbered_record(input: &Input, time: u64) -> Result<Option<Vec<u8>>> {
         Input::Fact(fact) => (FACT, serde_json::to_vec(fact)?),
         Input::Watch(note) => (NOTE, serde_json::to_vec(note)?),
     };
+    if size_of::<Header>() + body.len() > LONGEST as usize || values(&body) > VALUES {
+        return Ok(None);
+    }
     let mut out = Vec::with_capacity(size_of::<Header>() + body.len());
     out.put_u16_le(kind);
     out.put_u16_le(0);
@@ -220,10 +223,15 @@ impl<R: BufRead> Records<R> {
     }
 }
 
+/// No more values than these are in a JSON text.
+fn values(body: &[u8]) -> usize {
+    body.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count()
+}
+
 fn parse_unnumbered(bytes: &[u8], version: u8) -> Result<Option<Input>> {
     let kind = u16::from_le_bytes([bytes[0], bytes[1]]);
     let body = &bytes[size_of::<Header>()..];
-    let values = body.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
+    let values = values(body);
     ensure!(values <= VALUES, "a fact or note of {values} values: the stream is damaged from here");
     Ok(match kind {
         FACT => {

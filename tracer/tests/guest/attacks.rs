@@ -49,7 +49,8 @@ fn shrinks_erase_nothing(job: &Job) -> Result<()> {
     let (class, confidence) = verdict(&incident);
     println!("1,100 other files were shrunk since: {class}, {confidence}");
     let named = incident["cause"]["culprit"]["comm"] == "truncate";
-    ensure!(class == "truncated" && named, "{class}, {confidence}: {incident}");
+    let proven = confidence == "proven";
+    ensure!(class == "truncated" && named && proven, "{class}, {confidence}: {incident}");
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use crate::{
         process::ProcessExit,
         shrink::{Shrink, ShrinkKind},
         signal::Signal,
-        signal_name::{SIGILL, SIGKILL, SIGSEGV, SIGSYS, SIGXCPU},
+        signal_name::{SIGILL, SIGSEGV, SIGSYS},
     },
     text::format::duration,
 };
@@ -50,13 +50,7 @@ const NULL: u64 = 4096;
 
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let death = evidence.death?;
-    // Those two the kernel sends by its own decision; and a file that is ready has an si_code above 0, too.
-    let by_fault = |signal: &&Signal| {
-        signal.forced
-            && ![SIGKILL, SIGXCPU].contains(&signal.number)
-            && !signal.may_be_of_interrupt()
-    };
-    let signal = evidence.signal.filter(by_fault)?;
+    let signal = evidence.signal.filter(|signal| signal.is_of_execution())?;
     // A general protection fault has many reasons, and force_sigsegv() tells none.
     let why = why(signal, death);
     let certain = match why {
@@ -71,12 +65,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let certain = certain && !exited && !unsure && late.is_none();
     let confidence = if certain { Confidence::Proven } else { Confidence::Likely };
     let mut summary = what(signal, death);
-    if let Some(late) = late {
-        summary.push_str(&format!(
-            "; it raised that again {} later, most likely for it",
-            duration(late)
-        ));
-    }
+    summary.push_str(&late.map(again).unwrap_or_default());
     if exited {
         let before = duration(death.exit.time.saturating_sub(evidence.time));
         summary.push_str(&format!(
@@ -213,6 +202,11 @@ pub fn what_of_damaged(signal: &Signal, death: &ProcessExit) -> String {
         (SIGILL, None | Some(Refused::Extension(_))) => illegal(signal),
         _ => what(signal, death),
     }
+}
+
+/// Of a signal that its own handler raised so many ns later.
+pub fn again(late: u64) -> String {
+    format!("; it raised that again {} later, most likely for it", duration(late))
 }
 
 fn illegal(signal: &Signal) -> String {
@@ -371,5 +365,20 @@ mod tests {
             (Confidence::Proven, false),
             "registers of later"
         );
+    }
+
+    /// The kernel forces neither of them on who runs: whatever its si_code, a process wrote it.
+    #[test]
+    fn a_code_of_a_fault_in_another_signal_is_no_crash() {
+        for (number, code) in [(6, 100), (15, 0x80), (3, 7)] {
+            let (death, fault) = (exit(9, number as u32), raised(8, number, code));
+            let death = ProcessExit { fault: Some(fault), ..death };
+            let mut own = Signal { number, forced: true, ..signal(code) };
+            own.sender.task.id = own.target.id;
+            let verdict = evaluate(&of_death(&death, Some(&own)));
+            assert_ne!(verdict.class, CauseKind::Signal, "{number}");
+            let sure = verdict.confidence == Confidence::Proven;
+            assert_eq!(sure, code != 0x80, "{number}: {}", verdict.summary);
+        }
     }
 }

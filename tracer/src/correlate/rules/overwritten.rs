@@ -14,7 +14,7 @@ use crate::{
         observe::Observe,
         process::{Module, ProcessExit},
         shrink::{Shrink, ShrinkKind, how},
-        signal_name::{SIGKILL, SIGSEGV, SIGSYS, SIGXCPU},
+        signal_name::{SIGSEGV, SIGSYS},
     },
     text::format::{duration, size},
 };
@@ -32,13 +32,11 @@ const CAUSE: Cause = Cause {
 
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
-/// include/uapi/asm-generic/signal.h: what neither code nor its data brings about.
-const UNRELATED: [i32; 3] = [SIGKILL, SIGXCPU, SIGSYS];
-
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let death = evidence.death?;
-    let by_code = evidence.signal.filter(|signal| signal.forced);
-    let signal = by_code.filter(|signal| !UNRELATED.contains(&signal.number))?;
+    // A system call that a filter forbids neither code nor its data brings about.
+    let by_code = evidence.signal.filter(|signal| signal.is_of_execution());
+    let signal = by_code.filter(|signal| signal.number != SIGSYS)?;
     let (shrink, place) = match &death.module {
         Some(module) => {
             let opened = || crashed::opened(evidence, death);

@@ -6,6 +6,7 @@ use crate::{
         ending::raised_late,
         evidence::{Evidence, Verdict},
         exits::with_namespace,
+        rules::crashed,
     },
     model::{
         cause::{CauseKind, Confidence},
@@ -17,7 +18,6 @@ use crate::{
         },
         task::Ancestor,
     },
-    text::format::duration,
 };
 
 mod parent;
@@ -87,7 +87,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         }
         return Some(made_up(signal));
     }
-    if own && signal.code > 0 && !signal.forced {
+    if own && signal.code > 0 && signal.code != SI_KERNEL && !signal.is_of_execution() {
         return Some(made_up(signal));
     }
     if signal.code == SI_KERNEL
@@ -114,14 +114,10 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     }
     let parents = evidence.death.map(|death| death.actor.ancestors.as_slice()).unwrap_or_default();
     let late = evidence.death.and_then(|death| raised_late(death, evidence.time)).filter(|_| !own);
-    let mut summary = called(signal, own, parents);
-    if let Some(late) = late {
-        summary.push_str(&format!(
-            "; it raised that again {} later, most likely for it",
-            duration(late)
-        ));
-    }
-    let sure = if late.is_some() { Confidence::Likely } else { Confidence::Proven };
+    let summary = called(signal, own, parents) + &late.map(crashed::again).unwrap_or_default();
+    let may_be_forged = own && signal.code == SI_KERNEL;
+    let likely = late.is_some() || may_be_forged;
+    let sure = if likely { Confidence::Likely } else { Confidence::Proven };
     let verdict = CAUSE.verdict(sure, summary);
     let advice = match signal.number {
         _ if own => OWN_ADVICE,

@@ -19,13 +19,21 @@ pub struct Fuel {
     /// Of these, until the tables of a unit are read.
     tables: Cell<u64>,
     look: Cell<u64>,
-    until: Instant,
+    until: Cell<Instant>,
 }
 
 impl Fuel {
     pub fn new(steps: u64, time: Duration) -> Self {
-        let until = Instant::now() + time;
+        let until = Cell::new(Instant::now() + time);
         Self { steps: Cell::new(steps), tables: Cell::new(u64::MAX), look: Cell::new(0), until }
+    }
+
+    /// What `others` give: their time is not ours.
+    pub fn wait<T>(&self, others: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let given = others();
+        self.until.set(self.until.get() + began.elapsed());
+        given
     }
 
     /// What `read` gives, which copies tables of a unit.
@@ -42,7 +50,7 @@ impl Fuel {
         self.tables.set(self.tables.get().checked_sub(steps).ok_or(Error::Io)?);
         let look = self.look.get() + steps;
         self.look.set(if look < LOOK { look } else { 0 });
-        let late = look >= LOOK && Instant::now() >= self.until;
+        let late = look >= LOOK && Instant::now() >= self.until.get();
         let left = self.steps.get().checked_sub(steps).filter(|_| !late);
         self.steps.set(left.unwrap_or(0));
         left.map(drop).ok_or(Error::Io)

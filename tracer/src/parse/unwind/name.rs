@@ -134,7 +134,8 @@ impl Debug<'_> {
     fn sites(&self, module: usize, file: Bounded<'_>, told: &Told) -> Option<Vec<Vec<Site>>> {
         lines::of(file, &told.addresses, &self.most, &self.fuel).or_else(|| {
             let build_id = told.build_id.as_deref()?;
-            let files = (self.find)(module, build_id, told.debug_link.as_deref());
+            let find = || (self.find)(module, build_id, told.debug_link.as_deref());
+            let files = self.fuel.wait(find);
             files.into_iter().find_map(|file| {
                 let source = Source::new(file, self.left);
                 let is_it = symbolize::build_id_of(source.bounded())? == build_id;
