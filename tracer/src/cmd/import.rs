@@ -1,7 +1,7 @@
 //! `whybus import`: incidents of another history, or of any `-o json` output, into this one.
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Read as _},
+    io::{self, BufRead, BufReader, IsTerminal as _, Read as _},
     time::{Duration, Instant},
 };
 
@@ -43,7 +43,12 @@ pub fn run(args: &Import) -> Result<ExitStatus> {
         .map_or_else(|| "the input".to_owned(), |path| word(path.as_os_str().as_encoded_bytes()));
     let unread = |error: io::Error| Failure::input(format!("cannot read {name}: {error}"));
     let mut input: Box<dyn BufRead> = match named {
-        None => Box::new(io::stdin().lock()),
+        None => {
+            if io::stdin().is_terminal() {
+                say("reading from standard input; `whybus import FILE` reads a file");
+            }
+            Box::new(io::stdin().lock())
+        }
         Some(path) => Box::new(BufReader::new(File::open(path).map_err(unread)?)),
     };
     if stream::begins(input.fill_buf().map_err(unread)?) {

@@ -22,7 +22,7 @@ use crate::{
     select::selection::Selection,
     sink::{
         speak::{put, say},
-        stdout::{history_style, page},
+        stdout::{history_style, page, page_from},
         terminal,
     },
     store::sqlite::read::Reader,
@@ -80,7 +80,7 @@ pub fn run(args: &List) -> Result<ExitStatus> {
         found.truncate(args.limit);
     }
     if !args.follow {
-        page(paged(args.output));
+        page_from(paged(args.output), args.sort.is_none() && !args.reverse);
     }
     if args.output != ListFormat::Json {
         style.ids = reader.long_ids(found.iter().map(|one| &*one.id))?;

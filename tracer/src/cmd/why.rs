@@ -16,6 +16,7 @@ use crate::{
         facets::Facets,
         field::Field,
         selection::{Selection, Term, readings},
+        words,
     },
     sink::{
         speak::{put, say},
@@ -46,6 +47,9 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
     let typed = selection;
     let Some(Asked { selection, keys, one }) = selected(&reader, &typed, args.selector.as_deref())?
     else {
+        if args.output == WhyFormat::Human {
+            not_recording(&reader, args)?;
+        }
         match &args.selector {
             Some(selector) => nothing::nothing_of(&reader, &typed, selector)?,
             None => nothing::nothing(&reader, &typed)?,
@@ -93,21 +97,41 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
     }
     if keys.len() > STORIES {
         say(format_args!(
-            "\n{} more stories match: narrow it by --since, --until, or a filter",
+            "\n{} more stories match: `whybus list` has them all; narrow it by --since, --until, or a filter",
             keys.len() - STORIES
         ));
     }
     caught(&reader, &selection)?;
-    let recorded = running_recorder(&args.state.state_dir, now).is_some();
-    if !recorded && args.output == WhyFormat::Human {
-        match style.here.as_ref().map_or(Ok(None), |here| reader.elsewhere(here))? {
-            Some(of) => say(format_args!(
-                "\nthis is a copy of the history of {of}: what happens there now is not in it"
-            )),
-            None => say("\nrecorder not running: new incidents are not being recorded"),
+    if args.output == WhyFormat::Human {
+        if let Some(number) = args.selector.as_deref().filter(|text| text.parse::<u32>().is_ok()) {
+            let flags = typed.typed() + &style.flags;
+            for (filter, what) in words::meant(number) {
+                say(format_args!(
+                    "\nthis is pid {number}; `whybus why {filter}{flags}` shows {what}"
+                ));
+            }
         }
+        not_recording(&reader, args)?;
     }
     Ok(ExitStatus::Done)
+}
+
+/// Says that what happens now is not recorded, and may be why it is not found.
+fn not_recording(reader: &Reader, args: &Why) -> Result<()> {
+    let now = clock::boot_to_realtime().realtime(clock::boot_time());
+    if running_recorder(&args.state.state_dir, now).is_some() {
+        return Ok(());
+    }
+    let here = history_style(args.utc, reader.hosts()?).here;
+    match here.as_ref().map_or(Ok(None), |here| reader.elsewhere(here))? {
+        Some(of) => say(format_args!(
+            "\nthis is a copy of the history of {of}: what happens there now is not in it"
+        )),
+        None => {
+            say("\nrecorder not running: new incidents are not being recorded (`whybus status`)")
+        }
+    }
+    Ok(())
 }
 
 /// The filters that the list of a story keeps: it has a name and a beginning of its own.

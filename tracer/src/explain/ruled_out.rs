@@ -107,7 +107,7 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
         not("a crash (SIGSEGV, SIGBUS, SIGILL, SIGFPE)", "none in the 2 s before".to_owned());
     }
     if from == SignalFrom::NoSignal {
-        not("a broken pipe", "SIGPIPE did not end it (EPIPE may be why it exited)".to_owned());
+        not("SIGPIPE", "no signal ended it (EPIPE may be why it exited)".to_owned());
     }
     if class == CauseKind::MappedPastEnd && proven && incident.complete {
         not("truncated by somebody", "nobody shrank the file while it was watched".to_owned());

@@ -154,15 +154,16 @@ fn paging() -> std::sync::MutexGuard<'static, Option<Paging>> {
     PAGING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From now on `pager`, a command line for the shell, shows standard output; without one nothing changes. A `secure` one
-/// runs nothing, and opens no other file.
-pub fn page_through(pager: &OsStr, secure: bool) {
+/// From now on `pager`, a command line for the shell, shows standard output, its end first if that is what was asked for;
+/// without one nothing changes. A `secure` one runs nothing, and opens no other file.
+pub fn page_through(pager: &OsStr, secure: bool, at_end: bool) {
     let mut command = Command::new("sh");
     if secure {
         command.env("LESSSECURE", "1").env_remove("LESSOPEN").env_remove("LESSCLOSE");
     }
     // As git has it: no pager for what fits on a screen, colours, and the screen is left as it is.
-    for (name, value) in [("LESS", "FRX"), ("LV", "-c")] {
+    let less = if at_end { "FRX +G" } else { "FRX" };
+    for (name, value) in [("LESS", less), ("LV", "-c")] {
         if std::env::var_os(name).is_none() {
             command.env(name, value);
         }

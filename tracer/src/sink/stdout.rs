@@ -165,9 +165,14 @@ pub fn history_style(utc: bool, hosts: u64) -> Style {
 
 /// Shows what comes through a pager, if a person reads it on a terminal.
 pub fn page(format: Format) {
+    page_from(format, false);
+}
+
+/// The same, its end first if that is what was asked for.
+pub fn page_from(format: Format, at_end: bool) {
     let pager = terminal::pager().filter(|_| format != Format::Json && terminal::may_page());
     if let Some(pager) = pager {
-        page_through(&pager, terminal::is_elevated());
+        page_through(&pager, terminal::is_elevated(), at_end);
     }
 }
 

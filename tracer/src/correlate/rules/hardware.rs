@@ -17,8 +17,8 @@ const MEMORY_FAILURE: Cause = Cause {
     rests_on: Some(Absence::OfAct),
     shows_mount: false,
     signal_from: SignalFrom::Fault,
-    advice: "a memory module fails: look at dmesg and the machine's event log, and \
-             replace it",
+    advice: "a memory module may be failing (of a virtual machine the host's): look at dmesg and the machine's event log, and \
+             replace it if that comes again",
 };
 const MISALIGNED: Cause = Cause {
     kind: CauseKind::Misaligned,
