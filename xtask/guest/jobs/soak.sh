@@ -69,6 +69,8 @@ filler=$!
     while [ -e /proc/$recorder/maps ]; do
         status=$(busybox awk '/^(VmRSS|VmHWM|Threads):/ {printf "%s ", $2}' /proc/$recorder/status)
         silent=$(($(busybox date +%s) - $(busybox stat -c %Y $S/recorder)))
+        # The clock went on between the two.
+        [ $silent -ge 0 ] || silent=0
         echo "$status $(ls /proc/$recorder/fd | busybox wc -l) $(busybox wc -l </proc/$recorder/maps) $silent"
         sleep 5
     done
@@ -88,7 +90,7 @@ while [ -e /proc/$recorder/exe ] && [ $((tries += 1)) -lt 600 ]; do sleep 0.1; d
 kill -KILL $recorder 2>/dev/null
 wait $recorder
 echo $? >/results/status
-whybus list --state-dir $S --comm 'v[0-9][0-9]' -n 0 -o json >/results/victims.json 2>/results/list.err
+whybus list --state-dir $S --comm 'v??' -n 0 -o json >/results/victims.json 2>/results/list.err
 whybus export --state-dir $S >/tmp/export.json 2>/results/export.err
 busybox grep -c '"kind":"incident"' /tmp/export.json >/results/incidents
 busybox grep '"kind":"gap"' /tmp/export.json >/results/gaps.json
