@@ -47,12 +47,12 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
     let typed = selection;
     let Some(Asked { selection, keys, one }) = selected(&reader, &typed, args.selector.as_deref())?
     else {
-        if args.output == WhyFormat::Human {
-            not_recording(&reader, args)?;
-        }
         match &args.selector {
             Some(selector) => nothing::nothing_of(&reader, &typed, selector)?,
             None => nothing::nothing(&reader, &typed)?,
+        }
+        if args.output == WhyFormat::Human {
+            not_recording(&reader, args)?;
         }
         return Ok(ExitStatus::NotFound);
     };

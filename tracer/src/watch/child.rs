@@ -66,8 +66,8 @@ pub fn spawn(command: &[OsString]) -> Result<(Child, Option<u32>)> {
 
 /// Lets go those that were adopted for a command and have ended. It and the parser are waited for elsewhere: until that is
 /// done, what ended after one of them stays, too.
-pub fn reap(command: Option<u32>, parser: Option<u32>) {
-    let Some(command) = command else { return };
+pub fn reap(command: Option<&Child>, parser: Option<u32>) {
+    let Some(command) = command.and_then(Child::id) else { return };
     const ENDED: i32 = libc::WEXITED | libc::WNOHANG;
     let wait = |kind: libc::idtype_t, pid: u32, options: i32| {
         // SAFETY: all zeroes are a siginfo_t, and it is one that waitid(2) may write to.

@@ -218,10 +218,6 @@ impl<'a> Watch<'a> {
         self.stop(ended).await
     }
 
-    fn reap(&self) {
-        reap(self.child.as_ref().and_then(Child::id), self.enricher.parser());
-    }
-
     /// Lets go of what is not needed any more. The command, which has begun, keeps what it was given.
     fn confine(&self) {
         let attach = !self.attached.pending.is_empty();
@@ -255,14 +251,14 @@ impl<'a> Watch<'a> {
                 reason = self.stop.recv() => return Ok(Ended::Stopped(reason)),
                 () = until(deadline) => return Ok(Ended::Because("time is up")),
                 status = exited(&mut self.child) => return Ok(Ended::Command(status?)),
-                _ = ended_children.recv() => self.reap(),
+                _ = ended_children.recv() => reap(self.child.as_ref(), self.enricher.parser()),
                 _ = checkpoints.tick() => {
                     self.checkpoint()?;
                     self.recursion_misses()?;
                     self.modules()?;
                     self.clock()?;
                     self.release_memory();
-                    self.reap();
+                    reap(self.child.as_ref(), self.enricher.parser());
                     self.driver.tick(boot_time());
                 }
                 _ = tick.tick(), if busy => self.checkpoint()?,
