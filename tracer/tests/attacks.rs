@@ -30,6 +30,10 @@ fn ended(child: &Child) -> (ExitStatus, i64) {
 }
 
 /// Replays a stream; how that ended, what it said, and MiB.
+#[expect(
+    clippy::zombie_processes,
+    reason = "wait4(2) waits for it, which tells how much memory it took"
+)]
 fn replayed(dir: &Path, stream: &[u8]) -> (ExitStatus, String, i64) {
     let file = dir.join("stream");
     fs::write(&file, stream).expect("room");
