@@ -29,6 +29,25 @@ pub fn few_heaps() {
     }
 }
 
+/// Lets go of the pages of our own code, which is that of starting for the most part: what is used comes back from the page
+/// cache, page by page. Only code: of what was written to, as relocated tables are, there is no other copy.
+pub fn forget_code() {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    for line in maps.lines().filter(|line| line.contains(" r-xp ") && line.contains(" /")) {
+        let range = line.split(' ').next().and_then(|range| range.split_once('-'));
+        let number = |text| usize::from_str_radix(text, 16).ok();
+        let Some((Some(start), Some(end))) = range.map(|(a, b)| (number(a), number(b))) else {
+            continue;
+        };
+        let Some(length) = end.checked_sub(start) else { continue };
+        // SAFETY: a private mapping of a file that nobody writes to through it: its pages are read again from the file.
+        let _ = unsafe {
+            let start = std::ptr::without_provenance_mut(start);
+            rustix::mm::madvise(start, length, rustix::mm::Advice::LinuxDontNeed)
+        };
+    }
+}
+
 /// Gives pages that nobody uses any more back to the system: those of the parsed types, and what a burst
 /// of events leaves scattered over the heap.
 pub fn trim() {

@@ -214,6 +214,7 @@ impl<'a> Watch<'a> {
             self.push(boot_time(), WatchNote::Parser { tgid })?;
         }
         self.confine();
+        memory::forget_code();
         let ended = self.until_stopped().await?;
         self.stop(ended).await
     }
