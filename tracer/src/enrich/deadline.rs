@@ -57,12 +57,13 @@ struct Running<T> {
 impl<T> Running<T> {
     /// Whether its thread gets on: it waits for the CPU alone, or reads many files of a slow disk and has slept for another
     /// of them since it was looked at before. Whoever serves files to hold us up could give them a byte at a time: only
-    /// the host's own are waited for like that.
-    fn gets_on(&mut self) -> bool {
+    /// the host's own are waited for like that, and those of a stack while nobody else waits for another (`alone`).
+    fn gets_on(&mut self, alone: bool) -> bool {
         if self.worker.is_runnable() {
             return true;
         }
-        self.subject.target.is_of_host() && {
+        let target = self.subject.target;
+        (target.is_of_host() || alone && target.is_stack()) && {
             let sleeps = self.worker.sleeps();
             std::mem::replace(&mut self.asleep, sleeps) != sleeps
         }
@@ -223,9 +224,10 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
     /// Answers for whoever did not answer in time.
     fn expire(&mut self, now: Instant) {
         let (deadline, timeout) = (self.deadline, self.timeout);
+        let alone = self.stacks_waiting() == 0;
         for running in self.running.values_mut().filter(|running| running.deadline <= now) {
             let last = running.since + timeout * running.subject.target.timeouts();
-            if last > now && running.gets_on() {
+            if last > now && running.gets_on(alone) {
                 running.deadline = last.min(now + deadline);
             }
         }

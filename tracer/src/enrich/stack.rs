@@ -66,6 +66,16 @@ pub fn frames(sample: &Sample, ancestors: &[Ancestor], parser: &Parser) -> Stack
     Stack { process, tid, act, frames, modules, cut: known.cut }
 }
 
+/// The same, where no file is looked at in time: what the kernel captured of the innermost frame.
+pub fn innermost_only(sample: &Sample) -> Stack {
+    let mappings = sample.modules.iter().take(MAPPINGS);
+    let modules: Vec<MappedFile> = mappings.map(|m| MappedFile::new(m, None)).collect();
+    let mut known = Known::innermost(sample, &modules);
+    let frames = known.frames(&modules);
+    let Sample { process, tid, act, .. } = *sample;
+    Stack { process, tid, act, frames, modules: Vec::new(), cut: known.cut }
+}
+
 /// The files behind the mappings, in their order, as we and the processes of `roots` see them, and those that can be had.
 fn modules(sample: &Sample, roots: &[u32]) -> (Vec<MappedFile>, Vec<File>) {
     let (mut modules, mut files): (Vec<MappedFile>, Vec<File>) = (Vec::new(), Vec::new());

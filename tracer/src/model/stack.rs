@@ -157,7 +157,7 @@ pub enum Cut {
     Many,
     /// What is further up was not captured.
     Captured,
-    /// The process that reads files of programs did not answer.
+    /// The process that reads files of programs did not answer, or not in time.
     Parser,
     /// The file of a frame could not be read, or says nothing of how to unwind it, or the stack makes no sense.
     Unwind,

@@ -120,7 +120,7 @@ pub struct Kept {
 }
 
 /// What a program was written for.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Needs {
     /// Nothing beyond its hook.
     Hook,

@@ -34,6 +34,10 @@ pub const MAPS: &str = "bpf_map_type";
 /// The enum that numbers the helpers of programs.
 const HELPERS: &str = "bpf_func_id";
 
+/// A member that came with the count of kprobes that were not run (kernel/trace/bpf_trace.c trace_call_bpf), which has none
+/// of its own.
+const SINCE_6_7: (&str, &str) = ("bpf_prog_aux", "bpf_exception_cb");
+
 /// Everything the plan is chosen by.
 #[derive(Debug, Clone)]
 pub struct KernelInfo {
@@ -53,6 +57,8 @@ pub struct KernelInfo {
     pub allowed: Allowed,
     /// The kernel may be preempted in a program (CONFIG_PREEMPT_DYNAMIC, lazy or full preemption).
     pub preempts: bool,
+    /// Kprobes that were not run are counted, as trampolines are (6.7).
+    pub counts_kprobes: bool,
     pub switches: Switches,
     /// The v1 hierarchy that names cgroups; `None` if that is the v2 one.
     pub cgroup_v1: Option<CgroupV1>,
@@ -138,6 +144,7 @@ pub struct Setting {
     pub modules: Vec<&'static str>,
     pub allowed: Allowed,
     pub preempts: bool,
+    pub counts_kprobes: bool,
     pub switches: Switches,
     /// The controller whose v1 hierarchy names cgroups, and that hierarchy's number.
     pub cgroup_v1: Option<(&'static str, u32)>,
@@ -154,11 +161,12 @@ impl KernelInfo {
         let mut asked: Vec<&str> = offsets::wanted().collect();
         asked.extend(hooks);
         asked.extend(options::wanted());
-        asked.extend([CONTROLLERS, HELPERS, MAPS]);
+        asked.extend([CONTROLLERS, HELPERS, MAPS, SINCE_6_7.0]);
         let btf = Btf::parse(data, &asked).with_context(|| format!("reading {BTF}"))?;
         let setting = Setting {
             release: release(),
             preempts: fs::read_to_string("/proc/version").is_ok_and(|version| preempts(&version)),
+            counts_kprobes: btf.offset(SINCE_6_7.0, SINCE_6_7.1).is_some(),
             switches: Switches::now(),
             modules: modules.iter().copied().filter(|name| module(name)).collect(),
             allowed: if may_try { Allowed::by_trying() } else { Allowed::by_types(&btf) },
@@ -191,7 +199,8 @@ impl KernelInfo {
 
     /// What `types` say of the fields that probes read and of the functions named in `hooks`. Pure.
     pub fn of(types: &impl Types, hooks: &[&'static str], setting: Setting) -> Self {
-        let Setting { release, modules, allowed, preempts, switches, cgroup_v1 } = setting;
+        let Setting { release, modules, allowed, preempts, counts_kprobes, switches, cgroup_v1 } =
+            setting;
         let cgroup_v1 = cgroup_v1.and_then(|(controller, hierarchy)| {
             let word = format!("{controller}_cgrp_id");
             let controller = types.enumerator(CONTROLLERS, &word)?;
@@ -210,6 +219,7 @@ impl KernelInfo {
             modules,
             allowed,
             preempts,
+            counts_kprobes,
             switches,
             cgroup_v1,
         }

@@ -63,8 +63,8 @@ impl Plan {
 impl Probe {
     /// The next form in which the same may be seen, where this one is not to be had.
     pub fn next(self, kernel: &KernelInfo) -> Option<Self> {
-        let after =
-            self.row.programs.iter().skip_while(|program| !std::ptr::eq(*program, self.program));
+        let programs = self.row.programs(kernel).into_iter();
+        let after = programs.skip_while(|program| !std::ptr::eq(*program, self.program));
         let mut fit =
             after.skip(1).filter(|program| program.unfit(kernel, self.row.module).is_none());
         fit.next().map(|program| Self { program, ..self })
@@ -101,7 +101,7 @@ pub fn choose(kernel: &KernelInfo, ends: bool) -> Plan {
             continue;
         }
         let free = |program: &&Program| !(row.backup && plan.holds(program));
-        let programs: Vec<&Program> = row.programs.iter().filter(free).collect();
+        let programs: Vec<&Program> = row.programs(kernel).into_iter().filter(free).collect();
         let Some(preferred) = programs.first() else { continue };
         let fit = programs.iter().find(|program| program.unfit(kernel, row.module).is_none());
         let probe = Probe { row, program: fit.unwrap_or(preferred) };

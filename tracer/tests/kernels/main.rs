@@ -98,6 +98,7 @@ fn info(stored: &Stored, case: Case) -> KernelInfo {
             task_regs: stored.helper("bpf_task_pt_regs"),
         },
         preempts: preempts(&stored.version),
+        counts_kprobes: ["6.12.", "7."].iter().any(|since| stored.release.starts_with(since)),
         switches: Switches { ftrace: case.ftrace, ..Switches::ON },
         cgroup_v1: case.cgroup_v1,
     };
@@ -280,7 +281,14 @@ fn what_a_host_lacks_is_not_planned() {
     };
     let bare = planned(&Restrictions { kprobes: false, ..host.clone() });
     assert_eq!(form(&bare, Form::is_kprobe), 0);
-    assert_eq!(form(&bare, Form::is_trampoline), form(&planned(&host), Form::is_trampoline));
+    let preferred = |plan: &Plan| {
+        let other =
+            |probe: &&Probe| probe.program.form.is_kprobe() && probe.next(&kernel).is_some();
+        plan.attach.iter().filter(other).count()
+    };
+    let trampolines = form(&planned(&host), Form::is_trampoline) + preferred(&planned(&host));
+    assert_eq!(form(&bare, Form::is_trampoline), trampolines);
+    assert_eq!(preferred(&planned(&host)), 2, "those of ends and of signals of faults");
     let lost = bare.missing.iter().find(|one| one.probe.row.observe == Observe::QuotaLimit);
     assert_eq!(lost.map(|one| one.reason.as_str()), Some(NO_KPROBES.why));
     // What is seen by a trampoline elsewhere is seen by a kprobe.
@@ -377,7 +385,9 @@ fn the_plan_is_what_was_attached_when_the_streams_were_recorded() {
     for (kernel, name, case) in streams.into_iter().chain([("newest", "deaths", RECORD)]) {
         let saved = fs::File::open(file(&format!("streams/{name}.stream"))).unwrap();
         let (host, _) = stream::open(BufReader::new(saved)).unwrap();
-        let plan = choose(&info(&stored(kernel), case), case.ends);
+        // Before kprobes were preferred to trampolines in which tasks are preempted.
+        let kernel_info = KernelInfo { counts_kprobes: false, ..info(&stored(kernel), case) };
+        let plan = choose(&kernel_info, case.ends);
         let (backups, planned): (Vec<&Probe>, Vec<&Probe>) =
             plan.attach.iter().partition(|probe| probe.row.backup);
         let forms = |probes: &[&Probe]| -> BTreeSet<String> {

@@ -83,6 +83,7 @@ for group in bomb.scope soak.scope; do end_all $C/user.slice/$group; done
 tries=0
 until whybus list --state-dir $S --comm v19 -o json | grep -q '"v19"' || [ $((tries += 1)) -gt 90 ]; do sleep 1; done
 locked >>/results/locked
+cat /proc/$recorder/smaps >/results/smaps
 kill -TERM $recorder
 # One that has ended has no program any more, though nobody has waited for it.
 tries=0

@@ -159,7 +159,7 @@ fn cut_short(cut: Cut) -> &'static str {
     match cut {
         Cut::Many => "more than 64 frames",
         Cut::Captured => "outer frames lie beyond the captured 16 KiB",
-        Cut::Parser => "the process that reads programs' files ended before it answered",
+        Cut::Parser => "the process that reads programs' files did not answer in time",
         Cut::Unwind => "no usable unwind information",
     }
 }

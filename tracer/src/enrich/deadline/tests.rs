@@ -107,6 +107,13 @@ fn who_reads_many_files_of_the_host_does_not_hang() {
         assert_eq!(executor.next().await, 10);
         executor.request(process(1), true, read, 2);
         assert_eq!(executor.next().await, 2, "whose files may be anybody's");
+        let stack = |tgid| Target::Stack(ProcessId { tgid, start: 0 });
+        executor.request(stack(3), true, read, 3);
+        assert_eq!(executor.next().await, 10, "for which nobody waits");
+        executor.request(stack(4), true, read, 4);
+        executor.request(stack(5), true, || 50, 5);
+        assert_eq!(executor.next().await, 4, "another one waits");
+        assert_eq!(executor.next().await, 50);
         let (hold, hanging) = mpsc::channel::<()>();
         executor.request(Target::Origins, true, move || hanging.recv().map_or(-1, |()| -1), 3);
         assert_eq!(executor.next().await, 3, "which sleeps for ever");

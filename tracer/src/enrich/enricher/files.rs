@@ -25,9 +25,10 @@ impl Enricher {
         let samples = self.samples.take(id, act);
         let ask = |sample: Box<Sample>| {
             let (ancestors, parser) = (actor.ancestors.clone(), self.parser.clone());
+            let otherwise = vec![Fact::Stack(Box::new(stack::innermost_only(&sample)))];
             let ask =
                 move || vec![Fact::Stack(Box::new(stack::frames(&sample, &ancestors, &parser)))];
-            self.ask(Target::Stack(id), &actor.task, time, ask, Vec::new())
+            self.ask(Target::Stack(id), &actor.task, time, ask, otherwise)
         };
         samples.into_iter().map(ask).collect()
     }

@@ -318,6 +318,8 @@ fn who_ends_early_costs_names_and_not_frames() {
         ..all.frames[0].clone()
     };
     assert_eq!((stack.frames, stack.cut), (vec![first.clone()], Some(Cut::Parser)));
+    let unasked = innermost_only(&sample);
+    assert_eq!((unasked.frames, unasked.cut), (vec![first.clone()], Some(Cut::Parser)));
     let failures = silent.failures();
     assert!(failures.count == 1 && failures.last.contains("ended"), "{failures:?}");
     let unnamed = Parser::answering(|channel| {
