@@ -62,7 +62,8 @@ impl Row {
     pub fn programs(&self, kernel: &KernelInfo) -> Vec<&'static Program> {
         let mut programs: Vec<&Program> = self.programs.iter().collect();
         let rare = matches!(self.observe, Observe::Exit | Observe::ForcedSignal);
-        if rare && kernel.preempts && kernel.counts_kprobes && cfg!(target_arch = "x86_64") {
+        let preferred = kernel.preempts && kernel.counts_kprobes && kernel.switches.kprobes;
+        if rare && preferred && cfg!(target_arch = "x86_64") {
             for pair in programs
                 .chunk_by_mut(|a, b| a.form.function() == b.form.function() && a.needs == b.needs)
             {
