@@ -1,4 +1,8 @@
 //! This process' own memory, the size of a page, and how many CPUs share all of it.
+use std::time::{Duration, Instant};
+
+/// Who is never idle gives memory back every so often all the same: to look through the heap takes milliseconds.
+const BUSY: Duration = Duration::from_secs(10);
 
 /// Bytes.
 pub fn page_size() -> u64 {
@@ -55,5 +59,47 @@ pub fn trim() {
     // SAFETY: no preconditions.
     unsafe {
         libc::malloc_trim(0);
+    }
+}
+
+/// Memory that work has scattered over the heap.
+#[derive(Default)]
+pub struct Used {
+    /// When work began after it was given back.
+    since: Option<Instant>,
+}
+
+impl Used {
+    /// There is work.
+    pub fn touch(&mut self) {
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    /// Gives back what is free: once there is nothing to do, or every so often where there always is. Whether it did.
+    pub fn give_back(&mut self, idle: bool) -> bool {
+        let due = self.since.is_some_and(|since| idle || since.elapsed() >= BUSY);
+        if due {
+            self.since = None;
+            trim();
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_never_idle_gives_memory_back_every_so_often() {
+        let mut used = Used::default();
+        assert!(!used.give_back(true), "nothing was used");
+        used.touch();
+        assert!(!used.give_back(false), "it is busy");
+        assert!(used.give_back(true) && !used.give_back(true));
+        used.touch();
+        used.since = used.since.and_then(|since| since.checked_sub(BUSY));
+        used.touch();
+        assert!(used.give_back(false), "it has been busy for long");
     }
 }

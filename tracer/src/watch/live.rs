@@ -16,7 +16,7 @@ use crate::{
     host::{
         clock::{boot_time, boot_to_realtime},
         confine::{Needs, confine},
-        memory,
+        memory::{self, Used},
         privilege::{self, Need},
     },
     model::{
@@ -152,8 +152,7 @@ struct Watch<'a> {
     misses: HashMap<Observe, u64>,
     left_out: LeftOut,
     undecodable: u64,
-    /// Something came since memory was given back.
-    worked: bool,
+    used: Used,
 }
 
 impl<'a> Watch<'a> {
@@ -193,7 +192,7 @@ impl<'a> Watch<'a> {
             misses: HashMap::new(),
             left_out: LeftOut::by(parser),
             undecodable: 0,
-            worked: false,
+            used: Used::default(),
         })
     }
 
@@ -285,7 +284,7 @@ impl<'a> Watch<'a> {
 
     /// Takes in what was learnt of an event, right behind it: however late it comes, its place is there.
     fn learnt(&mut self, time: Option<u64>, learnt: Vec<Input>) -> Result<()> {
-        self.worked = true;
+        self.used.touch();
         let time = time.map_or_else(boot_time, |time| time.saturating_add(1));
         learnt.into_iter().try_for_each(|input| self.push(time, input))
     }
@@ -303,11 +302,10 @@ impl<'a> Watch<'a> {
     /// into one ring while the other is read comes with the next batch.
     fn drain(&mut self) -> Result<bool> {
         let before = boot_time();
-        let Self { options, reader, stacks, save, driver, enricher, undecodable, worked, .. } =
-            self;
+        let Self { options, reader, stacks, save, driver, enricher, undecodable, used, .. } = self;
         let mut failed = None;
         let more = reader.drain(|bytes| {
-            *worked = true;
+            used.touch();
             let bytes = secrets::event(&options.secrets, bytes);
             save.event(&bytes);
             let Ok((stamp, Some(event))) = decode(&bytes) else {
@@ -436,11 +434,10 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// Once nothing is open any more: gives back the memory that took.
     fn release_memory(&mut self) {
-        if self.driver.is_idle() && std::mem::take(&mut self.worked) {
+        let idle = self.driver.is_idle();
+        if self.used.give_back(idle) && idle {
             self.stacks.rest();
-            memory::trim();
         }
     }
 
