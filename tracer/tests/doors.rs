@@ -287,7 +287,7 @@ fn a_spreadsheet_takes_lists_and_counts() {
     assert_eq!(host.says(&["list", "--warnings", "-o", "csv"]).0, Some(2));
 }
 
-/// In 80 columns the table still has the cause, the file and who did it; a story fits 60.
+/// In 80 columns the table still has how it ended, the cause, the file and who did it; a story fits 60.
 #[test]
 fn what_tells_most_is_there_in_a_narrow_terminal() {
     let host = Host::new();
@@ -298,7 +298,7 @@ fn what_tells_most_is_there_in_a_narrow_terminal() {
     };
     let list = narrow("80", &["list", "--class", "truncated"]);
     let head: Vec<&str> = list.lines().next().expect("a head").split_whitespace().collect();
-    for column in ["ID", "VICTIM", "CAUSE", "FILE", "BY"] {
+    for column in ["ID", "VICTIM", "HOW", "CAUSE", "FILE", "BY"] {
         assert!(head.contains(&column), "{column}: {list}");
     }
     let story = narrow("60", &["why", "reader", "--class", "truncated"]);

@@ -51,6 +51,20 @@ fn the_list_is_a_table() {
     }
     assert!(list("200", &[]).starts_with("ID             TIME (UTC)           VICTIM"));
     assert!(list("80", &[]).starts_with("ID             AGE  VICTIM"));
+    let heads = |width: &str, args: &[&str]| -> Vec<String> {
+        let shown = list(width, &[args, &["-n", "0"]].concat());
+        shown.lines().next().expect("a head").split_whitespace().map(str::to_owned).collect()
+    };
+    assert_eq!(heads("80", &[]), ["ID", "AGE", "VICTIM", "HOW", "CAUSE", "FILE", "BY"]);
+    assert_eq!(heads("60", &[]), ["ID", "AGE", "VICTIM", "CAUSE", "FILE", "BY"]);
+    let by_time = heads("80", &["--since", "2026-01-01"]);
+    assert_eq!(by_time, ["ID", "TIME", "(UTC)", "VICTIM", "HOW", "CAUSE", "FILE", "BY"]);
+    let all =
+        "id,time,age,host,victim,unit,how,cause,file,by,uid,cgroup,container,restart,signature";
+    for width in [60, 80] {
+        let shown = list(&width.to_string(), &["-n", "0", "--columns", all]);
+        assert!(shown.lines().all(|line| line.chars().count() <= width), "{width}: {shown}");
+    }
     let bare = list("200", &["--no-header", "--columns", "victim,cause", "-n", "2"]);
     assert_eq!(bare.lines().count(), 2, "{bare}");
     assert!(bare.lines().all(|line| line.split_whitespace().count() == 2), "{bare}");

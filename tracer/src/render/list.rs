@@ -9,9 +9,10 @@ use crate::{
         signal_name as signals,
     },
     render::{
+        columns::{Column, Keeps},
         csv,
         style::Style,
-        table::{Cell, Column, Keeps},
+        table::Cell,
         warning::warned_path,
     },
     text::{
@@ -86,19 +87,19 @@ impl Shown {
     /// Its column. The last that goes is what tells most.
     pub fn column(self) -> Column {
         match self {
-            Self::Id => Column::fixed("ID"),
-            Self::Time => Column::fixed("TIME").rank(2),
+            Self::Id => Column::fixed("ID").spills(),
+            Self::Time => Column::flexible("TIME", 11).keep(Keeps::Clock).rank(1),
             Self::Age => Column::fixed("AGE").right().rank(1),
-            Self::Host => Column::flexible("HOST", 8).rank(4),
-            Self::Victim => Column::flexible("VICTIM", 12).keep(Keeps::From('[')),
-            Self::Unit => Column::flexible("UNIT", 8).rank(6),
-            Self::How => Column::flexible("HOW", 9).keep(Keeps::Items).rank(5),
-            Self::Cause => Column::flexible("CAUSE", 10).keep(Keeps::From('?')),
-            Self::File => Column::flexible("FILE", 10).keep(Keeps::End).rank(2),
-            Self::By => Column::flexible("BY", 8).keep(Keeps::From('[')).rank(3),
+            Self::Host => Column::flexible("HOST", 8).rank(5),
+            Self::Victim => Column::flexible("VICTIM", 10).keep(Keeps::From('[')),
+            Self::Unit => Column::flexible("UNIT", 14).rank(6),
+            Self::How => Column::flexible("HOW", 8).keep(Keeps::Items).rank(4),
+            Self::Cause => Column::flexible("CAUSE", 8).keep(Keeps::From('?')),
+            Self::File => Column::flexible("FILE", 7).keep(Keeps::End).rank(3),
+            Self::By => Column::flexible("BY", 8).keep(Keeps::From('[')).rank(2),
             Self::Uid => Column::fixed("UID").right().rank(7),
             Self::Cgroup => Column::flexible("CGROUP", 12).keep(Keeps::End).rank(7),
-            Self::Container => Column::fixed("CONTAINER").rank(7),
+            Self::Container => Column::flexible("CONTAINER", 12).rank(7),
             Self::Restart => Column::flexible("RESTART", 8).rank(7),
             Self::Signature => Column::flexible("SIGNATURE", 12).rank(7),
         }

@@ -1,4 +1,5 @@
 //! From what the contract says to bytes. Pure.
+pub mod columns;
 pub mod csv;
 pub mod doctor;
 pub mod human;

@@ -3,9 +3,10 @@ use crate::{
     contract::{Count, Time},
     model::container::{SHORT, is_id},
     render::{
+        columns::{Column, Keeps},
         csv,
         human::Style,
-        table::{Cell, Column, Keeps, Layout},
+        table::{Cell, Layout},
     },
     text::{
         escape::{escape, label},

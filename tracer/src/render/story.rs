@@ -15,9 +15,10 @@ use crate::{
     },
     model::{cause::Confidence, signal_name as signals},
     render::{
+        columns::{Column, Keeps},
         human::{Style, changed, gap, spoken},
         list::{UNKNOWN, home},
-        table::{Cell, Column, Keeps, Layout},
+        table::{Cell, Layout},
         touched::{driver, driver_field, other_name, seen_as, sized, volume},
         warning::{self, labelled},
     },

@@ -3,60 +3,10 @@ use std::ops::Range;
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use crate::render::style::Style;
-
-/// Between two columns.
-const GAP: usize = 2;
-
-/// What is left of a text that is cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keeps {
-    Start,
-    /// Of a path the end tells more than the beginning.
-    End,
-    /// The beginning, and all from the last such letter on: the pid of `geo-api[1234]`, the doubt of `no-space?`.
-    From(char),
-    /// Of a list with commas as many as there is room for, each whole; of the first at least what [`Self::From`] a bracket
-    /// keeps.
-    Items,
-}
-
-/// A column: its head, and what may be done to it where a line is too narrow.
-#[derive(Debug, Clone, Copy)]
-pub struct Column {
-    pub head: &'static str,
-    /// Numbers stand on the right.
-    pub right: bool,
-    /// How far it may be cut; `None`: never.
-    pub least: Option<usize>,
-    pub keeps: Keeps,
-    /// Those with the highest go first where cutting is not enough; 0 never goes.
-    pub rank: u8,
-}
-
-impl Column {
-    /// One that is never cut.
-    pub const fn fixed(head: &'static str) -> Self {
-        Self { head, right: false, least: None, keeps: Keeps::Start, rank: 0 }
-    }
-
-    /// One that may be cut down to `least`.
-    pub const fn flexible(head: &'static str, least: usize) -> Self {
-        Self { least: Some(least), ..Self::fixed(head) }
-    }
-
-    pub const fn right(self) -> Self {
-        Self { right: true, ..self }
-    }
-
-    pub const fn keep(self, keeps: Keeps) -> Self {
-        Self { keeps, ..self }
-    }
-
-    pub const fn rank(self, rank: u8) -> Self {
-        Self { rank, ..self }
-    }
-}
+use crate::render::{
+    columns::{Cells, Column, Fit, Keeps},
+    style::Style,
+};
 
 /// What stands in one column of one row, with its colour.
 #[derive(Debug, Clone)]
@@ -81,6 +31,7 @@ pub struct Layout {
     columns: Vec<Column>,
     heads: Vec<String>,
     widths: Vec<Option<usize>>,
+    gap: usize,
 }
 
 impl Layout {
@@ -100,78 +51,55 @@ impl Layout {
                 own.cloned().unwrap_or_else(|| column.head.to_owned())
             })
             .collect();
-        let natural = |i: usize| {
+        let of = |i: usize| {
             let cells = rows.iter().filter_map(|row| row.get(i)).map(|cell| cell.text.width());
-            cells.max().unwrap_or(0).max(heads[i].width())
+            Cells::new(cells.collect(), heads[i].width())
         };
-        let mut widths: Vec<Option<usize>> = (0..columns.len()).map(natural).map(Some).collect();
-        if let Some(width) = width {
-            drop_columns(columns, &mut widths, width);
-            cut_columns(columns, &mut widths, width);
-        }
-        Self { columns: columns.to_vec(), heads, widths }
+        let cells: Vec<Cells> = (0..columns.len()).map(of).collect();
+        let Fit { widths, gap, .. } = Fit::new(columns, cells, width);
+        Self { columns: columns.to_vec(), heads, widths, gap }
     }
 
     /// The heads, in one line.
     pub fn head(&self, style: &Style) -> String {
         let cells: Vec<Cell> =
             self.heads.iter().map(|head| Cell::painted("1", head.clone())).collect();
-        self.row(&cells, style)
+        self.line(&cells, style, |_| Keeps::Start)
     }
 
     /// One row, in one line.
     pub fn row(&self, cells: &[Cell], style: &Style) -> String {
+        self.line(cells, style, |column| column.keeps)
+    }
+
+    fn line(&self, cells: &[Cell], style: &Style, keeps: impl Fn(&Column) -> Keeps) -> String {
+        /// A cell is not cut further than that for another of its line.
+        const SPARED: usize = 4;
         let mut out = String::new();
         let mut space = 0;
+        // What cells that spilled took, and others have not given yet.
+        let mut owed = 0;
         for ((column, width), cell) in self.columns.iter().zip(&self.widths).zip(cells) {
-            let Some(width) = *width else { continue };
-            let text = cut(&cell.text, width, column.keeps);
+            let Some(mut width) = *width else { continue };
+            let long = cell.text.width();
+            if column.spills && long > width {
+                owed += long - width;
+                width = long;
+            } else {
+                let least = if column.least.is_some() { SPARED } else { long };
+                let given = owed.min(width.saturating_sub(least.min(long)));
+                (owed, width) = (owed - given, width - given);
+            }
+            let text = cut(&cell.text, width, keeps(column));
             let pad = width.saturating_sub(text.width());
             let (before, after) = if column.right { (pad, 0) } else { (0, pad) };
             out.push_str(&" ".repeat(space + before));
             let painted = if cell.sgr.is_empty() { text } else { style.paint(cell.sgr, &text) };
             out.push_str(&painted);
-            space = after + GAP;
+            space = after + self.gap;
         }
         out.push('\n');
         out
-    }
-}
-
-fn total(widths: &[Option<usize>]) -> usize {
-    let shown = widths.iter().flatten();
-    shown.clone().sum::<usize>() + GAP * shown.count().saturating_sub(1)
-}
-
-/// Leaves columns out until the rest fits as far as it may be cut.
-fn drop_columns(columns: &[Column], widths: &mut [Option<usize>], width: usize) {
-    loop {
-        let least: Vec<Option<usize>> = columns
-            .iter()
-            .zip(widths.iter())
-            .map(|(column, width)| width.map(|width| width.min(column.least.unwrap_or(width))))
-            .collect();
-        if total(&least) <= width {
-            return;
-        }
-        let shown = |i: &usize| widths[*i].is_some() && columns[*i].rank != 0;
-        let Some(first) = (0..columns.len()).filter(shown).max_by_key(|i| columns[*i].rank) else {
-            return;
-        };
-        widths[first] = None;
-    }
-}
-
-/// Takes from the widest that may be cut until all fit.
-fn cut_columns(columns: &[Column], widths: &mut [Option<usize>], width: usize) {
-    while total(widths) > width {
-        let longer = |i: &usize| match (columns[*i].least, widths[*i]) {
-            (Some(least), Some(now)) if now > least => Some(now),
-            _ => None,
-        };
-        let widest = (0..columns.len()).filter(|i| longer(i).is_some()).max_by_key(longer);
-        let Some(widest) = widest else { return };
-        widths[widest] = widths[widest].map(|now| now - 1);
     }
 }
 
@@ -182,9 +110,13 @@ pub fn cut(text: &str, width: usize, keeps: Keeps) -> String {
     }
     if let Keeps::From(mark) = keeps
         && let Some((name, tail)) = text.rfind(mark).map(|at| text.split_at(at))
-        && tail.width() + 1 < width
     {
-        return cut(name, width - tail.width(), Keeps::Start) + tail;
+        // A piece of the tail says nothing.
+        return match tail.width() + 1 < width {
+            true => cut(name, width - tail.width(), Keeps::Start) + tail,
+            false if name.width() < width => format!("{name}…"),
+            false => start_of(name, width),
+        };
     }
     if keeps == Keeps::Items && !text.contains(", ") {
         return cut(text, width, Keeps::From('['));
@@ -200,20 +132,52 @@ pub fn cut(text: &str, width: usize, keeps: Keeps) -> String {
             }
         };
     }
+    match keeps {
+        Keeps::End => return end_of(text, width),
+        Keeps::Clock => {
+            let parts = [text.get(5..), text.get(5..16), text.get(5..10)].into_iter().flatten();
+            if let Some(part) = parts.into_iter().find(|part| part.width() <= width) {
+                return part.to_owned();
+            }
+        }
+        _ => {}
+    }
+    start_of(text, width)
+}
+
+/// The beginning, and an ellipsis.
+fn start_of(text: &str, width: usize) -> String {
     let room = width.saturating_sub(1);
     let mut used = 0;
     let mut fits = |c: &char| {
         used += c.width().unwrap_or(0);
         used <= room
     };
-    if keeps == Keeps::End {
-        let kept: usize = text.chars().rev().take_while(&mut fits).map(char::len_utf8).sum();
-        let at = escaped_at(text, text.len() - kept).map_or(text.len() - kept, |part| part.end);
-        return format!("…{}", &text[at..]);
-    }
     let kept = text.chars().take_while(&mut fits).map(char::len_utf8).sum();
     let at = escaped_at(text, kept).map_or(kept, |part| part.start);
     format!("{}…", &text[..at])
+}
+
+/// The last names of a path that fit; of a name that does not fit alone its beginning and its end.
+fn end_of(text: &str, width: usize) -> String {
+    let room = width.saturating_sub(1);
+    let mut slashes = text.match_indices('/').map(|(at, _)| at);
+    if let Some(at) = slashes.find(|at| *at != 0 && text[*at..].width() <= room) {
+        return format!("…{}", &text[at..]);
+    }
+    let name = text.rfind('/').map_or(text, |at| &text[at + 1..]);
+    if name.width() <= room {
+        return format!("…{name}");
+    }
+    let mut used = 0;
+    let fits = |c: &char| {
+        used += c.width().unwrap_or(0);
+        used <= room / 2
+    };
+    let kept: usize = name.chars().rev().take_while(fits).map(char::len_utf8).sum();
+    let at = escaped_at(name, name.len() - kept).map_or(name.len() - kept, |part| part.end);
+    let end = &name[at..];
+    start_of(name, width.saturating_sub(end.width())) + end
 }
 
 /// The letters that stand for one that is escaped (`\n`, `\x1b`, `\u{202e}`), if `at` lies within them.
@@ -287,6 +251,7 @@ mod tests {
         }
         // The end of a path, and the whole of what is short.
         assert_eq!(shown(Some(26), false)[1], " 7  …GeoIP2.mmdb  cp[5678]\n");
+        assert_eq!(shown(Some(27), false)[1], " 7  …/GeoIP2.mmdb  cp[5678]\n");
         assert!(!shown(Some(14), false)[0].contains("BY"), "no room for it");
     }
 
@@ -302,7 +267,7 @@ mod tests {
     #[test]
     fn what_is_wide_is_cut_between_its_letters() {
         assert_eq!(cut("日本語", 4, Keeps::Start), "日…");
-        assert_eq!(cut("日本語", 5, Keeps::End), "…本語");
+        assert_eq!(cut("/a/日本語", 7, Keeps::End), "…日本語");
         assert_eq!(cut("abc", 3, Keeps::Start), "abc");
         assert_eq!(cut("abc", 0, Keeps::Start), "…");
         assert_eq!(cut("bus-worker[610]", 12, Keeps::From('[')), "bus-wo…[610]");
@@ -311,7 +276,7 @@ mod tests {
             assert_eq!(cut(direction, width, Keeps::Start), "a…", "{width}");
         }
         assert_eq!(cut(direction, 11, Keeps::Start), r"a\u{202e}g…");
-        assert_eq!(cut(direction, 10, Keeps::End), "…gnp.exe");
+        assert_eq!(cut(direction, 10, Keeps::End), "a….exe", "no half of a letter");
         assert_eq!(cut(r"a\nb\x1bc", 3, Keeps::Start), "a…");
         assert_eq!(cut(r"a\nb\x1bc", 4, Keeps::Start), r"a\n…");
         assert_eq!(cut(r"\\\\", 3, Keeps::Start), r"\\…");
@@ -322,8 +287,54 @@ mod tests {
         assert_eq!(cut(list, 10, Keeps::Items), "read…[12]…");
         assert_eq!(cut("worker[1234567]", 12, Keeps::Items), "wo…[1234567]", "the only one");
         assert_eq!(cut("sent (SIGKILL)", 9, Keeps::Items), "sent (SI…");
-        assert_eq!(cut("worker[1234567]", 8, Keeps::From('[')), "worker[…");
+        assert_eq!(cut("worker[1234567]", 8, Keeps::From('[')), "worker…", "no half of a pid");
+        assert_eq!(cut("worker[1234567]", 5, Keeps::From('[')), "work…");
         assert_eq!(cut("mapped-past-end?", 10, Keeps::From('?')), "mapped-p…?");
         assert_eq!(cut("mapped-past-end", 10, Keeps::From('?')), "mapped-pa…");
+        let path = "/srv/geo/data/GeoIP2-City.mmdb";
+        assert_eq!(cut(path, 24, Keeps::End), "…/data/GeoIP2-City.mmdb");
+        assert_eq!(cut(path, 22, Keeps::End), "…/GeoIP2-City.mmdb", "whole names");
+        assert_eq!(cut(path, 17, Keeps::End), "…GeoIP2-City.mmdb");
+        assert_eq!(cut(path, 10, Keeps::End), "GeoIP…mmdb", "its middle goes");
+        let time = "2026-11-28 00:06:40";
+        assert_eq!(cut(time, 18, Keeps::Clock), "11-28 00:06:40");
+        assert_eq!(cut(time, 11, Keeps::Clock), "11-28 00:06");
+    }
+
+    /// One id that is longer than the others moves only its own line; one long file takes nothing from what all have.
+    #[test]
+    fn what_is_wider_than_most_widens_no_column() {
+        const COLUMNS: [Column; 3] = [
+            Column::fixed("ID").spills(),
+            Column::flexible("VICTIM", 8).keep(Keeps::From('[')),
+            Column::flexible("FILE", 6).keep(Keeps::End),
+        ];
+        let row = |id: &str, file: &str| {
+            vec![Cell::plain(id), Cell::plain("geo-worker[1234]"), Cell::plain(file)]
+        };
+        let mut rows: Vec<Vec<Cell>> = (0..9).map(|_| row("01a21f79-b732", "/srv/a.db")).collect();
+        rows.push(row("01a21f79-b732-7f00", &format!("/srv/{}/a.db", "x".repeat(60))));
+        let layout = Layout::new(&COLUMNS, &[], &rows, Some(42));
+        let style = style(false);
+        assert_eq!(layout.row(&rows[0], &style), "01a21f79-b732  geo-worker[1234]  /srv/a.db\n");
+        assert_eq!(layout.row(&rows[9], &style), "01a21f79-b732-7f00  geo-…[1234]  …/a.db\n");
+        // Where there is room for all, all are in line.
+        let layout = Layout::new(&COLUMNS, &[], &rows, Some(200));
+        let at = |row: &[Cell]| layout.row(row, &style).find("geo-worker");
+        assert_eq!(at(&rows[0]), at(&rows[9]));
+    }
+
+    /// What must not be left out is cut below what it should have, and at last the gap.
+    #[test]
+    fn no_line_is_wider_than_it_may_be() {
+        let columns = [Column::flexible("SOMETHING", 9); 12];
+        let row = vec![Cell::plain("something"); 12];
+        for width in [40, 60, 80] {
+            let layout = Layout::new(&columns, &[], std::slice::from_ref(&row), Some(width));
+            let style = style(false);
+            for line in [layout.head(&style), layout.row(&row, &style)] {
+                assert!(line.trim_end().width() <= width, "{width}: {line}");
+            }
+        }
     }
 }
