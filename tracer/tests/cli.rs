@@ -93,6 +93,8 @@ fn manual_pages_and_completions_are_printed() {
     assert!(printed(&["man"]).contains(".TH whybus 1"));
     let page = printed(&["man", "why"]);
     assert!(page.contains(".TH whybus-why 1") && page.contains("Examples:"), "{page}");
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(page.contains(&format!("\"whybus {version}\" \"whybus manual\"")), "{page}");
     for shell in ["bash", "zsh", "fish"] {
         let script = printed(&["completion", shell]);
         assert!(script.contains("status") && !script.contains("demo-victim"), "{shell}: {script}");

@@ -29,11 +29,14 @@ pub fn run(args: &Manual) -> Result<ExitStatus> {
                     names.join(", ")
                 )));
             };
-            found.clone().name(format!("whybus-{verb}"))
+            // Only the whole command has a version.
+            let version = env!("CARGO_PKG_VERSION");
+            found.clone().name(format!("whybus-{verb}")).version(version)
         }
     };
     let mut roff = Vec::new();
-    Man::new(page).render(&mut roff)?;
+    let source = format!("whybus {}", env!("CARGO_PKG_VERSION"));
+    Man::new(page).source(source).manual("whybus manual").render(&mut roff)?;
     put(&roff)?;
     Ok(ExitStatus::Done)
 }
