@@ -111,7 +111,7 @@ mod tests {
         assert!(differences(&deaths(&["geo", "geo"])).is_empty());
         assert_eq!(
             differences(&deaths(&["old", "new\x1b", "new\x1b"])),
-            ["arguments: 'new\\x1b' (2), old (1)"]
+            ["arguments: $'new\\x1b' (2), old (1)"]
         );
         assert_eq!(differences(&deaths(&["a", "b", "c", "d"])), ["arguments: each time another"]);
         let many = differences(&deaths(&["a", "a", "b", "c", "d", "e"]));

@@ -35,6 +35,11 @@ pub fn label(text: &str) -> String {
     if inert(text) { text.to_owned() } else { escape(text.as_bytes()) }
 }
 
+/// The name of a host, if it has one: Linux calls one that was given none `(none)` (CONFIG_DEFAULT_HOSTNAME).
+pub fn named(host: &str) -> Option<String> {
+    Some(label(host)).filter(|name| !name.is_empty() && name != "(none)")
+}
+
 /// Characters that print nothing, or act on what stands around them: separators, joiners, direction overrides, tags, fillers
 /// (Unicode's Default_Ignorable_Code_Point, categories Zl and Zp, and the dangerous part of Cf).
 fn acts(c: char) -> bool {
@@ -53,14 +58,37 @@ pub fn command(args: &[Vec<u8>]) -> String {
     words.join(" ")
 }
 
-/// One word of it.
+/// One word of it. What would act on a terminal, or is no text, stands in the quotes that a shell reads such letters in.
 pub fn word(arg: &[u8]) -> String {
     let text = escape(arg);
+    if text.contains('\\') {
+        return format!("$'{}'", quoted(arg));
+    }
     let plain = |c: char| c.is_alphanumeric() || "_-+=./:,@%^".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return text;
     }
     format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// As it stands between `$'` and `'`: bash(1), zsh(1) and ksh(1) have no `\u{202e}`.
+fn quoted(arg: &[u8]) -> String {
+    let mut out = String::new();
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect::<String>();
+    for chunk in arg.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            let one = escape(c.encode_utf8(&mut [0; 4]).as_bytes());
+            match c {
+                '\'' => out.push_str("\\'"),
+                _ if one.starts_with("\\u") => {
+                    out.push_str(&hex(c.encode_utf8(&mut [0; 4]).as_bytes()))
+                }
+                _ => out.push_str(&one),
+            }
+        }
+        out.push_str(&hex(chunk.invalid()));
+    }
+    out
 }
 
 #[cfg(test)]
@@ -72,6 +100,7 @@ mod tests {
         let once = label("node\x1b[2J");
         assert_eq!((&*once, &*label(&once)), ("node\\x1b[2J", "node\\x1b[2J"));
         assert_eq!(label("db-7"), "db-7");
+        assert_eq!((named("db-7"), named("(none)")), (Some("db-7".to_owned()), None));
     }
 
     #[test]
@@ -128,5 +157,15 @@ mod tests {
     fn words_are_quoted_where_needed() {
         let args: Vec<Vec<u8>> = ["cp", "a b", "", "it's", "x;y"].map(|a| a.into()).into();
         assert_eq!(command(&args), r"cp 'a b' '' 'it'\''s' 'x;y'");
+        // Whatever it is, a shell gets it back.
+        for arg in
+            [&b"a\x1b[2J"[..], b"it's\n", b"\\", b"caf\xc3\xa9 \xff1", "\u{202e}gpj".as_bytes()]
+        {
+            let shown = word(arg);
+            assert!(shown.starts_with("$'") && inert(&shown), "{shown}");
+            let mut shell = std::process::Command::new("bash");
+            let out = shell.args(["-c", &format!("printf %s {shown}")]).output().expect("bash");
+            assert_eq!(out.stdout, arg, "{shown}");
+        }
     }
 }
