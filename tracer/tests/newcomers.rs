@@ -423,7 +423,7 @@ fn what_is_offered_keeps_the_filters() {
         "--host",
         "(none)",
     ]);
-    let line = said.lines().find(|line| line.contains("whybus list --comm reader -S @"));
+    let line = said.lines().find(|line| line.contains("whybus list --comm reader -S 2"));
     let kept = format!(" --host '(none)' --until 2027-01-01 --state-dir {}", dir.display());
     assert!(line.is_none_or(|line| line.ends_with(&kept)), "{said}");
     for (typed, instead) in [
@@ -484,4 +484,95 @@ fn no_class_is_mistyped_in_silence() {
     for class in ["trunc*", "bus-errors", "*"] {
         assert_eq!(host.says(&["list", "--class", class]).0, Some(0));
     }
+}
+
+/// Ids that begin alike are shown by as much as tells them apart; a host without a name is none called `(none)`.
+#[test]
+fn what_is_alike_is_told_apart() {
+    let host = Host::new();
+    let deaths = recorded("deaths", "json");
+    assert!(host.types(&["import", deaths.to_str().expect("UTF-8")]).status.success());
+    let columns = ["list", "--no-header", "--columns", "container", "-n", "0"];
+    for asked in [&["stats", "--by", "container", "--no-header"][..], &columns] {
+        let shown = text(&host.types(asked).stdout);
+        let of =
+            |line: &str| line.split_whitespace().find(|word| word.len() > 12).map(str::to_owned);
+        let ids: Vec<String> = shown.lines().filter_map(of).collect();
+        let distinct: std::collections::BTreeSet<&String> = ids.iter().collect();
+        assert_eq!((ids.len(), distinct.len()), (3, 3), "{shown}");
+    }
+    let (_, hosts) = host.says(&["stats", "--by", "host", "--no-header"]);
+    assert!(hosts.contains(" -  ") && !hosts.contains("(none)"), "{hosts}");
+    let (_, list) = host.says(&["list", "--columns", "host", "--no-header"]);
+    assert!(!list.contains("(none)"), "{list}");
+    let (_, why) = host.says(&["why", "bus-worker"]);
+    assert!(!why.contains("(none)"), "{why}");
+}
+
+/// A value that nothing is recorded with: what is like it, or what there is.
+#[test]
+fn a_filter_names_what_it_could_have_been() {
+    let host = Host::new();
+    taken(&host, 2, |i, one| {
+        one["host"] = format!("node-{i}").into();
+        one["boot_id"] = format!("019aa4d2-6f31-4ab0-8def-{i:012}").into();
+    });
+    for (asked, says) in [
+        (["--host", "node-7"], "nothing is recorded with --host node-7; nearest: "),
+        (["--host", "db"], "nothing is recorded with --host db; recorded: "),
+        (["--unit", "gei.service"], "nearest: geo.service"),
+        (["--unit", "x"], "nothing is recorded with --unit x; recorded: geo.service"),
+        (["--image", "nginx"], "nothing is recorded with --image nginx: no image is known"),
+        (["--path", "/mnt/ext4/xfs-eror/bad/file"], "nearest: /mnt/ext4/xfs-error/bad/file"),
+    ] {
+        let (status, said) = host.says(&[&["list"], &asked[..]].concat());
+        assert_eq!(status, Some(1), "{said}");
+        assert!(said.contains(says), "{asked:?}: {said}");
+    }
+    // Who is in the root of all cgroups is in no unit.
+    let (_, said) = host.says(&["list", "--unit", "x", "--comm", "reader"]);
+    assert!(!said.contains("unit: /") && said.contains("without --unit x "), "{said}");
+}
+
+/// `-n` is how many, of stories, too; a flag of another verb, or a format as a flag, has a tip that leads on.
+#[test]
+fn what_is_typed_by_habit_is_answered() {
+    let host = Host::new();
+    let stories = |n: &str| {
+        let json = text(&host.types(&["why", "reader", "-o", "json", "-n", n]).stdout);
+        json.lines().count()
+    };
+    assert_eq!((stories("2"), stories("1")), (2, 1));
+    assert!(stories("0") > 10);
+    let (_, said) = host.says(&["why", "reader", "-n", "1"]);
+    assert!(said.contains(" more stories match: -n 0 for all"), "{said}");
+    for (words, says) in [
+        (&["trace", "--unit", "geo"][..], "use `--cgroup UNIT`"),
+        (&["replay", "--count", "3", "x"], "`--count` is a flag of `trace`, not of `replay`"),
+        (&["list", "--json"], "use `-o json`"),
+        (&["doctor", "--json"], "use `-o json`"),
+        (
+            &["list", "-n", "abc"],
+            "invalid value 'abc' for '--limit <N>': not a number; 0 is for all",
+        ),
+        (&["why", "-n", "abc"], "not a number; 0 is for all"),
+        (&["trace", "-n", "0"], "not a number of 1 or more"),
+    ] {
+        let out = whybus(words).output().expect("whybus runs");
+        let said = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(2), "{words:?}: {said}");
+        assert!(said.contains(says) && !said.contains("similar"), "{words:?}: {said}");
+        assert!(!said.contains("as a value"), "{words:?}: {said}");
+    }
+}
+
+/// One incident for a ticket, as a story is.
+#[test]
+fn an_incident_for_a_ticket() {
+    let host = Host::new();
+    let id = text(&host.types(&["list", "-n", "1", "--no-header", "--columns", "id"]).stdout);
+    let shown = text(&host.types(&["show", id.trim(), "-o", "markdown"]).stdout);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines[0].starts_with("### ` ") && lines[2] == "```text", "{shown}");
+    assert!(shown.contains("  cause ") && lines.last() == Some(&"```"), "{shown}");
 }

@@ -212,8 +212,8 @@ fn a_loop_is_one_story() {
         "every 1.0 s on average",
         "differs   arguments: geo-crash new (3), geo-crash old (1)",
         "\nLatest: geo-crash[",
-        "next      on (none): journalctl ",
-        "whybus list --comm geo-crash -S @",
+        "next      on the host of this incident: journalctl ",
+        "whybus list --comm geo-crash -S 2026-11-2",
     ] {
         assert!(said.contains(part), "`{part}`: {said}");
     }

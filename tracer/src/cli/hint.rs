@@ -2,7 +2,7 @@
 use std::ffi::OsString;
 
 use clap::{
-    Arg, CommandFactory as _, Error,
+    Arg, Command, CommandFactory as _, Error,
     builder::StyledStr,
     error::{ContextKind, ContextValue, ErrorKind},
 };
@@ -21,16 +21,64 @@ pub fn hinted(mut error: Error, words: &[OsString]) -> Error {
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidArg) else {
         return error;
     };
-    if error.kind() != ErrorKind::UnknownArgument || typed.starts_with('-') {
+    if error.kind() != ErrorKind::UnknownArgument {
         return error;
     }
     let words: Option<Vec<&str>> = words.iter().skip(1).map(|word| word.to_str()).collect();
+    if typed.starts_with('-') {
+        let typed = typed.clone();
+        return match words.and_then(|words| of_flag(&words, &typed)) {
+            Some((tip, usage)) => {
+                let tip = ContextValue::StyledStrs(vec![StyledStr::from(tip)]);
+                error.insert(ContextKind::Suggested, tip);
+                // What was like it was named there, too.
+                error.remove(ContextKind::SuggestedArg);
+                error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
+                error
+            }
+            None => error,
+        };
+    }
     let tips = words.map(|words| meant(&words, typed)).unwrap_or_default();
     if !tips.is_empty() {
         let tips = tips.into_iter().map(StyledStr::from).collect();
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
     }
     error
+}
+
+/// What a flag means that this verb has not, but another, or which is a format to print in; and how the verb is used.
+fn of_flag(words: &[&str], typed: &str) -> Option<(String, StyledStr)> {
+    let mut command = Cli::command();
+    command.build();
+    let name = words.iter().find(|word| command.find_subcommand(word).is_some())?;
+    let mut verb = command.find_subcommand(name)?.clone();
+    let flag = typed.split('=').next().unwrap_or(typed);
+    let long = flag.strip_prefix("--")?;
+    let output = verb.get_arguments().find(|arg| arg.get_id() == "output");
+    let formats = output.map(Arg::get_possible_values).unwrap_or_default();
+    let usage = verb.render_usage();
+    if formats.iter().any(|format| format.get_name() == long) {
+        return Some((format!("use `-o {long}`"), usage));
+    }
+    if long == "unit" && verb.get_arguments().any(|arg| arg.get_long() == Some("cgroup")) {
+        let tip = "a unit is part of the path of its cgroup: use `--cgroup UNIT`";
+        return Some((tip.to_owned(), usage));
+    }
+    let has = |verb: &&Command| {
+        !verb.is_hide_set() && verb.get_arguments().any(|arg| arg.get_long() == Some(long))
+    };
+    let others: Vec<String> = command
+        .get_subcommands()
+        .filter(has)
+        .map(|verb| format!("`{}`", verb.get_name()))
+        .collect();
+    let others = match others.as_slice() {
+        [] => return None,
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    };
+    Some((format!("`{flag}` is a flag of {others}, not of `{name}`"), usage))
 }
 
 fn meant(words: &[&str], typed: &str) -> Vec<String> {
@@ -86,7 +134,8 @@ fn kept_by_why(words: &[&str], at: usize) -> String {
     let mut kept = String::new();
     let mut rest = words.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, word)| *word);
     while let Some(typed) = rest.next() {
-        let known = of("why", typed).filter(|arg| arg.get_id() != "output");
+        let known =
+            of("why", typed).filter(|arg| arg.get_id() != "output" && arg.get_id() != "limit");
         let Some(arg) = known.clone().or_else(|| of("list", typed)).or_else(|| of("stats", typed))
         else {
             continue;

@@ -166,7 +166,7 @@ pub struct Trace {
     #[arg(short, long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
     /// Stop after this many incidents
-    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short = 'n', long, value_name = "N", value_parser = value::count)]
     pub count: Option<u64>,
     #[command(flatten)]
     pub require: Require,
@@ -236,7 +236,7 @@ pub struct List {
     #[arg(long)]
     pub utc: bool,
     /// Show at most so many, the newest; 0 for all
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 100, value_parser = value::limit)]
     pub limit: usize,
     /// Columns of the table, in this order [default: what fits, and is known]
     #[arg(long, value_enum, value_name = "LIST", value_delimiter = ',')]
@@ -264,8 +264,12 @@ pub struct List {
 pub struct Show {
     #[command(flatten)]
     pub state: State,
-    #[command(flatten)]
-    pub output: Output,
+    /// How to print
+    #[arg(short, long, value_enum, default_value = "human")]
+    pub output: WhyFormat,
+    /// Print times in UTC instead of local time (JSON always is)
+    #[arg(long)]
+    pub utc: bool,
     /// Look up functions and lines of the source now, in debug files by build id: of incidents of other hosts, too
     #[arg(long)]
     pub symbolize: bool,
@@ -286,6 +290,9 @@ pub struct Why {
     /// Print times in UTC instead of local time (JSON always is)
     #[arg(long)]
     pub utc: bool,
+    /// Tell of at most so many stories (a process, or a restart loop), the newest; 0 for all
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 10, value_parser = value::limit)]
+    pub limit: usize,
     /// A process id, process name, both as in `geo-api[1234]`, unit, container or pod (its name or id), path, or incident id; may
     /// be left out where filters select
     pub selector: Option<String>,
@@ -307,7 +314,7 @@ pub struct Stats {
     #[arg(long, value_name = "WHAT")]
     pub by: Option<String>,
     /// Rows per table, at most; 0 for all
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 10, value_parser = value::limit)]
     pub limit: usize,
     /// No lines of column names
     #[arg(long)]

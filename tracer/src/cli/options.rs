@@ -60,10 +60,10 @@ pub enum StatsFormat {
     Json,
 }
 
-/// How `why` prints.
+/// How `why` and `show` print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum WhyFormat {
-    /// The whole story; of several a table, and the latest
+    /// All of it; of several stories a table, and the latest
     Human,
     /// A sentence each, for logs and grep
     Oneline,

@@ -1,6 +1,19 @@
 //! Values of filters as they are typed.
 use crate::{host::users, model::signal_name as signals};
 
+/// At most so many, or all.
+pub fn limit(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "not a number; 0 is for all".to_owned())
+}
+
+/// So many, and at least one.
+pub fn count(text: &str) -> Result<u64, String> {
+    text.parse()
+        .ok()
+        .filter(|count| *count != 0)
+        .ok_or_else(|| "not a number of 1 or more".to_owned())
+}
+
 /// A process or user id.
 pub fn number(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("`{text}` is not a number; a name is asked for by --comm"))

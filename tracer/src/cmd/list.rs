@@ -85,6 +85,7 @@ pub fn run(args: &List) -> Result<ExitStatus> {
     }
     if args.output != ListFormat::Json {
         style.ids = reader.long_ids(found.iter().map(|one| &*one.id))?;
+        style.ids.extend(table::homes_apart(found.iter().map(|one| &one.victim)));
     }
     let printed = Printed::new(args, &style, &found);
     printed.head(args)?;
@@ -127,8 +128,8 @@ fn follow(
     loop {
         let (new, row) = reader.after(selection, last)?;
         last = row;
-        let ids = reader.long_ids(new.iter().map(|one| &*one.id))?;
-        let style = Style { ids, ..printed.style.clone() };
+        let mut style = printed.style.clone();
+        style.ids.extend(reader.long_ids(new.iter().map(|one| &*one.id))?);
         for one in &new {
             printed.put(one, &style)?;
         }
@@ -238,20 +239,21 @@ fn usual(args: &List, style: &Style, width: Option<usize>, found: &[Incident]) -
     let by_time = args.utc || range.since.is_some() || range.until.is_some();
     let narrow = width.is_some_and(|width| width < NARROW);
     let time = if narrow && !by_time { Shown::Age } else { Shown::Time };
-    let any = |known: fn(&Incident) -> bool| found.iter().any(known) || found.is_empty();
+    let plain = Style::plain(true, true);
+    let any = |known: &dyn Fn(&Incident) -> bool| found.iter().any(known) || found.is_empty();
     let mut fields = vec![Shown::Id, time];
     if style.hosts {
         fields.push(Shown::Host);
     }
     fields.push(Shown::Victim);
-    if any(|one| table::home(&one.victim).is_some()) {
+    if any(&|one| table::home(&one.victim, &plain).is_some()) {
         fields.push(Shown::Unit);
     }
     fields.extend([Shown::How, Shown::Cause]);
-    if any(|one| one.path().is_some()) {
+    if any(&|one| one.path().is_some()) {
         fields.push(Shown::File);
     }
-    if any(|one| one.cause.culprit.is_some()) {
+    if any(&|one| one.cause.culprit.is_some()) {
         fields.push(Shown::By);
     }
     fields

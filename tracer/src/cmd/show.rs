@@ -4,7 +4,7 @@ use std::{os::unix::ffi::OsStrExt as _, path::Path};
 use anyhow::Result;
 
 use crate::{
-    cli::Show,
+    cli::{Show, options::WhyFormat},
     cmd::{
         by_id::of_id, exit_status::ExitStatus, list::shown, nothing::counted_in_a_watch,
         why::elsewhere,
@@ -12,8 +12,9 @@ use crate::{
     contract::Incident,
     enrich::{completion::complete, debug_files::DIRECTORY, parser::Parser},
     error::Failure,
+    explain::phrase::headline,
     host::here::here,
-    render::{Format, human},
+    render::{Format, human, markdown, style::Style},
     sink::{
         speak::{put, say},
         stdout::{history_style, page},
@@ -32,17 +33,24 @@ pub fn run(args: &Show) -> Result<ExitStatus> {
     };
     let failed =
         if args.symbolize { symbolize(&mut incident, &args.debug_dir)? } else { Vec::new() };
-    let mut style = history_style(args.output.utc, reader.hosts()?);
+    let mut style = history_style(args.utc, reader.hosts()?);
     style.ids = reader.long_ids([&*incident.id])?;
-    let shown = match args.output.output {
-        Format::Human => {
-            let before = reader.before(&incident, here().name == *incident.host)?;
-            let elsewhere = elsewhere(&reader, &incident)?;
-            human::joined(&incident, elsewhere.as_ref(), Some(&before), &style)
-        }
-        format => shown(&incident, format, &style),
+    let joined = |style: &Style| -> Result<Vec<u8>> {
+        let before = reader.before(&incident, here().name == *incident.host)?;
+        let elsewhere = elsewhere(&reader, &incident)?;
+        Ok(human::joined(&incident, elsewhere.as_ref(), Some(&before), style))
     };
-    page(args.output.output);
+    let shown = match args.output {
+        WhyFormat::Human => joined(&style)?,
+        WhyFormat::Markdown => {
+            let plain = Style { colour: false, width: None, ..style.clone() };
+            let text = String::from_utf8_lossy(&joined(&plain)?).into_owned();
+            markdown::fenced(&incident.victim.comm.0, headline(&incident), text.trim_start())
+        }
+        WhyFormat::Oneline => shown(&incident, Format::Oneline, &style),
+        WhyFormat::Json => shown(&incident, Format::Json, &style),
+    };
+    page(if args.output == WhyFormat::Json { Format::Json } else { Format::Human });
     // The empty line stands between two incidents.
     put(shown.strip_prefix(b"\n").unwrap_or(&shown))?;
     for what in failed {

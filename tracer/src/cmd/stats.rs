@@ -113,20 +113,20 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
         say(none);
         return Ok(ExitStatus::NotFound);
     }
-    let span_ns = Some(width.unsigned_abs());
     let mut times = Vec::new();
     if asked(TIME) {
         for mut row in counts.over_time(width)? {
             row.first = row.first.saturating_sub(row.first.rem_euclid(width));
             let start = Untrusted(rfc3339(row.first).into_bytes());
-            times.push(count(TIME, start, &row, span_ns));
+            times.push(count(TIME, start, &row, Some(width.unsigned_abs())));
         }
     }
     page(match args.output {
         StatsFormat::Json | StatsFormat::Csv => Format::Json,
         StatsFormat::Human | StatsFormat::Oneline => Format::Human,
     });
-    let style = history_style(args.utc, 1);
+    let mut style = history_style(args.utc, 1);
+    style.ids.extend(tables.iter().flat_map(|(_, rows)| stats::ids_apart(rows)));
     if args.output != StatsFormat::Human {
         for_programs(args, &style, tables, times)?;
         say_unknown(unknown);

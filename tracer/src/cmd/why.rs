@@ -11,7 +11,7 @@ use crate::{
         story::{story as story_of, summary},
     },
     host::{clock, here::here},
-    render::{Format, json, story, style::Style},
+    render::{Format, json, list::homes_apart, story, style::Style},
     select::{
         facets::Facets,
         field::Field,
@@ -25,8 +25,6 @@ use crate::{
     store::{lock::running_recorder, sqlite::read::Reader},
 };
 
-/// Stories that are printed; more are only counted.
-const STORIES: usize = 10;
 /// Deaths of one story that are compared in full, the latest.
 const COMPARED: i64 = 50;
 /// Ends of one story looked at for its spread and its causes.
@@ -59,7 +57,8 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
     page(if args.output == WhyFormat::Json { Format::Json } else { Format::Human });
     let mut style = history_style(args.utc, reader.hosts()?);
     let mut stories = Vec::new();
-    for (i, key) in keys.iter().take(STORIES).enumerate() {
+    let limit = if args.limit == 0 { usize::MAX } else { args.limit };
+    for (i, key) in keys.iter().take(limit).enumerate() {
         let last = || reader.last(&selection, *key);
         let Some(focus) = one.clone().map_or_else(last, |one| Ok(Some(one)))? else { continue };
         // A row of the table has no room for what differs.
@@ -67,6 +66,7 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
         stories.push(tell(&reader, &selection, *key, focus, compared)?);
     }
     style.ids = reader.long_ids(stories.iter().map(|story| &*story.incident.id))?;
+    style.ids.extend(homes_apart(stories.iter().map(|story| &story.incident.victim)));
     let now = clock::boot_to_realtime().realtime(clock::boot_time());
     match args.output {
         WhyFormat::Json => {
@@ -95,11 +95,14 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
             }
         }
     }
-    if keys.len() > STORIES {
-        say(format_args!(
-            "\n{} more stories match: `whybus list` has them all; narrow it by --since, --until, or a filter",
-            keys.len() - STORIES
-        ));
+    match keys.len().saturating_sub(limit) {
+        0 => {}
+        1 => say(
+            "\n1 more story matches: -n 0 for all, or narrow it by --since, --until, or a filter",
+        ),
+        more => say(format_args!(
+            "\n{more} more stories match: -n 0 for all, or narrow it by --since, --until, or a filter"
+        )),
     }
     caught(&reader, &selection)?;
     if args.output == WhyFormat::Human {

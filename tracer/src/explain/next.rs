@@ -2,7 +2,10 @@
 use crate::{
     contract::{Incident, Output, OutputKind, Story, log_command},
     model::host::Here,
-    text::escape::{inert, label, word},
+    text::{
+        escape::{inert, named, word},
+        format::rfc3339,
+    },
 };
 
 /// What else is known of this death, and where: the core dump, the log, the others of its loop. `flags` are those that
@@ -19,9 +22,11 @@ pub fn next(story: &Story, flags: &str, here: Option<&Here>) -> Vec<String> {
         out.push(format!("whybus show {} --symbolize{flags}", word(incident.id.as_bytes())));
     }
     if story.incidents > 1 {
-        let since = story.first.0.div_euclid(1_000_000_000);
+        let since = rfc3339(story.first.0);
+        // To the second: what is later within it is not left out.
+        let since = since.get(..19).unwrap_or(&since);
         let victim = word(&incident.victim.comm.0);
-        out.push(format!("whybus list --comm {victim} -S @{since}{flags}"));
+        out.push(format!("whybus list --comm {victim} -S {since}Z{flags}"));
     }
     // What cannot be typed as it is shown helps nobody.
     out.retain(|command| inert(command) && !command.contains("\\x") && !command.contains("\\u"));
@@ -31,7 +36,11 @@ pub fn next(story: &Story, flags: &str, here: Option<&Here>) -> Vec<String> {
 /// `on db7: `, before a command for the host of the death, if `here` is another.
 pub fn on_host(incident: &Incident, here: Option<&Here>) -> String {
     let elsewhere = here.is_some_and(|here| !here.is(&incident.host, &incident.boot_id));
-    if elsewhere { format!("on {}: ", label(&incident.host)) } else { String::new() }
+    match named(&incident.host) {
+        _ if !elsewhere => String::new(),
+        Some(name) => format!("on {name}: "),
+        None => "on the host of this incident: ".to_owned(),
+    }
 }
 
 /// The core dump, and the log, where that is not told as where its output went.
@@ -136,7 +145,10 @@ mod tests {
             "{commands:?}"
         );
         assert!(
-            commands.iter().any(|one| one == "whybus list --comm 'geo api' -S @0 --state-dir x"),
+            commands
+                .iter()
+                .any(|one| one
+                    == "whybus list --comm 'geo api' -S 1970-01-01T00:00:00Z --state-dir x"),
             "{commands:?}"
         );
         assert!(!commands.iter().any(|one| one.contains("--symbolize")), "{commands:?}");

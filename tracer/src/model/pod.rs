@@ -74,6 +74,11 @@ pub fn copied(text: &str) -> Cow<'_, str> {
 /// As much of a uid as is taken for one: what stands before its first dash.
 pub const SHORTEST: usize = 8;
 
+/// Whether it is a whole uid, or of a static pod the digest of its manifest, rather than a name.
+pub fn is_whole(text: &str) -> bool {
+    matches!(text.len(), 32 | 36) && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
+}
+
 fn is_uid(text: &str) -> bool {
     (1..=UID).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))

@@ -1,4 +1,6 @@
 //! `whybus list`: a row an incident, or a warning. Pure.
+use std::collections::BTreeMap;
+
 use crate::{
     contract::{Container, Incident, Process, Truncation, Untrusted},
     correlate::cause::SignalFrom,
@@ -16,7 +18,8 @@ use crate::{
         warning::warned_path,
     },
     text::{
-        escape::{escape, label},
+        apart::apart,
+        escape::{escape, named},
         format::{age, date, duration, rfc3339, size, zone_name},
     },
 };
@@ -92,14 +95,14 @@ impl Shown {
             Self::Age => Column::fixed("AGE").right().rank(1),
             Self::Host => Column::flexible("HOST", 8).rank(5),
             Self::Victim => Column::flexible("VICTIM", 10).keep(Keeps::From('[')),
-            Self::Unit => Column::flexible("UNIT", 14).rank(6),
+            Self::Unit => Column::flexible("UNIT", 14).keep(Keeps::End).rank(6),
             Self::How => Column::flexible("HOW", 8).keep(Keeps::Items).rank(4),
-            Self::Cause => Column::flexible("CAUSE", 8).keep(Keeps::From('?')),
-            Self::File => Column::flexible("FILE", 7).keep(Keeps::End).rank(3),
+            Self::Cause => Column::flexible("CAUSE", 9).keep(Keeps::From('?')),
+            Self::File => Column::flexible("FILE", 6).keep(Keeps::End).rank(3),
             Self::By => Column::flexible("BY", 8).keep(Keeps::From('[')).rank(2),
             Self::Uid => Column::fixed("UID").right().rank(7),
             Self::Cgroup => Column::flexible("CGROUP", 12).keep(Keeps::End).rank(7),
-            Self::Container => Column::flexible("CONTAINER", 12).rank(7),
+            Self::Container => Column::flexible("CONTAINER", 12).keep(Keeps::End).rank(7),
             Self::Restart => Column::flexible("RESTART", 8).rank(7),
             Self::Signature => Column::flexible("SIGNATURE", 12).rank(7),
         }
@@ -142,9 +145,9 @@ fn cell(incident: &Incident, field: Shown, style: &Style, now: i64) -> Cell {
         Shown::Id => Cell::painted("33", style.id(&incident.id)),
         Shown::Time => text(date(incident.time.0, &style.zone).get(..19).map(str::to_owned)),
         Shown::Age => text(Some(age(now.saturating_sub(incident.time.0).max(0).unsigned_abs()))),
-        Shown::Host => text(Some(label(&incident.host))),
+        Shown::Host => text(named(&incident.host)),
         Shown::Victim => Cell::painted("1", who(victim)),
-        Shown::Unit => text(home(victim)),
+        Shown::Unit => text(home(victim, style)),
         Shown::How => Cell::painted("31", ending(incident)),
         Shown::Cause => {
             let name = escape(incident.cause.class.name().as_bytes());
@@ -158,7 +161,7 @@ fn cell(incident: &Incident, field: Shown, style: &Style, now: i64) -> Cell {
         Shown::By => text(culprit(incident).filter(|_| did_it(incident)).map(who)),
         Shown::Uid => text(Some(victim.uid.to_string())),
         Shown::Cgroup => text(victim.cgroup.as_ref().map(|path| escape(&path.0))),
-        Shown::Container => text(victim.container.as_ref().map(container)),
+        Shown::Container => text(victim.container.as_ref().map(|one| container(one, style))),
         Shown::Signature => text(incident.signature.as_ref().map(|one| escape(&one.0))),
         Shown::Restart => text(
             incident
@@ -170,18 +173,38 @@ fn cell(incident: &Incident, field: Shown, style: &Style, now: i64) -> Cell {
 }
 
 /// What it ran in, in a word: `pod/geo-api-7d9f`, of one without a name `pod/d3b07384`, `geo.service`.
-pub fn home(victim: &Process) -> Option<String> {
+pub fn home(victim: &Process, style: &Style) -> Option<String> {
     let job = victim.slurm.as_ref().map(|job| format!("slurm/{}", job.job));
-    let pod = victim.pod.as_ref().map(|pod| format!("pod/{}", name_or(&pod.name, &pod.uid, 8)));
-    let inside = victim.container.as_ref().map(|one| format!("container/{}", container(one)));
+    let digits = |uid: &str| style.ids.get(uid).copied().unwrap_or(POD);
+    let pod = victim.pod.as_ref();
+    let pod = pod.map(|pod| format!("pod/{}", name_or(&pod.name, &pod.uid, digits(&pod.uid))));
+    let inside =
+        victim.container.as_ref().map(|one| format!("container/{}", container(one, style)));
     let unit = || Some(escape(&victim.unit.as_ref()?.0));
     job.or(pod).or(inside).or_else(unit)
 }
 
+/// Of a pod without a name so much of its uid is shown, or as much as tells it apart.
+pub const POD: usize = 8;
+
+/// How much of the ids of their containers, and of the uids of their pods, tells these victims apart, where the usual is not
+/// enough: for [`Style::ids`].
+pub fn homes_apart<'a>(
+    victims: impl Iterator<Item = &'a Process> + Clone,
+) -> BTreeMap<String, usize> {
+    let containers = victims.clone().filter_map(|victim| victim.container.as_ref());
+    let ids = containers.filter(|one| one.name.is_none() && is_id(&one.id)).map(|one| &*one.id);
+    let pods = victims.filter_map(|victim| victim.pod.as_ref());
+    let mut long = apart(pods.filter(|pod| pod.name.is_none()).map(|pod| &*pod.uid), POD);
+    long.extend(apart(ids, SHORT));
+    long
+}
+
 /// The name of a container, or else the beginning of its id.
-fn container(container: &Container) -> String {
+fn container(container: &Container, style: &Style) -> String {
     let Container { id, name, .. } = container;
-    name_or(name, id, if is_id(id) { SHORT } else { id.len() })
+    let digits = || style.ids.get(&**id).copied().unwrap_or(SHORT);
+    name_or(name, id, if is_id(id) { digits() } else { id.len() })
 }
 
 fn name_or(name: &Option<Untrusted>, id: &str, digits: usize) -> String {
@@ -236,7 +259,7 @@ pub fn warning(one: &Truncation, style: &Style) -> Vec<Cell> {
     };
     vec![
         Cell::plain(time.get(..19).unwrap_or(&time)),
-        Cell::plain(if style.hosts { label(&one.host) } else { String::new() }),
+        Cell::plain(named(&one.host).unwrap_or_else(|| UNKNOWN.to_owned())),
         Cell::plain(warned_path(one)),
         Cell::plain(format!("{} → {}", size(one.old_size), size(one.new_size))),
         Cell::plain(one.culprit.as_ref().map_or_else(|| "elsewhere".to_owned(), who)),

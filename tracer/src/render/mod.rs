@@ -6,6 +6,7 @@ pub mod human;
 mod json;
 pub mod list;
 pub mod log;
+pub mod markdown;
 pub mod oneline;
 pub mod prices;
 pub mod scan;

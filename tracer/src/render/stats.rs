@@ -1,15 +1,22 @@
 //! What `whybus stats` counted, for people.
+use std::collections::BTreeMap;
+
 use crate::{
     contract::{Count, Time},
-    model::container::{SHORT, is_id},
+    model::{
+        container::{SHORT, is_id},
+        pod::is_whole,
+    },
     render::{
         columns::{Column, Keeps},
         csv,
         human::Style,
+        list::{POD, UNKNOWN},
         table::{Cell, Layout},
     },
     text::{
-        escape::{escape, label},
+        apart::apart,
+        escape::{escape, label, named},
         format::{counted, rfc3339, zone_name},
     },
 };
@@ -33,11 +40,14 @@ pub fn table(
     style: &Style,
 ) -> String {
     let Some(first) = rows.first() else { return String::new() };
+    // What is shown of an id is what tells it apart.
+    let id = rows.iter().filter(|row| style.ids.contains_key(&name(row)));
+    let least = id.map(|row| called(row, style).len()).max().unwrap_or(0).max(12);
     let columns = [
         Column::fixed("COUNT").right(),
         match &*first.by {
-            "file" => Column::flexible("", 12).keep(Keeps::End),
-            _ => Column::flexible("", 12),
+            "file" | "container" | "pod" => Column::flexible("", least).keep(Keeps::End),
+            _ => Column::flexible("", least),
         },
         Column::fixed("LAST").rank(1),
     ];
@@ -49,7 +59,7 @@ pub fn table(
             let last = style.time(row.last);
             vec![
                 Cell::plain(row.incidents.to_string()),
-                Cell::painted("1", called(row)),
+                Cell::painted("1", called(row, style)),
                 Cell::plain(last.get(..19).unwrap_or(&last)),
             ]
         })
@@ -82,7 +92,7 @@ pub fn csv(row: &Count) -> Vec<u8> {
 pub fn oneline(row: &Count, style: &Style) -> Vec<u8> {
     let (by, incidents) = (escape(row.by.as_bytes()), counted(row.incidents, "incident"));
     let last = style.stamp(row.last);
-    format!("{by} {}: {incidents}, the last {last}\n", called(row)).into_bytes()
+    format!("{by} {}: {incidents}, the last {last}\n", called(row, style)).into_bytes()
 }
 
 /// A host is named by a label, which is escaped as it is read.
@@ -93,13 +103,27 @@ fn name(row: &Count) -> String {
     }
 }
 
-/// A container without a name by the beginning of its id, as `list` has it.
-fn called(row: &Count) -> String {
+/// A container and a pod without a name by the beginning of its id, as `list` has it; of a host without one that.
+fn called(row: &Count, style: &Style) -> String {
     let name = name(row);
+    let short = |usual| name.chars().take(style.ids.get(&name).copied().unwrap_or(usual)).collect();
     match &*row.by {
-        "container" if is_id(&name) => name.chars().take(SHORT).collect(),
+        "container" if is_id(&name) => short(SHORT),
+        "pod" if is_whole(&name) => short(POD),
+        "host" => named(&name).unwrap_or_else(|| UNKNOWN.to_owned()),
         _ => name,
     }
+}
+
+/// How much of ids tells the rows of a table apart, where the usual is not enough: for [`Style::ids`].
+pub fn ids_apart(rows: &[Count]) -> BTreeMap<String, usize> {
+    let of = |by: &str, is: fn(&str) -> bool| -> Vec<String> {
+        rows.iter().filter(|row| &*row.by == by).map(name).filter(|name| is(name)).collect()
+    };
+    let (containers, pods) = (of("container", is_id), of("pod", is_whole));
+    let mut long = apart(containers.iter().map(String::as_str), SHORT);
+    long.extend(apart(pods.iter().map(String::as_str), POD));
+    long
 }
 
 /// A bar for each span of time, which is called `span`.
@@ -167,6 +191,13 @@ mod tests {
             Count { by: "container".into(), ..row(&"0123456789abcdef".repeat(4), 1, 0) };
         let shown = table(&[container], 0, false, None, &style);
         assert!(shown.starts_with("    1  0123456789ab  1970-"), "{shown}");
+        let zeros = |last: char| row(&format!("{}{last}", "0".repeat(63)), 1, 0);
+        let alike = ['1', '2'].map(|last| Count { by: "container".into(), ..zeros(last) });
+        let style = Style { ids: ids_apart(&alike), ..style };
+        let shown = table(&alike, 0, false, Some(70), &style);
+        assert!(shown.contains("01\n") && shown.contains("02\n"), "{shown}");
+        let nameless = Count { by: "host".into(), ..row("(none)", 1, 0) };
+        assert!(table(&[nameless], 0, false, None, &style).starts_with("    1  -  "));
         assert!(total(1, Time(0), Time(0), &style).starts_with("1 incident, 1970-"));
     }
 }

@@ -18,12 +18,13 @@ use crate::{
         columns::{Column, Keeps},
         human::{Style, changed, gap, spoken},
         list::{UNKNOWN, home},
+        markdown,
         table::{Cell, Layout},
         touched::{driver, driver_field, other_name, seen_as, sized, volume},
         warning::{self, labelled},
     },
     text::{
-        escape::{escape, label},
+        escape::{escape, named},
         format::{age, clock, counted, duration, grouped, times},
     },
 };
@@ -46,7 +47,7 @@ pub fn oneline(story: &Story, style: &Style) -> Vec<u8> {
         },
         because_of(latest),
         story.elsewhere.as_ref().map_or_else(String::new, |elsewhere| {
-            let host = label(&elsewhere.host);
+            let host = named(&elsewhere.host).unwrap_or_else(|| "without a name".to_owned());
             format!(", likely by {} on {host}", who(&elsewhere.culprit))
         }),
         style.id(&latest.id),
@@ -337,7 +338,7 @@ const OVERVIEW: [Column; 8] = [
     Column::fixed("LAST").right(),
     Column::flexible("HOST", 8).rank(3),
     Column::flexible("VICTIM", 12).keep(Keeps::From('[')),
-    Column::flexible("UNIT", 8).rank(4),
+    Column::flexible("UNIT", 8).keep(Keeps::End).rank(4),
     Column::flexible("FILE", 12).keep(Keeps::End).rank(2),
     Column::fixed("TIMES").right(),
     Column::flexible("CAUSES", 14).keep(Keeps::Items).rank(1),
@@ -365,14 +366,14 @@ pub fn overview_of(
             }
             _ => style.time(one.last).get(..19).unwrap_or_default().to_owned(),
         };
-        let host = style.hosts.then(|| label(&latest.host));
+        let host = named(&latest.host).filter(|_| style.hosts);
         let file = latest.path().map(|path| escape(&path.0));
         let known = |text: Option<String>| Cell::plain(text.unwrap_or_else(|| UNKNOWN.to_owned()));
         vec![
             Cell::plain(when),
             known(host),
             Cell::painted("1", who(&latest.victim)),
-            known(home(&latest.victim)),
+            known(home(&latest.victim, style)),
             known(file),
             Cell::plain(grouped(one.incidents)),
             Cell::painted("31", causes_of(one)),
@@ -406,14 +407,7 @@ pub fn markdown(story: &Story, style: &Style, now: i64) -> Vec<u8> {
     let plain = Style { colour: false, width: None, ..style.clone() };
     // How often stands above it.
     let text = told(story, &who_and_where(story, &plain), &plain, now);
-    let name = escape(&story.incident.victim.comm.0);
-    let fence = |least: usize, text: &str| {
-        let runs = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-        "`".repeat(least.max(runs + 1))
-    };
-    let (inline, block) = (fence(1, &name), fence(3, &text));
-    let count = count(story);
-    format!("### {inline} {name} {inline} {count}\n\n{block}text\n{text}{block}\n").into_bytes()
+    markdown::fenced(&story.incident.victim.comm.0, count(story), &text)
 }
 
 /// `5 times, 1.0 s to 1.2 s after the end (median 1.1 s), by supervise[412]`

@@ -9,7 +9,7 @@ use crate::{
     explain::phrase::short_id,
     model::host::Here,
     text::{
-        escape::label,
+        escape::named,
         format::{clock, date, zone_name},
     },
 };
@@ -46,7 +46,11 @@ impl Style {
 
     /// ` on host NAME`, where there are several.
     pub fn host(&self, name: &str) -> String {
-        if self.hosts { format!(" on host {}", label(name)) } else { String::new() }
+        match named(name) {
+            _ if !self.hosts => String::new(),
+            Some(name) => format!(" on host {name}"),
+            None => " on a host without a name".to_owned(),
+        }
     }
 
     /// For no terminal: without colours, in UTC, as wide as it comes.

@@ -1,4 +1,5 @@
 //! Text from untrusted bytes, and numbers for people.
+pub mod apart;
 pub mod base64;
 pub mod demangle;
 pub mod escape;

@@ -27,7 +27,7 @@ use crate::{
         },
         state_dir as dir,
     },
-    text::escape::escape,
+    text::escape::named,
 };
 
 /// A history that is open for reading.
@@ -349,6 +349,16 @@ impl Reader {
         Ok(self.db.query_row("SELECT count(DISTINCT host) FROM boot", [], |row| row.get(0))?)
     }
 
+    /// What hosts there are of.
+    ///
+    /// # Errors
+    /// Where SQLite cannot read.
+    pub fn host_names(&self) -> Result<Vec<String>> {
+        let mut statement = self.db.prepare("SELECT DISTINCT host FROM boot ORDER BY host")?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// The host that all of it is of, where that is another than `here`, or how many others.
     ///
     /// # Errors
@@ -362,7 +372,8 @@ impl Reader {
         }
         let hosts: BTreeSet<&str> = boots.iter().map(|(host, _)| host.as_str()).collect();
         Ok(hosts.first().map(|first| match hosts.len() {
-            1 => format!("host {}", escape(first.as_bytes())),
+            1 => named(first)
+                .map_or("a host without a name".to_owned(), |name| format!("host {name}")),
             several => format!("{several} other hosts"),
         }))
     }
