@@ -1,10 +1,16 @@
 //! What is said where nothing matches: that at once, and then why.
+use std::collections::{BTreeMap, BTreeSet};
+
 use anyhow::Result;
 
 use crate::{
     cmd::caught::caught,
     contract::{GapReason, Time},
-    model::{cgroup::unit, signal_name as signals},
+    model::{
+        cgroup::unit,
+        container::{SHORT, container, is_id, pod},
+        signal_name as signals,
+    },
     render::{human, oneline, style::Style},
     select::{
         field::{Column, Field, NameKind},
@@ -13,7 +19,12 @@ use crate::{
     },
     sink::{speak::say, stdout::history_style},
     store::sqlite::read::Reader,
-    text::{escape::escape, format::grouped, near::NEAR},
+    text::{
+        apart::apart,
+        escape::{escape, label},
+        format::grouped,
+        near::NEAR,
+    },
 };
 
 /// Names that look like one that is not recorded.
@@ -210,13 +221,85 @@ fn removed(reader: &Reader, base: &Selection, selection: &Selection) -> Result<(
 /// What there is instead of what was asked for: ` (class: exited)`
 fn instead(reader: &Reader, rows: &[i64], term: &Term) -> Result<String> {
     const SHOWN: usize = 3;
+    let field = term.filter.field;
     let found = reader.names_of(rows, term.filter.column)?;
-    let mut names: Vec<String> = found.iter().take(SHOWN).map(|name| escape(name)).collect();
-    if found.len() > SHOWN {
-        names.push("...".to_owned());
-    }
+    // What belongs to a cgroup is not called as that.
+    let found: Vec<String> = match values_of(reader, field)? {
+        Some(values) if term.filter.column == Column::Cgroup => {
+            let mut known: Vec<String> = Vec::new();
+            for name in found.iter().filter_map(|cgroup| values.get(cgroup)) {
+                if !known.contains(name) {
+                    known.push(name.clone());
+                }
+            }
+            known
+        }
+        Some(values) => values.into_values().collect(),
+        None => found.iter().map(|name| escape(name)).collect(),
+    };
     let flag = term.filter.flag;
-    Ok(if names.is_empty() { names.concat() } else { format!(" ({flag}: {})", names.join(", ")) })
+    let more = if found.len() > SHOWN { ", ..." } else { "" };
+    let names = found.into_iter().take(SHOWN).collect::<Vec<_>>().join(", ");
+    Ok(if names.is_empty() { names } else { format!(" ({flag}: {names}{more})") })
+}
+
+/// Values of a filter that few are recorded of, by the cgroup that each belongs to, or for hosts by their names.
+fn values_of(reader: &Reader, field: Field) -> Result<Option<BTreeMap<Vec<u8>, String>>> {
+    let kind = match field {
+        Field::Host => {
+            let hosts = reader.host_names()?.into_iter();
+            return Ok(Some(hosts.map(|name| (name.clone().into_bytes(), label(&name))).collect()));
+        }
+        Field::Unit => None,
+        Field::Container => Some(NameKind::Container),
+        Field::Pod => Some(NameKind::Pod),
+        Field::Namespace => Some(NameKind::Namespace),
+        Field::Image => Some(NameKind::Image),
+        _ => return Ok(None),
+    };
+    let own = |cgroup: &[u8]| match field {
+        Field::Unit if container(cgroup).is_none() => Some(escape(unit(cgroup)?)),
+        Field::Container => Some(escape(container(cgroup)?.id.as_bytes())),
+        Field::Pod => Some(escape(pod(cgroup)?.uid.as_bytes())),
+        _ => None,
+    };
+    let cgroups = reader.names(NameKind::Cgroup)?.into_values();
+    let mut values: BTreeMap<Vec<u8>, String> =
+        cgroups.filter_map(|cgroup| own(&cgroup).map(|name| (cgroup, name))).collect();
+    if let Some(kind) = kind {
+        let called = reader.called(kind)?.into_iter();
+        values.extend(called.map(|(cgroup, name)| (cgroup, escape(&name))));
+    }
+    if field == Field::Container {
+        let ids: BTreeSet<&str> =
+            values.values().map(String::as_str).filter(|id| is_id(id)).collect();
+        let long = apart(ids, SHORT);
+        let digits = |id: &str| long.get(id).copied().unwrap_or(SHORT);
+        values = values
+            .iter()
+            .map(|(cgroup, id)| match is_id(id) {
+                true => (cgroup.clone(), id.chars().take(digits(id)).collect()),
+                false => (cgroup.clone(), id.clone()),
+            })
+            .collect();
+    }
+    Ok(Some(values))
+}
+
+/// Says what there is of a filter that few are recorded of; whether that was said.
+fn recorded(reader: &Reader, term: &Term) -> Result<bool> {
+    let Some(values) = values_of(reader, term.filter.field)? else { return Ok(false) };
+    let names: BTreeSet<String> = values.into_values().collect();
+    let (flag, typed) = (term.filter.flag, term.typed());
+    let more = if names.len() > NEAREST { ", ..." } else { "" };
+    let shown = names.iter().take(NEAREST).cloned().collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0 => say(format_args!(
+            "nothing is recorded with {typed}: no {flag} is known of any incident"
+        )),
+        _ => say(format_args!("nothing is recorded with {typed}; recorded: {shown}{more}")),
+    }
+    Ok(true)
 }
 
 /// Says which names that were asked for are not recorded at all, with what looks like them; whether there are any.
@@ -230,12 +313,21 @@ fn unknown(reader: &Reader, selection: &Selection) -> Result<bool> {
         }
         let mut near = Vec::new();
         for pattern in patterns {
-            near.extend(similar(reader, pattern.text(), &of_field(term.filter.field))?);
+            near.extend(match term.filter.field {
+                Field::Host => {
+                    let hosts = reader.host_names()?;
+                    let like = |name: &&String| likeness(name, pattern.text()) > NEAR;
+                    hosts.iter().filter(like).map(|name| label(name)).collect()
+                }
+                field => similar(reader, pattern.text(), &of_field(field))?,
+            });
         }
         if !near.is_empty() {
             let near = near.join(", ");
             say(format_args!("nothing is recorded with {}; nearest: {near}", term.typed()));
             any = true;
+        } else {
+            recorded(reader, term)?;
         }
         if term.filter.field == Field::Signature {
             let flags = style(reader)?.flags;
@@ -304,6 +396,18 @@ fn of_field(field: Field) -> Vec<Place> {
     vec![(kind, field.filter().column, all)]
 }
 
+/// How like a name is to what was typed: a path by its last name, too.
+fn likeness(known: &str, text: &str) -> f64 {
+    /// Paths that begin alike are like each other by that alone.
+    const PATHS: f64 = 0.95;
+    if text.len() > 2 && known.contains(text) {
+        return 1.0;
+    }
+    let last = strsim::jaro_winkler(known.rsplit('/').next().unwrap_or(known), text);
+    let whole = strsim::jaro_winkler(known, text);
+    last.max(if whole > PATHS { whole } else { 0.0 })
+}
+
 /// Names in the history that look like `text`.
 fn similar(reader: &Reader, text: &str, places: &[Place]) -> Result<Vec<String>> {
     let mut near = Vec::new();
@@ -311,9 +415,7 @@ fn similar(reader: &Reader, text: &str, places: &[Place]) -> Result<Vec<String>>
         for (number, name) in reader.names(*kind)? {
             let Some(name) = part(&name) else { continue };
             let known = String::from_utf8_lossy(name);
-            let last = known.rsplit('/').next().unwrap_or(&known);
-            let inside = text.len() > 2 && known.contains(text);
-            let score = if inside { 1.0 } else { strsim::jaro_winkler(last, text) };
+            let score = likeness(&known, text);
             if score > NEAR {
                 // What belongs to a cgroup is there as long as that is.
                 let row = (!kind.is_of_cgroup()).then_some((*column, number));
