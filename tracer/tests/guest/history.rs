@@ -144,20 +144,23 @@ fn a_service_manager_is_told(job: &Job) -> Result<()> {
     Ok(())
 }
 
-/// Each line: ticks of 10 ms before and after 5 s, and KiB resident. A loaded host only adds ticks: the
-/// least of the rounds counts.
+/// Each line: ticks of 10 ms before and after 5 s, KiB resident, and the ticks that a fixed piece of work took, 40,000 rounds of a
+/// loop in a shell: some 0.7 s of an emulated CPU, and as much more on a host that is slower or busy as what is measured. What
+/// disturbs a round only adds to it: the least counts.
 fn an_idle_recorder(job: &Job) -> Result<()> {
     let told = job.text("idle")?;
-    let mut least = u64::MAX;
+    let mut costs_little = false;
     for line in told.lines() {
         let numbers: Vec<u64> =
             line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
-        let [before, after, rss] = numbers.as_slice() else { bail!("measured `{line}`") };
+        let [before, after, rss, work] = numbers.as_slice() else { bail!("measured `{line}`") };
         ensure!(*rss <= 20 << 10, "{rss} KiB, of that {:?}", resident(&job.text("smaps")?));
-        least = least.min(after.checked_sub(*before).context("time ran back")?);
+        let spent = after.checked_sub(*before).context("time ran back")?;
+        ensure!(*work >= 20, "the work that it is measured by took {work} ticks");
+        costs_little |= 6 * spent <= *work;
     }
-    // Under emulation: 2 %.
-    ensure!(least <= 10, "ticks in 5 s: {told}");
+    // Under emulation: some 2 %.
+    ensure!(costs_little, "ticks in 5 s, and of the work beside: {told}");
     Ok(())
 }
 

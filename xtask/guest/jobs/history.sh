@@ -109,8 +109,9 @@ done >/results/parser
 for round in 1 2 3 4 5 6 7 8 9 10; do
     before=$(spent)
     sleep 5
-    after=$(spent)
-    echo "$before $after $(busybox awk '/VmRSS/ {print $2}' /proc/$recorder/status) $(work)" >>/results/idle
+    after=$(spent) work=$(work)
+    echo "$before $after $(busybox awk '/VmRSS/ {print $2}' /proc/$recorder/status) $work" >>/results/idle
+    [ $(((after - before) * 6)) -gt "$work" ] || break
 done
 # Core dumps that take their time.
 echo 1 >/proc/sys/kernel/core_pipe_limit
