@@ -404,7 +404,9 @@ fn likeness(known: &str, text: &str) -> f64 {
         return 1.0;
     }
     let last = strsim::jaro_winkler(known.rsplit('/').next().unwrap_or(known), text);
-    let whole = strsim::jaro_winkler(known, text);
+    // Of lengths that are further apart none is as like as that.
+    let (short, long) = (known.len().min(text.len()), known.len().max(text.len()));
+    let whole = if 4 * short < 3 * long { 0.0 } else { strsim::jaro_winkler(known, text) };
     last.max(if whole > PATHS { whole } else { 0.0 })
 }
 

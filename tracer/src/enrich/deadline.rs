@@ -25,6 +25,10 @@ const DEADLINE: Duration = Duration::from_millis(100);
 /// How long a question may wait for a thread, and then its thread for the CPU: on a busy host there are many, and the
 /// answer is still there.
 const TIMEOUT: Duration = Duration::from_secs(1);
+/// A stack that others wait for: so much of its time.
+const SHARED: u32 = 2;
+/// Deadlines between two looks whether a stack gets on: a slow disk may take one for a read.
+const READS: u32 = 3;
 /// Who has been asked for longer than this holds up nobody: another thread asks what waits behind it.
 const SLOW: Duration = Duration::from_millis(5);
 /// Questions that wait for a thread at most.
@@ -57,13 +61,13 @@ struct Running<T> {
 impl<T> Running<T> {
     /// Whether its thread gets on: it waits for the CPU alone, or reads many files of a slow disk and has slept for another
     /// of them since it was looked at before. Whoever serves files to hold us up could give them a byte at a time: only
-    /// the host's own are waited for like that, and those of a stack while nobody else waits for another (`alone`).
-    fn gets_on(&mut self, alone: bool) -> bool {
+    /// the host's own are waited for like that, and those of a stack.
+    fn gets_on(&mut self) -> bool {
         if self.worker.is_runnable() {
             return true;
         }
         let target = self.subject.target;
-        (target.is_of_host() || alone && target.is_stack()) && {
+        (target.is_of_host() || target.is_stack()) && {
             let sleeps = self.worker.sleeps();
             std::mem::replace(&mut self.asleep, sleeps) != sleeps
         }
@@ -224,11 +228,16 @@ impl<T: Send + 'static> DeadlineExecutor<T> {
     /// Answers for whoever did not answer in time.
     fn expire(&mut self, now: Instant) {
         let (deadline, timeout) = (self.deadline, self.timeout);
-        let alone = self.stacks_waiting() == 0;
+        let shared = self.stacks_waiting() != 0;
         for running in self.running.values_mut().filter(|running| running.deadline <= now) {
-            let last = running.since + timeout * running.subject.target.timeouts();
-            if last > now && running.gets_on(alone) {
-                running.deadline = last.min(now + deadline);
+            let target = running.subject.target;
+            let (parts, looks) = match target.is_stack() {
+                true => (if shared { SHARED } else { 1 }, READS),
+                false => (1, 1),
+            };
+            let last = running.since + timeout * target.timeouts() / parts;
+            if last > now && running.gets_on() {
+                running.deadline = last.min(now + deadline * looks);
             }
         }
         let late = self.running.extract_if(|_, running| running.deadline <= now);

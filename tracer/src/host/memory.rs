@@ -75,7 +75,7 @@ impl Used {
         self.since.get_or_insert_with(Instant::now);
     }
 
-    /// Gives back what is free: once there is nothing to do, or every so often where there always is. Whether it did.
+    /// Gives back what is free: once there is nothing to do, or every so often where there always is; whether it did.
     pub fn give_back(&mut self, idle: bool) -> bool {
         let due = self.since.is_some_and(|since| idle || since.elapsed() >= BUSY);
         if due {

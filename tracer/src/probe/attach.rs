@@ -288,10 +288,12 @@ pub fn attach(
     Ok(armed)
 }
 
-/// Whether it stands in for a program that needs nobody to: no task is preempted in a kprobe.
+/// Whether it stands in for a program that needs nobody to: no task is preempted in a kprobe. Ends are seen twice all the same: a
+/// kprobe is not run either while a task was preempted as it read a map (`bpf_prog_active`).
 fn is_needless(probe: Probe, attached: &[Probe]) -> bool {
     attached.iter().any(|first| {
         probe.row.stands_in_for(first.row)
+            && first.row.observe != Observe::Exit
             && matches!(first.program.form, Form::Kprobe(_) | Form::Kretprobe(_))
     })
 }

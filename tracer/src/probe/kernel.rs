@@ -12,7 +12,10 @@ use tracer_common::{
 };
 
 use crate::{
-    host::{cgroup, restrictions::lockdown},
+    host::{
+        cgroup,
+        restrictions::{Restrictions, lockdown},
+    },
     model::observe::Observe,
     probe::{
         btf::{Btf, Param, Types},
@@ -57,8 +60,9 @@ pub struct KernelInfo {
     pub allowed: Allowed,
     /// The kernel may be preempted in a program (CONFIG_PREEMPT_DYNAMIC, lazy or full preemption).
     pub preempts: bool,
-    /// Kprobes that were not run are counted, as trampolines are (6.7).
-    pub counts_kprobes: bool,
+    /// Kprobes that were not run are counted, as trampolines are (6.7); and no user can make the kernel skip them, as who reads a
+    /// map by bpf(2) in a loop, and is preempted there, does (`bpf_prog_active`).
+    pub trusts_kprobes: bool,
     pub switches: Switches,
     /// The v1 hierarchy that names cgroups; `None` if that is the v2 one.
     pub cgroup_v1: Option<CgroupV1>,
@@ -144,7 +148,7 @@ pub struct Setting {
     pub modules: Vec<&'static str>,
     pub allowed: Allowed,
     pub preempts: bool,
-    pub counts_kprobes: bool,
+    pub trusts_kprobes: bool,
     pub switches: Switches,
     /// The controller whose v1 hierarchy names cgroups, and that hierarchy's number.
     pub cgroup_v1: Option<(&'static str, u32)>,
@@ -166,7 +170,8 @@ impl KernelInfo {
         let setting = Setting {
             release: release(),
             preempts: fs::read_to_string("/proc/version").is_ok_and(|version| preempts(&version)),
-            counts_kprobes: btf.offset(SINCE_6_7.0, SINCE_6_7.1).is_some(),
+            trusts_kprobes: btf.offset(SINCE_6_7.0, SINCE_6_7.1).is_some()
+                && Restrictions::gather().unprivileged_bpf_disabled.is_some_and(|mode| mode != 0),
             switches: Switches::now(),
             modules: modules.iter().copied().filter(|name| module(name)).collect(),
             allowed: if may_try { Allowed::by_trying() } else { Allowed::by_types(&btf) },
@@ -199,7 +204,7 @@ impl KernelInfo {
 
     /// What `types` say of the fields that probes read and of the functions named in `hooks`. Pure.
     pub fn of(types: &impl Types, hooks: &[&'static str], setting: Setting) -> Self {
-        let Setting { release, modules, allowed, preempts, counts_kprobes, switches, cgroup_v1 } =
+        let Setting { release, modules, allowed, preempts, trusts_kprobes, switches, cgroup_v1 } =
             setting;
         let cgroup_v1 = cgroup_v1.and_then(|(controller, hierarchy)| {
             let word = format!("{controller}_cgrp_id");
@@ -219,7 +224,7 @@ impl KernelInfo {
             modules,
             allowed,
             preempts,
-            counts_kprobes,
+            trusts_kprobes,
             switches,
             cgroup_v1,
         }

@@ -102,7 +102,10 @@ impl<'a> Fit<'a> {
     pub fn new(columns: &'a [Column], cells: Vec<Cells>, width: Option<usize>) -> Self {
         /// Between two columns.
         const GAP: usize = 2;
-        let widths = cells.iter().map(|cells| Some(cells.widest())).collect();
+        // What is wider than the whole has nothing to be taken away letter by letter.
+        let most = width.unwrap_or(usize::MAX);
+        let widths =
+            cells.iter().map(|cells| Some(cells.widest().min(most.max(cells.head)))).collect();
         let mut fit = Self { columns, cells, widths, gap: GAP };
         if let Some(width) = width {
             fit.narrow(width);

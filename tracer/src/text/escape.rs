@@ -79,7 +79,8 @@ fn quoted(arg: &[u8]) -> String {
         for c in chunk.valid().chars() {
             let one = escape(c.encode_utf8(&mut [0; 4]).as_bytes());
             match c {
-                '\'' => out.push_str("\\'"),
+                // Where `$` before a quote means nothing, as in dash(1), `\'` would end it.
+                '\'' => out.push_str("\\x27"),
                 _ if one.starts_with("\\u") => {
                     out.push_str(&hex(c.encode_utf8(&mut [0; 4]).as_bytes()))
                 }

@@ -436,7 +436,8 @@ impl<'a> Watch<'a> {
 
     fn release_memory(&mut self) {
         let idle = self.driver.is_idle();
-        if self.used.give_back(idle) && idle {
+        self.used.give_back(idle);
+        if idle {
             self.stacks.rest();
         }
     }

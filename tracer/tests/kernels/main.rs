@@ -98,7 +98,7 @@ fn info(stored: &Stored, case: Case) -> KernelInfo {
             task_regs: stored.helper("bpf_task_pt_regs"),
         },
         preempts: preempts(&stored.version),
-        counts_kprobes: ["6.12.", "7."].iter().any(|since| stored.release.starts_with(since)),
+        trusts_kprobes: ["6.12.", "7."].iter().any(|since| stored.release.starts_with(since)),
         switches: Switches { ftrace: case.ftrace, ..Switches::ON },
         cgroup_v1: case.cgroup_v1,
     };
@@ -386,7 +386,7 @@ fn the_plan_is_what_was_attached_when_the_streams_were_recorded() {
         let saved = fs::File::open(file(&format!("streams/{name}.stream"))).unwrap();
         let (host, _) = stream::open(BufReader::new(saved)).unwrap();
         // Before kprobes were preferred to trampolines in which tasks are preempted.
-        let kernel_info = KernelInfo { counts_kprobes: false, ..info(&stored(kernel), case) };
+        let kernel_info = KernelInfo { trusts_kprobes: false, ..info(&stored(kernel), case) };
         let plan = choose(&kernel_info, case.ends);
         let (backups, planned): (Vec<&Probe>, Vec<&Probe>) =
             plan.attach.iter().partition(|probe| probe.row.backup);

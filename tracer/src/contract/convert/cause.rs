@@ -99,7 +99,12 @@ pub(super) fn stack(incident: &Incident) -> Option<Stack> {
     let better = |told: &Frame, known: &Frame| {
         // Of the dead it was asked by path, which may lead to a file that was written over since.
         let asked_of_the_living = incident.place.is_some();
-        let named = asked_of_the_living && told.symbol.is_some() && known.symbol.is_none();
+        // Of a stack that nobody had the time to look at nothing else is known.
+        let unread = incident.stack.as_ref().is_some_and(|stack| stack.cut == Some(Cut::Parser));
+        let asked_by_path = unread && told.module == known.module;
+        let named = (asked_of_the_living || asked_by_path)
+            && told.symbol.is_some()
+            && known.symbol.is_none();
         told.ip == known.ip && (known.module.is_none() || named)
     };
     if let Some(innermost) = stack.user.first_mut()
@@ -159,7 +164,7 @@ fn cut_short(cut: Cut) -> &'static str {
     match cut {
         Cut::Many => "more than 64 frames",
         Cut::Captured => "outer frames lie beyond the captured 16 KiB",
-        Cut::Parser => "the process that reads programs' files did not answer in time",
+        Cut::Parser => "its programs' files were not read in time",
         Cut::Unwind => "no usable unwind information",
     }
 }
