@@ -231,7 +231,7 @@ fn an_imported_history_is_of_its_host() {
     // Nor does anybody here know when somebody was watching there.
     let (_, said) = host.says(&["why", "geo-far"]);
     let history = said.lines().find(|line| line.starts_with("  history ")).expect(&said);
-    assert!(history.contains("begins with it"), "{history}");
+    assert!(history.contains("nothing was recorded of its host before"), "{history}");
     let (_, said) = host.says(&["why", "reader"]);
     let unknown = "whether anybody was watching all the time is not known";
     assert!(said.contains(unknown) && !said.contains("  changed "), "{said}");

@@ -125,11 +125,11 @@ pub fn history(
     let (since, holes) = (time(before.since), holes(before));
     match (before.alike, before.alike_last) {
         (0, _) if before.since >= incident.time => {
-            Some("begins with it, of its host: it cannot be compared with any before".to_owned())
+            Some("nothing was recorded of its host before: it cannot be compared".to_owned())
         }
-        (0, _) => {
-            Some(format!("first incident {kind} on its host since {since}, when it begins{holes}"))
-        }
+        (0, _) => Some(format!(
+            "first incident {kind} on its host since {since}, when recording began{holes}"
+        )),
         (count, Some(last)) if count >= shown => {
             let or_more = if count >= MOST { " or more" } else { "" };
             let (count, ago) = (grouped(count), duration(incident.time.since(last)));
@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn the_first_of_its_kind_is_told_with_how_far_the_history_reaches() {
-        let first = "first incident in geo_lookup on its host since T-7200, when it begins";
+        let first = "first incident in geo_lookup on its host since T-7200, when recording began";
         assert_eq!(read(&held(0), 1), [first]);
         let holes = Before { unwatched_ns: 60 * SECOND as u64, lossy: true, ..held(0) };
         let expected = format!(
@@ -319,7 +319,7 @@ mod tests {
         let expected = format!("{first} (whether anybody was watching all the time is not known)");
         assert_eq!(read(&imported, 1), [expected]);
         let nothing = Before { since: crash(Vec::new()).time, ..held(0) };
-        let begins = "begins with it, of its host: it cannot be compared with any before";
+        let begins = "nothing was recorded of its host before: it cannot be compared";
         assert_eq!(read(&nothing, 1), [begins]);
         let mut place = crash(Vec::new());
         place.signature = Some(Untrusted(b"+0x17d1 in geo-api".to_vec()));

@@ -132,7 +132,7 @@ fn by_the_fault(incident: &Incident) -> Vec<RuledOut> {
     let mut out = vec![
         RuledOut {
             theory: "memory pressure".into(),
-            because: "it ended in VM_FAULT_SIGBUS, not in VM_FAULT_OOM".into(),
+            because: "the fault reported no lack of memory".into(),
         },
         RuledOut {
             theory: "a full or failing disk".into(),

@@ -79,6 +79,12 @@ pub const POLICY: Why = Why {
     fix: "see dmesg and the audit log, or ask who provides the kernel: capabilities, lockdown, seccomp and sysctls \
           allow it",
 };
+/// The same where securityfs does not tell whether the kernel is locked down.
+pub const POLICY_OR_LOCKDOWN: Why = Why {
+    why: "the kernel, its lockdown or a security module forbids it (EPERM)",
+    fix: "see dmesg and the audit log, or ask who provides the kernel: capabilities, seccomp and sysctls allow it; of lockdown \
+          that is not known without securityfs",
+};
 pub const NO_TRAMPOLINES: Why = Why {
     why: "this kernel attaches no program to a function: it has no CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS, or no BPF JIT",
     fix: "it takes a kernel built with both, on arm64 of Linux 6.4 or later (Debian 13, Ubuntu 24.04, RHEL 10), or one \
@@ -125,7 +131,7 @@ pub const AMBIGUOUS: Why = Why {
 };
 
 /// Every row, the most telling first: a reason may name several.
-const ALL: [&Why; 22] = [
+const ALL: [&Why; 23] = [
     &FTRACE_OFF,
     &KPROBES_OFF,
     &SWITCHED_ON,
@@ -141,6 +147,7 @@ const ALL: [&Why; 22] = [
     &NO_TRAMPOLINES,
     &NO_JIT,
     &POLICY,
+    &POLICY_OR_LOCKDOWN,
     &NO_KPROBES,
     &NO_SYSFS,
     &TAKEN,
@@ -222,7 +229,8 @@ fn forbidden(step: Step, host: &Restrictions) -> &'static Why {
     match locked {
         Some("integrity") => &LOCKED_DOWN_BPF,
         Some("confidentiality") => &LOCKED_DOWN,
-        _ => &POLICY,
+        Some(_) => &POLICY,
+        None => &POLICY_OR_LOCKDOWN,
     }
 }
 
@@ -293,6 +301,7 @@ mod tests {
         let cases = [
             (Load, root(), &POLICY),
             (Attach, root(), &POLICY),
+            (Load, Restrictions { lockdown: None, ..root() }, &POLICY_OR_LOCKDOWN),
             (Load, only(&[]), &NO_CAPABILITY),
             (Load, only(&[CAP_BPF]), &NO_CAPABILITY),
             (Load, only(&[CAP_PERFMON]), &NO_CAPABILITY),

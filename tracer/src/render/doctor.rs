@@ -74,7 +74,8 @@ fn screen() -> Style {
 /// What is seen here, in which form.
 fn seen<'a>(report: &'a Doctor, denied: Option<&Denied>) -> Vec<Part<'a>> {
     let (hooks, blind) = (report.hooks.len(), report.blind.len());
-    let lockdown = report.lockdown.as_deref().unwrap_or("unknown (no securityfs)");
+    let lockdown =
+        report.lockdown.as_deref().unwrap_or("not known (no /sys/kernel/security/lockdown)");
     let kernel = format!("{}, lockdown {lockdown}", escape(report.kernel.as_bytes()));
     // Some things are looked at by two hooks.
     let things = watched(&report.observed).count();
