@@ -33,6 +33,22 @@ fn a_replay_shows_what_was_shown_live() {
     }
 }
 
+/// The day is named once; what became of an incident is no part of the answer before it, and one line of `oneline`.
+#[test]
+fn a_recording_is_told_apart() {
+    let stream = recorded("deaths", "stream");
+    let mut human = whybus(["replay", "--utc"]);
+    let told = on_one_terminal(human.arg(&stream));
+    assert!(told.contains("active since 2026-11-28 00:06:34.287 UTC\n"), "{told}");
+    let lines: Vec<&str> = told.lines().collect();
+    let is_update = |line: &str| line.contains("; restarted as pid ");
+    for pair in lines.windows(2).filter(|pair| is_update(pair[1])) {
+        assert!(pair[0].is_empty() || is_update(pair[0]), "{pair:?}");
+    }
+    let oneline = text(&replay(&["-o", "oneline"], &stream).stdout);
+    assert!(oneline.lines().any(is_update) && !oneline.contains("  "), "{oneline}");
+}
+
 /// Every line of every stream is what the schema says, as `whybus schema` prints it.
 #[test]
 fn every_line_is_valid() {

@@ -292,7 +292,7 @@ fn statuses_and_counts_mean_what_the_help_says() {
     let stream = stream.to_str().expect("UTF-8");
     let nobody = whybus(["replay", "--comm", "nosuch", stream]).output().expect("whybus runs");
     assert_eq!(nobody.status.code(), Some(1));
-    assert!(text(&nobody.stderr).contains(" · 0 bus errors, "), "{}", text(&nobody.stderr));
+    assert!(text(&nobody.stderr).contains(" · 0 bus errors · "), "{}", text(&nobody.stderr));
     let none = whybus(["list", "--state-dir", "/nonexistent"]).output().expect("whybus runs");
     let typo = whybus(["list", "--nonexistent"]).output().expect("whybus runs");
     assert_eq!((none.status.code(), typo.status.code()), (Some(66), Some(2)));

@@ -1,6 +1,4 @@
 //! What tests are made of: an incident, and one of every kind with every fact and hostile names.
-use serde_json::json;
-
 use crate::{
     contract::{
         Ancestor, Before, Blind, Capability, Cause, CauseCount, Chosen, Container, Count, Doctor,
@@ -20,14 +18,14 @@ use crate::{
 /// An incident as a history of version 1 has it: victim 10, child of sv[5].
 pub fn incident(class: CauseKind, signal: u32) -> Incident {
     let process = |pid: u32, comm: &str| {
-        json!({
+        serde_json::json!({
             "pid": pid, "comm": comm, "uid": 0,
             "start_time": "2026-11-21T10:00:00.000000000Z",
             "ancestors": [{"pid": 5, "comm": "sv"}],
         })
     };
     let sender = (class == CauseKind::Sent).then(|| process(5, "sv"));
-    let json = json!({
+    let json = serde_json::json!({
         "schema": 1, "kind": "incident", "id": "019aa4d2-6f31-7abc-8def-0123456789ab",
         "number": 1, "time": "2026-11-21T10:03:07.121456789Z",
         "last": "2026-11-21T10:03:07.121456789Z", "boot_ns": 187_121_456_789_u64,
@@ -271,6 +269,7 @@ fn watch_kinds() -> [Record; 4] {
             watched_ns: 3,
             incidents: 2,
             explained: 1,
+            likely: 1,
             events: 10,
             lost: 9,
             missed: 1,

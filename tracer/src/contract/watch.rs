@@ -110,6 +110,9 @@ pub struct End {
     pub incidents: u64,
     /// Incidents whose cause is not `unknown`.
     pub explained: u64,
+    /// Of these, those whose cause is only likely; the others' is proven.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub likely: u64,
     /// Events of the kernel that were read.
     pub events: u64,
     /// Events that are missing.

@@ -23,6 +23,10 @@ pub struct Cause {
     pub advice: &'static str,
 }
 
+/// What to do about a bus error of unknown cause on a host that is NOT READY.
+pub const ADVICE_NOT_READY: &str = "this host does not let whybus watch what it takes to say why: `sudo whybus doctor` \
+                                    names what is missing, and what to do";
+
 /// What to do about a signal, in advice that may name who sent it.
 pub const SENDER: &str = "ask whoever sent the signal";
 

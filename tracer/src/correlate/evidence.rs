@@ -51,6 +51,11 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Whether it is told as a cause, but not proven.
+    pub fn is_likely(&self) -> bool {
+        self.class != CauseKind::Unknown && self.confidence == Confidence::Likely
+    }
+
     /// A verdict without an act.
     pub fn new(
         class: CauseKind,

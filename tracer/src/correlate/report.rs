@@ -56,7 +56,9 @@ impl Reporter<'_> {
         if first {
             self.judge(open);
             self.counts.incidents += 1;
-            self.counts.explained += u64::from(open.incident.cause.class != CauseKind::Unknown);
+            let cause = &open.incident.cause;
+            self.counts.explained += u64::from(cause.class != CauseKind::Unknown);
+            self.counts.likely += u64::from(cause.is_likely());
             open.incident.number = self.counts.incidents;
         }
         self.refresh(&mut open.incident);

@@ -42,6 +42,8 @@ pub struct Counts {
     pub incidents: u64,
     /// Incidents whose cause is not `unknown`.
     pub explained: u64,
+    /// Of these, those whose cause is only likely.
+    pub likely: u64,
     pub events: u64,
     pub lost: u64,
     pub truncations: u64,

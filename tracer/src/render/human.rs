@@ -261,13 +261,23 @@ pub fn end(end: &End, causes: &BTreeMap<String, u64>, style: &Style) -> Vec<u8> 
         _ => format!("{}\n", style.wrap(&format!("by cause: {}", by.join(", ")), 0)),
     };
     let ended = format!(
-        "{} after {} · {}, {} with a known cause · {lost}",
+        "{} after {} · {}{} · {lost}",
         end.reason,
         duration(end.watched_ns),
         counted(end.incidents, if end.only_bus_errors { "bus error" } else { "incident" }),
-        end.explained,
+        sure(end),
     );
     format!("\n{by}{}\n", style.wrap(&ended, 0)).into_bytes()
+}
+
+/// `: 25 proven, 2 likely`: how sure their causes are.
+fn sure(end: &End) -> String {
+    let proven = end.explained.saturating_sub(end.likely);
+    let unknown = end.incidents.saturating_sub(end.explained);
+    let of = [(proven, "proven"), (end.likely, "likely"), (unknown, "unknown")];
+    let of = of.into_iter().filter(|(count, _)| *count != 0);
+    let of: Vec<String> = of.map(|(count, sure)| format!("{count} {sure}")).collect();
+    if of.is_empty() { String::new() } else { format!(": {}", of.join(", ")) }
 }
 
 #[cfg(test)]
@@ -392,6 +402,7 @@ mod tests {
             watched_ns: 130_000_000,
             incidents: 1,
             explained: 1,
+            likely: 0,
             events: 9,
             lost: 0,
             missed: 0,
@@ -407,7 +418,9 @@ mod tests {
             only_bus_errors: true,
         };
         let lost = End {
-            incidents: 2,
+            incidents: 4,
+            explained: 3,
+            likely: 2,
             lost: 3,
             missed: 1,
             not_warned: 4,
@@ -416,7 +429,7 @@ mod tests {
         };
         assert_eq!(
             shown(end(&one, &BTreeMap::new(), &plain)),
-            "\ninterrupted after 130 ms · 1 bus error, 1 with a known cause · no events lost\n"
+            "\ninterrupted after 130 ms · 1 bus error: 1 proven · no events lost\n"
         );
         let causes = BTreeMap::from([("quota".to_owned(), 1), ("truncated".to_owned(), 4)]);
         let blind = End { not_told: Some("who truncated a file".into()), ..one.clone() };
@@ -429,7 +442,7 @@ mod tests {
         assert!(told.ends_with(expected), "{told}");
         assert_eq!(
             shown(end(&lost, &causes, &plain)),
-            "\nby cause: truncated 4, quota 1\ninterrupted after 130 ms · 2 incidents, 1 with a known cause · 3 \
+            "\nby cause: truncated 4, quota 1\ninterrupted after 130 ms · 4 incidents: 1 proven, 2 likely, 1 unknown · 3 \
              events lost · 1 call missed · 4 shrinks not warned about (rate limit)\n"
         );
     }

@@ -69,6 +69,23 @@ pub fn incident(incident: &Incident, style: &Style) -> Vec<u8> {
     out.into_bytes()
 }
 
+/// What became of an incident that was told already: `10:03:08.130 geo-api[1234] SIGBUS, killed; restarted as pid 1240 …`
+pub fn update(incident: &Incident, style: &Style) -> Vec<u8> {
+    let restart = incident.restart.as_ref();
+    let ended = incident.exit.as_ref().map_or(incident.last, |exit| exit.time);
+    let last = restart.map_or(ended, |restart| restart.time);
+    let restart = restart.map_or_else(String::new, |one| format!("; restarted {}", restarted(one)));
+    format!(
+        "{} {} {}{}{restart} {}\n",
+        style.stamp(last),
+        who(&incident.victim),
+        headline(incident),
+        repeated(incident),
+        style.reference(incident),
+    )
+    .into_bytes()
+}
+
 /// `10:03:07.121 warning: /efs/x, 75.2 MiB → 0 B by cp[5678]: mapped by geo-api[1234]`
 pub fn truncation(truncation: &Truncation, style: &Style) -> Vec<u8> {
     let culprit = truncation.culprit.as_ref();

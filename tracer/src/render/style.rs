@@ -21,6 +21,8 @@ pub struct Style {
     pub zone: TimeZone,
     /// Of days gone by: times with their dates, incidents by the start of their id.
     pub history: bool,
+    /// Of a recording: the day on which it begins is named.
+    pub dated: bool,
     /// Of several hosts: each is named.
     pub hosts: bool,
     /// How wide a line may be, if that is known.
@@ -59,6 +61,7 @@ impl Style {
             colour: false,
             zone: TimeZone::UTC,
             history,
+            dated: false,
             hosts,
             width: None,
             ids: BTreeMap::new(),

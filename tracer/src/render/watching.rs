@@ -45,7 +45,8 @@ pub fn human(watching: &Watching, style: &Style) -> Vec<u8> {
         hooks.len() + blind.len(),
         escape(watching.kernel.as_bytes()),
     );
-    let since = style.time_in_zone(watching.time);
+    let day = Style { history: style.history || style.dated, ..style.clone() };
+    let since = day.time_in_zone(watching.time);
     if readiness == Readiness::Ready {
         let text = format!("{word}: {watched} · all probes active since {since}");
         return format!("{}\n", style.wrap(&text, 0)).into_bytes();
@@ -87,7 +88,7 @@ pub fn grouped(blind: &[Blind]) -> Vec<Reason<'_, Blind>> {
 /// How many hooks are missing, and why, unless that is `said`; of one also what it would detect.
 pub fn missing(reason: &Reason<'_, Blind>, said: bool) -> String {
     let why = match said {
-        true => "for the reason above".to_owned(),
+        true => "for the reason in the first line".to_owned(),
         false => escape(reason.why.as_bytes()),
     };
     match reason.missing.as_slice() {
@@ -200,7 +201,7 @@ mod tests {
         let more = [missing(), vec![blind("kprobe c", "no function c", None)]].concat();
         let said = shown(more, Readiness::NotReady, Some(&summary));
         assert_eq!(said.matches(off).count(), 1, "{said}");
-        assert!(said.contains("missing 2 hooks: for the reason above\n"), "{said}");
+        assert!(said.contains("missing 2 hooks: for the reason in the first line\n"), "{said}");
         assert!(said.contains("missing kprobe c: no function c; "), "{said}");
         // Nor is what helps against two.
         let other = blind("fexit d", "another form of it", Some("sysctl it"));

@@ -1,6 +1,6 @@
 //! The one writer: renders updates in the format asked for and puts them on standard output.
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::BTreeMap,
     env,
     sync::{Once, OnceLock},
@@ -40,6 +40,8 @@ pub struct StdoutSink {
     quiet: bool,
     /// Causes that were reported, each with how often.
     causes: RefCell<BTreeMap<String, u64>>,
+    /// The last that was printed said what became of an incident.
+    updates: Cell<bool>,
 }
 
 impl StdoutSink {
@@ -47,7 +49,20 @@ impl StdoutSink {
     pub fn new(format: Format, utc: bool) -> Self {
         let style = style(utc);
         let beside = Style { width: terminal::width_beside(), ..style.clone() };
-        Self { format, style, beside, quiet: false, causes: RefCell::default() }
+        Self {
+            format,
+            style,
+            beside,
+            quiet: false,
+            causes: RefCell::default(),
+            updates: Cell::default(),
+        }
+    }
+
+    /// The same of a recording: its day is named.
+    pub fn recorded(mut self) -> Self {
+        self.beside.dated = true;
+        self
     }
 
     /// The same, and nothing of the watch itself where people read.
@@ -74,6 +89,8 @@ impl StdoutSink {
             let class = incident.cause.class.name().to_owned();
             *self.causes.borrow_mut().entry(class).or_default() += 1;
         }
+        let is_update = matches!(record, Record::Update(_));
+        let among_updates = self.updates.replace(is_update) && is_update;
         match (format, record) {
             (_, Record::Watching(_) | Record::Loss(_) | Record::Missed(_) | Record::End(_))
                 if self.quiet =>
@@ -91,11 +108,12 @@ impl StdoutSink {
                 put(&oneline::truncation(truncation, style))
             }
             (Format::Human, Record::Incident(incident)) => put(&human::incident(incident, style)),
-            (Format::Human, Record::Update(incident)) => put(&human::update(incident, style)),
-            (Format::Oneline, Record::Update(incident)) => {
-                let unbroken = Style { width: None, ..style.clone() };
-                put(&human::update(incident, &unbroken))
+            (Format::Human, Record::Update(incident)) => {
+                // It is no part of the answer before it.
+                let apart = if among_updates { &b""[..] } else { b"\n" };
+                put(&[apart, &human::update(incident, style)].concat())
             }
+            (Format::Oneline, Record::Update(incident)) => put(&oneline::update(incident, style)),
             (Format::Human, Record::Truncation(truncation)) => {
                 put(&warning::truncation(truncation, style))
             }
@@ -126,6 +144,7 @@ pub fn style(utc: bool) -> Style {
         colour: terminal::coloured(),
         zone,
         history: false,
+        dated: false,
         hosts: false,
         width: terminal::width(),
         ids: BTreeMap::new(),

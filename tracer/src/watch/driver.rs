@@ -31,6 +31,8 @@ pub struct Driver<'a> {
     reported: u64,
     /// Those of them whose cause is not `unknown`.
     explained: u64,
+    /// Those of these whose cause is only likely.
+    likely: u64,
 }
 
 impl<'a> Driver<'a> {
@@ -48,6 +50,7 @@ impl<'a> Driver<'a> {
             parser: None,
             reported: 0,
             explained: 0,
+            likely: 0,
         })
     }
 
@@ -112,8 +115,12 @@ impl<'a> Driver<'a> {
         let updates = self.engine.finish();
         self.report(&updates)?;
         // What was asked for counts, not what else happened.
-        let counts =
-            Counts { incidents: self.reported, explained: self.explained, ..self.engine.counts() };
+        let counts = Counts {
+            incidents: self.reported,
+            explained: self.explained,
+            likely: self.likely,
+            ..self.engine.counts()
+        };
         self.sink.end(&counts, self.engine.host(), now, reason)
     }
 
@@ -133,6 +140,7 @@ impl<'a> Driver<'a> {
                 if let Update::Incident(incident) = update {
                     self.reported += 1;
                     self.explained += u64::from(incident.cause.class != CauseKind::Unknown);
+                    self.likely += u64::from(incident.cause.is_likely());
                 }
                 self.sink.update(update, self.engine.host())?;
             }

@@ -11,19 +11,22 @@ use crate::{
         Truncation, Untrusted, Watching,
     },
     correlate::{
+        cause::ADVICE_NOT_READY,
         incident::{self, Incident},
         readiness::{not_told, readiness, summary},
         update::{Counts, Loss as Lost, Update},
     },
     model::{
         self,
+        cause::CauseKind,
         host::Host,
-        observe::{Coverage, Uncovered},
+        observe::{Coverage, Readiness, Uncovered},
         process::ExitScope,
         remote::is_shared,
         shrink::{ShrinkKind, how},
         signal::Disposition,
         signal_name as signals,
+        signal_name::SIGBUS,
         time::ClockOffset,
     },
     probe::refusal,
@@ -85,6 +88,7 @@ pub fn end_record(counts: &Counts, host: &Host, now: u64, reason: &str) -> Recor
         watched_ns: now.saturating_sub(host.since),
         incidents: counts.incidents,
         explained: counts.explained,
+        likely: counts.likely,
         events: counts.events,
         lost: counts.lost,
         missed: counts.missed,
@@ -152,12 +156,24 @@ pub fn reported_incident(incident: &Incident, host: &Host, updated: bool) -> con
         signature: stack.as_ref().and_then(signature),
         stack,
         modules,
-        advice: incident.advice().into(),
+        advice: advice(incident, host).into(),
         complete: incident.lost == 0 && incident.blind.is_empty(),
         lost: incident.lost,
         blind: incident.blind.iter().map(|hook| hook.as_str().into()).collect(),
         count: (incident.fault.is_none() && incident.count > 1).then_some(incident.count),
         oom_kills: incident.oom_kills,
+    }
+}
+
+/// What to do about it. Where what decides bus errors is not watched, that is what to mend first.
+fn advice(incident: &Incident, host: &Host) -> &'static str {
+    let blind = readiness(&host.coverage) == Readiness::NotReady;
+    let bus_error = incident.fault.is_some()
+        || incident.signal.as_ref().is_some_and(|signal| signal.number == SIGBUS);
+    if blind && bus_error && incident.cause.class == CauseKind::Unknown {
+        ADVICE_NOT_READY
+    } else {
+        incident.advice()
     }
 }
 
@@ -244,4 +260,31 @@ pub(super) fn text(bytes: &[u8]) -> Untrusted {
 /// `ns` since boot as a time of day.
 pub(super) fn at(clock: ClockOffset, ns: u64) -> Time {
     Time(clock.realtime(ns))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        correlate::evidence::Verdict,
+        model::{cause::Confidence, observe::Observe, time::ClockOffset},
+        testing::{actor, fault, host, lacking},
+    };
+
+    /// Nobody can say more of it where nobody could see it: first of all the host is to be mended.
+    #[test]
+    fn what_cannot_be_told_on_a_host_that_is_not_ready_leads_to_doctor() {
+        let mut incident = Incident::new(String::new(), 1, actor(7), ClockOffset::default());
+        incident.fault = Some(fault(3, 0));
+        let advice = CauseKind::Unknown.cause().advice;
+        incident.cause = Verdict::new(CauseKind::Unknown, Confidence::Unknown, "", advice);
+        let of = |host: &Host| reported_incident(&incident, host, false).advice.to_string();
+        assert!(
+            of(&lacking(&[Observe::FileFault, Observe::ForcedSignal]))
+                .contains("`sudo whybus doctor`")
+        );
+        for ready in [host(), lacking(&[Observe::OomKill])] {
+            assert!(of(&ready).contains("file an issue"), "{}", of(&ready));
+        }
+    }
 }
