@@ -81,7 +81,7 @@ fn what_cannot_be_asked_is_2() {
     for (args, reason) in [
         (&["nonsense"][..], "unrecognized subcommand"),
         (&["trace", "--duration", "soon"], "`soon` is not a duration"),
-        (&["trace", "--count", "0"], "not in"),
+        (&["trace", "--count", "0"], "not a number of 1 or more"),
         (&["list", "--since", "last week", "--state-dir", &state], "`last week` is not a time"),
         (&["list", "--exit", "256", "--state-dir", &state], "is not an exit status"),
     ] {

@@ -128,7 +128,9 @@ pub fn cut(text: &str, width: usize, keeps: Keeps) -> String {
             // One that stands alone is not all there is.
             None => {
                 let first = text.split(", ").next().unwrap_or(text);
-                cut(first, width.saturating_sub(1), Keeps::From('[')) + "…"
+                let first = cut(first, width.saturating_sub(1), Keeps::From('['));
+                // One ellipsis says that there is more, of whatever.
+                if first.ends_with('…') { start_of(text, width) } else { first + "…" }
             }
         };
     }
@@ -285,6 +287,7 @@ mod tests {
         assert_eq!(cut(list, 25, Keeps::Items), "reader[12], …");
         assert_eq!(cut(list, 9, Keeps::Items), "rea…[12]…", "not the only one");
         assert_eq!(cut(list, 10, Keeps::Items), "read…[12]…");
+        assert_eq!(cut("SIGSEGV, exit 2", 4, Keeps::Items), "SIG…");
         assert_eq!(cut("worker[1234567]", 12, Keeps::Items), "wo…[1234567]", "the only one");
         assert_eq!(cut("sent (SIGKILL)", 9, Keeps::Items), "sent (SI…");
         assert_eq!(cut("worker[1234567]", 8, Keeps::From('[')), "worker…", "no half of a pid");
