@@ -71,7 +71,7 @@ pub fn word(arg: &[u8]) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// As it stands between `$'` and `'`: bash(1), zsh(1) and ksh(1) have no `\u{202e}`.
+/// As it stands between `$'` and `'`: bash(1) and zsh(1) have no `\u{202e}`.
 fn quoted(arg: &[u8]) -> String {
     let mut out = String::new();
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect::<String>();
@@ -95,6 +95,16 @@ fn quoted(arg: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// To dash(1) it is a `$` and a text in plain quotes.
+    #[test]
+    fn no_shell_sees_the_end_of_a_word_within_it() {
+        for name in [&b"\n';reboot #"[..], b"\x1b'\\'$(reboot)'", b"'\xff'"] {
+            let word = word(name);
+            let inside = word.strip_prefix("$'").and_then(|rest| rest.strip_suffix('\''));
+            assert!(inside.is_some_and(|inside| !inside.contains('\'')), "{word}");
+        }
+    }
 
     #[test]
     fn what_is_escaped_is_not_escaped_again() {
