@@ -29,9 +29,9 @@ impl Target {
         matches!(self, Self::Code(_) | Self::Stack(_))
     }
 
-    /// Whether it is about files that the host itself has.
+    /// Whether it is about what the host itself has: files of its own, or all processes in /proc.
     pub fn is_of_host(&self) -> bool {
-        matches!(self, Self::Containers | Self::Origins)
+        matches!(self, Self::Containers | Self::Origins | Self::Server(_))
     }
 
     /// Whether it is about a stack.
