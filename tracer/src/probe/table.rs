@@ -57,8 +57,8 @@ impl Row {
     /// What is called rarely and decides an answer is hooked by a kprobe where the kernel preempts: a program of a trampoline
     /// is not run for a task while another one is preempted in it on that CPU (kernel/bpf/trampoline.c
     /// `__bpf_prog_enter_recur`), and in a kprobe no task is preempted (kernel/trace/bpf_trace.c trace_call_bpf). Not where
-    /// the kernel does not count the kprobes that it does not run, or users may load programs; and not on arm64, where interrupts are off in one, and a
-    /// stack would have the file of its innermost frame alone.
+    /// the kernel does not count the kprobes that it does not run, or users may call bpf(2); and not on arm64, where
+    /// interrupts are off in one, and a stack would have the file of its innermost frame alone.
     pub fn programs(&self, kernel: &KernelInfo) -> Vec<&'static Program> {
         let mut programs: Vec<&Program> = self.programs.iter().collect();
         let rare = matches!(self.observe, Observe::Exit | Observe::ForcedSignal);
