@@ -18,6 +18,8 @@ static VICTIMS: LruHashMap<u32, u32> = LruHashMap::with_max_entries(4096, 0);
 #[map]
 static LAST_SIGNALS: LruHashMap<u32, LastSignals> = LruHashMap::with_max_entries(4096, 0);
 
+const SIGBUS: i32 = 7;
+
 /// include/uapi/linux/bpf.h BPF_F_USER_STACK, for bpf_get_stack.
 pub const USER_STACK: u64 = 1 << 8;
 
@@ -38,7 +40,6 @@ pub fn raised(tgid: u32, tid: u32) {
 /// Whether it is a signal of the thread's own doing that it ends by: of a fault or trap, or sent to itself as abort(3) does.
 #[inline(always)]
 pub unsafe fn ended_itself(tgid: u32, tid: u32, signal: i32) -> bool {
-    const SIGBUS: i32 = 7;
     if signal == 0 {
         return false;
     }
@@ -51,6 +52,49 @@ pub unsafe fn ended_itself(tgid: u32, tid: u32, signal: i32) -> bool {
             let is = |noted: *const SelfSignal| (*noted).tid == tid && (*noted).signal == signal;
             is(&raw const (*last).fault) || is(&raw const (*last).self_sent)
         })
+    }
+}
+
+/// Whether it is a signal of another thread's doing that the process ends by, one that is still to come to its end: it is the
+/// one to tell that, with its stack and registers.
+#[inline(always)]
+pub unsafe fn another_ended_itself(tgid: u32, tid: u32, signal: i32) -> bool {
+    if signal == 0 {
+        return false;
+    }
+    // SAFETY: map values.
+    unsafe {
+        let is_other = |raised: *mut u32| *raised != 0 && *raised != tid;
+        if signal == SIGBUS && VICTIMS.get_ptr_mut(tgid).is_some_and(is_other) {
+            return true;
+        }
+        LAST_SIGNALS.get_ptr(tgid).is_some_and(|last| {
+            let is = |noted: *const SelfSignal| {
+                (*noted).signal == signal && (*noted).tid != tid && (*noted).has_left == 0
+            };
+            is(&raw const (*last).fault) || is(&raw const (*last).self_sent)
+        })
+    }
+}
+
+/// A thread ends, by `signal` or, 0, by none: where that is not what it brought upon itself, that is not what ends the process.
+#[inline(always)]
+pub unsafe fn leave(tgid: u32, tid: u32, signal: i32) {
+    // SAFETY: map values; another thread may write them too, and either is an answer.
+    unsafe {
+        if signal != SIGBUS
+            && let Some(raised) = VICTIMS.get_ptr_mut(tgid)
+            && *raised == tid
+        {
+            *raised = 0;
+        }
+        if let Some(last) = LAST_SIGNALS.get_ptr_mut(tgid) {
+            for noted in [&raw mut (*last).fault, &raw mut (*last).self_sent] {
+                if (*noted).tid == tid && (*noted).signal != signal {
+                    (*noted).has_left = 1;
+                }
+            }
+        }
     }
 }
 
@@ -106,8 +150,16 @@ pub unsafe fn note_signal(
     address: u64,
     raised: Raised,
 ) -> Option<()> {
-    const NONE: SelfSignal =
-        SelfSignal { time: 0, address: 0, ip: 0, signal: 0, code: 0, tid: 0, may_be_sent: 0 };
+    const NONE: SelfSignal = SelfSignal {
+        time: 0,
+        address: 0,
+        ip: 0,
+        signal: 0,
+        code: 0,
+        tid: 0,
+        may_be_sent: 0,
+        has_left: 0,
+    };
     let ids = bpf_get_current_pid_tgid();
     let tgid = (ids >> 32) as u32;
     if LAST_SIGNALS.get_ptr(tgid).is_none() {
@@ -124,7 +176,8 @@ pub unsafe fn note_signal(
         (*place).code = code;
         (*place).address = address;
         (*place).tid = ids as u32;
-        (*place).may_be_sent = (raised == Raised::Unknown) as u32;
+        (*place).may_be_sent = (raised == Raised::Unknown) as u16;
+        (*place).has_left = 0;
         let mut ip = 0_u64;
         if fault {
             user_ip(ctx, &raw mut ip);

@@ -58,15 +58,18 @@ type Exits = PerCpuArray<Scratch<WithPath<Exit>>>;
 /// Whether the end of this thread may be that of a process of interest.
 #[inline(always)]
 fn is_of_interest<C: Call>(call: C) -> bool {
-    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+    let ids = bpf_get_current_pid_tgid();
+    let (tgid, tid) = ((ids >> 32) as u32, ids as u32);
+    // SAFETY: the argument is what the prototype says; the reader copes with any pointer.
+    let code: u32 = unsafe { C::Memory::get(call.arg::<0>() as Ptr, off!(task_exit_code)) };
+    // SAFETY: no preconditions.
+    unsafe { victims::leave(tgid, tid, code as i32 & 0x7f) };
     if victims::is_victim(tgid) || sent::is_kept(tgid) {
         return true;
     }
     if !policy::ends_traced() {
         return false;
     }
-    // SAFETY: the argument is what the prototype says; the reader copes with any pointer.
-    let code: u32 = unsafe { C::Memory::get(call.arg::<0>() as Ptr, off!(task_exit_code)) };
     match code & 0x7f {
         // A handler that gives up, as the Go runtime does, exits.
         0 => code != 0 && (policy::exits_traced() || victims::signalled_itself(tgid)),
@@ -172,18 +175,39 @@ unsafe fn late<C: Call>(call: C) {
     }
 }
 
-/// Fills the scratch for a process whose last thread this is, once; gives the instruction it failed at.
-/// `task`, the current one, names the actor: under lockdown it is typed.
+/// Whether this thread is the one to tell the end of its process: the one whose failure ends it or, where none failed, the last
+/// one. do_exit takes each thread off the count before any of our programs: of those that end at once, any may find it at 0
+/// while the one that failed is still on its way, with a stack and registers that nobody else has.
 #[inline(always)]
-unsafe fn fill<R: Read>(task: Ptr, map: &Exits, by: u32) -> Option<u64> {
-    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-    // SAFETY: `R` copes with any pointer; a claimed scratch.
+unsafe fn tells<R: Read>(task: Ptr, signal: Ptr, ids: u64) -> bool {
+    let (tgid, tid) = ((ids >> 32) as u32, ids as u32);
+    // SAFETY: `R` copes with any pointer.
     unsafe {
-        let signal: Ptr = R::get(task, off!(task_signal));
-        // do_exit() has already taken this thread off the count (kernel/exit.c).
+        let code: u32 = R::get(task, off!(task_exit_code));
+        let by = code as i32 & 0x7f;
+        if victims::ended_itself(tgid, tid, by) {
+            return true;
+        }
         let live: u32 = R::get(signal, off!(signal_live));
         if live != 0 {
             log!(Hook::Exit, ExitThreads, live);
+            return false;
+        }
+        let all: u32 = R::get(signal, off!(signal_nr_threads));
+        all < 2 || !victims::another_ended_itself(tgid, tid, by)
+    }
+}
+
+/// Fills the scratch for a process that this thread tells the end of, once; gives the instruction it failed at.
+/// `task`, the current one, names the actor: under lockdown it is typed.
+#[inline(always)]
+unsafe fn fill<R: Read>(task: Ptr, map: &Exits, by: u32) -> Option<u64> {
+    let ids = bpf_get_current_pid_tgid();
+    let tgid = (ids >> 32) as u32;
+    // SAFETY: `R` copes with any pointer; a claimed scratch.
+    unsafe {
+        let signal: Ptr = R::get(task, off!(task_signal));
+        if !tells::<R>(task, signal, ids) {
             return None;
         }
         let leader: Ptr = R::get(task, off!(task_leader));

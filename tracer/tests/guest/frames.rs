@@ -50,6 +50,10 @@ pub fn trials(job: &Arc<Job>) -> Vec<Trial> {
         let job = job.clone();
         move || everybody_died(&job)
     })];
+    trials.push(trial(&job.kernel, "frames::threads", {
+        let job = job.clone();
+        move || the_thread_that_failed_is_told(&job)
+    }));
     for victim in list.lines().filter_map(Victim::parse) {
         let checks: [(&str, fn(&Job, &Victim) -> Result<()>); 2] =
             [("victim", as_gdb_tells), ("culprit", names_who_cut)];
@@ -67,6 +71,7 @@ pub fn trials(job: &Arc<Job>) -> Vec<Trial> {
 pub fn passes_on_nothing(job: &Job) -> Result<()> {
     let victim = Victim { name: "c-dynamic".to_owned(), stripped: false };
     ensure!(everybody_died(job).is_err(), "everybody died");
+    ensure!(the_thread_that_failed_is_told(job).is_err(), "a thread failed");
     ensure!(as_gdb_tells(job, &victim).is_err() && names_who_cut(job, &victim).is_err());
     Ok(())
 }
@@ -85,6 +90,22 @@ fn everybody_died(job: &Job) -> Result<()> {
         let ended = if comm == "c-own-stack" { "exited" } else { "killed" };
         ensure!(cause == ("truncated", "proven", ended), "{comm}: {cause:?}");
     }
+    Ok(())
+}
+
+/// Of threads that end at once any may be the last that counts (kernel/exit.c do_exit); what is told is of the one that failed.
+fn the_thread_that_failed_is_told(job: &Job) -> Result<()> {
+    let incidents = incidents_of(&job.text("threads.json")?)?;
+    ensure!(incidents.len() == 60, "{} incidents", incidents.len());
+    let mut wrong = Vec::new();
+    for incident in &incidents {
+        let first = incident.stack.as_ref().and_then(|stack| stack.user.first());
+        let function = first.and_then(|frame| frame.symbol.as_ref()).map(plain);
+        if function.as_deref() != Some("fail_here") {
+            wrong.push(format!("{:#?} {:#?}", incident.cause, incident.stack));
+        }
+    }
+    ensure!(wrong.is_empty(), "{} of {}: {}", wrong.len(), incidents.len(), wrong.join("\n"));
     Ok(())
 }
 

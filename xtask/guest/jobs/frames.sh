@@ -28,3 +28,12 @@ sleep 1
 kill -TERM $tracer
 wait $tracer
 whybus replay --utc /results/stream >/results/replay.human 2>&1
+
+# A few threads that end at once: the one that failed is asked for its stack, whoever is last.
+whybus trace --signals segv --no-warnings -o json --save /results/threads.stream >/results/threads.json 2>/results/threads.err &
+tracer=$!
+until [ -s /results/threads.json ] || ! kill -0 $tracer 2>/dev/null; do sleep 0.05; done
+threads 60 2>>/results/statuses || echo "threads: $?" >>/results/statuses
+sleep 3
+kill -TERM $tracer
+wait $tracer

@@ -64,7 +64,8 @@ fn self_signal(b: &mut &[u8]) -> Option<SelfSignal> {
     let address = b.get_u64_le();
     let ip = Some(b.get_u64_le()).filter(|ip| *ip != 0);
     let (signal, code, tid) = (b.get_i32_le(), b.get_i32_le(), b.get_u32_le());
-    let may_be_sent = b.get_u32_le() != 0;
+    let may_be_sent = b.get_u16_le() != 0;
+    let _has_left = b.get_u16_le();
     (time != 0).then_some(SelfSignal { time, address, ip, signal, code, tid, may_be_sent })
 }
 
@@ -138,6 +139,7 @@ mod tests {
             code: 1,
             tid: 6,
             may_be_sent: 1,
+            has_left: 1,
         };
         sent.last_signals.self_sent.time = 7;
         sent.last_signals.self_sent.signal = 6;
