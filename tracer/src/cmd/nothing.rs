@@ -18,7 +18,7 @@ use crate::{
         words,
     },
     sink::{speak::say, stdout::history_style},
-    store::sqlite::read::Reader,
+    store::sqlite::{place::path_of, read::Reader},
     text::{
         apart::apart,
         escape::{escape, label},
@@ -235,7 +235,7 @@ fn instead(reader: &Reader, rows: &[i64], term: &Term) -> Result<String> {
             known
         }
         Some(values) => values.into_values().collect(),
-        None => found.iter().map(|name| escape(name)).collect(),
+        None => found.iter().map(|name| escape(path_of(name))).collect(),
     };
     let flag = term.filter.flag;
     let more = if found.len() > SHOWN { ", ..." } else { "" };
@@ -265,7 +265,7 @@ fn values_of(reader: &Reader, field: Field) -> Result<Option<BTreeMap<Vec<u8>, S
     };
     let cgroups = reader.names(NameKind::Cgroup)?.into_values();
     let mut values: BTreeMap<Vec<u8>, String> =
-        cgroups.filter_map(|cgroup| own(&cgroup).map(|name| (cgroup, name))).collect();
+        cgroups.filter_map(|cgroup| own(path_of(&cgroup)).map(|name| (cgroup, name))).collect();
     if let Some(kind) = kind {
         let called = reader.called(kind)?.into_iter();
         values.extend(called.map(|(cgroup, name)| (cgroup, escape(&name))));
@@ -415,7 +415,7 @@ fn similar(reader: &Reader, text: &str, places: &[Place]) -> Result<Vec<String>>
     let mut near = Vec::new();
     for (kind, column, part) in places {
         for (number, name) in reader.names(*kind)? {
-            let Some(name) = part(&name) else { continue };
+            let Some(name) = part(path_of(&name)) else { continue };
             let known = String::from_utf8_lossy(name);
             let score = likeness(&known, text);
             if score > NEAR {

@@ -20,7 +20,7 @@ use crate::{
         stdout::{history_style, page},
         terminal,
     },
-    store::sqlite::{count::Counted, read::Reader},
+    store::sqlite::{count::Counted, place::path_of, read::Reader},
     text::{
         format::{counted, grouped, rfc3339},
         near::meant,
@@ -97,6 +97,7 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
         let called = kind.map_or_else(|| Ok(HashMap::new()), |kind| reader.called(kind))?;
         let part = |name: &[u8]| match called.get(name) {
             Some(called) => Some(called.clone()),
+            None if column == Column::Cgroup => part(path_of(name)).map(Cow::into_owned),
             None => part(name).map(Cow::into_owned),
         };
         let without = if name == CULPRIT { no_acts() } else { Vec::new() };

@@ -10,6 +10,7 @@ mod lookup;
 mod mention;
 mod names;
 mod payer;
+pub mod place;
 pub mod read;
 pub mod recover;
 mod retain;

@@ -3,7 +3,10 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, Result, Transaction, params};
 
-use crate::select::{field::NameKind, pattern::Pattern};
+use crate::{
+    select::{field::NameKind, pattern::Pattern},
+    store::sqlite::place::path_of,
+};
 
 /// Columns that hold names.
 const COLUMNS: [&str; 6] = ["comm", "cgroup", "path", "by_comm", "class", "signature"];
@@ -71,6 +74,7 @@ pub fn matching(db: &Connection, kind: NameKind, patterns: &[Pattern]) -> Result
     let mut rows = statement.query([kind as i64])?;
     while let Some(row) = rows.next()? {
         let text = row.get_ref(1)?.as_blob().unwrap_or_default();
+        let text = if kind == NameKind::Cgroup { path_of(text) } else { text };
         if patterns.iter().any(|pattern| pattern.matches(text)) {
             found.push(row.get(0)?);
         }
@@ -102,7 +106,7 @@ pub fn beside(db: &Transaction<'_>, cgroup: i64, kind: NameKind, text: &[u8]) ->
     Ok(())
 }
 
-/// What is called something of this kind, by the path of its cgroup; of several names the latest.
+/// What is called something of this kind, by what its cgroup is called here (see place.rs); of several names the latest.
 pub fn by_cgroup(db: &Connection, kind: NameKind) -> Result<HashMap<Vec<u8>, Vec<u8>>> {
     if !has_cgroup_names(db)? {
         return Ok(HashMap::new());

@@ -3,7 +3,11 @@ use std::collections::HashMap;
 
 use rusqlite::{Result, Row, Transaction, params};
 
-use crate::{model::container::subject, select::field::Column, store::sqlite::tally};
+use crate::{
+    model::container::subject,
+    select::field::Column,
+    store::sqlite::{place::path_of, tally},
+};
 
 /// Who pays for the room.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,7 +115,7 @@ fn of_all(db: &Transaction<'_>) -> Result<Vec<Counted>> {
 fn containers(cgroups: &[Counted]) -> Vec<(Vec<i64>, i64)> {
     let mut containers: HashMap<Vec<u8>, (Vec<i64>, i64)> = HashMap::new();
     for (cgroup, path, count) in cgroups {
-        let inside = path.as_deref().and_then(subject).filter(|inside| inside.certain);
+        let inside = path.as_deref().map(path_of).and_then(subject).filter(|inside| inside.certain);
         let Some(inside) = inside else { continue };
         // Containers of a pod are made anew, with another id.
         let pod = inside.pod.map(|uid| uid.as_bytes().to_vec());

@@ -6,7 +6,7 @@
 use rusqlite::Connection;
 
 /// `user_version` of what this build writes.
-pub const VERSION: i64 = 10;
+pub const VERSION: i64 = 11;
 /// `application_id`: "whyb".
 pub const APPLICATION: i64 = 0x7768_7962;
 
@@ -152,6 +152,9 @@ CREATE TABLE tally(
 -- What is there already is counted by and by: a million take minutes on a slow disk.
 INSERT INTO tally(kind, value, class, incidents, first, last)
 SELECT -1, 0, 0, 0, 0, 0 WHERE EXISTS (SELECT 1 FROM incident);
+", "
+-- Who only shares a path is told apart (see place.rs). What was joined before stays together, and nobody joins it.
+UPDATE name SET text = CAST(text || x'00' AS BLOB) WHERE id IN (SELECT cgroup FROM cgroup_name);
 "];
 
 /// Brings a new or older history to [`VERSION`], in one transaction.
@@ -173,4 +176,61 @@ pub fn migrate(db: &mut Connection) -> rusqlite::Result<()> {
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        contract::{Container, Incident, Untrusted, samples::incident},
+        model::cause::CauseKind,
+        select::{
+            field::Field,
+            selection::{Selection, Term},
+        },
+        store::{
+            Error,
+            sqlite::{
+                read::Reader,
+                write::{Entry, Store},
+            },
+            state_dir,
+        },
+    };
+
+    fn in_root(n: u32, id: &str) -> Incident {
+        let mut one = incident(CauseKind::Sent, 9);
+        one.id = format!("019aa4d2-6f31-7abc-8def-{n:012x}").into();
+        one.victim.cgroup = Some(Untrusted(b"/".to_vec()));
+        one.victim.pod = None;
+        let (runtime, name, image) = (None, None, None);
+        one.victim.container =
+            (!id.is_empty()).then(|| Container { id: id.into(), runtime, name, image });
+        one
+    }
+
+    #[test]
+    fn nobody_joins_what_version_10_had_joined() {
+        let home = tempfile::tempdir().expect("a directory");
+        state_dir::prepare(home.path(), None).expect("a directory");
+        let put = |all: Vec<Incident>| {
+            let mut store = Store::open(home.path(), false).expect("ours").0;
+            let entries = all.into_iter().map(|one| Ok::<_, Error>(Entry::Incident(Box::new(one))));
+            store.put(entries).expect("room");
+        };
+        put(vec![in_root(1, "web")]);
+        let db = Connection::open(state_dir::history(home.path())).expect("ours");
+        db.execute("UPDATE name SET text = CAST('/' AS BLOB) WHERE kind = 2", []).expect("ours");
+        db.pragma_update(None, "user_version", 10).expect("ours");
+        drop(db);
+        put(vec![in_root(2, ""), in_root(3, "web"), in_root(4, "db")]);
+        let reader = Reader::open(home.path()).expect("readable");
+        let found = |field, name: &str| {
+            let term = Term::of_names(field, &[name.to_owned()]);
+            let found = reader.select(&Selection::default().with(term), 0).expect("readable");
+            found.len()
+        };
+        assert_eq!((found(Field::Container, "web"), found(Field::Container, "db")), (2, 1));
+        assert_eq!(found(Field::Cgroup, "/"), 4);
+    }
 }

@@ -372,8 +372,12 @@ mod tests {
         );
         victim.cgroup =
             (!n.is_multiple_of(6)).then(|| crate::contract::Untrusted(unit.into_bytes()));
+        // As in a cgroup namespace: who is in which container is not in the path.
+        if n % 5 == 1 {
+            victim.cgroup = Some(crate::contract::Untrusted(b"/".to_vec()));
+        }
         let named = |text: String| Some(crate::contract::Untrusted(text.into_bytes()));
-        let lives = victim.cgroup.is_some();
+        let lives = victim.cgroup.is_some() && n % 10 != 1;
         victim.container = lives.then(|| crate::contract::Container {
             id: format!("{:064x}", n % 7).into(),
             runtime: None,

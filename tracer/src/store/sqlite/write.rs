@@ -12,6 +12,7 @@ use crate::{
             body, connect,
             key::{self, key},
             names::{self, Names},
+            place,
             recover::{SetAside, set_aside},
             retain::{self, WarningKind},
             schema::{self, APPLICATION, VERSION},
@@ -257,7 +258,7 @@ fn put_incident(
     let victim = &incident.victim;
     let culprit = incident.cause.culprit.as_ref();
     let comm = number(NameKind::Comm, Some(&victim.comm.0))?;
-    let cgroup = number(NameKind::Cgroup, victim.cgroup.as_ref().map(|text| &text.0[..]))?;
+    let cgroup = number(NameKind::Cgroup, place::of(victim).as_deref())?;
     let beside = |kind, text: Option<&[u8]>| match cgroup.zip(text) {
         Some((cgroup, text)) => names::beside(db, cgroup, kind, text),
         None => Ok(()),
