@@ -72,3 +72,43 @@ fn who_only_shares_the_path_of_a_cgroup_is_no_container_of_it() {
     counted.sort_unstable();
     assert_eq!(counted, [("c1", 2), ("c2", 2), ("c3", 2), ("c4", 2)]);
 }
+
+/// What is copied from a table, or from an error, is found: names that act on a terminal are printed escaped.
+#[test]
+fn a_name_is_found_as_it_is_printed() {
+    let names = ["x\ny", "a\\b", "-x", "\u{1b}[2Jgeo", "long\n\n\n\n\n\nname"];
+    let host = made(names.len() * 2, |i, one| {
+        one["victim"]["comm"] = names[i % names.len()].into();
+        one["victim"]["thread_comm"] = Value::Null;
+    });
+    let csv = text(&host.types(&["list", "-o", "json"]).stdout);
+    assert_eq!(csv.lines().count(), names.len() * 2);
+    for name in names {
+        let printed: String = whybus::text::escape::escape(name.as_bytes());
+        for typed in [name, &printed] {
+            let found =
+                text(&host.types(&["list", "-o", "json", &format!("--comm={typed}")]).stdout);
+            assert_eq!(found.lines().count(), 2, "{typed:?}");
+            if !typed.starts_with('-') {
+                let (status, said) = host.says(&["why", "-o", "json", typed]);
+                assert_eq!(status, Some(0), "{typed:?}: {said}");
+            }
+        }
+        // What is offered is what a shell gives back.
+        let (_, said) = host.says(&["why", &format!("--comm={name}")]);
+        if let Some(line) = said.lines().find(|line| line.contains("whybus list --comm")) {
+            let (_, list) = line.split_once("whybus ").expect("found above");
+            let words = words(list);
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            assert_eq!(text(&host.types(&words).stdout).lines().count(), 3, "{line}");
+        }
+    }
+    let (status, said) = host.says(&["why", r"x\nz"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains(r"nothing is recorded of `x\nz`"), "{said}");
+    assert!(said.contains(r"nearest: x\ny"), "{said}");
+    let (_, said) = host.says(&["list", "--comm", r"x\nz"]);
+    assert!(said.contains(r"--comm 'x\nz'; nearest: x\ny"), "{said}");
+    let (_, said) = host.says(&["list", "--comm=-y", "--not-comm", "nothing"]);
+    assert!(said.contains("without --comm=-y 10 match"), "{said}");
+}

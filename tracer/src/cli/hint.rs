@@ -10,7 +10,7 @@ use clap::{
 use crate::{
     cli::Cli,
     select::{selection::printed, words},
-    text::escape::word,
+    text::escape,
 };
 
 /// Verbs that take such filters.
@@ -89,7 +89,7 @@ fn meant(words: &[&str], typed: &str) -> Vec<String> {
     let command = |words: &mut dyn Iterator<Item = String>| {
         format!("`whybus {}`", words.collect::<Vec<_>>().join(" "))
     };
-    let quoted = |words: &[&str]| words.iter().map(|one| word(one.as_bytes())).collect::<Vec<_>>();
+    let quoted = |words: &[&str]| words.iter().map(|one| escape::typed(one)).collect::<Vec<_>>();
     // What is named is not all.
     let kept = |words: &[&'_ str]| -> Vec<String> {
         quoted(words).into_iter().filter(|word| word != "--all").collect()
@@ -107,7 +107,7 @@ fn meant(words: &[&str], typed: &str) -> Vec<String> {
             if at + 1 == words.len() { vec![alone, run] } else { vec![run] }
         }
         "list" | "stats" => {
-            let typed = filter_of(typed).unwrap_or_else(|| word(typed.as_bytes()));
+            let typed = filter_of(typed).unwrap_or_else(|| escape::typed(typed));
             vec![
                 alone,
                 format!("`whybus why {typed}{}` shows how it ended", kept_by_why(words, at)),
@@ -144,7 +144,7 @@ fn kept_by_why(words: &[&str], at: usize) -> String {
         let value = if arg.get_action().takes_values() && !joined { rest.next() } else { None };
         for part in [Some(typed), value].into_iter().flatten().filter(|_| known.is_some()) {
             kept.push(' ');
-            kept.push_str(&word(part.as_bytes()));
+            kept.push_str(&escape::typed(part));
         }
     }
     kept
@@ -163,11 +163,11 @@ fn filter(typed: &str) -> String {
         return meant;
     }
     let flag = match (typed, printed(typed)) {
-        (_, Some((name, pid))) => return format!("--comm {} --pid {pid}", word(name.as_bytes())),
-        (text, _) if text.parse::<u32>().is_ok() => "--pid",
-        (text, _) if text.starts_with('/') => "--path",
-        (text, _) if UNITS.iter().any(|ending| text.ends_with(ending)) => "--unit",
-        _ => "--comm",
+        (_, Some((name, pid))) => return format!("{} --pid {pid}", escape::asked("comm", name)),
+        (text, _) if text.parse::<u32>().is_ok() => "pid",
+        (text, _) if text.starts_with('/') => "path",
+        (text, _) if UNITS.iter().any(|ending| text.ends_with(ending)) => "unit",
+        _ => "comm",
     };
-    format!("{flag} {}", word(typed.as_bytes()))
+    escape::asked(flag, typed)
 }

@@ -8,7 +8,7 @@ use crate::{
     },
     model::cause::CauseKind,
     select::{field::Field, pattern::BUS_ERRORS, selection::Selection, time},
-    text::escape::word,
+    text::escape::typed,
 };
 
 /// What can be asked of any incident, live, replayed or recorded. A filter that is given several times
@@ -91,7 +91,7 @@ impl Range {
     pub fn typed(&self) -> String {
         let flags = [("since", &self.since), ("until", &self.until)].into_iter();
         let given = flags.filter_map(|(flag, time)| Some((flag, time.as_ref()?)));
-        given.map(|(flag, time)| format!(" --{flag} {}", word(time.as_bytes()))).collect()
+        given.map(|(flag, time)| format!(" --{flag} {}", typed(time))).collect()
     }
 }
 

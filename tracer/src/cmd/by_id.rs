@@ -7,7 +7,7 @@ use crate::{
     render::oneline,
     sink::stdout::history_style,
     store::sqlite::read::Reader,
-    text::{escape::escape, format::grouped},
+    text::{escape::label, format::grouped},
 };
 
 /// The incident whose id begins so.
@@ -27,7 +27,7 @@ pub fn of_id(reader: &Reader, id: &str) -> Result<Option<Incident>> {
         if more == 0 { String::new() } else { format!("\nand {} more", grouped(more as u64)) };
     Err(Failure::usage(format!(
         "`{}` is the start of several ids; give more of it:\n{}{more}",
-        escape(id.as_bytes()),
+        label(id),
         lines.trim_end()
     )))
 }

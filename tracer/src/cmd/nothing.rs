@@ -60,17 +60,10 @@ pub fn nothing_of(reader: &Reader, selection: &Selection, selector: &str) -> Res
         let asks =
             |(filter, what): (String, String)| format!("`whybus why {filter}{flags}` shows {what}");
         let asks = meant.into_iter().map(asks).collect::<Vec<_>>().join("; ");
-        say(format_args!(
-            "nothing of the name `{}` is recorded: {asks}",
-            escape(selector.as_bytes())
-        ));
+        say(format_args!("nothing of the name `{}` is recorded: {asks}", label(selector)));
         return Ok(());
     }
-    say(format_args!(
-        "nothing is recorded of `{}`; {}",
-        escape(selector.as_bytes()),
-        whole(reader)?
-    ));
+    say(format_args!("nothing is recorded of `{}`; {}", label(selector), whole(reader)?));
     reasons(reader, selection)?;
     let near = similar(reader, selector, &ANYTHING)?;
     if !near.is_empty() {
@@ -97,7 +90,7 @@ const NOT_RECORDED: &str = "some ends are not recorded. On purpose: a stop by sy
 pub fn counted_in_a_watch(id: &str) -> String {
     format!(
         "`{}` counts within one watch; a history knows incidents by the beginning of their id: `whybus list`",
-        escape(id.as_bytes())
+        label(id)
     )
 }
 
@@ -141,7 +134,7 @@ fn filtered(reader: &Reader, selection: &Selection, selector: &str) -> Result<bo
         let count = reader.newest(&base, COUNTED + 1)?.len();
         if count != 0 {
             let incidents = if count == 1 { "incident" } else { "incidents" };
-            let name = escape(selector.as_bytes());
+            let name = label(selector);
             say(format_args!("{name}: {} {incidents}, none that matches", number(count)));
             removed(reader, &base, selection)?;
             caught(reader, &selection.clone().with_all(terms))?;
@@ -159,7 +152,7 @@ fn did_it(reader: &Reader, selection: &Selection, selector: &str) -> Result<bool
         let (flag, by) = (term.typed(), selection.clone().with(term));
         let Some(latest) = reader.select(&by, 1)?.pop() else { continue };
         let count = reader.newest(&by, COUNTED + 1)?.len();
-        let name = escape(selector.as_bytes());
+        let name = label(selector);
         let incidents = if count == 1 { "incident" } else { "incidents" };
         let count = number(count);
         let mut style = style(reader)?;
@@ -417,7 +410,8 @@ fn similar(reader: &Reader, text: &str, places: &[Place]) -> Result<Vec<String>>
         for (number, name) in reader.names(*kind)? {
             let Some(name) = part(path_of(&name)) else { continue };
             let known = String::from_utf8_lossy(name);
-            let score = likeness(&known, text);
+            // As it is, or as it is printed.
+            let score = likeness(&known, text).max(likeness(&escape(name), text));
             if score > NEAR {
                 // What belongs to a cgroup is there as long as that is.
                 let row = (!kind.is_of_cgroup()).then_some((*column, number));

@@ -20,7 +20,7 @@ use crate::{
         stdout::{history_style, page},
     },
     store::sqlite::read::Reader,
-    text::escape::{escape, word},
+    text::escape::{escape, label, typed},
 };
 
 /// # Errors
@@ -96,11 +96,8 @@ fn absent(id: &str, flags: &str) -> String {
     let shows = match id.chars().all(|c| c == '-' || c.is_ascii_hexdigit()) {
         true if id.parse::<u32>().is_err() => "`whybus list` shows them".to_owned(),
         // No id, but what `why` takes.
-        _ => format!(
-            "`whybus why {}{flags}` takes names, pids, units and paths",
-            word(id.as_bytes())
-        ),
+        _ => format!("`whybus why {}{flags}` takes names, pids, units and paths", typed(id)),
     };
-    let id = escape(id.as_bytes());
+    let id = label(id);
     format!("no recorded incident has an id that begins with `{id}` (4 digits or more): {shows}")
 }

@@ -25,8 +25,10 @@ pub fn next(story: &Story, flags: &str, here: Option<&Here>) -> Vec<String> {
         let since = rfc3339(story.first.0);
         // To the second: what is later within it is not left out.
         let since = since.get(..19).unwrap_or(&since);
-        let victim = word(&incident.victim.comm.0);
-        out.push(format!("whybus list --comm {victim} -S {since}Z{flags}"));
+        let comm = &incident.victim.comm.0;
+        // What begins with a dash would be taken for a flag.
+        let sign = if comm.starts_with(b"-") { "=" } else { " " };
+        out.push(format!("whybus list --comm{sign}{} -S {since}Z{flags}", word(comm)));
     }
     // What cannot be typed as it is shown helps nobody.
     out.retain(|command| inert(command) && !command.contains("\\x") && !command.contains("\\u"));

@@ -3,11 +3,14 @@ use std::borrow::Cow;
 
 use wildmatch::WildMatch;
 
-use crate::model::{
-    cause::CauseKind,
-    cgroup,
-    container::{self, container},
-    pod,
+use crate::{
+    model::{
+        cause::CauseKind,
+        cgroup,
+        container::{self, container},
+        pod,
+    },
+    text::escape::escape,
 };
 
 /// How the text of a filter is compared with a name.
@@ -64,8 +67,16 @@ impl Pattern {
         &self.text
     }
 
+    /// Whether it may be what was printed of a name.
+    fn is_printed(&self) -> bool {
+        self.text.contains('\\')
+    }
+
     /// The only name that can match, where there is only one.
     pub fn only_name(&self) -> Option<&str> {
+        if self.is_printed() {
+            return None;
+        }
         match self.syntax {
             Syntax::Exact => Some(&self.text),
             Syntax::Class if self.text == BUS_ERRORS => None,
@@ -77,16 +88,24 @@ impl Pattern {
     /// Letters that are in every name that matches, one after the other, and that JSON writes as they are; `None` where none
     /// are known.
     pub fn literal(&self) -> Option<&str> {
-        let names =
-            matches!(self.syntax, Syntax::Exact | Syntax::Glob | Syntax::Contains | Syntax::Below);
+        let names = !self.is_printed()
+            && matches!(
+                self.syntax,
+                Syntax::Exact | Syntax::Glob | Syntax::Contains | Syntax::Below
+            );
         let text = self.text.strip_suffix('/').unwrap_or(&self.text);
         let plain = |c: char| c.is_ascii_alphanumeric() || "_./-".contains(c);
         let runs = text.split(|c| !plain(c)).filter(|run| names && !run.is_empty());
         runs.max_by_key(|run| run.len())
     }
 
-    /// Whether `name` is asked for. What is no UTF-8 in it is matched by a `?` or `*`.
+    /// Whether `name` is asked for, as it is or as it is printed: `\n` for a newline. What is no UTF-8 in it is matched by a `?`
+    /// or `*`.
     pub fn matches(&self, name: &[u8]) -> bool {
+        self.is_of(name) || self.is_printed() && self.is_of(escape(name).as_bytes())
+    }
+
+    fn is_of(&self, name: &[u8]) -> bool {
         match self.syntax {
             Syntax::Exact => self.text.as_bytes() == name,
             Syntax::Class if self.text == BUS_ERRORS => is_of_bus_errors(name),
@@ -190,6 +209,22 @@ mod tests {
 
     fn below(path: &[u8], text: &str) -> bool {
         Pattern::new(Syntax::Below, text).matches(path)
+    }
+
+    #[test]
+    fn what_is_printed_of_a_name_is_that_name() {
+        for name in [&b"x\ny"[..], b"\x1b[2Jx\xff", b"a\\b", "\u{202e}gpj".as_bytes()] {
+            let printed = escape(name);
+            for syntax in [Syntax::Exact, Syntax::Glob, Syntax::Contains, Syntax::Below] {
+                let pattern = Pattern::new(syntax, &printed);
+                assert!(pattern.matches(name), "{syntax:?} {printed}");
+                assert!(!pattern.matches(b"y"), "{syntax:?} {printed}");
+                assert_eq!((pattern.only_name(), pattern.literal()), (None, None));
+            }
+        }
+        let unit = Pattern::new(Syntax::Unit, "geo\\\\x2dapi");
+        assert!(unit.matches(b"/system.slice/geo\\x2dapi.service"));
+        assert!(Pattern::new(Syntax::Glob, "x\\n*").matches(b"x\nyz"));
     }
 
     #[test]

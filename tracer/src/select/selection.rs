@@ -7,7 +7,7 @@ use crate::{
         field::{Field, Filter, Reads},
         pattern::{Pattern, Syntax},
     },
-    text::escape::word,
+    text::escape::{asked, bytes_of_printed},
 };
 
 /// Which incidents are asked for: all terms must hold.
@@ -66,13 +66,10 @@ impl Term {
     pub fn typed(&self) -> String {
         let values: Vec<String> = match &self.values {
             Values::Numbers(numbers) => numbers.iter().map(u32::to_string).collect(),
-            Values::Names(patterns) => {
-                patterns.iter().map(|one| word(one.text().as_bytes())).collect()
-            }
+            Values::Names(patterns) => patterns.iter().map(|one| one.text().to_owned()).collect(),
         };
-        let (not, flag) = (if self.not { "not-" } else { "" }, self.filter.flag);
-        let typed = values.iter().map(|value| format!("--{not}{flag} {value}"));
-        typed.collect::<Vec<_>>().join(" ")
+        let flag = format!("{}{}", if self.not { "not-" } else { "" }, self.filter.flag);
+        values.iter().map(|value| asked(&flag, value)).collect::<Vec<_>>().join(" ")
     }
 
     /// What it asks for by name, without patterns.
@@ -193,7 +190,7 @@ fn single(selector: &str) -> Vec<Term> {
     }
     // The kernel keeps 15 bytes of a name.
     let cut: String = selector.chars().take(15).collect();
-    let long = selector.is_ascii() && selector.len() > 15;
+    let long = selector.is_ascii() && bytes_of_printed(selector) > 15;
     found.push(name(Field::Comm, if long { &cut } else { selector }));
     found.push(name(Field::Unit, selector));
     // A number is rather a pid than the start of an id.

@@ -6,7 +6,7 @@ use crate::{
         pattern::{BUS_ERRORS, Pattern},
         selection::{Selection, Values},
     },
-    text::{escape::escape, near::nearest},
+    text::{escape::label, near::nearest},
 };
 
 /// What causes and signals are called elsewhere: by the kernel, kubectl, shells.
@@ -93,7 +93,7 @@ pub fn no_class(selection: &Selection, recorded: &[Vec<u8>]) -> Option<String> {
     });
     Some(format!(
         "there is no class `{}`{tip}\nclasses: {}; {BUS_ERRORS} stands for all that the kernel raised",
-        escape(text.as_bytes()),
+        label(text),
         ours.join(", ")
     ))
 }

@@ -35,6 +35,33 @@ pub fn label(text: &str) -> String {
     if inert(text) { text.to_owned() } else { escape(text.as_bytes()) }
 }
 
+/// How many bytes what is printed so stands for: what is no escape stands for itself.
+pub fn bytes_of_printed(text: &str) -> usize {
+    let mut rest = text;
+    let mut count = 0;
+    while let Some(first) = rest.chars().next() {
+        let (bytes, taken) = escape_at(rest).unwrap_or((first.len_utf8(), first.len_utf8()));
+        count += bytes;
+        rest = rest.get(taken..).unwrap_or_default();
+    }
+    count
+}
+
+/// What stands for how many bytes at the start of a text that [`escape`] printed, and its own length.
+fn escape_at(text: &str) -> Option<(usize, usize)> {
+    let escape = text.strip_prefix('\\')?;
+    match escape.chars().next()? {
+        '\\' | 'n' | 't' | 'r' => Some((1, 2)),
+        'x' => u8::from_str_radix(escape.get(1..3)?, 16).ok().map(|_| (1, 4)),
+        'u' => {
+            let (digits, _) = escape.get(1..)?.strip_prefix('{')?.split_once('}')?;
+            let letter = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
+            Some((letter.len_utf8(), digits.len() + 4))
+        }
+        _ => None,
+    }
+}
+
 /// The name of a host, if it has one: Linux calls one that was given none `(none)` (CONFIG_DEFAULT_HOSTNAME).
 pub fn named(host: &str) -> Option<String> {
     Some(label(host)).filter(|name| !name.is_empty() && name != "(none)")
@@ -58,15 +85,30 @@ pub fn command(args: &[Vec<u8>]) -> String {
     words.join(" ")
 }
 
+/// One word of it, that was typed, or is of our own: no shell takes a backslash in quotes for more than that.
+pub fn typed(text: &str) -> String {
+    if inert(text) { word_of(text) } else { word(text.as_bytes()) }
+}
+
+/// A flag with its value; one that begins with a dash would be taken for a flag.
+pub fn asked(flag: &str, value: &str) -> String {
+    let sign = if value.starts_with('-') { "=" } else { " " };
+    format!("--{flag}{sign}{}", typed(value))
+}
+
 /// One word of it. What would act on a terminal, or is no text, stands in the quotes that a shell reads such letters in.
 pub fn word(arg: &[u8]) -> String {
     let text = escape(arg);
     if text.contains('\\') {
         return format!("$'{}'", quoted(arg));
     }
+    word_of(&text)
+}
+
+fn word_of(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "_-+=./:,@%^".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
-        return text;
+        return text.to_owned();
     }
     format!("'{}'", text.replace('\'', "'\\''"))
 }
@@ -112,6 +154,17 @@ mod tests {
         assert_eq!((&*once, &*label(&once)), ("node\\x1b[2J", "node\\x1b[2J"));
         assert_eq!(label("db-7"), "db-7");
         assert_eq!((named("db-7"), named("(none)")), (Some("db-7".to_owned()), None));
+    }
+
+    #[test]
+    fn what_is_printed_is_as_long_as_what_it_stands_for() {
+        for name in ["a\x1b[2J\n\\", "\u{202e}gpj\t\r", "caf\u{e9}", ""] {
+            assert_eq!(bytes_of_printed(&escape(name.as_bytes())), name.len(), "{name:?}");
+        }
+        assert_eq!(bytes_of_printed("\\xff"), 1);
+        for other in ["\\", "a\\", "\\q", "\\x9", "\\u{", "\\u{d800}", "\\x\u{e9}a"] {
+            assert_eq!(bytes_of_printed(other), other.len(), "{other}");
+        }
     }
 
     #[test]
