@@ -112,3 +112,23 @@ fn a_name_is_found_as_it_is_printed() {
     let (_, said) = host.says(&["list", "--comm=-y", "--not-comm", "nothing"]);
     assert!(said.contains("without --comm=-y 10 match"), "{said}");
 }
+
+/// A host without a name is `-` in a table, in a hint and to `--host`.
+#[test]
+fn a_host_without_a_name_has_one_word() {
+    let hosts = ["(none)", "db-7", ""];
+    let host = made(6, |i, one| one["host"] = hosts[i % 3].into());
+    for (asked, count) in [("-", 4), ("(none)", 4), ("", 4), ("db-7", 2)] {
+        let found = text(&host.types(&["list", "-o", "json", "--host", asked]).stdout);
+        assert_eq!(found.lines().count(), count, "{asked}");
+    }
+    let table = text(&host.types(&["list"]).stdout);
+    assert!(
+        table.lines().skip(1).all(|line| line.contains(" -  ") || line.contains(" db-7  ")),
+        "{table}"
+    );
+    let (status, said) = host.says(&["list", "--host", "web-1"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("recorded: -, db-7"), "{said}");
+    assert!(!said.contains("(none)"), "{said}");
+}

@@ -116,7 +116,7 @@ pub struct Select {
     /// Victims with this crash signature, `FUNCTION in FILE, build ID`: see `stats --by signature`
     #[arg(long, value_name = "PATTERN")]
     pub signature: Vec<String>,
-    /// Incidents of this host (after an import)
+    /// Incidents of this host (after an import); `-` is one without a name
     #[arg(long, value_name = "HOST")]
     pub host: Vec<String>,
 }

@@ -27,6 +27,7 @@ use crate::{
         terminal,
     },
     store::sqlite::read::Reader,
+    text::escape::UNKNOWN,
 };
 
 /// How often a history is asked for what is new.
@@ -156,7 +157,7 @@ fn sort(found: &mut [Incident], args: &List) {
     }
     // What is not known comes last, in either order.
     if let Some(field) = args.sort {
-        found.sort_by_cached_key(|one| text(field, one) == table::UNKNOWN);
+        found.sort_by_cached_key(|one| text(field, one) == UNKNOWN);
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     store::sqlite::{place::path_of, read::Reader},
     text::{
         apart::apart,
-        escape::{escape, label},
+        escape::{escape, host_word, label},
         format::grouped,
         near::NEAR,
     },
@@ -241,7 +241,9 @@ fn values_of(reader: &Reader, field: Field) -> Result<Option<BTreeMap<Vec<u8>, S
     let kind = match field {
         Field::Host => {
             let hosts = reader.host_names()?.into_iter();
-            return Ok(Some(hosts.map(|name| (name.clone().into_bytes(), label(&name))).collect()));
+            return Ok(Some(
+                hosts.map(|name| (name.clone().into_bytes(), host_word(&name))).collect(),
+            ));
         }
         Field::Unit => None,
         Field::Container => Some(NameKind::Container),
@@ -310,7 +312,7 @@ fn unknown(reader: &Reader, selection: &Selection) -> Result<bool> {
                 Field::Host => {
                     let hosts = reader.host_names()?;
                     let like = |name: &&String| likeness(name, pattern.text()) > NEAR;
-                    hosts.iter().filter(like).map(|name| label(name)).collect()
+                    hosts.iter().filter(like).map(|name| host_word(name)).collect()
                 }
                 field => similar(reader, pattern.text(), &of_field(field))?,
             });

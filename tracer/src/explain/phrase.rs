@@ -13,7 +13,7 @@ use crate::{
         signal_name as signals,
     },
     text::{
-        escape::{command, escape, label},
+        escape::{command, escape, host_phrase},
         format::{duration, size, times},
     },
 };
@@ -300,7 +300,7 @@ pub fn fix(incident: &Incident, elsewhere: Option<&Elsewhere>) -> String {
         };
         return named.into_iter().fold(advice, fill);
     };
-    let host = label(host);
+    let host = host_phrase(host);
     format!("where {} runs on {host}, {ADVICE_ELSEWHERE}", who(culprit))
 }
 

@@ -10,7 +10,7 @@ use crate::{
         signal_name::{self as signals, SI_KERNEL},
     },
     text::{
-        escape::{escape, label},
+        escape::{escape, host_phrase},
         format::size,
     },
 };
@@ -125,7 +125,7 @@ fn changed(
         (Some(by), _) => format!("{} shrank {what} by {how}", who(by)),
         // The act is older than what the host learnt of it, by how much only another clock tells.
         (None, Some(Elsewhere { culprit, host, how, .. })) => {
-            let (by, host) = (who(culprit), label(host));
+            let (by, host) = (who(culprit), host_phrase(host));
             format!("the victim's host saw a shrink of {what}, likely by {by} on {host} by {how}")
         }
         (None, None) if let Some(server) = blamed_server(incident) => {

@@ -18,7 +18,7 @@ use crate::{
         warning::{self, line},
     },
     text::{
-        escape::{escape, label},
+        escape::{escape, host_phrase},
         format::{counted, duration},
     },
 };
@@ -181,7 +181,7 @@ pub fn gap(gap: &Gap, style: &Style) -> String {
             reason => format!("not recording from {since} to {until}: {reason}"),
         },
         Some(lost) if gap.reason == GapReason::Shrinks => {
-            let host = label(&gap.host);
+            let host = host_phrase(&gap.host);
             format!("not kept on {host} between {since} and {until}: {} ({lost})", gap.reason)
         }
         Some(lost) if gap.reason == GapReason::QueueFull => {

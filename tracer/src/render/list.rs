@@ -19,13 +19,10 @@ use crate::{
     },
     text::{
         apart::apart,
-        escape::{escape, named},
+        escape::{UNKNOWN, escape, host_word},
         format::{age, date, duration, rfc3339, size, zone_name},
     },
 };
-
-/// Stands for what is not known.
-pub const UNKNOWN: &str = "-";
 
 /// What can be shown of an incident in a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +142,7 @@ fn cell(incident: &Incident, field: Shown, style: &Style, now: i64) -> Cell {
         Shown::Id => Cell::painted("33", style.id(&incident.id)),
         Shown::Time => text(date(incident.time.0, &style.zone).get(..19).map(str::to_owned)),
         Shown::Age => text(Some(age(now.saturating_sub(incident.time.0).max(0).unsigned_abs()))),
-        Shown::Host => text(named(&incident.host)),
+        Shown::Host => text(Some(host_word(&incident.host))),
         Shown::Victim => Cell::painted("1", who(victim)),
         Shown::Unit => text(home(victim, style)),
         Shown::How => Cell::painted("31", ending(incident)),
@@ -259,7 +256,7 @@ pub fn warning(one: &Truncation, style: &Style) -> Vec<Cell> {
     };
     vec![
         Cell::plain(time.get(..19).unwrap_or(&time)),
-        Cell::plain(named(&one.host).unwrap_or_else(|| UNKNOWN.to_owned())),
+        Cell::plain(host_word(&one.host)),
         Cell::plain(warned_path(one)),
         Cell::plain(format!("{} → {}", size(one.old_size), size(one.new_size))),
         Cell::plain(one.culprit.as_ref().map_or_else(|| "elsewhere".to_owned(), who)),

@@ -11,12 +11,12 @@ use crate::{
         columns::{Column, Keeps},
         csv,
         human::Style,
-        list::{POD, UNKNOWN},
+        list::POD,
         table::{Cell, Layout},
     },
     text::{
         apart::apart,
-        escape::{escape, label, named},
+        escape::{escape, host_word, label},
         format::{counted, rfc3339, zone_name},
     },
 };
@@ -110,7 +110,7 @@ fn called(row: &Count, style: &Style) -> String {
     match &*row.by {
         "container" if is_id(&name) => short(SHORT),
         "pod" if is_whole(&name) => short(POD),
-        "host" => named(&name).unwrap_or_else(|| UNKNOWN.to_owned()),
+        "host" => host_word(&name),
         _ => name,
     }
 }

@@ -17,14 +17,14 @@ use crate::{
     render::{
         columns::{Column, Keeps},
         human::{Style, changed, gap, spoken},
-        list::{UNKNOWN, home},
+        list::home,
         markdown,
         table::{Cell, Layout},
         touched::{driver, driver_field, other_name, seen_as, sized, volume},
         warning::{self, labelled},
     },
     text::{
-        escape::{escape, named},
+        escape::{UNKNOWN, escape, host_phrase, named},
         format::{age, clock, counted, duration, grouped, times},
     },
 };
@@ -47,7 +47,7 @@ pub fn oneline(story: &Story, style: &Style) -> Vec<u8> {
         },
         because_of(latest),
         story.elsewhere.as_ref().map_or_else(String::new, |elsewhere| {
-            let host = named(&elsewhere.host).unwrap_or_else(|| "without a name".to_owned());
+            let host = host_phrase(&elsewhere.host);
             format!(", likely by {} on {host}", who(&elsewhere.culprit))
         }),
         style.id(&latest.id),

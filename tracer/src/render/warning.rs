@@ -4,7 +4,7 @@ use crate::{
     explain::phrase::{arguments, lineage, mapped_by, served_by, who},
     render::style::Style,
     text::{
-        escape::{escape, label},
+        escape::{escape, host_phrase},
         format::size,
     },
 };
@@ -26,7 +26,7 @@ pub fn elsewhere(elsewhere: &Elsewhere, width: usize, style: &Style) -> String {
     let mut out = String::new();
     let mut field = |name: &str, text: &str| out.push_str(&labelled(name, width, text, style));
     let who = style.paint("1", &who(culprit));
-    let host = label(host);
+    let host = host_phrase(host);
     field("likely", &format!("by {who} on {host}  {}", arguments(culprit)));
     field("", &lineage(culprit));
     let path = elsewhere.path.as_ref().map_or_else(String::new, |path| escape(&path.0) + ", ");

@@ -236,7 +236,7 @@ pub const FILTERS: [Filter; 16] = [
     Filter {
         field: Field::Host,
         flag: "host",
-        reads: Reads::Names(|facets| one(facets.host), Syntax::Exact),
+        reads: Reads::Names(|facets| one(facets.host), Syntax::Host),
         column: Column::Boot,
     },
     Filter {

@@ -10,7 +10,7 @@ use crate::{
         container::{self, container},
         pod,
     },
-    text::escape::escape,
+    text::escape::{UNKNOWN, escape, named},
 };
 
 /// How the text of a filter is compared with a name.
@@ -18,6 +18,8 @@ use crate::{
 pub enum Syntax {
     /// As it is.
     Exact,
+    /// A host by its name, or one without any as tables have it.
+    Host,
     /// With `*` and `?`.
     Glob,
     /// A pattern for it, or a part of it.
@@ -88,11 +90,11 @@ impl Pattern {
     /// Letters that are in every name that matches, one after the other, and that JSON writes as they are; `None` where none
     /// are known.
     pub fn literal(&self) -> Option<&str> {
+        use Syntax::{Below, Contains, Exact, Glob, Host};
+        let nameless = self.syntax == Host && self.is_of_nameless();
         let names = !self.is_printed()
-            && matches!(
-                self.syntax,
-                Syntax::Exact | Syntax::Glob | Syntax::Contains | Syntax::Below
-            );
+            && !nameless
+            && matches!(self.syntax, Exact | Host | Glob | Contains | Below);
         let text = self.text.strip_suffix('/').unwrap_or(&self.text);
         let plain = |c: char| c.is_ascii_alphanumeric() || "_./-".contains(c);
         let runs = text.split(|c| !plain(c)).filter(|run| names && !run.is_empty());
@@ -108,6 +110,11 @@ impl Pattern {
     fn is_of(&self, name: &[u8]) -> bool {
         match self.syntax {
             Syntax::Exact => self.text.as_bytes() == name,
+            Syntax::Host => match std::str::from_utf8(name).is_ok_and(|host| named(host).is_none())
+            {
+                true => self.is_of_nameless(),
+                false => self.text.as_bytes() == name,
+            },
             Syntax::Class if self.text == BUS_ERRORS => is_of_bus_errors(name),
             Syntax::Glob | Syntax::Class => self.glob(name),
             Syntax::Contains => {
@@ -135,6 +142,11 @@ impl Pattern {
                 self.glob.matches(&text) || self.glob.matches(bare)
             }
         }
+    }
+
+    /// Whether hosts without a name are asked for.
+    fn is_of_nameless(&self) -> bool {
+        named(&self.text).is_none_or(|asked| asked == UNKNOWN)
     }
 
     fn is_container(&self, id: &str) -> bool {

@@ -67,6 +67,19 @@ pub fn named(host: &str) -> Option<String> {
     Some(label(host)).filter(|name| !name.is_empty() && name != "(none)")
 }
 
+/// Stands for what is not known, or has no name, in a table.
+pub const UNKNOWN: &str = "-";
+
+/// What a host is called in a table, where it is asked for by that, too.
+pub fn host_word(host: &str) -> String {
+    named(host).unwrap_or_else(|| UNKNOWN.to_owned())
+}
+
+/// What a host is called in a sentence.
+pub fn host_phrase(host: &str) -> String {
+    named(host).unwrap_or_else(|| "a host without a name".to_owned())
+}
+
 /// Characters that print nothing, or act on what stands around them: separators, joiners, direction overrides, tags, fillers
 /// (Unicode's Default_Ignorable_Code_Point, categories Zl and Zp, and the dangerous part of Cf).
 fn acts(c: char) -> bool {
