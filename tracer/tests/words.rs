@@ -132,3 +132,20 @@ fn a_host_without_a_name_has_one_word() {
     assert!(said.contains("recorded: -, db-7"), "{said}");
     assert!(!said.contains("(none)"), "{said}");
 }
+
+/// A table lists what was asked for, and says which of it stands below; no words promise more than `-n` does.
+#[test]
+fn how_many_stories_are_told_is_said() {
+    let host = Host::new();
+    let (_, said) = host.says(&["why", "-n", "2"]);
+    let (table, rest) = said.split_once("the newest in full below").expect("a table");
+    assert_eq!(table.lines().count(), 3, "{said}");
+    let newest =
+        table.lines().nth(1).expect("a row").split_whitespace().find(|word| word.contains('['));
+    let told = rest.lines().find(|line| line.starts_with("What happened: ")).expect("a story");
+    assert!(told.contains(newest.expect("a victim")), "{said}");
+    assert_eq!(said.matches("\nWhat happened: ").count(), 1, "{said}");
+    assert!(said.contains("more stories match: -n 0 lists all"), "{said}");
+    let all = host.says(&["why", "-n", "0"]).1;
+    assert!(!all.contains("stories match"), "{all}");
+}

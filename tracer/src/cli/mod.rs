@@ -290,7 +290,8 @@ pub struct Why {
     /// Print times in UTC instead of local time (JSON always is)
     #[arg(long)]
     pub utc: bool,
-    /// Tell of at most so many stories (a process, or a restart loop), the newest; 0 for all
+    /// List at most so many stories (a process, or a restart loop), the newest; 0 lists all. The newest is told in full below,
+    /// any other by its id; -o markdown, oneline and json tell each
     #[arg(short = 'n', long, value_name = "N", default_value_t = 10, value_parser = value::limit)]
     pub limit: usize,
     /// A process id, process name, both as in `geo-api[1234]`, unit, container or pod (its name or id), path, or incident id; may

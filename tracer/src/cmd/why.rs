@@ -98,10 +98,10 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
     match keys.len().saturating_sub(limit) {
         0 => {}
         1 => say(
-            "\n1 more story matches: -n 0 for all, or narrow it by --since, --until, or a filter",
+            "\n1 more story matches: -n 0 lists all, or narrow it by --since, --until, or a filter",
         ),
         more => say(format_args!(
-            "\n{more} more stories match: -n 0 for all, or narrow it by --since, --until, or a filter"
+            "\n{more} more stories match: -n 0 lists all, or narrow it by --since, --until, or a filter"
         )),
     }
     caught(&reader, &selection)?;

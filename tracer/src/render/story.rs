@@ -348,7 +348,7 @@ const OVERVIEW: [Column; 8] = [
 const NARROW: usize = 120;
 
 /// Several stories, a line each, with what tells them apart: the latest victim, and of what else something is known.
-/// `command` shows one in full; where it would take the room of the rest it stands below, once, and in its column the id.
+/// Which of them stands below it, in full, is said. `command` shows another; where it would take the room of the rest it stands below, once, and in its column the id.
 pub fn overview_of(
     stories: &[Story],
     command: impl Fn(&str) -> String,
@@ -398,8 +398,8 @@ pub fn overview_of(
     }
     let layout = Layout::new(&columns, &heads, &rows, style.width);
     let out = rows.iter().fold(layout.head(style), |out, row| out + &layout.row(row, style));
-    let whole = format!("`{}` shows one in full", command("ID"));
-    if below { format!("{out}{}\n", style.wrap(&whole, 0)) } else { out }
+    let other = if below { format!("; `{}` shows another", command("ID")) } else { String::new() };
+    format!("{out}{}\n", style.wrap(&format!("the newest in full below{other}"), 0))
 }
 
 /// For a chat or a ticket: a headline, and the rest as it is, in a fence that no name can leave.
