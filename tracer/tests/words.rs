@@ -2,7 +2,7 @@
 mod common;
 use std::fs;
 
-use common::{Host, text};
+use common::{Host, text, whybus};
 use serde_json::{Value, json};
 
 /// A history of nothing but incidents made of a recorded one by `change`.
@@ -148,4 +148,44 @@ fn how_many_stories_are_told_is_said() {
     assert!(said.contains("more stories match: -n 0 lists all"), "{said}");
     let all = host.says(&["why", "-n", "0"]).1;
     assert!(!all.contains("stories match"), "{all}");
+}
+
+/// At 80 columns how it ended and why are whole, and files that end alike are told apart; a warning has its age.
+#[test]
+fn a_narrow_table_shows_what_tells_apart() {
+    let host = Host::new();
+    let at = |columns: &str, args: &[&str]| {
+        let mut command = whybus(args);
+        command.arg("--state-dir").arg(host.state()).env("COLUMNS", columns).env("TZ", "UTC");
+        text(&command.output().expect("whybus runs").stdout)
+    };
+    let all = text(&host.types(&["list", "-n", "0", "-o", "csv", "--columns", "how,cause"]).stdout);
+    let whole: Vec<String> = all
+        .lines()
+        .skip(1)
+        .flat_map(|line| line.split(','))
+        .map(|word| word.trim_matches('"').trim().to_owned())
+        .collect();
+    let list = at("80", &["list", "-n", "14"]);
+    for line in list.lines().skip(1) {
+        assert!(line.chars().count() <= 80, "{line}");
+        let cause =
+            line.split("  ").map(str::trim).filter(|cell| whole.iter().any(|one| one == cell));
+        assert!(cause.count() >= 1, "{line}");
+        assert!(!line.contains("SIGBUS…") && !line.contains("mapped-past-…"), "{line}");
+    }
+    assert!(list.contains("SIGBUS, survived  mapped-past-end"), "{list}");
+    let warnings = at("80", &["list", "--warnings", "-n", "6"]);
+    assert!(warnings.starts_with("AGE  FILE"), "{warnings}");
+    let files: Vec<&str> =
+        warnings.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1)).collect();
+    for (i, file) in files.iter().enumerate() {
+        assert!(!files[..i].contains(file), "{warnings}");
+    }
+    assert!(at("80", &["list", "--warnings", "--utc"]).starts_with("TIME (UTC) "));
+    let hostile = made(1, |_, one| one["victim"]["comm"] = "\u{1b}\u{1b}\u{1b}\u{1b}geo".into());
+    let mut narrow = whybus(["list", "--state-dir"]);
+    narrow.arg(hostile.state()).env("COLUMNS", "60");
+    let shown = text(&narrow.output().expect("whybus runs").stdout);
+    assert!(shown.contains("geo["), "{shown}");
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use crate::{
     cli::{List, options::ListFormat},
     cmd::{caught::caught, classes, exit_status::ExitStatus, nothing::nothing},
-    contract::{Gap, GapReason, Incident, Record},
+    contract::{Gap, GapReason, Incident, Record, Truncation},
     error::Failure,
     host::clock,
     render::Format,
@@ -233,13 +233,16 @@ const SPREADSHEET: [Shown; 9] = [
     Shown::By,
 ];
 
+/// Whether there is no room for times; who asks by the time wants to see it.
+fn has_ages(args: &List, width: Option<usize>) -> bool {
+    let range = &args.select.range;
+    let by_time = args.utc || range.since.is_some() || range.until.is_some();
+    width.is_some_and(|width| width < NARROW) && !by_time
+}
+
 /// Columns that fit, and of which something is known.
 fn usual(args: &List, style: &Style, width: Option<usize>, found: &[Incident]) -> Vec<Shown> {
-    let range = &args.select.range;
-    // Who asks by the time wants to see it.
-    let by_time = args.utc || range.since.is_some() || range.until.is_some();
-    let narrow = width.is_some_and(|width| width < NARROW);
-    let time = if narrow && !by_time { Shown::Age } else { Shown::Time };
+    let time = if has_ages(args, width) { Shown::Age } else { Shown::Time };
     let plain = Style::plain(true, true);
     let any = |known: &dyn Fn(&Incident) -> bool| found.iter().any(known) || found.is_empty();
     let mut fields = vec![Shown::Id, time];
@@ -280,20 +283,23 @@ fn warnings(
         found.reverse();
     }
     page(paged(args.output));
-    let rows: Vec<Vec<Cell>> = found.iter().map(|one| table::warning(one, style)).collect();
     let now = clock::boot_to_realtime().realtime(clock::boot_time());
-    let heads = [Shown::Time.head(style, now)];
-    let mut columns = table::WARNING.to_vec();
-    let hidden = if style.hosts { None } else { Some(1) };
-    let shown = |cells: &[Cell]| -> Vec<Cell> {
-        let shown = cells.iter().enumerate().filter(|(i, _)| Some(*i) != hidden);
-        shown.map(|(_, cell)| cell.clone()).collect()
+    let (width, ages) = (terminal::width(), has_ages(args, terminal::width()));
+    let hidden = |head: &str| match head {
+        "TIME" => ages,
+        "AGE" => !ages,
+        "HOST" => !style.hosts,
+        _ => false,
     };
-    let rows: Vec<Vec<Cell>> = rows.iter().map(|row| shown(row)).collect();
-    if let Some(hidden) = hidden {
-        columns.remove(hidden);
-    }
-    let layout = Layout::new(&columns, &heads, &rows, terminal::width());
+    let shown = || (0..table::WARNING.len()).filter(|i| !hidden(table::WARNING[*i].head));
+    let columns: Vec<Column> = shown().map(|i| table::WARNING[i]).collect();
+    let row = |one: &Truncation| {
+        let cells = table::warning(one, style, now);
+        shown().map(|i| cells[i].clone()).collect::<Vec<Cell>>()
+    };
+    let rows: Vec<Vec<Cell>> = found.iter().map(row).collect();
+    let heads = if ages { [String::new()] } else { [Shown::Time.head(style, now)] };
+    let layout = Layout::new(&columns, &heads, &rows, width);
     if args.output == ListFormat::Table && !args.no_header {
         put(layout.head(style).as_bytes())?;
     }

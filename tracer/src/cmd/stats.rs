@@ -97,8 +97,7 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
         let called = kind.map_or_else(|| Ok(HashMap::new()), |kind| reader.called(kind))?;
         let part = |name: &[u8]| match called.get(name) {
             Some(called) => Some(called.clone()),
-            None if column == Column::Cgroup => part(path_of(name)).map(Cow::into_owned),
-            None => part(name).map(Cow::into_owned),
+            None => part(own_name(column, name)).map(Cow::into_owned),
         };
         let without = if name == CULPRIT { no_acts() } else { Vec::new() };
         let mut rows = by_part(counts.of(column, &without)?, part);
@@ -148,6 +147,11 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
     put(parts.join("\n").as_bytes())?;
     say_unknown(unknown);
     Ok(ExitStatus::Done)
+}
+
+/// What of a name is that of its column.
+fn own_name(column: Column, name: &[u8]) -> &[u8] {
+    if column == Column::Cgroup { path_of(name) } else { name }
 }
 
 /// Into what so many ns are divided: how long that is, in ns, and what it is called.

@@ -28,12 +28,22 @@ pub struct Column {
     pub rank: u8,
     /// What is wider than most takes its room from the rest of its line, not from all lines.
     pub spills: bool,
+    /// Words of a few: they are whole before any other has more than it needs, and before those that tell least are there.
+    pub whole: bool,
 }
 
 impl Column {
     /// One that is never cut.
     pub const fn fixed(head: &'static str) -> Self {
-        Self { head, right: false, least: None, keeps: Keeps::Start, rank: 0, spills: false }
+        Self {
+            head,
+            right: false,
+            least: None,
+            keeps: Keeps::Start,
+            rank: 0,
+            spills: false,
+            whole: false,
+        }
     }
 
     /// One that may be cut down to `least`.
@@ -56,6 +66,10 @@ impl Column {
     pub const fn spills(self) -> Self {
         Self { spills: true, ..self }
     }
+
+    pub const fn whole(self) -> Self {
+        Self { spills: true, whole: true, ..self }
+    }
 }
 
 /// How wide the cells of a column are, and its head.
@@ -77,6 +91,11 @@ impl Cells {
     /// As wide as three of four are.
     fn usual(&self) -> usize {
         self.sorted.get(self.sorted.len() * 3 / 4).copied().unwrap_or(0).max(self.head)
+    }
+
+    /// As wide as nine of ten are.
+    fn nearly_all(&self) -> usize {
+        self.sorted.get(self.sorted.len() * 9 / 10).copied().unwrap_or(0).max(self.head)
     }
 
     /// What is lost where a column of `width` loses one more: each cell that is cut counts, the more the more of it is gone
@@ -114,12 +133,19 @@ impl<'a> Fit<'a> {
     }
 
     fn narrow(&mut self, width: usize) {
+        /// Those of this rank and above tell least.
+        const LEAST: u8 = 6;
         for i in (0..self.columns.len()).filter(|i| self.columns[*i].spills) {
             if total(&self.widths, self.gap) > width {
-                self.widths[i] = Some(self.cells[i].usual());
+                self.widths[i] = Some(match self.columns[i].rank {
+                    0 if self.columns[i].whole => self.cells[i].nearly_all(),
+                    _ => self.cells[i].usual(),
+                });
             }
         }
-        self.drop(width);
+        self.drop(width, LEAST, |column| column.least.filter(|_| !column.whole));
+        self.drop(width, 1, |column| column.least);
+        self.cut(width, |column| column.least.filter(|_| !column.whole));
         self.cut(width, |column| column.least);
         // What may not be left out is rather cut short than broken by the terminal: at last also what never should be.
         self.cut(width, |column| column.least.map(|least| least.min(4)));
@@ -130,19 +156,21 @@ impl<'a> Fit<'a> {
         }
     }
 
-    /// Leaves columns out until the rest fits as far as it may be cut.
-    fn drop(&mut self, width: usize) {
+    /// Leaves columns of a rank and above out until the rest fits as far as it may be cut.
+    fn drop(&mut self, width: usize, rank: u8, least_of: impl Fn(&Column) -> Option<usize>) {
         loop {
             let least: Vec<Option<usize>> = self
                 .columns
                 .iter()
                 .zip(&self.widths)
-                .map(|(column, width)| width.map(|width| width.min(column.least.unwrap_or(width))))
+                .map(|(column, width)| {
+                    width.map(|width| width.min(least_of(column).unwrap_or(width)))
+                })
                 .collect();
             if total(&least, self.gap) <= width {
                 return;
             }
-            let shown = |i: &usize| self.widths[*i].is_some() && self.columns[*i].rank != 0;
+            let shown = |i: &usize| self.widths[*i].is_some() && self.columns[*i].rank >= rank;
             let columns = 0..self.columns.len();
             let Some(first) = columns.filter(shown).max_by_key(|i| self.columns[*i].rank) else {
                 return;

@@ -93,8 +93,8 @@ impl Shown {
             Self::Host => Column::flexible("HOST", 8).rank(5),
             Self::Victim => Column::flexible("VICTIM", 10).keep(Keeps::From('[')),
             Self::Unit => Column::flexible("UNIT", 14).keep(Keeps::End).rank(6),
-            Self::How => Column::flexible("HOW", 8).keep(Keeps::Items).rank(4),
-            Self::Cause => Column::flexible("CAUSE", 9).keep(Keeps::From('?')),
+            Self::How => Column::flexible("HOW", 8).keep(Keeps::Items).rank(4).whole(),
+            Self::Cause => Column::flexible("CAUSE", 9).keep(Keeps::From('?')).whole(),
             Self::File => Column::flexible("FILE", 6).keep(Keeps::End).rank(3),
             Self::By => Column::flexible("BY", 8).keep(Keeps::From('[')).rank(2),
             Self::Uid => Column::fixed("UID").right().rank(7),
@@ -236,9 +236,10 @@ pub fn ending(incident: &Incident) -> String {
     }
 }
 
-/// Columns of warnings.
-pub const WARNING: [Column; 6] = [
+/// Columns of warnings; the second stands in for the first where there is no room.
+pub const WARNING: [Column; 7] = [
     Column::fixed("TIME"),
+    Column::fixed("AGE").right(),
     Column::flexible("HOST", 8).rank(2),
     Column::flexible("FILE", 12).keep(Keeps::End),
     Column::fixed("SIZE").rank(1),
@@ -247,8 +248,9 @@ pub const WARNING: [Column; 6] = [
 ];
 
 /// One warning, in those.
-pub fn warning(one: &Truncation, style: &Style) -> Vec<Cell> {
+pub fn warning(one: &Truncation, style: &Style, now: i64) -> Vec<Cell> {
     let time = date(one.time.0, &style.zone);
+    let past = now.saturating_sub(one.time.0).max(0).unsigned_abs();
     let at_risk = match (one.is_warning(), &one.at_risk_why) {
         (true, _) => mapped_by(&one.at_risk),
         (false, Some(_)) => "not known".to_owned(),
@@ -256,6 +258,7 @@ pub fn warning(one: &Truncation, style: &Style) -> Vec<Cell> {
     };
     vec![
         Cell::plain(time.get(..19).unwrap_or(&time)),
+        Cell::plain(age(past)),
         Cell::plain(host_word(&one.host)),
         Cell::plain(warned_path(one)),
         Cell::plain(format!("{} → {}", size(one.old_size), size(one.new_size))),

@@ -1,11 +1,14 @@
 //! Rows and columns, fitted to a width. Pure.
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use crate::render::{
-    columns::{Cells, Column, Fit, Keeps},
-    style::Style,
+use crate::{
+    render::{
+        columns::{Cells, Column, Fit, Keeps},
+        style::Style,
+    },
+    text::{apart::shared_ends, escape::escape_at},
 };
 
 /// What stands in one column of one row, with its colour.
@@ -32,6 +35,8 @@ pub struct Layout {
     heads: Vec<String>,
     widths: Vec<Option<usize>>,
     gap: usize,
+    /// By the text of a cell: how many bytes of its end are those of others, too, and tell it from none.
+    ends: Vec<BTreeMap<String, usize>>,
 }
 
 impl Layout {
@@ -57,7 +62,19 @@ impl Layout {
         };
         let cells: Vec<Cells> = (0..columns.len()).map(of).collect();
         let Fit { widths, gap, .. } = Fit::new(columns, cells, width);
-        Self { columns: columns.to_vec(), heads, widths, gap }
+        let ends = |i: usize| match widths[i] {
+            Some(width) if columns[i].keeps == Keeps::End => {
+                let cells = rows.iter().filter_map(|row| row.get(i)).map(|cell| &*cell.text);
+                let long = cells.filter(|text| text.width() > width);
+                shared_ends(long, &|text, end| match end {
+                    0 => cut(text, width, Keeps::End),
+                    _ => from_within(text, end, width),
+                })
+            }
+            _ => BTreeMap::new(),
+        };
+        let ends = (0..columns.len()).map(ends).collect();
+        Self { columns: columns.to_vec(), heads, widths, gap, ends }
     }
 
     /// The heads, in one line.
@@ -75,22 +92,46 @@ impl Layout {
     fn line(&self, cells: &[Cell], style: &Style, keeps: impl Fn(&Column) -> Keeps) -> String {
         /// A cell is not cut further than that for another of its line.
         const SPARED: usize = 4;
+        let spared = |column: &Column, long: usize| match column.least {
+            Some(_) if !column.whole => SPARED.min(long),
+            _ => long,
+        };
+        // What cells from one on can give.
+        let rest = |from: usize| -> usize {
+            let cells = self.columns.iter().zip(&self.widths).zip(cells).skip(from);
+            let given = cells.filter_map(|((column, width), cell)| {
+                Some((*width)?.saturating_sub(spared(column, cell.text.width())))
+            });
+            given.sum()
+        };
+        // What words of a few among them want.
+        let wanted = |from: usize| -> usize {
+            let cells = self.columns.iter().zip(&self.widths).zip(cells).skip(from);
+            let wanted = cells
+                .filter(|((column, _), _)| column.whole)
+                .filter_map(|((_, width), cell)| Some(cell.text.width().saturating_sub((*width)?)));
+            wanted.sum()
+        };
         let mut out = String::new();
         let mut space = 0;
         // What cells that spilled took, and others have not given yet.
         let mut owed = 0;
-        for ((column, width), cell) in self.columns.iter().zip(&self.widths).zip(cells) {
-            let Some(mut width) = *width else { continue };
+        for (i, (column, cell)) in self.columns.iter().zip(cells).enumerate() {
+            let Some(mut width) = self.widths[i] else { continue };
             let long = cell.text.width();
             if column.spills && long > width {
-                owed += long - width;
-                width = long;
+                let more = long - width;
+                if !column.whole || owed + more + wanted(i + 1) <= rest(i + 1) {
+                    (owed, width) = (owed + more, long);
+                }
             } else {
-                let least = if column.least.is_some() { SPARED } else { long };
-                let given = owed.min(width.saturating_sub(least.min(long)));
+                let given = owed.min(width.saturating_sub(spared(column, long)));
                 (owed, width) = (owed - given, width - given);
             }
-            let text = cut(&cell.text, width, keeps(column));
+            let text = match self.ends[i].get(&cell.text) {
+                Some(end) if long > width => from_within(&cell.text, *end, width),
+                _ => cut(&cell.text, width, keeps(column)),
+            };
             let pad = width.saturating_sub(text.width());
             let (before, after) = if column.right { (pad, 0) } else { (0, pad) };
             out.push_str(&" ".repeat(space + before));
@@ -147,8 +188,33 @@ pub fn cut(text: &str, width: usize, keeps: Keeps) -> String {
     start_of(text, width)
 }
 
-/// The beginning, and an ellipsis.
+/// The beginning, and an ellipsis; of a name that begins with nothing but what is escaped rather what can be read.
 fn start_of(text: &str, width: usize) -> String {
+    let start = beginning(text, width);
+    let Some(at) = first_letter(text).filter(|at| *at + '…'.len_utf8() >= start.len()) else {
+        return start;
+    };
+    match text[at..].width() < width {
+        true => format!("…{}", &text[at..]),
+        false if width > 2 => format!("…{}", beginning(&text[at..], width - 1)),
+        false => start,
+    }
+}
+
+/// Where the first letter or digit stands that stands for itself.
+fn first_letter(text: &str) -> Option<usize> {
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        match escape_at(&text[at..]) {
+            Some((_, long)) => at += long,
+            None if c.is_alphanumeric() => return Some(at),
+            None => at += c.len_utf8(),
+        }
+    }
+    None
+}
+
+fn beginning(text: &str, width: usize) -> String {
     let room = width.saturating_sub(1);
     let mut used = 0;
     let mut fits = |c: &char| {
@@ -180,6 +246,18 @@ fn end_of(text: &str, width: usize) -> String {
     let at = escaped_at(name, name.len() - kept).map_or(name.len() - kept, |part| part.end);
     let end = &name[at..];
     start_of(name, width.saturating_sub(end.width())) + end
+}
+
+/// What is left of a path whose last `end` bytes tell it from no other: from the name before them on.
+fn from_within(text: &str, end: usize, width: usize) -> String {
+    /// What is cut to less than that has no room to say that it is of a path.
+    const LEAST: usize = 8;
+    let at = text.get(..text.len() - end).and_then(|rest| rest.rfind('/')).unwrap_or(0);
+    match (at, width < LEAST) {
+        (0, _) => start_of(text, width),
+        (_, true) => start_of(&text[at + 1..], width),
+        (_, false) => cut(&format!("…{}", &text[at..]), width, Keeps::Start),
+    }
 }
 
 /// The letters that stand for one that is escaped (`\n`, `\x1b`, `\u{202e}`), if `at` lies within them.
@@ -325,6 +403,53 @@ mod tests {
         let layout = Layout::new(&COLUMNS, &[], &rows, Some(200));
         let at = |row: &[Cell]| layout.row(row, &style).find("geo-worker");
         assert_eq!(at(&rows[0]), at(&rows[9]));
+    }
+
+    /// Of a name that begins with what acts on a terminal something can be read.
+    #[test]
+    fn what_can_be_read_stays() {
+        let hostile = r"\x1b[2J\x1b]0;geo\x07";
+        assert_eq!(cut(hostile, 8, Keeps::Start), r"\x1b[2J…", "as much as there is room for");
+        assert_eq!(cut(hostile, 5, Keeps::Start), "…2J…");
+        assert_eq!(cut(r"\n\n\n\n\ngeo[12]", 9, Keeps::From('[')), "…geo[12]");
+        assert_eq!(cut(r"\n\n\n\n\n", 5, Keeps::Start), r"\n\n…", "there is nothing else");
+        assert_eq!(cut(r"\x1b\x1b\x1b", 3, Keeps::Start), "…");
+    }
+
+    /// Words of a few are whole before a path has more than it needs, and paths that end alike are shown by what differs.
+    #[test]
+    fn few_words_are_whole_and_paths_are_told_apart() {
+        const COLUMNS: [Column; 4] = [
+            Column::flexible("VICTIM", 8).keep(Keeps::From('[')),
+            Column::flexible("CAUSE", 5).keep(Keeps::From('?')).whole(),
+            Column::flexible("UNIT", 8).keep(Keeps::End).rank(6),
+            Column::flexible("FILE", 12).keep(Keeps::End),
+        ];
+        let row = |cause: &str, dir: &str| {
+            let file = format!("/srv/data/{dir}/live");
+            vec![
+                Cell::plain("geo-worker[1234]"),
+                Cell::plain(cause),
+                Cell::plain("geo-worker.service"),
+                Cell::plain(file),
+            ]
+        };
+        let mut rows = vec![row("mapped-past-end", "europe-maps"), row("sent", "asia-maps")];
+        rows.resize(20, row("truncated", "asia-maps"));
+        let style = style(false);
+        let shown = |width| {
+            let layout = Layout::new(&COLUMNS, &[], &rows, Some(width));
+            [layout.row(&rows[0], &style), layout.row(&rows[1], &style)]
+        };
+        for width in [36, 40, 50, 60, 70] {
+            let [first, second] = shown(width);
+            assert!(first.contains(" mapped-past-end  "), "{width}: {first}");
+            assert!(first.trim_end().width() <= width, "{width}: {first}");
+            if width > 40 {
+                assert!(first.contains("eur") && second.contains("asi"), "{first}{second}");
+            }
+        }
+        assert!(!shown(40)[0].contains(".service"), "no room for it");
     }
 
     /// What must not be left out is cut below what it should have, and at last the gap.

@@ -1,4 +1,4 @@
-//! How much of the beginning of an id tells it from others. Pure.
+//! How much of the beginning of an id tells it from others, and which names of a path. Pure.
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Characters by which each of these is told from the others, where that is more than `usual`.
@@ -16,9 +16,74 @@ pub fn apart<'a>(ids: impl IntoIterator<Item = &'a str>, usual: usize) -> BTreeM
     long
 }
 
+/// Paths that look alike, each with how many bytes of its end tell it from none of those; `shown` has what is shown of one
+/// without so many.
+pub fn shared_ends<'a>(
+    paths: impl IntoIterator<Item = &'a str>,
+    shown: &impl Fn(&str, usize) -> String,
+) -> BTreeMap<String, usize> {
+    let paths: BTreeSet<&str> = paths.into_iter().collect();
+    let mut ends = BTreeMap::new();
+    let mut asked = vec![(paths.into_iter().collect::<Vec<_>>(), 0)];
+    while let Some((paths, end)) = asked.pop() {
+        let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for path in paths {
+            alike.entry(shown(path, end)).or_default().push(path);
+        }
+        for group in alike.into_values() {
+            let more = if group.len() > 1 { shared_end(&group, end) } else { 0 };
+            if more != 0 {
+                asked.push((group, end + more));
+            } else if end != 0 {
+                ends.extend(group.into_iter().map(|path| (path.to_owned(), end)));
+            }
+        }
+    }
+    ends
+}
+
+/// Bytes of the last names that all of them have before their last `end` bytes; none has no other name.
+fn shared_end(paths: &[&str], end: usize) -> usize {
+    let mut shared = 0;
+    loop {
+        let rest = |path: &&'_ str| -> Option<(usize, bool)> {
+            let rest = path.get(..path.len() - end - shared)?;
+            let at = rest.rfind('/').filter(|at| *at != 0)?;
+            let first = paths[0].get(..paths[0].len() - end - shared)?;
+            let name = first.get(first.rfind('/')?..)?;
+            Some((name.len(), &rest[at..] == name))
+        };
+        let names: Option<Vec<(usize, bool)>> = paths.iter().map(rest).collect();
+        match names {
+            Some(names) if names.iter().all(|(_, same)| *same) => shared += names[0].0,
+            _ => return shared,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_ends_alike_is_shown_by_what_differs() {
+        let last = |path: &str, end: usize| {
+            let rest = &path[..path.len() - end];
+            rest.rsplit('/').next().unwrap_or(rest).to_owned()
+        };
+        let ends = |paths: &[&str]| shared_ends(paths.iter().copied(), &last);
+        assert!(ends(&["/a/x", "/b/y", "/c"]).is_empty());
+        let found = ends(&["/mnt/a/live", "/mnt/b/live", "/srv/c"]);
+        assert_eq!(found.get("/mnt/a/live"), Some(&5));
+        assert_eq!((found.get("/mnt/b/live"), found.get("/srv/c")), (Some(&5), None));
+        // Two of them differ only further up.
+        let found = ends(&["/mnt/ext4/a/live", "/mnt/tmpfs/a/live", "/mnt/ext4/b/live"]);
+        assert_eq!(found.get("/mnt/ext4/a/live"), Some(&7));
+        assert_eq!(found.get("/mnt/ext4/b/live"), Some(&5));
+        // What has no other name keeps the one.
+        assert!(ends(&["/live", "/mnt/live"]).is_empty());
+        assert!(ends(&["x/live", "y/z"]).is_empty());
+    }
 
     #[test]
     fn what_begins_alike_is_shown_by_more() {

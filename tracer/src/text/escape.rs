@@ -48,7 +48,7 @@ pub fn bytes_of_printed(text: &str) -> usize {
 }
 
 /// What stands for how many bytes at the start of a text that [`escape`] printed, and its own length.
-fn escape_at(text: &str) -> Option<(usize, usize)> {
+pub fn escape_at(text: &str) -> Option<(usize, usize)> {
     let escape = text.strip_prefix('\\')?;
     match escape.chars().next()? {
         '\\' | 'n' | 't' | 'r' => Some((1, 2)),
