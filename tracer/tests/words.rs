@@ -189,3 +189,26 @@ fn a_narrow_table_shows_what_tells_apart() {
     let shown = text(&narrow.output().expect("whybus runs").stdout);
     assert!(shown.contains("geo["), "{shown}");
 }
+
+/// Columns that have no room to be read say so, and what to do.
+#[test]
+fn too_many_columns_say_so() {
+    let host = Host::new();
+    let every =
+        "id,time,age,host,victim,unit,how,cause,file,by,uid,cgroup,container,restart,signature";
+    let said = |width: &str, columns: &str| {
+        let mut command = whybus(["list", "-n", "3", "--columns", columns, "--state-dir"]);
+        command.arg(host.state()).env("COLUMNS", width);
+        text(&command.output().expect("whybus runs").stderr)
+    };
+    let told = said("80", every);
+    let wide = told.split("a terminal ").nth(1).and_then(|rest| rest.split(' ').next());
+    let wide = wide.unwrap_or_else(|| panic!("{told}"));
+    assert!(told.starts_with("15 columns need "), "{told}");
+    assert!(
+        told.split_whitespace().collect::<Vec<_>>().join(" ").contains("use -o csv or -o json"),
+        "{told}"
+    );
+    assert!(!said(wide, every).contains("need a terminal"), "{wide} is enough");
+    assert!(!said("80", "id,age,victim,how,cause").contains("need a terminal"));
+}

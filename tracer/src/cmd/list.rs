@@ -93,6 +93,12 @@ pub fn run(args: &List) -> Result<ExitStatus> {
     for one in &found {
         printed.put(one, &style)?;
     }
+    if let Some(wanted) = printed.layout.wanted.filter(|_| !args.columns.is_empty()) {
+        say(format_args!(
+            "{} columns need a terminal {wanted} wide to be read: leave some out of --columns, or use -o csv or -o json",
+            args.columns.len()
+        ));
+    }
     if args.follow {
         return follow(&reader, &selection, last, &printed);
     }

@@ -107,6 +107,9 @@ impl Cells {
     }
 }
 
+/// Between two columns.
+const GAP: usize = 2;
+
 /// Columns on their way into a width.
 pub struct Fit<'a> {
     columns: &'a [Column],
@@ -114,18 +117,18 @@ pub struct Fit<'a> {
     /// `None` where there is no room for it.
     pub widths: Vec<Option<usize>>,
     pub gap: usize,
+    /// How wide it would have to be for all columns that are shown to have the least that they need, where it is not.
+    pub wanted: Option<usize>,
 }
 
 impl<'a> Fit<'a> {
     /// As wide as their cells, or as `width` has room for.
     pub fn new(columns: &'a [Column], cells: Vec<Cells>, width: Option<usize>) -> Self {
-        /// Between two columns.
-        const GAP: usize = 2;
         // What is wider than the whole has nothing to be taken away letter by letter.
         let most = width.unwrap_or(usize::MAX);
         let widths =
             cells.iter().map(|cells| Some(cells.widest().min(most.max(cells.head)))).collect();
-        let mut fit = Self { columns, cells, widths, gap: GAP };
+        let mut fit = Self { columns, cells, widths, gap: GAP, wanted: None };
         if let Some(width) = width {
             fit.narrow(width);
         }
@@ -154,6 +157,15 @@ impl<'a> Fit<'a> {
             self.gap = 1;
             self.cut(width, |_| Some(1));
         }
+        let least = |i: usize| {
+            let widest = self.cells[i].widest();
+            self.columns[i].least.map_or(widest, |least| least.min(widest))
+        };
+        let shown = |i: &usize| self.widths[*i].is_some();
+        let wanted: Vec<Option<usize>> =
+            (0..self.columns.len()).filter(shown).map(|i| Some(least(i))).collect();
+        let cramped = |i: usize| self.widths[i].is_some_and(|width| width < least(i));
+        self.wanted = (0..self.columns.len()).any(cramped).then(|| total(&wanted, GAP));
     }
 
     /// Leaves columns of a rank and above out until the rest fits as far as it may be cut.

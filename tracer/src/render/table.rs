@@ -35,6 +35,8 @@ pub struct Layout {
     heads: Vec<String>,
     widths: Vec<Option<usize>>,
     gap: usize,
+    /// How wide it would have to be to be read, where it is not.
+    pub wanted: Option<usize>,
     /// By the text of a cell: how many bytes of its end are those of others, too, and tell it from none.
     ends: Vec<BTreeMap<String, usize>>,
 }
@@ -61,7 +63,7 @@ impl Layout {
             Cells::new(cells.collect(), heads[i].width())
         };
         let cells: Vec<Cells> = (0..columns.len()).map(of).collect();
-        let Fit { widths, gap, .. } = Fit::new(columns, cells, width);
+        let Fit { widths, gap, wanted, .. } = Fit::new(columns, cells, width);
         let ends = |i: usize| match widths[i] {
             Some(width) if columns[i].keeps == Keeps::End => {
                 let cells = rows.iter().filter_map(|row| row.get(i)).map(|cell| &*cell.text);
@@ -74,7 +76,7 @@ impl Layout {
             _ => BTreeMap::new(),
         };
         let ends = (0..columns.len()).map(ends).collect();
-        Self { columns: columns.to_vec(), heads, widths, gap, ends }
+        Self { columns: columns.to_vec(), heads, widths, gap, wanted, ends }
     }
 
     /// The heads, in one line.
