@@ -11,11 +11,15 @@ use crate::{
     text::escape::escape,
 };
 
-/// Columns of a screen, and where its text begins.
+/// Columns of a screen, how far a line is still read, and where its text begins.
 const WIDTH: usize = 80;
+const WIDEST: usize = 160;
 const LABEL: usize = 11;
 /// Its lines, but for the one of the prompt.
 const LINES: usize = 23;
+
+/// Stands before what is not seen.
+const UNSEEN: &str = "unseen";
 
 /// Who may not attach anything.
 pub struct Denied {
@@ -29,10 +33,10 @@ type Part<'a> = (&'a str, String);
 
 /// `denied`: nothing was tried, and why.
 pub fn human(report: &Doctor, denied: Option<&Denied>, style: &Style) -> Vec<u8> {
-    let width = style.width.map_or(WIDTH, |width| width.min(WIDTH));
+    let width = style.width.unwrap_or(WIDTH).min(WIDEST);
     let style = Style { width: Some(width), ..style.clone() };
     let mut out = first(report, denied, &style);
-    for (label, text) in whole(report, denied) {
+    for (label, text) in whole(report, denied, width) {
         let text = style.wrap(&text, LABEL);
         out.push_str(&format!("{label:<LABEL$}{text}\n"));
     }
@@ -46,14 +50,28 @@ pub fn oneline(report: &Doctor, denied: Option<&Denied>) -> Vec<u8> {
     format!("{}\n", words.split_whitespace().collect::<Vec<_>>().join(" ")).into_bytes()
 }
 
-/// Below the verdict, as much as a screen of 80 columns has room for: a narrower one has the same, in more lines.
-fn whole<'a>(report: &'a Doctor, denied: Option<&Denied>) -> Vec<Part<'a>> {
-    let verdict = first(report, denied, &screen());
-    let (head, tail) = (seen(report, denied), last(report, denied));
+/// Below the verdict, as much as a screen has room for: one of less than 80 columns has the same, in more lines.
+fn whole<'a>(report: &'a Doctor, denied: Option<&Denied>, width: usize) -> Vec<Part<'a>> {
+    let screen = screen(width);
+    let lines = |parts: &[Part<'_>]| lines(parts, &screen);
+    let verdict = first(report, denied, &screen).lines().count();
+    let tail = last(report, denied);
     let lacks = lacks(report, denied);
-    let head = [head, lacks].concat();
-    let room = LINES.saturating_sub(verdict.lines().count() + lines(&head) + lines(&tail));
-    let missing = unattached(report, room);
+    let forms: Vec<Part<'_>> =
+        forms(&report.observed).into_iter().map(|(form, what)| (form, what.join(" "))).collect();
+    let is_seen = |(label, _): &&Part<'_>| *label != UNSEEN;
+    let unseen: Vec<Part<'_>> = forms.iter().filter(|form| !is_seen(form)).cloned().collect();
+    // All reasons and what helps rather than what is seen, or what is not; or else the first of them.
+    let mut tried = Vec::new();
+    for forms in [forms, unseen, Vec::new()] {
+        let head = [seen(report, denied), forms, lacks.clone()].concat();
+        let room = LINES.saturating_sub(verdict + lines(&head) + lines(&tail));
+        let (missing, all) = unattached(report, room, &screen);
+        tried.push((head, room, missing, all));
+    }
+    let fits = tried.iter().position(|(.., all)| *all);
+    let fits = fits.or_else(|| tried.iter().position(|(_, _, missing, _)| missing.len() > 1));
+    let (head, room, missing, _) = tried.swap_remove(fits.unwrap_or(0));
     // What is wrong, and what to do, comes before what it costs.
     let room = room.saturating_sub(lines(&missing));
     let prices = prices(report, denied);
@@ -61,14 +79,14 @@ fn whole<'a>(report: &'a Doctor, denied: Option<&Denied>) -> Vec<Part<'a>> {
     [head, prices, missing, tail].concat()
 }
 
-/// How many they take on a screen of 80 columns.
-fn lines(parts: &[Part<'_>]) -> usize {
-    parts.iter().map(|(_, text)| screen().wrap(text, LABEL).lines().count()).sum()
+/// How many they take on a screen.
+fn lines(parts: &[Part<'_>], screen: &Style) -> usize {
+    parts.iter().map(|(_, text)| screen.wrap(text, LABEL).lines().count()).sum()
 }
 
-/// Of 80 columns.
-fn screen() -> Style {
-    Style { width: Some(WIDTH), ..Style::plain(false, false) }
+/// Of 80 columns, or more.
+fn screen(width: usize) -> Style {
+    Style { width: Some(width.max(WIDTH)), ..Style::plain(false, false) }
 }
 
 /// What is seen here, in which form.
@@ -84,7 +102,7 @@ fn seen<'a>(report: &'a Doctor, denied: Option<&Denied>) -> Vec<Part<'a>> {
         (seen, all) if (seen, all) == (hooks, hooks + blind) => String::new(),
         (seen, all) => format!(", and see {seen} of {all} things"),
     };
-    let mut out = match denied {
+    match denied {
         Some(denied) => vec![("kernel", kernel), ("limits", denied.limits.clone())],
         None => {
             let all = hooks + blind;
@@ -92,9 +110,7 @@ fn seen<'a>(report: &'a Doctor, denied: Option<&Denied>) -> Vec<Part<'a>> {
                 format!("{hooks} of {all} hooks attach for `record` (`trace` alone uses fewer)");
             vec![("kernel", format!("{kernel}; {attach}{of}"))]
         }
-    };
-    out.extend(forms(&report.observed).into_iter().map(|(form, what)| (form, what.join(" "))));
-    out
+    }
 }
 
 /// What those forms cost, and what they cannot detect. Which of them the kernel lets attach is known once they were tried.
@@ -113,26 +129,33 @@ fn lacks<'a>(report: &Doctor, denied: Option<&Denied>) -> Vec<Part<'a>> {
     lacking.map(|one| ("lacks", format!("{}: {}", one.name, one.without))).collect()
 }
 
-/// Why hooks are missing, in so many lines.
-fn unattached(report: &Doctor, room: usize) -> Vec<Part<'static>> {
+/// Why hooks are missing, in so many lines, and whether that is all.
+fn unattached(report: &Doctor, room: usize, screen: &Style) -> (Vec<Part<'static>>, bool) {
     let mut out: Vec<Part<'_>> = Vec::new();
     let mut left = report.blind.len();
+    let summary = report.summary.as_ref().map_or_else(String::new, |text| escape(text.as_bytes()));
+    let mut fixes: Vec<&str> = Vec::new();
     for reason in grouped(&report.blind) {
-        let mut parts = vec![("missing", missing(&reason, false))];
-        if let Some(fix) = reason.missing.first().and_then(|blind| blind.fix.as_ref()) {
-            parts.push(("  fix", escape(fix.as_bytes())));
-        }
+        // The verdict has named the first of several forms' reasons.
+        let first = reason.why.split("; ").next().unwrap_or(&reason.why);
+        let said = summary.contains(&format!("because {}", escape(first.as_bytes())));
+        let said = said && reason.missing.len() != report.blind.len();
+        let mut parts = vec![("missing", missing(&reason, said))];
+        let fix = reason.missing.first().and_then(|blind| blind.fix.as_deref());
+        let fix = fix.filter(|fix| !fixes.contains(fix));
+        parts.extend(fix.map(|fix| ("  fix", escape(fix.as_bytes()))));
         // What is left takes a line.
         let last = reason.missing.len() == left;
-        if lines(&out) + lines(&parts) + usize::from(!last) > room {
+        if lines(&out, screen) + lines(&parts, screen) + usize::from(!last) > room {
             let (label, more) = if out.is_empty() { ("missing", "") } else { ("", "more ") };
             out.push((label, format!("{left} {more}hooks: `whybus doctor -o json`")));
-            break;
+            return (out, false);
         }
+        fixes.extend(fix);
         left -= reason.missing.len();
         out.extend(parts);
     }
-    out
+    (out, true)
 }
 
 fn last(report: &Doctor, denied: Option<&Denied>) -> Vec<Part<'static>> {
@@ -184,7 +207,7 @@ fn forms(observed: &[Observed]) -> Vec<(&str, Vec<&str>)> {
             None => forms.push((form, vec![&one.what])),
         }
     }
-    for (state, label) in [("missing", "unseen"), ("not-built", "not built")] {
+    for (state, label) in [("missing", UNSEEN), ("not-built", "not built")] {
         let of = observed.iter().filter(|one| &*one.state == state);
         let what: Vec<&str> = of.map(|one| &*one.what).collect();
         if !what.is_empty() {
@@ -198,7 +221,9 @@ fn waiting(observed: &[Observed]) -> Option<Part<'static>> {
     let mut modules: Vec<&str> = observed.iter().filter_map(|one| one.module.as_deref()).collect();
     let hooks = modules.len();
     modules.dedup();
-    let text = format!("{hooks} hooks, attached once loaded: {}", modules.join(", "));
+    let wait = if hooks == 1 { "hook waits" } else { "hooks wait" };
+    let kernel = if modules.len() == 1 { "a kernel module" } else { "kernel modules" };
+    let text = format!("{hooks} {wait} for {kernel} to be loaded: {}", modules.join(", "));
     (hooks != 0).then_some(("pending", text))
 }
 
@@ -219,258 +244,4 @@ fn explains(report: &Doctor, tried: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-
-    use super::*;
-    use crate::{
-        contract::Blind,
-        model::observe::Readiness,
-        probe::{
-            form::Form,
-            plan::Probe,
-            refusal::FTRACE_OFF,
-            table::{Row, TABLE},
-        },
-    };
-
-    const PLAIN: Style = Style::plain(false, false);
-
-    /// Of a host on which `is_there` says what attaches.
-    fn host(is_there: impl Fn(&str) -> bool, verdict: Readiness, summary: Option<&str>) -> Doctor {
-        host_in(|_| true, is_there, verdict, summary)
-    }
-
-    /// The same, with all forms but those that `allows` rules out.
-    fn host_in(
-        allows: impl Fn(Form) -> bool,
-        is_there: impl Fn(&str) -> bool,
-        verdict: Readiness,
-        summary: Option<&str>,
-    ) -> Doctor {
-        let rows = || TABLE.iter().filter(|row| !row.backup);
-        let probe = |row: &'static Row| {
-            let mut programs = row.programs.iter().filter(|program| allows(program.form));
-            Probe { row, program: programs.next().unwrap_or(&row.programs[0]) }
-        };
-        let hook = |row: &'static Row| probe(row).program.form.to_string();
-        let state = |row: &'static Row| match row.module {
-            Some(_) => "waiting",
-            None if is_there(&hook(row)) => "attached",
-            None => "missing",
-        };
-        let of = |wanted: &'static str| rows().filter(move |row| state(row) == wanted);
-        Doctor {
-            verdict: Some(verdict.into()),
-            summary: summary.map(Into::into),
-            kernel: "6.1.0-56-cloud-amd64".into(),
-            lockdown: Some("none".into()),
-            hooks: of("attached").map(|row| hook(row).into()).collect(),
-            blind: of("missing")
-                .map(|row| Blind {
-                    hook: hook(row).into(),
-                    reason: FTRACE_OFF.why.into(),
-                    fix: Some(FTRACE_OFF.fix.into()),
-                    causes: row.blind.into(),
-                })
-                .collect(),
-            observed: rows()
-                .map(|row| Observed {
-                    what: row.observe.word().into(),
-                    hook: hook(row).into(),
-                    state: state(row).into(),
-                    module: row.module.map(Into::into),
-                    unknown_without: row.blind.into(),
-                    added_instructions: Some(probe(row).adds()),
-                    undetected: probe(row).undetected().map(Into::into),
-                })
-                .collect(),
-            culprit: "typed loads".into(),
-            paths: "full, across mounts".into(),
-            pending: of("waiting").map(|row| hook(row).into()).collect(),
-            capabilities: Vec::new(),
-            explained: 8,
-            total: 25,
-            unexplained: Vec::new(),
-        }
-    }
-
-    fn text(report: &Doctor, denied: Option<&Denied>) -> String {
-        let text = String::from_utf8(human(report, denied, &PLAIN)).expect("text");
-        let lines = text.lines().count();
-        assert!(lines < 24, "{lines} lines:\n{text}");
-        let long = text.lines().find(|line| line.chars().count() > WIDTH);
-        assert_eq!(long, None);
-        text
-    }
-
-    #[test]
-    fn a_host_that_is_ready_fits_one_screen() {
-        let ready = host(|_| true, Readiness::Ready, None);
-        let said = text(&ready, None);
-        assert!(said.starts_with("READY: every hook for this kernel attaches\nkernel     6.1"));
-        assert!(said.contains("\nfexit      file-fault shmem-fault "), "{said}");
-        assert!(said.contains("\ntp_btf     signal-generated "), "{said}");
-        assert!(said.contains("\npending    "), "{said}");
-        assert!(!said.contains("missing") && !said.contains("unseen"), "{said}");
-        assert!(said.contains("\ncosts      adds about "), "{said}");
-        assert!(!said.contains("\nmisses     fexit"), "{said}");
-    }
-
-    #[test]
-    fn each_form_says_what_it_costs_and_what_it_cannot_detect() {
-        let kprobes = |form: Form| !form.is_trampoline();
-        let said = text(&host_in(kprobes, |_| true, Readiness::Ready, None), None);
-        let costs = said.split("\ncosts ").nth(1).expect("costs").replace("\n           ", " ");
-        assert!(
-            costs.contains(" to a file fault that goes well; to other calls by kretprobe "),
-            "{said}"
-        );
-        assert!(said.contains("\nmisses     kretprobe: returns of more calls at a time"), "{said}");
-        let alone = |form: Form| matches!(form, Form::TpBtf(_) | Form::RawTp(_));
-        let said = "whybus cannot tell who truncated a file";
-        let said =
-            host_in(alone, |hook| hook.starts_with("tp_btf"), Readiness::NotReady, Some(said));
-        let said = text(&said, None);
-        assert!(
-            said.contains("\ncosts      adds nothing to a file fault that goes well;"),
-            "{said}"
-        );
-        assert!(said.contains("\nmisses     tp_btf: faults without a signal (EFAULT), "), "{said}");
-    }
-
-    #[test]
-    fn what_a_kernel_was_built_without_is_named_and_not_missed() {
-        let mut ready = host(|_| true, Readiness::Ready, None);
-        ready.observed.iter_mut().for_each(|one| {
-            if &*one.what == "userfault-fault" {
-                one.state = "not-built".into();
-            }
-        });
-        ready.unexplained = vec!["userfaultfd".into()];
-        let said = text(&ready, None);
-        assert!(said.starts_with("READY: "), "{said}");
-        assert!(said.contains("\nnot built  userfault-fault\n"), "{said}");
-        assert!(said.contains("causes; not: userfaultfd\n"), "{said}");
-        assert!(!said.contains("missing") && !said.contains("unseen"), "{said}");
-    }
-
-    #[test]
-    fn a_host_that_lacks_most_fits_one_screen() {
-        let said = "whybus cannot tell which file a bus error was in or who truncated a file, because \
-                    kernel.ftrace_enabled is 0";
-        let mut blind = host(|hook| hook.starts_with("tp_btf"), Readiness::NotReady, Some(said));
-        let every = CauseKind::ALL.iter().skip(9).map(|cause| cause.name().into());
-        blind.unexplained = every.collect();
-        let told = text(&blind, None);
-        assert!(told.starts_with("NOT READY: whybus cannot tell which file a bus error was in"));
-        assert!(told.contains(" hooks: kernel.ftrace_enabled is 0\n  fix      sysctl kernel.f"));
-        assert!(told.contains("\nunseen     file-fault shmem-fault "), "{told}");
-        // Whatever is not attached in one of few forms is for its own reason.
-        for (i, missing) in blind.blind.iter_mut().enumerate() {
-            missing.reason =
-                format!("the kernel says something long about this one, number {i}").into();
-        }
-        blind.blind.truncate(9);
-        let told = text(&blind, None);
-        assert!(told.contains("\n           8 more hooks: `whybus doctor -o json`\n"), "{told}");
-    }
-
-    /// 5.10 with kernel.ftrace_enabled=0, and two tracepoints that it has not got.
-    #[test]
-    fn what_to_do_comes_before_what_it_costs() {
-        let alone = |form: Form| matches!(form, Form::TpBtf(_) | Form::RawTp(_));
-        let is_there = |hook: &str| hook.starts_with("tp_btf");
-        let said = "whybus cannot tell who truncated a file, because kernel.ftrace_enabled is 0 (one of 2 reasons)";
-        let mut blind = host_in(alone, is_there, Readiness::NotReady, Some(said));
-        for missing in blind.blind.iter_mut().take(2) {
-            missing.reason = "this kernel has no such function or tracepoint".into();
-            missing.fix =
-                Some("it takes another kernel: docs/kernels.md says which has what".into());
-        }
-        // All modules have come.
-        for one in blind.observed.iter_mut().filter(|one| one.module.is_some()) {
-            one.module = None;
-            let is_there = ["xfs-refusal", "nfs-stale"].contains(&&*one.what);
-            one.state = if is_there { "attached" } else { "missing" }.into();
-        }
-        blind.culprit = "bpf_probe_read_kernel (no bpf_get_current_task_btf before 5.11)".into();
-        blind.unexplained =
-            CauseKind::ALL.iter().skip(12).map(|cause| cause.name().into()).collect();
-        let told = text(&blind, None);
-        assert!(told.contains("\n  fix      sysctl kernel.ftrace_enabled=1\n"), "{told}");
-    }
-
-    #[test]
-    fn who_may_not_try_is_told_the_plan() {
-        let mut report = host(|_| true, Readiness::Ready, None);
-        report.verdict = None;
-        let why = "watching the kernel needs CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN), which this \
-                   process lacks; run it as root: sudo whybus …";
-        let denied = Denied { why: why.to_owned(), limits: "perf 2".to_owned() };
-        let said = text(&report, Some(&denied));
-        assert!(said.starts_with("NOT TRIED: watching the kernel needs CAP_BPF"), "{said}");
-        let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(words.contains("; if the kernel allows it, nothing is missing kernel "), "{said}");
-        assert!(words.contains(" 8 of 25 causes, if it attaches all of that lookups"), "{said}");
-        assert!(said.contains("\nlimits     perf 2\n"), "{said}");
-        assert!(!said.contains("sudo whybus …"), "{said}");
-        assert!(words.contains("lacks: `sudo whybus doctor` tries it; if "), "{said}");
-        let sent_here = "bus errors are explained, except 2 details (`whybus doctor`), because x";
-        report.summary = Some(sent_here.into());
-        let said = text(&report, Some(&denied)).split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(said.contains("except 2 details, because x"), "{said}");
-        assert_eq!(said.matches("whybus doctor").count(), 1, "{said}");
-        // What is missing is named as well.
-        let function = "this kernel has no function filemap_read_folio in its BTF";
-        let lacking = "which errno a failed read returned (before 5.13)";
-        let mut report = host(|hook| hook != "fexit filemap_read_folio", Readiness::Degraded, None);
-        report.verdict = None;
-        report.summary =
-            Some(format!("bus errors are explained, except {lacking}, because {function}").into());
-        report.blind.iter_mut().for_each(|blind| blind.reason = function.into());
-        let said = text(&report, Some(&denied));
-        assert!(said.contains("\nmissing    fexit filemap_read_folio: "), "{said}");
-    }
-
-    #[test]
-    fn a_narrow_terminal_and_one_line() {
-        let blind = host(
-            |_| false,
-            Readiness::NotReady,
-            Some("whybus cannot tell who truncated a file, because x"),
-        );
-        let narrow = Style { width: Some(60), ..PLAIN };
-        let text = String::from_utf8(human(&blind, None, &narrow)).expect("text");
-        let long = text.lines().find(|line| line.chars().count() > 60);
-        assert_eq!(long, None, "{text}");
-        assert!(text.starts_with("NOT READY: whybus cannot tell"), "{text}");
-        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        let usual = String::from_utf8(human(&blind, None, &PLAIN)).expect("text");
-        assert_eq!(words(&text), words(&usual), "the same, in more lines");
-        // Each line is as full as it may be: none is broken twice.
-        let fields = text.split_once("\nkernel").expect("it is named").1;
-        let mut lines = fields.lines().skip(1).peekable();
-        while let Some((line, next)) = lines.next().zip(lines.peek()) {
-            let word = next.trim_start().split(' ').next().unwrap_or_default();
-            let goes_on = next.starts_with(&" ".repeat(LABEL));
-            let room = line.chars().count() + 1 + word.chars().count() <= 60;
-            assert!(!(goes_on && room), "{line:?} {next:?}");
-        }
-        let line = String::from_utf8(oneline(&blind, None)).expect("text");
-        assert_eq!(line, "NOT READY: whybus cannot tell who truncated a file, because x\n");
-    }
-
-    /// A thing that two hooks look at is one thing; both are hooks.
-    #[test]
-    fn hooks_and_things_are_counted_apart() {
-        let mut ready = host(|_| true, Readiness::Ready, None);
-        let (hooks, things) = (ready.hooks.len(), ready.hooks.len());
-        ready.hooks.push("tp_btf sched_process_exec".into());
-        let said = text(&ready, None).split_whitespace().collect::<Vec<_>>().join(" ");
-        let counts = format!(
-            "{0} of {0} hooks attach for `record` (`trace` alone uses fewer), and see {things} of {things} things",
-            hooks + 1
-        );
-        assert!(said.contains(&counts), "{said}");
-    }
-}
+mod tests;

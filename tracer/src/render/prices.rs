@@ -26,8 +26,11 @@ pub fn costs(observed: &[Observed]) -> Option<String> {
             None => calls.push((form, added)),
         }
     }
-    let calls: Vec<String> = calls.iter().map(|(form, added)| format!("{form} {added}")).collect();
-    Some(format!("{fault} a file fault that goes well; to other calls by {}", calls.join(", ")))
+    let unit = |i: usize| if i == 0 { " instructions" } else { "" };
+    let calls = calls.iter().enumerate();
+    let calls: Vec<String> =
+        calls.map(|(i, (form, added))| format!("by {form} up to {added}{}", unit(i))).collect();
+    Some(format!("{fault} a file fault that goes well; to other calls {}", calls.join(", ")))
 }
 
 /// What the forms cannot detect, each once.

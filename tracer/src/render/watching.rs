@@ -88,7 +88,12 @@ pub fn grouped(blind: &[Blind]) -> Vec<Reason<'_, Blind>> {
 /// How many hooks are missing, and why, unless that is `said`; of one also what it would detect.
 pub fn missing(reason: &Reason<'_, Blind>, said: bool) -> String {
     let why = match said {
-        true => "for the reason in the first line".to_owned(),
+        true => match reason.why.split_once("; ") {
+            Some((_, rest)) => {
+                format!("for the reason in the first line; {}", escape(rest.as_bytes()))
+            }
+            None => "for the reason in the first line".to_owned(),
+        },
         false => escape(reason.why.as_bytes()),
     };
     match reason.missing.as_slice() {
