@@ -66,7 +66,7 @@ fn an_id_that_is_printed_is_found() {
         assert_eq!(status, Some(2), "{said}");
         assert!(said.contains("is the start of several ids"), "{said}");
         for id in &ids {
-            assert!(said.contains(&format!(" id {}\n", &id[..18])), "{said}");
+            assert!(said.contains(&format!("\n{}  ", &id[..18])), "{said}");
         }
         assert!(said.contains(" geo-crash["), "{said}");
     }

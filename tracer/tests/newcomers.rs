@@ -61,8 +61,13 @@ fn what_is_left_out_is_said() {
     taken(&host, 30, |_, _| {});
     for verb in ["why", "show"] {
         let (status, said) = host.says(&[verb, "019aa4d2"]);
-        assert_eq!((status, said.lines().count()), (Some(2), 12), "{said}");
+        assert_eq!((status, said.lines().count()), (Some(2), 13), "{said}");
         assert!(said.ends_with("\nand 20 more\n"), "{said}");
+        // A table, the newest first.
+        let ids: Vec<&str> =
+            said.lines().skip(2).take(10).filter_map(|line| line.split(' ').next()).collect();
+        assert!(said.lines().nth(1).is_some_and(|head| head.starts_with("ID ")), "{said}");
+        assert!(ids.iter().rev().is_sorted() && ids[0].ends_with("29"), "{said}");
     }
     let mut narrow = whybus(["list", "--warnings", "-n", "0", "--no-header", "--state-dir"]);
     narrow.arg(host.state()).env("COLUMNS", "78");

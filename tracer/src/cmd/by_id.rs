@@ -4,8 +4,14 @@ use anyhow::Result;
 use crate::{
     contract::Incident,
     error::Failure,
-    render::oneline,
-    sink::stdout::history_style,
+    host::clock,
+    render::{
+        columns::Column,
+        list::{self, Shown},
+        style::Style,
+        table::{Cell, Layout},
+    },
+    sink::{stdout::history_style, terminal},
     store::sqlite::read::Reader,
     text::{escape::label, format::grouped},
 };
@@ -13,7 +19,7 @@ use crate::{
 /// The incident whose id begins so.
 ///
 /// # Errors
-/// Where several do: those, each with as much of its id as tells it apart.
+/// Where several do: those, each with as much of its id as tells it apart, the newest first.
 pub fn of_id(reader: &Reader, id: &str) -> Result<Option<Incident>> {
     let (mut found, more) = reader.by_id(id)?;
     if found.len() < 2 {
@@ -21,13 +27,31 @@ pub fn of_id(reader: &Reader, id: &str) -> Result<Option<Incident>> {
     }
     let mut style = history_style(false, reader.hosts()?);
     style.ids = reader.long_ids(found.iter().map(|one| &*one.id))?;
-    let lines = found.iter().map(|one| oneline::incident(one, &style));
-    let lines = String::from_utf8_lossy(&lines.collect::<Vec<_>>().concat()).into_owned();
     let more =
         if more == 0 { String::new() } else { format!("\nand {} more", grouped(more as u64)) };
     Err(Failure::usage(format!(
         "`{}` is the start of several ids; give more of it:\n{}{more}",
         label(id),
-        lines.trim_end()
+        table(&found, &style).trim_end()
     )))
+}
+
+/// As `list` has it, in what tells them apart.
+fn table(found: &[Incident], style: &Style) -> String {
+    let (width, now) =
+        (terminal::width_beside(), clock::boot_to_realtime().realtime(clock::boot_time()));
+    let host = style.hosts.then_some(Shown::Host);
+    let fields: Vec<Shown> = [Shown::Id, Shown::Age]
+        .into_iter()
+        .chain(host)
+        .chain([Shown::Victim, Shown::Cause, Shown::File, Shown::By])
+        .collect();
+    let columns: Vec<Column> = fields.iter().map(|field| field.column()).collect();
+    let rows: Vec<Vec<Cell>> =
+        found.iter().map(|one| list::row(one, &fields, style, now)).collect();
+    let layout = Layout::new(&columns, &[], &rows, width);
+    // Standard error is no place for the colours of standard output.
+    let plain = Style { colour: false, ..style.clone() };
+    let lines = rows.iter().map(|row| layout.row(row, &plain));
+    layout.head(&plain) + &lines.collect::<String>()
 }

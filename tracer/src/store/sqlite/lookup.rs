@@ -36,7 +36,7 @@ fn characters(id: &str, same: usize) -> usize {
 }
 
 impl Reader {
-    /// The incident of this id, or those whose ids start with it, ten at most, and how many more there are. What older
+    /// The incident of this id, or those whose ids start with it, the ten newest, newest first, and how many more there are. What older
     /// versions showed of an id, the start of its last part, is known, too.
     ///
     /// # Errors
@@ -58,7 +58,7 @@ impl Reader {
         }
         if seqs.is_empty() {
             seqs = self.seqs(
-                &format!("{START} BETWEEN substr(?1, 7) AND substr(?2, 7)"),
+                &format!("{START} BETWEEN substr(?1, 7) AND substr(?2, 7) ORDER BY {START}"),
                 params![low, high],
             )?;
         }
@@ -69,10 +69,11 @@ impl Reader {
                 bytes.rotate_left(6);
                 bytes
             });
-            seqs = self.seqs("id BETWEEN ?1 AND ?2", params![low, high])?;
+            seqs = self.seqs("id BETWEEN ?1 AND ?2 ORDER BY seq", params![low, high])?;
         }
         let found: Result<Vec<Incident>> = seqs
             .iter()
+            .rev()
             .take(SHOWN)
             .map(|seq| self.body(*seq))
             .filter_map(Result::transpose)
