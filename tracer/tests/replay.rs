@@ -28,7 +28,7 @@ fn a_replay_shows_what_was_shown_live() {
     let stream = recorded("step", "stream");
     assert_golden(&on_one_terminal(human.arg(&stream)), &recorded("step", "txt"));
     let live = fs::read_to_string(recorded("step", "txt")).expect("what was shown");
-    for part in ["watching 2", "warning", "lost ", "terminated after"] {
+    for part in ["watching 2", "warning", "lost ", "the watch was terminated after"] {
         assert!(live.contains(part), "{part}");
     }
 }

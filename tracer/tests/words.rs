@@ -212,3 +212,40 @@ fn too_many_columns_say_so() {
     assert!(!said(wide, every).contains("need a terminal"), "{wide} is enough");
     assert!(!said("80", "id,age,victim,how,cause").contains("need a terminal"));
 }
+
+/// A process may have no name, and a sentence has no hole for that; what is printed is found.
+#[test]
+fn a_process_without_a_name_is_called_that() {
+    let host = made(4, |i, one| {
+        one["victim"]["comm"] = ["", "  "][i % 2].into();
+        one["victim"]["thread_comm"] = Value::Null;
+    });
+    for args in
+        [&["list"][..], &["list", "-o", "oneline"], &["why"], &["why", "-o", "oneline"], &["stats"]]
+    {
+        let (status, said) = host.says(args);
+        assert_eq!(status, Some(0), "{said}");
+        assert!(said.contains("(no name)"), "{args:?}: {said}");
+        assert!(said.contains("'  '"), "{args:?}: {said}");
+        assert!(!said.contains(" [") && !said.contains("\n["), "{args:?}: {said}");
+    }
+    for asked in ["(no name)", "", "  "] {
+        let found = text(&host.types(&["list", "-o", "json", "--comm", asked]).stdout);
+        assert_eq!(found.lines().count(), 2, "{asked:?}");
+    }
+    assert_eq!(host.says(&["why", "(no name)"]).0, Some(0));
+}
+
+/// The end of a recording is that of its watch, and of a copied history it is said what is not known.
+#[test]
+fn a_recording_and_a_copy_are_told_as_that() {
+    let stream = common::recorded("deaths", "stream");
+    let replay = whybus(["replay", "--utc"]).arg(&stream).output().expect("whybus runs");
+    let last = text(&replay.stderr);
+    let last = last.lines().find(|line| line.contains(" after 20.1 s")).expect("an end");
+    assert!(last.starts_with("the watch was terminated after "), "{last}");
+    let (status, said) = Host::new().says(&["status"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.starts_with("NOT RECORDING: this is a copied history, of "), "{said}");
+    assert!(said.contains(" incidents from 2026-") && !said.contains("last 24 hours"), "{said}");
+}

@@ -130,6 +130,8 @@ pub enum Verb {
     #[command(after_long_help = examples::FORGET)]
     Forget(Forget),
     /// Run a saved event stream through the same pipeline, without root
+    ///
+    /// It says what the watch said, in that order: an incident stands where its cause was known, a warning at once.
     #[command(after_long_help = examples::REPLAY)]
     Replay(Replay),
     /// List bus errors waiting to happen: mappings that reach past their file's end (no eBPF)

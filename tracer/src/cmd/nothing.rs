@@ -21,7 +21,7 @@ use crate::{
     store::sqlite::{place::path_of, read::Reader},
     text::{
         apart::apart,
-        escape::{escape, host_word, label},
+        escape::{escape, host_word, label, process_name},
         format::grouped,
         near::NEAR,
     },
@@ -228,7 +228,7 @@ fn instead(reader: &Reader, rows: &[i64], term: &Term) -> Result<String> {
             known
         }
         Some(values) => values.into_values().collect(),
-        None => found.iter().map(|name| escape(path_of(name))).collect(),
+        None => found.iter().map(|name| process_name(path_of(name))).collect(),
     };
     let flag = term.filter.flag;
     let more = if found.len() > SHOWN { ", ..." } else { "" };

@@ -4,7 +4,7 @@ use crate::{
     explain::frames::failed_in,
     model::cause::CauseKind,
     text::{
-        escape::escape,
+        escape::{escape, process_name},
         format::{counted, duration, file_name, grouped},
     },
 };
@@ -120,7 +120,7 @@ pub fn history(
         // A place without a name: another build has that elsewhere.
         (Some(place), _) if place.0.starts_with(b"+") => format!("at {}", escape(&place.0)),
         (Some(_), Some(function)) => format!("in {function}"),
-        _ => format!("of {} with this cause", escape(&incident.victim.comm.0)),
+        _ => format!("of {} with this cause", process_name(&incident.victim.comm.0)),
     };
     let (since, holes) = (time(before.since), holes(before));
     match (before.alike, before.alike_last) {

@@ -8,7 +8,7 @@ use crate::{
         phrase::{culprit, did_it},
     },
     text::{
-        escape::{command, escape},
+        escape::{command, escape, process_name},
         format::counted,
     },
 };
@@ -22,7 +22,7 @@ pub fn differences(deaths: &[Incident]) -> Vec<String> {
     let things: [(&str, &Of); 6] = [
         ("file", &|one| one.path().map(|path| escape(&path.0))),
         // Who only asked for memory did not kill it.
-        ("by", &|one| culprit(one).filter(|_| did_it(one)).map(|by| escape(&by.comm.0))),
+        ("by", &|one| culprit(one).filter(|_| did_it(one)).map(|by| process_name(&by.comm.0))),
         ("program", &|one| one.victim.exe.as_ref().map(|exe| escape(&exe.0))),
         ("arguments", &|one| arguments(&one.victim)),
         ("user", &|one| Some(one.victim.uid.to_string())),

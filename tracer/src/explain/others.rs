@@ -2,7 +2,7 @@
 use crate::{
     contract::{Incident, Other},
     text::{
-        escape::escape,
+        escape::process_name,
         format::{duration, size},
     },
 };
@@ -29,7 +29,7 @@ fn told(group: &[&Other], incident: &Incident) -> String {
     let earlier = duration(incident.time.since(latest.time));
     let one = group.iter().all(|other| other.pid == latest.pid);
     let pid = if one { format!("[{}]", latest.pid) } else { String::new() };
-    let who = format!("{}{pid}", escape(&latest.comm.0));
+    let who = format!("{}{pid}", process_name(&latest.comm.0));
     let (sizes, meant) = (
         format!("{} → {}", size(latest.old_size), size(latest.new_size)),
         meaning(latest, incident),

@@ -13,26 +13,26 @@ use crate::{
         signal_name as signals,
     },
     text::{
-        escape::{command, escape, host_phrase},
+        escape::{command, escape, host_phrase, process_name},
         format::{duration, size, times},
     },
 };
 
 /// `name[pid]`
 pub fn who(process: &Process) -> String {
-    format!("{}[{}]", escape(&process.comm.0), process.pid)
+    format!("{}[{}]", process_name(&process.comm.0), process.pid)
 }
 
 /// `name[pid]`
 pub fn who_else(ancestor: &Ancestor) -> String {
-    format!("{}[{}]", escape(&ancestor.comm.0), ancestor.pid)
+    format!("{}[{}]", process_name(&ancestor.comm.0), ancestor.pid)
 }
 
 /// `sshfs[123]`, `probably sshfs[123]`
 pub fn which_server(server: &Server) -> String {
     let sure = server.confidence.known() == Confidence::Proven;
     let probably = if sure { "" } else { "probably " };
-    format!("{probably}{}[{}]", escape(&server.comm.0), server.pid)
+    format!("{probably}{}[{}]", process_name(&server.comm.0), server.pid)
 }
 
 /// Who serves a FUSE file system, and how that is known.
@@ -342,7 +342,7 @@ pub fn mapped_by(mappers: &[Mapper]) -> String {
     let shown: Vec<String> = mappers
         .iter()
         .take(SHOWN)
-        .map(|Mapper { pid, comm, .. }| format!("{}[{pid}]", escape(&comm.0)))
+        .map(|Mapper { pid, comm, .. }| format!("{}[{pid}]", process_name(&comm.0)))
         .collect();
     match mappers.len().saturating_sub(SHOWN) {
         0 if shown.is_empty() => "no mappers found".to_owned(),

@@ -260,9 +260,14 @@ pub fn end(end: &End, causes: &BTreeMap<String, u64>, style: &Style) -> Vec<u8> 
         _ if by.is_empty() => String::new(),
         _ => format!("{}\n", style.wrap(&format!("by cause: {}", by.join(", ")), 0)),
     };
+    // Of a replay, too, it is the watch that was ended so.
+    let reason = match &*end.reason {
+        ended @ ("terminated" | "interrupted") => format!("the watch was {ended}"),
+        "hung up" => "the terminal of the watch hung up".to_owned(),
+        other => escape(other.as_bytes()),
+    };
     let ended = format!(
-        "{} after {} · {}{} · {lost}",
-        end.reason,
+        "{reason} after {} · {}{} · {lost}",
         duration(end.watched_ns),
         counted(end.incidents, if end.only_bus_errors { "bus error" } else { "incident" }),
         sure(end),
@@ -429,7 +434,7 @@ mod tests {
         };
         assert_eq!(
             shown(end(&one, &BTreeMap::new(), &plain)),
-            "\ninterrupted after 130 ms · 1 bus error: 1 proven · no events lost\n"
+            "\nthe watch was interrupted after 130 ms · 1 bus error: 1 proven · no events lost\n"
         );
         let causes = BTreeMap::from([("quota".to_owned(), 1), ("truncated".to_owned(), 4)]);
         let blind = End { not_told: Some("who truncated a file".into()), ..one.clone() };
@@ -442,7 +447,7 @@ mod tests {
         assert!(told.ends_with(expected), "{told}");
         assert_eq!(
             shown(end(&lost, &causes, &plain)),
-            "\nby cause: truncated 4, quota 1\ninterrupted after 130 ms · 4 incidents: 1 proven, 2 likely, 1 unknown · 3 \
+            "\nby cause: truncated 4, quota 1\nthe watch was interrupted after 130 ms · 4 incidents: 1 proven, 2 likely, 1 unknown · 3 \
              events lost · 1 call missed · 4 shrinks not warned about (rate limit)\n"
         );
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use crate::{
     contract::{Finding, Scan},
     text::{
-        escape::escape,
+        escape::{escape, process_name},
         format::{counted, size},
     },
 };
@@ -28,7 +28,7 @@ pub fn human(findings: &[Finding], scan: &Scan) -> Vec<u8> {
             size(bytes)
         ));
         for Finding { process, mapping, .. } in all {
-            let who = format!("{}[{}]", escape(&process.comm.0), process.pid);
+            let who = format!("{}[{}]", process_name(&process.comm.0), process.pid);
             out.push_str(&match mapping.past_end {
                 Some(past) => format!(
                     "          {who} maps {} of it beyond the end, up to {:#x}\n",

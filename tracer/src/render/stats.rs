@@ -16,7 +16,7 @@ use crate::{
     },
     text::{
         apart::apart,
-        escape::{escape, host_word, label},
+        escape::{escape, host_word, label, process_name},
         format::{counted, rfc3339, zone_name},
     },
 };
@@ -111,6 +111,7 @@ fn called(row: &Count, style: &Style) -> String {
         "container" if is_id(&name) => short(SHORT),
         "pod" if is_whole(&name) => short(POD),
         "host" => host_word(&name),
+        "victim" | "culprit" => process_name(&row.name.0),
         _ => name,
     }
 }

@@ -31,12 +31,12 @@ pub fn text(
         let mut field = |name: &str, text: String| {
             out.push_str(&format!("  {name:<9}{}\n", style.wrap(&text, 11)));
         };
-        field("history", history(status, style));
+        field("history", history(status, of, style));
         if let Some(latest) = latest {
             let line = oneline::incident(latest, style);
             field("latest", String::from_utf8_lossy(&line).trim_end().to_owned());
         }
-        field("lost", lost(status, style));
+        field("lost", lost(status, of, style));
         if status.recorder.is_none() && of.is_none() {
             // The unit records into the usual directory, with the usual settings.
             field(
@@ -61,7 +61,7 @@ fn first_line(status: &Status, before: Option<Time>, of: Option<&str>, style: &S
         let last = before.map(|seen| format!("; the last one was there until {}", since(seen)));
         return match of {
             Some(of) => format!(
-                "{word}: a copy of the history of {of}; `whybus status` there says whether that is recorded\n"
+                "{word}: this is a copied history, of {of}; whether a recorder runs there, `whybus status` says there\n"
             ),
             None => format!("{word}: no recorder is running{}\n", last.unwrap_or_default()),
         };
@@ -78,10 +78,17 @@ fn first_line(status: &Status, before: Option<Time>, of: Option<&str>, style: &S
     }
 }
 
-fn history(status: &Status, style: &Style) -> String {
+fn history(status: &Status, of: Option<&str>, style: &Style) -> String {
     let file = format!("{}, {}", escape(&status.path.0), size(status.size));
     match status.first {
         None => format!("{file}: nothing yet"),
+        // Nobody adds to a copy: what came last is no sign that all is well.
+        Some(first) if of.is_some() => format!(
+            "{file}: {} from {} to {}",
+            counted(status.incidents, "incident"),
+            style.time(first),
+            style.time_in_zone(status.last.unwrap_or(first)),
+        ),
         Some(first) => format!(
             "{file}: {} since {}, {} in the last 24 hours",
             counted(status.incidents, "incident"),
@@ -92,11 +99,14 @@ fn history(status: &Status, style: &Style) -> String {
 }
 
 /// What was lost in the last 24 hours, and why.
-fn lost(status: &Status, style: &Style) -> String {
+fn lost(status: &Status, of: Option<&str>, style: &Style) -> String {
     /// Ns: 24 hours.
     const DAY: i64 = 86_400_000_000_000;
     let Some(began) = status.began else {
-        return "not known: no recorder of this host has written to this file".to_owned();
+        return match of {
+            Some(_) => "not known from a copy".to_owned(),
+            None => "not known: no recorder wrote this file, it was imported".to_owned(),
+        };
     };
     let loss = |one: &Lost| format!("{} {}", grouped(one.lost), escape(one.why.as_bytes()));
     let mut parts: Vec<String> = status.losses.iter().map(loss).collect();
@@ -176,7 +186,7 @@ mod tests {
             ..sample()
         };
         assert_eq!(
-            lost(&status, &style),
+            lost(&status, None, &style),
             "1,000 incidents on their way to the disk, 12 events, whatever happened in 1 min 0 s \
              without a recorder, in the last 24 hours"
         );
@@ -186,9 +196,10 @@ mod tests {
             began: Some(Time(2 * DAY - 1)),
             ..status.clone()
         };
-        let said = lost(&young, &style);
+        let said = lost(&young, None, &style);
         assert!(said.starts_with("nothing, since recording began at 1970-01-02 "), "{said}");
         let imported = Status { began: None, ..young };
-        assert!(lost(&imported, &style).starts_with("not known: no recorder "));
+        assert!(lost(&imported, None, &style).starts_with("not known: no recorder "));
+        assert_eq!(lost(&imported, Some("host a"), &style), "not known from a copy");
     }
 }

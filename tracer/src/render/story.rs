@@ -24,7 +24,7 @@ use crate::{
         warning::{self, labelled},
     },
     text::{
-        escape::{UNKNOWN, escape, host_phrase, named},
+        escape::{UNKNOWN, escape, host_phrase, named, process_name},
         format::{age, clock, counted, duration, grouped, times},
     },
 };
@@ -36,7 +36,7 @@ pub fn oneline(story: &Story, style: &Style) -> Vec<u8> {
     format!(
         "{} {}{}: {} {}{} {}\n",
         style.stamp(story.last),
-        escape(&latest.victim.comm.0),
+        process_name(&latest.victim.comm.0),
         style.host(&latest.host),
         match story.causes.as_slice() {
             [only] if story.incidents == 1 => format!("{}, {}:", count(story), name(only)),
@@ -225,7 +225,7 @@ fn who_and_where(story: &Story, style: &Style) -> String {
     let place = place.map_or_else(String::new, |place| format!(", {place}"));
     let other = style.here.as_ref().is_some_and(|here| !here.is(&latest.host, &latest.boot_id));
     let host = Style { hosts: style.hosts || other, ..style.clone() }.host(&latest.host);
-    format!("{}{parent}{place}{host}", style.paint("1", &escape(&latest.victim.comm.0)))
+    format!("{}{parent}{place}{host}", style.paint("1", &process_name(&latest.victim.comm.0)))
 }
 
 /// How often, since when, of what, and in what some differ.

@@ -10,7 +10,7 @@ use crate::{
         container::{self, container},
         pod,
     },
-    text::escape::{UNKNOWN, escape, named},
+    text::escape::{NO_NAME, UNKNOWN, named, process_name},
 };
 
 /// How the text of a filter is compared with a name.
@@ -71,7 +71,7 @@ impl Pattern {
 
     /// Whether it may be what was printed of a name.
     fn is_printed(&self) -> bool {
-        self.text.contains('\\')
+        self.text.contains('\\') || self.text == NO_NAME
     }
 
     /// The only name that can match, where there is only one.
@@ -104,7 +104,7 @@ impl Pattern {
     /// Whether `name` is asked for, as it is or as it is printed: `\n` for a newline. What is no UTF-8 in it is matched by a `?`
     /// or `*`.
     pub fn matches(&self, name: &[u8]) -> bool {
-        self.is_of(name) || self.is_printed() && self.is_of(escape(name).as_bytes())
+        self.is_of(name) || self.is_printed() && self.is_of(process_name(name).as_bytes())
     }
 
     fn is_of(&self, name: &[u8]) -> bool {
@@ -218,6 +218,7 @@ fn is_path(name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::escape::escape;
 
     fn below(path: &[u8], text: &str) -> bool {
         Pattern::new(Syntax::Below, text).matches(path)

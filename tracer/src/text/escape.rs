@@ -67,6 +67,18 @@ pub fn named(host: &str) -> Option<String> {
     Some(label(host)).filter(|name| !name.is_empty() && name != "(none)")
 }
 
+/// Stands for the name of a process that has none: prctl(2) takes an empty one.
+pub const NO_NAME: &str = "(no name)";
+
+/// What a process is called, so that no hole is left in a sentence.
+pub fn process_name(comm: &[u8]) -> String {
+    match comm {
+        [] => NO_NAME.to_owned(),
+        blank if blank.iter().all(|byte| *byte == b' ') => word(blank),
+        name => escape(name),
+    }
+}
+
 /// Stands for what is not known, or has no name, in a table.
 pub const UNKNOWN: &str = "-";
 
