@@ -249,3 +249,34 @@ fn a_recording_and_a_copy_are_told_as_that() {
     assert!(said.starts_with("NOT RECORDING: this is a copied history, of "), "{said}");
     assert!(said.contains(" incidents from 2026-") && !said.contains("last 24 hours"), "{said}");
 }
+
+/// Containers that come while a list is followed are told from those that are shown.
+#[test]
+fn a_followed_list_tells_containers_apart() {
+    use std::io::{BufRead as _, BufReader};
+    let inside = |digit: usize, one: &mut Value| {
+        let id = format!("{}{digit:02}", "0123456789abcdef".repeat(4).split_at(62).0);
+        one["victim"]["cgroup"] = format!("/docker/{id}").into();
+        one["victim"]["pod"] = Value::Null;
+        let (name, image) = (Value::Null, Value::Null);
+        one["victim"]["container"] =
+            json!({"id": id, "runtime": "docker", "name": name, "image": image});
+    };
+    let host = made(1, |_, one| inside(1, one));
+    let mut follow = whybus(["list", "-f", "--columns", "container", "--state-dir"]);
+    follow.arg(host.state()).stdout(std::process::Stdio::piped());
+    let mut child = follow.spawn().expect("whybus runs");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    assert_eq!(lines.next().expect("a head").expect("text").trim(), "CONTAINER");
+    assert_eq!(lines.next().expect("one").expect("text").trim(), "0123456789ab");
+    let other = made(2, |i, one| inside(i + 1, one));
+    let all = other.types(&["export"]);
+    let file = host.0.path().join("more.json");
+    fs::write(&file, &all.stdout).expect("room");
+    assert!(host.types(&["import", file.to_str().expect("UTF-8")]).status.success());
+    let new = lines.next().expect("one more").expect("text");
+    assert!(new.ends_with("02"), "{new}");
+    drop(lines);
+    child.kill().expect("ours");
+    child.wait().expect("ours");
+}

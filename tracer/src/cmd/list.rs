@@ -15,7 +15,7 @@ use crate::{
         csv,
         human::{self, Style},
         json,
-        list::{self as table, Shown},
+        list::{self as table, Homes, Shown},
         oneline,
         table::{Cell, Layout},
         warning,
@@ -100,7 +100,9 @@ pub fn run(args: &List) -> Result<ExitStatus> {
         ));
     }
     if args.follow {
-        return follow(&reader, &selection, last, &printed);
+        let mut homes = Homes::default();
+        homes.learn(found.iter().map(|one| &one.victim));
+        return follow(&reader, &selection, last, &printed, homes);
     }
     if more && sorted {
         let of = if all > SORTED { format!("the newest {SORTED}") } else { all.to_string() };
@@ -131,12 +133,17 @@ fn follow(
     selection: &Selection,
     mut last: i64,
     printed: &Printed<'_>,
+    mut homes: Homes,
 ) -> Result<ExitStatus> {
     loop {
         let (new, row) = reader.after(selection, last)?;
         last = row;
         let mut style = printed.style.clone();
         style.ids.extend(reader.long_ids(new.iter().map(|one| &*one.id))?);
+        if !new.is_empty() {
+            homes.learn(new.iter().map(|one| &one.victim));
+            style.ids.extend(homes.apart());
+        }
         for one in &new {
             printed.put(one, &style)?;
         }

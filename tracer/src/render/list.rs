@@ -1,5 +1,5 @@
 //! `whybus list`: a row an incident, or a warning. Pure.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     contract::{Container, Incident, Process, Truncation, Untrusted},
@@ -186,15 +186,47 @@ pub const POD: usize = 8;
 
 /// How much of the ids of their containers, and of the uids of their pods, tells these victims apart, where the usual is not
 /// enough: for [`Style::ids`].
-pub fn homes_apart<'a>(
-    victims: impl Iterator<Item = &'a Process> + Clone,
-) -> BTreeMap<String, usize> {
-    let containers = victims.clone().filter_map(|victim| victim.container.as_ref());
-    let ids = containers.filter(|one| one.name.is_none() && is_id(&one.id)).map(|one| &*one.id);
-    let pods = victims.filter_map(|victim| victim.pod.as_ref());
-    let mut long = apart(pods.filter(|pod| pod.name.is_none()).map(|pod| &*pod.uid), POD);
-    long.extend(apart(ids, SHORT));
-    long
+pub fn homes_apart<'a>(victims: impl Iterator<Item = &'a Process>) -> BTreeMap<String, usize> {
+    let mut homes = Homes::default();
+    homes.learn(victims);
+    homes.apart()
+}
+
+/// Containers and pods without names that were shown: what comes later is told from them, too.
+#[derive(Default)]
+pub struct Homes {
+    containers: BTreeSet<String>,
+    pods: BTreeSet<String>,
+}
+
+impl Homes {
+    /// Takes in where these ran.
+    pub fn learn<'a>(&mut self, victims: impl Iterator<Item = &'a Process>) {
+        /// What was shown so long ago is not compared any more.
+        const KEPT: usize = 10_000;
+        for victim in victims {
+            let container = victim.container.as_ref();
+            let container = container.filter(|one| one.name.is_none() && is_id(&one.id));
+            let pod = victim.pod.as_ref().filter(|pod| pod.name.is_none());
+            let ids = [
+                (&mut self.containers, container.map(|one| &one.id)),
+                (&mut self.pods, pod.map(|pod| &pod.uid)),
+            ];
+            for (known, id) in ids {
+                if known.len() >= KEPT {
+                    known.clear();
+                }
+                known.extend(id.map(|id| id.to_string()));
+            }
+        }
+    }
+
+    /// As [`homes_apart`].
+    pub fn apart(&self) -> BTreeMap<String, usize> {
+        let mut long = apart(self.pods.iter().map(String::as_str), POD);
+        long.extend(apart(self.containers.iter().map(String::as_str), SHORT));
+        long
+    }
 }
 
 /// The name of a container, or else the beginning of its id.
