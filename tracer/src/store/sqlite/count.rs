@@ -109,6 +109,8 @@ impl Reader {
     /// Where SQLite cannot read.
     pub fn counts<'a>(&'a self, selection: &'a Selection) -> Result<Counts<'a>> {
         let mut few = None;
+        // Of one state: outside of a transaction each row is one, with locks to be had and files to be looked at.
+        let read = self.db.unchecked_transaction()?;
         // One of an older version may lack columns.
         if tally::is_kept(&self.db)?
             && let Some(search) = Search::prepare(&self.db, selection)?
@@ -119,6 +121,7 @@ impl Reader {
                 few = Some(self.rows(&rows)?);
             }
         }
+        read.finish()?;
         Ok(Counts { reader: self, selection, few })
     }
 
