@@ -34,8 +34,14 @@ pub fn time(bytes: &[u8]) {
 pub fn select(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let (pattern, name) = text.split_once('\n').unwrap_or((text, "geo-api"));
-    let syntaxes =
-        [Syntax::Exact, Syntax::Glob, Syntax::Contains, Syntax::Below, Syntax::Container];
+    let syntaxes = [
+        Syntax::Exact,
+        Syntax::Host,
+        Syntax::Glob,
+        Syntax::Contains,
+        Syntax::Below,
+        Syntax::Container,
+    ];
     for syntax in syntaxes.into_iter().chain([
         Syntax::Pod,
         Syntax::Namespace,

@@ -171,7 +171,7 @@ fn nothing_else_is_said(job: &Job) -> Result<()> {
             // A starved host's parser had its time.
             || line.contains("the process that read it took more than")
             || line.contains("is written to again; meanwhile nothing was lost")
-            || line.starts_with("terminated after")
+            || line.starts_with("the watch was terminated after")
     };
     let other: Vec<&str> = said.lines().filter(|line| !expected(line)).collect();
     ensure!(other.is_empty(), "{other:?}\nin {said}");
