@@ -280,3 +280,16 @@ fn a_followed_list_tells_containers_apart() {
     child.kill().expect("ours");
     child.wait().expect("ours");
 }
+
+/// Hosts of one domain are told apart where their names are cut.
+#[test]
+fn a_host_that_is_cut_is_told_apart() {
+    let hosts = ["prod-eu-west-1-db-07.example.com", "prod-eu-west-1-db-08.example.com", "(none)"];
+    let host = made(3, |i, one| one["host"] = hosts[i].into());
+    let mut narrow = whybus(["list", "--state-dir"]);
+    narrow.arg(host.state()).env("COLUMNS", "80");
+    let shown = text(&narrow.output().expect("whybus runs").stdout);
+    for name in ["  …07…  ", "  …08…  ", "  -  "] {
+        assert!(shown.contains(name), "{shown}");
+    }
+}

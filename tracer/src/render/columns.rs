@@ -6,6 +6,8 @@ pub enum Keeps {
     /// Of a path the end tells more than the beginning: as many of its last names as there is room for, each whole; of a name
     /// that is longer than that its beginning and its end.
     End,
+    /// Of names that begin and end alike what differs, of hosts of one domain say; of a longer one its beginning and its end.
+    Difference,
     /// Of a date and a time of day rather the year goes, and then the seconds, than what tells two apart.
     Clock,
     /// The beginning, and all from the last such letter on: the pid of `geo-api[1234]`, the doubt of `no-space?`.
@@ -99,9 +101,10 @@ impl Cells {
     }
 
     /// What is lost where a column of `width` loses one more: each cell that is cut counts, the more the more of it is gone
-    /// already. Of one that is far longer than others hardly more can be lost, and of a path only the beginning.
+    /// already. Of one that is far longer than others hardly more can be lost, of a path only the beginning, and of a
+    /// host what others have as well.
     fn loss(&self, width: usize, keeps: Keeps) -> usize {
-        let gone = if keeps == Keeps::End { 1 } else { 4 };
+        let gone = if matches!(keeps, Keeps::End | Keeps::Difference) { 1 } else { 4 };
         let from = self.sorted.partition_point(|long| *long < width);
         self.sorted[from..].iter().map(|long| (long + 1 - width).min(gone)).sum()
     }

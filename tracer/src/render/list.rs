@@ -90,7 +90,7 @@ impl Shown {
             Self::Id => Column::fixed("ID").spills(),
             Self::Time => Column::flexible("TIME", 11).keep(Keeps::Clock).rank(1),
             Self::Age => Column::fixed("AGE").right().rank(1),
-            Self::Host => Column::flexible("HOST", 8).keep(Keeps::End).rank(5),
+            Self::Host => Column::flexible("HOST", 8).keep(Keeps::Difference).rank(5),
             Self::Victim => Column::flexible("VICTIM", 10).keep(Keeps::From('[')),
             Self::Unit => Column::flexible("UNIT", 14).keep(Keeps::End).rank(6),
             Self::How => Column::flexible("HOW", 8).keep(Keeps::Items).rank(4).whole(),
@@ -272,7 +272,7 @@ pub fn ending(incident: &Incident) -> String {
 pub const WARNING: [Column; 7] = [
     Column::fixed("TIME"),
     Column::fixed("AGE").right(),
-    Column::flexible("HOST", 8).keep(Keeps::End).rank(2),
+    Column::flexible("HOST", 8).keep(Keeps::Difference).rank(2),
     Column::flexible("FILE", 12).keep(Keeps::End),
     Column::fixed("SIZE").rank(1),
     Column::flexible("BY", 8).keep(Keeps::From('[')),

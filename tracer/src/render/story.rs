@@ -336,7 +336,7 @@ fn causes_of(story: &Story) -> String {
 /// Columns of an overview of several stories.
 const OVERVIEW: [Column; 8] = [
     Column::fixed("LAST").right(),
-    Column::flexible("HOST", 8).keep(Keeps::End).rank(3),
+    Column::flexible("HOST", 8).keep(Keeps::Difference).rank(3),
     Column::flexible("VICTIM", 12).keep(Keeps::From('[')),
     Column::flexible("UNIT", 8).keep(Keeps::End).rank(4),
     Column::flexible("FILE", 12).keep(Keeps::End).rank(2),

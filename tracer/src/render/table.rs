@@ -8,7 +8,10 @@ use crate::{
         columns::{Cells, Column, Fit, Keeps},
         style::Style,
     },
-    text::{apart::shared_ends, escape::escape_at},
+    text::{
+        apart::{shared_affixes, shared_ends},
+        escape::escape_at,
+    },
 };
 
 /// What stands in one column of one row, with its colour.
@@ -39,6 +42,8 @@ pub struct Layout {
     pub wanted: Option<usize>,
     /// By the text of a cell: how many bytes of its end are those of others, too, and tell it from none.
     ends: Vec<BTreeMap<String, usize>>,
+    /// How many bytes all long cells begin and end with alike, where what differs is kept.
+    alike: Vec<(usize, usize)>,
 }
 
 impl Layout {
@@ -76,7 +81,15 @@ impl Layout {
             _ => BTreeMap::new(),
         };
         let ends = (0..columns.len()).map(ends).collect();
-        Self { columns: columns.to_vec(), heads, widths, gap, wanted, ends }
+        let alike = |i: usize| match widths[i] {
+            Some(width) if columns[i].keeps == Keeps::Difference => {
+                let cells = rows.iter().filter_map(|row| row.get(i)).map(|cell| &*cell.text);
+                shared_affixes(cells.filter(|text| text.width() > width))
+            }
+            _ => (0, 0),
+        };
+        let alike = (0..columns.len()).map(alike).collect();
+        Self { columns: columns.to_vec(), heads, widths, gap, wanted, ends, alike }
     }
 
     /// The heads, in one line.
@@ -132,6 +145,9 @@ impl Layout {
             }
             let text = match self.ends[i].get(&cell.text) {
                 Some(end) if long > width => from_within(&cell.text, *end, width),
+                _ if keeps(column) == Keeps::Difference && long > width => {
+                    difference(&cell.text, self.alike[i], width)
+                }
                 _ => cut(&cell.text, width, keeps(column)),
             };
             let pad = width.saturating_sub(text.width());
@@ -178,7 +194,7 @@ pub fn cut(text: &str, width: usize, keeps: Keeps) -> String {
         };
     }
     match keeps {
-        Keeps::End => return end_of(text, width),
+        Keeps::End | Keeps::Difference => return end_of(text, width),
         Keeps::Clock => {
             let parts = [text.get(5..), text.get(5..16), text.get(5..10)].into_iter().flatten();
             if let Some(part) = parts.into_iter().find(|part| part.width() <= width) {
@@ -259,6 +275,20 @@ fn from_within(text: &str, end: usize, width: usize) -> String {
         (0, _) => start_of(text, width),
         (_, true) => start_of(&text[at + 1..], width),
         (_, false) => cut(&format!("…{}", &text[at..]), width, Keeps::Start),
+    }
+}
+
+/// What is left of a name without so many bytes that others begin and end with, too.
+fn difference(text: &str, (start, end): (usize, usize), width: usize) -> String {
+    // One that came later may be shorter.
+    let own = text.len().checked_sub(end).and_then(|until| text.get(start..until));
+    let Some(own) = own.filter(|own| !own.is_empty()) else {
+        return cut(text, width, Keeps::End);
+    };
+    let (before, after) = (if start == 0 { "" } else { "…" }, if end == 0 { "" } else { "…" });
+    match format!("{before}{own}{after}") {
+        whole if whole.width() <= width => whole,
+        _ => cut(own, width, Keeps::End),
     }
 }
 

@@ -61,9 +61,41 @@ fn shared_end(paths: &[&str], end: usize) -> usize {
     }
 }
 
+/// How many bytes all of these names begin with alike, and end: whole parts between dashes and dots, and never all of one.
+pub fn shared_affixes<'a>(names: impl IntoIterator<Item = &'a str>) -> (usize, usize) {
+    let names: BTreeSet<&str> = names.into_iter().collect();
+    let (Some(first), Some(last)) = (names.first(), names.last()) else { return (0, 0) };
+    if names.len() < 2 {
+        return (0, 0);
+    }
+    let mark = |byte: &u8| matches!(byte, b'-' | b'.' | b'_');
+    // Of what is sorted the first and the last have the least in common.
+    let same = first.bytes().zip(last.bytes()).take_while(|(a, b)| a == b).count();
+    let start = first.as_bytes()[..same].iter().rposition(mark).map_or(0, |at| at + 1);
+    let shortest = names.iter().map(|name| name.len() - start).min().unwrap_or(0);
+    let same = |name: &&str| {
+        name.bytes().rev().zip(first.bytes().rev()).take_while(|(a, b)| a == b).count()
+    };
+    let same = names.iter().map(same).min().unwrap_or(0).min(shortest.saturating_sub(1));
+    let tail = &first.as_bytes()[first.len() - same..];
+    let end = tail.iter().position(mark).map_or(0, |at| tail.len() - at);
+    (start, end)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hosts_of_one_domain_are_told_apart() {
+        let of = |names: &[&str]| shared_affixes(names.iter().copied());
+        assert_eq!(of(&["prod-db-07.example.com", "prod-db-08.example.com"]), (8, 12));
+        assert_eq!(of(&["prod-db-07.a.com", "prod-web-1.b.com", "prod-db-08.a.com"]), (5, 4));
+        assert_eq!(of(&["node-101", "node-102"]), (5, 0));
+        assert_eq!(of(&["a.b", "b"]), (0, 0));
+        assert_eq!(of(&["a.a.b", "a.b"]), (2, 0));
+        assert_eq!((of(&["one", "one"]), of(&[]), of(&["x", "y"])), ((0, 0), (0, 0), (0, 0)));
+    }
 
     #[test]
     fn what_ends_alike_is_shown_by_what_differs() {
