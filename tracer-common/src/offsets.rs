@@ -170,8 +170,6 @@ offsets! {
     /// The number of the system call that a thread is in.
     regs_call: "pt_regs" "orig_ax" or "syscallno", optional;
     signal_live: "signal_struct" "live.counter";
-    /// Threads that are not released yet, those in do_exit among them.
-    signal_nr_threads: "signal_struct" "nr_threads";
     signal_flags: "signal_struct" "flags";
     signal_group_exit_code: "signal_struct" "group_exit_code";
     signal_oom_mm: "signal_struct" "oom_mm";

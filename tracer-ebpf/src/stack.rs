@@ -1,6 +1,6 @@
 //! The stack of a thread that ends by a signal of its own doing, or cuts short a file that is mapped: its registers, what
 //! frame pointers tell, the bytes above its stack pointer, and the files that addresses among these may lie in. User space
-//! finds the frames, by what the files say of how to unwind them (`tracer/src/enrich/unwind`).
+//! finds the frames, by what the files say of how to unwind them (`tracer/src/parse/unwind`).
 //!
 //! Looked at in `do_exit`, where the thread still has its memory, or in `notify_change`. What is on a stack is a program's
 //! own: it goes through a ring of its own, into no stream and no history.
@@ -34,7 +34,7 @@ use crate::{
     scratch::{STACK, STACK_PATH, Scratch, WithBytes, stacker},
     sent::{Window, fits},
     task,
-    victims::{self, USER_STACK},
+    victims::USER_STACK,
 };
 
 #[map]
@@ -53,23 +53,12 @@ const VMAS: u32 = 256;
 /// Addresses of user mode have no more bits; on arm64 a signature may stand above them.
 const ADDRESS: u64 = (1 << 48) - 1;
 
-/// Captures the stack of `task`, the current one, if it ends by a signal of its own doing; whether it does.
+/// Captures the stack of the current thread, whose process began at `start`, as a signal of its own doing ends it; whether it
+/// did.
 #[inline(always)]
-pub unsafe fn fill<R: Read>(ctx: *mut c_void, task: Ptr) -> bool {
-    let ids = bpf_get_current_pid_tgid();
-    let (tgid, tid) = ((ids >> 32) as u32, ids as u32);
-    // SAFETY: `R` copes with any pointer; a claimed scratch.
-    unsafe {
-        let code: u32 = R::get(task, off!(task_exit_code));
-        if !victims::ended_itself(tgid, tid, code as i32 & 0x7f) {
-            return false;
-        }
-        if !admits() {
-            return false;
-        }
-        let start = R::get(R::get(task, off!(task_leader)), off!(task_start));
-        capture(ctx, stacker::EXIT, start, 0).is_some()
-    }
+pub unsafe fn fill(ctx: *mut c_void, start: u64) -> bool {
+    // SAFETY: the context of a program.
+    admits() && unsafe { capture(ctx, stacker::EXIT, start, 0).is_some() }
 }
 
 /// Captures the stack of the current thread, whose process began at `start`, as it cuts a file short, at `begin`; whether

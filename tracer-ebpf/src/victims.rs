@@ -17,8 +17,9 @@ static VICTIMS: LruHashMap<u32, u32> = LruHashMap::with_max_entries(4096, 0);
 /// What processes brought upon themselves: of interest once they end.
 #[map]
 static LAST_SIGNALS: LruHashMap<u32, LastSignals> = LruHashMap::with_max_entries(4096, 0);
-
-const SIGBUS: i32 = 7;
+/// Processes of which a thread that failed is being looked at as it ends, by tgid, with its tid.
+#[map]
+static LOOKED_AT: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
 
 /// include/uapi/linux/bpf.h BPF_F_USER_STACK, for bpf_get_stack.
 pub const USER_STACK: u64 = 1 << 8;
@@ -38,8 +39,10 @@ pub fn raised(tgid: u32, tid: u32) {
 }
 
 /// Whether it is a signal of the thread's own doing that it ends by: of a fault or trap, or sent to itself as abort(3) does.
+/// Its process began at `start`: what is older is of an earlier one with this tgid.
 #[inline(always)]
-pub unsafe fn ended_itself(tgid: u32, tid: u32, signal: i32) -> bool {
+pub unsafe fn ended_itself(tgid: u32, start: u64, tid: u32, signal: i32) -> bool {
+    const SIGBUS: i32 = 7;
     if signal == 0 {
         return false;
     }
@@ -49,53 +52,32 @@ pub unsafe fn ended_itself(tgid: u32, tid: u32, signal: i32) -> bool {
             return true;
         }
         LAST_SIGNALS.get_ptr(tgid).is_some_and(|last| {
-            let is = |noted: *const SelfSignal| (*noted).tid == tid && (*noted).signal == signal;
-            is(&raw const (*last).fault) || is(&raw const (*last).self_sent)
-        })
-    }
-}
-
-/// Whether it is a signal of another thread's doing that the process ends by, one that is still to come to its end: it is the
-/// one to tell that, with its stack and registers.
-#[inline(always)]
-pub unsafe fn another_ended_itself(tgid: u32, tid: u32, signal: i32) -> bool {
-    if signal == 0 {
-        return false;
-    }
-    // SAFETY: map values.
-    unsafe {
-        let is_other = |raised: *mut u32| *raised != 0 && *raised != tid;
-        if signal == SIGBUS && VICTIMS.get_ptr_mut(tgid).is_some_and(is_other) {
-            return true;
-        }
-        LAST_SIGNALS.get_ptr(tgid).is_some_and(|last| {
             let is = |noted: *const SelfSignal| {
-                (*noted).signal == signal && (*noted).tid != tid && (*noted).has_left == 0
+                (*noted).tid == tid && (*noted).signal == signal && (*noted).time >= start
             };
             is(&raw const (*last).fault) || is(&raw const (*last).self_sent)
         })
     }
 }
 
-/// A thread ends, by `signal` or, 0, by none: where that is not what it brought upon itself, that is not what ends the process.
+/// From here to `looked_at` no other thread tells the end of the process, of which this one, that failed, has the stack and the
+/// registers: what the process brought upon itself is forgotten with that.
 #[inline(always)]
-pub unsafe fn leave(tgid: u32, tid: u32, signal: i32) {
-    // SAFETY: map values; another thread may write them too, and either is an answer.
-    unsafe {
-        if signal != SIGBUS
-            && let Some(raised) = VICTIMS.get_ptr_mut(tgid)
-            && *raised == tid
-        {
-            *raised = 0;
-        }
-        if let Some(last) = LAST_SIGNALS.get_ptr_mut(tgid) {
-            for noted in [&raw mut (*last).fault, &raw mut (*last).self_sent] {
-                if (*noted).tid == tid && (*noted).signal != signal {
-                    (*noted).has_left = 1;
-                }
-            }
-        }
-    }
+pub fn look_at(tgid: u32, tid: u32) {
+    let _ = LOOKED_AT.insert(tgid, tid, 0);
+}
+
+/// What the thread has is sent. Another one that ended meanwhile has left it to this one to tell the end.
+#[inline(always)]
+pub fn looked_at(tgid: u32) {
+    let _ = LOOKED_AT.remove(tgid);
+}
+
+/// Whether another thread of the process is being looked at.
+#[inline(always)]
+pub fn is_another_looked_at(tgid: u32, tid: u32) -> bool {
+    // SAFETY: a map value.
+    LOOKED_AT.get_ptr(tgid).is_some_and(|looked_at| unsafe { *looked_at } != tid)
 }
 
 /// Whether a fault or signal of this process was recorded.
@@ -150,16 +132,8 @@ pub unsafe fn note_signal(
     address: u64,
     raised: Raised,
 ) -> Option<()> {
-    const NONE: SelfSignal = SelfSignal {
-        time: 0,
-        address: 0,
-        ip: 0,
-        signal: 0,
-        code: 0,
-        tid: 0,
-        may_be_sent: 0,
-        has_left: 0,
-    };
+    const NONE: SelfSignal =
+        SelfSignal { time: 0, address: 0, ip: 0, signal: 0, code: 0, tid: 0, may_be_sent: 0 };
     let ids = bpf_get_current_pid_tgid();
     let tgid = (ids >> 32) as u32;
     if LAST_SIGNALS.get_ptr(tgid).is_none() {
@@ -176,8 +150,7 @@ pub unsafe fn note_signal(
         (*place).code = code;
         (*place).address = address;
         (*place).tid = ids as u32;
-        (*place).may_be_sent = (raised == Raised::Unknown) as u16;
-        (*place).has_left = 0;
+        (*place).may_be_sent = (raised == Raised::Unknown) as u32;
         let mut ip = 0_u64;
         if fault {
             user_ip(ctx, &raw mut ip);

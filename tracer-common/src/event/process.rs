@@ -14,9 +14,7 @@ pub struct SelfSignal {
     pub code: i32,
     pub tid: u32,
     /// Of `fault`: 1 if the process may have sent it to itself as well.
-    pub may_be_sent: u16,
-    /// 1 if the thread ended by something else: whatever ends the process then, it is not this.
-    pub has_left: u16,
+    pub may_be_sent: u32,
 }
 
 /// What a process last brought upon itself, other than SIGBUS.
@@ -34,7 +32,7 @@ pub const EXIT_OOM: u32 = 1;
 /// Others sent it signals, or a process whose pid ends in the same bits, of which not even the last was kept.
 pub const EXIT_SIGNALS_LEFT: u32 = 2;
 
-/// A process has ended (in `do_exit`, the thread whose failure ends it or, where none failed, the last one): one with a recorded fault, or one that a
+/// A process has ended (its last thread, in `do_exit`): one with a recorded fault, or one that a
 /// signal asked for killed, or, if that is asked for, one whose status is not zero.
 ///
 /// Followed by `path_len` bytes as in [`Fault`]: of the file mapped at `last_signals.fault.ip`.

@@ -20,9 +20,19 @@ use crate::{
     victims,
 };
 
-/// Fills the scratch if `task`, the current one, ends by a fault or trap of its own; gives the instruction.
+/// Fills the scratch if `task`, the current one, ends by a fault or trap of its own; gives the instruction, or 0. Its process began
+/// at `start`; 0 if no signal of its own doing ends it.
 #[inline(always)]
-pub unsafe fn fill<R: Read>(task: Ptr) -> Option<u64> {
+pub unsafe fn fill<R: Read>(task: Ptr, start: u64) -> u64 {
+    if start == 0 {
+        return 0;
+    }
+    // SAFETY: as for the caller.
+    unsafe { filled::<R>(task, start).unwrap_or(0) }
+}
+
+#[inline(always)]
+unsafe fn filled<R: Read>(task: Ptr, start: u64) -> Option<u64> {
     let ids = bpf_get_current_pid_tgid();
     let fault = victims::last_fault((ids >> 32) as u32)?;
     // SAFETY: `R` copes with any pointer; a map value, and a claimed scratch.
@@ -33,8 +43,7 @@ pub unsafe fn fill<R: Read>(task: Ptr) -> Option<u64> {
         }
         let scratch = claim::<Crash, _>(&CRASH, 0, ring::CRITICAL)?;
         let event = &raw mut (*scratch).value;
-        let leader: Ptr = R::get(task, off!(task_leader));
-        (*event).start_time = R::get(leader, off!(task_start));
+        (*event).start_time = start;
         ((*event).tgid, (*event).tid) = ((ids >> 32) as u32, ids as u32);
         ((*event).signal, (*event).code) = ((*fault).signal, (*fault).code);
         let ip = (*fault).ip;

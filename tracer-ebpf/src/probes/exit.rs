@@ -58,22 +58,38 @@ type Exits = PerCpuArray<Scratch<WithPath<Exit>>>;
 /// Whether the end of this thread may be that of a process of interest.
 #[inline(always)]
 fn is_of_interest<C: Call>(call: C) -> bool {
-    let ids = bpf_get_current_pid_tgid();
-    let (tgid, tid) = ((ids >> 32) as u32, ids as u32);
-    // SAFETY: the argument is what the prototype says; the reader copes with any pointer.
-    let code: u32 = unsafe { C::Memory::get(call.arg::<0>() as Ptr, off!(task_exit_code)) };
-    // SAFETY: no preconditions.
-    unsafe { victims::leave(tgid, tid, code as i32 & 0x7f) };
+    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
     if victims::is_victim(tgid) || sent::is_kept(tgid) {
         return true;
     }
     if !policy::ends_traced() {
         return false;
     }
+    // SAFETY: the argument is what the prototype says; the reader copes with any pointer.
+    let code = unsafe { code::<C::Memory>(call.arg::<0>() as Ptr) };
     match code & 0x7f {
         // A handler that gives up, as the Go runtime does, exits.
         0 => code != 0 && (policy::exits_traced() || victims::signalled_itself(tgid)),
         signal => policy::is_traced(signal),
+    }
+}
+
+/// What the thread ends with or, if that is 0, its process: those that the kernel adds to one (io_uring/io-wq.c, kernel/vhost_task.c)
+/// end with 0 however that ends, and may be the last.
+#[inline(always)]
+unsafe fn code<R: Read>(task: Ptr) -> u32 {
+    // SAFETY: `R` copes with any pointer.
+    unsafe {
+        let code: u32 = R::get(task, off!(task_exit_code));
+        if code != 0 {
+            return code;
+        }
+        let signal: Ptr = R::get(task, off!(task_signal));
+        let flags: u32 = R::get(signal, off!(signal_flags));
+        if flags & SIGNAL_GROUP_EXIT == 0 {
+            return 0;
+        }
+        R::get(signal, off!(signal_group_exit_code))
     }
 }
 
@@ -85,6 +101,9 @@ struct Sought {
     exit: u32,
 }
 
+/// Of a thread that fails its stack and its instruction are sent before the end of its process, which it tells itself if the
+/// others have ended meanwhile: the second round.
+///
 /// Looks up once for both: where interrupts are off, as in kprobes of arm64, the mmap lock is given back only after the
 /// program, and a second look is refused (kernel/bpf/task_iter.c bpf_find_vma, EBUSY).
 #[inline(always)]
@@ -93,23 +112,34 @@ unsafe fn by_find<C: Call>(call: C) {
     // SAFETY: the argument is what the prototype says; `sought` outlives the call, which calls back at
     // once.
     unsafe {
-        let captured = stack::fill::<C::Memory>(call.context(), task);
-        let crashed = crash::fill::<C::Memory>(task);
-        let ended = fill::<C::Memory>(task, &EXIT, teller::EXIT).filter(|ip| *ip != 0);
-        if let Some(ip) = crashed.or(ended) {
-            let (crash, exit) = (crashed.is_some() as u32, ended.is_some() as u32);
-            let mut sought = Sought { ip, crash, exit };
-            let (find, data) = (found as *mut c_void, (&raw mut sought).cast());
-            bpf_find_vma(bpf_get_current_task_btf().cast(), ip, find, data, 0);
+        let failed = look_at::<C::Memory>(task);
+        let captured = failed != 0 && stack::fill(call.context(), failed);
+        let mut crashed = crash::fill::<C::Memory>(task, failed);
+        let mut round = 0;
+        while round < 2 {
+            let ended = fill::<C::Memory>(task, &EXIT, teller::EXIT).unwrap_or(0);
+            let ip = if crashed != 0 { crashed } else { ended };
+            if ip != 0 {
+                let (crash, exit) = ((crashed != 0) as u32, (ended != 0) as u32);
+                let mut sought = Sought { ip, crash, exit };
+                let (find, data) = (found as *mut c_void, (&raw mut sought).cast());
+                bpf_find_vma(bpf_get_current_task_btf().cast(), ip, find, data, 0);
+            }
+            if crashed != 0 {
+                crash::send();
+            }
+            crashed = 0;
+            if captured && round == 0 {
+                stack::modules_by_find(stacker::EXIT);
+                stack::send(stacker::EXIT);
+            }
+            finish(&EXIT);
+            if failed == 0 {
+                return;
+            }
+            victims::looked_at((bpf_get_current_pid_tgid() >> 32) as u32);
+            round += 1;
         }
-        if crashed.is_some() {
-            crash::send();
-        }
-        if captured {
-            stack::modules_by_find(stacker::EXIT);
-            stack::send(stacker::EXIT);
-        }
-        finish(&EXIT);
     }
 }
 
@@ -133,36 +163,65 @@ unsafe fn by_list<C: Call>(call: C) {
     let task = call.arg::<0>() as Ptr;
     // SAFETY: the argument is what the prototype says; the reader copes with any pointer.
     unsafe {
-        let captured = stack::fill::<C::Memory>(call.context(), task);
-        let crashed = crash::fill::<C::Memory>(task);
-        let ended = fill::<C::Memory>(task, &EXIT, teller::EXIT).filter(|ip| *ip != 0);
-        if let Some(ip) = crashed.or(ended) {
-            let mm: Ptr = C::Memory::get(task, off!(task_mm));
-            let mut vma: Ptr = C::Memory::get(mm, off!(mm_mmap));
-            let mut i = 0;
-            while i < VMAS && !is_null(vma) {
-                let end: u64 = C::Memory::get(vma, off!(vma_end));
-                if ip < end {
-                    if crashed.is_some() {
-                        crash::module::<C::Memory>(vma, ip);
+        let failed = look_at::<C::Memory>(task);
+        let captured = failed != 0 && stack::fill(call.context(), failed);
+        let mut crashed = crash::fill::<C::Memory>(task, failed);
+        let mut round = 0;
+        while round < 2 {
+            let ended = fill::<C::Memory>(task, &EXIT, teller::EXIT).unwrap_or(0);
+            let ip = if crashed != 0 { crashed } else { ended };
+            if ip != 0 {
+                let mm: Ptr = C::Memory::get(task, off!(task_mm));
+                let mut vma: Ptr = C::Memory::get(mm, off!(mm_mmap));
+                let mut i = 0;
+                while i < VMAS && !is_null(vma) {
+                    let end: u64 = C::Memory::get(vma, off!(vma_end));
+                    if ip < end {
+                        if crashed != 0 {
+                            crash::module::<C::Memory>(vma, ip);
+                        }
+                        if ended != 0 {
+                            module::<C::Memory>(vma, ip);
+                        }
+                        break;
                     }
-                    if ended.is_some() {
-                        module::<C::Memory>(vma, ip);
-                    }
-                    break;
+                    vma = C::Memory::get(vma, off!(vma_next));
+                    i += 1;
                 }
-                vma = C::Memory::get(vma, off!(vma_next));
-                i += 1;
             }
+            if crashed != 0 {
+                crash::send();
+            }
+            crashed = 0;
+            if captured && round == 0 {
+                stack::modules_by_list::<C::Memory>(stacker::EXIT, task);
+                stack::send(stacker::EXIT);
+            }
+            finish(&EXIT);
+            if failed == 0 {
+                return;
+            }
+            victims::looked_at((bpf_get_current_pid_tgid() >> 32) as u32);
+            round += 1;
         }
-        if crashed.is_some() {
-            crash::send();
+    }
+}
+
+/// Begins to look at `task`, the current one, if a signal of its own doing ends it; gives when its process began, or 0. (What is
+/// kept for the second round is a number: until 6.2 the verifier minds that an `Option` of none is copied with what it does not hold.)
+#[inline(always)]
+unsafe fn look_at<R: Read>(task: Ptr) -> u64 {
+    let ids = bpf_get_current_pid_tgid();
+    let (tgid, tid) = ((ids >> 32) as u32, ids as u32);
+    // SAFETY: `R` copes with any pointer.
+    unsafe {
+        let code: u32 = R::get(task, off!(task_exit_code));
+        let start: u64 = R::get(R::get(task, off!(task_leader)), off!(task_start));
+        if !victims::ended_itself(tgid, start, tid, code as i32 & 0x7f) {
+            return 0;
         }
-        if captured {
-            stack::modules_by_list::<C::Memory>(stacker::EXIT, task);
-            stack::send(stacker::EXIT);
-        }
-        finish(&EXIT);
+        victims::look_at(tgid, tid);
+        start
     }
 }
 
@@ -175,30 +234,7 @@ unsafe fn late<C: Call>(call: C) {
     }
 }
 
-/// Whether this thread is the one to tell the end of its process: the one whose failure ends it or, where none failed, the last
-/// one. do_exit takes each thread off the count before any of our programs: of those that end at once, any may find it at 0
-/// while the one that failed is still on its way, with a stack and registers that nobody else has.
-#[inline(always)]
-unsafe fn tells<R: Read>(task: Ptr, signal: Ptr, ids: u64) -> bool {
-    let (tgid, tid) = ((ids >> 32) as u32, ids as u32);
-    // SAFETY: `R` copes with any pointer.
-    unsafe {
-        let code: u32 = R::get(task, off!(task_exit_code));
-        let by = code as i32 & 0x7f;
-        if victims::ended_itself(tgid, tid, by) {
-            return true;
-        }
-        let live: u32 = R::get(signal, off!(signal_live));
-        if live != 0 {
-            log!(Hook::Exit, ExitThreads, live);
-            return false;
-        }
-        let all: u32 = R::get(signal, off!(signal_nr_threads));
-        all < 2 || !victims::another_ended_itself(tgid, tid, by)
-    }
-}
-
-/// Fills the scratch for a process that this thread tells the end of, once; gives the instruction it failed at.
+/// Fills the scratch for a process whose last thread this is, once; gives the instruction it failed at.
 /// `task`, the current one, names the actor: under lockdown it is typed.
 #[inline(always)]
 unsafe fn fill<R: Read>(task: Ptr, map: &Exits, by: u32) -> Option<u64> {
@@ -207,7 +243,11 @@ unsafe fn fill<R: Read>(task: Ptr, map: &Exits, by: u32) -> Option<u64> {
     // SAFETY: `R` copes with any pointer; a claimed scratch.
     unsafe {
         let signal: Ptr = R::get(task, off!(task_signal));
-        if !tells::<R>(task, signal, ids) {
+        // do_exit() has already taken this thread off the count (kernel/exit.c): of those that end at once each may find it
+        // at 0 while the one that failed is still being looked at.
+        let live: u32 = R::get(signal, off!(signal_live));
+        if live != 0 || victims::is_another_looked_at(tgid, ids as u32) {
+            log!(Hook::Exit, ExitThreads, live);
             return None;
         }
         let leader: Ptr = R::get(task, off!(task_leader));

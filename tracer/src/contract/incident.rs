@@ -174,7 +174,7 @@ pub struct Exit {
     pub code: Option<u32>,
     /// It dumped core.
     pub core: bool,
-    /// Of the end of the thread that failed or, where none did, of its last thread. OpenTelemetry: `process.exit.time`.
+    /// Of the end of its last thread. OpenTelemetry: `process.exit.time`.
     pub time: Time,
 }
 

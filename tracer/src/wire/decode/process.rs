@@ -22,7 +22,9 @@ const FMODE_WRITE: u32 = 2;
 /// `wire::Exit`
 pub fn exit(b: &mut &[u8], time: u64) -> Result<ProcessExit> {
     let actor = actor(b);
-    let (fault, own) = (self_signal(b), self_signal(b));
+    // The kernel remembers these by the tgid alone: what is older is of an earlier process that had it.
+    let is_own = |raised: &SelfSignal| raised.time >= actor.task.id.start;
+    let (fault, own) = (self_signal(b).filter(is_own), self_signal(b).filter(is_own));
     let (exe, module) = (file_id(b), file_id(b));
     let offset = b.get_u64_le();
     let code = b.get_u32_le();
@@ -64,8 +66,7 @@ fn self_signal(b: &mut &[u8]) -> Option<SelfSignal> {
     let address = b.get_u64_le();
     let ip = Some(b.get_u64_le()).filter(|ip| *ip != 0);
     let (signal, code, tid) = (b.get_i32_le(), b.get_i32_le(), b.get_u32_le());
-    let may_be_sent = b.get_u16_le() != 0;
-    let _has_left = b.get_u16_le();
+    let may_be_sent = b.get_u32_le() != 0;
     (time != 0).then_some(SelfSignal { time, address, ip, signal, code, tid, may_be_sent })
 }
 
@@ -139,7 +140,6 @@ mod tests {
             code: 1,
             tid: 6,
             may_be_sent: 1,
-            has_left: 1,
         };
         sent.last_signals.self_sent.time = 7;
         sent.last_signals.self_sent.signal = 6;
@@ -160,6 +160,9 @@ mod tests {
         };
         assert_eq!(exit.fault, Some(fault));
         assert_eq!(exit.own.map(|own| (own.time, own.ip, own.signal)), Some((7, None, 6)));
+        sent.actor.task.start_time = 4;
+        let later = decoded(&sent, b"libc\0");
+        assert_eq!((later.fault, later.own.is_some()), (None, true), "of an earlier process");
         assert_eq!(exit.exe.map(|exe| exe.ino), Some(10));
         let module = exit.module.expect("a module");
         assert_eq!((module.id.ino, module.offset), (11, 12));
