@@ -153,8 +153,9 @@ CREATE TABLE tally(
 INSERT INTO tally(kind, value, class, incidents, first, last)
 SELECT -1, 0, 0, 0, 0, 0 WHERE EXISTS (SELECT 1 FROM incident);
 ", "
--- Who only shares a path is told apart (see place.rs). What was joined before stays together, and nobody joins it.
-UPDATE name SET text = CAST(text || x'00' AS BLOB) WHERE id IN (SELECT cgroup FROM cgroup_name);
+-- Who only shares a path is told apart (see place.rs). What was joined before stays together, and nobody joins it: what
+-- stands behind the path is nobody else's, whatever was imported.
+UPDATE name SET text = CAST(text || x'00' || hex(randomblob(16)) AS BLOB) WHERE id IN (SELECT cgroup FROM cgroup_name);
 "];
 
 /// Brings a new or older history to [`VERSION`], in one transaction.
@@ -180,6 +181,8 @@ pub fn migrate(db: &mut Connection) -> rusqlite::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::{
         contract::{Container, Incident, Untrusted, samples::incident},
@@ -209,28 +212,65 @@ mod tests {
         one
     }
 
+    fn put(home: &Path, all: Vec<Incident>) {
+        let mut store = Store::open(home, false).expect("ours").0;
+        let entries = all.into_iter().map(|one| Ok::<_, Error>(Entry::Incident(Box::new(one))));
+        store.put(entries).expect("room");
+    }
+
+    /// As version 10 left it; `sql` puts the names back.
+    fn back_to_10(home: &Path, sql: &str) {
+        let db = Connection::open(state_dir::history(home)).expect("ours");
+        db.execute_batch(sql).expect("ours");
+        db.pragma_update(None, "user_version", 10).expect("ours");
+    }
+
+    fn found(home: &Path, field: Field, name: &str) -> usize {
+        let reader = Reader::open(home).expect("readable");
+        let term = Term::of_names(field, &[name.to_owned()]);
+        reader.select(&Selection::default().with(term), 0).expect("readable").len()
+    }
+
     #[test]
     fn nobody_joins_what_version_10_had_joined() {
-        let home = tempfile::tempdir().expect("a directory");
-        state_dir::prepare(home.path(), None).expect("a directory");
-        let put = |all: Vec<Incident>| {
-            let mut store = Store::open(home.path(), false).expect("ours").0;
-            let entries = all.into_iter().map(|one| Ok::<_, Error>(Entry::Incident(Box::new(one))));
-            store.put(entries).expect("room");
-        };
-        put(vec![in_root(1, "web")]);
-        let db = Connection::open(state_dir::history(home.path())).expect("ours");
-        db.execute("UPDATE name SET text = CAST('/' AS BLOB) WHERE kind = 2", []).expect("ours");
-        db.pragma_update(None, "user_version", 10).expect("ours");
-        drop(db);
-        put(vec![in_root(2, ""), in_root(3, "web"), in_root(4, "db")]);
-        let reader = Reader::open(home.path()).expect("readable");
-        let found = |field, name: &str| {
-            let term = Term::of_names(field, &[name.to_owned()]);
-            let found = reader.select(&Selection::default().with(term), 0).expect("readable");
-            found.len()
-        };
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = dir.path();
+        state_dir::prepare(home, None).expect("a directory");
+        put(home, vec![in_root(1, "web")]);
+        back_to_10(home, "UPDATE name SET text = CAST('/' AS BLOB) WHERE kind = 2");
+        put(home, vec![in_root(2, ""), in_root(3, "web"), in_root(4, "db")]);
+        let found = |field, name| found(home, field, name);
         assert_eq!((found(Field::Container, "web"), found(Field::Container, "db")), (2, 1));
         assert_eq!(found(Field::Cgroup, "/"), 4);
+    }
+
+    /// Version 10 took an imported path with a NUL as it was.
+    #[test]
+    fn no_name_that_was_imported_is_in_the_way() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = dir.path();
+        state_dir::prepare(home, None).expect("a directory");
+        let unit = "/system.slice/web.service";
+        let of_unit = |n, id| {
+            let mut one = in_root(n, id);
+            one.victim.cgroup = Some(Untrusted(unit.into()));
+            one
+        };
+        put(home, vec![of_unit(1, "web"), of_unit(2, "db"), of_unit(3, "")]);
+        // The first is `unit`, the others are that and a NUL, and that and a NUL and the number of the first.
+        let set = |text: &str, like: &str| {
+            format!(
+                "UPDATE name SET text = CAST('{unit}' || {text} AS BLOB) WHERE kind = 2 AND {like};"
+            )
+        };
+        let number = "(SELECT cgroup FROM cgroup_name WHERE text = CAST('web' AS BLOB))";
+        let sql = set(&format!("x'00' || {number}"), "id NOT IN (SELECT cgroup FROM cgroup_name)")
+            + &set("x'00'", "instr(text, CAST('db' AS BLOB))")
+            + &set("''", &format!("id = {number}"));
+        back_to_10(home, &sql);
+        put(home, vec![of_unit(4, ""), of_unit(5, "web"), of_unit(6, "db")]);
+        let found = |field, name| found(home, field, name);
+        assert_eq!((found(Field::Cgroup, unit), found(Field::Unit, "web")), (6, 6));
+        assert_eq!((found(Field::Container, "web"), found(Field::Container, "db")), (2, 2));
     }
 }
