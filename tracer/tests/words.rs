@@ -113,6 +113,31 @@ fn a_name_is_found_as_it_is_printed() {
     assert!(said.contains("without --comm=-y 10 match"), "{said}");
 }
 
+/// A name that is typed is not also what is printed of another.
+#[test]
+fn a_name_has_one_reading() {
+    let names = ["x\ny", "x\\ny", "other"];
+    let host = made(3, |i, one| {
+        one["victim"]["comm"] = names[i].into();
+        one["victim"]["thread_comm"] = Value::Null;
+    });
+    let found = |args: &[&str]| -> Vec<String> {
+        let found = text(&host.types(&[&["list", "-o", "json"], args].concat()).stdout);
+        let comm = |one: &str| -> Value {
+            serde_json::from_str::<Value>(one).expect("JSON")["victim"]["comm"].clone()
+        };
+        found.lines().map(|one| comm(one).as_str().expect("text").to_owned()).collect()
+    };
+    let typed = r"x\ny";
+    assert_eq!(found(&["--comm", typed]), ["x\\ny"]);
+    assert_eq!(found(&["--not-comm", typed]), ["x\ny", "other"]);
+    for left in [&["x\ny", "other"][..], &["other"]] {
+        let (status, said) = host.says(&["forget", "--comm", typed]);
+        assert_eq!(status, Some(0), "{said}");
+        assert_eq!(found(&[]), left, "{said}");
+    }
+}
+
 /// A host without a name is `-` in a table, in a hint and to `--host`.
 #[test]
 fn a_host_without_a_name_has_one_word() {

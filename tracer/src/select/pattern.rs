@@ -43,10 +43,20 @@ pub enum Syntax {
 /// Stands for every class of bus errors.
 pub const BUS_ERRORS: &str = "bus-errors";
 
+/// What the text of a filter is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// A name, or what is printed of one.
+    Either,
+    Typed,
+    Printed,
+}
+
 /// The text of a filter, ready to be compared with many names.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pattern {
     syntax: Syntax,
+    reading: Reading,
     text: String,
     glob: WildMatch,
 }
@@ -61,7 +71,22 @@ impl Pattern {
             Syntax::Image => asked_image(text),
             _ => text.into(),
         };
-        Self { syntax, glob: WildMatch::new(&asked), text: asked.into_owned() }
+        let reading = match printed(&asked) {
+            true => Reading::Either,
+            false => Reading::Typed,
+        };
+        Self { syntax, reading, glob: WildMatch::new(&asked), text: asked.into_owned() }
+    }
+
+    /// This, taken for one thing only.
+    #[must_use]
+    pub fn read_as(self, reading: Reading) -> Self {
+        Self { reading, ..self }
+    }
+
+    /// Whether it may be a name as well as what is printed of another.
+    pub fn is_ambiguous(&self) -> bool {
+        self.reading == Reading::Either
     }
 
     /// What was asked for.
@@ -69,14 +94,9 @@ impl Pattern {
         &self.text
     }
 
-    /// Whether it may be what was printed of a name.
-    fn is_printed(&self) -> bool {
-        self.text.contains('\\') || self.text == NO_NAME
-    }
-
     /// The only name that can match, where there is only one.
     pub fn only_name(&self) -> Option<&str> {
-        if self.is_printed() {
+        if self.reading != Reading::Typed {
             return None;
         }
         match self.syntax {
@@ -92,7 +112,7 @@ impl Pattern {
     pub fn literal(&self) -> Option<&str> {
         use Syntax::{Below, Contains, Exact, Glob, Host};
         let nameless = self.syntax == Host && self.is_of_nameless();
-        let names = !self.is_printed()
+        let names = self.reading == Reading::Typed
             && !nameless
             && matches!(self.syntax, Exact | Host | Glob | Contains | Below);
         let text = self.text.strip_suffix('/').unwrap_or(&self.text);
@@ -104,7 +124,8 @@ impl Pattern {
     /// Whether `name` is asked for, as it is or as it is printed: `\n` for a newline. What is no UTF-8 in it is matched by a `?`
     /// or `*`.
     pub fn matches(&self, name: &[u8]) -> bool {
-        self.is_of(name) || self.is_printed() && self.is_of(process_name(name).as_bytes())
+        let (typed, printed) = (self.reading != Reading::Printed, self.reading != Reading::Typed);
+        typed && self.is_of(name) || printed && self.is_of(process_name(name).as_bytes())
     }
 
     fn is_of(&self, name: &[u8]) -> bool {
@@ -173,6 +194,11 @@ impl Pattern {
     fn glob(&self, name: &[u8]) -> bool {
         self.glob.matches(&String::from_utf8_lossy(name))
     }
+}
+
+/// Whether it may be what was printed of a name.
+fn printed(text: &str) -> bool {
+    text.contains('\\') || text == NO_NAME
 }
 
 /// An image with what is understood: its registry, which is Docker's where none is named, and there `library/` where it is

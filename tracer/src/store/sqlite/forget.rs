@@ -6,7 +6,7 @@ use crate::{
     select::{facets::Facets, selection::Selection},
     store::{
         Result,
-        sqlite::{body, names, search::Search, tally, write::Store},
+        sqlite::{body, names, reading::settled, search::Search, tally, write::Store},
     },
 };
 
@@ -31,6 +31,8 @@ impl Store {
     /// Where SQLite cannot write.
     pub fn forget(&mut self, selection: &Selection) -> Result<Forgotten> {
         self.names.clear();
+        // Before what settles it is gone.
+        let selection = &*settled(&self.db, selection)?;
         let rows = match Search::prepare(&self.db, selection)? {
             Some(search) => search.newest(i64::MAX)?,
             None => Vec::new(),

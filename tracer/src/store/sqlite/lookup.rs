@@ -11,6 +11,7 @@ use crate::{
         sqlite::{
             key::key,
             read::{Reader, unpacked},
+            reading::settled,
             search::Search,
         },
     },
@@ -244,6 +245,7 @@ impl Reader {
         if !self.db.table_exists(None, "warning").map_err(read)? {
             return Ok(());
         }
+        let selection = &*settled(&self.db, selection).map_err(read)?;
         let (since, until) =
             (selection.since.unwrap_or(i64::MIN), selection.until.unwrap_or(i64::MAX));
         let sql = "SELECT id FROM warning WHERE time BETWEEN ?1 AND ?2 ORDER BY time, id";

@@ -12,6 +12,7 @@ mod names;
 mod payer;
 pub mod place;
 pub mod read;
+mod reading;
 pub mod recover;
 mod retain;
 pub mod schema;

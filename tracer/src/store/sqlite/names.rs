@@ -136,3 +136,17 @@ pub fn cgroups_of(db: &Connection, kind: NameKind, patterns: &[Pattern]) -> Resu
     }
     Ok(found)
 }
+
+/// The boots of the hosts that are asked for.
+pub fn boots_of(db: &Connection, patterns: &[Pattern]) -> Result<Vec<i64>> {
+    let mut statement = db.prepare_cached("SELECT id, host FROM boot")?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let host = row.get_ref(1)?.as_bytes().unwrap_or_default();
+        if patterns.iter().any(|pattern| pattern.matches(host)) {
+            found.push(row.get(0)?);
+        }
+    }
+    Ok(found)
+}

@@ -22,6 +22,7 @@ use crate::{
             body, connect, key,
             mention::Mentions,
             names,
+            reading::settled,
             schema::{APPLICATION, VERSION},
             search::Search,
         },
@@ -285,6 +286,7 @@ impl Reader {
         if !self.db.table_exists(None, "warning")? {
             return Ok(Vec::new());
         }
+        let selection = &*settled(&self.db, selection)?;
         let limit = if limit == 0 { usize::MAX } else { limit };
         let (since, until) =
             (selection.since.unwrap_or(i64::MIN), selection.until.unwrap_or(i64::MAX));

@@ -6,10 +6,9 @@ use rusqlite::{Connection, Result, params, types::Value};
 use crate::{
     select::{
         field::Column,
-        pattern::Pattern,
         selection::{Selection, Term, Values},
     },
-    store::sqlite::{names, tally},
+    store::sqlite::{names, reading::settled, tally},
 };
 
 /// Rows that are looked up one by one before whole indexes are read.
@@ -77,6 +76,7 @@ impl<'a> Search<'a> {
     /// # Errors
     /// Where SQLite cannot read.
     pub fn prepare(db: &'a Connection, selection: &Selection) -> Result<Option<Self>> {
+        let selection = &*settled(db, selection)?;
         let mut conditions = Vec::new();
         for Term { filter, values, not } in &selection.terms {
             let column = filter.column;
@@ -91,7 +91,7 @@ impl<'a> Search<'a> {
                     }
                     found
                 }
-                (Values::Names(patterns), None) => boots_of(db, patterns)?,
+                (Values::Names(patterns), None) => names::boots_of(db, patterns)?,
             };
             conditions.push(OneOf { not: *not, ..OneOf::new(column, values) });
         }
@@ -321,20 +321,6 @@ impl<'a> Search<'a> {
         }
         Ok(count)
     }
-}
-
-/// The boots of the hosts that are asked for.
-fn boots_of(db: &Connection, patterns: &[Pattern]) -> Result<Vec<i64>> {
-    let mut statement = db.prepare_cached("SELECT id, host FROM boot")?;
-    let mut rows = statement.query([])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let host = row.get_ref(1)?.as_bytes().unwrap_or_default();
-        if patterns.iter().any(|pattern| pattern.matches(host)) {
-            found.push(row.get(0)?);
-        }
-    }
-    Ok(found)
 }
 
 #[cfg(test)]
