@@ -1,5 +1,5 @@
 //! Rows and columns, fitted to a width. Pure.
-use std::{collections::BTreeMap, ops::Range};
+use std::collections::BTreeMap;
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
@@ -10,7 +10,7 @@ use crate::{
     },
     text::{
         apart::{shared_affixes, shared_ends},
-        escape::escape_at,
+        escape::{escape_at, escaped_at},
     },
 };
 
@@ -42,8 +42,8 @@ pub struct Layout {
     pub wanted: Option<usize>,
     /// By the text of a cell: how many bytes of its end are those of others, too, and tell it from none.
     ends: Vec<BTreeMap<String, usize>>,
-    /// How many bytes all long cells begin and end with alike, where what differs is kept.
-    alike: Vec<(usize, usize)>,
+    /// What all long cells begin and end with alike, where what differs is kept.
+    alike: Vec<(String, String)>,
 }
 
 impl Layout {
@@ -84,9 +84,12 @@ impl Layout {
         let alike = |i: usize| match widths[i] {
             Some(width) if columns[i].keeps == Keeps::Difference => {
                 let cells = rows.iter().filter_map(|row| row.get(i)).map(|cell| &*cell.text);
-                shared_affixes(cells.filter(|text| text.width() > width))
+                let mut long = cells.filter(|text| text.width() > width);
+                let (start, end) = shared_affixes(long.clone());
+                let first = long.next().unwrap_or_default();
+                (first[..start].to_owned(), first[first.len() - end..].to_owned())
             }
-            _ => (0, 0),
+            _ => (String::new(), String::new()),
         };
         let alike = (0..columns.len()).map(alike).collect();
         Self { columns: columns.to_vec(), heads, widths, gap, wanted, ends, alike }
@@ -146,7 +149,7 @@ impl Layout {
             let text = match self.ends[i].get(&cell.text) {
                 Some(end) if long > width => from_within(&cell.text, *end, width),
                 _ if keeps(column) == Keeps::Difference && long > width => {
-                    difference(&cell.text, self.alike[i], width)
+                    difference(&cell.text, &self.alike[i], width)
                 }
                 _ => cut(&cell.text, width, keeps(column)),
             };
@@ -278,42 +281,19 @@ fn from_within(text: &str, end: usize, width: usize) -> String {
     }
 }
 
-/// What is left of a name without so many bytes that others begin and end with, too.
-fn difference(text: &str, (start, end): (usize, usize), width: usize) -> String {
-    // One that came later may be shorter.
-    let own = text.len().checked_sub(end).and_then(|until| text.get(start..until));
+/// What is left of a name without what others begin and end with, too.
+fn difference(text: &str, (start, end): &(String, String), width: usize) -> String {
+    // One that came later may begin or end otherwise: without that it would look like another.
+    let own = text.strip_prefix(&**start).and_then(|rest| rest.strip_suffix(&**end));
     let Some(own) = own.filter(|own| !own.is_empty()) else {
-        return cut(text, width, Keeps::End);
+        return cut(text, width, Keeps::Start);
     };
-    let (before, after) = (if start == 0 { "" } else { "…" }, if end == 0 { "" } else { "…" });
+    let mark = |left_out: &str| if left_out.is_empty() { "" } else { "…" };
+    let (before, after) = (mark(start), mark(end));
     match format!("{before}{own}{after}") {
         whole if whole.width() <= width => whole,
         _ => cut(own, width, Keeps::End),
     }
-}
-
-/// The letters that stand for one that is escaped (`\n`, `\x1b`, `\u{202e}`), if `at` lies within them.
-fn escaped_at(text: &str, at: usize) -> Option<Range<usize>> {
-    /// Of a backslash, four letters in braces and more.
-    const LONGEST: usize = 10;
-    let mut from = 0;
-    while let Some(start) = text[from..at].find('\\').map(|found| from + found) {
-        let rest = &text[start + 1..];
-        let long = match rest.as_bytes().first() {
-            Some(b'x') => 4,
-            Some(b'u') if rest.starts_with("u{") => rest.find('}').map_or(2, |end| end + 2),
-            _ => 2,
-        };
-        let end = (start + long.min(LONGEST)).min(text.len());
-        if end > at {
-            return text.is_char_boundary(end).then_some(start..end);
-        }
-        from = end.max(start + 1);
-        if !text.is_char_boundary(from) {
-            return None;
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -435,6 +415,22 @@ mod tests {
         let layout = Layout::new(&COLUMNS, &[], &rows, Some(200));
         let at = |row: &[Cell]| layout.row(row, &style).find("geo-worker");
         assert_eq!(at(&rows[0]), at(&rows[9]));
+    }
+
+    /// What comes later is shortened only by what it has.
+    #[test]
+    fn another_host_is_not_shown_as_one_of_these() {
+        const COLUMNS: [Column; 1] = [Column::flexible("HOST", 8).keep(Keeps::Difference)];
+        let row = |host: &str| vec![Cell::plain(host)];
+        let rows = vec![row("prod-db-07.example.com"), row("prod-db-08.example.com")];
+        let layout = Layout::new(&COLUMNS, &[], &rows, Some(10));
+        let shown = |host: &str| layout.row(&row(host), &style(false)).trim_end().to_owned();
+        assert_eq!(shown("prod-db-07.example.com"), "…07…");
+        assert_eq!(shown("prod-db-09.example.com"), "…09…");
+        assert_eq!(shown("test-db-07.attackr.com"), "test-db-0…");
+        assert_eq!(shown("prod-db-07.attackr.com"), "prod-db-0…");
+        assert_eq!(shown("prod-db-.example.com"), "prod-db-.…");
+        assert_eq!(shown("日本-db-07.example.com"), "日本-db-0…");
     }
 
     /// Of a name that begins with what acts on a terminal something can be read.

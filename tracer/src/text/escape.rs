@@ -1,4 +1,5 @@
 //! The one place where bytes of unknown origin become text a terminal may see.
+use std::ops::Range;
 
 /// Makes `bytes` inert: control, format and direction characters, backslashes and whatever is not
 /// UTF-8 come out as `\n`, `\xNN` or `\u{NNNN}`; the rest stays as it is.
@@ -60,6 +61,30 @@ pub fn escape_at(text: &str) -> Option<(usize, usize)> {
         }
         _ => None,
     }
+}
+
+/// The letters that stand for one that is escaped (`\n`, `\x1b`, `\u{202e}`), if `at` lies within them.
+pub fn escaped_at(text: &str, at: usize) -> Option<Range<usize>> {
+    /// Of a backslash, four letters in braces and more.
+    const LONGEST: usize = 10;
+    let mut from = 0;
+    while let Some(start) = text[from..at].find('\\').map(|found| from + found) {
+        let rest = &text[start + 1..];
+        let long = match rest.as_bytes().first() {
+            Some(b'x') => 4,
+            Some(b'u') if rest.starts_with("u{") => rest.find('}').map_or(2, |end| end + 2),
+            _ => 2,
+        };
+        let end = (start + long.min(LONGEST)).min(text.len());
+        if end > at {
+            return text.is_char_boundary(end).then_some(start..end);
+        }
+        from = end.max(start + 1);
+        if !text.is_char_boundary(from) {
+            return None;
+        }
+    }
+    None
 }
 
 /// The name of a host, if it has one: Linux calls one that was given none `(none)` (CONFIG_DEFAULT_HOSTNAME).
