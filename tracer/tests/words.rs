@@ -138,6 +138,19 @@ fn a_name_has_one_reading() {
     }
 }
 
+/// The kernel keeps 15 bytes of a name, however long what is printed of it is.
+#[test]
+fn a_long_name_is_cut_where_the_kernel_cuts_it() {
+    let host = made(1, |_, one| {
+        one["victim"]["comm"] = "\u{1b}[2Jlong-worker".into();
+        one["victim"]["thread_comm"] = Value::Null;
+    });
+    for typed in [r"\x1b[2Jlong-worker", r"\x1b[2Jlong-worker-of-mine"] {
+        let (status, said) = host.says(&["why", typed]);
+        assert_eq!(status, Some(0), "{typed}: {said}");
+    }
+}
+
 /// A host without a name is `-` in a table, in a hint and to `--host`.
 #[test]
 fn a_host_without_a_name_has_one_word() {

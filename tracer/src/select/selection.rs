@@ -7,7 +7,7 @@ use crate::{
         field::{Field, Filter, Reads},
         pattern::{Pattern, Syntax},
     },
-    text::escape::{asked, bytes_of_printed},
+    text::escape::{asked, start_of_printed},
 };
 
 /// Which incidents are asked for: all terms must hold.
@@ -189,9 +189,8 @@ fn single(selector: &str) -> Vec<Term> {
         found.push(name(Field::Path, selector));
     }
     // The kernel keeps 15 bytes of a name.
-    let cut: String = selector.chars().take(15).collect();
-    let long = selector.is_ascii() && bytes_of_printed(selector) > 15;
-    found.push(name(Field::Comm, if long { &cut } else { selector }));
+    let kept = if selector.is_ascii() { start_of_printed(selector, 15) } else { selector };
+    found.push(name(Field::Comm, kept));
     found.push(name(Field::Unit, selector));
     // A number is rather a pid than the start of an id.
     let id = container::copied(selector);

@@ -36,16 +36,19 @@ pub fn label(text: &str) -> String {
     if inert(text) { text.to_owned() } else { escape(text.as_bytes()) }
 }
 
-/// How many bytes what is printed so stands for: what is no escape stands for itself.
-pub fn bytes_of_printed(text: &str) -> usize {
-    let mut rest = text;
-    let mut count = 0;
-    while let Some(first) = rest.chars().next() {
-        let (bytes, taken) = escape_at(rest).unwrap_or((first.len_utf8(), first.len_utf8()));
-        count += bytes;
-        rest = rest.get(taken..).unwrap_or_default();
+/// As much of what is printed so as stands for at most so many bytes: what is no escape stands for itself.
+pub fn start_of_printed(text: &str, most: usize) -> &str {
+    let mut at = 0;
+    let mut left = most;
+    while let Some(first) = text[at..].chars().next() {
+        let own = (first.len_utf8(), first.len_utf8());
+        let (bytes, taken) = escape_at(&text[at..]).unwrap_or(own);
+        if bytes > left {
+            break;
+        }
+        (at, left) = (at + taken, left - bytes);
     }
-    count
+    &text[..at]
 }
 
 /// What stands for how many bytes at the start of a text that [`escape`] printed, and its own length.
@@ -209,11 +212,16 @@ mod tests {
     #[test]
     fn what_is_printed_is_as_long_as_what_it_stands_for() {
         for name in ["a\x1b[2J\n\\", "\u{202e}gpj\t\r", "caf\u{e9}", ""] {
-            assert_eq!(bytes_of_printed(&escape(name.as_bytes())), name.len(), "{name:?}");
+            let printed = escape(name.as_bytes());
+            assert_eq!(start_of_printed(&printed, name.len()), printed, "{name:?}");
+            let shorter = start_of_printed(&printed, name.len().saturating_sub(1));
+            assert_eq!(shorter.len() < printed.len(), !name.is_empty(), "{name:?}");
         }
-        assert_eq!(bytes_of_printed("\\xff"), 1);
+        assert_eq!(start_of_printed("\\xffa", 1), "\\xff");
+        assert_eq!(start_of_printed("ab\\u{202e}c", 4), "ab");
         for other in ["\\", "a\\", "\\q", "\\x9", "\\u{", "\\u{d800}", "\\x\u{e9}a"] {
-            assert_eq!(bytes_of_printed(other), other.len(), "{other}");
+            assert_eq!(start_of_printed(other, other.len()), other);
+            assert!(start_of_printed(other, other.len() - 1).len() < other.len(), "{other}");
         }
     }
 
