@@ -267,11 +267,13 @@ fn a_process_without_a_name_is_called_that() {
         assert!(said.contains("'  '"), "{args:?}: {said}");
         assert!(!said.contains(" [") && !said.contains("\n["), "{args:?}: {said}");
     }
-    for asked in ["(no name)", "", "  "] {
+    for asked in ["(no name)", "", "  ", "'  '"] {
         let found = text(&host.types(&["list", "-o", "json", "--comm", asked]).stdout);
         assert_eq!(found.lines().count(), 2, "{asked:?}");
     }
-    assert_eq!(host.says(&["why", "(no name)"]).0, Some(0));
+    for asked in ["(no name)", "'  '"] {
+        assert_eq!(host.says(&["why", asked]).0, Some(0), "{asked}");
+    }
 }
 
 /// The end of a recording is that of its watch, and of a copied history it is said what is not known.

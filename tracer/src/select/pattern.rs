@@ -198,7 +198,10 @@ impl Pattern {
 
 /// Whether it may be what was printed of a name.
 fn printed(text: &str) -> bool {
-    text.contains('\\') || text == NO_NAME
+    let quoted = text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+    let blank =
+        quoted.is_some_and(|name| !name.is_empty() && name.bytes().all(|byte| byte == b' '));
+    blank || text.contains('\\') || text == NO_NAME
 }
 
 /// An image with what is understood: its registry, which is Docker's where none is named, and there `library/` where it is
