@@ -379,7 +379,10 @@ fn who_caught_a_signal_is_not_passed_over() {
     ] {
         let (is, said) = host.says(args);
         assert!(status.is_none_or(|status| is == Some(status)), "{args:?}: {said}");
-        let line = said.lines().find(|line| line.contains(" more had SIG")).expect(&said);
+        let of_it = |line: &&str| {
+            line.contains(" more had SIG") || line.contains(" ended no process by SIG")
+        };
+        let line = said.lines().find(of_it).expect(&said);
         let command = line.split('`').nth(1).expect("a command");
         let kept = [args[3..].join(" "), format!("--state-dir {}", host.state().display())];
         assert!(kept.iter().all(|kept| command.contains(kept.as_str())), "{line}");
@@ -389,8 +392,9 @@ fn who_caught_a_signal_is_not_passed_over() {
         let signal = args[2].to_owned();
         let found = text(&found.stdout);
         let of = found.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-        let count = of.filter(|one| one["signal"]["name"] == *signal).count();
-        assert!(count != 0 && line.starts_with(&format!("{count} more had ")), "{count}: {line}");
+        let all: Vec<Value> = of.collect();
+        let count = all.iter().filter(|one| one["signal"]["name"] == *signal).count();
+        assert!(count != 0 && line.starts_with(&format!("{} more ", all.len())), "{count}: {line}");
     }
     let (_, said) = host.says(&["why", "cgo-worker", "--exit", "SIGSEGV"]);
     assert!(said.contains(" more had SIGSEGV "), "{said}");
@@ -575,4 +579,44 @@ fn an_incident_for_a_ticket() {
     let lines: Vec<&str> = shown.lines().collect();
     assert!(lines[0].starts_with("### ` ") && lines[2] == "```text", "{shown}");
     assert!(shown.contains("  cause ") && lines.last() == Some(&"```"), "{shown}");
+}
+
+/// Who was killed, or exited, after it had survived a bus error is found by that end, and its story says both.
+#[test]
+fn what_survived_a_bus_error_is_found_by_its_end() {
+    let host = Host::new();
+    let ids = |args: &[&str]| {
+        let out = host.types(&[&["list", "-n", "0", "-o", "json"], args].concat());
+        let all = text(&out.stdout);
+        let all = all.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        all.collect::<Vec<_>>()
+    };
+    let all = ids(&[]);
+    for (asked, is) in [("SIGKILL", "signal"), ("137", "signal"), ("0", "code")] {
+        let number = if is == "signal" { 9 } else { 0 };
+        let ended = |one: &&Value| one["exit"][is] == number;
+        let found = ids(&["--exit", asked]);
+        assert!(found.iter().any(|one| one["outcome"] == "survived"), "{asked}");
+        assert_eq!(found.len(), all.iter().filter(ended).count(), "{asked}");
+        assert_eq!(found.len() + ids(&["--not-exit", asked]).len(), all.len(), "{asked}");
+    }
+    let said = host.says(&["why", "stuck", "-n", "1"]).1;
+    assert!(said.contains("1 incident: survived the bus error; killed by SIGKILL 1."), "{said}");
+    assert!(said.contains(" s later, by whom is not recorded"), "{said}");
+    assert!(said.contains("SIGBUS, handled; killed by SIGKILL 1."), "{said}");
+}
+
+/// The command beside a number lists as many.
+#[test]
+fn as_many_did_not_end_so_as_the_command_lists() {
+    let host = Host::new();
+    let (_, said) = host.says(&["list", "--exit", "135", "-n", "1"]);
+    let line = said.lines().find(|line| line.contains(" more bus errors ended no process by "));
+    let line = line.unwrap_or_else(|| panic!("{said}"));
+    let number: usize = line.split(' ').next().and_then(|one| one.parse().ok()).expect("a number");
+    let command = line.split('`').nth(1).expect("a command");
+    let command = command.strip_prefix("whybus ").expect("ours");
+    let command = command.split(" --state-dir").next().expect("its beginning");
+    let args: Vec<&str> = command.split(' ').chain(["--no-header"]).collect();
+    assert_eq!(text(&host.types(&args).stdout).lines().count(), number, "{line}");
 }

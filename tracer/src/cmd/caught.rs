@@ -28,20 +28,31 @@ pub fn caught(reader: &Reader, selection: &Selection) -> Result<()> {
         let others = others(selection, signal);
         let found = reader.select(&others, LOOKED_AT)?;
         let had = |number: i32| u32::try_from(number) == Ok(signal);
-        let count = found.iter().filter_map(|one| one.signal.as_ref());
-        let count = count.filter(|sent| had(sent.number)).count();
+        let sent = found.iter().filter_map(|one| one.signal.as_ref());
+        let count = sent.filter(|sent| had(sent.number)).count();
         if count == 0 {
             continue;
         }
         let more = if found.len() == LOOKED_AT { "at least " } else { "" };
         let name = signals::name(signal.cast_signed());
-        say(format_args!(
-            "{more}{} more had {name} and did not end by it (a handler exits with a status of its own, or goes on): \
-             `whybus list{}{}`",
-            grouped(count as u64),
-            others.typed(),
-            history_style(false, 1).flags
-        ));
+        let (count, listed) = (grouped(count as u64), grouped(found.len() as u64));
+        let how = "a handler exits with a status of its own, or goes on";
+        let command =
+            format!("`whybus list{} -n 0{}`", others.typed(), history_style(false, 1).flags);
+        if signal.cast_signed() == signals::SIGBUS {
+            say(format_args!(
+                "{more}{listed} more {} no process by {name} ({how}; or a system call failed instead): {command}",
+                if found.len() == 1 { "bus error ended" } else { "bus errors ended" }
+            ));
+        } else if count == listed {
+            say(format_args!(
+                "{more}{count} more had {name} and did not end by it ({how}): {command}"
+            ));
+        } else {
+            say(format_args!(
+                "{more}{count} of the {listed} that {command} lists had {name} and did not end by it ({how})"
+            ));
+        }
     }
     Ok(())
 }

@@ -156,12 +156,40 @@ pub fn headline(incident: &Incident) -> String {
         Outcome::Survived => {
             let disposition = incident.signal.as_ref().and_then(|told| told.disposition.as_deref());
             let what = if disposition == Some("ignored") { "ignored" } else { "handled" };
-            match exit {
+            match ended_later(incident) {
                 None => format!("{name}, {what}; process still running"),
-                Some(exit) => format!("{name}, {what}; ended later {}", ended(exit)),
+                Some(ended) => format!("{name}, {what}; {ended}"),
             }
         }
         Outcome::Pending => format!("{name}, outcome not seen"),
+    }
+}
+
+/// How a process ended that outlived what is told of it: `killed by SIGKILL 1.0 s later`, `exited with status 0 3 ms later`
+fn ended_later(incident: &Incident) -> Option<String> {
+    let exit = incident.exit.as_ref()?;
+    let how = match exit.signal {
+        Some(signal) => format!("killed by {}", signals::name(signal as i32)),
+        None => format!("exited with status {}", exit.code.unwrap_or(0)),
+    };
+    Some(match exit.time.since(incident.last) {
+        0 => format!("{how} later"),
+        later => format!("{how} {} later", duration(later)),
+    })
+}
+
+/// What became of one that outlived it: `survived the bus error; killed by SIGKILL 1.0 s later, by whom is not recorded`
+pub fn outlived(incident: &Incident) -> String {
+    let what = match &incident.signal {
+        _ if incident.fault.is_some() => "the bus error".to_owned(),
+        Some(signal) => escape(signal.name.as_bytes()),
+        None => "it".to_owned(),
+    };
+    let killed = incident.exit.as_ref().is_some_and(|exit| exit.signal.is_some());
+    let whom = if killed { ", by whom is not recorded" } else { "" };
+    match ended_later(incident) {
+        Some(ended) => format!("survived {what}; {ended}{whom}"),
+        None => format!("survived {what}"),
     }
 }
 

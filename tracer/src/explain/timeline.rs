@@ -79,7 +79,9 @@ pub fn steps(incident: &Incident, elsewhere: Option<&Elsewhere>) -> Vec<Step> {
     }
     if let Some(exit) = &incident.exit {
         let handled = incident.outcome.known() == Outcome::Exited && incident.signal.is_some();
-        step(exit.time, "exit", ended(exit, handled));
+        let outlived = incident.outcome.known() == Outcome::Survived && exit.signal.is_some();
+        let whom = if outlived { "; who sent it is not recorded" } else { "" };
+        step(exit.time, "exit", ended(exit, handled) + whom);
     }
     if let Some(restart) = &incident.restart {
         let by = restart.by.as_ref();

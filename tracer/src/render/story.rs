@@ -9,11 +9,14 @@ use crate::{
         others::others,
         phrase::{
             arguments, because, because_of, culprit, culprit_field, fix, headline, incomplete,
-            lineage, served, who, who_else,
+            lineage, outlived, served, who, who_else,
         },
         whereabouts::inside,
     },
-    model::{cause::Confidence, signal_name as signals},
+    model::{
+        cause::{Confidence, Outcome},
+        signal_name as signals,
+    },
     render::{
         columns::{Column, Keeps},
         human::{Style, changed, gap, spoken},
@@ -63,7 +66,11 @@ fn is_latest(story: &Story) -> bool {
 fn count(story: &Story) -> String {
     let Story { incidents, deaths, .. } = story;
     match (*deaths, *incidents) {
-        (0, 1) => "1 incident, which the process survived".to_owned(),
+        (0, 1) => match story.incident.outcome.known() {
+            Outcome::Survived => format!("1 incident: {}", outlived(&story.incident)),
+            Outcome::Efault => "1 incident, which the process survived".to_owned(),
+            _ => "1 incident; what became of the process was not seen".to_owned(),
+        },
         (0, incidents) => format!("{} incidents, which the process survived", grouped(incidents)),
         (_, incidents) if story.partial => {
             format!("{} incidents (causes from the latest 10,000)", grouped(incidents))

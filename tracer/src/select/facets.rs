@@ -3,7 +3,7 @@
 use crate::{
     contract,
     correlate::incident::{Incident, Truncation},
-    model::{cause::Outcome, names::ContainerNames},
+    model::names::ContainerNames,
 };
 
 /// What can be asked for of one incident, or of an early warning.
@@ -29,7 +29,7 @@ pub struct Facets<'a> {
     pub by_comm: Option<&'a [u8]>,
     /// The cause, as the JSON names it.
     pub class: Option<&'a [u8]>,
-    /// How the victim ended as a shell has it: its status, or 128 and the signal.
+    /// How the victim ended as a shell has it, of this or of something later: its status, or 128 and the signal.
     pub status: Option<u32>,
     /// What failed, where, and in which build.
     pub signature: Option<&'a [u8]>,
@@ -48,8 +48,6 @@ impl<'a> From<&'a Incident> for Facets<'a> {
         let called = |of: fn(&ContainerNames) -> &Option<String>| {
             names.and_then(|names| of(names).as_deref()).map(str::as_bytes)
         };
-        // Who outlived it did not end so.
-        let exit = incident.exit.filter(|_| incident.outcome != Outcome::Survived);
         Self {
             pids: vec![victim.id.tgid],
             comms: vec![&victim.comm, &victim.thread_comm],
@@ -64,7 +62,7 @@ impl<'a> From<&'a Incident> for Facets<'a> {
             by_pid: culprit.map(|culprit| culprit.id.tgid),
             by_comm: culprit.map(|culprit| &culprit.comm[..]),
             class: Some(incident.cause.class.name().as_bytes()),
-            status: exit.map(|exit| match exit.code & 0x7f {
+            status: incident.exit.map(|exit| match exit.code & 0x7f {
                 0 => exit.code >> 8 & 0xff,
                 signal => 128 + signal,
             }),
@@ -111,7 +109,7 @@ impl<'a> From<&'a contract::Incident> for Facets<'a> {
             by_pid: culprit.map(|culprit| culprit.pid),
             by_comm: culprit.map(|culprit| &culprit.comm.0[..]),
             class: Some(incident.cause.class.name().as_bytes()),
-            status: incident.death_status(),
+            status: incident.status(),
             signature: bytes(&incident.signature),
             host: Some(incident.host.as_bytes()),
             time: Some(incident.time.0),

@@ -131,7 +131,7 @@ impl Reader {
         let class = self.number_of(NameKind::CauseKind, incident.cause.class.name().as_bytes())?;
         let (Some(comm), Some(class)) = (comm, class) else { return Ok((0, None)) };
         let status = incident.death_status();
-        let condition = "comm = ?4 AND +class = ?5 AND +status IS ?6";
+        let condition = "comm = ?4 AND +class = ?5 AND iif(status < 1000, status, NULL) IS ?6";
         self.count_of(condition, &[&comm, &class, &status], incident, since)
     }
 

@@ -4,6 +4,7 @@ mod before;
 pub mod body;
 mod connect;
 pub mod count;
+mod ended;
 pub mod forget;
 mod key;
 mod lookup;

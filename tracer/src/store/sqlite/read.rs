@@ -19,7 +19,7 @@ use crate::{
     store::{
         Error, Result,
         sqlite::{
-            body, connect, key,
+            body, connect, ended, key,
             mention::Mentions,
             names,
             reading::settled,
@@ -225,7 +225,7 @@ impl Reader {
             Ok(SeriesExit {
                 time: row.get(0)?,
                 class: String::from_utf8_lossy(&class).into_owned(),
-                status: row.get(2)?,
+                status: ended::death(row.get(2)?),
                 times: row.get::<_, i64>(3)?.unsigned_abs(),
                 restart_ns: row.get::<_, Option<i64>>(4)?.map(i64::unsigned_abs),
             })

@@ -8,7 +8,7 @@ use crate::{
         field::Column,
         selection::{Selection, Term, Values},
     },
-    store::sqlite::{names, reading::settled, tally},
+    store::sqlite::{ended, names, reading::settled, tally},
 };
 
 /// Rows that are looked up one by one before whole indexes are read.
@@ -81,6 +81,9 @@ impl<'a> Search<'a> {
         for Term { filter, values, not } in &selection.terms {
             let column = filter.column;
             let values = match (values, column.name_kind()) {
+                (Values::Numbers(statuses), _) if column == Column::Status => {
+                    ended::columns(statuses).map(i64::from).collect()
+                }
                 (Values::Numbers(numbers), _) => {
                     numbers.iter().map(|number| i64::from(*number)).collect()
                 }

@@ -9,7 +9,7 @@ use crate::{
     store::{
         Error, Result,
         sqlite::{
-            body, connect,
+            body, connect, ended,
             key::{self, key},
             names::{self, Names},
             place,
@@ -307,7 +307,7 @@ fn put_incident(
         culprit.map(|culprit| culprit.pid),
         by_comm,
         class,
-        incident.death_status(),
+        ended::column(incident),
         incident.times() as i64,
         incident.restart.as_ref().map(|restart| restart.after_ns as i64),
         series_key(incident) as i64,
