@@ -111,7 +111,7 @@ pub enum Verb {
     /// Say why a process died: what was ruled out, how often, what came after, what to do
     #[command(after_long_help = examples::WHY)]
     Why(Why),
-    /// List recorded incidents, the newest last; a `?` behind a cause: likely, not proven
+    /// List recorded incidents, the newest last; behind a cause `?`: likely, not proven; `*`: incomplete
     #[command(after_long_help = examples::LIST)]
     List(List),
     /// Show one recorded incident

@@ -35,7 +35,7 @@ impl ValueEnum for Format {
 /// How `list` prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ListFormat {
-    /// A row each, fitted to the terminal; `?` behind a cause: likely, not proven
+    /// A row each, fitted to the terminal; `?` behind a cause: likely, not proven; `*`: incomplete, something was missed
     Table,
     /// A sentence each, for logs and grep
     Oneline,

@@ -270,6 +270,7 @@ fn watch_kinds() -> [Record; 4] {
             incidents: 2,
             explained: 1,
             likely: 1,
+            incomplete: 1,
             events: 10,
             lost: 9,
             missed: 1,

@@ -113,6 +113,9 @@ pub struct End {
     /// Of these, those whose cause is only likely; the others' is proven.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub likely: u64,
+    /// Of those whose cause is proven, those that are not `complete`: something that is missing might tell otherwise.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub incomplete: u64,
     /// Events of the kernel that were read.
     pub events: u64,
     /// Events that are missing.

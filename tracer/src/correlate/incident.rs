@@ -119,6 +119,17 @@ pub struct Restart {
 }
 
 impl Incident {
+    /// Whether nothing is missing that might tell otherwise.
+    pub fn is_complete(&self) -> bool {
+        self.lost == 0 && self.blind.is_empty()
+    }
+
+    /// Whether its cause is proven by what is there, and something is missing.
+    pub fn is_proven_in_part(&self) -> bool {
+        let explained = self.cause.class != CauseKind::Unknown;
+        explained && !self.cause.is_likely() && !self.is_complete()
+    }
+
     /// One that begins at `time`, ns since boot, of which nothing else is known yet.
     pub fn new(id: String, time: u64, victim: Actor, clock: ClockOffset) -> Self {
         Self {

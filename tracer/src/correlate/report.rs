@@ -62,6 +62,7 @@ impl Reporter<'_> {
             open.incident.number = self.counts.incidents;
         }
         self.refresh(&mut open.incident);
+        self.counts.incomplete += u64::from(first && open.incident.is_proven_in_part());
         open.mark_reported();
         self.restarts.reported(&open.incident);
         let incident = Box::new(open.incident.clone());

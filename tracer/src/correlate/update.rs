@@ -44,6 +44,8 @@ pub struct Counts {
     pub explained: u64,
     /// Of these, those whose cause is only likely.
     pub likely: u64,
+    /// Of those that are proven, those for which something is missing that might tell otherwise.
+    pub incomplete: u64,
     pub events: u64,
     pub lost: u64,
     pub truncations: u64,

@@ -275,13 +275,19 @@ pub fn end(end: &End, causes: &BTreeMap<String, u64>, style: &Style) -> Vec<u8> 
     format!("\n{by}{}\n", style.wrap(&ended, 0)).into_bytes()
 }
 
-/// `: 25 proven, 2 likely`: how sure their causes are.
+/// `: 25 proven, 1 of them incomplete, 2 likely`: how sure their causes are.
 fn sure(end: &End) -> String {
     let proven = end.explained.saturating_sub(end.likely);
     let unknown = end.incidents.saturating_sub(end.explained);
     let of = [(proven, "proven"), (end.likely, "likely"), (unknown, "unknown")];
     let of = of.into_iter().filter(|(count, _)| *count != 0);
-    let of: Vec<String> = of.map(|(count, sure)| format!("{count} {sure}")).collect();
+    let incomplete = |sure| match end.incomplete {
+        1.. if sure == "proven" && end.incomplete == proven => " but incomplete".to_owned(),
+        some @ 1.. if sure == "proven" => format!(", {some} of them incomplete"),
+        _ => String::new(),
+    };
+    let of = of.map(|(count, sure)| format!("{count} {sure}{}", incomplete(sure)));
+    let of: Vec<String> = of.collect();
     if of.is_empty() { String::new() } else { format!(": {}", of.join(", ")) }
 }
 
@@ -408,6 +414,7 @@ mod tests {
             incidents: 1,
             explained: 1,
             likely: 0,
+            incomplete: 0,
             events: 9,
             lost: 0,
             missed: 0,
@@ -426,6 +433,7 @@ mod tests {
             incidents: 4,
             explained: 3,
             likely: 2,
+            incomplete: 1,
             lost: 3,
             missed: 1,
             not_warned: 4,
@@ -436,6 +444,9 @@ mod tests {
             shown(end(&one, &BTreeMap::new(), &plain)),
             "\nthe watch was interrupted after 130 ms · 1 bus error: 1 proven · no events lost\n"
         );
+        let partly = End { incidents: 4, explained: 4, incomplete: 2, ..one.clone() };
+        let told = shown(end(&partly, &BTreeMap::new(), &plain));
+        assert!(told.contains(": 4 proven, 2 of them incomplete · "), "{told}");
         let causes = BTreeMap::from([("quota".to_owned(), 1), ("truncated".to_owned(), 4)]);
         let blind = End { not_told: Some("who truncated a file".into()), ..one.clone() };
         let told = shown(end(&blind, &BTreeMap::new(), &plain));
@@ -447,7 +458,7 @@ mod tests {
         assert!(told.ends_with(expected), "{told}");
         assert_eq!(
             shown(end(&lost, &causes, &plain)),
-            "\nby cause: truncated 4, quota 1\nthe watch was interrupted after 130 ms · 4 incidents: 1 proven, 2 likely, 1 unknown · 3 \
+            "\nby cause: truncated 4, quota 1\nthe watch was interrupted after 130 ms · 4 incidents: 1 proven but incomplete, 2 likely, 1 unknown · 3 \
              events lost · 1 call missed · 4 shrinks not warned about (rate limit)\n"
         );
     }

@@ -148,9 +148,9 @@ fn cell(incident: &Incident, field: Shown, style: &Style, now: i64) -> Cell {
         Shown::How => Cell::painted("31", ending(incident)),
         Shown::Cause => {
             let name = escape(incident.cause.class.name().as_bytes());
-            match incident.cause.confidence.known() {
-                Confidence::Likely => Cell::painted("33", format!("{name}?")),
-                _ => Cell::plain(name),
+            match doubts(incident) {
+                "" => Cell::plain(name),
+                doubts => Cell::painted("33", name + doubts),
             }
         }
         Shown::File => text(incident.path().map(|path| escape(&path.0))),
@@ -166,6 +166,16 @@ fn cell(incident: &Incident, field: Shown, style: &Style, now: i64) -> Cell {
                 .as_ref()
                 .map(|restart| format!("{} after {}", restart.pid, duration(restart.after_ns))),
         ),
+    }
+}
+
+/// What stands behind a cause that is only likely (`?`), or that more events, or other hooks, might have told otherwise (`*`).
+pub fn doubts(incident: &Incident) -> &'static str {
+    match (incident.cause.confidence.known(), incident.complete) {
+        (Confidence::Likely, true) => "?",
+        (Confidence::Likely, false) => "?*",
+        (_, true) => "",
+        (_, false) => "*",
     }
 }
 
@@ -321,6 +331,19 @@ mod tests {
             (texts[4], texts[6], texts[7], texts[9]),
             ("geo-api[10]", "SIGKILL", "sent?", "sv[5]")
         );
+    }
+
+    #[test]
+    fn what_is_incomplete_has_a_mark() {
+        let style = Style::plain(true, true);
+        let mut one = incident(CauseKind::Sent, 9);
+        let mut cause = |confidence: Confidence, complete| {
+            (one.cause.confidence, one.complete) = (confidence.into(), complete);
+            row(&one, &[Shown::Cause], &style, 0).remove(0).text
+        };
+        assert_eq!(cause(Confidence::Proven, false), "sent*");
+        assert_eq!(cause(Confidence::Likely, false), "sent?*");
+        assert_eq!(cause(Confidence::Proven, true), "sent");
     }
 
     #[test]

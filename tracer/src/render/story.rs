@@ -13,14 +13,11 @@ use crate::{
         },
         whereabouts::inside,
     },
-    model::{
-        cause::{Confidence, Outcome},
-        signal_name as signals,
-    },
+    model::{cause::Outcome, signal_name as signals},
     render::{
         columns::{Column, Keeps},
         human::{Style, changed, gap, spoken},
-        list::home,
+        list::{doubts, home},
         markdown,
         table::{Cell, Layout},
         touched::{driver, driver_field, other_name, seen_as, sized, volume},
@@ -100,10 +97,10 @@ fn name(cause: &CauseCount) -> String {
 }
 
 /// As `list` has it, for a table: `truncated?`, `exit 1`, `SIGSEGV? (status 2)`, `sent (SIGTERM)`. What goes without saying
-/// is left out; the mark says that the cause of the `latest`, of that class, is not proven.
+/// is left out; the mark is that of the `latest`, of that class.
 fn in_a_word(cause: &CauseCount, latest: &Incident) -> String {
     let same = *cause.class == *latest.cause.class.name();
-    let mark = if same && latest.cause.confidence.known() == Confidence::Likely { "?" } else { "" };
+    let mark = if same { doubts(latest) } else { "" };
     let signal = |status| signals::name(status as i32 - 128);
     // That which a handler was given.
     let given = latest.signal.as_ref().filter(|_| same && latest.death_status() == cause.status);

@@ -33,6 +33,8 @@ pub struct Driver<'a> {
     explained: u64,
     /// Those of these whose cause is only likely.
     likely: u64,
+    /// Those that are proven, as far as what is missing would not have told otherwise.
+    incomplete: u64,
 }
 
 impl<'a> Driver<'a> {
@@ -51,6 +53,7 @@ impl<'a> Driver<'a> {
             reported: 0,
             explained: 0,
             likely: 0,
+            incomplete: 0,
         })
     }
 
@@ -119,6 +122,7 @@ impl<'a> Driver<'a> {
             incidents: self.reported,
             explained: self.explained,
             likely: self.likely,
+            incomplete: self.incomplete,
             ..self.engine.counts()
         };
         self.sink.end(&counts, self.engine.host(), now, reason)
@@ -141,6 +145,7 @@ impl<'a> Driver<'a> {
                     self.reported += 1;
                     self.explained += u64::from(incident.cause.class != CauseKind::Unknown);
                     self.likely += u64::from(incident.cause.is_likely());
+                    self.incomplete += u64::from(incident.is_proven_in_part());
                 }
                 self.sink.update(update, self.engine.host())?;
             }
