@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::contract::{Label, Time, Untrusted};
 
-/// What the history holds of the incident's host from before it.
+/// What the history holds of the incident's host from before it; of one without a name of its boot only, for many have none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Before {

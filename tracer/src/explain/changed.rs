@@ -4,7 +4,7 @@ use crate::{
     explain::frames::failed_in,
     model::cause::CauseKind,
     text::{
-        escape::{escape, process_name},
+        escape::{escape, named, process_name},
         format::{counted, duration, file_name, grouped},
     },
 };
@@ -123,19 +123,23 @@ pub fn history(
         _ => format!("of {} with this cause", process_name(&incident.victim.comm.0)),
     };
     let (since, holes) = (time(before.since), holes(before));
+    let host = named(&incident.host);
+    let whose = if host.is_some() { "on its host" } else { "in this boot of its nameless host" };
     match (before.alike, before.alike_last) {
         (0, _) if before.since >= incident.time => {
-            Some("nothing was recorded of its host before: it cannot be compared".to_owned())
+            let of =
+                if host.is_some() { "of its host" } else { "in this boot of its nameless host" };
+            Some(format!("nothing was recorded {of} before: it cannot be compared"))
         }
         (0, _) => Some(format!(
-            "first incident {kind} on its host since {since}, when recording began{holes}"
+            "first incident {kind} {whose} since {since}, when recording began{holes}"
         )),
         (count, Some(last)) if count >= shown => {
             let or_more = if count >= MOST { " or more" } else { "" };
             let (count, ago) = (grouped(count), duration(incident.time.since(last)));
             let incidents = if before.alike == 1 { "incident" } else { "incidents" };
             Some(format!(
-                "{count}{or_more} {incidents} {kind} on its host before, since {since}{holes}; the last {ago} before"
+                "{count}{or_more} {incidents} {kind} {whose} before, since {since}{holes}; the last {ago} before"
             ))
         }
         _ => None,

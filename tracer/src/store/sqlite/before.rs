@@ -2,9 +2,12 @@
 use rusqlite::{OptionalExtension as _, ToSql, params};
 
 use crate::{
-    contract::{Before, EarlierBuild, EarlierImage, GapReason, Incident, Module, Time, Untrusted},
+    contract::{
+        Before, EarlierBuild, EarlierImage, Gap, GapReason, Incident, Module, Time, Untrusted,
+    },
     select::field::NameKind,
     store::{Result, sqlite::read::Reader},
+    text::escape::named,
 };
 
 /// Rows of all hosts that one question looks at, the latest.
@@ -20,8 +23,14 @@ const BUILDS: usize = 64;
 /// The version of a history that has signatures, and that notes until when it has forgotten.
 const SIGNATURES: i64 = 8;
 const FORGOTTEN: i64 = 9;
-/// Rows of the incident's host.
-const OF_HOST: &str = "boot IN (SELECT id FROM boot WHERE host = ?1)";
+/// What rows have of the host of an incident, in SQL, and the value of `?1` there. Many hosts have no name: of
+/// such a one only its boot is known to be the same.
+fn of_host(incident: &Incident) -> (&'static str, &str) {
+    match named(&incident.host) {
+        Some(_) => ("boot IN (SELECT id FROM boot WHERE host = ?1)", &incident.host),
+        None => ("boot IN (SELECT id FROM boot WHERE boot_id = ?1)", &incident.boot_id),
+    }
+}
 
 /// How long spans last together, ns. Those of a history that was imported may overlap.
 fn length(mut spans: Vec<(i64, i64)>) -> u64 {
@@ -42,11 +51,15 @@ impl Reader {
     /// # Errors
     /// Where SQLite cannot read.
     pub fn before(&self, incident: &Incident, own: bool) -> Result<Before> {
-        let began = self.watched_since(&incident.host)?;
+        let began = self.watched_since(incident)?;
         let since = self.reaches_back(incident, began.filter(|_| own))?;
         let now = incident.time.0;
         let (mut unwatched, mut lossy) = (Vec::new(), false);
-        for gap in self.gaps(since, now, GAPS)?.iter().filter(|gap| gap.host == incident.host) {
+        let same = |gap: &&Gap| match named(&incident.host) {
+            Some(_) => gap.host == incident.host,
+            None => gap.boot_id == incident.boot_id,
+        };
+        for gap in self.gaps(since, now, GAPS)?.iter().filter(same) {
             match (&gap.reason, gap.lost) {
                 (GapReason::Calls { .. } | GapReason::Shrinks, _) => {}
                 (_, None) => {
@@ -72,8 +85,9 @@ impl Reader {
     }
 
     /// When the first run of a recorder began that is known of a host.
-    fn watched_since(&self, host: &str) -> Result<Option<i64>> {
-        let sql = format!("SELECT min(since) FROM watch WHERE {OF_HOST}");
+    fn watched_since(&self, incident: &Incident) -> Result<Option<i64>> {
+        let (of_host, host) = of_host(incident);
+        let sql = format!("SELECT min(since) FROM watch WHERE {of_host}");
         Ok(self.db.query_row(&sql, [host], |row| row.get(0))?)
     }
 
@@ -82,8 +96,9 @@ impl Reader {
         let since = match began {
             Some(began) => began,
             None => {
-                let sql = format!("SELECT min(time) FROM incident WHERE {OF_HOST}");
-                let earliest = self.db.query_row(&sql, [&*incident.host], |row| row.get(0))?;
+                let (of_host, host) = of_host(incident);
+                let sql = format!("SELECT min(time) FROM incident WHERE {of_host}");
+                let earliest = self.db.query_row(&sql, [host], |row| row.get(0))?;
                 Option::unwrap_or(earliest, incident.time.0)
             }
         };
@@ -143,12 +158,13 @@ impl Reader {
         incident: &Incident,
         since: i64,
     ) -> Result<(u64, Option<Time>)> {
+        let (of_host, host) = of_host(incident);
         let sql = format!(
             "SELECT count(*), max(time) FROM (SELECT time FROM (
                  SELECT time, boot FROM incident WHERE {condition} AND time >= ?2 AND time < ?3
-                 ORDER BY time DESC LIMIT {LOOKED_AT}) WHERE {OF_HOST} LIMIT {COUNTED})"
+                 ORDER BY time DESC LIMIT {LOOKED_AT}) WHERE {of_host} LIMIT {COUNTED})"
         );
-        let bounds: [&dyn ToSql; 3] = [&&*incident.host, &since, &incident.time.0];
+        let bounds: [&dyn ToSql; 3] = [&host, &since, &incident.time.0];
         let values = [&bounds[..], values].concat();
         let pair = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?));
         let (count, last) = self.db.query_row(&sql, &values[..], pair)?;
@@ -173,11 +189,12 @@ impl Reader {
         let Some(comm) = comm.filter(|_| build.is_some() || image.is_some()) else {
             return Ok((None, None));
         };
+        let (of_host, host) = of_host(incident);
         let mut statement = self.db.prepare_cached(&format!(
             "SELECT seq FROM (SELECT seq, boot FROM incident WHERE comm = ?2 AND time < ?3
-                 ORDER BY time DESC LIMIT {LOOKED_AT}) WHERE {OF_HOST} LIMIT {COMPARED}"
+                 ORDER BY time DESC LIMIT {LOOKED_AT}) WHERE {of_host} LIMIT {COMPARED}"
         ))?;
-        let asked = params![&*incident.host, comm, incident.time.0];
+        let asked = params![host, comm, incident.time.0];
         let rows = statement.query_map(asked, |row| row.get(0))?;
         let rows: Vec<i64> = rows.collect::<rusqlite::Result<_>>()?;
         let (mut builds, mut images) = (Versions::new(build), Versions::new(image));
@@ -264,7 +281,7 @@ fn of_any_build(signature: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
     use crate::{
-        contract::{Container, Gap, Label, Run, samples::incident},
+        contract::{Container, Label, Run, samples::incident},
         model::cause::CauseKind,
         store::{
             Error,
@@ -350,6 +367,21 @@ mod tests {
         assert_eq!((first.alike, first.build), (0, None));
         let unknown = reader.before(&nth(0, "host", "+0x7 in x", "a"), true).expect("readable");
         assert_eq!(unknown.alike, 0);
+    }
+
+    /// Many machines have no name.
+    #[test]
+    fn of_a_host_without_a_name_only_its_boot_counts() {
+        let of_boot = |n: i64, boot: &str| {
+            let mut one = nth(n, "(none)", OWN, "cd34");
+            one.boot_id = boot.into();
+            one
+        };
+        let one = of_boot(9, "this");
+        let others = [of_boot(1, "other"), of_boot(2, "this"), of_boot(3, "other")];
+        let (_home, _store, reader) = holding(others.into_iter().map(entry).collect());
+        let told = reader.before(&one, false).expect("readable");
+        assert_eq!((told.since, told.alike, told.alike_last), (at(2), 1, Some(at(2))));
     }
 
     #[test]
