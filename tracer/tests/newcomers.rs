@@ -620,3 +620,88 @@ fn as_many_did_not_end_so_as_the_command_lists() {
     let args: Vec<&str> = command.split(' ').chain(["--no-header"]).collect();
     assert_eq!(text(&host.types(&args).stdout).lines().count(), number, "{line}");
 }
+
+/// The command that a story offers lists that story, and is told from what is for another host.
+#[test]
+fn the_next_command_lists_just_the_story() {
+    let host = Host::new();
+    // Two of one parent, and another of the same name between them.
+    taken(&host, 3, |i, one| {
+        one["victim"]["comm"] = "geo-loop".into();
+        one["victim"]["pid"] = (i + 700).into();
+        one["victim"]["ppid"] = if i == 1 { 9 } else { 8 }.into();
+        one["time"] = format!("2026-11-24T10:00:0{i}.5Z").into();
+    });
+    let (_, said) = host.says(&["why", "geo-loop"]);
+    let line = said.lines().find(|line| line.contains("whybus list --comm ")).expect(&said);
+    assert!(said.contains(": died twice\n"), "{said}");
+    let command = line.split("here: whybus ").nth(1).unwrap_or_else(|| panic!("{line}"));
+    let command = command.split(" --state-dir").next().expect("its beginning");
+    let args: Vec<&str> = command.split(' ').chain(["-n", "0", "--no-header"]).collect();
+    let listed = text(&host.types(&args).stdout);
+    assert_eq!(listed.lines().count(), 2, "{line}\n{listed}");
+    assert!(listed.contains("geo-loop[700]") && listed.contains("geo-loop[702]"), "{listed}");
+}
+
+/// Files without a path and culprits are found as they are printed.
+#[test]
+fn what_tables_print_is_found() {
+    let host = Host::new();
+    let files = text(&host.types(&["stats", "--by", "file", "-n", "0", "-o", "csv"]).stdout);
+    assert!(files.contains("memfd:"), "{files}");
+    for line in files.lines().filter(|line| line.contains("memfd:") || line.contains("hugepage")) {
+        let file =
+            line.split(',').find(|cell| cell.contains("memfd:") || cell.contains("hugepage"));
+        let file = file.expect("a name");
+        let (status, said) = host.says(&["why", file]);
+        assert_eq!(status, Some(0), "{file}: {said}");
+    }
+    let all = text(&host.types(&["list", "-n", "0", "-o", "json"]).stdout);
+    let by = all.lines().find_map(|line| {
+        let one: Value = serde_json::from_str(line).expect("JSON");
+        let by = one["cause"]["culprit"].clone();
+        Some((by["comm"].as_str().filter(|comm| *comm == "cp")?.to_owned(), by["pid"].clone()))
+    });
+    let (comm, pid) = by.expect("a culprit");
+    let (_, said) = host.says(&["why", &format!("{comm}[{pid}]")]);
+    assert!(
+        said.contains(&format!("whom it concerned: `whybus why --by-comm {comm} --by-pid {pid}")),
+        "{said}"
+    );
+}
+
+/// How long a restart was looked for is what was watched.
+#[test]
+fn a_restart_is_missed_only_as_long_as_somebody_watched() {
+    let host = Host::new();
+    taken(&host, 1, |_, one| {
+        one["victim"]["comm"] = "geo-last".into();
+        one["boot_id"] = "0aa4d26f-3171-47ab-8def-000000000007".into();
+        one["time"] = "2026-11-24T10:00:00Z".into();
+        one["last"] = "2026-11-24T10:00:00Z".into();
+        one["exit"]["time"] = "2026-11-24T10:00:00Z".into();
+        one["restart"] = Value::Null;
+    });
+    let unknown = host.says(&["why", "geo-last"]).1;
+    assert!(
+        unknown.contains("within 10 min, or as long as it was watched, which is not known"),
+        "{unknown}"
+    );
+    let first = text(&host.types(&["list", "--comm", "geo-last", "-o", "json"]).stdout);
+    let one: Value = serde_json::from_str(&first).expect("JSON");
+    let run = serde_json::json!({
+        "schema": one["schema"], "kind": "run", "host": one["host"], "boot_id": one["boot_id"], "pid": 1,
+        "since": "2026-11-24T09:00:00Z", "until": "2026-11-24T10:00:01.5Z",
+    });
+    let file = host.0.path().join("run.json");
+    fs::write(&file, format!("{one}\n{run}\n")).expect("room");
+    let out = host.types(&["import", file.to_str().expect("UTF-8")]);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let said = host.says(&["why", "geo-last"]).1;
+    assert!(
+        said.contains(
+            "none seen (same parent or cgroup, in the 1.5 s that it was watched after the end)"
+        ),
+        "{said}"
+    );
+}

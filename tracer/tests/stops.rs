@@ -213,7 +213,7 @@ fn a_loop_is_one_story() {
         "differs   arguments: geo-crash new (3), geo-crash old (1)",
         "\nLatest: geo-crash[",
         "next      on the host of this incident: journalctl ",
-        "whybus list --comm geo-crash -S 2026-11-2",
+        "here: whybus list --comm geo-crash -S 2026-11-2",
     ] {
         assert!(said.contains(part), "`{part}`: {said}");
     }

@@ -14,7 +14,7 @@ use crate::{
     render::{human, oneline, style::Style},
     select::{
         field::{Column, Field, NameKind},
-        selection::{Selection, Term, Values, readings},
+        selection::{Selection, Term, Values, printed, readings},
         words,
     },
     sink::{speak::say, stdout::history_style},
@@ -146,10 +146,14 @@ fn filtered(reader: &Reader, selection: &Selection, selector: &str) -> Result<bo
 
 /// Says of whom nobody died, but whom somebody died of.
 fn did_it(reader: &Reader, selection: &Selection, selector: &str) -> Result<bool> {
-    let pid = selector.parse().ok().map(|pid| Term::of_numbers(Field::ByPid, &[pid]));
-    let comm = Term::of_names(Field::ByComm, &[selector.to_owned()]);
-    for term in pid.into_iter().chain([comm]) {
-        let (flag, by) = (term.typed(), selection.clone().with(term));
+    let of_pid = |pid: u32| Term::of_numbers(Field::ByPid, &[pid]);
+    let named = |comm: &str| Term::of_names(Field::ByComm, &[comm.to_owned()]);
+    // `cp[1123]`, as it is printed.
+    let both = printed(selector).map(|(comm, pid)| vec![named(comm), of_pid(pid)]);
+    let pid = selector.parse().ok().map(|pid| vec![of_pid(pid)]);
+    for terms in both.into_iter().chain(pid).chain([vec![named(selector)]]) {
+        let flag = terms.iter().map(Term::typed).collect::<Vec<_>>().join(" ");
+        let by = selection.clone().with_all(terms);
         let Some(latest) = reader.select(&by, 1)?.pop() else { continue };
         let count = reader.newest(&by, COUNTED + 1)?.len();
         let name = label(selector);

@@ -2,7 +2,7 @@
 use anyhow::Result;
 
 use crate::{
-    cli::{Why, options::WhyFormat, select::Range},
+    cli::{Why, options::WhyFormat},
     cmd::{by_id::of_id, caught::caught, classes, exit_status::ExitStatus, nothing},
     contract::{Elsewhere, Gap, GapReason, Incident, Record, Story, series::series_key},
     error::Failure,
@@ -90,7 +90,7 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
                 put(format!("{}\n", story::overview_of(&stories, command, &style, now)).as_bytes())?;
             }
             if let Some(latest) = stories.first() {
-                let style = Style { flags: kept(&typed, args) + &style.flags, ..style.clone() };
+                let style = Style { flags: kept(&typed) + &style.flags, ..style.clone() };
                 put(&story::human(latest, &style, now))?;
             }
         }
@@ -137,12 +137,11 @@ fn not_recording(reader: &Reader, args: &Why) -> Result<()> {
     Ok(())
 }
 
-/// The filters that the list of a story keeps: it has a name and a beginning of its own.
-fn kept(typed: &Selection, args: &Why) -> String {
-    let named = |term: &&Term| term.filter.field == Field::Comm && !term.not;
+/// The filters that the list of a story keeps: it has a name and times of its own.
+fn kept(typed: &Selection) -> String {
+    let named = |term: &&Term| matches!(term.filter.field, Field::Comm | Field::Pid) && !term.not;
     let terms = typed.terms.iter().filter(|term| !named(term));
-    let until = Range { since: None, until: args.select.range.until.clone() }.typed();
-    terms.map(|term| format!(" {}", term.typed())).collect::<String>() + &until
+    terms.map(|term| format!(" {}", term.typed())).collect::<String>()
 }
 
 /// What is asked for: its stories, newest first, and of an id the very incident.
@@ -171,11 +170,15 @@ fn selected(
         }
     }
     let one = of_id(reader, selector)?.filter(|one| selection.matches(&Facets::from(one)));
-    Ok(one.map(|one| Asked {
-        selection: selection.clone(),
-        keys: vec![series_key(&one)],
-        one: Some(one),
-    }))
+    if let Some(one) = one {
+        let (selection, keys) = (selection.clone(), vec![series_key(&one)]);
+        return Ok(Some(Asked { selection, keys, one: Some(one) }));
+    }
+    // What has no path: `memfd:frames`, as tables have it.
+    let file = Term::of_names(Field::Path, &[selector.to_owned()]);
+    let selection = selection.clone().with(file);
+    let keys = reader.stories(&selection)?;
+    Ok(Some(Asked { selection, keys, one: None }).filter(|asked| !asked.keys.is_empty()))
 }
 
 fn tell(
@@ -206,7 +209,29 @@ fn tell(
     };
     let gaps: Vec<Gap> = reader.gaps(since, until, GAPS)?.into_iter().filter(concerns).collect();
     let deaths = reader.newest_of_story(selection, key, compared)?;
-    Ok(story_of(focus, elsewhere, Some(before), summary, gaps, &deaths))
+    let watched_after_ns = watched_after(reader, &focus, &gaps, last)?;
+    let told = story_of(focus, elsewhere, Some(before), summary, gaps, &deaths);
+    Ok(Story { watched_after_ns, ..told })
+}
+
+/// For how long it was watched after the last end of a story, ns, if that is known and less than a restart is looked for.
+fn watched_after(
+    reader: &Reader,
+    focus: &Incident,
+    gaps: &[Gap],
+    last: i64,
+) -> Result<Option<u64>> {
+    let end = focus.exit.as_ref().map_or(last, |exit| exit.time.0.max(last));
+    let absent = gaps.iter().filter(|gap| gap.lost.is_none() && gap.reason != GapReason::Shrinks);
+    let absent = absent.map(|gap| gap.since.0).filter(|since| *since >= end).min();
+    let runs = reader.runs()?;
+    let runs = runs.iter().filter(|run| run.boot_id == focus.boot_id && run.since.0 <= end);
+    // The one that saw it.
+    let stopped = runs.max_by_key(|run| run.since.0).and_then(|run| run.until);
+    let stopped = stopped.map(|until| until.0).filter(|until| *until >= end);
+    let until = absent.into_iter().chain(stopped).min();
+    let watched = until.map(|until| until.saturating_sub(end)).filter(|ns| *ns < NEAR);
+    Ok(watched.map(i64::unsigned_abs))
 }
 
 /// Who may have done it on another host, whose history was imported into this one, or this one into that; or on this

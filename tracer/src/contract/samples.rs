@@ -374,6 +374,8 @@ pub fn gap() -> Gap {
 
 fn story() -> Record {
     Record::Story(Box::new(Story {
+        pids: Vec::new(),
+        watched_after_ns: Some(1_000_000_000),
         incidents: 2,
         deaths: 2,
         first: Time(1),

@@ -22,6 +22,10 @@ pub struct Story {
     pub partial: bool,
     /// How long after its end the program was started again; null where that was never seen.
     pub restarts: Option<RestartSpread>,
+    /// For how long it was watched after the last end, ns, if that is known to be less than the 10 minutes in which a restart
+    /// is looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched_after_ns: Option<u64>,
     /// How often each cause, the most frequent first.
     pub causes: Vec<CauseCount>,
     /// In what else the latest deaths of the loop differ, a sentence each; names are escaped. Absent where they are alike.
@@ -47,6 +51,9 @@ pub struct Story {
     pub gaps: Vec<Gap>,
     /// What to do against it, one sentence.
     pub advice: Label,
+    /// The pids of its victims, where all of them are known and few: they tell it from others of the time.
+    #[serde(skip)]
+    pub pids: Vec<u32>,
 }
 
 /// Delays from end to restart.

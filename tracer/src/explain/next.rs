@@ -19,20 +19,44 @@ pub fn next(story: &Story, flags: &str, here: Option<&Here>) -> Vec<String> {
     }
     // The program's own function is not known; others, as libc's that calls main, are not in most hosts' tables.
     if incident.signature.as_ref().is_some_and(|signature| signature.0.starts_with(b"+")) {
-        out.push(format!("whybus show {} --symbolize{flags}", word(incident.id.as_bytes())));
+        let here = if on.is_empty() { "" } else { HERE };
+        out.push(format!("{here}whybus show {} --symbolize{flags}", word(incident.id.as_bytes())));
     }
     if story.incidents > 1 {
-        let since = rfc3339(story.first.0);
         // To the second: what is later within it is not left out.
-        let since = since.get(..19).unwrap_or(&since);
+        let second = |time: i64| {
+            let time = rfc3339(time);
+            time.get(..19).map_or_else(|| time.clone(), |second| format!("{second}Z"))
+        };
+        let (since, until) = (second(story.first.0), second(story.last.0 + 1_000_000_000));
         let comm = &incident.victim.comm.0;
         // What begins with a dash would be taken for a flag.
         let sign = if comm.starts_with(b"-") { "=" } else { " " };
-        out.push(format!("whybus list --comm{sign}{} -S {since}Z{flags}", word(comm)));
+        let (comm, only) = (word(comm), only(story));
+        let here = if on.is_empty() { "" } else { HERE };
+        out.push(format!(
+            "{here}whybus list --comm{sign}{comm} -S {since} -U {until}{only}{flags}"
+        ));
     }
     // What cannot be typed as it is shown helps nobody.
     out.retain(|command| inert(command) && !command.contains("\\x") && !command.contains("\\u"));
     out
+}
+
+/// Before a command for this history, where others are for another host.
+const HERE: &str = "here: ";
+
+/// What tells a story from others of its name and time: the pids of its victims, or where they ran.
+fn only(story: &Story) -> String {
+    if !story.pids.is_empty() {
+        return story.pids.iter().map(|pid| format!(" --pid {pid}")).collect();
+    }
+    let victim = &story.incident.victim;
+    let service = victim.unit.as_ref().filter(|unit| unit.0.ends_with(b".service"));
+    let pod = victim.pod.as_ref().map(|pod| format!(" --pod {}", word(pod.uid.as_bytes())));
+    let unit = || service.map(|unit| format!(" --unit {}", word(&unit.0)));
+    let host = named(&story.incident.host).map(|host| format!(" --host {}", word(host.as_bytes())));
+    format!("{}{}", pod.or_else(unit).unwrap_or_default(), host.unwrap_or_default())
 }
 
 /// `on db7: `, before a command for the host of the death, if `here` is another.
@@ -141,6 +165,8 @@ mod tests {
         story.incident.victim.output = None;
         story.incident.victim.container = None;
         story.incident.victim.unit = Some(Untrusted(b"geo.service".to_vec()));
+        story.pids = vec![7];
+        (story.first, story.last) = (crate::contract::Time(0), crate::contract::Time(1));
         let commands = next(&story, " --state-dir x", None);
         assert!(
             commands.iter().any(|one| one.starts_with("journalctl -u geo.service -n 50 -U @")),
@@ -150,7 +176,7 @@ mod tests {
             commands
                 .iter()
                 .any(|one| one
-                    == "whybus list --comm 'geo api' -S 1970-01-01T00:00:00Z --state-dir x"),
+                    == "whybus list --comm 'geo api' -S 1970-01-01T00:00:00Z -U 1970-01-01T00:00:01Z --pid 7 --state-dir x"),
             "{commands:?}"
         );
         assert!(!commands.iter().any(|one| one.contains("--symbolize")), "{commands:?}");
@@ -176,7 +202,8 @@ mod tests {
         let there = next(&story, "", Some(&here("laptop", "b")));
         for (one, command) in there.iter().zip(&earlier) {
             let ours = command.starts_with("whybus ");
-            let on = if ours { command.clone() } else { format!("on {host}: {command}") };
+            let on =
+                if ours { format!("here: {command}") } else { format!("on {host}: {command}") };
             assert_eq!(*one, on);
         }
         story.incident.victim.comm = Untrusted(b"\x1b[2J".to_vec());

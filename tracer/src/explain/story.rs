@@ -1,5 +1,5 @@
 //! A restart loop as one story: the same program in the same place, dying again and again.
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::{
     contract::{
@@ -49,6 +49,8 @@ pub fn story(
         last: Time(last),
         partial,
         restarts,
+        watched_after_ns: None,
+        pids: pids(deaths_in_full, incidents),
         causes,
         differences: differences(deaths_in_full).into_iter().map(Label::from).collect(),
         timeline: steps(&latest, elsewhere.as_ref()),
@@ -61,6 +63,17 @@ pub fn story(
         elsewhere: elsewhere.map(Box::new),
         before: before.map(Box::new),
         incident: latest,
+    }
+}
+
+/// The pids of all of a story, if these are all and few.
+fn pids(deaths: &[Incident], incidents: u64) -> Vec<u32> {
+    /// More make no command that anybody reads.
+    const FEW: usize = 12;
+    let pids: BTreeSet<u32> = deaths.iter().map(|one| one.victim.pid).collect();
+    match deaths.len() as u64 == incidents && pids.len() <= FEW {
+        true => pids.into_iter().collect(),
+        false => Vec::new(),
     }
 }
 

@@ -251,7 +251,14 @@ fn overview(story: &Story, style: &Style, now: i64) -> Vec<(&'static str, String
     match &story.restarts {
         Some(spread) => out.push(("restarts", restarts(spread, &story.incident))),
         None if story.deaths != 0 => {
-            out.push(("restarts", "none seen (same parent or cgroup, within 10 min)".to_owned()));
+            let watched = match story.watched_after_ns {
+                Some(ns) => format!("in the {} that it was watched after the end", duration(ns)),
+                None if story.before.as_ref().is_some_and(|before| before.unwatched_unknown) => {
+                    "within 10 min, or as long as it was watched, which is not known".to_owned()
+                }
+                None => "within 10 min".to_owned(),
+            };
+            out.push(("restarts", format!("none seen (same parent or cgroup, {watched})")));
         }
         None => {}
     }
