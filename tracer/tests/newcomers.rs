@@ -705,3 +705,74 @@ fn a_restart_is_missed_only_as_long_as_somebody_watched() {
         "{said}"
     );
 }
+
+/// What is offered for a number finds something, and a number below 0 is answered.
+#[test]
+fn what_is_offered_for_a_number_finds_something() {
+    let host = Host::new();
+    let pid = text(&host.types(&["list", "-n", "1", "-o", "json"]).stdout);
+    let first: Value = serde_json::from_str(pid.lines().next().expect("one")).expect("JSON");
+    taken(&host, 1, |_, one| {
+        one["victim"]["comm"] = "geo-pod".into();
+        one["victim"]["cgroup"] =
+            "/kubepods.slice/kubepods-pod12345678_9abc_def0_1234_56789abcdef0.slice".into();
+        one["victim"]["pod"] = serde_json::json!({"uid": "12345678-9abc-def0-1234-56789abcdef0", "name": "7", "namespace": "geo"});
+    });
+    let (_, said) = host.says(&["why", "7"]);
+    assert!(said.contains("`whybus why --pod 7 ") && !said.contains("--exit 7"), "{said}");
+    assert!(first["id"].is_string());
+    for verb in ["list", "why", "stats"] {
+        let (status, said) = host.says(&[verb, "-n", "-1"]);
+        assert_eq!(status, Some(2), "{said}");
+        assert!(said.contains("invalid value '-1' for '--limit"), "{said}");
+    }
+}
+
+/// Who asks for the last hours of an old history is told how old it is.
+#[test]
+fn how_old_the_newest_is_is_said() {
+    let host = Host::new();
+    let (status, said) = host.says(&["list", "--since", "1 min ago"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(
+        said.contains("the newest that is recorded is ") && said.contains(" old: 20"),
+        "{said}"
+    );
+}
+
+/// The first of a span of time is an incident, as of any other row.
+#[test]
+fn the_first_of_a_span_is_an_incident() {
+    let host = Host::new();
+    let rows = text(&host.types(&["stats", "--by", "time", "-o", "json"]).stdout);
+    let first: Value = serde_json::from_str(rows.lines().next().expect("a row")).expect("JSON");
+    let list = text(&host.types(&["list", "-n", "0", "-o", "json"]).stdout);
+    let oldest: Value = serde_json::from_str(list.lines().next().expect("one")).expect("JSON");
+    assert_eq!(first["first"], oldest["time"]);
+    assert_ne!(first["name"], first["first"]);
+}
+
+/// A time has its seconds, or takes no room for them.
+#[test]
+fn a_narrow_time_has_no_room_left_over() {
+    let host = Host::new();
+    let mut list = whybus(["list", "--comm", "reader", "--no-header", "-n", "20", "--state-dir"]);
+    list.arg(host.state()).env("COLUMNS", "80");
+    let told = text(&list.output().expect("whybus runs").stdout);
+    // Nobody saves one letter by two.
+    assert!(told.contains("  reader[") && !told.contains("read…["), "{told}");
+    for columns in 72..100 {
+        let mut list = whybus(["list", "-n", "20", "-S", "2026-01-01", "--state-dir"]);
+        list.arg(host.state()).env("COLUMNS", columns.to_string());
+        let told = text(&list.output().expect("whybus runs").stdout);
+        for line in told.lines().skip(1) {
+            let id = line.split("  ").next().expect("an id");
+            let Some(rest) = line.strip_prefix(&format!("{id}  ")) else { continue };
+            assert!(
+                !(rest.get(11..14) == Some("   ") && rest.get(14..15) != Some(" ")),
+                "{columns}: {told}"
+            );
+            assert!(line.chars().count() <= columns, "{columns}: {line}");
+        }
+    }
+}

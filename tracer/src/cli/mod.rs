@@ -168,7 +168,7 @@ pub struct Trace {
     #[arg(short, long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
     /// Stop after this many incidents
-    #[arg(short = 'n', long, value_name = "N", value_parser = value::count)]
+    #[arg(short = 'n', long, value_name = "N", allow_negative_numbers = true, value_parser = value::count)]
     pub count: Option<u64>,
     #[command(flatten)]
     pub require: Require,
@@ -238,7 +238,7 @@ pub struct List {
     #[arg(long)]
     pub utc: bool,
     /// Show at most so many, the newest; 0 for all
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 100, value_parser = value::limit)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 100, allow_negative_numbers = true, value_parser = value::limit)]
     pub limit: usize,
     /// Columns of the table, in this order [default: what fits, and is known]
     #[arg(long, value_enum, value_name = "LIST", value_delimiter = ',')]
@@ -294,7 +294,7 @@ pub struct Why {
     pub utc: bool,
     /// List at most so many stories (a process, or a restart loop), the newest; 0 lists all. The newest is told in full below,
     /// any other by its id; -o markdown, oneline and json tell each
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 10, value_parser = value::limit)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 10, allow_negative_numbers = true, value_parser = value::limit)]
     pub limit: usize,
     /// A process id, process name, both as in `geo-api[1234]`, unit, container or pod (its name or id), path, or incident id; may
     /// be left out where filters select
@@ -317,7 +317,7 @@ pub struct Stats {
     #[arg(long, value_name = "WHAT")]
     pub by: Option<String>,
     /// Rows per table, at most; 0 for all
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 10, value_parser = value::limit)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 10, allow_negative_numbers = true, value_parser = value::limit)]
     pub limit: usize,
     /// No lines of column names
     #[arg(long)]

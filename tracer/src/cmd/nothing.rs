@@ -6,6 +6,7 @@ use anyhow::Result;
 use crate::{
     cmd::caught::caught,
     contract::{GapReason, Time},
+    host::clock,
     model::{
         cgroup::unit,
         container::{SHORT, container, is_id, pod},
@@ -22,7 +23,7 @@ use crate::{
     text::{
         apart::apart,
         escape::{escape, host_word, label, process_name},
-        format::grouped,
+        format::{age, grouped},
         near::NEAR,
     },
 };
@@ -54,7 +55,7 @@ pub fn nothing_of(reader: &Reader, selection: &Selection, selector: &str) -> Res
     if filtered(reader, selection, selector)? || did_it(reader, selection, selector)? {
         return Ok(());
     }
-    let meant = words::meant(selector);
+    let meant = offered(reader, selector)?;
     if !meant.is_empty() {
         let flags = selection.typed() + &style(reader)?.flags;
         let asks =
@@ -77,6 +78,30 @@ pub fn nothing_of(reader: &Reader, selection: &Selection, selector: &str) -> Res
         }
     }
     Ok(())
+}
+
+/// The filters that may be meant by a word, of a plain status, which may be any number, those that find something.
+///
+/// # Errors
+/// Where the history cannot be read.
+pub fn offered(reader: &Reader, word: &str) -> Result<Vec<(String, String)>> {
+    let mut meant = words::meant(word);
+    let Ok(number) = word.parse::<u32>() else { return Ok(meant) };
+    let finds = |term: &Term| -> Result<bool> {
+        Ok(!reader.newest(&Selection::default().with(term.clone()), 1)?.is_empty())
+    };
+    let plain = Term::of_numbers(Field::Exit, &[number]);
+    if !finds(&plain)? {
+        let plain = plain.typed();
+        meant.retain(|(filter, _)| *filter != plain);
+    }
+    for (field, what) in [(Field::Pod, "pod"), (Field::Container, "container")] {
+        let term = Term::of_names(field, &[word.to_owned()]);
+        if finds(&term)? {
+            meant.push((term.typed(), format!("the {what} of that name")));
+        }
+    }
+    Ok(meant)
 }
 
 /// What is no incident by design.
@@ -113,6 +138,15 @@ fn reasons(reader: &Reader, selection: &Selection) -> Result<()> {
         for gap in gaps.filter(|gap| gap.reason != GapReason::Shrinks).take(3) {
             say(human::gap(&gap, &style));
         }
+    }
+    let newest = reader.extent()?.2;
+    if let Some(newest) = newest.filter(|newest| selection.since.is_some_and(|s| *newest < s)) {
+        let now = clock::boot_to_realtime().realtime(clock::boot_time());
+        let old = age(now.saturating_sub(newest).max(0).unsigned_abs());
+        say(format_args!(
+            "the newest that is recorded is {old} old: {}",
+            style.stamp(Time(newest))
+        ));
     }
     if let Some(began) = reader.began()?.filter(|began| selection.until.is_some_and(|u| u < *began))
     {

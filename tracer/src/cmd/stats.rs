@@ -115,9 +115,9 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
     }
     let mut times = Vec::new();
     if asked(TIME) {
-        for mut row in counts.over_time(width)? {
-            row.first = row.first.saturating_sub(row.first.rem_euclid(width));
-            let start = Untrusted(rfc3339(row.first).into_bytes());
+        for row in counts.over_time(width)? {
+            let start = row.first.saturating_sub(row.first.rem_euclid(width));
+            let start = Untrusted(rfc3339(start).into_bytes());
             times.push(count(TIME, start, &row, Some(width.unsigned_abs())));
         }
     }

@@ -16,7 +16,6 @@ use crate::{
         facets::Facets,
         field::Field,
         selection::{Selection, Term, readings},
-        words,
     },
     sink::{
         speak::{put, say},
@@ -108,7 +107,7 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
     if args.output == WhyFormat::Human {
         if let Some(number) = args.selector.as_deref().filter(|text| text.parse::<u32>().is_ok()) {
             let flags = typed.typed() + &style.flags;
-            for (filter, what) in words::meant(number) {
+            for (filter, what) in nothing::offered(&reader, number)? {
                 say(format_args!(
                     "\nthis is pid {number}; `whybus why {filter}{flags}` shows {what}"
                 ));

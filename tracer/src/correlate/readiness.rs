@@ -1,4 +1,6 @@
 //! What can be told on a host, by what is watched there. Pure.
+use std::collections::BTreeSet;
+
 use crate::{
     correlate::cause::SignalFrom,
     model::{
@@ -111,7 +113,9 @@ pub fn summary(coverage: &Coverage) -> Option<String> {
         _ => format!("bus errors are explained, except {not_told}"),
     };
     let reasons = of(coverage);
-    let more = match reasons.len() {
+    // Forms that were tried one after the other have theirs in one.
+    let all: BTreeSet<&str> = reasons.iter().flat_map(|reason| reason.why.split("; ")).collect();
+    let more = match all.len() {
         0 | 1 => String::new(),
         count => format!(" (one of {count} reasons)"),
     };
@@ -262,6 +266,19 @@ mod tests {
     }
 
     const OFF: &str = "kernel.ftrace_enabled is 0";
+
+    /// Those of forms that were tried one after the other are no third one.
+    #[test]
+    fn reasons_are_counted_once_each() {
+        let both = format!("{OFF}; not there");
+        let lacking = [
+            (Observe::Shrink, OFF),
+            (Observe::ReadError, "not there"),
+            (Observe::HugetlbFault, &both),
+        ];
+        let said = summary(&watched(&lacking)).expect("a sentence");
+        assert!(said.ends_with(" (one of 2 reasons)"), "{said}");
+    }
 
     #[test]
     fn what_decides_bus_errors_weighs_more_than_the_rest() {

@@ -104,9 +104,13 @@ impl Cells {
     /// already. Of one that is far longer than others hardly more can be lost, of a path only the beginning, and of a
     /// host what others have as well.
     fn loss(&self, width: usize, keeps: Keeps) -> usize {
-        let gone = if matches!(keeps, Keeps::End | Keeps::Difference) { 1 } else { 4 };
+        // Of a short one the ellipsis takes a letter, too.
+        let (gone, ellipsis) = match keeps {
+            Keeps::End | Keeps::Difference => (1, 0),
+            _ => (4, 1),
+        };
         let from = self.sorted.partition_point(|long| *long < width);
-        self.sorted[from..].iter().map(|long| (long + 1 - width).min(gone)).sum()
+        self.sorted[from..].iter().map(|long| (long + 1 + ellipsis - width).min(gone)).sum()
     }
 }
 
@@ -153,6 +157,7 @@ impl<'a> Fit<'a> {
         self.drop(width, 1, |column| column.least);
         self.cut(width, |column| column.least.filter(|_| !column.whole));
         self.cut(width, |column| column.least);
+        self.snap(width);
         // What may not be left out is rather cut short than broken by the terminal: at last also what never should be.
         self.cut(width, |column| column.least.map(|least| least.min(4)));
         self.cut(width, |column| column.least.map(|_| 1));
@@ -169,6 +174,32 @@ impl<'a> Fit<'a> {
             (0..self.columns.len()).filter(shown).map(|i| Some(least(i))).collect();
         let cramped = |i: usize| self.widths[i].is_some_and(|width| width < least(i));
         self.wanted = (0..self.columns.len()).any(cramped).then(|| total(&wanted, GAP));
+    }
+
+    /// A time that is cut within its seconds has none of them left: what it lacks for them others give, if they can.
+    fn snap(&mut self, width: usize) {
+        /// Those of `11-28 00:06` and `11-28 00:06:40`.
+        const MINUTES: usize = 11;
+        const SECONDS: usize = 14;
+        let clock = |column: &Column| column.keeps == Keeps::Clock;
+        let Some(i) = self.columns.iter().position(clock) else { return };
+        let Some(now) = self.widths[i].filter(|now| (MINUTES + 1..SECONDS).contains(now)) else {
+            return;
+        };
+        let before = self.widths.clone();
+        self.widths[i] = Some(SECONDS);
+        self.cut(width, |column| column.least.filter(|_| !clock(column)));
+        if total(&self.widths, self.gap) <= width {
+            return;
+        }
+        self.widths = before;
+        self.widths[i] = Some(MINUTES);
+        let narrow = |i: &usize| self.widths[*i].is_some_and(|now| now < self.cells[*i].widest());
+        let others = (0..self.widths.len()).filter(|other| *other != i).filter(narrow);
+        let most = |i: &usize| self.cells[*i].loss(self.widths[*i].unwrap_or(0), Keeps::End);
+        if let Some(other) = others.max_by_key(most) {
+            self.widths[other] = self.widths[other].map(|wide| wide + now - MINUTES);
+        }
     }
 
     /// Leaves columns of a rank and above out until the rest fits as far as it may be cut.
