@@ -373,6 +373,7 @@ pub fn gap() -> Gap {
 }
 
 fn story() -> Record {
+    let (status, signal) = (Some(135), Some("SIGSEGV".into()));
     Record::Story(Box::new(Story {
         pids: Vec::new(),
         watched_after_ns: Some(1_000_000_000),
@@ -382,12 +383,7 @@ fn story() -> Record {
         last: Time(2),
         partial: false,
         restarts: Some(RestartSpread { count: 1, min_ns: 1, median_ns: 1, max_ns: 1 }),
-        causes: vec![CauseCount {
-            class: "truncated".into(),
-            status: Some(135),
-            signal: Some("SIGSEGV".into()),
-            count: 2,
-        }],
+        causes: vec![CauseCount { class: "truncated".into(), status, signal, count: 2 }],
         differences: vec!["by: cp (2), mv (1)".into()],
         incident: Incident { updated: true, ..full_incident() },
         elsewhere: Some(Box::new(Elsewhere {
