@@ -2,24 +2,51 @@
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
     cty::c_void,
-    helpers::{bpf_get_current_pid_tgid, generated::bpf_get_stack},
+    helpers::{
+        bpf_get_current_pid_tgid,
+        generated::{bpf_get_current_task, bpf_get_stack},
+    },
     macros::map,
     maps::LruHashMap,
 };
 use tracer_common::event::{LastSignals, SelfSignal};
 
-use crate::emit::now;
+use crate::{
+    emit::now,
+    globals::{config, off},
+    read::{Probe, Ptr, Read, is_null},
+};
 
-/// Those with a recorded fault or signal, with the thread that the last SIGBUS was raised for by a fault; 0 if there was
-/// none.
+/// A thread that a signal was raised for by what it did.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Failed {
+    /// Its `task_struct`, 0 once it has been looked at as it ended: no more than an address by then.
+    task: u64,
+    tid: u32,
+    signal: i32,
+}
+
+const NOBODY: Failed = Failed { task: 0, tid: 0, signal: 0 };
+
+/// Those with a recorded fault or signal, with the thread that the last SIGBUS was raised for by a fault, if there was one.
 #[map]
-static VICTIMS: LruHashMap<u32, u32> = LruHashMap::with_max_entries(4096, 0);
-/// What processes brought upon themselves: of interest once they end.
+static VICTIMS: LruHashMap<u32, Failed> = LruHashMap::with_max_entries(4096, 0);
+
+/// What a process brought upon itself: of interest once it ends.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Noted {
+    last: LastSignals,
+    /// Who raised each.
+    fault: Failed,
+    self_sent: Failed,
+}
+
 #[map]
-static LAST_SIGNALS: LruHashMap<u32, LastSignals> = LruHashMap::with_max_entries(4096, 0);
-/// Processes of which a thread that failed is being looked at as it ends, by tgid, with its tid.
-#[map]
-static LOOKED_AT: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
+static LAST_SIGNALS: LruHashMap<u32, Noted> = LruHashMap::with_max_entries(4096, 0);
+
+const SIGBUS: i32 = 7;
 
 /// include/uapi/linux/bpf.h BPF_F_USER_STACK, for bpf_get_stack.
 pub const USER_STACK: u64 = 1 << 8;
@@ -28,56 +55,84 @@ pub const USER_STACK: u64 = 1 << 8;
 #[inline(always)]
 pub fn add(tgid: u32) {
     if !is_victim(tgid) {
-        let _ = VICTIMS.insert(tgid, 0, 0);
+        let _ = VICTIMS.insert(tgid, NOBODY, 0);
     }
 }
 
 /// A fault of a thread raises SIGBUS, whether that is told or only counted.
 #[inline(always)]
-pub fn raised(tgid: u32, tid: u32) {
-    let _ = VICTIMS.insert(tgid, tid, 0);
+pub fn raised(tgid: u32, tid: u32, task: Ptr) {
+    let _ = VICTIMS.insert(tgid, Failed { task: task as u64, tid, signal: SIGBUS }, 0);
 }
 
 /// Whether it is a signal of the thread's own doing that it ends by: of a fault or trap, or sent to itself as abort(3) does.
 /// Its process began at `start`: what is older is of an earlier one with this tgid.
 #[inline(always)]
 pub unsafe fn ended_itself(tgid: u32, start: u64, tid: u32, signal: i32) -> bool {
-    const SIGBUS: i32 = 7;
     if signal == 0 {
         return false;
     }
     // SAFETY: map values.
     unsafe {
-        if signal == SIGBUS && VICTIMS.get_ptr(tgid).is_some_and(|raised| *raised == tid) {
+        if signal == SIGBUS && VICTIMS.get_ptr(tgid).is_some_and(|raised| (*raised).tid == tid) {
             return true;
         }
-        LAST_SIGNALS.get_ptr(tgid).is_some_and(|last| {
+        LAST_SIGNALS.get_ptr(tgid).is_some_and(|noted| {
             let is = |noted: *const SelfSignal| {
                 (*noted).tid == tid && (*noted).signal == signal && (*noted).time >= start
             };
-            is(&raw const (*last).fault) || is(&raw const (*last).self_sent)
+            is(&raw const (*noted).last.fault) || is(&raw const (*noted).last.self_sent)
         })
     }
 }
 
-/// From here to `looked_at` no other thread tells the end of the process, of which this one, that failed, has the stack and the
-/// registers: what the process brought upon itself is forgotten with that.
+/// Whether another thread, of those that share `shared` (a `signal_struct`), failed with the signal that ends the process, and is on
+/// its way to where it is looked at: it has its memory still, which do_exit takes behind that (kernel/exit.c exit_mm).
 #[inline(always)]
-pub fn look_at(tgid: u32, tid: u32) {
-    let _ = LOOKED_AT.insert(tgid, tid, 0);
+pub unsafe fn is_another_on_its_way(tgid: u32, tid: u32, shared: Ptr, signal: i32) -> bool {
+    if signal == 0 || config!(read_kernel) == 0 {
+        return false;
+    }
+    // SAFETY: map values; probe reads cope with any address, and of a task that is another's by now neither tid nor
+    // `signal_struct` is the same.
+    unsafe {
+        let is = |failed: *const Failed| {
+            let task = (*failed).task as Ptr;
+            !is_null(task)
+                && (*failed).tid != tid
+                && (*failed).signal == signal
+                && Probe::get::<u32>(task, off!(task_pid)) == (*failed).tid
+                && Probe::get::<u64>(task, off!(task_signal)) == shared as u64
+                && Probe::get::<u64>(task, off!(task_mm)) != 0
+        };
+        if VICTIMS.get_ptr(tgid).is_some_and(|raised| is(raised)) {
+            return true;
+        }
+        LAST_SIGNALS
+            .get_ptr(tgid)
+            .is_some_and(|noted| is(&raw const (*noted).fault) || is(&raw const (*noted).self_sent))
+    }
 }
 
-/// What the thread has is sent. Another one that ended meanwhile has left it to this one to tell the end.
+/// The thread has been looked at: nobody leaves it to it any more to tell the end.
 #[inline(always)]
-pub fn looked_at(tgid: u32) {
-    let _ = LOOKED_AT.remove(tgid);
-}
-
-/// Whether another thread of the process is being looked at.
-#[inline(always)]
-pub fn is_another_looked_at(tgid: u32, tid: u32) -> bool {
-    // SAFETY: a map value.
-    LOOKED_AT.get_ptr(tgid).is_some_and(|looked_at| unsafe { *looked_at } != tid)
+pub unsafe fn looked_at(tgid: u32, tid: u32) {
+    // SAFETY: map values; another thread may write them too, and either is an answer.
+    unsafe {
+        if let Some(raised) = VICTIMS.get_ptr_mut(tgid)
+            && (*raised).tid == tid
+        {
+            (*raised).task = 0;
+        }
+        if let Some(noted) = LAST_SIGNALS.get_ptr_mut(tgid) {
+            if (*noted).fault.tid == tid {
+                (*noted).fault.task = 0;
+            }
+            if (*noted).self_sent.tid == tid {
+                (*noted).self_sent.task = 0;
+            }
+        }
+    }
 }
 
 /// Whether a fault or signal of this process was recorded.
@@ -95,18 +150,18 @@ pub fn signalled_itself(tgid: u32) -> bool {
 /// What the process brought upon itself last by a fault or trap.
 #[inline(always)]
 pub fn last_fault(tgid: u32) -> Option<*const SelfSignal> {
-    let last = LAST_SIGNALS.get_ptr(tgid)?;
+    let noted = LAST_SIGNALS.get_ptr(tgid)?;
     // SAFETY: a map value.
-    Some(unsafe { &raw const (*last).fault })
+    Some(unsafe { &raw const (*noted).last.fault })
 }
 
 /// The process has ended: moves what it brought upon itself to `out`, which is left alone if there is
 /// nothing, and forgets it.
 #[inline(always)]
 pub unsafe fn remove(tgid: u32, out: *mut LastSignals) {
-    if let Some(last) = LAST_SIGNALS.get_ptr(tgid) {
+    if let Some(noted) = LAST_SIGNALS.get_ptr(tgid) {
         // SAFETY: a map value; `out` points into a claimed scratch.
-        unsafe { core::ptr::copy_nonoverlapping(last, out, 1) };
+        unsafe { core::ptr::copy_nonoverlapping(&raw const (*noted).last, out, 1) };
         let _ = LAST_SIGNALS.remove(tgid);
     }
     let _ = VICTIMS.remove(tgid);
@@ -137,14 +192,19 @@ pub unsafe fn note_signal(
     let ids = bpf_get_current_pid_tgid();
     let tgid = (ids >> 32) as u32;
     if LAST_SIGNALS.get_ptr(tgid).is_none() {
-        let none = LastSignals { fault: NONE, self_sent: NONE };
+        let last = LastSignals { fault: NONE, self_sent: NONE };
+        let none = Noted { last, fault: NOBODY, self_sent: NOBODY };
         let _ = LAST_SIGNALS.insert(tgid, none, BPF_NOEXIST as u64);
     }
-    let last = LAST_SIGNALS.get_ptr_mut(tgid)?;
+    let noted = LAST_SIGNALS.get_ptr_mut(tgid)?;
     // SAFETY: a map value; another thread may write it too, and either is an answer.
     unsafe {
         let fault = raised != Raised::BySending;
+        let last = &raw mut (*noted).last;
         let place = if fault { &raw mut (*last).fault } else { &raw mut (*last).self_sent };
+        let who = if fault { &raw mut (*noted).fault } else { &raw mut (*noted).self_sent };
+        (*who).task = bpf_get_current_task();
+        ((*who).tid, (*who).signal) = (ids as u32, signal);
         (*place).time = now();
         (*place).signal = signal;
         (*place).code = code;

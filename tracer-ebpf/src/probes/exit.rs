@@ -112,7 +112,7 @@ unsafe fn by_find<C: Call>(call: C) {
     // SAFETY: the argument is what the prototype says; `sought` outlives the call, which calls back at
     // once.
     unsafe {
-        let failed = look_at::<C::Memory>(task);
+        let failed = failed::<C::Memory>(task);
         let captured = failed != 0 && stack::fill(call.context(), failed);
         let mut crashed = crash::fill::<C::Memory>(task, failed);
         let mut round = 0;
@@ -137,7 +137,8 @@ unsafe fn by_find<C: Call>(call: C) {
             if failed == 0 {
                 return;
             }
-            victims::looked_at((bpf_get_current_pid_tgid() >> 32) as u32);
+            let ids = bpf_get_current_pid_tgid();
+            victims::looked_at((ids >> 32) as u32, ids as u32);
             round += 1;
         }
     }
@@ -163,7 +164,7 @@ unsafe fn by_list<C: Call>(call: C) {
     let task = call.arg::<0>() as Ptr;
     // SAFETY: the argument is what the prototype says; the reader copes with any pointer.
     unsafe {
-        let failed = look_at::<C::Memory>(task);
+        let failed = failed::<C::Memory>(task);
         let captured = failed != 0 && stack::fill(call.context(), failed);
         let mut crashed = crash::fill::<C::Memory>(task, failed);
         let mut round = 0;
@@ -201,16 +202,17 @@ unsafe fn by_list<C: Call>(call: C) {
             if failed == 0 {
                 return;
             }
-            victims::looked_at((bpf_get_current_pid_tgid() >> 32) as u32);
+            let ids = bpf_get_current_pid_tgid();
+            victims::looked_at((ids >> 32) as u32, ids as u32);
             round += 1;
         }
     }
 }
 
-/// Begins to look at `task`, the current one, if a signal of its own doing ends it; gives when its process began, or 0. (What is
-/// kept for the second round is a number: until 6.2 the verifier minds that an `Option` of none is copied with what it does not hold.)
+/// When the process of `task`, the current one, began, if a signal of its own doing ends it, or 0. (What is kept for the second round
+/// is a number: until 6.2 the verifier minds that an `Option` of none is copied with what it does not hold.)
 #[inline(always)]
-unsafe fn look_at<R: Read>(task: Ptr) -> u64 {
+unsafe fn failed<R: Read>(task: Ptr) -> u64 {
     let ids = bpf_get_current_pid_tgid();
     let (tgid, tid) = ((ids >> 32) as u32, ids as u32);
     // SAFETY: `R` copes with any pointer.
@@ -220,7 +222,6 @@ unsafe fn look_at<R: Read>(task: Ptr) -> u64 {
         if !victims::ended_itself(tgid, start, tid, code as i32 & 0x7f) {
             return 0;
         }
-        victims::look_at(tgid, tid);
         start
     }
 }
@@ -244,9 +245,10 @@ unsafe fn fill<R: Read>(task: Ptr, map: &Exits, by: u32) -> Option<u64> {
     unsafe {
         let signal: Ptr = R::get(task, off!(task_signal));
         // do_exit() has already taken this thread off the count (kernel/exit.c): of those that end at once each may find it
-        // at 0 while the one that failed is still being looked at.
+        // at 0 while the one that failed is still to be looked at.
         let live: u32 = R::get(signal, off!(signal_live));
-        if live != 0 || victims::is_another_looked_at(tgid, ids as u32) {
+        let ended_by = code::<R>(task) as i32 & 0x7f;
+        if live != 0 || victims::is_another_on_its_way(tgid, ids as u32, signal, ended_by) {
             log!(Hook::Exit, ExitThreads, live);
             return None;
         }

@@ -213,7 +213,7 @@ unsafe fn bus<Info: Read, C: Call>(info: Ptr, target: Ptr, group: i32, result: i
         let tgid: u32 = C::Memory::get(target, off!(task_tgid));
         let made_up = code > 0 && !forced && may_be_made_up(tgid);
         if code > 0 && !made_up {
-            victims::raised(tgid, C::Memory::get(target, off!(task_pid)));
+            victims::raised(tgid, C::Memory::get(target, off!(task_pid)), target);
         }
         // Not one that is made up soon after a fault that was counted only: the process may end of it.
         if code > 0 && !made_up && bursts::is_suppressed() {
