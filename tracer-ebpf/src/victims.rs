@@ -43,6 +43,13 @@ struct Noted {
     self_sent: Failed,
 }
 
+const NONE: SelfSignal =
+    SelfSignal { time: 0, address: 0, ip: 0, signal: 0, code: 0, tid: 0, may_be_sent: 0 };
+
+/// Not on the stack of a program, of which little is left.
+static NOTHING: Noted =
+    Noted { last: LastSignals { fault: NONE, self_sent: NONE }, fault: NOBODY, self_sent: NOBODY };
+
 #[map]
 static LAST_SIGNALS: LruHashMap<u32, Noted> = LruHashMap::with_max_entries(4096, 0);
 
@@ -187,14 +194,10 @@ pub unsafe fn note_signal(
     address: u64,
     raised: Raised,
 ) -> Option<()> {
-    const NONE: SelfSignal =
-        SelfSignal { time: 0, address: 0, ip: 0, signal: 0, code: 0, tid: 0, may_be_sent: 0 };
     let ids = bpf_get_current_pid_tgid();
     let tgid = (ids >> 32) as u32;
     if LAST_SIGNALS.get_ptr(tgid).is_none() {
-        let last = LastSignals { fault: NONE, self_sent: NONE };
-        let none = Noted { last, fault: NOBODY, self_sent: NOBODY };
-        let _ = LAST_SIGNALS.insert(tgid, none, BPF_NOEXIST as u64);
+        let _ = LAST_SIGNALS.insert(tgid, &NOTHING, BPF_NOEXIST as u64);
     }
     let noted = LAST_SIGNALS.get_ptr_mut(tgid)?;
     // SAFETY: a map value; another thread may write it too, and either is an answer.

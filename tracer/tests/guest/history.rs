@@ -413,7 +413,7 @@ fn bad_state_directories(job: &Job) -> Result<()> {
         ("not-ours", "belongs to user 65534, not to us", 66),
         ("no-directory", "is not a directory", 66),
         ("no-group", "there is no group `nobodys`", 2),
-        ("newer", "is of version 99, and this whybus knows up to 10", 66),
+        ("newer", "is of version 99, and this whybus knows up to 11", 66),
     ] {
         let part = said.split("== ").find(|part| part.starts_with(name)).unwrap_or_default();
         let lines: Vec<&str> = part.lines().collect();

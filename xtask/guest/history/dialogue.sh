@@ -1,4 +1,6 @@
 # What a new user types, and what the terminal shows: the README has it word for word.
+# A host has a name.
+echo web >/proc/sys/kernel/hostname
 mkdir -p /dev/pts /srv /var/lib
 busybox mount -t devpts devpts /dev/pts
 ln -sf pts/ptmx /dev/ptmx
@@ -29,3 +31,4 @@ cp geo.db good.db
 # Without what script(1) adds.
 busybox tr -d '\r' </tmp/typescript | busybox grep -v '^Script ' >/results/dialogue
 busybox killall geo-api whybus
+echo '(none)' >/proc/sys/kernel/hostname
