@@ -17,17 +17,16 @@ use crate::{
     read::{Probe, Ptr, Read, is_null},
 };
 
-/// A thread that a signal was raised for by what it did.
+/// A thread that SIGBUS was raised for by a fault.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Failed {
     /// Its `task_struct`, 0 once it has been looked at as it ended: no more than an address by then.
     task: u64,
-    tid: u32,
-    signal: i32,
+    tid: u64,
 }
 
-const NOBODY: Failed = Failed { task: 0, tid: 0, signal: 0 };
+const NOBODY: Failed = Failed { task: 0, tid: 0 };
 
 /// Those with a recorded fault or signal, with the thread that the last SIGBUS was raised for by a fault, if there was one.
 #[map]
@@ -38,9 +37,9 @@ static VICTIMS: LruHashMap<u32, Failed> = LruHashMap::with_max_entries(4096, 0);
 #[derive(Clone, Copy)]
 struct Noted {
     last: LastSignals,
-    /// Who raised each.
-    fault: Failed,
-    self_sent: Failed,
+    /// The `task_struct` that each was raised for, as in [`Failed`].
+    fault_task: u64,
+    self_sent_task: u64,
 }
 
 const NONE: SelfSignal =
@@ -48,7 +47,7 @@ const NONE: SelfSignal =
 
 /// Not on the stack of a program, of which little is left.
 static NOTHING: Noted =
-    Noted { last: LastSignals { fault: NONE, self_sent: NONE }, fault: NOBODY, self_sent: NOBODY };
+    Noted { last: LastSignals { fault: NONE, self_sent: NONE }, fault_task: 0, self_sent_task: 0 };
 
 #[map]
 static LAST_SIGNALS: LruHashMap<u32, Noted> = LruHashMap::with_max_entries(4096, 0);
@@ -69,7 +68,7 @@ pub fn add(tgid: u32) {
 /// A fault of a thread raises SIGBUS, whether that is told or only counted.
 #[inline(always)]
 pub fn raised(tgid: u32, tid: u32, task: Ptr) {
-    let _ = VICTIMS.insert(tgid, Failed { task: task as u64, tid, signal: SIGBUS }, 0);
+    let _ = VICTIMS.insert(tgid, Failed { task: task as u64, tid: tid as u64 }, 0);
 }
 
 /// Whether it is a signal of the thread's own doing that it ends by: of a fault or trap, or sent to itself as abort(3) does.
@@ -81,7 +80,9 @@ pub unsafe fn ended_itself(tgid: u32, start: u64, tid: u32, signal: i32) -> bool
     }
     // SAFETY: map values.
     unsafe {
-        if signal == SIGBUS && VICTIMS.get_ptr(tgid).is_some_and(|raised| (*raised).tid == tid) {
+        if signal == SIGBUS
+            && VICTIMS.get_ptr(tgid).is_some_and(|raised| (*raised).tid == tid as u64)
+        {
             return true;
         }
         LAST_SIGNALS.get_ptr(tgid).is_some_and(|noted| {
@@ -103,21 +104,38 @@ pub unsafe fn is_another_on_its_way(tgid: u32, tid: u32, shared: Ptr, signal: i3
     // SAFETY: map values; probe reads cope with any address, and of a task that is another's by now neither tid nor
     // `signal_struct` is the same.
     unsafe {
-        let is = |failed: *const Failed| {
-            let task = (*failed).task as Ptr;
+        let is = |task: u64, failed: u32| {
+            let task = task as Ptr;
             !is_null(task)
-                && (*failed).tid != tid
-                && (*failed).signal == signal
-                && Probe::get::<u32>(task, off!(task_pid)) == (*failed).tid
+                && failed != tid
+                && Probe::get::<u32>(task, off!(task_pid)) == failed
                 && Probe::get::<u64>(task, off!(task_signal)) == shared as u64
                 && Probe::get::<u64>(task, off!(task_mm)) != 0
         };
-        if VICTIMS.get_ptr(tgid).is_some_and(|raised| is(raised)) {
+        if signal == SIGBUS
+            && VICTIMS.get_ptr(tgid).is_some_and(|raised| is((*raised).task, (*raised).tid as u32))
+        {
             return true;
         }
-        LAST_SIGNALS
-            .get_ptr(tgid)
-            .is_some_and(|noted| is(&raw const (*noted).fault) || is(&raw const (*noted).self_sent))
+        LAST_SIGNALS.get_ptr(tgid).is_some_and(|noted| {
+            let last = &raw const (*noted).last;
+            (*last).fault.signal == signal && is((*noted).fault_task, (*last).fault.tid)
+                || (*last).self_sent.signal == signal
+                    && is((*noted).self_sent_task, (*last).self_sent.tid)
+        })
+    }
+}
+
+/// Whether others may leave the end of the process to this thread ([`is_another_on_its_way`]): it has handled what is noted, or
+/// dies of it.
+#[inline(always)]
+pub unsafe fn is_noted(tgid: u32, tid: u32) -> bool {
+    // SAFETY: map values.
+    unsafe {
+        VICTIMS.get_ptr(tgid).is_some_and(|raised| (*raised).tid == tid as u64)
+            || LAST_SIGNALS.get_ptr(tgid).is_some_and(|noted| {
+                (*noted).last.fault.tid == tid || (*noted).last.self_sent.tid == tid
+            })
     }
 }
 
@@ -127,16 +145,16 @@ pub unsafe fn looked_at(tgid: u32, tid: u32) {
     // SAFETY: map values; another thread may write them too, and either is an answer.
     unsafe {
         if let Some(raised) = VICTIMS.get_ptr_mut(tgid)
-            && (*raised).tid == tid
+            && (*raised).tid == tid as u64
         {
             (*raised).task = 0;
         }
         if let Some(noted) = LAST_SIGNALS.get_ptr_mut(tgid) {
-            if (*noted).fault.tid == tid {
-                (*noted).fault.task = 0;
+            if (*noted).last.fault.tid == tid {
+                (*noted).fault_task = 0;
             }
-            if (*noted).self_sent.tid == tid {
-                (*noted).self_sent.task = 0;
+            if (*noted).last.self_sent.tid == tid {
+                (*noted).self_sent_task = 0;
             }
         }
     }
@@ -205,9 +223,9 @@ pub unsafe fn note_signal(
         let fault = raised != Raised::BySending;
         let last = &raw mut (*noted).last;
         let place = if fault { &raw mut (*last).fault } else { &raw mut (*last).self_sent };
-        let who = if fault { &raw mut (*noted).fault } else { &raw mut (*noted).self_sent };
-        (*who).task = bpf_get_current_task();
-        ((*who).tid, (*who).signal) = (ids as u32, signal);
+        let task =
+            if fault { &raw mut (*noted).fault_task } else { &raw mut (*noted).self_sent_task };
+        *task = bpf_get_current_task();
         (*place).time = now();
         (*place).signal = signal;
         (*place).code = code;

@@ -1,5 +1,7 @@
 //! The end of a process: one that a fault or signal was recorded for, one that a signal asked for
 //! killed, and, if that is asked for, every one that failed.
+use core::marker::PhantomData;
+
 use aya_ebpf::{
     cty::c_void,
     helpers::{
@@ -58,7 +60,8 @@ type Exits = PerCpuArray<Scratch<WithPath<Exit>>>;
 /// Whether the end of this thread may be that of a process of interest.
 #[inline(always)]
 fn is_of_interest<C: Call>(call: C) -> bool {
-    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+    let ids = bpf_get_current_pid_tgid();
+    let (tgid, tid) = ((ids >> 32) as u32, ids as u32);
     if victims::is_victim(tgid) || sent::is_kept(tgid) {
         return true;
     }
@@ -67,11 +70,13 @@ fn is_of_interest<C: Call>(call: C) -> bool {
     }
     // SAFETY: the argument is what the prototype says; the reader copes with any pointer.
     let code = unsafe { code::<C::Memory>(call.arg::<0>() as Ptr) };
-    match code & 0x7f {
+    let is_traced = match code & 0x7f {
         // A handler that gives up, as the Go runtime does, exits.
         0 => code != 0 && (policy::exits_traced() || victims::signalled_itself(tgid)),
         signal => policy::is_traced(signal),
-    }
+    };
+    // SAFETY: no preconditions.
+    is_traced || unsafe { victims::is_noted(tgid, tid) }
 }
 
 /// What the thread ends with or, if that is 0, its process: those that the kernel adds to one (io_uring/io-wq.c, kernel/vhost_task.c)
@@ -93,6 +98,19 @@ unsafe fn code<R: Read>(task: Ptr) -> u32 {
     }
 }
 
+/// How the mappings of a process are looked through.
+trait Mappings {
+    /// Names the file of the instruction at `ip`, in the scratch of a crash, of an end, or of both.
+    ///
+    /// Looks up once for both: where interrupts are off, as in kprobes of arm64, the mmap lock is given back only after the
+    /// program, and a second look is refused (kernel/bpf/task_iter.c bpf_find_vma, EBUSY).
+    unsafe fn module(task: Ptr, ip: u64, crash: bool, exit: bool);
+    /// Names the files of the stack that was captured.
+    unsafe fn modules_of_stack(task: Ptr);
+}
+
+struct Found;
+
 /// The instruction to look up, and for whom.
 #[repr(C)]
 struct Sought {
@@ -101,46 +119,21 @@ struct Sought {
     exit: u32,
 }
 
-/// Of a thread that fails its stack and its instruction are sent before the end of its process, which it tells itself if the
-/// others have ended meanwhile: the second round.
-///
-/// Looks up once for both: where interrupts are off, as in kprobes of arm64, the mmap lock is given back only after the
-/// program, and a second look is refused (kernel/bpf/task_iter.c bpf_find_vma, EBUSY).
-#[inline(always)]
-unsafe fn by_find<C: Call>(call: C) {
-    let task = call.arg::<0>() as Ptr;
-    // SAFETY: the argument is what the prototype says; `sought` outlives the call, which calls back at
-    // once.
-    unsafe {
-        let failed = failed::<C::Memory>(task);
-        let captured = failed != 0 && stack::fill(call.context(), failed);
-        let mut crashed = crash::fill::<C::Memory>(task, failed);
-        let mut round = 0;
-        while round < 2 {
-            let ended = fill::<C::Memory>(task, &EXIT, teller::EXIT).unwrap_or(0);
-            let ip = if crashed != 0 { crashed } else { ended };
-            if ip != 0 {
-                let (crash, exit) = ((crashed != 0) as u32, (ended != 0) as u32);
-                let mut sought = Sought { ip, crash, exit };
-                let (find, data) = (found as *mut c_void, (&raw mut sought).cast());
-                bpf_find_vma(bpf_get_current_task_btf().cast(), ip, find, data, 0);
-            }
-            if crashed != 0 {
-                crash::send();
-            }
-            crashed = 0;
-            if captured && round == 0 {
-                stack::modules_by_find(stacker::EXIT);
-                stack::send(stacker::EXIT);
-            }
-            finish(&EXIT);
-            if failed == 0 {
-                return;
-            }
-            let ids = bpf_get_current_pid_tgid();
-            victims::looked_at((ids >> 32) as u32, ids as u32);
-            round += 1;
+impl Mappings for Found {
+    #[inline(always)]
+    unsafe fn module(_task: Ptr, ip: u64, crash: bool, exit: bool) {
+        let mut sought = Sought { ip, crash: crash as u32, exit: exit as u32 };
+        // SAFETY: `sought` outlives the call, which calls back at once.
+        unsafe {
+            let (find, data) = (found as *mut c_void, (&raw mut sought).cast());
+            bpf_find_vma(bpf_get_current_task_btf().cast(), ip, find, data, 0);
         }
+    }
+
+    #[inline(always)]
+    unsafe fn modules_of_stack(_task: Ptr) {
+        // SAFETY: a stack was captured.
+        unsafe { stack::modules_by_find(stacker::EXIT) };
     }
 }
 
@@ -159,51 +152,85 @@ extern "C" fn found(_task: Ptr, vma: Ptr, sought: *mut Sought) -> u64 {
     0
 }
 
+struct Listed<R>(PhantomData<R>);
+
+impl<R: Read> Mappings for Listed<R> {
+    #[inline(always)]
+    unsafe fn module(task: Ptr, ip: u64, crash: bool, exit: bool) {
+        // SAFETY: the reader copes with any pointer.
+        unsafe {
+            let mm: Ptr = R::get(task, off!(task_mm));
+            let mut vma: Ptr = R::get(mm, off!(mm_mmap));
+            let mut i = 0;
+            while i < VMAS && !is_null(vma) {
+                let end: u64 = R::get(vma, off!(vma_end));
+                if ip < end {
+                    if crash {
+                        crash::module::<R>(vma, ip);
+                    }
+                    if exit {
+                        module::<R>(vma, ip);
+                    }
+                    return;
+                }
+                vma = R::get(vma, off!(vma_next));
+                i += 1;
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn modules_of_stack(task: Ptr) {
+        // SAFETY: a stack was captured.
+        unsafe { stack::modules_by_list::<R>(stacker::EXIT, task) };
+    }
+}
+
+#[inline(always)]
+unsafe fn by_find<C: Call>(call: C) {
+    // SAFETY: as for the caller.
+    unsafe { look::<C, Found>(call) };
+}
+
 #[inline(always)]
 unsafe fn by_list<C: Call>(call: C) {
+    // SAFETY: as for the caller.
+    unsafe { look::<C, Listed<C::Memory>>(call) };
+}
+
+/// Of a thread that fails its stack and its instruction are sent before the end of its process. Whoever others may leave that end to
+/// looks once more whether they have ended meanwhile: the second round.
+#[inline(always)]
+unsafe fn look<C: Call, M: Mappings>(call: C) {
     let task = call.arg::<0>() as Ptr;
+    let ids = bpf_get_current_pid_tgid();
+    let (tgid, tid) = ((ids >> 32) as u32, ids as u32);
     // SAFETY: the argument is what the prototype says; the reader copes with any pointer.
     unsafe {
         let failed = failed::<C::Memory>(task);
         let captured = failed != 0 && stack::fill(call.context(), failed);
         let mut crashed = crash::fill::<C::Memory>(task, failed);
+        let is_noted = victims::is_noted(tgid, tid);
         let mut round = 0;
         while round < 2 {
             let ended = fill::<C::Memory>(task, &EXIT, teller::EXIT).unwrap_or(0);
             let ip = if crashed != 0 { crashed } else { ended };
             if ip != 0 {
-                let mm: Ptr = C::Memory::get(task, off!(task_mm));
-                let mut vma: Ptr = C::Memory::get(mm, off!(mm_mmap));
-                let mut i = 0;
-                while i < VMAS && !is_null(vma) {
-                    let end: u64 = C::Memory::get(vma, off!(vma_end));
-                    if ip < end {
-                        if crashed != 0 {
-                            crash::module::<C::Memory>(vma, ip);
-                        }
-                        if ended != 0 {
-                            module::<C::Memory>(vma, ip);
-                        }
-                        break;
-                    }
-                    vma = C::Memory::get(vma, off!(vma_next));
-                    i += 1;
-                }
+                M::module(task, ip, crashed != 0, ended != 0);
             }
             if crashed != 0 {
                 crash::send();
             }
             crashed = 0;
             if captured && round == 0 {
-                stack::modules_by_list::<C::Memory>(stacker::EXIT, task);
+                M::modules_of_stack(task);
                 stack::send(stacker::EXIT);
             }
             finish(&EXIT);
-            if failed == 0 {
+            if !is_noted {
                 return;
             }
-            let ids = bpf_get_current_pid_tgid();
-            victims::looked_at((ids >> 32) as u32, ids as u32);
+            victims::looked_at(tgid, tid);
             round += 1;
         }
     }
@@ -228,8 +255,11 @@ unsafe fn failed<R: Read>(task: Ptr) -> u64 {
 
 #[inline(always)]
 unsafe fn late<C: Call>(call: C) {
+    let ids = bpf_get_current_pid_tgid();
     // SAFETY: the argument is what the prototype says.
     unsafe {
+        // Others that end now do not wait for it any more, and those that did have told nothing.
+        victims::looked_at((ids >> 32) as u32, ids as u32);
         fill::<C::Memory>(call.arg::<0>() as Ptr, &EXIT_BACKUP, teller::EXIT_BACKUP);
         finish(&EXIT_BACKUP);
     }
@@ -247,17 +277,7 @@ unsafe fn fill<R: Read>(task: Ptr, map: &Exits, by: u32) -> Option<u64> {
         // do_exit() has already taken this thread off the count (kernel/exit.c): of those that end at once each may find it
         // at 0 while the one that failed is still to be looked at.
         let live: u32 = R::get(signal, off!(signal_live));
-        let ended_by = code::<R>(task) as i32 & 0x7f;
-        if live != 0 || victims::is_another_on_its_way(tgid, ids as u32, signal, ended_by) {
-            log!(Hook::Exit, ExitThreads, live);
-            return None;
-        }
         let leader: Ptr = R::get(task, off!(task_leader));
-        let start: u64 = R::get(leader, off!(task_start));
-        if !ended::first_to_end(tgid, start) {
-            log!(Hook::Exit, ExitKnown);
-            return None;
-        }
         let flags: u32 = R::get(signal, off!(signal_flags));
         // What wait(2) gives: kernel/exit.c wait_task_zombie().
         let code: u32 = if flags & SIGNAL_GROUP_EXIT != 0 {
@@ -265,6 +285,16 @@ unsafe fn fill<R: Read>(task: Ptr, map: &Exits, by: u32) -> Option<u64> {
         } else {
             R::get(leader, off!(task_exit_code))
         };
+        let ended_by = code as i32 & 0x7f;
+        if live != 0 || victims::is_another_on_its_way(tgid, ids as u32, signal, ended_by) {
+            log!(Hook::Exit, ExitThreads, live);
+            return None;
+        }
+        let start: u64 = R::get(leader, off!(task_start));
+        if !ended::first_to_end(tgid, start) {
+            log!(Hook::Exit, ExitKnown);
+            return None;
+        }
         let oom = R::get::<u64>(signal, off!(signal_oom_mm)) != 0;
         let late = if by == teller::EXIT { late::EXIT } else { late::EXIT_BACKUP };
         let left = sent::tell_kept(start, code, late);

@@ -37,3 +37,12 @@ threads 60 2>>/results/statuses || echo "threads: $?" >>/results/statuses
 sleep 3
 kill -TERM $tracer
 wait $tracer
+
+# Two threads of which one has failed before, and leaves as somebody's signal ends the process.
+whybus trace --signals segv --no-warnings -o json >/results/leave.json 2>/results/leave.err &
+tracer=$!
+until [ -s /results/leave.json ] || ! kill -0 $tracer 2>/dev/null; do sleep 0.05; done
+threads leave 100 2>>/results/statuses || echo "threads leave: $?" >>/results/statuses
+sleep 3
+kill -TERM $tracer
+wait $tracer
