@@ -1,5 +1,12 @@
 //! This process' own memory, the size of a page, and how many CPUs share all of it.
-use std::time::{Duration, Instant};
+use std::{
+    os::unix::process::CommandExt as _,
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use rustix::thread::{disable_transparent_huge_pages, transparent_huge_pages_are_disabled};
 
 /// Who is never idle gives memory back every so often all the same: to look through the heap takes milliseconds.
 const BUSY: Duration = Duration::from_secs(10);
@@ -16,11 +23,30 @@ pub fn cpus() -> Option<u64> {
     u64::try_from(online).ok().filter(|online| *online != 0)
 }
 
-/// Keeps this process' memory in small pages: where huge ones are always on, khugepaged fills up again what
-/// `trim` gave back (mm/khugepaged.c, max_ptes_none), some MiB within seconds. Children inherit it.
+/// It was us who asked for small pages.
+static SMALL: AtomicBool = AtomicBool::new(false);
+
+/// Keeps this process' memory in small pages. Where huge ones are always on, khugepaged fills up again what `trim` gave back
+/// (mm/khugepaged.c, max_ptes_none), some MiB within seconds. And it does so at the lowest priority with the lock of all of
+/// the memory held: on a host that others keep busy each page fault of ours, and so the reading of events, waited for it
+/// for up to 12 s. Children inherit it; see [`leaves_huge_pages`].
 pub fn small_pages() {
     // Kernels that have no huge pages refuse it.
-    let _ = rustix::thread::disable_transparent_huge_pages(true);
+    if !transparent_huge_pages_are_disabled().unwrap_or(true)
+        && disable_transparent_huge_pages(true).is_ok()
+    {
+        SMALL.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Has a command begin with huge pages as we did: it is not ours.
+pub fn leaves_huge_pages(command: &mut Command) -> &mut Command {
+    let again = || disable_transparent_huge_pages(false).or(Ok(()));
+    if SMALL.load(Ordering::Relaxed) {
+        // SAFETY: one system call, which a child of several threads may make.
+        unsafe { command.pre_exec(again) };
+    }
+    command
 }
 
 /// Keeps all threads on two heaps: each of several has free room of its own between what is in use (mallopt(3)), some

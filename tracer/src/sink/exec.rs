@@ -19,7 +19,7 @@ use rustix::{
 
 use crate::{
     contract::{Incident, Record},
-    host::privilege::spawn_for_commands,
+    host::{memory::leaves_huge_pages, privilege::spawn_for_commands},
     render::json,
     sink::speak::say,
     text::format::counted,
@@ -157,7 +157,8 @@ impl Runner {
         let mut input = std::fs::File::from(rustix::fs::memfd_create("whybus-incident", flags)?);
         input.write_all(incident)?;
         input.rewind()?;
-        let mut child = Command::new("/bin/sh")
+        let mut command = Command::new("/bin/sh");
+        let mut child = leaves_huge_pages(&mut command)
             .args(["-c", &self.command])
             .env("WHYBUS_SKIPPED", skipped.to_string())
             .env_remove("NOTIFY_SOCKET")
@@ -199,7 +200,10 @@ impl Runner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{Ancestor, samples::full_incident};
+    use crate::{
+        contract::{Ancestor, samples::full_incident},
+        host::memory::small_pages,
+    };
 
     const QUICK: Limits = Limits { every: Duration::from_secs(3_600), ..LIMITS };
 
@@ -221,6 +225,26 @@ mod tests {
         let record: Record = serde_json::from_str(&lines[0]).expect("JSON");
         assert!(matches!(record, Record::Incident(told) if told.id == full_incident().id));
         assert_eq!(lines[1], "0");
+    }
+
+    #[test]
+    fn it_has_huge_pages_if_we_had() {
+        // Since 5.0.
+        let pages = |status: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix("THP_enabled:"));
+            line.map(|pages| pages.trim().to_owned())
+        };
+        let own = || pages(&std::fs::read_to_string("/proc/self/status").unwrap_or_default());
+        let before = own();
+        small_pages();
+        assert!(before.is_none() || own().as_deref() == Some("0"));
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let out = dir.path().join("out");
+        let mut exec = Exec::start(&format!("cat /proc/self/status >{}", out.display()));
+        let exec = exec.as_mut().expect("a thread");
+        exec.tell(&full_incident());
+        exec.end();
+        assert_eq!(pages(&lines(&out).join("\n")), before);
     }
 
     #[test]

@@ -40,6 +40,7 @@ ulimit -l unlimited
 (bounded "$listed" whybus trace ${verbose:+-v} --signals term --no-warnings -o json --save /results/stream) >/results/out.json 2>/results/err &
 tracer=$!
 until [ -s /results/out.json ] || ! kill -0 $tracer 2>/dev/null; do sleep 0.05; done
+busybox grep THP_enabled /proc/$tracer/status >/results/huge-pages
 flood /results/sent 25 &
 flood=$!
 sleep 2
