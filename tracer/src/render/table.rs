@@ -269,15 +269,26 @@ fn end_of(text: &str, width: usize) -> String {
     start_of(name, width.saturating_sub(end.width())) + end
 }
 
-/// What is left of a path whose last `end` bytes tell it from no other: from the name before them on.
+/// What is left of a path whose last `end` bytes tell it from no other: the name before them, and its last one if there is room
+/// for both.
 fn from_within(text: &str, end: usize, width: usize) -> String {
     /// What is cut to less than that has no room to say that it is of a path.
     const LEAST: usize = 8;
     let at = text.get(..text.len() - end).and_then(|rest| rest.rfind('/')).unwrap_or(0);
-    match (at, width < LEAST) {
-        (0, _) => start_of(text, width),
-        (_, true) => start_of(&text[at + 1..], width),
-        (_, false) => cut(&format!("…{}", &text[at..]), width, Keeps::Start),
+    let last = text.rfind('/').filter(|last| *last > at);
+    let (Some(last), true) = (last, at != 0) else { return start_of(&text[at..], width) };
+    let (name, rest) = text[at + 1..].split_once('/').unwrap_or_default();
+    let rest = if rest.contains('/') { "/…" } else { "" };
+    let fits = [
+        format!("…{}", &text[at..]),
+        format!("…/{name}{rest}{}", &text[last..]),
+        format!("{name}{rest}{}", &text[last..]),
+        format!("{name}/…{}", &text[last + 1..]),
+    ];
+    match (fits.into_iter().find(|shown| shown.width() <= width), width < LEAST) {
+        (Some(shown), _) => shown,
+        (None, true) => start_of(&text[at + 1..], width),
+        (None, false) => cut(&format!("…{}", &text[at..]), width, Keeps::Start),
     }
 }
 
@@ -478,6 +489,18 @@ mod tests {
             }
         }
         assert!(!shown(40)[0].contains(".service"), "no room for it");
+    }
+
+    #[test]
+    fn of_a_path_what_tells_it_apart_is_shown_with_its_last_name() {
+        let shown = |width| from_within("/mnt/ext4/a/live", 7, width);
+        assert_eq!(
+            [shown(13), shown(12), shown(10)],
+            ["…/ext4/a/live", "ext4/…/live", "ext4/…live"]
+        );
+        assert_eq!([shown(9), shown(7)], ["…/ext4/a…", "ext4/a…"]);
+        assert_eq!(from_within("/mnt/ext4/live", 5, 10), "ext4/live");
+        assert_eq!(from_within("/srv/europe/a/b/c/live.mmdb", 16, 20), "…/europe/…/live.mmdb");
     }
 
     /// What must not be left out is cut below what it should have, and at last the gap.
