@@ -11,6 +11,8 @@ use crate::{
 const POOL: &str = "returns of more calls at a time than 10 or twice the CPUs";
 /// Neither in the siginfo nor in the mapping.
 const SIGNAL: &str = "faults without a signal (EFAULT), errnos, who shrank a file";
+/// By then the thread may have no memory any more.
+const ENDS: &str = "stacks and instructions of crashes, and command lines that /proc has no more";
 
 /// What `cargo xtask bench` counts, rounded up, of the kernel that has most (docs/overhead.md).
 struct Added {
@@ -61,6 +63,7 @@ impl Probe {
         match (self.program.form, self.row.observe) {
             (Form::Kretprobe(_), _) => Some(POOL),
             (Form::TpBtf(_), Observe::ForcedSignal) => Some(SIGNAL),
+            (Form::TpBtf(_), Observe::Exit) if !self.row.backup => Some(ENDS),
             _ => None,
         }
     }
@@ -87,5 +90,10 @@ mod tests {
             forms(Observe::ForcedSignal).iter().map(|form| form.undetected()).collect();
         assert_eq!(said.first(), Some(&None));
         assert_eq!(said.last(), Some(&Some(SIGNAL)));
+        let said: Vec<_> = forms(Observe::Exit).iter().map(|form| form.undetected()).collect();
+        assert_eq!((said.first(), said.last()), (Some(&None), Some(&Some(ENDS))));
+        let second = TABLE.iter().find(|row| row.backup && row.observe == Observe::Exit);
+        let row = second.expect("a second one");
+        assert_eq!(Probe { row, program: &row.programs[0] }.undetected(), None);
     }
 }
