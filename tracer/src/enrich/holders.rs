@@ -97,7 +97,10 @@ fn holder(pid: u32, descriptors: &[Bytes]) -> Option<Holder> {
     };
     Some(Holder {
         id: ProcessId { tgid: pid, start: stat.start() },
-        parents: process::ancestors(stat.ppid).iter().map(|parent| parent.id.tgid).collect(),
+        parents: process::ancestors(stat.ppid, stat.start())
+            .iter()
+            .map(|parent| parent.id.tgid)
+            .collect(),
         comm: stat.comm,
         exe: process::exe(pid),
         connections: descriptors.iter().map(connection).collect(),

@@ -123,7 +123,9 @@ fn bound_driver(fault: &Fault) -> Option<BoundDriver> {
 pub fn mapped(victim: ProcessId, address: u64) -> Vec<Fact> {
     let text = fs::read(format!("/proc/{}/maps", victim.tgid)).unwrap_or_default();
     let found = parse(&text).find(|mapping| (mapping.start..mapping.end).contains(&address));
+    // Until now these were its mappings, and not those of who got its pid.
     found
+        .filter(|_| process::is_there(victim))
         .map(|mapping| Fact::Mapped(Mapped { victim, address, path: mapping.path }))
         .into_iter()
         .collect()
@@ -148,4 +150,16 @@ fn room(fault: &Fault, here: &Here) -> Vec<Fact> {
         .flatten()
         .map(Fact::Quota);
     space.into_iter().chain(quota).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mappings_of_who_got_the_pid_are_not_the_victims() {
+        let (tgid, address) = (std::process::id(), mapped as *const () as u64);
+        let of = |start| mapped(ProcessId { tgid, start }, address).len();
+        assert_eq!((of(0), of(1)), (1, 0));
+    }
 }

@@ -349,7 +349,12 @@ mod tests {
         actor.task.tid = pid;
         let mut victim = outlets.admit((&actor.task, &[]), false).expect("the first");
         let seen = outlets.of(&mut victim)?;
-        Some(outlets.complete(seen, &victim, &process::ancestors(std::process::id()), None))
+        Some(outlets.complete(
+            seen,
+            &victim,
+            &process::ancestors(std::process::id(), u64::MAX),
+            None,
+        ))
     }
 
     /// Path of a file, whether its link says that it was deleted, and whether somebody wrote to it.
@@ -396,7 +401,7 @@ mod tests {
         let inode = fs::read_link(format!("/proc/self/fd/{}", reader.as_raw_fd())).expect("a link");
         let inode = numbered(inode.as_os_str().as_encoded_bytes(), "pipe:[").expect("a number");
         let victim = outlets.admit((&actor(1).task, &[]), false).expect("the first");
-        let own = process::ancestors(std::process::id());
+        let own = process::ancestors(std::process::id(), u64::MAX);
         let complete = |path: Option<Bytes>| {
             let pipe = Output::Pipe { inode, path, reader: None, outside: false };
             let outputs = Outputs { stderr: Some(pipe), ..Outputs::default() };

@@ -1,5 +1,11 @@
 //! Processes: what /proc still tells of one. Every field may be missing; none may block long.
-use std::{fs, io::Read as _, os::unix::ffi::OsStringExt as _};
+use std::{
+    fs::{self, File},
+    io::Read as _,
+    os::fd::OwnedFd,
+};
+
+use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat};
 
 use crate::{
     model::{
@@ -15,6 +21,8 @@ const CMDLINE: u64 = 16 * 1024;
 /// `task_struct.start_boottime` in /proc/PID/stat counts USER_HZ, 100 on every architecture.
 const NS_PER_TICK: u64 = 10_000_000;
 const ANCESTORS: usize = 8;
+/// Of /proc/PID/stat: some fifty numbers.
+const STAT: u64 = 4096;
 
 impl Process {
     /// One that /proc told nothing of in time.
@@ -23,18 +31,54 @@ impl Process {
     }
 }
 
+/// A process' directory in /proc. Nothing is read through it of another one that has the same pid later
+/// (fs/proc/base.c: it holds the `struct pid`).
+struct Directory(OwnedFd);
+
+impl Directory {
+    fn open(tgid: u32) -> Option<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        openat(CWD, format!("/proc/{tgid}"), flags, Mode::empty()).ok().map(Self)
+    }
+
+    fn read(&self, name: &str, most: u64) -> Option<Bytes> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file = File::from(openat(&self.0, name, flags, Mode::empty()).ok()?);
+        let mut bytes = Vec::new();
+        file.take(most).read_to_end(&mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    fn stat(&self) -> Option<Stat> {
+        Stat::parse(&self.read("stat", STAT)?)
+    }
+
+    fn exe(&self) -> Option<Bytes> {
+        Some(readlinkat(&self.0, "exe", Vec::new()).ok()?.into_bytes())
+    }
+
+    /// Reading it can hang.
+    fn cmdline(&self) -> Option<Vec<Bytes>> {
+        let bytes = self.read("cmdline", CMDLINE)?;
+        (!bytes.is_empty()).then(|| arguments(&bytes))
+    }
+}
+
 /// Reads what /proc tells of a task's process; `None` if there is nothing to tell: it is gone, or its pid now
 /// names another process.
 ///
 /// The command line is read only if it is `wanted`: that can hang.
 pub fn read(task: &Task, wanted: bool) -> Option<Process> {
-    let id = task.id;
-    let stat = Stat::read(id.tgid).filter(|stat| stat.is_of(id))?;
+    of(&Directory::open(task.id.tgid)?, task.id, wanted)
+}
+
+fn of(directory: &Directory, id: ProcessId, wanted: bool) -> Option<Process> {
+    let stat = directory.stat().filter(|stat| stat.is_of(id))?;
     Some(Process {
         id,
-        exe: exe(id.tgid),
-        cmdline: wanted.then(|| cmdline(id.tgid)).flatten(),
-        ancestors: ancestors(stat.ppid),
+        exe: directory.exe(),
+        cmdline: wanted.then(|| directory.cmdline()).flatten(),
+        ancestors: ancestors(stat.ppid, stat.start()),
         comm: Some(stat.comm),
         ..Process::unknown(id)
     })
@@ -57,23 +101,22 @@ pub fn mapper(tgid: u32, code: bool) -> Option<Mapper> {
 }
 
 pub(super) fn exe(tgid: u32) -> Option<Bytes> {
-    let path = fs::read_link(format!("/proc/{tgid}/exe")).ok()?;
-    Some(path.into_os_string().into_vec())
+    Directory::open(tgid)?.exe()
 }
 
 /// Reading it can hang.
 pub(super) fn cmdline(tgid: u32) -> Option<Vec<Bytes>> {
-    let mut bytes = Vec::new();
-    let file = fs::File::open(format!("/proc/{tgid}/cmdline")).ok()?;
-    file.take(CMDLINE).read_to_end(&mut bytes).ok()?;
-    (!bytes.is_empty()).then(|| arguments(&bytes))
+    Directory::open(tgid)?.cmdline()
 }
 
-pub(super) fn ancestors(mut ppid: u32) -> Vec<Ancestor> {
+/// Parent `ppid` of a process that was started at `born`, ns since boot, and those above. A parent is no younger than its
+/// child, whoever that was left to: who is younger has got the pid of a parent that is gone.
+pub(super) fn ancestors(mut ppid: u32, mut born: u64) -> Vec<Ancestor> {
     let mut found = Vec::new();
     while ppid != 0 && found.len() < ANCESTORS {
-        let Some(stat) = Stat::read(ppid) else { break };
-        let id = ProcessId { tgid: ppid, start: stat.start() };
+        let Some(stat) = Stat::read(ppid).filter(|stat| stat.start() <= born) else { break };
+        born = stat.start();
+        let id = ProcessId { tgid: ppid, start: born };
         found.push(Ancestor { id, comm: stat.comm });
         ppid = stat.ppid;
     }
@@ -121,6 +164,8 @@ impl Stat {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]
@@ -161,5 +206,26 @@ mod tests {
     #[test]
     fn a_reused_pid_is_another_process() {
         assert_eq!(read(&task(1), true), None);
+    }
+
+    /// Its pid may be anybody's once it has been waited for.
+    #[test]
+    fn nothing_is_read_of_who_gets_its_pid_later() {
+        let mut child = Command::new("sleep").arg("1000").spawn().expect("a child");
+        let id = ProcessId { tgid: child.id(), start: 0 };
+        let directory = Directory::open(id.tgid).expect("/proc");
+        assert!(of(&directory, id, true).is_some_and(|process| process.exe.is_some()));
+        child.kill().expect("ours");
+        child.wait().expect("ours");
+        assert_eq!((directory.stat(), directory.exe(), directory.cmdline()), (None, None, None));
+        assert_eq!(of(&directory, id, true), None);
+    }
+
+    #[test]
+    fn who_is_younger_than_a_child_is_not_its_parent() {
+        let own = Stat::read(std::process::id()).expect("/proc/self");
+        let parents = ancestors(own.ppid, own.start());
+        assert_eq!(parents.first().map(|parent| parent.id.tgid), Some(own.ppid));
+        assert_eq!(ancestors(own.ppid, parents[0].id.start - 1), []);
     }
 }

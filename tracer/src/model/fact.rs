@@ -12,7 +12,7 @@ use crate::{
         stack::Stack,
         task::{Actor, Ancestor, ProcessId},
     },
-    text::base64,
+    text::{base64, secrets::HIDDEN},
 };
 
 /// One thing that was looked up.
@@ -341,11 +341,73 @@ pub fn ancestors<'a>(actor: &'a Actor, process: Option<&'a Process>) -> &'a [Anc
     }
 }
 
-/// Command line of an actor: the longer of what the kernel and /proc told.
+/// Command line of an actor: the longer of what the kernel and /proc told. If they differ, /proc told that of another
+/// process, or what this one has written over it since.
 pub fn cmdline<'a>(actor: &'a Actor, process: Option<&'a Process>) -> Option<&'a [Bytes]> {
     let told = process.and_then(|process| process.cmdline.as_deref());
-    match &actor.cmdline {
-        Some(cmdline) if !actor.cmdline_cut || told.is_none() => Some(cmdline),
-        _ => told,
+    match (&actor.cmdline, told) {
+        (Some(cmdline), Some(told)) if actor.cmdline_cut && begins_with(told, cmdline) => {
+            Some(told)
+        }
+        (Some(cmdline), _) => Some(cmdline),
+        (None, told) => told,
+    }
+}
+
+/// Whether arguments are those that were cut somewhere in the last one. Where a secret was hidden, they may differ.
+fn begins_with(whole: &[Bytes], cut: &[Bytes]) -> bool {
+    let Some((last, before)) = cut.split_last() else { return true };
+    let plain = |argument: &Bytes| argument.windows(HIDDEN.len()).position(|at| at == HIDDEN);
+    let same = |argument: &Bytes| {
+        let last = &last[..plain(last).unwrap_or(last.len())];
+        let as_long = argument.len() >= last.len() || plain(argument).is_some();
+        let end = plain(argument).unwrap_or(argument.len());
+        as_long && last.iter().zip(&argument[..end]).all(|(one, other)| one == other)
+    };
+    whole.get(..before.len()) == Some(before) && whole.get(before.len()).is_some_and(same)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::actor;
+
+    fn words(line: &str) -> Vec<Bytes> {
+        line.split(' ').map(|word| word.as_bytes().to_vec()).collect()
+    }
+
+    #[test]
+    fn proc_only_goes_on_with_what_the_kernel_told() {
+        let told = |kernel: &str, cut: bool, proc: &str| {
+            let actor = Actor { cmdline: Some(words(kernel)), cmdline_cut: cut, ..actor(7) };
+            let process = Process { cmdline: Some(words(proc)), ..Process::unknown(actor.task.id) };
+            String::from_utf8(cmdline(&actor, Some(&process)).expect("some").join(&b' '))
+        };
+        let cases = [
+            ("java -cp /opt/a", true, "java -cp /opt/a.jar:/opt/b.jar Main", true),
+            ("java -cp", true, "java -cp /opt/a.jar", true),
+            ("java -cp /opt/a", false, "java -cp /opt/a.jar", false),
+            // Of another process that has its pid by now.
+            ("java -cp /opt/a", true, "python -cp /opt/a.jar", false),
+            ("java -cp /opt/a", true, "java -cp /opt/b", false),
+            ("java -cp /opt/a", true, "java -cp /op", false),
+            ("java -cp /opt/a", true, "java -cp", false),
+            // Where it was cut, a secret may be hidden in only one of them.
+            ("get https://me:s3", true, "get https://me:***@host", true),
+            ("get https://me:***", true, "get https://me:***@host/x", true),
+            ("get https://me:***", true, "get https://you:***@host/x", false),
+        ];
+        for (kernel, cut, proc, longer) in cases {
+            let expected = if longer { proc } else { kernel };
+            assert_eq!(told(kernel, cut, proc).as_deref(), Ok(expected), "{kernel}, {proc}");
+        }
+    }
+
+    #[test]
+    fn without_a_word_of_the_kernel_proc_is_asked() {
+        let actor = Actor { cmdline: None, ..actor(7) };
+        let process = Process { cmdline: Some(words("a b")), ..Process::unknown(actor.task.id) };
+        assert_eq!(cmdline(&actor, Some(&process)), Some(&words("a b")[..]));
+        assert_eq!(cmdline(&actor, None), None);
     }
 }

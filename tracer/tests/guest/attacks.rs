@@ -1,11 +1,13 @@
 //! Attacks that won against an early tree, and their figures (xtask/guest/jobs/attacks.sh; docs/threat-model.md). What is read
 //! is read as any whybus has written it.
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use crate::{Check, Job};
 
-pub const CHECKS: [(&str, Check); 11] = [
+pub const CHECKS: [(&str, Check); 13] = [
     ("shrinks_of_others_erase_no_evidence", shrinks_erase_nothing),
     ("a_sparse_program_costs_no_memory", a_sparse_program),
     ("a_crash_loop_pushes_out_nobody_else", a_crash_loop),
@@ -16,6 +18,8 @@ pub const CHECKS: [(&str, Check); 11] = [
     ("no_line_is_forged_in_the_journal", a_forged_line),
     ("a_reader_that_stalls_stops_no_recorder", a_stalled_reader),
     ("what_is_saved_is_nobody_elses_to_read", what_is_saved),
+    ("no_link_leads_out_of_a_root", a_link_out_of_a_root),
+    ("no_pid_is_taken_for_another", a_pid_used_again),
     ("each_ends_well", each_ends_well),
 ];
 
@@ -151,8 +155,55 @@ fn what_is_saved(job: &Job) -> Result<()> {
     Ok(())
 }
 
+/// The newest word on each victim of a name that begins so, as it stands in the history: name and line.
+fn called(job: &Job, name: &str) -> Result<BTreeMap<String, String>> {
+    let named = |one: Value| {
+        let comm = one["victim"]["comm"].as_str().filter(|comm| comm.starts_with(name))?.to_owned();
+        Some((comm, one.to_string()))
+    };
+    Ok(incidents(job, "names.json")?.into_iter().filter_map(named).collect())
+}
+
+/// That functions are named at all is seen by one whose file is where it was.
+fn a_link_out_of_a_root(job: &Job) -> Result<()> {
+    const SECRET: &str = "a_secret_of_a_host";
+    let told = called(job, "jail-")?;
+    let linked = told.get("jail-link").context("the one of the link was not told")?;
+    let before = told.get("jail-before").context("the one before was not told")?;
+    let number = |name: &&String| name["jail-".len()..].parse::<u32>().is_ok();
+    let swapped = told.keys().filter(number).count();
+    let read = told.values().filter(|line| line.contains(SECRET)).count();
+    let of_link = usize::from(linked.contains(SECRET));
+    println!(
+        "a link out of a root: {of_link} of 1 and, of {swapped} that were swapped, {}",
+        read - of_link
+    );
+    ensure!(before.contains("inside_of_the_root"), "no function was named: {before}");
+    ensure!(swapped == 20, "{swapped} of 20 were told: {}", job.text("jail.err")?);
+    ensure!(read == 0, "{read} have a function of a file of the host");
+    Ok(())
+}
+
+fn a_pid_used_again(job: &Job) -> Result<()> {
+    const USURPER: &str = "of-a-usurper";
+    let figures = job.word("reused")?;
+    let (taken, soon) = figures.split_once(' ').context("two figures")?;
+    let taken: usize = taken.parse()?;
+    let told = called(job, "reused-")?;
+    let wrong = told.values().filter(|line| line.contains(USURPER)).count();
+    println!(
+        "{taken} pids were taken, {soon} of them within 10 ms: {wrong} of {} are told with another's facts",
+        told.len()
+    );
+    // What the check is about has happened.
+    ensure!(taken == 80, "{taken} of 80 pids were taken: {}", job.text("reused.err")?);
+    ensure!(told.len() == 80, "{} of 80 were told", told.len());
+    ensure!(wrong == 0, "{wrong} of 80 are told with another's facts");
+    Ok(())
+}
+
 fn each_ends_well(job: &Job) -> Result<()> {
-    for name in ["history", "clock1", "clock-1", "locked", "printed"] {
+    for name in ["history", "clock1", "clock-1", "locked", "printed", "names"] {
         let (status, took) = ended(job, name)?;
         ensure!(status == "0", "{name} ended with {status} after {took} s");
     }

@@ -132,3 +132,26 @@ attacking tracer
 sleep 1
 kill -TERM "$(cat tracer)"
 while [ -e /proc/$(cat tracer)/exe ]; do sleep 0.1; done
+
+# 11: names out of files and of processes that are none of the victim's.
+attacking names
+mkdir -p /tmp/jail $C/of-a-usurper
+led_out secret $D/secret
+led_out secret $D/other
+# What is called like that came of a usurper; what tells it so is not to be.
+cp /bin/reused /tmp/of-a-usurper-program
+ln -s $C/of-a-usurper /tmp/cgroup
+long=$(printf '%0400d' 0)
+recorder names --state-dir $D/names
+led_out jail /tmp/jail $D/secret $D/other 20 2>/results/jail.err
+# Whoever looks has to share with these.
+hogs=
+for hog in 1 2 3; do
+    as_nobody busybox sh -c 'while :; do :; done' &
+    hogs="$hogs $!"
+done
+reused /results/reused 80 /tmp/cgroup "${long}the-end-of-it" 2>/results/reused.err
+kill $hogs
+sleep 2
+stop
+whybus export --state-dir $D/names >/results/names.json 2>/results/names.export.err

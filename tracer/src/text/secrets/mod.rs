@@ -12,7 +12,7 @@ use regex::bytes::{Captures, Regex, RegexBuilder};
 use name::{NAME, is_harmless};
 
 /// What stands in the place of a secret.
-const HIDDEN: &[u8] = b"***";
+pub const HIDDEN: &[u8] = b"***";
 
 /// What is hidden wherever it stands: in each, the group `secret`, and the group `name` that it belongs to.
 static ANYWHERE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
