@@ -23,6 +23,7 @@ use crate::{
 struct Failed {
     /// Its `task_struct`, 0 once it has been looked at as it ended: no more than an address by then.
     task: u64,
+    /// Of 32 bits: nothing of a map's value is left out as it is written.
     tid: u64,
 }
 
@@ -53,6 +54,8 @@ static NOTHING: Noted =
 static LAST_SIGNALS: LruHashMap<u32, Noted> = LruHashMap::with_max_entries(4096, 0);
 
 const SIGBUS: i32 = 7;
+/// include/linux/sched.h: do_exit has begun.
+const PF_EXITING: u32 = 4;
 
 /// include/uapi/linux/bpf.h BPF_F_USER_STACK, for bpf_get_stack.
 pub const USER_STACK: u64 = 1 << 8;
@@ -72,7 +75,7 @@ pub fn raised(tgid: u32, tid: u32, task: Ptr) {
 }
 
 /// Whether it is a signal of the thread's own doing that it ends by: of a fault or trap, or sent to itself as abort(3) does.
-/// Its process began at `start`: what is older is of an earlier one with this tgid.
+/// Its process began at `start`: a signal that is older is of an earlier one with this tgid. (Of SIGBUS no time is noted.)
 #[inline(always)]
 pub unsafe fn ended_itself(tgid: u32, start: u64, tid: u32, signal: i32) -> bool {
     if signal == 0 {
@@ -133,10 +136,17 @@ pub unsafe fn is_noted(tgid: u32, tid: u32) -> bool {
     // SAFETY: map values.
     unsafe {
         VICTIMS.get_ptr(tgid).is_some_and(|raised| (*raised).tid == tid as u64)
-            || LAST_SIGNALS.get_ptr(tgid).is_some_and(|noted| {
-                (*noted).last.fault.tid == tid || (*noted).last.self_sent.tid == tid
-            })
+            || brought_upon_it(tgid, tid)
     }
+}
+
+/// The same of other signals than SIGBUS.
+#[inline(always)]
+pub unsafe fn brought_upon_it(tgid: u32, tid: u32) -> bool {
+    // SAFETY: a map value.
+    LAST_SIGNALS.get_ptr(tgid).is_some_and(|noted| unsafe {
+        (*noted).last.fault.tid == tid || (*noted).last.self_sent.tid == tid
+    })
 }
 
 /// The thread has been looked at: nobody leaves it to it any more to tell the end.
@@ -214,6 +224,12 @@ pub unsafe fn note_signal(
 ) -> Option<()> {
     let ids = bpf_get_current_pid_tgid();
     let tgid = (ids >> 32) as u32;
+    // A timer of its own may hit a thread that is past taking signals, and has been looked at.
+    // SAFETY: probe reads cope with any address.
+    let flags = || unsafe { Probe::get::<u32>(bpf_get_current_task() as Ptr, off!(task_flags)) };
+    if config!(read_kernel) != 0 && flags() & PF_EXITING != 0 {
+        return None;
+    }
     if LAST_SIGNALS.get_ptr(tgid).is_none() {
         let _ = LAST_SIGNALS.insert(tgid, &NOTHING, BPF_NOEXIST as u64);
     }

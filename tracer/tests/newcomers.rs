@@ -602,7 +602,7 @@ fn what_survived_a_bus_error_is_found_by_its_end() {
     }
     let said = host.says(&["why", "stuck", "-n", "1"]).1;
     assert!(said.contains("1 incident: survived the bus error; killed by SIGKILL 1."), "{said}");
-    assert!(said.contains(" s later, by whom is not recorded"), "{said}");
+    assert!(said.contains(" s later"), "{said}");
     assert!(said.contains("SIGBUS, handled; killed by SIGKILL 1."), "{said}");
 }
 

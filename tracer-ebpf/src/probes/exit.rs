@@ -69,14 +69,20 @@ fn is_of_interest<C: Call>(call: C) -> bool {
         return false;
     }
     // SAFETY: the argument is what the prototype says; the reader copes with any pointer.
-    let code = unsafe { code::<C::Memory>(call.arg::<0>() as Ptr) };
-    let is_traced = match code & 0x7f {
+    unsafe {
+        let code = code::<C::Memory>(call.arg::<0>() as Ptr);
+        is_asked_for(tgid, code) || victims::brought_upon_it(tgid, tid)
+    }
+}
+
+/// Whether ends with such a code are.
+#[inline(always)]
+fn is_asked_for(tgid: u32, code: u32) -> bool {
+    match code & 0x7f {
         // A handler that gives up, as the Go runtime does, exits.
         0 => code != 0 && (policy::exits_traced() || victims::signalled_itself(tgid)),
         signal => policy::is_traced(signal),
-    };
-    // SAFETY: no preconditions.
-    is_traced || unsafe { victims::is_noted(tgid, tid) }
+    }
 }
 
 /// What the thread ends with or, if that is 0, its process: those that the kernel adds to one (io_uring/io-wq.c, kernel/vhost_task.c)
@@ -288,6 +294,10 @@ unsafe fn fill<R: Read>(task: Ptr, map: &Exits, by: u32) -> Option<u64> {
         let ended_by = code as i32 & 0x7f;
         if live != 0 || victims::is_another_on_its_way(tgid, ids as u32, signal, ended_by) {
             log!(Hook::Exit, ExitThreads, live);
+            return None;
+        }
+        // Who is noted comes by whatever its process ends with.
+        if !(victims::is_victim(tgid) || sent::is_kept(tgid) || is_asked_for(tgid, code)) {
             return None;
         }
         let start: u64 = R::get(leader, off!(task_start));

@@ -136,6 +136,11 @@ unsafe fn other<Info: Read, C: Call>(call: C, group: i32, result: i32) -> Option
         if signal == SIGKILL && code == SI_KERNEL {
             oom_decision::tell::<C::Memory>(target);
         }
+        // Ignored by the process, or dropped because it is dying already (kernel/signal.c prepare_signal).
+        if result == TRACE_SIGNAL_IGNORED {
+            log!(Hook::SignalGenerate, SignalIgnored, signal, tgid);
+            return None;
+        }
         if tgid == (bpf_get_current_pid_tgid() >> 32) as u32 {
             log!(Hook::SignalGenerate, SignalOwn, signal, code);
             // No process brings SEND_SIG_PRIV about: bpf_send_signal.
@@ -144,10 +149,6 @@ unsafe fn other<Info: Read, C: Call>(call: C, group: i32, result: i32) -> Option
                 _ => raised::<C::Memory>(signal, code, target, group),
             };
             return victims::note_signal(call.context(), signal, code, address, raised);
-        }
-        if result == TRACE_SIGNAL_IGNORED {
-            log!(Hook::SignalGenerate, SignalIgnored, signal, tgid);
-            return None;
         }
         if result == TRACE_SIGNAL_ALREADY_PENDING {
             log!(Hook::SignalGenerate, SignalPending, signal, tgid);
@@ -212,7 +213,7 @@ unsafe fn bus<Info: Read, C: Call>(info: Ptr, target: Ptr, group: i32, result: i
         let forced = thread::take_forced() || is_fault_of_current::<C::Memory>(code, target);
         let tgid: u32 = C::Memory::get(target, off!(task_tgid));
         let made_up = code > 0 && !forced && may_be_made_up(tgid);
-        if code > 0 && !made_up {
+        if code > 0 && !made_up && result != TRACE_SIGNAL_IGNORED {
             victims::raised(tgid, C::Memory::get(target, off!(task_pid)), target);
         }
         // Not one that is made up soon after a fault that was counted only: the process may end of it.

@@ -101,7 +101,7 @@ impl Range {
 pub struct Select {
     #[command(flatten)]
     pub range: Range,
-    /// Victims that ended with this status or signal, be it later: 1, 135, -7 or SIGBUS. Who survived a bus error, or
+    /// Victims that ended with this status or signal, within two seconds: 1, 135, -7 or SIGBUS. Who survived a bus error, or
     /// exited after it, has another status: --class bus-errors
     #[arg(long, value_name = "STATUS", allow_hyphen_values = true, value_parser = status)]
     pub exit: Vec<u32>,

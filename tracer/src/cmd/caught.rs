@@ -2,7 +2,10 @@
 use anyhow::Result;
 
 use crate::{
-    model::{cause::CauseKind, signal_name as signals},
+    model::{
+        cause::{CauseKind, Outcome},
+        signal_name as signals,
+    },
     select::{
         field::Field,
         pattern::BUS_ERRORS,
@@ -40,6 +43,19 @@ pub fn caught(reader: &Reader, selection: &Selection) -> Result<()> {
         let command =
             format!("`whybus list{} -n 0{}`", others.typed(), history_style(false, 1).flags);
         if signal.cast_signed() == signals::SIGBUS {
+            let outcomes = found.iter().map(|one| one.outcome.known());
+            let others = [Outcome::Survived, Outcome::Exited, Outcome::Efault];
+            let no_end = outcomes.filter(|outcome| others.contains(outcome)).count();
+            if no_end == 0 {
+                continue;
+            }
+            if no_end != found.len() {
+                say(format_args!(
+                    "{} of {more}{listed} more bus errors ended no process by {name} ({how}; or a system call failed instead): {command}",
+                    grouped(no_end as u64)
+                ));
+                continue;
+            }
             say(format_args!(
                 "{more}{listed} more {} no process by {name} ({how}; or a system call failed instead): {command}",
                 if found.len() == 1 { "bus error ended" } else { "bus errors ended" }

@@ -55,7 +55,7 @@ pub fn nothing_of(reader: &Reader, selection: &Selection, selector: &str) -> Res
     if filtered(reader, selection, selector)? || did_it(reader, selection, selector)? {
         return Ok(());
     }
-    let meant = offered(reader, selector)?;
+    let meant = offered(reader, selector, selection)?;
     if !meant.is_empty() {
         let flags = selection.typed() + &style(reader)?.flags;
         let asks =
@@ -84,11 +84,15 @@ pub fn nothing_of(reader: &Reader, selection: &Selection, selector: &str) -> Res
 ///
 /// # Errors
 /// Where the history cannot be read.
-pub fn offered(reader: &Reader, word: &str) -> Result<Vec<(String, String)>> {
+pub fn offered(
+    reader: &Reader,
+    word: &str,
+    selection: &Selection,
+) -> Result<Vec<(String, String)>> {
     let mut meant = words::meant(word);
     let Ok(number) = word.parse::<u32>() else { return Ok(meant) };
     let finds = |term: &Term| -> Result<bool> {
-        Ok(!reader.newest(&Selection::default().with(term.clone()), 1)?.is_empty())
+        Ok(!reader.newest(&selection.clone().with(term.clone()), 1)?.is_empty())
     };
     let plain = Term::of_numbers(Field::Exit, &[number]);
     if !finds(&plain)? {
@@ -341,7 +345,7 @@ fn unknown(reader: &Reader, selection: &Selection) -> Result<bool> {
     for term in selection.terms.iter().filter(|term| !term.not) {
         any |= signals_meant(reader, term)?;
         let Values::Names(patterns) = &term.values else { continue };
-        if !reader.newest(&Selection::default().with(term.clone()), 1)?.is_empty() {
+        if !reader.newest(&selection.clone().with(term.clone()), 1)?.is_empty() {
             continue;
         }
         let mut near = Vec::new();

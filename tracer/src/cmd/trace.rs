@@ -8,6 +8,7 @@ use crate::{
     cmd::{classes, exit_status::ExitStatus},
     correlate::readiness::readiness,
     error::Failure,
+    host::memory,
     model::{
         observe::Readiness,
         process::{ExitFilter, ExitScope},
@@ -53,6 +54,7 @@ pub fn run(args: &Trace) -> Result<ExitStatus> {
         runs_commands: false,
         command: &args.command,
     };
+    memory::small_pages();
     speak_in_background(Failing::Ends)?;
     let recorder = running_recorder(Path::new(STATE_DIR), now());
     if let Some(beat) = recorder.filter(|_| !args.quiet && args.command.is_empty()) {

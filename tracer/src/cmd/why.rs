@@ -107,7 +107,7 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
     if args.output == WhyFormat::Human {
         if let Some(number) = args.selector.as_deref().filter(|text| text.parse::<u32>().is_ok()) {
             let flags = typed.typed() + &style.flags;
-            for (filter, what) in nothing::offered(&reader, number)? {
+            for (filter, what) in nothing::offered(&reader, number, &typed)? {
                 say(format_args!(
                     "\nthis is pid {number}; `whybus why {filter}{flags}` shows {what}"
                 ));
@@ -208,17 +208,20 @@ fn tell(
     };
     let gaps: Vec<Gap> = reader.gaps(since, until, GAPS)?.into_iter().filter(concerns).collect();
     let deaths = reader.newest_of_story(selection, key, compared)?;
-    let watched_after_ns = watched_after(reader, &focus, &gaps, last)?;
+    let watched_until = (here().name == *focus.host).then_some(now);
+    let watched_after_ns = watched_after(reader, &focus, &gaps, last, watched_until)?;
     let told = story_of(focus, elsewhere, Some(before), summary, gaps, &deaths);
     Ok(Story { watched_after_ns, ..told })
 }
 
-/// For how long it was watched after the last end of a story, ns, if that is known and less than a restart is looked for.
+/// For how long it was watched after the last end of a story, ns, if that is known and less than a restart is looked for. `now`
+/// is the time on its host, where that is known.
 fn watched_after(
     reader: &Reader,
     focus: &Incident,
     gaps: &[Gap],
     last: i64,
+    now: Option<i64>,
 ) -> Result<Option<u64>> {
     let end = focus.exit.as_ref().map_or(last, |exit| exit.time.0.max(last));
     let absent = gaps.iter().filter(|gap| gap.lost.is_none() && gap.reason != GapReason::Shrinks);
@@ -228,7 +231,7 @@ fn watched_after(
     // The one that saw it.
     let stopped = runs.max_by_key(|run| run.since.0).and_then(|run| run.until);
     let stopped = stopped.map(|until| until.0).filter(|until| *until >= end);
-    let until = absent.into_iter().chain(stopped).min();
+    let until = absent.into_iter().chain(stopped).chain(now).min();
     let watched = until.map(|until| until.saturating_sub(end)).filter(|ns| *ns < NEAR);
     Ok(watched.map(i64::unsigned_abs))
 }

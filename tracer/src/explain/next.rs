@@ -28,7 +28,8 @@ pub fn next(story: &Story, flags: &str, here: Option<&Here>) -> Vec<String> {
             let time = rfc3339(time);
             time.get(..19).map_or_else(|| time.clone(), |second| format!("{second}Z"))
         };
-        let (since, until) = (second(story.first.0), second(story.last.0 + 1_000_000_000));
+        let (since, until) =
+            (second(story.first.0), second(story.last.0.saturating_add(1_000_000_000)));
         let comm = &incident.victim.comm.0;
         // What begins with a dash would be taken for a flag.
         let sign = if comm.starts_with(b"-") { "=" } else { " " };

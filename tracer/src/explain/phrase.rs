@@ -178,17 +178,15 @@ fn ended_later(incident: &Incident) -> Option<String> {
     })
 }
 
-/// What became of one that outlived it: `survived the bus error; killed by SIGKILL 1.0 s later, by whom is not recorded`
+/// What became of one that outlived it: `survived the bus error; killed by SIGKILL 1.0 s later`
 pub fn outlived(incident: &Incident) -> String {
     let what = match &incident.signal {
         _ if incident.fault.is_some() => "the bus error".to_owned(),
         Some(signal) => escape(signal.name.as_bytes()),
         None => "it".to_owned(),
     };
-    let killed = incident.exit.as_ref().is_some_and(|exit| exit.signal.is_some());
-    let whom = if killed { ", by whom is not recorded" } else { "" };
     match ended_later(incident) {
-        Some(ended) => format!("survived {what}; {ended}{whom}"),
+        Some(ended) => format!("survived {what}; {ended}"),
         None => format!("survived {what}"),
     }
 }

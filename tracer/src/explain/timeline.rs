@@ -79,9 +79,7 @@ pub fn steps(incident: &Incident, elsewhere: Option<&Elsewhere>) -> Vec<Step> {
     }
     if let Some(exit) = &incident.exit {
         let handled = incident.outcome.known() == Outcome::Exited && incident.signal.is_some();
-        let outlived = incident.outcome.known() == Outcome::Survived && exit.signal.is_some();
-        let whom = if outlived { "; who sent it is not recorded" } else { "" };
-        step(exit.time, "exit", ended(exit, handled) + whom);
+        step(exit.time, "exit", ended(exit, handled));
     }
     if let Some(restart) = &incident.restart {
         let by = restart.by.as_ref();

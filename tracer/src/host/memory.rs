@@ -31,7 +31,6 @@ static SMALL: AtomicBool = AtomicBool::new(false);
 /// the memory held: on a host that others keep busy each page fault of ours, and so the reading of events, waited for it
 /// for up to 12 s. Children inherit it; see [`leaves_huge_pages`].
 pub fn small_pages() {
-    // Kernels that have no huge pages refuse it.
     if !transparent_huge_pages_are_disabled().unwrap_or(true)
         && disable_transparent_huge_pages(true).is_ok()
     {
@@ -39,7 +38,8 @@ pub fn small_pages() {
     }
 }
 
-/// Has a command begin with huge pages as we did: it is not ours.
+/// Has a command begin with huge pages as we did: it is not ours. (std forks for that rather than to share our memory until the
+/// command begins: of what may be called often, `--exec`, a few are at once, and then one in seconds.)
 pub fn leaves_huge_pages(command: &mut Command) -> &mut Command {
     let again = || disable_transparent_huge_pages(false).or(Ok(()));
     if SMALL.load(Ordering::Relaxed) {

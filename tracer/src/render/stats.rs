@@ -149,7 +149,7 @@ pub fn over_time(
         let bar = "#".repeat(usize::try_from((row.incidents * bar).div_ceil(most)).unwrap_or(1));
         // Where its span begins.
         let span = row.span_ns.and_then(|ns| i64::try_from(ns).ok()).unwrap_or(1).max(1);
-        let time = style.time(Time(row.first.0 - row.first.0.rem_euclid(span)));
+        let time = style.time(Time(row.first.0.saturating_sub(row.first.0.rem_euclid(span))));
         let time = time.get(..16).unwrap_or(&time).to_owned();
         out.push_str(&format!("{:>9}  {time}  {bar}\n", row.incidents));
     }

@@ -1,5 +1,5 @@
 //! Rows and columns, fitted to a width. Pure.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
@@ -32,6 +32,15 @@ impl Cell {
     }
 }
 
+/// How a path ends.
+#[derive(Clone, Copy)]
+struct End {
+    /// So many bytes tell it from none of those that end alike.
+    shared: usize,
+    /// Whether it is told from all others by the name before them and its last one.
+    elides: bool,
+}
+
 /// How wide each column is; `None` where there is no room for it.
 pub struct Layout {
     columns: Vec<Column>,
@@ -40,8 +49,8 @@ pub struct Layout {
     gap: usize,
     /// How wide it would have to be to be read, where it is not.
     pub wanted: Option<usize>,
-    /// By the text of a cell: how many bytes of its end are those of others, too, and tell it from none.
-    ends: Vec<BTreeMap<String, usize>>,
+    /// By the text of a cell that others end like.
+    ends: Vec<BTreeMap<String, End>>,
     /// What all long cells begin and end with alike, where what differs is kept.
     alike: Vec<(String, String)>,
 }
@@ -72,11 +81,7 @@ impl Layout {
         let ends = |i: usize| match widths[i] {
             Some(width) if columns[i].keeps == Keeps::End => {
                 let cells = rows.iter().filter_map(|row| row.get(i)).map(|cell| &*cell.text);
-                let long = cells.filter(|text| text.width() > width);
-                shared_ends(long, &|text, end| match end {
-                    0 => cut(text, width, Keeps::End),
-                    _ => from_within(text, end, width),
-                })
+                ends_apart(cells.filter(|text| text.width() > width).collect(), width)
             }
             _ => BTreeMap::new(),
         };
@@ -147,7 +152,7 @@ impl Layout {
                 (owed, width) = (owed - given, width - given);
             }
             let text = match self.ends[i].get(&cell.text) {
-                Some(end) if long > width => from_within(&cell.text, *end, width),
+                Some(end) if long > width => from_within(&cell.text, end, width),
                 _ if keeps(column) == Keeps::Difference && long > width => {
                     difference(&cell.text, &self.alike[i], width)
                 }
@@ -269,26 +274,58 @@ fn end_of(text: &str, width: usize) -> String {
     start_of(name, width.saturating_sub(end.width())) + end
 }
 
-/// What is left of a path whose last `end` bytes tell it from no other: the name before them, and its last one if there is room
-/// for both.
-fn from_within(text: &str, end: usize, width: usize) -> String {
+/// Of paths that are wider than `width`, those that end alike.
+fn ends_apart(long: BTreeSet<&str>, width: usize) -> BTreeMap<String, End> {
+    let of = |shared: usize| End { shared, elides: false };
+    let ends = shared_ends(long.iter().copied(), &|text, shared| match shared {
+        0 => cut(text, width, Keeps::End),
+        _ => from_within(text, &of(shared), width),
+    });
+    let mut ends: BTreeMap<String, End> =
+        ends.into_iter().map(|(text, shared)| (text, End { elides: true, ..of(shared) })).collect();
+    let shown = |text: &str, ends: &BTreeMap<String, End>| match ends.get(text) {
+        Some(end) => from_within(text, end, width),
+        None => cut(text, width, Keeps::End),
+    };
+    // What is left out in the middle may be all that tells two apart.
+    let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for text in long {
+        alike.entry(shown(text, &ends)).or_default().push(text);
+    }
+    for text in alike.into_values().filter(|texts| texts.len() > 1).flatten() {
+        if let Some(end) = ends.get_mut(text) {
+            end.elides = false;
+        }
+    }
+    ends
+}
+
+/// What is left of a path that others end like: the name before that, and its last one if there is room for both.
+fn from_within(text: &str, end: &End, width: usize) -> String {
     /// What is cut to less than that has no room to say that it is of a path.
     const LEAST: usize = 8;
-    let at = text.get(..text.len() - end).and_then(|rest| rest.rfind('/')).unwrap_or(0);
-    let last = text.rfind('/').filter(|last| *last > at);
-    let (Some(last), true) = (last, at != 0) else { return start_of(&text[at..], width) };
-    let (name, rest) = text[at + 1..].split_once('/').unwrap_or_default();
-    let rest = if rest.contains('/') { "/…" } else { "" };
-    let fits = [
-        format!("…{}", &text[at..]),
-        format!("…/{name}{rest}{}", &text[last..]),
-        format!("{name}{rest}{}", &text[last..]),
-        format!("{name}/…{}", &text[last + 1..]),
-    ];
-    match (fits.into_iter().find(|shown| shown.width() <= width), width < LEAST) {
-        (Some(shown), _) => shown,
-        (None, true) => start_of(&text[at + 1..], width),
-        (None, false) => cut(&format!("…{}", &text[at..]), width, Keeps::Start),
+    let at = text.get(..text.len() - end.shared).and_then(|rest| rest.rfind('/')).unwrap_or(0);
+    if at == 0 {
+        return start_of(text, width);
+    }
+    let whole = format!("…{}", &text[at..]);
+    if whole.width() <= width {
+        return whole;
+    }
+    let last = text.rfind('/').filter(|last| *last > at && end.elides);
+    if let Some(last) = last
+        && let Some((name, rest)) = text[at + 1..].split_once('/')
+    {
+        let (rest, last) = (if rest.contains('/') { "/…" } else { "" }, &text[last..]);
+        let before = ["…/", ""].into_iter();
+        let mut fits = before.map(|before| format!("{before}{name}{rest}{last}"));
+        if let Some(shown) = fits.find(|shown| shown.width() <= width) {
+            return shown;
+        }
+    }
+    match width < LEAST {
+        true => start_of(&text[at + 1..], width),
+        false => cut(&whole, width, Keeps::Start),
     }
 }
 
@@ -493,14 +530,34 @@ mod tests {
 
     #[test]
     fn of_a_path_what_tells_it_apart_is_shown_with_its_last_name() {
-        let shown = |width| from_within("/mnt/ext4/a/live", 7, width);
+        let within = |text: &str, shared, width| {
+            let [elided, whole] =
+                [true, false].map(|elides| from_within(text, &End { shared, elides }, width));
+            (elided, whole)
+        };
+        let shown = |width| within("/mnt/ext4/a/live", 7, width).0;
         assert_eq!(
-            [shown(13), shown(12), shown(10)],
-            ["…/ext4/a/live", "ext4/…/live", "ext4/…live"]
+            [shown(13), shown(12), shown(11)],
+            ["…/ext4/a/live", "ext4/…/live", "ext4/…/live"]
         );
-        assert_eq!([shown(9), shown(7)], ["…/ext4/a…", "ext4/a…"]);
-        assert_eq!(from_within("/mnt/ext4/live", 5, 10), "ext4/live");
-        assert_eq!(from_within("/srv/europe/a/b/c/live.mmdb", 16, 20), "…/europe/…/live.mmdb");
+        assert_eq!([shown(10), shown(7)], ["…/ext4/a/…", "ext4/a…"]);
+        assert_eq!(within("/mnt/ext4/live", 5, 10).0, "ext4/live");
+        let europe = within("/srv/europe/a/b/c/live.mmdb", 16, 20);
+        assert_eq!(europe, ("…/europe/…/live.mmdb".to_owned(), "…/europe/a/b/c/live…".to_owned()));
+    }
+
+    #[test]
+    fn what_is_told_apart_by_the_middle_keeps_it() {
+        let paths = [
+            "/exports/alpha/shared/conf/live.db",
+            "/exports/beta/shared/conf/live.db",
+            "/mnt/x/alpha/kept/conf/live.db",
+            "/mnt/x/gamma/kept/conf/live.db",
+        ];
+        let ends = ends_apart(BTreeSet::from(paths), 20);
+        let shown = paths.map(|path| from_within(path, &ends[path], 20));
+        assert_eq!(BTreeSet::from(shown.clone()).len(), paths.len(), "{shown:?}");
+        assert_eq!(shown[1], "…/beta/…/live.db");
     }
 
     /// What must not be left out is cut below what it should have, and at last the gap.

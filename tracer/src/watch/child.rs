@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use rustix::process::{getpid, set_child_subreaper};
 use tokio::process::{Child, Command};
 
-use crate::{error::Failure, text::escape::escape};
+use crate::{error::Failure, host::memory::leaves_huge_pages, text::escape::escape};
 
 /// As env(1), timeout(1) and the shells have it: there is no such command, and it is there and cannot be run.
 const NOT_FOUND: u8 = 127;
@@ -56,7 +56,9 @@ pub fn spawn(command: &[OsString]) -> Result<(Child, Option<u32>)> {
     let (program, args) = command.split_first().context("an empty command")?;
     let own = getpid();
     let reaper = set_child_subreaper(Some(own)).is_ok();
-    let child = Command::new(program).args(args).spawn().map_err(|error| {
+    let mut command = Command::new(program);
+    leaves_huge_pages(command.args(args).as_std_mut());
+    let child = command.spawn().map_err(|error| {
         let status = if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_RUN };
         let program = escape(program.as_encoded_bytes());
         Failure::Command(status, format!("cannot run {program}: {error}"))

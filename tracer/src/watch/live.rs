@@ -212,8 +212,6 @@ impl<'a> Watch<'a> {
         if let Some(tgid) = self.enricher.parser() {
             self.push(boot_time(), WatchNote::Parser { tgid })?;
         }
-        // The command, which has begun, has huge pages if it had.
-        memory::small_pages();
         self.confine();
         memory::forget_code();
         let ended = self.until_stopped().await?;

@@ -6,7 +6,10 @@ use crate::{
         Before, EarlierBuild, EarlierImage, Gap, GapReason, Incident, Module, Time, Untrusted,
     },
     select::field::NameKind,
-    store::{Result, sqlite::read::Reader},
+    store::{
+        Result,
+        sqlite::{ended, read::Reader},
+    },
     text::escape::named,
 };
 
@@ -146,8 +149,9 @@ impl Reader {
         let class = self.number_of(NameKind::CauseKind, incident.cause.class.name().as_bytes())?;
         let (Some(comm), Some(class)) = (comm, class) else { return Ok((0, None)) };
         let status = incident.death_status();
-        let condition = "comm = ?4 AND +class = ?5 AND iif(status < 1000, status, NULL) IS ?6";
-        self.count_of(condition, &[&comm, &class, &status], incident, since)
+        let death = ended::sql_of_death();
+        let condition = format!("comm = ?4 AND +class = ?5 AND {death} IS ?6");
+        self.count_of(&condition, &[&comm, &class, &status], incident, since)
     }
 
     /// How many rows of the incident's host fulfil a condition, from a time to the incident, and the latest.

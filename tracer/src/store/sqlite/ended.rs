@@ -16,6 +16,11 @@ pub fn death(column: Option<u32>) -> Option<u32> {
     column.filter(|status| *status < OUTLIVED)
 }
 
+/// The same in SQL.
+pub fn sql_of_death() -> String {
+    format!("iif(status < {OUTLIVED}, status, NULL)")
+}
+
 /// All that the column may have of whoever ended with one of these.
 pub fn columns(statuses: &[u32]) -> impl Iterator<Item = u32> {
     statuses.iter().flat_map(|status| [*status, status.saturating_add(OUTLIVED)])
