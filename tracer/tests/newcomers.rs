@@ -1,9 +1,13 @@
 //! What newcomers stumbled over, each as it was typed.
 mod common;
-use std::fs;
+use std::{
+    fs,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use common::{Host, recorded, text, whybus};
 use serde_json::Value;
+use whybus::{host::here::here, text::format::rfc3339};
 
 /// A history with more incidents, made of a recorded one by `change`.
 fn taken(host: &Host, how_many: usize, change: impl Fn(usize, &mut Value)) {
@@ -621,6 +625,27 @@ fn as_many_did_not_end_so_as_the_command_lists() {
     assert_eq!(text(&host.types(&args).stdout).lines().count(), number, "{line}");
 }
 
+/// Of whom no end is known it is not said that nothing ended it.
+#[test]
+fn whose_end_was_not_seen_is_counted_apart() {
+    let host = Host::new();
+    let before = text(&host.types(&["list", "--exit", "135", "-n", "1"]).stderr);
+    let number = |said: &str, at: usize| -> usize {
+        let line = said.lines().find(|line| line.contains(" more bus errors ended no process by "));
+        let word = line.and_then(|line| line.split(' ').nth(at));
+        word.and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("{said}"))
+    };
+    taken(&host, 1, |_, one| {
+        one["exit"] = Value::Null;
+        one["outcome"] = "pending".into();
+    });
+    let after = text(&host.types(&["list", "--exit", "135", "-n", "1"]).stderr);
+    assert_eq!(
+        (number(&after, 0), number(&after, 2)),
+        (number(&before, 0), number(&before, 0) + 1)
+    );
+}
+
 /// The command that a story offers lists that story, and is told from what is for another host.
 #[test]
 fn the_next_command_lists_just_the_story() {
@@ -706,6 +731,28 @@ fn a_restart_is_missed_only_as_long_as_somebody_watched() {
     );
 }
 
+/// Who asks at once is told that nobody has watched for ten minutes yet.
+#[test]
+fn a_restart_is_missed_only_as_long_as_it_is_ago() {
+    let host = Host::new();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("later").as_nanos();
+    let ago = rfc3339(i64::try_from(now).expect("not that late") - 5_000_000_000);
+    taken(&host, 1, |_, one| {
+        one["host"] = here().name.into();
+        one["victim"]["comm"] = "geo-just".into();
+        (one["time"], one["last"]) = (ago.clone().into(), ago.clone().into());
+        one["exit"]["time"] = ago.clone().into();
+        one["restart"] = Value::Null;
+    });
+    let said = host.says(&["why", "geo-just"]).1;
+    let told =
+        said.lines().find(|line| line.contains("restarts")).unwrap_or_else(|| panic!("{said}"));
+    let seconds =
+        told.split_once("in the ").and_then(|(_, rest)| rest.split_once(" s that it was"));
+    let seconds: f64 = seconds.and_then(|(seconds, _)| seconds.parse().ok()).expect(told);
+    assert!((5.0..60.0).contains(&seconds), "{told}");
+}
+
 /// What is offered for a number finds something, and a number below 0 is answered.
 #[test]
 fn what_is_offered_for_a_number_finds_something() {
@@ -720,6 +767,8 @@ fn what_is_offered_for_a_number_finds_something() {
     });
     let (_, said) = host.says(&["why", "7"]);
     assert!(said.contains("`whybus why --pod 7 ") && !said.contains("--exit 7"), "{said}");
+    let (_, said) = host.says(&["why", "7", "--since", "1 min ago"]);
+    assert!(!said.contains("whybus why --pod 7"), "{said}");
     assert!(first["id"].is_string());
     for verb in ["list", "why", "stats"] {
         let (status, said) = host.says(&[verb, "-n", "-1"]);

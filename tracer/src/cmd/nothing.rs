@@ -345,7 +345,7 @@ fn unknown(reader: &Reader, selection: &Selection) -> Result<bool> {
     for term in selection.terms.iter().filter(|term| !term.not) {
         any |= signals_meant(reader, term)?;
         let Values::Names(patterns) = &term.values else { continue };
-        if !reader.newest(&selection.clone().with(term.clone()), 1)?.is_empty() {
+        if !reader.newest(&Selection::default().with(term.clone()), 1)?.is_empty() {
             continue;
         }
         let mut near = Vec::new();

@@ -1,7 +1,8 @@
 //! Times as people type them: as journalctl and coredumpctl take them. Pure, given what time it is.
 use jiff::{
-    Timestamp, ToSpan as _, Zoned,
+    Span, Timestamp, ToSpan as _, Zoned,
     civil::{Date, DateTime, Time},
+    tz::TimeZone,
 };
 
 use crate::text::{format::date, parse::duration};
@@ -25,9 +26,9 @@ pub fn range(
     let shown = |ns| date(ns, now.time_zone());
     let present = i64::try_from(now.timestamp().as_nanosecond()).unwrap_or(i64::MAX);
     if let Some((text, ns)) = since.zip(from).filter(|(_, ns)| *ns > present) {
-        let yesterday = match text.trim().parse::<Time>() {
-            Ok(_) => format!("; for the last one: --since \"yesterday {}\"", text.trim()),
-            Err(_) => String::new(),
+        let yesterday = match clock(text.trim()) {
+            Some(_) => format!("; for the last one: --since \"yesterday {}\"", text.trim()),
+            None => String::new(),
         };
         let (at, present) = (shown(ns), shown(present));
         return Err(format!(
@@ -40,8 +41,8 @@ pub fn range(
     Ok((from, to))
 }
 
-/// Ns since the epoch of `10m ago`, `-1h`, `1h30m`, `2 weeks ago`, `today`, `yesterday 10:03`, `10:03`, `2026-11-21`,
-/// `2026-11-21 10:03`, `@1790000000`, or RFC 3339; local unless the last says otherwise.
+/// Ns since the epoch of `10m ago`, `-1h`, `1h30m`, `2 weeks ago`, `today`, `yesterday 10:03`, `10:03`, `10:03:07`, `2026-11-21`,
+/// `2026-11-21 10:03`, `Sat 2026-11-21 10:03:07 UTC`, `@1790000000`, or RFC 3339; local where no zone is named.
 ///
 /// # Errors
 /// Where it is none of these.
@@ -49,12 +50,16 @@ pub fn parse(text: &str, now: &Zoned) -> Result<i64, String> {
     let text = text.trim();
     let found = epoch(text)
         .or_else(|| day(text, now))
+        // Before durations, which may be written so, too: nobody means that without `ago`.
+        .or_else(|| local(now.date().to_datetime(clock(text)?), now))
         .or_else(|| ago(text, now))
         .or_else(|| text.parse::<Timestamp>().ok())
-        .or_else(|| local(text.parse::<DateTime>().ok()?, now))
-        .or_else(|| local(text.parse::<Date>().ok()?.to_datetime(Time::midnight()), now))
-        .or_else(|| local(now.date().to_datetime(text.parse::<Time>().ok()?), now));
+        .or_else(|| dated(text, now));
     found.and_then(|time| i64::try_from(time.as_nanosecond()).ok()).ok_or_else(|| {
+        let date = text.get(..10).filter(|date| date.bytes().all(|b| b.is_ascii_digit() || b == b'-'));
+        if date.is_some_and(|date| date.matches('-').count() == 2 && date.parse::<Date>().is_err()) {
+            return format!("`{text}` is not a time: there is no such day");
+        }
         format!(
             "`{text}` is not a time: try `1h ago`, `yesterday`, `10:03`, `2026-11-21 10:03`, `@1790000000`, \
              or RFC 3339"
@@ -62,8 +67,40 @@ pub fn parse(text: &str, now: &Zoned) -> Result<i64, String> {
     })
 }
 
+/// A date, with a time of day or without, maybe behind its day of the week and before a zone, as we and journalctl print it.
+fn dated(text: &str, now: &Zoned) -> Option<Timestamp> {
+    const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+    let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let week_day = DAYS.iter().position(|day| first.to_ascii_lowercase() == *day);
+    let text = if week_day.is_some() { rest.trim() } else { text };
+    let at = |text: &str, zone: &TimeZone| {
+        let date = || Some(text.parse::<Date>().ok()?.to_datetime(Time::midnight()));
+        text.parse::<DateTime>().ok().or_else(date)?.to_zoned(zone.clone()).ok()
+    };
+    let zoned = at(text, now.time_zone()).or_else(|| {
+        let (text, zone) = text.rsplit_once(' ')?;
+        if zone == "UTC" {
+            return at(text, &TimeZone::UTC);
+        }
+        // The letters of a zone are those of several; of our own they are known.
+        let own = at(text, now.time_zone())?;
+        if own.strftime("%Z").to_string() == zone {
+            return Some(own);
+        }
+        at(text, &TimeZone::get(zone).ok()?)
+    })?;
+    let is_its_day = |day: usize| zoned.weekday().to_monday_zero_offset() as usize == day;
+    week_day.is_none_or(is_its_day).then(|| zoned.timestamp())
+}
+
 fn local(time: DateTime, now: &Zoned) -> Option<Timestamp> {
     time.to_zoned(now.time_zone().clone()).ok().map(|zoned| zoned.timestamp())
+}
+
+/// A time of day, and no more.
+fn clock(text: &str) -> Option<Time> {
+    let is_clock = text.bytes().all(|byte| byte.is_ascii_digit() || b":.".contains(&byte));
+    text.parse().ok().filter(|_| is_clock && text.contains(':'))
 }
 
 /// `@1790000000`, with a fraction or without.
@@ -104,8 +141,14 @@ fn ago(text: &str, now: &Zoned) -> Option<Timestamp> {
         Some(span) if past == text => (span, 1),
         _ => (past.strip_prefix('-').unwrap_or(past), -1),
     };
-    let ms = i64::try_from(duration(span.trim()).ok()?.as_millis()).ok()?;
-    now.timestamp().checked_add((sign * ms).milliseconds()).ok()
+    let span = span.trim();
+    if let Ok(duration) = duration(span) {
+        let ms = i64::try_from(duration.as_millis()).ok()?;
+        return now.timestamp().checked_add((sign * ms).milliseconds()).ok();
+    }
+    // Months and years, by the calendar.
+    let span: Span = span.parse().ok().filter(|span: &Span| !span.is_negative())?;
+    now.checked_add(sign * span).ok().map(|zoned| zoned.timestamp())
 }
 
 #[cfg(test)]
@@ -143,6 +186,17 @@ mod tests {
             ("yesterday 23:59", "2026-11-20T22:59:00"),
             ("tomorrow", "2026-11-21T23:00:00"),
             ("10:03", "2026-11-21T09:03:00"),
+            ("10:03:07", "2026-11-21T09:03:07"),
+            ("02:00:00 ago", "2026-11-21T09:00:00"),
+            ("2 months ago", "2026-09-21T11:00:00"),
+            ("1month", "2026-10-21T11:00:00"),
+            ("1 year ago", "2025-11-21T11:00:00"),
+            ("1y", "2025-11-21T11:00:00"),
+            ("2026-11-20 10:03:07 UTC", "2026-11-20T10:03:07"),
+            ("Fri 2026-11-20 10:03:07 UTC", "2026-11-20T10:03:07"),
+            ("Fri 2026-11-20 10:03", "2026-11-20T09:03:00"),
+            ("2026-11-20 UTC", "2026-11-20T00:00:00"),
+            ("2026-11-20 10:03:07 +01", "2026-11-20T09:03:07"),
             ("@1790000000", "2026-09-21T14:13:20"),
             ("@0", "1970-01-01T00:00:00"),
             ("2026-11-21", "2026-11-20T23:00:00"),
@@ -165,7 +219,11 @@ mod tests {
             "2026-13-01",
             "7",
             "ago",
-            "2mo ago",
+            "Sat 2026-11-20 10:03",
+            "Sat",
+            "2026-11-20 10:03 XYZ",
+            "-2:00",
+            "2026-02-30",
             "@",
             "@x",
             "@1.",
@@ -174,6 +232,8 @@ mod tests {
         ] {
             assert!(parse(bad, &now).is_err(), "{bad}");
         }
+        let no_day = parse("2026-02-30 10:03", &now).expect_err("no day");
+        assert!(no_day.ends_with("there is no such day"), "{no_day}");
     }
 
     #[test]
