@@ -33,7 +33,9 @@ static void be_nobody(void) {
 static volatile char *empty(const char *name) {
     int fd = open(name, O_RDWR | O_CREAT | O_TRUNC, 0644);
     check(fd >= 0, name);
-    return map(fd, 4096);
+    volatile char *p = map(fd, 4096);
+    close(fd);
+    return p;
 }
 
 static void settle(pid_t child) {
