@@ -54,7 +54,13 @@ pub fn trials(job: &Arc<Job>) -> Vec<Trial> {
 fn every_line_is_valid(job: &Job) -> Result<()> {
     let all = ["out.json", "replay.json", "loss.json", "command.json", "scan.json", "warn.json"];
     all.iter()
-        .try_for_each(|name| record::valid(&job.text(name)?).with_context(|| (*name).to_owned()))
+        .try_for_each(|name| record::valid(&job.text(name)?).with_context(|| (*name).to_owned()))?;
+    // Of what is unknown nothing is likely, and of what is known something is.
+    for Incident { cause, .. } in incidents_of(&job.text("out.json")?)? {
+        let unknown = [cause.class.name(), cause.confidence.name()].map(|word| word == "unknown");
+        ensure!(unknown[0] == unknown[1], "{cause:?}");
+    }
+    Ok(())
 }
 
 fn sigterm_ends_with_the_counts(job: &Job) -> Result<()> {
