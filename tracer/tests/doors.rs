@@ -207,7 +207,7 @@ fn what_nobody_watched_is_not_whole() {
     let host = Host::new();
     let (status, said) = host.says(&["status"]);
     assert_eq!(status, Some(1), "{said}");
-    assert!(said.contains("lost     not known from a copy"), "{said}");
+    assert!(said.contains("lost     not known: a copied history does not say"), "{said}");
     let help = text(&whybus(["status", "--help"]).output().expect("help").stdout);
     assert!(help.contains("66 (no history)"), "{help}");
 }

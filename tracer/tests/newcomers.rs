@@ -231,7 +231,7 @@ fn an_imported_history_is_of_its_host() {
     let of = "NOT RECORDING: this is a copied history, of 2 other hosts; whether a recorder runs there, ";
     assert!(said.starts_with(of) && !said.contains("no recorder is running"), "{said}");
     assert!(!said.contains("systemctl start"), "{said}");
-    assert!(said.contains("\n  lost     not known from a copy\n"), "{said}");
+    assert!(said.contains("\n  lost     not known: a copied history does not say\n"), "{said}");
     // Nor does anybody here know when somebody was watching there.
     let (_, said) = host.says(&["why", "geo-far"]);
     let history = said.lines().find(|line| line.starts_with("  history ")).expect(&said);

@@ -333,3 +333,20 @@ fn a_host_that_is_cut_is_told_apart() {
         assert!(shown.contains(name), "{shown}");
     }
 }
+
+/// What nobody counted is no 0, which a monitor would take for an all-clear.
+#[test]
+fn what_was_lost_is_null_where_it_is_not_known() {
+    let host = Host::new();
+    let found = host.types(&["status", "-o", "json"]);
+    let found: Value = serde_json::from_slice(&found.stdout).expect("JSON");
+    assert_eq!((&found["lost"], &found["unwatched_ns"]), (&Value::Null, &Value::Null));
+    assert_eq!(found["lost_unknown"], "a copied history does not say");
+    let (_, said) = host.says(&["status"]);
+    assert!(said.contains("\n  lost     not known: a copied history does not say\n"), "{said}");
+    // As docs/json.md exports it.
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/json.md");
+    let docs = fs::read_to_string(docs).expect("a page");
+    let metrics = docs.lines().find(|line| line.contains("whybus_lost_in_24h")).expect("a line");
+    assert!(metrics.contains(r#"\(.lost // "NaN")"#), "{metrics}");
+}

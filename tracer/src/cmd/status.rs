@@ -44,6 +44,8 @@ pub fn run(args: &Args) -> Result<ExitStatus> {
     // Since the last one was there nobody has noted anything, that it is gone the least.
     let gone = before.as_ref().filter(|_| running.is_none());
     let gone = gone.map_or(0, |beat| now.saturating_sub(beat.seen.max(since)).max(0));
+    let began = reader.began()?.filter(|_| of.is_none());
+    let unwatched = gaps.iter().map(|gap| unwatched(gap, since)).sum::<u64>() + gone.unsigned_abs();
     let found = Status {
         time: Time(now),
         recorder: running.map(recorder),
@@ -54,11 +56,16 @@ pub fn run(args: &Args) -> Result<ExitStatus> {
         first: first.map(Time),
         last: last.map(Time),
         last_id: latest.as_ref().map(|latest| latest.id.clone()),
-        began: reader.began()?.filter(|_| of.is_none()).map(Time),
-        lost: gaps.iter().filter_map(|gap| gap.lost).sum(),
+        began: began.map(Time),
+        // No 0 stands where nobody counted: a monitor would read that all is well.
+        lost: began.map(|_| gaps.iter().filter_map(|gap| gap.lost).sum()),
+        lost_unknown: match (began, &of) {
+            (Some(_), _) => None,
+            (None, Some(_)) => Some("a copied history does not say".into()),
+            (None, None) => Some("no recorder wrote this file, it was imported".into()),
+        },
         losses: losses(&gaps),
-        unwatched_ns: gaps.iter().map(|gap| unwatched(gap, since)).sum::<u64>()
-            + gone.unsigned_abs(),
+        unwatched_ns: began.map(|_| unwatched),
         gaps: gaps.into_iter().take(GAPS).collect(),
     };
     let ended = health(&found);

@@ -462,9 +462,10 @@ pub fn every_kind() -> Vec<Record> {
         last: Some(Time(2)),
         last_id: Some("019aa4d2-6f31-7abc-8def-0123456789ab".into()),
         began: Some(Time(1)),
-        lost: 7,
+        lost: Some(7),
+        lost_unknown: None,
         losses: vec![Lost { why: "events before they were read".into(), lost: 7 }],
-        unwatched_ns: 1,
+        unwatched_ns: Some(1),
         gaps: vec![gap()],
     };
     vec![

@@ -32,13 +32,16 @@ pub struct Status {
     /// of which it is not known what was lost.
     #[serde(default)]
     pub began: Option<Time>,
-    /// Events and incidents lost in the last 24 hours.
-    pub lost: u64,
+    /// Events and incidents lost in the last 24 hours; null where that is not known.
+    pub lost: Option<u64>,
+    /// Why it is not known what was lost, nor how long no recorder ran; null where it is.
+    #[serde(default)]
+    pub lost_unknown: Option<Label>,
     /// The same, by why they were, the most first.
     #[serde(default)]
     pub losses: Vec<Lost>,
-    /// How long no recorder ran in the last 24 hours, after one had, ns.
-    pub unwatched_ns: u64,
+    /// How long no recorder ran in the last 24 hours, after one had, ns; null where that is not known.
+    pub unwatched_ns: Option<u64>,
     /// Times in the last 24 hours when no recorder ran, or something was lost; the latest first, at most 100.
     #[serde(with = "whole_gaps")]
     #[cfg_attr(test, schemars(with = "Vec<super::schema::Whole<Gap>>"))]

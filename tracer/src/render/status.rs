@@ -36,7 +36,7 @@ pub fn text(
             let line = oneline::incident(latest, style);
             field("latest", String::from_utf8_lossy(&line).trim_end().to_owned());
         }
-        field("lost", lost(status, of, style));
+        field("lost", lost(status, style));
         if status.recorder.is_none() && of.is_none() {
             // The unit records into the usual directory, with the usual settings.
             field(
@@ -99,19 +99,17 @@ fn history(status: &Status, of: Option<&str>, style: &Style) -> String {
 }
 
 /// What was lost in the last 24 hours, and why.
-fn lost(status: &Status, of: Option<&str>, style: &Style) -> String {
+fn lost(status: &Status, style: &Style) -> String {
     /// Ns: 24 hours.
     const DAY: i64 = 86_400_000_000_000;
     let Some(began) = status.began else {
-        return match of {
-            Some(_) => "not known from a copy".to_owned(),
-            None => "not known: no recorder wrote this file, it was imported".to_owned(),
-        };
+        let why = status.lost_unknown.as_ref().map(|why| escape(why.as_bytes()));
+        return why.map_or_else(|| "not known".to_owned(), |why| format!("not known: {why}"));
     };
     let loss = |one: &Lost| format!("{} {}", grouped(one.lost), escape(one.why.as_bytes()));
     let mut parts: Vec<String> = status.losses.iter().map(loss).collect();
-    if status.unwatched_ns != 0 {
-        let span = duration(status.unwatched_ns);
+    if let Some(unwatched) = status.unwatched_ns.filter(|ns| *ns != 0) {
+        let span = duration(unwatched);
         parts.push(format!("whatever happened in {span} without a recorder"));
     }
     let lost = if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") };
@@ -139,9 +137,9 @@ mod tests {
         Status {
             path,
             gaps: Vec::new(),
-            lost: 0,
+            lost: Some(0),
             losses: Vec::new(),
-            unwatched_ns: 0,
+            unwatched_ns: Some(0),
             ..found.expect("a sample")
         }
     }
@@ -181,25 +179,34 @@ mod tests {
         let status = Status {
             time: Time(2 * DAY),
             losses,
-            unwatched_ns: 60_000_000_000,
+            unwatched_ns: Some(60_000_000_000),
             began: Some(Time(1)),
             ..sample()
         };
         assert_eq!(
-            lost(&status, None, &style),
+            lost(&status, &style),
             "1,000 incidents on their way to the disk, 12 events, whatever happened in 1 min 0 s \
              without a recorder, in the last 24 hours"
         );
         let young = Status {
             losses: Vec::new(),
-            unwatched_ns: 0,
+            unwatched_ns: Some(0),
             began: Some(Time(2 * DAY - 1)),
             ..status.clone()
         };
-        let said = lost(&young, None, &style);
+        let said = lost(&young, &style);
         assert!(said.starts_with("nothing, since recording began at 1970-01-02 "), "{said}");
-        let imported = Status { began: None, ..young };
-        assert!(lost(&imported, None, &style).starts_with("not known: no recorder "));
-        assert_eq!(lost(&imported, Some("host a"), &style), "not known from a copy");
+        let unknown = |why: &str| Status {
+            began: None,
+            lost: None,
+            lost_unknown: Some(why.into()),
+            unwatched_ns: None,
+            ..young.clone()
+        };
+        assert_eq!(lost(&unknown("nobody counted"), &style), "not known: nobody counted");
+        assert_eq!(
+            lost(&unknown("a copied history does not say"), &style),
+            "not known: a copied history does not say"
+        );
     }
 }
