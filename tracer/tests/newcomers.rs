@@ -54,14 +54,15 @@ fn why_and_show_tell_the_same_of_names() {
 fn what_is_left_out_is_said() {
     let host = Host::new();
     let (_, said) = host.says(&["stats", "--by", "file", "-n", "3"]);
-    let last = said.lines().last().expect("a line").trim();
-    let more = last.strip_prefix("and ").and_then(|rest| rest.strip_suffix(" more: -n 0 for all"));
+    let more = said.lines().find_map(|line| {
+        line.trim().strip_prefix("and ").and_then(|rest| rest.strip_suffix(" more: -n 0 for all"))
+    });
     let more: usize = more.and_then(|more| more.parse().ok()).unwrap_or_else(|| panic!("{said}"));
     let all = text(&host.types(&["stats", "--by", "file", "-n", "0", "-o", "json"]).stdout);
     assert_eq!(all.lines().count(), 3 + more);
     let csv = host.types(&["stats", "--by", "file", "-n", "3", "-o", "csv"]);
     assert_eq!(text(&csv.stdout).lines().count(), 4);
-    assert_eq!(text(&csv.stderr), format!("file: {more} more: -n 0 for all\n"));
+    assert_eq!(text(&csv.stderr), format!("file: {more} more: -n 0 for all\nfile: 12 have none\n"));
     taken(&host, 30, |_, _| {});
     for verb in ["why", "show"] {
         let (status, said) = host.says(&[verb, "019aa4d2"]);

@@ -350,3 +350,29 @@ fn what_was_lost_is_null_where_it_is_not_known() {
     let metrics = docs.lines().find(|line| line.contains("whybus_lost_in_24h")).expect("a line");
     assert!(metrics.contains(r#"\(.lost // "NaN")"#), "{metrics}");
 }
+
+/// Each table of `stats` accounts for all incidents: those in its rows, and those in none.
+#[test]
+fn tables_of_stats_add_up() {
+    let host = Host::new();
+    let all = text(&host.types(&["list", "-n", "0", "-o", "json"]).stdout).lines().count() as u64;
+    let mut without = 0;
+    for by in ["cause", "file", "culprit", "victim", "unit"] {
+        let out = host.types(&["stats", "--by", by, "-n", "0", "-o", "json"]);
+        let rows = text(&out.stdout);
+        let rows = rows.lines().map(|row| serde_json::from_str::<Value>(row).expect("JSON"));
+        let known: u64 = rows.map(|row| row["incidents"].as_u64().expect("so many")).sum();
+        let said = text(&out.stderr);
+        let none = said.strip_prefix(&format!("{by}: ")).and_then(|said| said.split(' ').next());
+        let none = none.map_or(0, |none| none.parse::<u64>().expect("so many"));
+        assert_eq!(known + none, all, "{by}: {said}");
+        without += u64::from(none != 0);
+    }
+    assert_eq!(without, 3, "file, culprit and unit");
+    let said = text(&host.types(&["stats", "--by", "file"]).stderr);
+    assert_eq!(said, "file: 12 have none\n");
+    // A table without a row is not said to have more, and one that nobody expects a row of says nothing.
+    let said = text(&host.types(&["stats"]).stderr);
+    assert!(said.contains("\nsignature: 104 have no stack "), "{said}");
+    assert!(!said.contains(" more ") && !said.contains("container: "), "{said}");
+}

@@ -91,7 +91,7 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
     };
     let (width, span) = span_of(last.saturating_sub(first));
     let total: u64 = whole.iter().map(|row| row.incidents).sum();
-    let mut unknown = [0; UNKNOWN.len()];
+    let mut unknown = Vec::new();
     let mut tables = Vec::new();
     for (name, column, part, kind) in TABLES.into_iter().filter(|(name, ..)| asked(name)) {
         let called = kind.map_or_else(|| Ok(HashMap::new()), |kind| reader.called(kind))?;
@@ -101,9 +101,8 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
         };
         let without = if name == CULPRIT { no_acts() } else { Vec::new() };
         let mut rows = by_part(counts.of(column, &without)?, part);
-        for (unknown, _) in unknown.iter_mut().zip(UNKNOWN).filter(|(_, (of, _))| *of == name) {
-            *unknown = total.saturating_sub(rows.iter().map(|row| row.incidents).sum());
-        }
+        let known: u64 = rows.iter().map(|row| row.incidents).sum();
+        unknown.extend(without_row(name, total.saturating_sub(known), rows.is_empty()));
         let more = rows.len().saturating_sub(if args.limit == 0 { usize::MAX } else { args.limit });
         rows.truncate(rows.len() - more);
         let named = |row: Counted| count(name, Untrusted(row.name.clone()), &row, None);
@@ -129,7 +128,7 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
     style.ids.extend(tables.iter().flat_map(|(_, rows)| stats::ids_apart(rows)));
     if args.output != StatsFormat::Human {
         for_programs(args, &style, tables, times)?;
-        say_unknown(unknown);
+        say_unknown(&unknown);
         return Ok(ExitStatus::Done);
     }
     let (header, fit) = (!args.no_header, terminal::width());
@@ -145,7 +144,7 @@ pub fn run(args: &Stats) -> Result<ExitStatus> {
     }
     parts.retain(|part| !part.is_empty());
     put(parts.join("\n").as_bytes())?;
-    say_unknown(unknown);
+    say_unknown(&unknown);
     Ok(ExitStatus::Done)
 }
 
@@ -168,16 +167,28 @@ fn none_known(by: Option<&str>, tables: &[(usize, Vec<Count>)], total: u64) -> O
     Some(format!("no {by} is known of {}", counted(total, "matching incident")))
 }
 
-/// Tables in which some incidents stand in no row, with what these have not.
-const UNKNOWN: [(&str, &str); 2] =
-    [(CULPRIT, "none, or none that is known"), (SIGNATURE, "no stack of a function that is known")];
+/// Tables that most hosts have no row of: nothing is missing there.
+const OFTEN_EMPTY: [&str; 4] = ["unit", "container", "pod", "image"];
 
-/// How many incidents stand in no row.
-fn say_unknown(unknown: [u64; UNKNOWN.len()]) {
-    for ((table, what), unknown) in UNKNOWN.iter().zip(unknown).filter(|(_, unknown)| *unknown != 0)
-    {
-        say(format_args!("{table}: {} more have {what}", grouped(unknown)));
+/// What is said of the incidents of a table that stand in no row of it.
+fn without_row(table: &str, incidents: u64, is_empty: bool) -> Option<String> {
+    if incidents == 0 || is_empty && OFTEN_EMPTY.contains(&table) {
+        return None;
     }
+    let have = if incidents == 1 { "has" } else { "have" };
+    let are = if incidents == 1 { "is" } else { "are" };
+    let lack = match table {
+        CULPRIT => format!("{have} none, or none that is known"),
+        SIGNATURE => format!("{have} no stack of a function that is known"),
+        "unit" => format!("{are} in none, or in a container"),
+        "container" | "pod" => format!("{are} in none"),
+        _ => format!("{have} none"),
+    };
+    Some(format!("{table}: {} {lack}", grouped(incidents)))
+}
+
+fn say_unknown(unknown: &[String]) {
+    unknown.iter().for_each(say);
 }
 
 /// Classes of what nobody did: whoever asked for memory before an OOM kill only triggered it.
