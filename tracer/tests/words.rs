@@ -376,3 +376,25 @@ fn tables_of_stats_add_up() {
     assert!(said.contains("\nsignature: 104 have no stack "), "{said}");
     assert!(!said.contains(" more ") && !said.contains("container: "), "{said}");
 }
+
+/// One long name does not pad each row of a table that a program reads, and stands there whole.
+#[test]
+fn one_long_name_widens_its_own_row_alone() {
+    let long = format!("/srv/{}", "n".repeat(3_000));
+    let host = made(9, |i, one| {
+        if i == 4 {
+            one["file"]["path"] = long.clone().into();
+        }
+    });
+    for args in [&["list", "-n", "0"][..], &["stats", "--by", "file"]] {
+        let shown = text(&host.types(args).stdout);
+        let (wide, others): (Vec<&str>, Vec<&str>) =
+            shown.lines().partition(|line| line.contains(&long));
+        assert_eq!(wide.len(), 1, "{shown}");
+        let widest = others.iter().map(|line| line.chars().count()).max();
+        assert!(widest.is_some_and(|widest| widest < 200), "{widest:?}");
+        // What stands behind it is whole, too.
+        let last = |line: &str| line.split("  ").last().map(str::trim).map(str::to_owned);
+        assert!(last(wide[0]).is_some_and(|last| !last.contains('…')), "{}", wide[0]);
+    }
+}

@@ -90,6 +90,12 @@ impl Cells {
         self.sorted.last().copied().unwrap_or(0).max(self.head)
     }
 
+    /// As wide as the widest of those that are no wider than `most`.
+    fn widest_up_to(&self, most: usize) -> usize {
+        let short = self.sorted.partition_point(|wide| *wide <= most);
+        self.sorted[..short].last().copied().unwrap_or(0).max(self.head)
+    }
+
     /// As wide as three of four are.
     fn usual(&self) -> usize {
         self.sorted.get(self.sorted.len() * 3 / 4).copied().unwrap_or(0).max(self.head)
@@ -117,6 +123,9 @@ impl Cells {
 /// Between two columns.
 const GAP: usize = 2;
 
+/// Where a line has no end, cells that are wider than that stand out of their column.
+const PADDED: usize = 120;
+
 /// Columns on their way into a width.
 pub struct Fit<'a> {
     columns: &'a [Column],
@@ -131,10 +140,13 @@ pub struct Fit<'a> {
 impl<'a> Fit<'a> {
     /// As wide as their cells, or as `width` has room for.
     pub fn new(columns: &'a [Column], cells: Vec<Cells>, width: Option<usize>) -> Self {
-        // What is wider than the whole has nothing to be taken away letter by letter.
-        let most = width.unwrap_or(usize::MAX);
-        let widths =
-            cells.iter().map(|cells| Some(cells.widest().min(most.max(cells.head)))).collect();
+        // What is wider than the whole has nothing to be taken away letter by letter; where nothing is cut, one cell that is far
+        // longer than others does not pad all rows.
+        let widest = |cells: &Cells| match width {
+            Some(width) => cells.widest().min(width.max(cells.head)),
+            None => cells.widest_up_to(PADDED),
+        };
+        let widths = cells.iter().map(|cells| Some(widest(cells))).collect();
         let mut fit = Self { columns, cells, widths, gap: GAP, wanted: None };
         if let Some(width) = width {
             fit.narrow(width);

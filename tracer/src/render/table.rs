@@ -47,6 +47,8 @@ pub struct Layout {
     heads: Vec<String>,
     widths: Vec<Option<usize>>,
     gap: usize,
+    /// Lines are as long as they need: no cell is cut.
+    endless: bool,
     /// How wide it would have to be to be read, where it is not.
     pub wanted: Option<usize>,
     /// By the text of a cell that others end like.
@@ -97,7 +99,8 @@ impl Layout {
             _ => (String::new(), String::new()),
         };
         let alike = (0..columns.len()).map(alike).collect();
-        Self { columns: columns.to_vec(), heads, widths, gap, wanted, ends, alike }
+        let endless = width.is_none();
+        Self { columns: columns.to_vec(), heads, widths, gap, endless, wanted, ends, alike }
     }
 
     /// The heads, in one line.
@@ -142,7 +145,9 @@ impl Layout {
         for (i, (column, cell)) in self.columns.iter().zip(cells).enumerate() {
             let Some(mut width) = self.widths[i] else { continue };
             let long = cell.text.width();
-            if column.spills && long > width {
+            if self.endless {
+                width = width.max(long);
+            } else if column.spills && long > width {
                 let more = long - width;
                 if !column.whole || owed + more + wanted(i + 1) <= rest(i + 1) {
                     (owed, width) = (owed + more, long);
