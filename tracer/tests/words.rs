@@ -398,3 +398,20 @@ fn one_long_name_widens_its_own_row_alone() {
         assert!(last(wide[0]).is_some_and(|last| !last.contains('…')), "{}", wide[0]);
     }
 }
+
+/// Where nothing can come, whoever waits for it is told so.
+#[test]
+fn who_follows_what_nobody_records_is_told() {
+    use std::io::{BufRead as _, BufReader};
+    let host = Host::new();
+    let mut follow = whybus(["list", "-f", "-n", "1", "--state-dir"]);
+    follow.arg(host.state()).stdout(std::process::Stdio::piped());
+    let mut child = follow.stderr(std::process::Stdio::piped()).spawn().expect("whybus runs");
+    let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let said = lines.next().expect("a line").expect("text");
+    assert!(said.starts_with("this is a copy of the history of "), "{said}");
+    assert!(said.ends_with(" is not in it; waiting all the same"), "{said}");
+    assert!(child.try_wait().expect("ours").is_none(), "it waits");
+    child.kill().expect("ours");
+    child.wait().expect("ours");
+}

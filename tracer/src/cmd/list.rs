@@ -5,7 +5,10 @@ use anyhow::Result;
 
 use crate::{
     cli::{List, options::ListFormat},
-    cmd::{caught::caught, classes, exit_status::ExitStatus, nothing::nothing},
+    cmd::{
+        caught::caught, classes, exit_status::ExitStatus, nothing::nothing,
+        recording::not_recording,
+    },
     contract::{Gap, GapReason, Incident, Record, Truncation},
     error::Failure,
     host::clock,
@@ -100,6 +103,9 @@ pub fn run(args: &List) -> Result<ExitStatus> {
         ));
     }
     if args.follow {
+        if let Some(why) = not_recording(&reader, &args.state.state_dir)? {
+            say(format_args!("{why}; waiting all the same"));
+        }
         let mut homes = Homes::default();
         homes.learn(found.iter().map(|one| &one.victim));
         return follow(&reader, &selection, last, &printed, homes);

@@ -13,6 +13,7 @@ pub mod list;
 pub mod man;
 pub mod nothing;
 pub mod record;
+pub mod recording;
 pub mod replay;
 pub mod scan;
 pub mod schema;

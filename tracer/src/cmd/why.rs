@@ -3,7 +3,10 @@ use anyhow::Result;
 
 use crate::{
     cli::{Why, options::WhyFormat},
-    cmd::{by_id::of_id, caught::caught, classes, exit_status::ExitStatus, nothing},
+    cmd::{
+        by_id::of_id, caught::caught, classes, exit_status::ExitStatus, nothing,
+        recording::not_recording,
+    },
     contract::{Elsewhere, Gap, GapReason, Incident, Record, Story, series::series_key},
     error::Failure,
     explain::{
@@ -21,7 +24,7 @@ use crate::{
         speak::{put, say},
         stdout::{history_style, page},
     },
-    store::{lock::running_recorder, sqlite::read::Reader},
+    store::sqlite::read::Reader,
 };
 
 /// Deaths of one story that are compared in full, the latest.
@@ -49,7 +52,7 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
             None => nothing::nothing(&reader, &typed)?,
         }
         if args.output == WhyFormat::Human {
-            not_recording(&reader, args)?;
+            say_not_recording(&reader, args)?;
         }
         return Ok(ExitStatus::NotFound);
     };
@@ -113,25 +116,15 @@ pub fn run(args: &Why) -> Result<ExitStatus> {
                 ));
             }
         }
-        not_recording(&reader, args)?;
+        say_not_recording(&reader, args)?;
     }
     Ok(ExitStatus::Done)
 }
 
 /// Says that what happens now is not recorded, and may be why it is not found.
-fn not_recording(reader: &Reader, args: &Why) -> Result<()> {
-    let now = clock::boot_to_realtime().realtime(clock::boot_time());
-    if running_recorder(&args.state.state_dir, now).is_some() {
-        return Ok(());
-    }
-    let here = history_style(args.utc, reader.hosts()?).here;
-    match here.as_ref().map_or(Ok(None), |here| reader.elsewhere(here))? {
-        Some(of) => say(format_args!(
-            "\nthis is a copy of the history of {of}: what happens there now is not in it"
-        )),
-        None => {
-            say("\nrecorder not running: new incidents are not being recorded (`whybus status`)")
-        }
+fn say_not_recording(reader: &Reader, args: &Why) -> Result<()> {
+    if let Some(why) = not_recording(reader, &args.state.state_dir)? {
+        say(format_args!("\n{why}"));
     }
     Ok(())
 }
