@@ -415,3 +415,33 @@ fn who_follows_what_nobody_records_is_told() {
     child.kill().expect("ours");
     child.wait().expect("ours");
 }
+
+/// No tip contradicts itself.
+#[test]
+fn tips_lead_on() {
+    let host = Host::new();
+    let (status, said) = host.says(&["why", "--", "--all"]);
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("behind `--` is no flag: put `--state-dir` before it"), "{said}");
+    assert!(!said.contains("not of `why`"), "{said}");
+    let list = text(&host.types(&["list", "-n", "1", "--columns", "id", "--no-header"]).stdout);
+    let id = list.trim();
+    let (status, said) = host.says(&["show", &id[..3]]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains(" is too short for an id: give 4 digits or more"), "{said}");
+    // As ids are abbreviated by hand, or copied from where they are cut.
+    for dots in ["...", "…"] {
+        let (status, said) = host.says(&["show", &format!("{id}{dots}"), "-o", "oneline"]);
+        assert_eq!(status, Some(0), "{said}");
+        assert!(said.contains(id), "{said}");
+        let (_, said) = host.says(&["show", &format!("ffff0000{dots}")]);
+        assert!(
+            said.contains("`ffff0000` (4 digits or more)") && !said.contains("`whybus why"),
+            "{said}"
+        );
+    }
+    let (status, said) = host.says(&["list", "-n", "1", "--columns", "id, victim"]);
+    assert!(status == Some(0) && said.starts_with("ID             VICTIM\n"), "{said}");
+    let (_, said) = host.says(&["list", "--columns", "id, victm"]);
+    assert!(said.contains("a similar value exists: 'victim'"), "{said}");
+}

@@ -65,6 +65,13 @@ fn of_flag(words: &[&str], typed: &str) -> Option<(String, StyledStr)> {
         let tip = "a unit is part of the path of its cgroup: use `--cgroup UNIT`";
         return Some((tip.to_owned(), usage));
     }
+    let own = verb.get_arguments().any(|arg| arg.get_long() == Some(long));
+    if own && words.contains(&"--") {
+        return Some((
+            format!("what stands behind `--` is no flag: put `{flag}` before it"),
+            usage,
+        ));
+    }
     let has = |verb: &&Command| {
         !verb.is_hide_set() && verb.get_arguments().any(|arg| arg.get_long() == Some(long))
     };

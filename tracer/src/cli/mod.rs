@@ -241,7 +241,7 @@ pub struct List {
     #[arg(short = 'n', long, value_name = "N", default_value_t = 100, allow_negative_numbers = true, value_parser = value::limit)]
     pub limit: usize,
     /// Columns of the table, in this order [default: what fits, and is known]
-    #[arg(long, value_enum, value_name = "LIST", value_delimiter = ',')]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = value::Trimmed::<Shown>::new())]
     pub columns: Vec<Shown>,
     /// Sort by this column, before --limit counts [default: time, the newest last]
     #[arg(long, value_enum, value_name = "COLUMN")]

@@ -21,6 +21,7 @@ use crate::{
 /// # Errors
 /// Where several do: those, each with as much of its id as tells it apart, the newest first.
 pub fn of_id(reader: &Reader, id: &str) -> Result<Option<Incident>> {
+    let id = without_dots(id);
     let (mut found, more) = reader.by_id(id)?;
     if found.len() < 2 {
         return Ok(found.pop());
@@ -34,6 +35,11 @@ pub fn of_id(reader: &Reader, id: &str) -> Result<Option<Incident>> {
         label(id),
         table(&found, &style).trim_end()
     )))
+}
+
+/// Some end it in dots, or copy the ellipsis of an id that is cut.
+pub fn without_dots(id: &str) -> &str {
+    id.trim_end_matches(['.', '…'])
 }
 
 /// As `list` has it, in what tells them apart.

@@ -6,7 +6,10 @@ use anyhow::Result;
 use crate::{
     cli::{Show, options::WhyFormat},
     cmd::{
-        by_id::of_id, exit_status::ExitStatus, list::shown, nothing::counted_in_a_watch,
+        by_id::{of_id, without_dots},
+        exit_status::ExitStatus,
+        list::shown,
+        nothing::counted_in_a_watch,
         why::elsewhere,
     },
     contract::Incident,
@@ -28,7 +31,7 @@ use crate::{
 pub fn run(args: &Show) -> Result<ExitStatus> {
     let reader = Reader::open(&args.state.state_dir)?;
     let Some(mut incident) = of_id(&reader, &args.id)? else {
-        say(absent(&args.id, &history_style(false, 1).flags));
+        say(absent(without_dots(&args.id), &history_style(false, 1).flags));
         return Ok(ExitStatus::NotFound);
     };
     let failed =
@@ -88,16 +91,29 @@ fn symbolize(incident: &mut Incident, debug_dir: &Path) -> Result<Vec<String>> {
     Ok(failed.into_iter().map(said).collect())
 }
 
+/// An id is not looked for by less.
+const LEAST_DIGITS: usize = 4;
+
 /// Which forms of an id are known.
 fn absent(id: &str, flags: &str) -> String {
     if id.starts_with('#') {
         return counted_in_a_watch(id);
     }
-    let shows = match id.chars().all(|c| c == '-' || c.is_ascii_hexdigit()) {
+    let digits = id.chars().filter(|c| *c != '-').count();
+    let hex = id.chars().all(|c| c == '-' || c.is_ascii_hexdigit());
+    if hex && (1..LEAST_DIGITS).contains(&digits) && id.parse::<u32>().is_err() {
+        return format!(
+            "`{}` is too short for an id: give {LEAST_DIGITS} digits or more, as many as tell it from others; `whybus list{flags}` shows them",
+            label(id)
+        );
+    }
+    let shows = match hex {
         true if id.parse::<u32>().is_err() => "`whybus list` shows them".to_owned(),
         // No id, but what `why` takes.
         _ => format!("`whybus why {}{flags}` takes names, pids, units and paths", typed(id)),
     };
     let id = label(id);
-    format!("no recorded incident has an id that begins with `{id}` (4 digits or more): {shows}")
+    format!(
+        "no recorded incident has an id that begins with `{id}` ({LEAST_DIGITS} digits or more): {shows}"
+    )
 }
