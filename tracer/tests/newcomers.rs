@@ -238,7 +238,7 @@ fn an_imported_history_is_of_its_host() {
     let history = said.lines().find(|line| line.starts_with("  history ")).expect(&said);
     assert!(history.contains("nothing was recorded of its host before"), "{history}");
     let (_, said) = host.says(&["why", "reader"]);
-    let unknown = "whether anybody was watching all the time is not known";
+    let unknown = "a copied history does not say how much of that was watched";
     assert!(said.contains(unknown) && !said.contains("  changed "), "{said}");
     // Of this host it is as it was.
     taken(&host, 1, |_, one| {
@@ -710,7 +710,7 @@ fn a_restart_is_missed_only_as_long_as_somebody_watched() {
     });
     let unknown = host.says(&["why", "geo-last"]).1;
     assert!(
-        unknown.contains("within 10 min, or as long as it was watched, which is not known"),
+        unknown.contains("not known: a copied history does not say how long it was watched"),
         "{unknown}"
     );
     let first = text(&host.types(&["list", "--comm", "geo-last", "-o", "json"]).stdout);

@@ -445,3 +445,19 @@ fn tips_lead_on() {
     let (_, said) = host.says(&["list", "--columns", "id, victm"]);
     assert!(said.contains("a similar value exists: 'victim'"), "{said}");
 }
+
+/// What a copied history does not know of a story, in plain words.
+#[test]
+fn what_a_copy_does_not_know_of_a_story() {
+    let host = Host::new();
+    let (_, said) = host.says(&["why", "reader"]);
+    let restarts = said.lines().find(|line| line.starts_with("  restarts ")).expect(&said);
+    assert_eq!(
+        restarts.trim(),
+        "restarts  not known: a copied history does not say how long it was watched"
+    );
+    let history = said.lines().find(|line| line.starts_with("  history ")).expect(&said);
+    assert!(history.contains(" in the same boot (its host has no name)"), "{history}");
+    let unknown = "(a copied history does not say how much of that was watched)";
+    assert!(history.contains(unknown), "{history}");
+}

@@ -124,11 +124,15 @@ pub fn history(
     };
     let (since, holes) = (time(before.since), holes(before));
     let host = named(&incident.host);
-    let whose = if host.is_some() { "on its host" } else { "in this boot of its nameless host" };
+    let whose =
+        if host.is_some() { "on its host" } else { "in the same boot (its host has no name)" };
     match (before.alike, before.alike_last) {
         (0, _) if before.since >= incident.time => {
-            let of =
-                if host.is_some() { "of its host" } else { "in this boot of its nameless host" };
+            let of = if host.is_some() {
+                "of its host"
+            } else {
+                "in the same boot (its host has no name)"
+            };
             Some(format!("nothing was recorded {of} before: it cannot be compared"))
         }
         (0, _) => Some(format!(
@@ -181,7 +185,7 @@ fn first_of(what: &str, since: Option<Time>, time: impl Fn(Time) -> String) -> S
 fn holes(before: &Before) -> String {
     let mut holes = Vec::new();
     if before.unwatched_unknown {
-        holes.push("whether anybody was watching all the time is not known".to_owned());
+        holes.push("a copied history does not say how much of that was watched".to_owned());
     } else if before.unwatched_ns != 0 {
         holes.push(format!("nobody was watching for {} of it", duration(before.unwatched_ns)));
     }
@@ -320,7 +324,8 @@ mod tests {
         );
         assert_eq!(read(&holes, 1), [expected]);
         let imported = Before { unwatched_unknown: true, ..held(0) };
-        let expected = format!("{first} (whether anybody was watching all the time is not known)");
+        let expected =
+            format!("{first} (a copied history does not say how much of that was watched)");
         assert_eq!(read(&imported, 1), [expected]);
         let nothing = Before { since: crash(Vec::new()).time, ..held(0) };
         let begins = "nothing was recorded of its host before: it cannot be compared";

@@ -251,14 +251,18 @@ fn overview(story: &Story, style: &Style, now: i64) -> Vec<(&'static str, String
     match &story.restarts {
         Some(spread) => out.push(("restarts", restarts(spread, &story.incident))),
         None if story.deaths != 0 => {
-            let watched = match story.watched_after_ns {
-                Some(ns) => format!("in the {} that it was watched after the end", duration(ns)),
-                None if story.before.as_ref().is_some_and(|before| before.unwatched_unknown) => {
-                    "within 10 min, or as long as it was watched, which is not known".to_owned()
+            let none = |watched: &str| format!("none seen (same parent or cgroup, {watched})");
+            let unknown = story.before.as_ref().is_some_and(|before| before.unwatched_unknown);
+            let text = match story.watched_after_ns {
+                Some(ns) => {
+                    none(&format!("in the {} that it was watched after the end", duration(ns)))
                 }
-                None => "within 10 min".to_owned(),
+                None if unknown => {
+                    "not known: a copied history does not say how long it was watched".to_owned()
+                }
+                None => none("within 10 min"),
             };
-            out.push(("restarts", format!("none seen (same parent or cgroup, {watched})")));
+            out.push(("restarts", text));
         }
         None => {}
     }
