@@ -18,7 +18,7 @@ use crate::{
         plan::{Missing, Plan, Probe},
     },
     render::{Format, doctor, json},
-    sink::{speak::put, stdout::style},
+    sink::{speak::put, stdout::style, terminal},
     watch::arm::{arm, covered, plan},
 };
 
@@ -52,7 +52,7 @@ pub fn run(args: &Doctor) -> Result<ExitStatus> {
             let denied = denied.map(|why| doctor::Denied { why, limits });
             match format {
                 Format::Oneline => doctor::oneline(&report, denied.as_ref()),
-                _ => doctor::human(&report, denied.as_ref(), &style(false)),
+                _ => doctor::human(&report, denied.as_ref(), terminal::is_one(), &style(false)),
             }
         }
     })?;

@@ -31,12 +31,13 @@ pub struct Denied {
 /// A label and what stands beside it, not yet broken into lines.
 type Part<'a> = (&'a str, String);
 
-/// `denied`: nothing was tried, and why.
-pub fn human(report: &Doctor, denied: Option<&Denied>, style: &Style) -> Vec<u8> {
+/// `denied`: nothing was tried, and why. `on_screen`: a screen has room for so many lines, a file for all.
+pub fn human(report: &Doctor, denied: Option<&Denied>, on_screen: bool, style: &Style) -> Vec<u8> {
     let width = style.width.unwrap_or(WIDTH).min(WIDEST);
     let style = Style { width: Some(width), ..style.clone() };
     let mut out = first(report, denied, &style);
-    for (label, text) in whole(report, denied, width) {
+    let parts = if on_screen { on_a_screen(report, denied, width) } else { whole(report, denied) };
+    for (label, text) in parts {
         let text = style.wrap(&text, LABEL);
         out.push_str(&format!("{label:<LABEL$}{text}\n"));
     }
@@ -50,15 +51,40 @@ pub fn oneline(report: &Doctor, denied: Option<&Denied>) -> Vec<u8> {
     format!("{}\n", words.split_whitespace().collect::<Vec<_>>().join(" ")).into_bytes()
 }
 
-/// Below the verdict, as much as a screen has room for: one of less than 80 columns has the same, in more lines.
-fn whole<'a>(report: &'a Doctor, denied: Option<&Denied>, width: usize) -> Vec<Part<'a>> {
+/// All that stands below the verdict.
+fn whole<'a>(report: &'a Doctor, denied: Option<&Denied>) -> Vec<Part<'a>> {
+    let (missing, _) = unattached(report, usize::MAX, &screen(WIDTH));
+    let head = [seen(report, denied), form_rows(report), lacks(report, denied)].concat();
+    [head, prices(report, denied), missing, last(report, denied)].concat()
+}
+
+/// The same as far as a screen has room for it, and how to see the rest: one of less than 80 columns has the same, in more lines.
+fn on_a_screen<'a>(report: &'a Doctor, denied: Option<&Denied>, width: usize) -> Vec<Part<'a>> {
     let screen = screen(width);
-    let lines = |parts: &[Part<'_>]| lines(parts, &screen);
-    let verdict = first(report, denied, &screen).lines().count();
-    let tail = last(report, denied);
+    let (parts, all) = fitted(report, denied, last(report, denied), &screen);
+    if all {
+        return parts;
+    }
+    let rest = "`whybus doctor | cat` has the rows that found no room here".to_owned();
+    let tail = [last(report, denied), vec![("more", rest)]].concat();
+    fitted(report, denied, tail, &screen).0
+}
+
+fn form_rows(report: &Doctor) -> Vec<Part<'_>> {
+    forms(&report.observed).into_iter().map(|(form, what)| (form, what.join(" "))).collect()
+}
+
+/// What fits above `tail`, and whether that is all.
+fn fitted<'a>(
+    report: &'a Doctor,
+    denied: Option<&Denied>,
+    tail: Vec<Part<'a>>,
+    screen: &Style,
+) -> (Vec<Part<'a>>, bool) {
+    let lines = |parts: &[Part<'_>]| lines(parts, screen);
+    let verdict = first(report, denied, screen).lines().count();
     let lacks = lacks(report, denied);
-    let forms: Vec<Part<'_>> =
-        forms(&report.observed).into_iter().map(|(form, what)| (form, what.join(" "))).collect();
+    let forms = form_rows(report);
     let is_seen = |(label, _): &&Part<'_>| *label != UNSEEN;
     let unseen: Vec<Part<'_>> = forms.iter().filter(|form| !is_seen(form)).cloned().collect();
     // All reasons and what helps rather than what is seen, or what is not; or else the first of them.
@@ -66,17 +92,18 @@ fn whole<'a>(report: &'a Doctor, denied: Option<&Denied>, width: usize) -> Vec<P
     for forms in [forms, unseen, Vec::new()] {
         let head = [seen(report, denied), forms, lacks.clone()].concat();
         let room = LINES.saturating_sub(verdict + lines(&head) + lines(&tail));
-        let (missing, all) = unattached(report, room, &screen);
+        let (missing, all) = unattached(report, room, screen);
         tried.push((head, room, missing, all));
     }
     let fits = tried.iter().position(|(.., all)| *all);
     let fits = fits.or_else(|| tried.iter().position(|(_, _, missing, _)| missing.len() > 1));
-    let (head, room, missing, _) = tried.swap_remove(fits.unwrap_or(0));
+    let (head, room, missing, all) = tried.swap_remove(fits.unwrap_or(0));
     // What is wrong, and what to do, comes before what it costs.
     let room = room.saturating_sub(lines(&missing));
     let prices = prices(report, denied);
-    let prices = if lines(&prices) <= room { prices } else { Vec::new() };
-    [head, prices, missing, tail].concat()
+    let fit = lines(&prices) <= room;
+    let prices = if fit { prices } else { Vec::new() };
+    ([head, prices, missing, tail].concat(), all && fit && fits.unwrap_or(0) == 0)
 }
 
 /// How many they take on a screen.

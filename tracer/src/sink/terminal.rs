@@ -39,6 +39,11 @@ pub fn may_page() -> bool {
     able && !asked.no_pager && io::stdout().is_terminal()
 }
 
+/// Whether standard output is one.
+pub fn is_one() -> bool {
+    io::stdout().is_terminal()
+}
+
 /// Whether standard output is to be coloured.
 pub fn coloured() -> bool {
     let asked = DISPLAY.get().copied().unwrap_or_default().colour;

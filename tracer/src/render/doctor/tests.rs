@@ -72,7 +72,7 @@ fn host_in(
 }
 
 fn text(report: &Doctor, denied: Option<&Denied>) -> String {
-    let text = String::from_utf8(human(report, denied, &PLAIN)).expect("text");
+    let text = String::from_utf8(human(report, denied, true, &PLAIN)).expect("text");
     let lines = text.lines().count();
     assert!(lines < 24, "{lines} lines:\n{text}");
     let long = text.lines().find(|line| line.chars().count() > WIDTH);
@@ -214,11 +214,35 @@ fn every_reason_is_named_and_what_helps() {
     );
     // A wide terminal is made use of, and has room for more.
     let wide = Style { width: Some(200), ..PLAIN };
-    let wide = String::from_utf8(human(&blind, None, &wide)).expect("text");
+    let wide = String::from_utf8(human(&blind, None, true, &wide)).expect("text");
     assert!(wide.lines().any(|line| line.chars().count() > 120), "{wide}");
     assert!(wide.lines().all(|line| line.chars().count() <= WIDEST), "{wide}");
     assert!(wide.contains("\nunseen ") && wide.lines().count() < 24, "{wide}");
     assert!(wide.contains(" to be loaded: "), "{wide}");
+}
+
+/// Who reads a file has all rows, who sees a screen the way to them where it has no room.
+#[test]
+fn what_a_screen_has_no_room_for_stands_in_a_file() {
+    const MORE: &str = "\nmore       `whybus doctor | cat` has the rows that found no room here\n";
+    let said = "whybus cannot tell who truncated a file, because x";
+    let mut blind = host(|hook| hook.starts_with("tp_btf"), Readiness::NotReady, Some(said));
+    for (i, one) in blind.blind.iter_mut().enumerate() {
+        one.reason = format!("reason {i} of many for one hook not to be attached here").into();
+    }
+    let screen = text(&blind, None);
+    assert!(screen.ends_with(MORE) && screen.contains(" more hooks: "), "{screen}");
+    let whole = String::from_utf8(human(&blind, None, false, &PLAIN)).expect("text");
+    assert!(!whole.contains(MORE) && !whole.contains("doctor -o json"), "{whole}");
+    for row in ["\ntp_btf ", "\nunseen ", "\nlookups "] {
+        assert!(whole.contains(row), "{row}: {whole}");
+    }
+    for i in 0..blind.blind.len() {
+        assert!(whole.contains(&format!("reason {i} of many")), "{whole}");
+    }
+    let ready = host(|_| true, Readiness::Ready, None);
+    let whole = String::from_utf8(human(&ready, None, false, &PLAIN)).expect("text");
+    assert_eq!(text(&ready, None), whole, "all of it has room");
 }
 
 #[test]
@@ -261,12 +285,12 @@ fn a_narrow_terminal_and_one_line() {
         Some("whybus cannot tell who truncated a file, because x"),
     );
     let narrow = Style { width: Some(60), ..PLAIN };
-    let text = String::from_utf8(human(&blind, None, &narrow)).expect("text");
+    let text = String::from_utf8(human(&blind, None, true, &narrow)).expect("text");
     let long = text.lines().find(|line| line.chars().count() > 60);
     assert_eq!(long, None, "{text}");
     assert!(text.starts_with("NOT READY: whybus cannot tell"), "{text}");
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    let usual = String::from_utf8(human(&blind, None, &PLAIN)).expect("text");
+    let usual = String::from_utf8(human(&blind, None, true, &PLAIN)).expect("text");
     assert_eq!(words(&text), words(&usual), "the same, in more lines");
     // Each line is as full as it may be: none is broken twice.
     let fields = text.split_once("\nkernel").expect("it is named").1;
