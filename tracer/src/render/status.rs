@@ -37,6 +37,10 @@ pub fn text(
             field("latest", String::from_utf8_lossy(&line).trim_end().to_owned());
         }
         field("lost", lost(status, style));
+        let verdict = status.recorder.as_ref().and_then(|recorder| recorder.verdict.as_ref());
+        if verdict.is_some_and(|verdict| verdict.known() == Readiness::NotReady) {
+            field("fix", "`sudo whybus doctor` says what is missing, and what helps".to_owned());
+        }
         if status.recorder.is_none() && of.is_none() {
             // The unit records into the usual directory, with the usual settings.
             field(
@@ -166,6 +170,11 @@ mod tests {
         );
         assert!(human.contains("\n  fix      "), "{human}");
         status.recorder = Some(Recorder { verdict: Some(Readiness::Ready.into()), ..recorder });
+        assert!(!shown(&status, Format::Human).contains("doctor"));
+        let mut blind = status.clone();
+        blind.recorder.iter_mut().for_each(|one| one.verdict = Some(Readiness::NotReady.into()));
+        let human = shown(&blind, Format::Human);
+        assert!(human.contains("\n  fix      `sudo whybus doctor` says "), "{human}");
         let line = shown(&status, Format::Oneline);
         assert!(line.starts_with("READY: recording since ") && line.lines().count() == 1, "{line}");
     }
