@@ -461,3 +461,15 @@ fn what_a_copy_does_not_know_of_a_story() {
     let unknown = "(a copied history does not say how much of that was watched)";
     assert!(history.contains(unknown), "{history}");
 }
+
+/// What is counted of all that was watched is not said beside a part of it.
+#[test]
+fn warnings_that_were_left_out_are_not_said_of_a_part() {
+    let stream = common::recorded("newest", "stream");
+    let said = |args: &[&str]| text(&common::replay(args, &stream).stderr);
+    assert!(said(&[]).contains(" shrinks not warned about "));
+    for filter in [&["--comm", "reader"][..], &["--since", "2020-01-01"]] {
+        let said = said(filter);
+        assert!(said.contains(" proven, ") && !said.contains("not warned"), "{said}");
+    }
+}

@@ -24,8 +24,8 @@ pub fn run(args: &Replay) -> Result<ExitStatus> {
         .map_err(|error| Failure::input(format!("cannot read {name}: {error}")))?;
     let (host, records) = stream::open(BufReader::new(file))
         .map_err(|error| Failure::input(format!("{name}: {error:#}")))?;
-    let mut sink =
-        StdoutSink::new(args.output.output, args.output.utc).recorded().quiet(args.quiet);
+    let sink = StdoutSink::new(args.output.output, args.output.utc).recorded().quiet(args.quiet);
+    let mut sink = sink.filtered(!selection.is_all());
     let replayed = replay(host, records, &selection, &mut sink)?;
     if replayed.unknown != 0 {
         let unknown = replayed.unknown;

@@ -60,7 +60,8 @@ pub fn run(args: &Trace) -> Result<ExitStatus> {
     if let Some(beat) = recorder.filter(|_| !args.quiet && args.command.is_empty()) {
         say(follow(beat.pid));
     }
-    let mut sink = StdoutSink::new(args.output.output, args.output.utc).quiet(args.quiet);
+    let sink = StdoutSink::new(args.output.output, args.output.utc).quiet(args.quiet);
+    let mut sink = sink.filtered(!wanted.selection.is_all() || !wanted.command.is_empty());
     let watched = watch(&wanted, &mut sink)?;
     if let Some(what) = unasked(watched.command, deaths, watched.incidents) {
         say(what);

@@ -97,6 +97,12 @@ impl Term {
 }
 
 impl Selection {
+    /// Whether nothing is left out.
+    pub fn is_all(&self) -> bool {
+        let bounds = self.since.or(self.until);
+        bounds.is_none() && self.terms.is_empty() && !self.without_warnings
+    }
+
     /// Adds a filter that was given numbers; one that was given none asks for nothing.
     #[must_use]
     pub fn with_numbers(self, field: Field, numbers: &[u32]) -> Self {

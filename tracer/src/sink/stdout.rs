@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 
 use crate::{
     contract::{
-        Record,
+        End, Record,
         convert::{end_record, update_record, watching_record},
     },
     correlate::update::{Counts, Update},
@@ -38,6 +38,8 @@ pub struct StdoutSink {
     beside: Style,
     /// Nothing is said of the watch itself.
     quiet: bool,
+    /// Not all that is watched was asked for.
+    filtered: bool,
     /// Causes that were reported, each with how often.
     causes: RefCell<BTreeMap<String, u64>>,
     /// The last that was printed said what became of an incident.
@@ -54,6 +56,7 @@ impl StdoutSink {
             style,
             beside,
             quiet: false,
+            filtered: false,
             causes: RefCell::default(),
             updates: Cell::default(),
         }
@@ -72,6 +75,11 @@ impl StdoutSink {
 }
 
 impl StdoutSink {
+    /// The same of a part of what is watched: what is counted of all of it is not said beside that.
+    pub fn filtered(self, filtered: bool) -> Self {
+        Self { filtered, ..self }
+    }
+
     /// Prints one record. People read what is told of the watch itself beside the stream, not in it.
     ///
     /// # Errors
@@ -100,6 +108,10 @@ impl StdoutSink {
             (_, Record::Watching(told)) => said(&watching::human(told, beside)),
             (_, Record::Loss(loss)) => said(&human::loss(loss, beside)),
             (_, Record::Missed(missed)) => said(&human::missed(missed, beside)),
+            (_, Record::End(end)) if self.filtered => {
+                let end = End { not_warned: 0, ..end.clone() };
+                said(&human::end(&end, &self.causes.borrow(), beside))
+            }
             (_, Record::End(end)) => said(&human::end(end, &self.causes.borrow(), beside)),
             (Format::Oneline, Record::Incident(incident)) => {
                 put(&oneline::incident(incident, style))
