@@ -336,8 +336,12 @@ mod tests {
         let child = Sleeper(child.expect("a shell"));
         let pid = child.0.id();
         let until = Instant::now() + Duration::from_secs(10);
-        let runs = || fs::read(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm == b"sleep\n");
-        while !runs() && Instant::now() < until {
+        // Until it sleeps the loader opens libraries, under numbers that are free.
+        let sleeps = || {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+            stat.is_ok_and(|stat| stat.contains(" (sleep) S "))
+        };
+        while !sleeps() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(1));
         }
         *of(pid).expect("it is there")
