@@ -739,7 +739,7 @@ fn a_restart_is_missed_only_as_long_as_it_is_ago() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("later").as_nanos();
     let ago = rfc3339(i64::try_from(now).expect("not that late") - 5_000_000_000);
     taken(&host, 1, |_, one| {
-        one["host"] = here().name.into();
+        one["boot_id"] = here().boot_id.into();
         one["victim"]["comm"] = "geo-just".into();
         (one["time"], one["last"]) = (ago.clone().into(), ago.clone().into());
         one["exit"]["time"] = ago.clone().into();

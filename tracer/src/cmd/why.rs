@@ -201,7 +201,8 @@ fn tell(
     };
     let gaps: Vec<Gap> = reader.gaps(since, until, GAPS)?.into_iter().filter(concerns).collect();
     let deaths = reader.newest_of_story(selection, key, compared)?;
-    let watched_until = (here().name == *focus.host).then_some(now);
+    // Of an earlier boot a gap says when watching ended.
+    let watched_until = (here().boot_id == *focus.boot_id).then_some(now);
     let watched_after_ns = watched_after(reader, &focus, &gaps, last, watched_until)?;
     let told = story_of(focus, elsewhere, Some(before), summary, gaps, &deaths);
     Ok(Story { watched_after_ns, ..told })
