@@ -422,7 +422,13 @@ fn tips_lead_on() {
     let host = Host::new();
     let (status, said) = host.says(&["why", "--", "--all"]);
     assert_eq!(status, Some(2), "{said}");
-    assert!(said.contains("behind `--` is no flag: put `--state-dir` before it"), "{said}");
+    assert!(said.contains("behind `--` is not a flag: put `--state-dir` before it"), "{said}");
+    let said = whybus(["--state-dir", "/nonexistent", "list"]).output().expect("whybus runs");
+    let said = text(&said.stderr);
+    assert!(
+        said.contains("put `--state-dir` behind the verb: `whybus list --state-dir …`"),
+        "{said}"
+    );
     assert!(!said.contains("not of `why`"), "{said}");
     let list = text(&host.types(&["list", "-n", "1", "--columns", "id", "--no-header"]).stdout);
     let id = list.trim();

@@ -66,11 +66,12 @@ fn of_flag(words: &[&str], typed: &str) -> Option<(String, StyledStr)> {
         return Some((tip.to_owned(), usage));
     }
     let own = verb.get_arguments().any(|arg| arg.get_long() == Some(long));
-    if own && words.contains(&"--") {
-        return Some((
-            format!("what stands behind `--` is no flag: put `{flag}` before it"),
-            usage,
-        ));
+    if own {
+        let tip = match words.contains(&"--") {
+            true => format!("what stands behind `--` is not a flag: put `{flag}` before it"),
+            false => format!("put `{flag}` behind the verb: `whybus {name} {flag} …`"),
+        };
+        return Some((tip, usage));
     }
     let has = |verb: &&Command| {
         !verb.is_hide_set() && verb.get_arguments().any(|arg| arg.get_long() == Some(long))

@@ -44,8 +44,8 @@ pub fn caught(reader: &Reader, selection: &Selection) -> Result<()> {
             format!("`whybus list{} -n 0{}`", others.typed(), history_style(false, 1).flags);
         if signal.cast_signed() == signals::SIGBUS {
             let outcomes = found.iter().map(|one| one.outcome.known());
-            let others = [Outcome::Survived, Outcome::Exited, Outcome::Efault];
-            let no_end = outcomes.filter(|outcome| others.contains(outcome)).count();
+            let outlived = [Outcome::Survived, Outcome::Exited, Outcome::Efault];
+            let no_end = outcomes.filter(|outcome| outlived.contains(outcome)).count();
             if no_end == 0 {
                 continue;
             }

@@ -101,14 +101,14 @@ fn absent(id: &str, flags: &str) -> String {
     }
     let digits = id.chars().filter(|c| *c != '-').count();
     let hex = id.chars().all(|c| c == '-' || c.is_ascii_hexdigit());
-    if hex && (1..LEAST_DIGITS).contains(&digits) && id.parse::<u32>().is_err() {
+    if hex && digits < LEAST_DIGITS && id.parse::<u32>().is_err() {
         return format!(
             "`{}` is too short for an id: give {LEAST_DIGITS} digits or more, as many as tell it from others; `whybus list{flags}` shows them",
             label(id)
         );
     }
     let shows = match hex {
-        true if id.parse::<u32>().is_err() => "`whybus list` shows them".to_owned(),
+        true if id.parse::<u32>().is_err() => format!("`whybus list{flags}` shows them"),
         // No id, but what `why` takes.
         _ => format!("`whybus why {}{flags}` takes names, pids, units and paths", typed(id)),
     };

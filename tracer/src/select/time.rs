@@ -73,21 +73,23 @@ fn dated(text: &str, now: &Zoned) -> Option<Timestamp> {
     let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
     let week_day = DAYS.iter().position(|day| first.to_ascii_lowercase() == *day);
     let text = if week_day.is_some() { rest.trim() } else { text };
-    let at = |text: &str, zone: &TimeZone| {
+    let civil = |text: &str| {
         let date = || Some(text.parse::<Date>().ok()?.to_datetime(Time::midnight()));
-        text.parse::<DateTime>().ok().or_else(date)?.to_zoned(zone.clone()).ok()
+        text.parse::<DateTime>().ok().or_else(date)
     };
+    let at = |text: &str, zone: &TimeZone| civil(text)?.to_zoned(zone.clone()).ok();
     let zoned = at(text, now.time_zone()).or_else(|| {
         let (text, zone) = text.rsplit_once(' ')?;
         if zone == "UTC" {
             return at(text, &TimeZone::UTC);
         }
-        // The letters of a zone are those of several; of our own they are known.
-        let own = at(text, now.time_zone())?;
-        if own.strftime("%Z").to_string() == zone {
-            return Some(own);
-        }
-        at(text, &TimeZone::get(zone).ok()?)
+        // The letters of a zone are those of its summer or its winter, and may be those of several.
+        let is = |zoned: &Zoned| zone.contains('/') || zoned.strftime("%Z").to_string() == zone;
+        let zones = [Some(now.time_zone().clone()), TimeZone::get(zone).ok()];
+        zones.into_iter().flatten().find_map(|zone| {
+            let time = zone.to_ambiguous_zoned(civil(text)?);
+            [time.clone().earlier(), time.later()].into_iter().filter_map(Result::ok).find(is)
+        })
     })?;
     let is_its_day = |day: usize| zoned.weekday().to_monday_zero_offset() as usize == day;
     week_day.is_none_or(is_its_day).then(|| zoned.timestamp())
@@ -99,8 +101,11 @@ fn local(time: DateTime, now: &Zoned) -> Option<Timestamp> {
 
 /// A time of day, and no more.
 fn clock(text: &str) -> Option<Time> {
-    let is_clock = text.bytes().all(|byte| byte.is_ascii_digit() || b":.".contains(&byte));
-    text.parse().ok().filter(|_| is_clock && text.contains(':'))
+    text.parse().ok().filter(|_| is_like_a_clock(text))
+}
+
+fn is_like_a_clock(text: &str) -> bool {
+    text.contains(':') && text.bytes().all(|byte| byte.is_ascii_digit() || b":.".contains(&byte))
 }
 
 /// `@1790000000`, with a fraction or without.
@@ -133,7 +138,7 @@ fn day(text: &str, now: &Zoned) -> Option<Timestamp> {
 
 /// A duration, before now or, with a plus, after.
 fn ago(text: &str, now: &Zoned) -> Option<Timestamp> {
-    if text.parse::<f64>().is_ok() {
+    if text.parse::<f64>().is_ok() || is_like_a_clock(text) {
         return None;
     }
     let past = text.strip_suffix("ago").map_or(text, str::trim);
@@ -220,6 +225,10 @@ mod tests {
             "7",
             "ago",
             "Sat 2026-11-20 10:03",
+            "1:2:3",
+            "10:3:07",
+            "24:00:00",
+            "2026-07-01 10:00 CET",
             "Sat",
             "2026-11-20 10:03 XYZ",
             "-2:00",
@@ -234,6 +243,21 @@ mod tests {
         }
         let no_day = parse("2026-02-30 10:03", &now).expect_err("no day");
         assert!(no_day.ends_with("there is no such day"), "{no_day}");
+    }
+
+    /// What is printed in the hour that comes twice, and in others.
+    #[test]
+    fn a_zone_is_that_of_its_letters() {
+        let now = noon();
+        let berlin = now.with_time_zone(TimeZone::get("Europe/Berlin").expect("a zone"));
+        for (text, utc) in [
+            ("2026-10-25 02:30 CEST", "2026-10-25T00:30:00"),
+            ("2026-10-25 02:30 CET", "2026-10-25T01:30:00"),
+            ("2026-11-20 02:30 Europe/Berlin", "2026-11-20T01:30:00"),
+        ] {
+            let told = parse(text, &berlin).map(rfc3339);
+            assert_eq!(told, Ok(format!("{utc}.000000000Z")), "{text}");
+        }
     }
 
     #[test]
