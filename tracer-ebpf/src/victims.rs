@@ -224,12 +224,11 @@ pub unsafe fn note_signal(
 ) -> Option<()> {
     let ids = bpf_get_current_pid_tgid();
     let tgid = (ids >> 32) as u32;
-    // A timer of its own may hit a thread that is past taking signals, and has been looked at.
+    // A timer of its own may expire on the CPU of a thread that is past taking signals, and has been looked at: that one is not
+    // who raised it.
     // SAFETY: probe reads cope with any address.
     let flags = || unsafe { Probe::get::<u32>(bpf_get_current_task() as Ptr, off!(task_flags)) };
-    if config!(read_kernel) != 0 && flags() & PF_EXITING != 0 {
-        return None;
-    }
+    let exiting = config!(read_kernel) != 0 && flags() & PF_EXITING != 0;
     if LAST_SIGNALS.get_ptr(tgid).is_none() {
         let _ = LAST_SIGNALS.insert(tgid, &NOTHING, BPF_NOEXIST as u64);
     }
@@ -241,15 +240,15 @@ pub unsafe fn note_signal(
         let place = if fault { &raw mut (*last).fault } else { &raw mut (*last).self_sent };
         let task =
             if fault { &raw mut (*noted).fault_task } else { &raw mut (*noted).self_sent_task };
-        *task = bpf_get_current_task();
+        *task = if exiting { 0 } else { bpf_get_current_task() };
         (*place).time = now();
         (*place).signal = signal;
         (*place).code = code;
         (*place).address = address;
-        (*place).tid = ids as u32;
+        (*place).tid = if exiting { 0 } else { ids as u32 };
         (*place).may_be_sent = (raised == Raised::Unknown) as u32;
         let mut ip = 0_u64;
-        if fault {
+        if fault && !exiting {
             user_ip(ctx, &raw mut ip);
         }
         (*place).ip = ip;

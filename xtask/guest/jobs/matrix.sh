@@ -204,7 +204,8 @@ cat "$dir/loop.count" >/results/storm.count
 mkdir -p /mnt/tmpfs/preempt
 whybus trace -o json --no-warnings -- preempt /mnt/tmpfs/preempt 300 >/results/preempt.json 2>/results/preempt.err
 # Twelve victims of one user whose arguments nobody ever gets to read, among others of another, whose arguments are longer
-# than the kernel reads: how late is each line? (/proc/uptime counts since boot, as boot_ns does.)
+# than the kernel reads: how late is each line, and how late beside twelve that answer? (/proc/uptime counts since boot,
+# as boot_ns does.)
 dir=/mnt/ext4/hang
 mkdir -p "$dir"
 mkfifo /tmp/hang
@@ -225,13 +226,16 @@ done </tmp/hang >/results/hang.lines &
     }
     until [ -s /results/hang.lines ]; do sleep 0.05; done
     fuse "$dir/fuse" "$dir/arguments"
-    for i in 1 2 3; do ordinary before.$i; done
-    sleep 1
+    # ordinary among twelve of the user UID: twelve UID ARGUMENTS NAME
+    twelve() {
+        for i in 1 2 3 4 5 6 7 8 9 10 11 12; do stuck "$dir/empty" "$2" $1 & done
+        for i in 1 2 3 4 5; do ordinary $3.$i; done
+        sleep 1
+    }
     : >empty
+    twelve 1001 - answering
     : >fuse.mute
-    for i in 1 2 3 4 5 6 7 8 9 10 11 12; do stuck "$dir/empty" "$dir/arguments" 1000 & done
-    for i in 1 2 3; do ordinary beside.$i; done
-    sleep 1
+    twelve 1000 "$dir/arguments" hanging
     kill -9 $server
     busybox killall -q -9 stuck
     umount -l arguments fuse
