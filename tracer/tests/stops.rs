@@ -1,5 +1,7 @@
 //! What stopped a first user, each as it was typed.
 mod common;
+use std::path::Path;
+
 use common::{Host, recorded, text, whybus};
 use serde_json::Value;
 
@@ -105,9 +107,38 @@ fn the_list_can_be_followed() {
     assert!(import.status.success(), "{}", text(&import.stderr));
     let next = lines.next().expect("one more").expect("text");
     assert!(next.contains(" id "), "{next}");
-    // Who goes away ends it, with the next.
+    // Who goes away ends it, whether anything comes or not: `list -f | head`.
     drop(lines);
-    child.kill().expect("ours");
+    assert_eq!(child.wait().expect("ours").code(), Some(0));
+}
+
+/// Whoever waits for the first can read it when it comes: the columns are there before it is.
+#[test]
+fn the_first_that_is_followed_can_be_read() {
+    use std::io::{BufRead as _, BufReader};
+    let empty = tempfile::tempdir().expect("a directory");
+    let state = empty.path().join("state");
+    let import = |file: &Path| {
+        let mut import = whybus(["import", "--state-dir"]);
+        import.arg(&state).arg(file).output().expect("whybus runs").status.code()
+    };
+    assert_eq!(import(Path::new("/dev/null")), Some(1), "nothing new is in it");
+    let mut follow = whybus(["list", "-f", "--state-dir"]);
+    follow.arg(&state).env("COLUMNS", "80").stdout(std::process::Stdio::piped());
+    let mut child = follow.spawn().expect("whybus runs");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let mut next = || lines.next().expect("one more").expect("text");
+    let head = next();
+    let heads: Vec<&str> = head.split_whitespace().collect();
+    assert_eq!(heads, ["ID", "AGE", "VICTIM", "HOW", "CAUSE", "FILE", "BY"]);
+    assert_eq!(import(&recorded("deaths", "json")), Some(0));
+    let row = std::iter::from_fn(|| Some(next())).find(|row| row.contains("truncated"));
+    let row = row.expect("one of them");
+    for part in ["  bus-work", "[610]  SIGBUS ", "  truncated ", "  cp[680]"] {
+        assert!(row.contains(part), "{part}: {row}");
+    }
+    assert!(row.chars().count() <= 80, "{row}");
+    drop(lines);
     child.wait().expect("ours");
 }
 

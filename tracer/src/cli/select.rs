@@ -24,6 +24,9 @@ pub struct Common {
     /// Victims of this user: an id, or a name of this host
     #[arg(short, long, value_name = "UID", value_parser = user)]
     pub uid: Vec<u32>,
+    /// Victims of this systemd unit
+    #[arg(long, value_name = "PATTERN", value_parser = unit)]
+    pub unit: Vec<String>,
     /// Victims whose cgroup path matches, or contains, this
     #[arg(long, value_name = "PATTERN")]
     pub cgroup: Vec<String>,
@@ -48,6 +51,9 @@ pub struct Common {
     /// Culprits whose process name matches; also who triggered an OOM kill
     #[arg(long, value_name = "PATTERN")]
     pub by_comm: Vec<String>,
+    /// Causes of this class: `no-space`, `truncated*`, ... (--help has all), or `bus-errors`
+    #[arg(long, value_name = "CLASS", long_help = classes())]
+    pub class: Vec<String>,
     #[command(flatten)]
     pub not: Not,
 }
@@ -105,14 +111,8 @@ pub struct Select {
     /// exited after it, has another status: --class bus-errors
     #[arg(long, value_name = "STATUS", allow_hyphen_values = true, value_parser = status)]
     pub exit: Vec<u32>,
-    /// Victims of this systemd unit
-    #[arg(long, value_name = "PATTERN", value_parser = unit)]
-    pub unit: Vec<String>,
     #[command(flatten)]
     pub common: Common,
-    /// Causes of this class: `no-space`, `truncated*`, ... (--help has all), or `bus-errors`
-    #[arg(long, value_name = "CLASS", long_help = classes())]
-    pub class: Vec<String>,
     /// Victims with this crash signature, `FUNCTION in FILE, build ID`: see `stats --by signature`
     #[arg(long, value_name = "PATTERN")]
     pub signature: Vec<String>,
@@ -140,12 +140,14 @@ impl Common {
             .with_numbers(Field::ByPid, &self.by_pid)
             .with_names(Field::Comm, &self.comm)
             .with_names(Field::ByComm, &self.by_comm)
+            .with_names(Field::Unit, &self.unit)
             .with_names(Field::Cgroup, &self.cgroup)
             .with_names(Field::Container, &self.container)
             .with_names(Field::Pod, &self.pod)
             .with_names(Field::Namespace, &self.namespace)
             .with_names(Field::Image, &self.image)
             .with_names(Field::Path, &self.path)
+            .with_names(Field::Class, &self.class)
     }
 }
 
@@ -167,8 +169,6 @@ impl Select {
             .common
             .selection()
             .with_numbers(Field::Exit, &self.exit)
-            .with_names(Field::Class, &self.class)
-            .with_names(Field::Unit, &self.unit)
             .with_names(Field::Host, &self.host)
             .with_names(Field::Signature, &self.signature);
         Ok(Selection { since, until, times: self.range.typed(), ..selection })

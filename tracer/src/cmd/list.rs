@@ -1,5 +1,5 @@
 //! `whybus list`: recorded incidents, or warnings, the newest last.
-use std::{thread, time::Duration};
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -25,7 +25,7 @@ use crate::{
     },
     select::selection::Selection,
     sink::{
-        speak::{put, say},
+        speak::{nobody_reads, put, say},
         stdout::{history_style, page, page_from},
         terminal,
     },
@@ -153,9 +153,9 @@ fn follow(
         for one in &new {
             printed.put(one, &style)?;
         }
-        // An empty write tells whether anybody reads.
-        put(b"")?;
-        thread::sleep(AGAIN);
+        if nobody_reads(AGAIN) {
+            return Ok(ExitStatus::Done);
+        }
     }
 }
 
@@ -208,7 +208,11 @@ impl<'a> Printed<'a> {
         };
         // What was asked for is cut, but not left out.
         let ranked = |column: Column| if args.columns.is_empty() { column } else { column.rank(0) };
-        let columns: Vec<Column> = fields.iter().map(|field| ranked(field.column())).collect();
+        let column = |field: &Shown| match args.follow {
+            true => ranked(field.column().to_come(field.usual_width())),
+            false => ranked(field.column()),
+        };
+        let columns: Vec<Column> = fields.iter().map(column).collect();
         let heads: Vec<String> = fields.iter().map(|field| field.head(style, now)).collect();
         let layout = Layout::new(&columns, &heads, &rows, width);
         Self { format: args.output, style, fields, layout, now }
@@ -259,11 +263,11 @@ fn has_ages(args: &List, width: Option<usize>) -> bool {
     width.is_some_and(|width| width < NARROW) && !by_time
 }
 
-/// Columns that fit, and of which something is known.
+/// Columns that fit, and of which something is known, or may be of what comes.
 fn usual(args: &List, style: &Style, width: Option<usize>, found: &[Incident]) -> Vec<Shown> {
     let time = if has_ages(args, width) { Shown::Age } else { Shown::Time };
     let plain = Style::plain(true, true);
-    let any = |known: &dyn Fn(&Incident) -> bool| found.iter().any(known) || found.is_empty();
+    let any = |known: &dyn Fn(&Incident) -> bool| args.follow || found.iter().any(known);
     let mut fields = vec![Shown::Id, time];
     if style.hosts {
         fields.push(Shown::Host);

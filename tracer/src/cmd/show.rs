@@ -100,17 +100,19 @@ fn absent(id: &str, flags: &str) -> String {
         return counted_in_a_watch(id);
     }
     let digits = id.chars().filter(|c| *c != '-').count();
-    let hex = id.chars().all(|c| c == '-' || c.is_ascii_hexdigit());
-    if hex && digits < LEAST_DIGITS && id.parse::<u32>().is_err() {
+    // A pid does not begin with 0, and an id does.
+    let is_pid = id.parse::<u32>().is_ok() && !id.starts_with('0');
+    let hex = id.chars().all(|c| c == '-' || c.is_ascii_hexdigit()) && !is_pid;
+    if hex && digits < LEAST_DIGITS {
         return format!(
             "`{}` is too short for an id: give {LEAST_DIGITS} digits or more, as many as tell it from others; `whybus list{flags}` shows them",
             label(id)
         );
     }
     let shows = match hex {
-        true if id.parse::<u32>().is_err() => format!("`whybus list{flags}` shows them"),
+        true => format!("`whybus list{flags}` shows them"),
         // No id, but what `why` takes.
-        _ => format!("`whybus why {}{flags}` takes names, pids, units and paths", typed(id)),
+        false => format!("`whybus why {}{flags}` takes names, pids, units and paths", typed(id)),
     };
     let id = label(id);
     format!(

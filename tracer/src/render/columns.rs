@@ -32,6 +32,8 @@ pub struct Column {
     pub spills: bool,
     /// Words of a few: they are whole before any other has more than it needs, and before those that tell least are there.
     pub whole: bool,
+    /// How wide cells usually are that come later, when the width stands; 0 where none do.
+    pub to_come: usize,
 }
 
 impl Column {
@@ -45,6 +47,7 @@ impl Column {
             rank: 0,
             spills: false,
             whole: false,
+            to_come: 0,
         }
     }
 
@@ -67,6 +70,10 @@ impl Column {
 
     pub const fn spills(self) -> Self {
         Self { spills: true, ..self }
+    }
+
+    pub const fn to_come(self, to_come: usize) -> Self {
+        Self { to_come, ..self }
     }
 
     pub const fn whole(self) -> Self {

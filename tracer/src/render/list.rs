@@ -105,6 +105,23 @@ impl Shown {
         }
     }
 
+    /// How wide it usually is: for rows that are not there yet.
+    pub fn usual_width(self) -> usize {
+        match self {
+            Self::Age => 3,
+            Self::Uid => 5,
+            Self::How => 7,
+            Self::Host | Self::Container | Self::By => 12,
+            Self::Id => 13,
+            Self::Restart => 14,
+            Self::Cause => 15,
+            Self::Victim => 16,
+            Self::Time => 19,
+            Self::Unit => 20,
+            Self::File | Self::Cgroup | Self::Signature => 24,
+        }
+    }
+
     /// What stands over it, where that is more than its name.
     pub fn head(self, style: &Style, now: i64) -> String {
         match self {

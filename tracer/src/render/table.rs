@@ -76,7 +76,8 @@ impl Layout {
             .collect();
         let of = |i: usize| {
             let cells = rows.iter().filter_map(|row| row.get(i)).map(|cell| cell.text.width());
-            Cells::new(cells.collect(), heads[i].width())
+            let to_come = Some(columns[i].to_come).filter(|wide| *wide != 0);
+            Cells::new(cells.chain(to_come).collect(), heads[i].width())
         };
         let cells: Vec<Cells> = (0..columns.len()).map(of).collect();
         let Fit { widths, gap, wanted, .. } = Fit::new(columns, cells, width);

@@ -2,6 +2,7 @@
 use jiff::{
     Span, Timestamp, ToSpan as _, Zoned,
     civil::{Date, DateTime, Time},
+    fmt::temporal::DateTimeParser,
     tz::TimeZone,
 };
 
@@ -26,9 +27,11 @@ pub fn range(
     let shown = |ns| date(ns, now.time_zone());
     let present = i64::try_from(now.timestamp().as_nanosecond()).unwrap_or(i64::MAX);
     if let Some((text, ns)) = since.zip(from).filter(|(_, ns)| *ns > present) {
-        let yesterday = match clock(text.trim()) {
-            Some(_) => format!("; for the last one: --since \"yesterday {}\"", text.trim()),
-            None => String::new(),
+        let yesterday = match format!("yesterday {}", text.trim()) {
+            before if parse(&before, now).is_ok() => {
+                format!("; for the last one: --since \"{before}\"")
+            }
+            _ => String::new(),
         };
         let (at, present) = (shown(ns), shown(present));
         return Err(format!(
@@ -41,17 +44,15 @@ pub fn range(
     Ok((from, to))
 }
 
-/// Ns since the epoch of `10m ago`, `-1h`, `1h30m`, `2 weeks ago`, `today`, `yesterday 10:03`, `10:03`, `10:03:07`, `2026-11-21`,
-/// `2026-11-21 10:03`, `Sat 2026-11-21 10:03:07 UTC`, `@1790000000`, or RFC 3339; local where no zone is named.
+/// Ns since the epoch of `10m ago`, `-1h`, `1h30m`, `2 weeks ago`, `today`, `yesterday 10:03`, `10:03`, `10:03:07 UTC`, `2026-11-21`,
+/// `2026-11-21 10:03 +01:00`, `Sat 2026-11-21 10:03:07 UTC`, `@1790000000`, or RFC 3339; local where no zone is named.
 ///
 /// # Errors
 /// Where it is none of these.
 pub fn parse(text: &str, now: &Zoned) -> Result<i64, String> {
     let text = text.trim();
     let found = epoch(text)
-        .or_else(|| day(text, now))
-        // Before durations, which may be written so, too: nobody means that without `ago`.
-        .or_else(|| local(now.date().to_datetime(clock(text)?), now))
+        .or_else(|| (text == "now").then(|| now.timestamp()))
         .or_else(|| ago(text, now))
         .or_else(|| text.parse::<Timestamp>().ok())
         .or_else(|| dated(text, now));
@@ -67,36 +68,56 @@ pub fn parse(text: &str, now: &Zoned) -> Result<i64, String> {
     })
 }
 
-/// A date, with a time of day or without, maybe behind its day of the week and before a zone, as we and journalctl print it.
+/// A day, a time of day, or both, maybe behind the day of the week and before a zone, as we and journalctl print it.
 fn dated(text: &str, now: &Zoned) -> Option<Timestamp> {
     const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
     let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
     let week_day = DAYS.iter().position(|day| first.to_ascii_lowercase() == *day);
     let text = if week_day.is_some() { rest.trim() } else { text };
-    let civil = |text: &str| {
-        let date = || Some(text.parse::<Date>().ok()?.to_datetime(Time::midnight()));
-        text.parse::<DateTime>().ok().or_else(date)
-    };
-    let at = |text: &str, zone: &TimeZone| civil(text)?.to_zoned(zone.clone()).ok();
-    let zoned = at(text, now.time_zone()).or_else(|| {
+    let local = civil(text, now).and_then(|time| time.to_zoned(now.time_zone().clone()).ok());
+    let zoned = local.or_else(|| {
         let (text, zone) = text.rsplit_once(' ')?;
-        if zone == "UTC" {
-            return at(text, &TimeZone::UTC);
-        }
-        // The letters of a zone are those of its summer or its winter, and may be those of several.
-        let is = |zoned: &Zoned| zone.contains('/') || zoned.strftime("%Z").to_string() == zone;
-        let zones = [Some(now.time_zone().clone()), TimeZone::get(zone).ok()];
-        zones.into_iter().flatten().find_map(|zone| {
-            let time = zone.to_ambiguous_zoned(civil(text)?);
-            [time.clone().earlier(), time.later()].into_iter().filter_map(Result::ok).find(is)
-        })
+        in_zone(text.trim(), zone, now)
     })?;
     let is_its_day = |day: usize| zoned.weekday().to_monday_zero_offset() as usize == day;
     week_day.is_none_or(is_its_day).then(|| zoned.timestamp())
 }
 
-fn local(time: DateTime, now: &Zoned) -> Option<Timestamp> {
-    time.to_zoned(now.time_zone().clone()).ok().map(|zoned| zoned.timestamp())
+/// The same in a zone: by its name, its offset, or the letters of its summer or its winter, which may be those of several.
+fn in_zone(text: &str, zone: &str, now: &Zoned) -> Option<Zoned> {
+    let letters = |zoned: &Zoned| zoned.strftime("%Z").to_string().eq_ignore_ascii_case(zone);
+    let named = zone.contains('/') || zone.starts_with(['+', '-']);
+    let known = match zone.eq_ignore_ascii_case("UTC") || zone == "Z" {
+        true => Some(TimeZone::UTC),
+        false => DateTimeParser::new().parse_time_zone(zone).ok(),
+    };
+    let local = (!named).then(|| now.time_zone().clone());
+    local.into_iter().chain(known).find_map(|zone| {
+        let is = |zoned: &Zoned| named || zone == TimeZone::UTC || letters(zoned);
+        let time = zone.to_ambiguous_zoned(civil(text, &now.with_time_zone(zone.clone()))?);
+        [time.clone().earlier(), time.later()].into_iter().filter_map(Result::ok).find(is)
+    })
+}
+
+/// A day and a time of day, of which either may be left out: what is printed by any clock where it is `now`.
+fn civil(text: &str, now: &Zoned) -> Option<DateTime> {
+    if let Some(time) = clock(text) {
+        return Some(now.date().to_datetime(time));
+    }
+    let (name, time) = text.split_once(' ').unwrap_or((text, ""));
+    let date = match name {
+        "today" => now.date(),
+        "yesterday" => now.date().yesterday().ok()?,
+        "tomorrow" => now.date().tomorrow().ok()?,
+        _ => {
+            let date = || Some(text.parse::<Date>().ok()?.to_datetime(Time::midnight()));
+            return text.parse::<DateTime>().ok().or_else(date);
+        }
+    };
+    match time.trim() {
+        "" => Some(date.to_datetime(Time::midnight())),
+        time => Some(date.to_datetime(clock(time)?)),
+    }
 }
 
 /// A time of day, and no more.
@@ -117,23 +138,6 @@ fn epoch(text: &str) -> Option<Timestamp> {
     }
     let nanos: i32 = format!("{fraction:0<9}").get(..9)?.parse().ok()?;
     Timestamp::new(seconds.parse().ok()?, 0).ok()?.checked_add(i64::from(nanos).nanoseconds()).ok()
-}
-
-/// `now`, or a day by its name, with a time of day or without.
-fn day(text: &str, now: &Zoned) -> Option<Timestamp> {
-    let (name, time) = text.split_once(' ').unwrap_or((text, ""));
-    let date = match name {
-        "now" if time.is_empty() => return Some(now.timestamp()),
-        "today" => now.date(),
-        "yesterday" => now.date().yesterday().ok()?,
-        "tomorrow" => now.date().tomorrow().ok()?,
-        _ => return None,
-    };
-    let time = match time.trim() {
-        "" => Time::midnight(),
-        time => time.parse().ok()?,
-    };
-    local(date.to_datetime(time), now)
 }
 
 /// A duration, before now or, with a plus, after.
@@ -202,6 +206,14 @@ mod tests {
             ("Fri 2026-11-20 10:03", "2026-11-20T09:03:00"),
             ("2026-11-20 UTC", "2026-11-20T00:00:00"),
             ("2026-11-20 10:03:07 +01", "2026-11-20T09:03:07"),
+            ("2026-11-20 10:03:07 +02:00", "2026-11-20T08:03:07"),
+            ("2026-11-20 10:03:07 -0500", "2026-11-20T15:03:07"),
+            ("10:03:07 UTC", "2026-11-21T10:03:07"),
+            ("10:03 utc", "2026-11-21T10:03:00"),
+            ("10:03 +02:00", "2026-11-21T08:03:00"),
+            ("yesterday 10:03 UTC", "2026-11-20T10:03:00"),
+            ("today UTC", "2026-11-21T00:00:00"),
+            ("Sat 10:03 UTC", "2026-11-21T10:03:00"),
             ("@1790000000", "2026-09-21T14:13:20"),
             ("@0", "1970-01-01T00:00:00"),
             ("2026-11-21", "2026-11-20T23:00:00"),
@@ -237,6 +249,11 @@ mod tests {
             "@x",
             "@1.",
             "yesterday noon",
+            "yesterday 2026-11-20T10:00",
+            "10:03 XYZ",
+            "10:03 +99:00",
+            "UTC",
+            "1h ago UTC",
             "@99999999999999999999",
         ] {
             assert!(parse(bad, &now).is_err(), "{bad}");
@@ -254,6 +271,9 @@ mod tests {
             ("2026-10-25 02:30 CEST", "2026-10-25T00:30:00"),
             ("2026-10-25 02:30 CET", "2026-10-25T01:30:00"),
             ("2026-11-20 02:30 Europe/Berlin", "2026-11-20T01:30:00"),
+            // It is a day later there.
+            ("00:30 Pacific/Auckland", "2026-11-21T11:30:00"),
+            ("02:30 cet", "2026-11-21T01:30:00"),
         ] {
             let told = parse(text, &berlin).map(rfc3339);
             assert_eq!(told, Ok(format!("{utc}.000000000Z")), "{text}");

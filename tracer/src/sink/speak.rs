@@ -4,16 +4,19 @@ use std::{
     ffi::OsStr,
     fmt::Display,
     io::{self, Write},
+    os::fd::AsFd as _,
     process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
         mpsc::{self, Receiver, SyncSender, TrySendError},
     },
+    thread,
     time::Duration,
 };
 
 use anyhow::Result;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{
     host::{privilege, stderr::has_room},
@@ -64,6 +67,25 @@ pub fn put(bytes: &[u8]) -> Result<()> {
     out.write_all(bytes)?;
     out.flush()?;
     Ok(())
+}
+
+/// Waits so long, or until nobody reads standard output any more; whether that is so. (Writing nothing would not tell: there is
+/// no system call then.)
+pub fn nobody_reads(within: Duration) -> bool {
+    let stdout = io::stdout();
+    let fd = stdout.as_fd();
+    let timeout = Timespec {
+        tv_sec: i64::try_from(within.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: within.subsec_nanos().into(),
+    };
+    // Whatever is not asked for: an error, a hang-up.
+    match poll(&mut [PollFd::new(&fd, PollFlags::empty())], Some(&timeout)) {
+        Ok(ready) => ready != 0,
+        Err(_) => {
+            thread::sleep(within);
+            false
+        }
+    }
 }
 
 /// Says a line beside it, broken where a terminal is narrower. A closed or full standard error is nobody's problem.
