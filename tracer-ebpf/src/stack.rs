@@ -148,7 +148,9 @@ unsafe fn registers(event: *mut StackSample) {
     }
 }
 
-/// The bytes from `sp` upwards: to the end of its page, and the pages above, as many as there are.
+/// The bytes from `sp` upwards: to the end of its page, and the pages above, as many as there are. Where a stack has overflowed,
+/// `sp` lies below the last page it has: what is not there before the first that is, is zero (kernel/trace/bpf_trace.c
+/// bpf_probe_read_user_common).
 #[inline(always)]
 unsafe fn bytes(scratch: *mut Scratch<WithBytes>) {
     const PART: u64 = STACK_PART as u64;
@@ -159,8 +161,9 @@ unsafe fn bytes(scratch: *mut Scratch<WithBytes>) {
         let sp = (*event).sp;
         let first = PART - (sp & (PART - 1));
         let n = (&raw const first).read_volatile() & (2 * PART - 1);
-        if bpf_probe_read_user(out.cast(), n as u32, sp as *const _) != 0 {
-            return;
+        let mut end = 0;
+        if bpf_probe_read_user(out.cast(), n as u32, sp as *const _) == 0 {
+            end = first;
         }
         let mut len = first;
         let mut i = 0;
@@ -170,14 +173,16 @@ unsafe fn bytes(scratch: *mut Scratch<WithBytes>) {
                 break;
             }
             let from = sp.wrapping_add(at) as *const _;
-            if bpf_probe_read_user(out.add(at as usize).cast(), STACK_PART as u32, from) != 0 {
+            len = at + PART;
+            if bpf_probe_read_user(out.add(at as usize).cast(), STACK_PART as u32, from) == 0 {
+                end = len;
+            } else if end != 0 {
                 break;
             }
-            len = at + PART;
             i += 1;
         }
         let most = STACK_BYTES as u64;
-        (*event).bytes_len = if len > most { most } else { len } as u32;
+        (*event).bytes_len = if end > most { most } else { end } as u32;
     }
 }
 

@@ -28,6 +28,7 @@ pub unsafe fn task<R: Read>(out: *mut Task, task: Ptr) {
         (*out).tgid = R::get(task, off!(task_tgid));
         (*out).tid = R::get(task, off!(task_pid));
         (*out).flags = R::get(task, off!(task_flags));
+        (*out).leader_flags = R::get(leader, off!(task_flags));
         (*out).start_time = R::get(leader, off!(task_start));
         comm::<R>(&raw mut (*out).comm, leader);
         comm::<R>(&raw mut (*out).thread_comm, task);

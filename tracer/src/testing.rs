@@ -77,6 +77,7 @@ pub fn actor(tgid: u32) -> Actor {
         exe: None,
         kthread: false,
         ending: false,
+        forked: false,
         comm: b"x".to_vec(),
         thread_comm: b"x".to_vec(),
     };
@@ -227,6 +228,7 @@ fn nothing<'a>() -> Evidence<'a> {
         fault: None,
         signal: None,
         death: None,
+        stack: None,
         prompt: None,
         oom: None,
         memory: None,

@@ -556,8 +556,7 @@ fn what_is_typed_by_habit_is_answered() {
     let (_, said) = host.says(&["why", "reader", "-n", "1"]);
     assert!(said.contains(" more stories match: -n 0 lists all"), "{said}");
     for (words, says) in [
-        (&["trace", "--unit", "geo"][..], "use `--cgroup UNIT`"),
-        (&["replay", "--count", "3", "x"], "`--count` is a flag of `trace`, not of `replay`"),
+        (&["replay", "--count", "3", "x"][..], "`--count` is a flag of `trace`, not of `replay`"),
         (&["list", "--json"], "use `-o json`"),
         (&["doctor", "--json"], "use `-o json`"),
         (

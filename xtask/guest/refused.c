@@ -26,6 +26,10 @@ int main(int argc, char **argv) {
         __asm__ volatile("mov 16(%0), %%rax" ::"r"(0x4141414141414141) : "rax");
     if (!strcmp(how, "call"))
         __asm__ volatile("call *%0" ::"r"(0x4242424242424242));
+    if (!strcmp(how, "divide"))
+        __asm__ volatile("cltd; idiv %1" : : "a"(-2147483647 - 1), "r"(-1) : "edx");
+    if (!strcmp(how, "stack"))
+        __asm__ volatile("mov %0, %%rsp; ret" ::"r"(0x414141410));
     if (!strcmp(how, "avx512"))
         __asm__ volatile("vmovaps %zmm0, %zmm1");
 #endif

@@ -6,8 +6,20 @@
 //   spin      uses the CPU
 //   deaf      ignores SIGTERM and waits
 //   wait      waits
+//   drain     waits; three seconds after SIGTERM it exits with status 1
+//   interrupt waits; of SIGINT it exits with status 130
 #include "common.h"
 #include <signal.h>
+
+static void drain(int signal) {
+    (void)signal;
+    sleep(3);
+    _exit(1);
+}
+
+static void interrupted(int signal) {
+    _exit(128 + signal);
+}
 
 int main(int argc, char **argv) {
     const char *how = argc > 1 ? argv[1] : "";
@@ -30,7 +42,11 @@ int main(int argc, char **argv) {
     }
     if (!strcmp(how, "deaf"))
         signal(SIGTERM, SIG_IGN);
-    while (!strcmp(how, "deaf") || !strcmp(how, "wait"))
+    if (!strcmp(how, "drain"))
+        signal(SIGTERM, drain);
+    if (!strcmp(how, "interrupt"))
+        signal(SIGINT, interrupted);
+    while (strcmp(how, "deaf") == 0 || strcmp(how, "wait") == 0 || strcmp(how, "drain") == 0 || strcmp(how, "interrupt") == 0)
         pause();
     return 99;
 }

@@ -23,7 +23,9 @@ pub struct Task {
     pub ns_tgid: u32,
     /// `task_struct.flags` (PF_KTHREAD is 0x200000).
     pub flags: u32,
-    pub pad: u32,
+    /// Those of its group leader, which alone has no PF_FORKNOEXEC (0x40) once the process has called exec(2); 0 in older
+    /// streams.
+    pub leader_flags: u32,
     /// Name of the process (its group leader); may hold stale bytes after the first NUL.
     pub comm: [u8; COMM],
     /// Name of the thread itself.

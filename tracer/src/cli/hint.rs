@@ -61,10 +61,6 @@ fn of_flag(words: &[&str], typed: &str) -> Option<(String, StyledStr)> {
     if formats.iter().any(|format| format.get_name() == long) {
         return Some((format!("use `-o {long}`"), usage));
     }
-    if long == "unit" && verb.get_arguments().any(|arg| arg.get_long() == Some("cgroup")) {
-        let tip = "a unit is part of the path of its cgroup: use `--cgroup UNIT`";
-        return Some((tip.to_owned(), usage));
-    }
     let own = verb.get_arguments().any(|arg| arg.get_long() == Some(long));
     if own {
         let tip = match words.contains(&"--") {

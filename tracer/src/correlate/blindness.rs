@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn who_may_have_got_a_signal_did_not_surely_exit_by_itself() {
-        let death = exit(9, 1 << 8);
+        let death = exit(100 * SINCE, 1 << 8);
         let at = |host: &Host| judged(&Evidence { host, ..of_death(&death, None) });
         both(&at, Observe::SignalGenerated, CauseKind::Exited);
     }

@@ -2,7 +2,7 @@
 use crate::model::{
     process::{ProcessExit, SelfSignal},
     signal::{Origin, Signal},
-    signal_name::{SIGFPE, SIGILL, SIGKILL, SIGSEGV, SIGSYS, SIGTRAP},
+    signal_name::{SIGFPE, SIGILL, SIGINT, SIGKILL, SIGQUIT, SIGSEGV, SIGSYS, SIGTERM, SIGTRAP},
     task::{Actor, Login, Task},
 };
 
@@ -12,6 +12,14 @@ pub const CONSEQUENCE: u64 = 2_000_000_000;
 /// How long a handler may be at work before it raises its own signal again, to die of it: Redis tests its memory first, and
 /// who is stopped has as long as systemd waits (DefaultTimeoutStopSec=). Ns.
 pub const HANDLING: u64 = 90_000_000_000;
+
+/// `Signal::result` of one that its target ignored (include/trace/events/signal.h TRACE_SIGNAL_IGNORED).
+pub const IGNORED: i32 = 1;
+
+/// Whether a signal is how somebody asks a process to end.
+pub fn asks_to_end(signal: &Signal) -> bool {
+    matches!(signal.number, SIGINT | SIGQUIT | SIGTERM) && signal.result != IGNORED
+}
 
 /// Whether a process gave up because of what a handler of it took at `time`: it exited soon after, or raised the
 /// signal it died of, however long its core took. A second fault on the way, as in a handler that reports the first,
@@ -41,9 +49,11 @@ pub fn terminating_signal(death: &ProcessExit, sent: &[(u64, Signal)]) -> Option
     let of = |raised: SelfSignal| (raised.time, signal(death, raised, true));
     let sent_itself = |raised: SelfSignal| (raised.time, signal(death, raised, false));
     if number == 0 {
-        // A timer that ran out is no fault, although it is noted as one: who handles it may exit for anything.
+        // A timer that ran out is no fault, although it is noted as one: who handles it may exit for anything. And who was asked
+        // to end after its fault has lived through that.
         let exits_for = |raised: &SelfSignal| {
             soon(raised)
+                && !sent.iter().any(|(time, signal)| asks_to_end(signal) && *time > raised.time)
                 && !handles_null(death, raised)
                 && !signal(death, *raised, true).is_of_interval_timer()
         };
@@ -60,8 +70,8 @@ pub fn terminating_signal(death: &ProcessExit, sent: &[(u64, Signal)]) -> Option
     let Some((raised, _)) = own.filter(|own| latest.as_ref() == Some(own)) else { return latest };
     let fault = death.fault.map(of).filter(|(_, signal)| signal.number != number || signal.forced);
     let handled = sent.iter().cloned().chain(fault).filter(|(time, signal)| {
-        // One that was ignored had no handler (include/trace/events/signal.h TRACE_SIGNAL_IGNORED).
-        signal.result != 1
+        // One that was ignored had no handler.
+        signal.result != IGNORED
             && raised.checked_sub(*time).is_some_and(|ago| ago <= handled_for(signal, number))
     });
     handled.max_by_key(|(time, _)| *time).or(latest)

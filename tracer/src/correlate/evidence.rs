@@ -4,13 +4,17 @@ use crate::model::{
     fact::{Commit, HugeLimit, HugePages, Mapped, MemoryLimit, Quota, Space},
     fault::{Fault, Handler},
     host::Host,
-    magic::{BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, HUGETLBFS_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC},
+    magic::{
+        BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FUSE_SUPER_MAGIC, HUGETLBFS_MAGIC, NFS_SUPER_MAGIC,
+        TMPFS_MAGIC, XFS_SUPER_MAGIC,
+    },
     observe::Observe,
     oom::OomKill,
     process::ProcessExit,
     remote::is_shared,
     shrink::{DroppedShrinks, Shrink, ShrinkKind},
     signal::Signal,
+    stack::Stack,
     task::ProcessId,
 };
 
@@ -78,7 +82,9 @@ pub struct Evidence<'a> {
     pub signal: Option<&'a Signal>,
     /// How it ended, where that is what is to be explained.
     pub death: Option<&'a ProcessExit>,
-    /// What others sent it just before it ended without a signal, and when.
+    /// The frames of the thread that failed, where they were had.
+    pub stack: Option<&'a Stack>,
+    /// What others sent it just before it ended without a signal or by abort(3), or to end it, and when.
     pub prompt: Option<&'a (u64, Signal)>,
     /// Why the OOM killer killed it, where that was told.
     pub oom: Option<&'a OomKill>,
@@ -303,6 +309,18 @@ impl Evidence<'_> {
     pub fn is_memfd(fault: &Fault) -> bool {
         let name = fault.path.names.first().filter(|_| fault.path.pseudo);
         name.is_some_and(|name| name.starts_with(b"memfd:"))
+    }
+
+    /// Whether the file may have lost its end from elsewhere, and no hook would have seen that.
+    pub fn may_shrink_unseen(&self, fault: &Fault) -> bool {
+        is_shared(fault.inode.magic)
+            && match fault.inode.magic {
+                FUSE_SUPER_MAGIC => self.lacks(Observe::FuseSize),
+                NFS_SUPER_MAGIC => {
+                    self.lacks(Observe::NfsSize) || self.lacks(Observe::NfsSizeReply)
+                }
+                _ => true,
+            }
     }
 
     /// Whether the file may be changed from another machine, or by a server in user space, unseen.

@@ -7,7 +7,7 @@ use crate::{
     correlate::{
         bounded::BoundedMap,
         crash_loop::CrashLoops,
-        ending::{CONSEQUENCE, terminating_signal},
+        ending::{CONSEQUENCE, HANDLING, IGNORED, asks_to_end, terminating_signal},
         supervisor::{ends_parser, ends_session, is_stopped_worker, raises, stops},
     },
     model::{
@@ -15,7 +15,7 @@ use crate::{
         oom::OomKill,
         process::{ExitFilter, ExitScope, ProcessExit},
         signal::{Signal, UNKNOWN_USER},
-        signal_name::{SI_KERNEL, SIGHUP, SIGINT, SIGKILL, SIGTERM},
+        signal_name::{SI_KERNEL, SIGABRT, SIGHUP, SIGINT, SIGKILL, SIGTERM},
         task::ProcessId,
     },
 };
@@ -37,7 +37,7 @@ pub struct ReportedExit {
     /// The signal that ended it and when it was generated, ns since boot; `None` where nobody was
     /// seen sending one.
     pub signal: Option<(u64, Signal)>,
-    /// Of one that ended without a signal: what somebody sent it just before, and when.
+    /// Of one that ended without a signal, or by abort(3): what somebody sent it just before, or to end it, and when.
     pub prompt: Option<(u64, Signal)>,
     /// Why the OOM killer killed it, where that was told.
     pub oom: Option<OomKill>,
@@ -147,14 +147,20 @@ impl ExitPolicy {
         // Whoever exits by itself may only have been asked to just before.
         let began = exit.exit.id.start;
         let since = match by_code {
-            0 => began.max(exit.exit.time.saturating_sub(CONSEQUENCE)),
+            0 => began.max(exit.exit.time.saturating_sub(HANDLING)),
             _ => began,
         };
         let forgotten = &self.forgotten[slot(exit.exit.id.tgid)];
         exit.signals_left |= signal.is_none() && forgotten.concerns(exit.actor.task.uid, since);
+        // What it lived on (null checks of runtimes) is not why it ends as it was asked to.
+        if by_code == 0 && self.scope.exits != ExitFilter::All && self.stopped(&exit) {
+            return ExitKind::Unasked;
+        }
         if by_code != 0 || signal.is_some() {
             let number = signal.as_ref().map_or(by_code, |(_, signal)| signal.number as u32);
-            let asked = code != 0 && self.scope.signals >> (number & 31) & 1 != 0;
+            let of_signal = self.scope.signals >> (number & 31) & 1 != 0;
+            let of_exit = by_code == 0 && self.scope.exits != ExitFilter::None;
+            let asked = code != 0 && (of_signal || of_exit);
             // A stop as it should be, or what follows from another end: told only to who wants all.
             let follows = |signal: &Signal| orderly(signal) || with_namespace(signal) && !exit.oom;
             let lasting = self.scope.exits == ExitFilter::Lasting;
@@ -163,16 +169,16 @@ impl ExitPolicy {
             });
             return match asked && !stop {
                 true => {
-                    let reported = ReportedExit { exit, signal, oom, prompt: None, count: 1 };
+                    let aborted =
+                        signal.as_ref().is_some_and(|(_, signal)| signal.number == SIGABRT);
+                    let prompt = if aborted { self.prompt(&exit) } else { None };
+                    let reported = ReportedExit { exit, signal, oom, prompt, count: 1 };
                     ExitKind::Signal(Box::new(reported))
                 }
                 false => ExitKind::Unasked,
             };
         }
         if code == 0 || self.scope.exits == ExitFilter::None {
-            return ExitKind::Unasked;
-        }
-        if self.scope.exits == ExitFilter::Lasting && self.stopped(&exit) {
             return ExitKind::Unasked;
         }
         ExitKind::Failure(Box::new(exit))
@@ -212,11 +218,16 @@ impl ExitPolicy {
         self.sent.peek(&exit.exit.id.tgid).is_some_and(|list| list.iter().any(asked))
     }
 
-    /// The latest signal that others sent a process just before it ended: a handler of it may have ended it.
+    /// The latest signal that others sent a process just before it ended, or that asked it to end: a handler of it may have
+    /// ended it, and whoever is stopped has as long as systemd waits.
     fn prompt(&self, exit: &ProcessExit) -> Option<(u64, Signal)> {
+        let raised = exit.own.filter(|own| own.signal.unsigned_abs() == exit.exit.code & 0x7f);
+        let ended = raised.map_or(exit.exit.time, |own| own.time);
         let just_before = |(time, signal): &&(u64, Signal)| {
-            let ago = exit.exit.time.checked_sub(*time);
-            signal.target.id.same(exit.exit.id) && ago.is_some_and(|ago| ago <= CONSEQUENCE)
+            let within = if asks_to_end(signal) { HANDLING } else { CONSEQUENCE };
+            signal.target.id.same(exit.exit.id)
+                && signal.result != IGNORED
+                && ended.checked_sub(*time).is_some_and(|ago| ago <= within)
         };
         self.sent.peek(&exit.exit.id.tgid)?.iter().rev().find(just_before).cloned()
     }

@@ -34,7 +34,7 @@ impl Lookups {
             Fact::Quota(quota) if of(quota.victim) => {
                 self.quota.get_or_insert(*quota);
             }
-            Fact::HugePages(pages) => {
+            Fact::HugePages(pages) if pages.victim.is_none_or(of) => {
                 self.huge_pages.get_or_insert(*pages);
             }
             Fact::Commit(commit) => {

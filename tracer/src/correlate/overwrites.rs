@@ -23,8 +23,9 @@ pub struct Image {
 }
 
 impl Image {
-    /// That of `actor`, as far as its parents' names and what is known of their programs tell: who calls exec(2) for
-    /// the program that it runs already, or another of that name, looks as if it had not, where nobody saw it.
+    /// That of `actor`, as far as the kernel's flag, its parents' names and what is known of their programs tell: who calls exec(2) for
+    /// the program that it runs already, or another of that name, looks as if it had not, where nobody saw it. Of its parents
+    /// there is no flag.
     pub fn of(actor: &Actor, programs: &ProgramLog) -> Self {
         let victim = actor.task.id;
         let mut image =
@@ -33,7 +34,9 @@ impl Image {
         for parent in &actor.ancestors {
             // A parent that called exec(2) after its child began has not taken the child along.
             let exec = programs.exec_after(child);
-            let forked = parent.comm == actor.task.comm && exec <= child.start;
+            let alike = parent.comm == actor.task.comm;
+            let renamed = child.same(victim) && actor.task.forked;
+            let forked = (alike || renamed) && exec <= child.start;
             if !forked || programs.differ(victim, parent.id) {
                 break;
             }
@@ -167,6 +170,13 @@ mod tests {
         assert!(begins(&log, &worker).is_empty());
         worker.actor.ancestors = vec![parent(&worker.actor.task.comm)];
         assert_eq!(begins(&log, &worker), [STARTED - 5]);
+        // Whatever it calls itself since (setproctitle, prctl PR_SET_NAME).
+        worker.actor.ancestors = vec![parent(b"master"), parent(b"sh")];
+        assert!(begins(&log, &worker).is_empty());
+        worker.actor.task.forked = true;
+        assert_eq!(begins(&log, &worker), [STARTED - 5]);
+        let image = Image::of(&worker.actor, &ProgramLog::default());
+        assert_eq!(image.processes.len(), 2, "of the parent of its parent nothing is known");
     }
 
     #[test]

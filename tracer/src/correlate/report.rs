@@ -119,6 +119,7 @@ impl Reporter<'_> {
             fault,
             signal: incident.signal.as_ref(),
             death,
+            stack: incident.stack.as_deref(),
             prompt: incident.prompt.as_ref(),
             oom: incident.oom.as_ref(),
             memory: lookups.memory.as_ref(),

@@ -10,7 +10,7 @@ use crate::{
     host::{fs as space, huge_pages, proc::maps::parse},
     model::{
         cgroup::CgroupPath,
-        fact::{BoundDriver, Fact, Mapped, Process, Space, View},
+        fact::{BoundDriver, Fact, HugePages, Mapped, Process, Space, View},
         fault::{Fault, Handler},
         file::Mount,
         magic::FUSE_SUPER_MAGIC,
@@ -75,7 +75,8 @@ pub fn of_fault(fault: &Fault, here: &Here) -> Vec<Fact> {
         let limit = pages
             .zip(cgroup)
             .and_then(|(pages, cgroup)| huge_pages::limit(id, mounts, &cgroup, pages.size));
-        events.extend(pages.map(Fact::HugePages));
+        let of = |pages| Fact::HugePages(HugePages { victim: Some(id), ..pages });
+        events.extend(pages.map(of));
         events.extend(limit.map(Fact::HugeLimit));
     }
     events.extend(bound_driver(fault).map(Fact::BoundDriver));

@@ -191,6 +191,7 @@ mod tests {
             cgroup: None,
             exe: None,
             kthread: false,
+            forked: false,
             ending: false,
             comm: Vec::new(),
             thread_comm: Vec::new(),

@@ -8,7 +8,7 @@ use crate::{
     model::{
         cause::{CauseKind, Confidence, Outcome},
         cgroup,
-        container::container,
+        container::{container, pod},
         shrink::{ShrinkKind, how},
         signal_name as signals,
     },
@@ -343,7 +343,15 @@ fn memory_limit(memory: &Memory) -> Option<String> {
         let how = "docker run --memory, in Kubernetes resources.limits.memory";
         return Some(format!("the memory limit of that container ({how})"));
     }
+    // Their slices are kubelet's: what is set there it sets again.
+    if pod(path).is_some() {
+        let how = "resources.limits.memory of its containers; what lies in emptyDir volumes of memory counts";
+        return Some(format!("the memory limit of that pod ({how})"));
+    }
     let unit = cgroup::unit_of_limits(path)?;
+    if unit.starts_with(b"kubepods") {
+        return Some("what kubelet leaves to all pods (the node's allocatable memory)".to_owned());
+    }
     Some(format!("MemoryMax= of {}", escape(unit)))
 }
 
@@ -463,6 +471,12 @@ mod tests {
             ("/system.slice/hog.service".to_owned(), "raise MemoryMax= of hog.service, or"),
             ("/user.slice/user-1000.slice".to_owned(), "raise MemoryMax= of user-1000.slice, or"),
             (format!("/system.slice/docker-{id}.scope"), "that container (docker run --memory"),
+            (
+                "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podd3b07384_d9a0_4c1f_8e5d_1f2a3b4c5d6e.slice"
+                    .to_owned(),
+                "raise the memory limit of that pod (resources.limits.memory",
+            ),
+            ("/kubepods.slice".to_owned(), "raise what kubelet leaves to all pods"),
             ("/small".to_owned(), "raise the limit of that memory cgroup, or"),
             ("/system.slice/hog.service/inner".to_owned(), "raise the limit of that memory cgroup"),
         ] {

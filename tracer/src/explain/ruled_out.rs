@@ -59,7 +59,7 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
         SignalFrom::Process if !proven || of_terminal => None,
         SignalFrom::OomKiller => Some("the kernel sent the signal on its own".to_owned()),
         // Of a signal that came just before its end a handler may have been why.
-        SignalFrom::NoSignal if !proven => None,
+        SignalFrom::NoSignal | SignalFrom::Itself if !proven => None,
         SignalFrom::NoSignal => Some("no signal ended it".to_owned()),
         SignalFrom::Itself => Some("it sent itself the signal".to_owned()),
         SignalFrom::Process if of_kernel || own && marked => {
@@ -103,7 +103,9 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
     let other = !matches!(from, SignalFrom::Fault | SignalFrom::Unknown);
     // Of a JVM's faults nothing is told when it exits: it handles them by the dozen.
     let jvm = from == SignalFrom::NoSignal && incident.victim.comm.0 == b"java";
-    if ended && other && !own && !jvm && incident.blind.is_empty() {
+    // Where a handler may have been why, it may have been one of those.
+    let by_itself = matches!(from, SignalFrom::NoSignal | SignalFrom::Itself);
+    if ended && other && !own && !jvm && (proven || !by_itself) && incident.blind.is_empty() {
         not("a crash (SIGSEGV, SIGBUS, SIGILL, SIGFPE)", "none in the 2 s before".to_owned());
     }
     if from == SignalFrom::NoSignal {

@@ -23,6 +23,7 @@ fn read(pools: &Path, size: u64) -> Option<HugePages> {
     let dir = pools.join(format!("hugepages-{}kB", size >> 10));
     let number = |file| fs::read_to_string(dir.join(file)).ok()?.trim().parse().ok();
     Some(HugePages {
+        victim: None,
         total: number("nr_hugepages")?,
         free: number("free_hugepages")?,
         reserved: number("resv_hugepages")?,
@@ -118,7 +119,7 @@ mod tests {
         let mut sizes = sizes(dir.path());
         sizes.sort_unstable();
         assert_eq!(sizes, [2 << 20, 32 << 20, 1 << 30]);
-        let pool = HugePages { total: 4, free: 3, reserved: 1, size: 2 << 20 };
+        let pool = HugePages { victim: None, total: 4, free: 3, reserved: 1, size: 2 << 20 };
         assert_eq!(read(dir.path(), 2 << 20), Some(pool));
         assert_eq!((read(dir.path(), 1 << 30), read(dir.path(), 1 << 16)), (None, None));
     }

@@ -207,6 +207,9 @@ pub struct Space {
 /// The pool that the huge pages of the file are taken from, read at once after a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HugePages {
+    /// Whose fault it was read for; older streams do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub victim: Option<ProcessId>,
     pub total: u64,
     pub free: u64,
     /// Promised to mappings that have not touched them.

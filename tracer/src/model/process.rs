@@ -2,6 +2,7 @@
 use crate::model::{
     crash::Crash,
     file::{InodeId, Path},
+    signal_name::{HANDLED, mask},
     task::{Actor, ProcessId},
 };
 
@@ -81,6 +82,16 @@ pub struct ExitScope {
     /// Killed by these signals, `1 << number`.
     pub signals: u32,
     pub exits: ExitFilter,
+}
+
+impl ExitScope {
+    /// Signals that the kernel is to tell, `1 << number`: whoever exits may do so for one that is not asked for.
+    pub fn heard(self) -> u32 {
+        match self.exits {
+            ExitFilter::None => self.signals,
+            ExitFilter::Lasting | ExitFilter::All => self.signals | mask(&HANDLED),
+        }
+    }
 }
 
 /// Which processes are told that exit of their own will with a status other than 0.

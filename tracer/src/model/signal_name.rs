@@ -68,6 +68,12 @@ pub const RECORDED: [i32; 17] = [
     SIGTERM, SIGSTKFLT, SIGXCPU, SIGXFSZ, SIGPWR, SIGSYS,
 ];
 
+/// What a program may exit for: it handled that, or was asked to end by it.
+pub const HANDLED: [i32; 16] = [
+    SIGHUP, SIGINT, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGFPE, SIGUSR1, SIGSEGV, SIGUSR2, SIGALRM,
+    SIGTERM, SIGXCPU, SIGXFSZ, SIGPWR, SIGSYS,
+];
+
 /// `SIGSEGV` for 11; real-time signals and the like by number.
 pub fn name(number: i32) -> String {
     match NAMES.iter().find(|(_, known)| *known == number) {
@@ -114,6 +120,9 @@ pub fn code_name(signal: i32, code: i32) -> Option<&'static str> {
         (11, 2) => "SEGV_ACCERR",
         (11, 3) => "SEGV_BNDERR",
         (11, 4) => "SEGV_PKUERR",
+        (11, 8) => "SEGV_MTEAERR",
+        (11, 9) => "SEGV_MTESERR",
+        (11, 10) => "SEGV_CPERR",
         (4, 1) => "ILL_ILLOPC",
         (4, 2) => "ILL_ILLOPN",
         (4, 4) => "ILL_ILLTRP",
@@ -124,7 +133,10 @@ pub fn code_name(signal: i32, code: i32) -> Option<&'static str> {
         (8, 7) => "FPE_FLTINV",
         (5, 1) => "TRAP_BRKPT",
         (5, 2) => "TRAP_TRACE",
+        (5, 4) => "TRAP_HWBKPT",
+        (5, 6) => "TRAP_PERF",
         (31, 1) => "SYS_SECCOMP",
+        (31, 2) => "SYS_USER_DISPATCH",
         _ => return None,
     })
 }

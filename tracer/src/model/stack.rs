@@ -28,7 +28,8 @@ pub struct Sample {
     pub chain: Vec<u64>,
     /// Mappings of files that may be executed and that an address of `chain` or on the stack lies in: not all there are.
     pub modules: Vec<Mapping>,
-    /// The stack, from `Registers::sp` upwards; as much as there was, 16 KiB at most.
+    /// The stack, from `Registers::sp` upwards; as much as there was, 16 KiB at most. Zero where nothing was below what there was:
+    /// of a stack that overflowed.
     pub bytes: Vec<u8>,
 }
 

@@ -36,6 +36,9 @@ pub struct Task {
     pub kthread: bool,
     /// A signal has killed it, or it exits: what it does now is the kernel's doing.
     pub ending: bool,
+    /// Its process has not called exec(2) since it was forked: it maps what its parent mapped. (Of a thread the kernel says so of
+    /// its own: that of the process is its first thread's.) Older streams do not tell.
+    pub forked: bool,
     /// Name of the process.
     pub comm: Bytes,
     /// Name of the thread.

@@ -50,7 +50,7 @@ pub fn config(
         read_kernel: u32::from(kernel.allowed.read_kernel),
         read_user: kernel.allowed.read_user(),
         fail_every,
-        signals: exits.signals,
+        signals: exits.heard(),
         exits: u32::from(exits.exits != ExitFilter::None),
         page_shift: page_size.trailing_zeros(),
         task_regs: u32::from(kernel.allowed.task_regs),

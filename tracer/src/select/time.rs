@@ -228,6 +228,11 @@ mod tests {
         }
         let fraction = parse("@1790000000.25", &now).map(rfc3339);
         assert_eq!(fraction.as_deref(), Ok("2026-09-21T14:13:20.250000000Z"));
+    }
+
+    #[test]
+    fn what_only_looks_like_a_time_is_none() {
+        let now = noon();
         for bad in [
             "",
             "x",

@@ -99,6 +99,7 @@ fn parse_fact(kind: u16, body: &Value) -> Option<Fact> {
         OOM_KILLS => Fact::OomKills { victim: parse_id(&body[0]), count: number(&body[1]) },
         MAPPERS => Fact::Mappers(parse_mappers(body)),
         HUGE_PAGES => Fact::HugePages(HugePages {
+            victim: None,
             total: number(&body[0]),
             free: number(&body[1]),
             reserved: number(&body[2]),

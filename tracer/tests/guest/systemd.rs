@@ -18,12 +18,13 @@ use crate::{
     trial,
 };
 
-pub const CHECKS: [(&str, Check); 12] = [
+pub const CHECKS: [(&str, Check); 13] = [
     ("whoever_is_called_so_is_found", found_by_name),
     ("it_is_a_service", it_is_a_service),
     ("it_may_no_more_than_its_unit_says", it_may_no_more),
     ("nothing_else_is_recorded", nothing_else),
     ("an_orderly_stop_is_no_incident", an_orderly_stop),
+    ("a_stop_that_takes_its_time_is_told_as_one", a_long_stop),
     ("commands_of_a_shell_are_no_incidents", commands_of_a_shell),
     ("journald_lives_on", journald_lives_on),
     ("why_systemd_kills_is_told", why_systemd_kills),
@@ -317,10 +318,25 @@ fn named<'a>(all: &'a [Incident], names: &[&str]) -> Vec<&'a Incident> {
 
 fn an_orderly_stop(job: &Job) -> Result<()> {
     let all = incidents_of(&job.text("list.json")?)?;
-    let found = named(&all, &["orderly"]);
+    let found = named(&all, &["orderly", "interrupted"]);
     ensure!(found.is_empty(), "{found:?}");
     let said = job.text("why-orderly.err")?;
     ensure!(said.contains("no matching incidents (of "), "{said}");
+    Ok(())
+}
+
+/// Longer ago than a handler takes, somebody asked it to end.
+fn a_long_stop(job: &Job) -> Result<()> {
+    let all = incidents_of(&job.text("list.json")?)?;
+    let found = named(&all, &["drained"]);
+    let [one] = found.as_slice() else { bail!("{} incidents", found.len()) };
+    let cause = &one.cause;
+    let asked = "most likely as it was asked to end: ";
+    ensure!(cause.confidence.name() == "likely" && cause.summary.contains(asked), "{cause:?}");
+    ensure!(
+        cause.summary.ends_with(" earlier it was sent SIGTERM by its parent, pid 1"),
+        "{cause:?}"
+    );
     Ok(())
 }
 

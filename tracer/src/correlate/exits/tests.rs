@@ -219,6 +219,70 @@ fn what_a_master_sent_its_worker_before_its_end_is_kept() {
     assert_eq!(prompt(at - 5, STARTED - 1), None, "an earlier process of the same pid");
 }
 
+/// A server that lets its connections end first.
+#[test]
+fn who_is_asked_to_end_may_take_its_time() {
+    let (at, s) = (100 * CONSEQUENCE, CONSEQUENCE / 2);
+    let prompt = |number: i32, before: u64, result: i32| {
+        let mut policy = policy(&[15], ExitFilter::All);
+        policy.signal_sent(at - before, Signal { number, result, ..sent(0) });
+        policy.failed(exit(at, 1 << 8)).remove(0).prompt.map(|(time, _)| at - time)
+    };
+    assert_eq!(prompt(15, 30 * s, 0), Some(30 * s));
+    assert_eq!(prompt(15, 91 * s, 0), None, "systemd would have killed it");
+    assert_eq!(prompt(15, s, 1), None, "it ignores that");
+    assert_eq!(prompt(10, 30 * s, 0), None, "not to end");
+    // Nobody else can know of signals that are not asked for.
+    let heard = ExitScope { signals: mask(&[11]), exits: ExitFilter::Lasting }.heard();
+    assert_eq!(heard & mask(&[15, 2, 1, 11]), mask(&[15, 2, 1, 11]));
+    assert_eq!(ExitScope { signals: mask(&[11]), exits: ExitFilter::None }.heard(), mask(&[11]));
+}
+
+/// SBCL, Julia, jsvc: faults by the hundred, and SIGTERM.
+#[test]
+fn who_lives_on_faults_and_is_stopped_has_not_crashed() {
+    let at = 10 * CONSEQUENCE;
+    let told = |exits, code: u32, stopped_before: u64| {
+        let mut policy = policy(&[11, 15], exits);
+        let mut stop = Signal { number: 15, ..sent(0) };
+        stop.sender.task.id.tgid = 1;
+        policy.signal_sent(at - stopped_before, stop);
+        let end = ProcessExit { fault: Some(raised(at - 20, 11, 1)), ..exit(at, code << 8) };
+        match policy.classify(end, None) {
+            ExitKind::Signal(reported) => reported.signal.map(|(_, signal)| signal.number),
+            ExitKind::Failure(_) => Some(0),
+            ExitKind::Unasked => None,
+        }
+    };
+    assert_eq!(told(ExitFilter::Lasting, 143, 9), None);
+    assert_eq!(told(ExitFilter::Lasting, 143, 30), None, "whichever was first");
+    assert_eq!(told(ExitFilter::All, 143, 9), Some(0), "for what it was asked");
+    assert_eq!(told(ExitFilter::Lasting, 2, 9), Some(0));
+    assert_eq!(told(ExitFilter::Lasting, 2, 30), Some(11), "it failed as it was stopped");
+}
+
+/// Whoever asks for exits alone is told of a handler that exits, too.
+#[test]
+fn who_exits_for_a_fault_is_told_by_its_exit() {
+    let at = 10 * CONSEQUENCE;
+    let told = |exits| {
+        let end = ProcessExit { fault: Some(raised(at - 20, 11, 1)), ..exit(at, 2 << 8) };
+        matches!(policy(&[], exits).classify(end, None), ExitKind::Signal(_))
+    };
+    assert!(told(ExitFilter::All) && told(ExitFilter::Lasting) && !told(ExitFilter::None));
+}
+
+/// GOTRACEBACK=crash: abort(3) in a handler of SIGQUIT.
+#[test]
+fn what_somebody_sent_before_it_aborted_is_kept() {
+    let at = 10 * CONSEQUENCE;
+    let mut policy = policy(&[6], ExitFilter::None);
+    policy.signal_sent(at - 50, Signal { number: 3, ..sent(0) });
+    let end = ProcessExit { own: Some(raised(at - 20, 6, -6)), ..exit(at, 6) };
+    let ExitKind::Signal(reported) = policy.classify(end, None) else { panic!("unasked") };
+    assert_eq!(reported.prompt.map(|(time, signal)| (at - time, signal.number)), Some((50, 3)));
+}
+
 #[test]
 fn what_ends_with_its_container_is_no_incident() {
     let of_first = |ending, ns_tgid| {

@@ -2,13 +2,16 @@
 use crate::{
     correlate::{
         cause::{Cause, Rule, SignalFrom},
+        ending::HANDLING,
         evidence::{Evidence, Verdict},
     },
     model::{
         cause::{CauseKind, Confidence},
         observe::Observe,
-        signal_name::SIGABRT,
+        process::ProcessExit,
+        signal_name::{self as signals, SIGABRT, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP},
     },
+    text::format::duration,
 };
 
 const CAUSE: Cause = Cause {
@@ -28,7 +31,35 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let signal = evidence.signal.filter(|signal| signal.number == SIGABRT)?;
     let own = signal.sender.task.id.same(death.exit.id);
     let summary = "called abort(3) (failed assert, malloc corruption, uncaught exception)";
-    own.then(|| CAUSE.verdict(Confidence::Proven, summary))
+    // Whoever handles a signal may call it for that.
+    let earlier = |time: u64| duration(evidence.time.saturating_sub(time));
+    let why = match evidence.prompt {
+        Some((sent, by)) => Some(format!(
+            "{} earlier it was sent {} by pid {}",
+            earlier(*sent),
+            signals::name(by.number),
+            by.sender.task.id.tgid
+        )),
+        None => fault(death, evidence.time).map(|(time, number)| {
+            format!("{} earlier it took {}", earlier(time), signals::name(number))
+        }),
+    };
+    own.then(|| match why {
+        Some(why) => {
+            CAUSE.verdict(Confidence::Likely, format!("{summary}; {why}, which may be why"))
+        }
+        None => CAUSE.verdict(Confidence::Proven, summary),
+    })
+}
+
+/// The last fault or trap that a handler of it may have been at work on until `time`, and when: a report of a crash takes its
+/// time.
+fn fault(death: &ProcessExit, time: u64) -> Option<(u64, i32)> {
+    let fault = death.fault.filter(|fault| {
+        matches!(fault.signal, SIGILL | SIGTRAP | SIGFPE | SIGSEGV | SIGSYS)
+            && time.checked_sub(fault.time).is_some_and(|ago| ago <= HANDLING)
+    })?;
+    Some((fault.time, fault.signal))
 }
 
 #[cfg(test)]
@@ -41,6 +72,33 @@ mod tests {
         let mut signal = Signal { number: 6, ..signal(-6) };
         assert_eq!(evaluate(&of_death(&death, Some(&signal))).class, CauseKind::Sent);
         signal.sender = death.actor.clone();
-        assert_eq!(evaluate(&of_death(&death, Some(&signal))).class, CauseKind::Aborted);
+        let proven = evaluate(&of_death(&death, Some(&signal)));
+        assert_eq!((proven.class, proven.confidence), (CauseKind::Aborted, Confidence::Proven));
+    }
+
+    /// GOTRACEBACK=crash and SIGQUIT; the report of a JVM that crashed.
+    #[test]
+    fn what_it_may_have_aborted_for_is_told() {
+        let at = 20_000_000_000;
+        let mut death = exit(at, 6);
+        let own = Signal { number: 6, sender: death.actor.clone(), ..signal(-6) };
+        let judged = |death: &ProcessExit, prompt: Option<&(u64, Signal)>| {
+            let evidence = Evidence { prompt, time: at, ..of_death(death, Some(&own)) };
+            let verdict = evaluate(&evidence);
+            assert_eq!(verdict.class, CauseKind::Aborted);
+            (verdict.confidence, verdict.summary)
+        };
+        let quit = (at - 5_000_000, Signal { number: 3, ..signal(0) });
+        let (likely, said) = judged(&death, Some(&quit));
+        assert_eq!(likely, Confidence::Likely);
+        assert!(said.contains("; 5 ms earlier it was sent SIGQUIT by pid "), "{said}");
+        death.fault = Some(raised(at - 5_000_000_000, 11, 1));
+        let (likely, said) = judged(&death, None);
+        assert!(
+            likely == Confidence::Likely && said.contains("5.0 s earlier it took SIGSEGV"),
+            "{said}"
+        );
+        death.fault = Some(raised(at - 5_000_000_000, 14, 0x80));
+        assert_eq!(judged(&death, None).0, Confidence::Proven, "a timer");
     }
 }

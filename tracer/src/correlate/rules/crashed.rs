@@ -14,7 +14,8 @@ use crate::{
         process::ProcessExit,
         shrink::{Shrink, ShrinkKind},
         signal::Signal,
-        signal_name::{SIGILL, SIGSEGV, SIGSYS},
+        signal_name::{SIGABRT, SIGILL, SIGSEGV, SIGSYS},
+        stack::Stack,
     },
     text::format::duration,
 };
@@ -42,6 +43,10 @@ const STACK_ADVICE: &str = "look for a recursion without end through the functio
 const SECCOMP_ADVICE: &str = "allow the call in the filter (SystemCallFilter= of its unit, the seccomp profile of its container, or its own \
                               code), or do without it: the audit log has its number (`ausearch -m SECCOMP`, `dmesg | grep type=1326`)";
 
+/// The HotSpot JVM reads memory that may not be there as it reports a crash (SafeFetch), and takes what that raises.
+const JVM: &str =
+    "; its report of the crash (hs_err_pidPID.log) may have raised that itself, and has the first";
+
 const UNSURE: &str =
     "; or it made that up in a signal to itself, which this kernel does not tell from a fault";
 
@@ -53,7 +58,11 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let signal = evidence.signal.filter(|signal| signal.is_of_execution())?;
     // A general protection fault has many reasons, and force_sigsegv() tells none.
     let why = why(signal, death);
+    let recursion =
+        evidence.stack.and_then(recursion).filter(|_| matches!(why, Some(Refused::Stack(_))));
     let certain = match why {
+        // A damaged stack pointer leads to where no page is, too.
+        Some(Refused::Stack(_)) => recursion.is_some(),
         Some(why) => why.certain(),
         None => (signal.number, signal.code) != (11, 0x80),
     };
@@ -62,9 +71,15 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let late = raised_late(death, evidence.time);
     let unsure =
         death.fault.is_some_and(|fault| fault.signal == signal.number && fault.may_be_sent);
-    let certain = certain && !exited && !unsure && late.is_none();
+    let reported = death.actor.task.comm == b"java"
+        && signal.number == SIGSEGV
+        && death.exit.code & 0x7f == SIGABRT.unsigned_abs();
+    let certain = certain && !exited && !unsure && late.is_none() && !reported;
     let confidence = if certain { Confidence::Proven } else { Confidence::Likely };
     let mut summary = what(signal, death);
+    if let Some((calls, frames)) = recursion {
+        summary.push_str(&format!("; {calls} of its last {frames} frames are the same call"));
+    }
     summary.push_str(&late.map(again).unwrap_or_default());
     if exited {
         let before = duration(death.exit.time.saturating_sub(evidence.time));
@@ -74,6 +89,9 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     }
     if unsure {
         summary.push_str(UNSURE);
+    }
+    if reported {
+        summary.push_str(&JVM.replace("PID", &death.exit.id.tgid.to_string()));
     }
     if let Some(lost) = evidence.code_lost {
         summary.push_str(&format!(
@@ -93,10 +111,20 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     verdict.advice = match why {
         Some(Refused::Exec(_)) => EXEC_ADVICE,
         Some(Refused::Stack(_)) => STACK_ADVICE,
-        _ if signal.number == SIGSYS => SECCOMP_ADVICE,
+        _ if (signal.number, signal.code) == (SIGSYS, 1) => SECCOMP_ADVICE,
         _ => verdict.advice,
     };
     Some(verdict)
+}
+
+/// How often the call that stands most often among the frames of a stack does, and how many those are; nothing where it is no
+/// recursion.
+fn recursion(stack: &Stack) -> Option<(usize, usize)> {
+    const LEAST: usize = 4;
+    let mut calls: Vec<u64> = stack.frames.iter().skip(1).map(|frame| frame.ip).collect();
+    calls.sort_unstable();
+    let most = calls.chunk_by(|one, next| one == next).map(<[u64]>::len).max()?;
+    (most >= LEAST).then_some((most, stack.frames.len()))
 }
 
 /// Whether it failed by a pointer that was bad whatever code used it: programs do so without anybody's doing.
@@ -187,7 +215,7 @@ fn refusal(why: Refused) -> String {
         ),
         Refused::Stack(address) => format!(
             "its stack overflowed, most likely by a recursion without end: it used address {address:#x}, beside its \
-             stack pointer, where its stack has no page"
+             stack pointer, where nothing is mapped or a guard page is"
         ),
         Refused::Misaligned(address) => format!(
             "a vector instruction wants its operand at a multiple of 16, and it was at {address:#x}: a stack or a \
@@ -242,18 +270,31 @@ pub fn what(signal: &Signal, death: &ProcessExit) -> String {
              a misaligned vector instruction, a privileged instruction, a stack without room for a signal's \
              frame, or a program that could not be set up (execve){unread}"
         ),
+        (11, 4) => format!("it used address {address:#x}, which its protection key forbids (pkey_mprotect(2))"),
+        (11, 10) => "it returned to another address than it was called from: its shadow stack (CET, GCS) says \
+                     so"
+            .to_owned(),
+        (11, 8 | 9) => "a memory tag does not match its pointer's (MTE): most likely a use after free, or past the end of an \
+                        allocation"
+            .to_owned(),
+        (11, code) if address == 0 => format!("a memory access failed, si_code {code}"),
         (11, code) => format!("a memory access failed at address {address:#x}, si_code {code}"),
         (4, _) => format!(
             "{}: a trap on purpose, most likely (by which compilers and runtimes abort), or code that is damaged or \
              for another CPU{unread}",
             illegal(signal)
         ),
-        (8, 1) => "it divided an integer by zero".to_owned(),
+        (8, 1) => "it divided an integer by zero, or the quotient has no room (the least number by -1)".to_owned(),
         (8, code) => format!("an arithmetic operation failed, si_code {code}"),
-        (31, _) => "its seccomp filter forbids the system call it made".to_owned(),
+        (31, 1) => "its seccomp filter forbids the system call it made".to_owned(),
+        (31, 2) => "its own dispatch of system calls (prctl PR_SET_SYSCALL_USER_DISPATCH, as Wine does) stopped a system call, \
+                    and no handler took it"
+            .to_owned(),
+        (31, code) => format!("a system call was refused, si_code {code}"),
         (5, 0x80) => "it executed int3, a breakpoint, and nobody debugs it: an abort (__debugbreak, Go, .NET), or \
                       what a debugger left behind"
             .to_owned(),
+        (5, 6) => "a perf event of its own (sigtrap of perf_event_open) raised it".to_owned(),
         (5, _) => "it hit a breakpoint or trap instruction with no debugger attached".to_owned(),
         (number, code) => {
             format!("signal {number} with si_code {code}, raised by what it executed")
@@ -263,7 +304,13 @@ pub fn what(signal: &Signal, death: &ProcessExit) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::{model::process::SelfSignal, testing::*};
+    use crate::{
+        model::{
+            process::SelfSignal,
+            stack::{Frame, Stack},
+        },
+        testing::*,
+    };
 
     #[test]
     fn a_fault_of_its_own_is_no_kill() {
@@ -353,8 +400,24 @@ mod tests {
             let death =
                 ProcessExit { crash: Some(crash), fault: Some(raised(8, 11, code)), ..exit(9, 11) };
             let signal = Signal { number: 11, address, forced: true, ..signal(code) };
-            let verdict = evaluate(&of_death(&death, Some(&signal)));
-            (verdict.confidence, verdict.summary.contains("its stack overflowed"))
+            let stack = |calls: &[u64]| Stack {
+                process: death.exit.id,
+                tid: VICTIM,
+                act: None,
+                frames: calls.iter().map(|ip| Frame { ip: *ip, ..Frame::default() }).collect(),
+                modules: Vec::new(),
+                cut: None,
+            };
+            let judged = |calls: &[u64]| {
+                let stack = stack(calls);
+                let evidence = Evidence { stack: Some(&stack), ..of_death(&death, Some(&signal)) };
+                let verdict = evaluate(&evidence);
+                (verdict.confidence, verdict.summary.contains("its stack overflowed"))
+            };
+            // By its stack pointer alone it may be damaged.
+            let (confidence, overflowed) = judged(&[ip, 1, 2, 3, 4, 5]);
+            assert!(!overflowed || confidence == Confidence::Likely);
+            judged(&[ip, 7, 7, 8, 7, 7, 9])
         };
         // A call pushes where it returns to; a large frame is entered with one step.
         assert_eq!(judged(sp - 8, crash().ip, 1), (Confidence::Proven, true));
@@ -365,6 +428,44 @@ mod tests {
             (Confidence::Proven, false),
             "registers of later"
         );
+    }
+
+    /// `mov $0x414141410,%rsp; ret`
+    #[test]
+    fn whoever_takes_from_a_stack_that_is_not_there_has_not_overflowed_it() {
+        let sp = 0x4141_4140;
+        let judged = |bytes: &[u8]| {
+            let mut registers = vec![0; 21];
+            (registers[16], registers[17], registers[19]) = (crash().ip, 0x33, sp);
+            let bytes = bytes.to_vec();
+            let crash = Crash { registers: Some(registers), bytes, signal: 11, code: 1, ..crash() };
+            let death =
+                ProcessExit { crash: Some(crash), fault: Some(raised(8, 11, 1)), ..exit(9, 11) };
+            let signal = Signal { number: 11, address: sp, forced: true, ..signal(1) };
+            evaluate(&of_death(&death, Some(&signal))).summary
+        };
+        for bytes in [&[0xc3][..], &[0xc9], &[0x41, 0x5f], &[0x5d]] {
+            let said = judged(bytes);
+            assert_eq!(said, format!("it used address {sp:#x}, where nothing is mapped"));
+        }
+        assert!(judged(&[0x50]).contains("its stack overflowed"));
+    }
+
+    #[test]
+    fn a_jvms_last_fault_may_be_of_its_report() {
+        let mut death = ProcessExit {
+            fault: Some(raised(8, 11, 1)),
+            own: Some(raised(9, 6, -6)),
+            ..exit(10, 6)
+        };
+        let signal = Signal { number: 11, forced: true, ..signal(1) };
+        let judged = |death: &ProcessExit| {
+            let verdict = evaluate(&of_death(death, Some(&signal)));
+            (verdict.confidence, verdict.summary.contains("hs_err_pid1.log"))
+        };
+        assert_eq!(judged(&death), (Confidence::Proven, false));
+        death.actor.task.comm = b"java".to_vec();
+        assert_eq!(judged(&death), (Confidence::Likely, true));
     }
 
     /// The kernel forces neither of them on who runs: whatever its si_code, a process wrote it.

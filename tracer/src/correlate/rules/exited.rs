@@ -2,6 +2,7 @@
 use crate::{
     correlate::{
         cause::{Cause, Rule, SignalFrom},
+        ending::{CONSEQUENCE, HANDLING},
         evidence::{Evidence, Verdict},
         supervisor::{forks_to_exec, shell},
     },
@@ -50,9 +51,14 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     if let Some((sent, signal)) = evidence.prompt {
         let sender = signal.sender.task.id;
         let parent = death.actor.ancestors.first().is_some_and(|parent| parent.id.same(sender));
+        let before = death.exit.time.saturating_sub(*sent);
+        let why = match before > CONSEQUENCE {
+            true => format!("exited with status {status}, most likely as it was asked to end"),
+            false => format!("it called exit({status}) in a handler, most likely"),
+        };
         let summary = format!(
-            "it called exit({status}) in a handler, most likely: {} earlier it was sent {} by {}pid {}",
-            duration(death.exit.time.saturating_sub(*sent)),
+            "{why}: {} earlier it was sent {} by {}pid {}",
+            duration(before),
             signals::name(signal.number),
             if parent { "its parent, " } else { "" },
             sender.tgid,
@@ -70,10 +76,19 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
             Confidence::Likely,
             "; a signal may have been sent to it: too many were sent to report each",
         ),
+        false if may_have_been_asked_before(evidence, death) => {
+            (Confidence::Likely, "; which signals it was sent before watching began is not known")
+        }
         false => (Confidence::Proven, ""),
     };
     let summary = format!("exited with status {status} on its own{after}{meaning}{unseen}");
     Some(CAUSE.verdict(confidence, summary))
+}
+
+/// Whether somebody may have asked it to end, as a service manager does, before anybody watched.
+fn may_have_been_asked_before(evidence: &Evidence<'_>, death: &ProcessExit) -> bool {
+    let since = evidence.host.since;
+    death.exit.id.start < since && death.exit.time.saturating_sub(since) <= HANDLING
 }
 
 const ADVICE_SENDER: &str = "ask whoever sent the signal: masters end workers that take too long, or whose \
@@ -162,9 +177,16 @@ mod tests {
 
     #[test]
     fn a_status_is_no_signal() {
-        let verdict = evaluate(&of_death(&exit(3_000_000_000, 1 << 8), None));
+        let verdict = evaluate(&of_death(&ended(1), None));
         assert_eq!(verdict.class, CauseKind::Exited);
         assert_eq!(verdict.summary, "exited with status 1 on its own, 2.0 s after its start");
+    }
+
+    /// One that lived while everything was watched.
+    fn ended(status: u32) -> ProcessExit {
+        let mut death = exit(SINCE + 3_000_000_000, status << 8);
+        death.exit.id.start = SINCE + 1_000_000_000;
+        death
     }
 
     fn summary(comm: &str, parent: u32, status: u32) -> String {
@@ -172,7 +194,7 @@ mod tests {
     }
 
     fn judged(comm: &str, parent: u32, status: u32) -> (Confidence, String) {
-        let mut death = exit(3_000_000_000, status << 8);
+        let mut death = ended(status);
         death.actor.task.comm = comm.as_bytes().to_vec();
         death.actor.ancestors = child_of(parent);
         let verdict = evaluate(&of_death(&death, None));
@@ -209,6 +231,30 @@ mod tests {
         assert!(
             verdict.summary.contains("10 ms earlier it was sent SIGABRT by its parent, pid 50")
         );
+    }
+
+    #[test]
+    fn who_takes_its_time_to_stop_was_asked_to() {
+        let at = 100_000_000_000;
+        let mut death = exit(at, 1 << 8);
+        let prompt = (at - 3_000_000_000, Signal { number: 15, ..signal(0) });
+        let verdict = evaluate(&Evidence { prompt: Some(&prompt), ..of_death(&death, None) });
+        assert_eq!(verdict.confidence, Confidence::Likely);
+        assert!(
+            verdict.summary.contains("as it was asked to end: 3.0 s earlier it was sent SIGTERM"),
+            "{}",
+            verdict.summary
+        );
+        // Nobody knows what came before the watch.
+        let judged = |death: &ProcessExit, since| {
+            let host = Host { since, ..lacking(&[]) };
+            evaluate(&Evidence { host: &host, ..of_death(death, None) }).confidence
+        };
+        death.exit.id.start = at / 2;
+        assert_eq!(judged(&death, at - 1), Confidence::Likely);
+        assert_eq!(judged(&death, at / 4), Confidence::Proven);
+        death.exit.id.start = 1;
+        assert_eq!(judged(&death, 2), Confidence::Proven, "long ago");
     }
 
     #[test]

@@ -27,8 +27,9 @@ const CAUSE: Cause = Cause {
 pub const RULE: Rule = Rule { causes: &[CAUSE], evaluate };
 
 /// Which of the two it was is not known.
-const ADVICE_ROOM: &str = "the pool has free pages: see hugetlb.*.max and hugetlb.*.events of the cgroup and of those above \
-                           it, and the pools of other sizes (/sys/kernel/mm/hugepages)";
+const ADVICE_ROOM: &str = "compare how much it maps with the pool (HugePages_Total in /proc/meminfo, of each NUMA node \
+                           /sys/devices/system/node/node*/hugepages), with hugetlb.*.max of its cgroup and of those above, \
+                           and with size= of its hugetlbfs";
 const ADVICE_LIMIT: &str = "raise the cgroup's hugetlb limit (hugetlb.*.max; in Kubernetes the \
                             hugepages-* resource of the container)";
 
@@ -50,8 +51,9 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let pool = format!("the pool of {} pages", size(pool.size));
     if free > reserved {
         let summary = format!(
-            "no huge page was given, although {pool} has {free} of {total} free: a cgroup's hugetlb limit, or pages \
-             of another size"
+            "no huge page was given; a moment later {pool} had {free} of {total} free: what it had taken itself and gave \
+             back as it ended, or pages that it may not have (a cgroup's hugetlb limit, the size= of its hugetlbfs, another \
+             NUMA node's)"
         );
         let verdict = CAUSE.verdict(Confidence::Proven, summary);
         return Some(Verdict { advice: ADVICE_ROOM, ..verdict });
@@ -73,7 +75,7 @@ mod tests {
         let mut fault = fault(0, 2 << 20);
         fault.handler = Handler::HugetlbFault;
         let mut evidence = evidence(&fault, &[]);
-        let pool = |free| HugePages { total: 4, free, reserved: 0, size: 2 << 20 };
+        let pool = |free| HugePages { victim: None, total: 4, free, reserved: 0, size: 2 << 20 };
         evidence.huge_pages = Some(pool(0));
         assert_eq!(
             evaluate(&evidence).summary,
@@ -89,6 +91,7 @@ mod tests {
         let verdict = evaluate(&evidence);
         assert_eq!(verdict.class, CauseKind::HugePages);
         assert!(verdict.summary.contains("cgroup"));
-        assert!(verdict.advice.starts_with("the pool has free pages"), "{}", verdict.advice);
+        assert!(verdict.summary.contains("gave back as it ended"), "{}", verdict.summary);
+        assert!(verdict.advice.starts_with("compare how much it maps"), "{}", verdict.advice);
     }
 }

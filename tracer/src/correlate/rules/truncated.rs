@@ -87,10 +87,17 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
             false => "; whether that went well was not seen",
         });
     }
+    // It is not as long as that left it: whoever gave it another length elsewhere may have taken the page, too.
+    let elsewhere = evidence.may_shrink_unseen(fault) && fault.inode.size != shrink.new_size;
+    if elsewhere {
+        summary.push_str(
+            "; or it was shrunk from another machine since, which is not watched on this file system",
+        );
+    }
     // Tmpfs may also have been short of memory.
     let inside = evidence.past_end().is_none();
     let doubtful = inside && (fault.handler != Handler::FilemapFault || evidence.lossy());
-    let doubtful = doubtful || over || forgotten || unseen;
+    let doubtful = doubtful || over || forgotten || unseen || elsewhere;
     let confidence = if doubtful { Confidence::Likely } else { Confidence::Proven };
     let cause = if by_self { &BY_SELF } else { &TRUNCATED };
     let mut verdict = cause.verdict(confidence, summary);
@@ -210,6 +217,27 @@ mod tests {
         let verdict = evaluate(&evidence(&fault(20, 40_960), &[shrink(10, 100, 102_400, 0)]));
         assert_eq!(verdict.class, CauseKind::Truncated);
         assert!(verdict.summary.contains("grown back to 40 KiB"), "{}", verdict.summary);
+    }
+
+    /// CIFS, Ceph, 9p: nobody hears of another client.
+    #[test]
+    fn what_has_another_length_since_may_have_been_shrunk_elsewhere() {
+        let judged = |magic: u64, size: u64, missing: &[Observe]| {
+            let mut fault = fault(20, size);
+            fault.inode.magic = magic;
+            let host = lacking(missing);
+            let shrinks = [shrink(10, 100, 102_400, 0)];
+            let evidence = Evidence { host: &host, ..evidence(&fault, &shrinks) };
+            let verdict = evaluate(&evidence);
+            assert_eq!(verdict.class, CauseKind::Truncated);
+            verdict.confidence
+        };
+        let (cifs, nfs, ext4) = (0xfe53_4d42, 0x6969, 0xef53);
+        assert_eq!(judged(cifs, 40_960, &[]), Confidence::Likely);
+        assert_eq!(judged(cifs, 0, &[]), Confidence::Proven, "as it was left");
+        assert_eq!(judged(ext4, 40_960, &[]), Confidence::Proven);
+        assert_eq!(judged(nfs, 40_960, &[]), Confidence::Proven, "its server would be heard");
+        assert_eq!(judged(nfs, 40_960, &[Observe::NfsSize]), Confidence::Likely);
     }
 
     #[test]

@@ -11,6 +11,8 @@ use crate::model::{
 const PF_KTHREAD: u32 = 0x0020_0000;
 /// PF_EXITING | PF_SIGNALED; the latter is set before a core dump (kernel/signal.c get_signal).
 const PF_ENDING: u32 = 0x404;
+/// include/linux/sched.h
+const PF_FORKNOEXEC: u32 = 0x40;
 /// What audit calls unset (include/linux/audit.h AUDIT_UID_UNSET, AUDIT_SID_UNSET).
 const NOBODY: u32 = u32::MAX;
 
@@ -78,7 +80,7 @@ pub fn task(b: &mut &[u8]) -> Task {
     let uid = b.get_u32_le();
     let ns_tgid = b.get_u32_le();
     let flags = b.get_u32_le();
-    b.advance(4);
+    let leader_flags = b.get_u32_le();
     Task {
         id: ProcessId { tgid, start },
         tid,
@@ -88,6 +90,7 @@ pub fn task(b: &mut &[u8]) -> Task {
         exe: None,
         kthread: flags & PF_KTHREAD != 0,
         ending: flags & PF_ENDING != 0,
+        forked: leader_flags & PF_FORKNOEXEC != 0,
         comm: name(b),
         thread_comm: name(b),
     }
@@ -132,7 +135,7 @@ mod tests {
                 uid: 5,
                 ns_tgid: 6,
                 flags: PF_KTHREAD,
-                pad: 0,
+                leader_flags: PF_FORKNOEXEC,
                 comm: padded(b"name"),
                 thread_comm: padded(b"thread"),
             };
@@ -146,6 +149,7 @@ mod tests {
             exe: None,
             kthread: true,
             ending: false,
+            forked: true,
             comm: b"name".to_vec(),
             thread_comm: b"thread".to_vec(),
         };

@@ -112,12 +112,13 @@ macro_rules! service {
     };
 }
 
-pub static CASES: [Case; 25] = [
+pub static CASES: [Case; 26] = [
     case("kill_9", service!("killed"), "sent", 137).by(SHELL),
     case("memory_max", service!("hog"), "oom-killed", 137),
     case("the_units_watchdog", service!("silent"), "sent", 134).by(SYSTEMD),
     case("systemctl_kill", service!("commanded"), "sent", 137).by(SYSTEMD),
     case("a_stop_timeout", service!("deaf"), "sent", 137).by(SYSTEMD),
+    case("a_stop_that_takes_its_time", service!("drained"), "exited", 1),
     case("sigsegv_at_once", service!("segv"), "signal", 139),
     case("sigbus_at_once", service!("bus"), "mapped-past-end", 135),
     case("a_loop_until_the_start_limit", service!("loop"), "exited", 3).times(4),

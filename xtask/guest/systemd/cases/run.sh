@@ -28,7 +28,7 @@ systemctl is-active whybus >/results/active
 at "recording"
 
 cd /usr/local/bin || exit
-for name in killed hog silent commanded segv bus loop deaf orderly instant spinner parting twin; do ln victim $name; done
+for name in killed hog silent commanded segv bus loop deaf orderly drained interrupted instant spinner parting twin; do ln victim $name; done
 for name in served rotated contained warned typed admin console detached; do ln reader $name; done
 ln spoke spoken
 cd /
@@ -36,7 +36,7 @@ head -c 4096 /dev/zero >/srv/short
 for name in served rotated contained outside warned typed admin console detached; do make /srv/$name; done
 
 # cron needs up to a minute: it goes first, and is waited for last.
-systemctl start served orderly killed commanded deaf
+systemctl start served orderly killed commanded deaf drained interrupted
 await test -e /srv/served.ready
 # Before, a full minute might cut the file short while nobody maps it yet.
 cp /cases/careless /etc/cron.d/careless
@@ -47,7 +47,7 @@ for name in segv bus hog silent loop shell cpu; do systemctl start $name; done
 kill -9 "$(main killed)"
 systemctl kill -s KILL commanded
 systemctl stop orderly
-systemctl stop deaf
+systemctl stop deaf drained interrupted
 # Two units of one command: that of the second is no restart of the first.
 for signal in BUS USR1; do
     systemd-run --quiet --unit=twin-$signal --property=Type=exec /usr/local/bin/twin wait
@@ -182,7 +182,7 @@ at "cron"
 sleep 2
 systemctl stop whybus
 systemctl show -p Result -p ExecMainStatus whybus >/results/stopped
-units="killed hog silent commanded segv bus loop deaf orderly shell cpu served rotated systemd-journald"
+units="killed hog silent commanded segv bus loop deaf orderly drained interrupted shell cpu served rotated systemd-journald"
 units="$units typed admin console detached spoken parting"
 for unit in $units; do
     whybus why $unit.service -o json >/results/why-$unit.json 2>/results/why-$unit.err
