@@ -37,6 +37,9 @@ const MEMFD: &str = "whoever hands out shared memory should seal it (fcntl(2) F_
 
 pub const RULE: Rule = Rule { causes: &[TRUNCATED, BY_SELF], evaluate };
 
+/// For so long a client takes a length for right before it asks its server again (actimeo= of CIFS; acregmin= of NFS is 3 s). Ns.
+const CACHED: u64 = 1_000_000_000;
+
 fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let removal = evidence.removal().filter(|(_, shrink)| shrink.how != ShrinkKind::Remote);
     let Some((fault, shrink)) = removal else { return unwatched(evidence) };
@@ -88,7 +91,8 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         });
     }
     // It is not as long as that left it: whoever gave it another length elsewhere may have taken the page, too.
-    let elsewhere = evidence.may_shrink_unseen(fault) && fault.inode.size != shrink.new_size;
+    let elsewhere =
+        before > CACHED && evidence.may_shrink_unseen(fault) && fault.inode.size != shrink.new_size;
     if elsewhere {
         summary.push_str(
             "; or it was shrunk from another machine since, which is not watched on this file system",
@@ -137,6 +141,7 @@ fn unwatched(evidence: &Evidence<'_>) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
+    use super::CACHED;
     use crate::testing::*;
 
     #[test]
@@ -227,8 +232,9 @@ mod tests {
             fault.inode.magic = magic;
             let host = lacking(missing);
             let shrinks = [shrink(10, 100, 102_400, 0)];
-            let evidence = Evidence { host: &host, ..evidence(&fault, &shrinks) };
-            let verdict = evaluate(&evidence);
+            let soon = Evidence { host: &host, time: 200, ..evidence(&fault, &shrinks) };
+            assert_eq!(evaluate(&soon).confidence, Confidence::Proven, "still being written");
+            let verdict = evaluate(&Evidence { time: 10 * CACHED, ..soon });
             assert_eq!(verdict.class, CauseKind::Truncated);
             verdict.confidence
         };
