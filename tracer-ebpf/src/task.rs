@@ -46,6 +46,16 @@ pub unsafe fn task<R: Read>(out: *mut Task, task: Ptr) {
     }
 }
 
+/// `task_struct.flags` of the current task; 0 where that cannot be read.
+#[inline(always)]
+pub fn current_flags() -> u32 {
+    if config!(read_kernel) == 0 {
+        return 0;
+    }
+    // SAFETY: probe reads cope with any address.
+    unsafe { Probe::get(bpf_get_current_task() as Ptr, off!(task_flags)) }
+}
+
 #[inline(always)]
 pub unsafe fn tgid<R: Read>(task: Ptr) -> u32 {
     // SAFETY: `R` copes with any pointer.

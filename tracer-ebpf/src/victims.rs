@@ -15,6 +15,7 @@ use crate::{
     emit::now,
     globals::{config, off},
     read::{Probe, Ptr, Read, is_null},
+    task,
 };
 
 /// A thread that SIGBUS was raised for by a fault.
@@ -56,6 +57,8 @@ static LAST_SIGNALS: LruHashMap<u32, Noted> = LruHashMap::with_max_entries(4096,
 const SIGBUS: i32 = 7;
 /// include/linux/sched.h: do_exit has begun.
 const PF_EXITING: u32 = 4;
+/// include/linux/sched/signal.h: SIGNAL_GROUP_EXIT and, until 5.17, SIGNAL_GROUP_COREDUMP.
+const ENDING: u32 = 4 | 8;
 
 /// include/uapi/linux/bpf.h BPF_F_USER_STACK, for bpf_get_stack.
 pub const USER_STACK: u64 = 1 << 8;
@@ -225,10 +228,11 @@ pub unsafe fn note_signal(
     let ids = bpf_get_current_pid_tgid();
     let tgid = (ids >> 32) as u32;
     // A timer of its own may expire on the CPU of a thread that is past taking signals, and has been looked at: that one is not
-    // who raised it.
-    // SAFETY: probe reads cope with any address.
-    let flags = || unsafe { Probe::get::<u32>(bpf_get_current_task() as Ptr, off!(task_flags)) };
-    let exiting = config!(read_kernel) != 0 && flags() & PF_EXITING != 0;
+    // who raised it. Where all of the process ends it is why no more (older kernels do not drop it).
+    let exiting = task::current_flags() & PF_EXITING != 0;
+    if exiting && is_ending() {
+        return None;
+    }
     if LAST_SIGNALS.get_ptr(tgid).is_none() {
         let _ = LAST_SIGNALS.insert(tgid, &NOTHING, BPF_NOEXIST as u64);
     }
@@ -254,6 +258,17 @@ pub unsafe fn note_signal(
         (*place).ip = ip;
     }
     Some(())
+}
+
+/// Whether all of the current process ends.
+#[inline(always)]
+fn is_ending() -> bool {
+    // SAFETY: probe reads cope with any address.
+    let flags: u32 = unsafe {
+        let signal: Ptr = Probe::get(bpf_get_current_task() as Ptr, off!(task_signal));
+        Probe::get(signal, off!(signal_flags))
+    };
+    flags & ENDING != 0
 }
 
 /// Writes the first user instruction pointer of the current stack; leaves `out` alone if there is none.

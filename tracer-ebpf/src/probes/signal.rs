@@ -30,6 +30,8 @@ const OF_FAULTS: [i32; 5] = [4, SIGTRAP, 8, 11, SIGSYS];
 const SI_KERNEL: i32 = 0x80;
 /// include/uapi/asm-generic/siginfo.h: the last si_code of SIGBUS that a process may send.
 const BUS_OBJERR: i32 = 3;
+/// include/linux/sched.h
+const PF_KTHREAD: u32 = 0x0020_0000;
 /// include/linux/pid_types.h
 const PIDTYPE_PID: u32 = 0;
 /// include/trace/events/signal.h
@@ -154,7 +156,11 @@ unsafe fn other<Info: Read, C: Call>(call: C, group: i32, result: i32) -> Option
             log!(Hook::SignalGenerate, SignalPending, signal, tgid);
             return None;
         }
-        let user = bpf_get_current_uid_gid() as u32;
+        // A kernel thread passes on what is typed on a terminal: that is no doing of root's.
+        let user = match task::current_flags() & PF_KTHREAD {
+            0 => bpf_get_current_uid_gid() as u32,
+            _ => task::user::<C::Memory>(target),
+        };
         let admitted = sent::admits(tgid, user);
         if admitted {
             program::of(target, teller::SIGNAL, ring::CRITICAL);

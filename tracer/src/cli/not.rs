@@ -53,6 +53,7 @@ impl Args for Not {
                 (Field::Exit, _) => arg.value_parser(status).allow_hyphen_values(true),
                 (Field::Uid, _) => arg.value_parser(user),
                 (Field::Unit, _) => arg.value_parser(unit),
+                (Field::Class, _) => arg.value_delimiter(',').value_parser(value_parser!(String)),
                 (_, Reads::Numbers(_)) => arg.value_parser(number),
                 (_, Reads::Names(..)) => arg.value_parser(value_parser!(String)),
             };

@@ -52,7 +52,7 @@ pub struct Common {
     #[arg(long, value_name = "PATTERN")]
     pub by_comm: Vec<String>,
     /// Causes of this class: `no-space`, `truncated*`, ... (--help has all), or `bus-errors`
-    #[arg(long, value_name = "CLASS", long_help = classes())]
+    #[arg(long, value_name = "CLASS", value_delimiter = ',', long_help = classes())]
     pub class: Vec<String>,
     #[command(flatten)]
     pub not: Not,

@@ -55,6 +55,11 @@ pub fn run(args: &List) -> Result<ExitStatus> {
     if args.warnings && args.output == ListFormat::Csv {
         return Err(Failure::usage("--warnings has no -o csv: use -o json"));
     }
+    if args.follow && args.select.range.until.is_some() {
+        return Err(Failure::usage(
+            "-f with --until: what is still to come has no end; leave one of them out",
+        ));
+    }
     let reader = Reader::open(&args.state.state_dir)?;
     classes::check(&reader, &selection)?;
     // What is sorted is sorted before it is cut.
@@ -208,8 +213,9 @@ impl<'a> Printed<'a> {
         };
         // What was asked for is cut, but not left out.
         let ranked = |column: Column| if args.columns.is_empty() { column } else { column.rank(0) };
+        let narrow = width.is_some_and(|width| width < NARROW);
         let column = |field: &Shown| match args.follow {
-            true => ranked(field.column().to_come(field.usual_width())),
+            true => ranked(field.column().to_come(field.usual_width(narrow))),
             false => ranked(field.column()),
         };
         let columns: Vec<Column> = fields.iter().map(column).collect();

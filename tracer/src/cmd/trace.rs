@@ -39,6 +39,7 @@ pub fn run(args: &Trace) -> Result<ExitStatus> {
     let deaths = args.deaths.exit_scope(ExitScope::default());
     let selection = args.filter.selection();
     classes::check_live(&selection)?;
+    classes::check_scope(&selection, deaths)?;
     let wanted = WatchOptions {
         selection,
         restarts: deaths.signals != 0 || deaths.exits != ExitFilter::None,

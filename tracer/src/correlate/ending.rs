@@ -1,9 +1,14 @@
 //! How a process ended: by which signal, and whether it gave up by itself.
-use crate::model::{
-    process::{ProcessExit, SelfSignal},
-    signal::{Origin, Signal},
-    signal_name::{SIGFPE, SIGILL, SIGINT, SIGKILL, SIGQUIT, SIGSEGV, SIGSYS, SIGTERM, SIGTRAP},
-    task::{Actor, Login, Task},
+use crate::{
+    correlate::supervisor::stops,
+    model::{
+        process::{ProcessExit, SelfSignal},
+        signal::{Origin, Signal},
+        signal_name::{
+            SIGFPE, SIGILL, SIGINT, SIGKILL, SIGQUIT, SIGSEGV, SIGSYS, SIGTERM, SIGTRAP,
+        },
+        task::{Actor, Login, Task},
+    },
 };
 
 /// A process that ends this soon after its handler took a fault was ended by it. Ns.
@@ -16,10 +21,21 @@ pub const HANDLING: u64 = 90_000_000_000;
 /// `Signal::result` of one that its target ignored (include/trace/events/signal.h TRACE_SIGNAL_IGNORED).
 pub const IGNORED: i32 = 1;
 
-/// Whether a signal is how somebody asks a process to end.
+/// Whether a signal is how somebody asks a process to end. By SIGINT and SIGQUIT only whoever does so as its work: they cancel a
+/// statement (PostgreSQL), and have a JVM print its threads.
 pub fn asks_to_end(signal: &Signal) -> bool {
-    matches!(signal.number, SIGINT | SIGQUIT | SIGTERM) && signal.result != IGNORED
+    let by_its_work = || stops(&signal.sender.task, &signal.target);
+    signal.result != IGNORED
+        && match signal.number {
+            SIGTERM => true,
+            SIGINT => by_its_work(),
+            SIGQUIT => by_its_work() && signal.target.comm != JAVA,
+            _ => false,
+        }
 }
+
+/// What the launcher of a JVM is called.
+pub const JAVA: &[u8] = b"java";
 
 /// Whether a process gave up because of what a handler of it took at `time`: it exited soon after, or raised the
 /// signal it died of, however long its core took. A second fault on the way, as in a handler that reports the first,
@@ -49,11 +65,16 @@ pub fn terminating_signal(death: &ProcessExit, sent: &[(u64, Signal)]) -> Option
     let of = |raised: SelfSignal| (raised.time, signal(death, raised, true));
     let sent_itself = |raised: SelfSignal| (raised.time, signal(death, raised, false));
     if number == 0 {
-        // A timer that ran out is no fault, although it is noted as one: who handles it may exit for anything. And who was asked
-        // to end after its fault has lived through that.
+        // A timer that ran out is no fault, although it is noted as one: who handles it may exit for anything. And whose status is
+        // that of a signal which came after its fault has lived through the fault.
+        let status = death.exit.code >> 8 & 0xff;
         let exits_for = |raised: &SelfSignal| {
             soon(raised)
-                && !sent.iter().any(|(time, signal)| asks_to_end(signal) && *time > raised.time)
+                && !sent.iter().any(|(time, signal)| {
+                    *time > raised.time
+                        && signal.result != IGNORED
+                        && status == 128 + signal.number.unsigned_abs()
+                })
                 && !handles_null(death, raised)
                 && !signal(death, *raised, true).is_of_interval_timer()
         };
@@ -96,7 +117,7 @@ fn handled_for(signal: &Signal, number: i32) -> u64 {
 /// Whether a SIGSEGV says nothing of why a process exited: the JVM raises one as it starts, to see what the kernel keeps of
 /// vector registers (vm_version_x86.cpp), and makes a NullPointerException of others. When it gives up it calls abort(3).
 fn handles_null(death: &ProcessExit, raised: &SelfSignal) -> bool {
-    raised.signal == SIGSEGV && death.actor.task.comm == b"java"
+    raised.signal == SIGSEGV && death.actor.task.comm == JAVA
 }
 
 /// In the form of a signal that was told: the process is its own sender, unless the kernel `forced` it.

@@ -135,6 +135,15 @@ impl Evidence<'_> {
         self.lossy_since(self.victim.start)
     }
 
+    /// Why nobody knows which signals a process was sent before it ended, where that is so.
+    pub fn signals_unseen(&self, death: &ProcessExit) -> Option<&'static str> {
+        if self.lacks(Observe::SignalGenerated) {
+            return Some("which signals it was sent is not watched on this host");
+        }
+        let left = "a signal may have been sent to it: too many were sent to report each";
+        death.signals_left.then_some(left)
+    }
+
     /// Whether it may have been lost, since the victim started, that the kernel forced a signal.
     pub fn forced_may_be_lost(&self) -> bool {
         self.forced_lost != 0 && self.forced_lost >= self.victim.start

@@ -52,6 +52,9 @@ impl ReportedExit {
     }
 }
 
+/// The end by abort(3), as wait(2) gives it.
+const ABORTED: u32 = SIGABRT.unsigned_abs();
+
 /// What an end is, by what is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExitKind {
@@ -147,11 +150,12 @@ impl ExitPolicy {
         // Whoever exits by itself may only have been asked to just before.
         let began = exit.exit.id.start;
         let since = match by_code {
-            0 => began.max(exit.exit.time.saturating_sub(HANDLING)),
+            0 | ABORTED => began.max(exit.exit.time.saturating_sub(HANDLING)),
             _ => began,
         };
         let forgotten = &self.forgotten[slot(exit.exit.id.tgid)];
-        exit.signals_left |= signal.is_none() && forgotten.concerns(exit.actor.task.uid, since);
+        let matters = signal.is_none() || by_code == ABORTED;
+        exit.signals_left |= matters && forgotten.concerns(exit.actor.task.uid, since);
         // What it lived on (null checks of runtimes) is not why it ends as it was asked to.
         if by_code == 0 && self.scope.exits != ExitFilter::All && self.stopped(&exit) {
             return ExitKind::Unasked;

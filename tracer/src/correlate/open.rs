@@ -91,8 +91,11 @@ impl OpenIncident {
         (incident.count, incident.oom, incident.prompt) = (count, oom, prompt);
         incident.outcome = if exit.code & 0x7f == 0 { Outcome::Exited } else { Outcome::Killed };
         if let Some(signal) = &signal {
-            incident.victim.task.tid = signal.target.tid;
-            incident.threads = vec![signal.target.tid];
+            // Of a timer that expired on a thread that was exiting it is not known.
+            if signal.target.tid != 0 {
+                incident.victim.task.tid = signal.target.tid;
+                incident.threads = vec![signal.target.tid];
+            }
             // A handler took the signal and gave up in its own way.
             let handled = signal.number as u32 != exit.code & 0x7f;
             incident.disposition = Some(match handled {

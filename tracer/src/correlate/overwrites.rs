@@ -1,6 +1,8 @@
 //! Who wrote over the code that a process crashed in, while the process mapped it.
 use crate::{
-    correlate::{incident::Truncation, programs::ProgramLog, shrinks::ShrinkLog},
+    correlate::{
+        incident::Truncation, programs::ProgramLog, shrinks::ShrinkLog, supervisor::adopts,
+    },
     model::{
         fact::Mapper,
         process::ProcessExit,
@@ -35,7 +37,8 @@ impl Image {
             // A parent that called exec(2) after its child began has not taken the child along.
             let exec = programs.exec_after(child);
             let alike = parent.comm == actor.task.comm;
-            let renamed = child.same(victim) && actor.task.forked;
+            // Who was forked by one that has ended is a child of who adopted it (daemon(3)).
+            let renamed = child.same(victim) && actor.task.forked && !adopts(parent);
             let forked = (alike || renamed) && exec <= child.start;
             if !forked || programs.differ(victim, parent.id) {
                 break;
@@ -175,8 +178,11 @@ mod tests {
         assert!(begins(&log, &worker).is_empty());
         worker.actor.task.forked = true;
         assert_eq!(begins(&log, &worker), [STARTED - 5]);
-        let image = Image::of(&worker.actor, &ProgramLog::default());
-        assert_eq!(image.processes.len(), 2, "of the parent of its parent nothing is known");
+        let image = |worker: &ProcessExit| Image::of(&worker.actor, &ProgramLog::default());
+        let known = image(&worker).processes.len();
+        assert_eq!(known, 2, "of the parent of its parent nothing is known");
+        worker.actor.ancestors = vec![parent(b"systemd")];
+        assert_eq!(image(&worker).processes.len(), 1, "it was adopted");
     }
 
     #[test]

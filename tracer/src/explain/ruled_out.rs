@@ -33,9 +33,9 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
             "the OOM killer",
             match incident.oom_kills {
                 Some(0) => "no OOM kill in this boot until then".to_owned(),
-                Some(1) => "1 OOM kill of this boot until then hit another process".to_owned(),
+                Some(1) => "the OOM kill of this boot hit another process".to_owned(),
                 Some(count) => {
-                    format!("{count} OOM kills of this boot until then hit other processes")
+                    format!("the {count} OOM kills of this boot so far hit other processes")
                 }
                 None => "no OOM kill of this process was seen".to_owned(),
             },

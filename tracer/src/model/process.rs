@@ -2,7 +2,7 @@
 use crate::model::{
     crash::Crash,
     file::{InodeId, Path},
-    signal_name::{HANDLED, mask},
+    signal_name::{HANDLED, SIGABRT, mask},
     task::{Actor, ProcessId},
 };
 
@@ -85,11 +85,13 @@ pub struct ExitScope {
 }
 
 impl ExitScope {
-    /// Signals that the kernel is to tell, `1 << number`: whoever exits may do so for one that is not asked for.
+    /// Signals that the kernel is to tell, `1 << number`: whoever exits, or calls abort(3), may do so for one that is not asked
+    /// for.
     pub fn heard(self) -> u32 {
+        let aborts = self.signals & mask(&[SIGABRT]) != 0;
         match self.exits {
-            ExitFilter::None => self.signals,
-            ExitFilter::Lasting | ExitFilter::All => self.signals | mask(&HANDLED),
+            ExitFilter::None if !aborts => self.signals,
+            _ => self.signals | mask(&HANDLED),
         }
     }
 }

@@ -105,9 +105,13 @@ impl Shown {
         }
     }
 
-    /// How wide it usually is: for rows that are not there yet.
-    pub fn usual_width(self) -> usize {
+    /// How wide it usually is, or where there is little room: for rows that are not there yet.
+    pub fn usual_width(self, narrow: bool) -> usize {
         match self {
+            Self::Id if !narrow => 16,
+            Self::Victim | Self::By if !narrow => 22,
+            Self::How if !narrow => 16,
+            Self::File if !narrow => 32,
             Self::Age => 3,
             Self::Uid => 5,
             Self::How => 7,

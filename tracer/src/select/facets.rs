@@ -3,7 +3,7 @@
 use crate::{
     contract,
     correlate::incident::{Incident, Truncation},
-    model::names::ContainerNames,
+    model::{cause::CauseKind, names::ContainerNames},
 };
 
 /// What can be asked for of one incident, or of an early warning.
@@ -83,6 +83,8 @@ impl<'a> From<&'a Truncation> for Facets<'a> {
             path: truncation.path.as_deref(),
             by_pid: Some(culprit.id.tgid),
             by_comm: Some(&culprit.comm),
+            // What it warns of.
+            class: Some(CauseKind::Truncated.name().as_bytes()),
             ..Self::default()
         }
     }

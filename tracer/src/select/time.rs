@@ -2,11 +2,14 @@
 use jiff::{
     Span, Timestamp, ToSpan as _, Zoned,
     civil::{Date, DateTime, Time},
-    fmt::temporal::DateTimeParser,
+    fmt::{rfc2822, temporal::DateTimeParser},
     tz::TimeZone,
 };
 
-use crate::text::{format::date, parse::duration};
+use crate::text::{
+    format::{date, zone_name},
+    parse::duration,
+};
 
 /// The time now, in this host's zone.
 pub fn now() -> Zoned {
@@ -24,7 +27,7 @@ pub fn range(
 ) -> Result<(Option<i64>, Option<i64>), String> {
     let at = |text: Option<&str>| text.map(|text| parse(text, now)).transpose();
     let (from, to) = (at(since)?, at(until)?);
-    let shown = |ns| date(ns, now.time_zone());
+    let shown = |ns| format!("{} {}", date(ns, now.time_zone()), zone_name(ns, now.time_zone()));
     let present = i64::try_from(now.timestamp().as_nanosecond()).unwrap_or(i64::MAX);
     if let Some((text, ns)) = since.zip(from).filter(|(_, ns)| *ns > present) {
         let yesterday = match format!("yesterday {}", text.trim()) {
@@ -55,7 +58,13 @@ pub fn parse(text: &str, now: &Zoned) -> Result<i64, String> {
         .or_else(|| (text == "now").then(|| now.timestamp()))
         .or_else(|| ago(text, now))
         .or_else(|| text.parse::<Timestamp>().ok())
-        .or_else(|| dated(text, now));
+        .or_else(|| dated(text, now))
+        .or_else(|| printed(text, now));
+    if found.is_none()
+        && let Some(said) = other_day(text, now)
+    {
+        return Err(said);
+    }
     found.and_then(|time| i64::try_from(time.as_nanosecond()).ok()).ok_or_else(|| {
         let date = text.get(..10).filter(|date| date.bytes().all(|b| b.is_ascii_digit() || b == b'-'));
         if date.is_some_and(|date| date.matches('-').count() == 2 && date.parse::<Date>().is_err()) {
@@ -68,14 +77,17 @@ pub fn parse(text: &str, now: &Zoned) -> Result<i64, String> {
     })
 }
 
+/// Days as they are printed.
+const WEEK: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
 /// A day, a time of day, or both, maybe behind the day of the week and before a zone, as we and journalctl print it.
 fn dated(text: &str, now: &Zoned) -> Option<Timestamp> {
-    const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
     let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
-    let week_day = DAYS.iter().position(|day| first.to_ascii_lowercase() == *day);
+    let week_day = WEEK.iter().position(|day| first.eq_ignore_ascii_case(day));
     let text = if week_day.is_some() { rest.trim() } else { text };
+    let whole = || Some(text.parse::<Timestamp>().ok()?.to_zoned(now.time_zone().clone()));
     let local = civil(text, now).and_then(|time| time.to_zoned(now.time_zone().clone()).ok());
-    let zoned = local.or_else(|| {
+    let zoned = whole().or(local).or_else(|| {
         let (text, zone) = text.rsplit_once(' ')?;
         in_zone(text.trim(), zone, now)
     })?;
@@ -83,17 +95,42 @@ fn dated(text: &str, now: &Zoned) -> Option<Timestamp> {
     week_day.is_none_or(is_its_day).then(|| zoned.timestamp())
 }
 
+/// What is wrong with a time that stands behind another day of the week than its own.
+fn other_day(text: &str, now: &Zoned) -> Option<String> {
+    let (first, rest) = text.split_once(' ')?;
+    WEEK.iter().find(|day| first.eq_ignore_ascii_case(day))?;
+    let day = dated(rest.trim(), now)?.to_zoned(now.time_zone().clone());
+    Some(format!("`{text}` is not a time: {} is a {}", day.date(), day.strftime("%A")))
+}
+
+/// As others print it: kubectl and mail (RFC 2822), journalctl and syslog without a year, ctime(3) and `dmesg -T`.
+fn printed(text: &str, now: &Zoned) -> Option<Timestamp> {
+    if let Ok(zoned) = rfc2822::parse(text) {
+        return Some(zoned.timestamp());
+    }
+    let civil = |text: &str| DateTime::strptime("%a %b %d %H:%M:%S %Y", text).ok();
+    let ctime = civil(text);
+    // Of one without a year the last that there was.
+    let syslog = || {
+        let of = |year: i16| DateTime::strptime("%Y %b %d %H:%M:%S", format!("{year} {text}")).ok();
+        let years = [now.year(), now.year() - 1].into_iter().filter_map(of);
+        years.into_iter().find(|time| *time <= now.datetime())
+    };
+    Some(ctime.or_else(syslog)?.to_zoned(now.time_zone().clone()).ok()?.timestamp())
+}
+
 /// The same in a zone: by its name, its offset, or the letters of its summer or its winter, which may be those of several.
 fn in_zone(text: &str, zone: &str, now: &Zoned) -> Option<Zoned> {
     let letters = |zoned: &Zoned| zoned.strftime("%Z").to_string().eq_ignore_ascii_case(zone);
     let named = zone.contains('/') || zone.starts_with(['+', '-']);
-    let known = match zone.eq_ignore_ascii_case("UTC") || zone == "Z" {
+    let utc = zone.eq_ignore_ascii_case("UTC") || zone == "Z";
+    let known = match utc {
         true => Some(TimeZone::UTC),
         false => DateTimeParser::new().parse_time_zone(zone).ok(),
     };
-    let local = (!named).then(|| now.time_zone().clone());
+    let local = (!named && !utc).then(|| now.time_zone().clone());
     local.into_iter().chain(known).find_map(|zone| {
-        let is = |zoned: &Zoned| named || zone == TimeZone::UTC || letters(zoned);
+        let is = |zoned: &Zoned| named || utc || letters(zoned);
         let time = zone.to_ambiguous_zoned(civil(text, &now.with_time_zone(zone.clone()))?);
         [time.clone().earlier(), time.later()].into_iter().filter_map(Result::ok).find(is)
     })
@@ -109,6 +146,12 @@ fn civil(text: &str, now: &Zoned) -> Option<DateTime> {
         "today" => now.date(),
         "yesterday" => now.date().yesterday().ok()?,
         "tomorrow" => now.date().tomorrow().ok()?,
+        // What stands behind a time in brackets, or as an offset, would not be looked at.
+        _ if text.contains('[')
+            || text.get(10..).is_some_and(|rest| rest.contains(['+', '-', 'Z'])) =>
+        {
+            return None;
+        }
         _ => {
             let date = || Some(text.parse::<Date>().ok()?.to_datetime(Time::midnight()));
             return text.parse::<DateTime>().ok().or_else(date);
@@ -209,6 +252,13 @@ mod tests {
             ("2026-11-20 10:03:07 +02:00", "2026-11-20T08:03:07"),
             ("2026-11-20 10:03:07 -0500", "2026-11-20T15:03:07"),
             ("10:03:07 UTC", "2026-11-21T10:03:07"),
+            ("Fri 2026-11-20T10:03:07+05:00", "2026-11-20T05:03:07"),
+            ("Fri 2026-11-20 10:03:07Z", "2026-11-20T10:03:07"),
+            ("Fri, 20 Nov 2026 10:03:07 +0200", "2026-11-20T08:03:07"),
+            ("Nov 20 10:03:07", "2026-11-20T09:03:07"),
+            ("Nov  2 10:03:07", "2026-11-02T09:03:07"),
+            ("Dec 24 10:03:07", "2025-12-24T09:03:07"),
+            ("Fri Nov 20 10:03:07 2026", "2026-11-20T09:03:07"),
             ("10:03 utc", "2026-11-21T10:03:00"),
             ("10:03 +02:00", "2026-11-21T08:03:00"),
             ("yesterday 10:03 UTC", "2026-11-20T10:03:00"),
@@ -256,13 +306,22 @@ mod tests {
             "yesterday noon",
             "yesterday 2026-11-20T10:00",
             "10:03 XYZ",
+            "Fri 2026-11-20 10:03:07+05:00 CET",
+            "2026-11-20T10:03:07[America/New_York]",
+            "10:03 PM",
+            "tomorrow noon",
+            "Sat Nov 20 10:03:07 2026",
             "10:03 +99:00",
             "UTC",
             "1h ago UTC",
             "@99999999999999999999",
         ] {
-            assert!(parse(bad, &now).is_err(), "{bad}");
+            for zone in [now.time_zone().clone(), TimeZone::UTC] {
+                assert!(parse(bad, &now.with_time_zone(zone)).is_err(), "{bad}");
+            }
         }
+        let other = parse("Mon 2026-11-20 10:03", &now).expect_err("another day");
+        assert!(other.ends_with(": 2026-11-20 is a Friday"), "{other}");
         let no_day = parse("2026-02-30 10:03", &now).expect_err("no day");
         assert!(no_day.ends_with("there is no such day"), "{no_day}");
     }
@@ -272,10 +331,14 @@ mod tests {
     fn a_zone_is_that_of_its_letters() {
         let now = noon();
         let berlin = now.with_time_zone(TimeZone::get("Europe/Berlin").expect("a zone"));
+        let there = now.with_time_zone(TimeZone::UTC);
+        let told = parse("2026-11-20 10:03 CET", &there).map(rfc3339);
+        assert_eq!(told.as_deref(), Ok("2026-11-20T09:03:00.000000000Z"));
         for (text, utc) in [
             ("2026-10-25 02:30 CEST", "2026-10-25T00:30:00"),
             ("2026-10-25 02:30 CET", "2026-10-25T01:30:00"),
             ("2026-11-20 02:30 Europe/Berlin", "2026-11-20T01:30:00"),
+            ("2026-11-20 10:03 EST", "2026-11-20T15:03:00"),
             // It is a day later there.
             ("00:30 Pacific/Auckland", "2026-11-21T11:30:00"),
             ("02:30 cet", "2026-11-21T01:30:00"),
@@ -297,7 +360,7 @@ mod tests {
         assert!(future.contains("--since \"yesterday 23:59\""), "{future}");
         let reversed = told(Some("09:00"), Some("08:00")).expect_err("reversed");
         assert!(
-            reversed.starts_with("--until lies before --since: 2026-11-21 08:00"),
+            reversed.starts_with("--until lies before --since: 2026-11-21 08:00:00.000 +01 and"),
             "{reversed}"
         );
     }

@@ -232,6 +232,7 @@ fn who_is_asked_to_end_may_take_its_time() {
     assert_eq!(prompt(15, 91 * s, 0), None, "systemd would have killed it");
     assert_eq!(prompt(15, s, 1), None, "it ignores that");
     assert_eq!(prompt(10, 30 * s, 0), None, "not to end");
+    assert_eq!(prompt(2, 30 * s, 0), None, "a statement that is cancelled");
     // Nobody else can know of signals that are not asked for.
     let heard = ExitScope { signals: mask(&[11]), exits: ExitFilter::Lasting }.heard();
     assert_eq!(heard & mask(&[15, 2, 1, 11]), mask(&[15, 2, 1, 11]));
@@ -257,7 +258,7 @@ fn who_lives_on_faults_and_is_stopped_has_not_crashed() {
     assert_eq!(told(ExitFilter::Lasting, 143, 9), None);
     assert_eq!(told(ExitFilter::Lasting, 143, 30), None, "whichever was first");
     assert_eq!(told(ExitFilter::All, 143, 9), Some(0), "for what it was asked");
-    assert_eq!(told(ExitFilter::Lasting, 2, 9), Some(0));
+    assert_eq!(told(ExitFilter::Lasting, 2, 9), Some(11), "stopped while it reports its crash");
     assert_eq!(told(ExitFilter::Lasting, 2, 30), Some(11), "it failed as it was stopped");
 }
 
@@ -276,7 +277,9 @@ fn who_exits_for_a_fault_is_told_by_its_exit() {
 #[test]
 fn what_somebody_sent_before_it_aborted_is_kept() {
     let at = 10 * CONSEQUENCE;
-    let mut policy = policy(&[6], ExitFilter::None);
+    let scope = ExitScope { signals: mask(&[6]), exits: ExitFilter::None };
+    assert_eq!(scope.heard() & mask(&[3, 11, 15]), mask(&[3, 11, 15]), "whatever is asked for");
+    let mut policy = ExitPolicy::new(scope);
     policy.signal_sent(at - 50, Signal { number: 3, ..sent(0) });
     let end = ProcessExit { own: Some(raised(at - 20, 6, -6)), ..exit(at, 6) };
     let ExitKind::Signal(reported) = policy.classify(end, None) else { panic!("unasked") };

@@ -4,6 +4,7 @@ use crate::{
         cause::{Cause, Rule, SignalFrom},
         ending::HANDLING,
         evidence::{Evidence, Verdict},
+        rules::sent::by_whom,
     },
     model::{
         cause::{CauseKind, Confidence},
@@ -33,21 +34,22 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let summary = "called abort(3) (failed assert, malloc corruption, uncaught exception)";
     // Whoever handles a signal may call it for that.
     let earlier = |time: u64| duration(evidence.time.saturating_sub(time));
-    let why = match evidence.prompt {
-        Some((sent, by)) => Some(format!(
-            "{} earlier it was sent {} by pid {}",
-            earlier(*sent),
-            signals::name(by.number),
-            by.sender.task.id.tgid
-        )),
-        None => fault(death, evidence.time).map(|(time, number)| {
-            format!("{} earlier it took {}", earlier(time), signals::name(number))
-        }),
+    let parent = death.actor.ancestors.first().map(|parent| parent.id);
+    let sent = evidence.prompt.map(|(sent, signal)| {
+        let (name, (by, _)) = (signals::name(signal.number), by_whom(signal, parent));
+        format!("{} earlier it was sent {name} {by}, which may be why", earlier(*sent))
+    });
+    let took = || {
+        let (time, number) = fault(death, evidence.time)?;
+        Some(format!(
+            "{} earlier it took {}, which may be why",
+            earlier(time),
+            signals::name(number)
+        ))
     };
-    own.then(|| match why {
-        Some(why) => {
-            CAUSE.verdict(Confidence::Likely, format!("{summary}; {why}, which may be why"))
-        }
+    let unseen = || evidence.signals_unseen(death).map(str::to_owned);
+    own.then(|| match sent.or_else(took).or_else(unseen) {
+        Some(why) => CAUSE.verdict(Confidence::Likely, format!("{summary}; {why}")),
         None => CAUSE.verdict(Confidence::Proven, summary),
     })
 }

@@ -2,7 +2,7 @@
 use crate::{
     correlate::{
         cause::{Cause, Rule, SignalFrom},
-        ending::raised_late,
+        ending::{JAVA, raised_late},
         errno,
         evidence::{Evidence, Verdict},
         instruction::{self, Refused},
@@ -15,7 +15,7 @@ use crate::{
         shrink::{Shrink, ShrinkKind},
         signal::Signal,
         signal_name::{SIGABRT, SIGILL, SIGSEGV, SIGSYS},
-        stack::Stack,
+        stack::{Cut, Stack},
     },
     text::format::duration,
 };
@@ -71,7 +71,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
     let late = raised_late(death, evidence.time);
     let unsure =
         death.fault.is_some_and(|fault| fault.signal == signal.number && fault.may_be_sent);
-    let reported = death.actor.task.comm == b"java"
+    let reported = death.actor.task.comm == JAVA
         && signal.number == SIGSEGV
         && death.exit.code & 0x7f == SIGABRT.unsigned_abs();
     let certain = certain && !exited && !unsure && late.is_none() && !reported;
@@ -118,9 +118,11 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
 }
 
 /// How often the call that stands most often among the frames of a stack does, and how many those are; nothing where it is no
-/// recursion.
+/// recursion without end.
 fn recursion(stack: &Stack) -> Option<(usize, usize)> {
     const LEAST: usize = 4;
+    // One that leads back to where its thread began has not used up its stack.
+    stack.cut.filter(|cut| matches!(cut, Cut::Many | Cut::Captured))?;
     let mut calls: Vec<u64> = stack.frames.iter().skip(1).map(|frame| frame.ip).collect();
     calls.sort_unstable();
     let most = calls.chunk_by(|one, next| one == next).map(<[u64]>::len).max()?;
@@ -307,7 +309,7 @@ mod tests {
     use crate::{
         model::{
             process::SelfSignal,
-            stack::{Frame, Stack},
+            stack::{Cut, Frame, Stack},
         },
         testing::*,
     };
@@ -400,24 +402,28 @@ mod tests {
             let death =
                 ProcessExit { crash: Some(crash), fault: Some(raised(8, 11, code)), ..exit(9, 11) };
             let signal = Signal { number: 11, address, forced: true, ..signal(code) };
-            let stack = |calls: &[u64]| Stack {
+            let stack = |calls: &[u64], cut: Option<Cut>| Stack {
                 process: death.exit.id,
                 tid: VICTIM,
                 act: None,
                 frames: calls.iter().map(|ip| Frame { ip: *ip, ..Frame::default() }).collect(),
                 modules: Vec::new(),
-                cut: None,
+                cut,
             };
-            let judged = |calls: &[u64]| {
-                let stack = stack(calls);
+            let judged = |calls: &[u64], cut| {
+                let stack = stack(calls, cut);
                 let evidence = Evidence { stack: Some(&stack), ..of_death(&death, Some(&signal)) };
                 let verdict = evaluate(&evidence);
                 (verdict.confidence, verdict.summary.contains("its stack overflowed"))
             };
             // By its stack pointer alone it may be damaged.
-            let (confidence, overflowed) = judged(&[ip, 1, 2, 3, 4, 5]);
-            assert!(!overflowed || confidence == Confidence::Likely);
-            judged(&[ip, 7, 7, 8, 7, 7, 9])
+            for (calls, cut) in
+                [(&[ip, 1, 2, 3, 4, 5][..], Some(Cut::Many)), (&[ip, 7, 7, 8, 7, 7, 9], None)]
+            {
+                let (confidence, overflowed) = judged(calls, cut);
+                assert!(!overflowed || confidence == Confidence::Likely);
+            }
+            judged(&[ip, 7, 7, 8, 7, 7, 9], Some(Cut::Captured))
         };
         // A call pushes where it returns to; a large frame is entered with one step.
         assert_eq!(judged(sp - 8, crash().ip, 1), (Confidence::Proven, true));

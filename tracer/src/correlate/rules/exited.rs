@@ -4,6 +4,7 @@ use crate::{
         cause::{Cause, Rule, SignalFrom},
         ending::{CONSEQUENCE, HANDLING},
         evidence::{Evidence, Verdict},
+        rules::sent::{DETACH_ADVICE, by_whom},
         supervisor::{forks_to_exec, shell},
     },
     model::{
@@ -49,37 +50,31 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
         });
     }
     if let Some((sent, signal)) = evidence.prompt {
-        let sender = signal.sender.task.id;
-        let parent = death.actor.ancestors.first().is_some_and(|parent| parent.id.same(sender));
+        let parent = death.actor.ancestors.first().map(|parent| parent.id);
+        let (by, by_kernel) = by_whom(signal, parent);
         let before = death.exit.time.saturating_sub(*sent);
         let why = match before > CONSEQUENCE {
             true => format!("exited with status {status}, most likely as it was asked to end"),
             false => format!("it called exit({status}) in a handler, most likely"),
         };
         let summary = format!(
-            "{why}: {} earlier it was sent {} by {}pid {}",
+            "{why}: {} earlier it was sent {} {by}{}",
             duration(before),
             signals::name(signal.number),
-            if parent { "its parent, " } else { "" },
-            sender.tgid,
+            by_shell(death, status),
         );
         return Some(Verdict {
-            advice: ADVICE_SENDER,
+            advice: if by_kernel { DETACH_ADVICE } else { ADVICE_SENDER },
             ..CAUSE.verdict(Confidence::Likely, summary)
         });
     }
     let meaning = by_shell(death, status);
     // Of a signal that was handled nobody would know.
-    let (confidence, unseen) = match evidence.lacks(Observe::SignalGenerated) {
-        true => (Confidence::Likely, "; which signals it was sent is not watched on this host"),
-        false if death.signals_left => (
-            Confidence::Likely,
-            "; a signal may have been sent to it: too many were sent to report each",
-        ),
-        false if may_have_been_asked_before(evidence, death) => {
-            (Confidence::Likely, "; which signals it was sent before watching began is not known")
-        }
-        false => (Confidence::Proven, ""),
+    let before = "which signals it was sent before watching began is not known";
+    let before = may_have_been_asked_before(evidence, death).then_some(before);
+    let (confidence, unseen) = match evidence.signals_unseen(death).or(before) {
+        Some(why) => (Confidence::Likely, format!("; {why}")),
+        None => (Confidence::Proven, String::new()),
     };
     let summary = format!("exited with status {status} on its own{after}{meaning}{unseen}");
     Some(CAUSE.verdict(confidence, summary))

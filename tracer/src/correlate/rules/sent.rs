@@ -16,7 +16,7 @@ use crate::{
             SI_ASYNCIO, SI_KERNEL, SI_TIMER, SIGALRM, SIGBUS, SIGFPE, SIGHUP, SIGILL, SIGINT,
             SIGKILL, SIGPIPE, SIGQUIT, SIGSEGV, SIGTRAP, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ,
         },
-        task::Ancestor,
+        task::{Ancestor, ProcessId},
     },
 };
 
@@ -50,7 +50,7 @@ const ASK_ADVICE: &str = "ask whoever sent the signal";
 const UNHANDLED_ADVICE: &str = "ask whoever sent the signal; this program has no handler for it, or had none yet: see whether its pid \
                                 was taken from a stale file, and whether a reload (logrotate's postrotate, ExecReload=) fits \
                                 the program and comes only once it is up";
-const DETACH_ADVICE: &str = "what is to outlive its terminal, or whoever started it, runs as a service, \
+pub const DETACH_ADVICE: &str = "what is to outlive its terminal, or whoever started it, runs as a service, \
                              or by systemd-run, setsid or tmux";
 
 /// The answer, less sure where another signal may have come after the one that is known.
@@ -241,6 +241,18 @@ fn by_kernel(signal: &Signal, own: bool) -> Option<(&'static str, &'static str)>
         ),
         _ => return None,
     })
+}
+
+/// Who sent a signal that somebody handled, as what follows its name, and whether that was the kernel: what is typed on a
+/// terminal is read by one of its threads.
+pub fn by_whom(signal: &Signal, parent: Option<ProcessId>) -> (String, bool) {
+    let sender = &signal.sender.task;
+    if sender.kthread || signal.code == SI_KERNEL {
+        let how = of_terminal_or_tracer(signal).and_then(|how| how.strip_prefix("sent "));
+        return (how.unwrap_or("by the kernel").to_owned(), true);
+    }
+    let by_parent = parent.is_some_and(|parent| parent.same(sender.id));
+    (format!("by {}pid {}", if by_parent { "its parent, " } else { "" }, sender.id.tgid), false)
 }
 
 /// What a signal says that the kernel sends to another than the process it acts for (SEND_SIG_PRIV): who that is says

@@ -86,7 +86,8 @@ for name in typed admin console detached; do
     await test -e /srv/$name.ready
 done
 chown alice /srv/typed /srv/console
-script -qc "login -f alice" /results/login </dev/null
+# (Where login(1) waits for a terminal that hangs up, it waits for ever.)
+timeout 60 script -qc "login -f alice" /results/login </dev/null
 await ended typed
 await ended admin
 systemctl start getty@tty2
