@@ -2,7 +2,7 @@
 mod common;
 use std::fs;
 
-use common::{Host, text, whybus};
+use common::{Host, recorded, text, whybus};
 use serde_json::{Value, json};
 
 /// A history of nothing but incidents made of a recorded one by `change`.
@@ -397,6 +397,28 @@ fn one_long_name_widens_its_own_row_alone() {
         let last = |line: &str| line.split("  ").last().map(str::trim).map(str::to_owned);
         assert!(last(wide[0]).is_some_and(|last| !last.contains('…')), "{}", wide[0]);
     }
+}
+
+/// Of a class that is given in a list as of one that is given twice; a warning is one of a truncation.
+#[test]
+fn classes_come_in_lists() {
+    let stream = recorded("newest", "stream");
+    let lines = |args: &[&str]| {
+        let out = whybus(["replay", "-o", "oneline"]).args(args).arg(&stream).output();
+        text(&out.expect("whybus runs").stdout).lines().count()
+    };
+    let (listed, twice) = (
+        lines(&["--class", "truncated,quota"]),
+        lines(&["--class", "truncated", "--class", "quota"]),
+    );
+    assert!(listed > 50 && listed == twice, "{listed} and {twice}");
+    let (all, none) = (lines(&[]), lines(&["--no-warnings"]));
+    let warnings = all - none;
+    let without = lines(&["--not-class", "truncated"]);
+    assert!(warnings > 10, "{warnings}");
+    assert_eq!(without, lines(&["--not-class", "truncated", "--no-warnings"]));
+    let with = lines(&["--class", "truncated"]);
+    assert_eq!(with - lines(&["--class", "truncated", "--no-warnings"]), warnings);
 }
 
 /// Where nothing can come, whoever waits for it is told so.

@@ -76,7 +76,7 @@ const HEADING: &str =
 #[derive(Args, Default)]
 #[command(next_help_heading = HEADING)]
 pub struct Range {
-    /// Since then: `1 hour ago`, `-1h30m`, `2w`, `yesterday`, `10:03`, `2026-11-21 10:03`, `@1790000000`, RFC 3339
+    /// Since then: `1 hour ago`, `-1h30m`, `2w`, `yesterday`, `10:03`, `2026-11-21 10:03 UTC`, `@1790000000`, RFC 3339
     #[arg(short = 'S', long, value_name = "TIME", allow_hyphen_values = true)]
     pub since: Option<String>,
     /// Until then

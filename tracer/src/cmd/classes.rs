@@ -22,7 +22,7 @@ pub fn check(reader: &Reader, selection: &Selection) -> Result<()> {
         return Ok(());
     }
     let recorded: Vec<Vec<u8>> = reader.names(NameKind::CauseKind)?.into_values().collect();
-    no_class(selection, &recorded).map_or(Ok(()), |said| Err(Failure::usage(said)))
+    no_class(selection, &recorded, false).map_or(Ok(()), |said| Err(Failure::usage(said)))
 }
 
 /// The same of what is replayed, or happens now.
@@ -30,7 +30,7 @@ pub fn check(reader: &Reader, selection: &Selection) -> Result<()> {
 /// # Errors
 /// Where this version has no such class.
 pub fn check_live(selection: &Selection) -> Result<()> {
-    no_class(selection, &[]).map_or(Ok(()), |said| Err(Failure::usage(said)))
+    no_class(selection, &[], true).map_or(Ok(()), |said| Err(Failure::usage(said)))
 }
 
 /// Whether something of the classes that are asked for is told where these ends are.

@@ -43,23 +43,7 @@ const NARROW: usize = 120;
 /// # Errors
 /// Where there is no history to read.
 pub fn run(args: &List) -> Result<ExitStatus> {
-    let selection = args.select.selection().map_err(Failure::usage)?;
-    let foreign = selection.terms.iter().find(|term| !term.filter.field.is_of_warnings());
-    if let Some(term) = foreign.filter(|_| args.warnings) {
-        return Err(Failure::usage(format!(
-            "--warnings with --{}: of those at risk only pid and name are known; filter by --pid, --comm, \
-             --path, --by-pid, --by-comm or the time",
-            term.filter.flag
-        )));
-    }
-    if args.warnings && args.output == ListFormat::Csv {
-        return Err(Failure::usage("--warnings has no -o csv: use -o json"));
-    }
-    if args.follow && args.select.range.until.is_some() {
-        return Err(Failure::usage(
-            "-f with --until: what is still to come has no end; leave one of them out",
-        ));
-    }
+    let selection = asked(args)?;
     let reader = Reader::open(&args.state.state_dir)?;
     classes::check(&reader, &selection)?;
     // What is sorted is sorted before it is cut.
@@ -123,6 +107,31 @@ pub fn run(args: &List) -> Result<ExitStatus> {
     }
     caught(&reader, &selection)?;
     Ok(ExitStatus::Done)
+}
+
+/// What is asked for.
+///
+/// # Errors
+/// Where there can be nothing of it.
+fn asked(args: &List) -> Result<Selection> {
+    let selection = args.select.selection().map_err(Failure::usage)?;
+    let foreign = selection.terms.iter().find(|term| !term.filter.field.is_of_warnings());
+    if let Some(term) = foreign.filter(|_| args.warnings) {
+        return Err(Failure::usage(format!(
+            "--warnings with --{}: of those at risk only pid and name are known; filter by --pid, --comm, \
+             --path, --by-pid, --by-comm or the time",
+            term.filter.flag
+        )));
+    }
+    if args.warnings && args.output == ListFormat::Csv {
+        return Err(Failure::usage("--warnings has no -o csv: use -o json"));
+    }
+    if args.follow && args.select.range.until.is_some() {
+        return Err(Failure::usage(
+            "-f with --until: what is still to come has no end; leave one of them out",
+        ));
+    }
+    Ok(selection)
 }
 
 /// Whether an order is another than that of time.

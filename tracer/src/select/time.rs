@@ -71,7 +71,7 @@ pub fn parse(text: &str, now: &Zoned) -> Result<i64, String> {
             return format!("`{text}` is not a time: there is no such day");
         }
         format!(
-            "`{text}` is not a time: try `1h ago`, `yesterday`, `10:03`, `2026-11-21 10:03`, `@1790000000`, \
+            "`{text}` is not a time: try `1h ago`, `yesterday`, `10:03`, `2026-11-21 10:03 UTC`, `@1790000000`, \
              or RFC 3339"
         )
     })

@@ -63,7 +63,8 @@ pub fn meant(word: &str) -> Vec<(String, String)> {
 
 /// What is wrong with the first class of a selection that none matches, of ours or of those `recorded`. A pattern that
 /// finds nothing shows so itself, unless it excludes.
-pub fn no_class(selection: &Selection, recorded: &[Vec<u8>]) -> Option<String> {
+/// What happens now has no `--exit`: `live` offers classes alone.
+pub fn no_class(selection: &Selection, recorded: &[Vec<u8>], live: bool) -> Option<String> {
     let ours: Vec<&str> = CauseKind::ALL.iter().map(|kind| kind.name()).collect();
     let known = |pattern: &Pattern| {
         let ours = ours.iter().map(|name| name.as_bytes());
@@ -82,7 +83,9 @@ pub fn no_class(selection: &Selection, recorded: &[Vec<u8>]) -> Option<String> {
         let names: Vec<&str> = ours.iter().copied().chain([BUS_ERRORS]).collect();
         Some(format!("--class {}", nearest(&lower, &names)?))
     };
-    let filter = meant(text).into_iter().next().map(|(filter, _)| filter).or_else(near);
+    let there_is = |filter: &String| !live || filter.starts_with("--class ");
+    let meant = meant(text).into_iter().map(|(filter, _)| filter);
+    let filter = meant.filter(there_is).next().or_else(near);
     let tip = filter.map_or_else(String::new, |filter| {
         let meant = match filter.strip_prefix("--class ") {
             Some(name) => name.to_owned(),

@@ -1,5 +1,6 @@
 //! Somebody sent the signal: kill(2), tgkill(2), sigqueue(3).
-use self::{parent::may_have_been_parent, systemd::means};
+pub use self::by_kernel::by_whom;
+use self::{by_kernel::of_terminal_or_tracer, parent::may_have_been_parent, systemd::means};
 use crate::{
     correlate::{
         cause::{Absence, BY_KERNEL, Cause, ON_BEHALF, RAISED, Rule, SignalFrom},
@@ -13,13 +14,14 @@ use crate::{
         observe::Observe,
         signal::{Origin, Signal},
         signal_name::{
-            SI_ASYNCIO, SI_KERNEL, SI_TIMER, SIGALRM, SIGBUS, SIGFPE, SIGHUP, SIGILL, SIGINT,
-            SIGKILL, SIGPIPE, SIGQUIT, SIGSEGV, SIGTRAP, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ,
+            SI_ASYNCIO, SI_KERNEL, SI_TIMER, SIGALRM, SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGPIPE,
+            SIGSEGV, SIGTRAP, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ,
         },
-        task::{Ancestor, ProcessId},
+        task::Ancestor,
     },
 };
 
+mod by_kernel;
 mod parent;
 mod systemd;
 
@@ -239,51 +241,6 @@ fn by_kernel(signal: &Signal, own: bool) -> Option<(&'static str, &'static str)>
              own kill(2)",
             "find out why the reader has gone; a program that is to survive that ignores SIGPIPE and looks for EPIPE",
         ),
-        _ => return None,
-    })
-}
-
-/// Who sent a signal that somebody handled, as what follows its name, and whether that was the kernel: what is typed on a
-/// terminal is read by one of its threads.
-pub fn by_whom(signal: &Signal, parent: Option<ProcessId>) -> (String, bool) {
-    let sender = &signal.sender.task;
-    if sender.kthread || signal.code == SI_KERNEL {
-        let how = of_terminal_or_tracer(signal).and_then(|how| how.strip_prefix("sent "));
-        return (how.unwrap_or("by the kernel").to_owned(), true);
-    }
-    let by_parent = parent.is_some_and(|parent| parent.same(sender.id));
-    (format!("by {}pid {}", if by_parent { "its parent, " } else { "" }, sender.id.tgid), false)
-}
-
-/// What a signal says that the kernel sends to another than the process it acts for (SEND_SIG_PRIV): who that is says
-/// little, a terminal's keys are read by a kernel thread.
-fn of_terminal_or_tracer(signal: &Signal) -> Option<&'static str> {
-    let ending = signal.sender.task.ending;
-    if with_namespace(signal) {
-        return None;
-    }
-    Some(match signal.number {
-        // drivers/tty/n_tty.c isig, drivers/tty/pty.c pty_signal
-        SIGINT => {
-            "sent by the kernel to all that ran in the foreground of its terminal: most likely Ctrl-C was typed there"
-        }
-        SIGQUIT => {
-            "sent by the kernel to all that ran in the foreground of its terminal: most likely Ctrl-\\ was typed there"
-        }
-        // drivers/tty/tty_jobctrl.c disassociate_ctty, kernel/exit.c kill_orphaned_pgrp
-        SIGHUP if ending => {
-            "sent by the kernel because the first process of its terminal's session ended, or the program that showed its \
-             terminal; or it had been stopped, and with its parent ended the last that could have continued it"
-        }
-        // drivers/tty/tty_jobctrl.c tty_signal_session_leader
-        SIGHUP => {
-            "sent by the kernel because its terminal is gone: a window or a connection was closed"
-        }
-        // kernel/ptrace.c exit_ptrace
-        SIGKILL if ending => {
-            "sent by the kernel because its tracer ended, a debugger or a sandbox, which had asked for that \
-             (PTRACE_O_EXITKILL: strace --kill-on-exit)"
-        }
         _ => return None,
     })
 }
