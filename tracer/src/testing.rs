@@ -183,7 +183,8 @@ pub fn exit(time: u64, code: u32) -> ProcessExit {
     let actor = actor(VICTIM);
     let exit = Exit { id: actor.task.id, time, code };
     let (exe, fault, own, module, crash) = (None, None, None, None, None);
-    ProcessExit { exit, actor, exe, fault, own, module, crash, oom: false, signals_left: false }
+    let (oom, signals_left, prompt) = (false, false, None);
+    ProcessExit { exit, actor, exe, fault, own, module, crash, oom, signals_left, prompt }
 }
 
 /// An instruction that is none, on x86-64.

@@ -37,8 +37,6 @@ pub struct ReportedExit {
     /// The signal that ended it and when it was generated, ns since boot; `None` where nobody was
     /// seen sending one.
     pub signal: Option<(u64, Signal)>,
-    /// Of one that ended without a signal, or by abort(3): what somebody sent it just before, or to end it, and when.
-    pub prompt: Option<(u64, Signal)>,
     /// Why the OOM killer killed it, where that was told.
     pub oom: Option<OomKill>,
     /// How many exits it stands for.
@@ -48,7 +46,7 @@ pub struct ReportedExit {
 impl ReportedExit {
     /// One that no signal caused.
     pub fn failure(exit: ProcessExit, count: u64) -> Self {
-        Self { exit, signal: None, oom: None, prompt: None, count }
+        Self { exit, signal: None, oom: None, count }
     }
 }
 
@@ -175,8 +173,10 @@ impl ExitPolicy {
                 true => {
                     let aborted =
                         signal.as_ref().is_some_and(|(_, signal)| signal.number == SIGABRT);
-                    let prompt = if aborted { self.prompt(&exit) } else { None };
-                    let reported = ReportedExit { exit, signal, oom, prompt, count: 1 };
+                    if aborted {
+                        exit.prompt = self.prompt(&exit);
+                    }
+                    let reported = ReportedExit { exit, signal, oom, count: 1 };
                     ExitKind::Signal(Box::new(reported))
                 }
                 false => ExitKind::Unasked,
@@ -185,6 +185,8 @@ impl ExitPolicy {
         if code == 0 || self.scope.exits == ExitFilter::None {
             return ExitKind::Unasked;
         }
+        // Now: whether it is told may be known only after others have pushed that out.
+        exit.prompt = self.prompt(&exit);
         ExitKind::Failure(Box::new(exit))
     }
 
@@ -195,11 +197,7 @@ impl ExitPolicy {
             ExitFilter::All => vec![(exit, 1)],
             ExitFilter::Lasting => self.loops.failed(exit),
         };
-        let reported = |(exit, count)| {
-            let prompt = self.prompt(&exit);
-            ReportedExit { prompt, ..ReportedExit::failure(exit, count) }
-        };
-        due.into_iter().map(reported).collect()
+        due.into_iter().map(|(exit, count)| ReportedExit::failure(exit, count)).collect()
     }
 
     /// How many targets of signals, OOM kills, crashes and crash loops were forgotten because there were too many.
@@ -224,7 +222,7 @@ impl ExitPolicy {
 
     /// The latest signal that others sent a process just before it ended, or that asked it to end: a handler of it may have
     /// ended it, and whoever is stopped has as long as systemd waits.
-    fn prompt(&self, exit: &ProcessExit) -> Option<(u64, Signal)> {
+    fn prompt(&self, exit: &ProcessExit) -> Option<Box<(u64, Signal)>> {
         let raised = exit.own.filter(|own| own.signal.unsigned_abs() == exit.exit.code & 0x7f);
         let ended = raised.map_or(exit.exit.time, |own| own.time);
         let just_before = |(time, signal): &&(u64, Signal)| {
@@ -233,7 +231,7 @@ impl ExitPolicy {
                 && signal.result != IGNORED
                 && ended.checked_sub(*time).is_some_and(|ago| ago <= within)
         };
-        self.sent.peek(&exit.exit.id.tgid)?.iter().rev().find(just_before).cloned()
+        self.sent.peek(&exit.exit.id.tgid)?.iter().rev().find(just_before).cloned().map(Box::new)
     }
 
     fn terminating_signal(&self, exit: &ProcessExit) -> Option<(u64, Signal)> {

@@ -53,8 +53,6 @@ pub struct Incident {
     pub exit: Option<Exit>,
     /// How it ended, where that was told with all there is to know.
     pub death: Option<ProcessExit>,
-    /// What others sent it just before it ended without a signal, and when.
-    pub prompt: Option<(u64, Signal)>,
     /// The file that holds the instruction it failed at.
     pub module_path: Option<Bytes>,
     /// Where in its program its fault happened, where it was there to be asked.
@@ -149,7 +147,6 @@ impl Incident {
             outcome: Outcome::Pending,
             exit: None,
             death: None,
-            prompt: None,
             module_path: None,
             place: None,
             stack: None,

@@ -83,12 +83,12 @@ impl OpenIncident {
 
     /// One that is all about how its victim ended.
     pub fn of_exit(id: String, reported: ReportedExit, clock: ClockOffset) -> Self {
-        let ReportedExit { exit: ended, signal, oom, prompt, count } = reported;
+        let ReportedExit { exit: ended, signal, oom, count } = reported;
         let exit = ended.exit;
         let (time, signal) = signal.map_or((exit.time, None), |(time, s)| (time, Some(s)));
         let mut incident = Incident::new(id, time, ended.actor.clone(), clock);
         incident.last = exit.time;
-        (incident.count, incident.oom, incident.prompt) = (count, oom, prompt);
+        (incident.count, incident.oom) = (count, oom);
         incident.outcome = if exit.code & 0x7f == 0 { Outcome::Exited } else { Outcome::Killed };
         if let Some(signal) = &signal {
             // Of a timer that expired on a thread that was exiting it is not known.

@@ -120,7 +120,7 @@ impl Reporter<'_> {
             signal: incident.signal.as_ref(),
             death,
             stack: incident.stack.as_deref(),
-            prompt: incident.prompt.as_ref(),
+            prompt: death.and_then(|death| death.prompt.as_deref()),
             oom: incident.oom.as_ref(),
             memory: lookups.memory.as_ref(),
             shrinks: &of_fault,

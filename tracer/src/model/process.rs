@@ -2,6 +2,7 @@
 use crate::model::{
     crash::Crash,
     file::{InodeId, Path},
+    signal::Signal,
     signal_name::{HANDLED, SIGABRT, mask},
     task::{Actor, ProcessId},
 };
@@ -57,6 +58,9 @@ pub struct ProcessExit {
     pub oom: bool,
     /// Others may have sent it signals that were too many to be told, or kept.
     pub signals_left: bool,
+    /// Of one that ended without a signal, or by abort(3): what somebody sent it just before, or to end it, and when, ns since
+    /// boot. It is looked for as the process ends (`correlate::exits`).
+    pub prompt: Option<Box<(u64, Signal)>>,
 }
 
 /// A process of a program that ended of late, or a child of the parent of such.

@@ -84,8 +84,8 @@ pub fn no_class(selection: &Selection, recorded: &[Vec<u8>], live: bool) -> Opti
         Some(format!("--class {}", nearest(&lower, &names)?))
     };
     let there_is = |filter: &String| !live || filter.starts_with("--class ");
-    let meant = meant(text).into_iter().map(|(filter, _)| filter);
-    let filter = meant.filter(there_is).next().or_else(near);
+    let mut meant = meant(text).into_iter().map(|(filter, _)| filter);
+    let filter = meant.find(there_is).or_else(near);
     let tip = filter.map_or_else(String::new, |filter| {
         let meant = match filter.strip_prefix("--class ") {
             Some(name) => name.to_owned(),

@@ -203,6 +203,18 @@ fn what_a_logout_leaves_behind_is_no_incident() {
     assert!(end("(sd-pam)", 1, ExitFilter::All));
 }
 
+/// What a failure is told to have been sent before.
+fn prompted(policy: &mut ExitPolicy, end: ProcessExit) -> Option<(u64, Signal)> {
+    let ExitKind::Failure(failure) = policy.classify(end, None) else { panic!("no failure") };
+    // Others push it out until it is told.
+    for tgid in 0..2 * TARGETS as u32 {
+        let mut other = sent(0);
+        other.target.id.tgid = 1_000_000 + tgid;
+        policy.signal_sent(1, other);
+    }
+    policy.failed(*failure).remove(0).exit.prompt.map(|prompt| *prompt)
+}
+
 /// gunicorn aborts a worker that takes too long; the worker handles that and exits with 1.
 #[test]
 fn what_a_master_sent_its_worker_before_its_end_is_kept() {
@@ -212,7 +224,7 @@ fn what_a_master_sent_its_worker_before_its_end_is_kept() {
         let mut abort = Signal { number: 6, ..sent(0) };
         abort.target.id = ProcessId { tgid: VICTIM, start };
         policy.signal_sent(sent_at, abort);
-        policy.failed(exit(at, 1 << 8)).remove(0).prompt.map(|(time, _)| time)
+        prompted(&mut policy, exit(at, 1 << 8)).map(|(time, _)| time)
     };
     assert_eq!(prompt(at - 5, STARTED), Some(at - 5));
     assert_eq!(prompt(at - CONSEQUENCE - 1, STARTED), None);
@@ -226,7 +238,7 @@ fn who_is_asked_to_end_may_take_its_time() {
     let prompt = |number: i32, before: u64, result: i32| {
         let mut policy = policy(&[15], ExitFilter::All);
         policy.signal_sent(at - before, Signal { number, result, ..sent(0) });
-        policy.failed(exit(at, 1 << 8)).remove(0).prompt.map(|(time, _)| at - time)
+        prompted(&mut policy, exit(at, 1 << 8)).map(|(time, _)| at - time)
     };
     assert_eq!(prompt(15, 30 * s, 0), Some(30 * s));
     assert_eq!(prompt(15, 91 * s, 0), None, "systemd would have killed it");
@@ -283,7 +295,8 @@ fn what_somebody_sent_before_it_aborted_is_kept() {
     policy.signal_sent(at - 50, Signal { number: 3, ..sent(0) });
     let end = ProcessExit { own: Some(raised(at - 20, 6, -6)), ..exit(at, 6) };
     let ExitKind::Signal(reported) = policy.classify(end, None) else { panic!("unasked") };
-    assert_eq!(reported.prompt.map(|(time, signal)| (at - time, signal.number)), Some((50, 3)));
+    let prompt = reported.exit.prompt.map(|sent| (at - sent.0, sent.1.number));
+    assert_eq!(prompt, Some((50, 3)));
 }
 
 #[test]

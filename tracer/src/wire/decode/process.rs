@@ -41,6 +41,7 @@ pub fn exit(b: &mut &[u8], time: u64) -> Result<ProcessExit> {
         crash: None,
         oom: flags & wire::EXIT_OOM != 0,
         signals_left: flags & wire::EXIT_SIGNALS_LEFT != 0,
+        prompt: None,
     })
 }
 
