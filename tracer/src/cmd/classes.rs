@@ -6,10 +6,11 @@ use crate::{
     model::{
         cause::CauseKind,
         process::{ExitFilter, ExitScope},
+        signal_name::{SIGABRT, SIGFPE, SIGILL, SIGKILL, SIGSEGV, SIGSYS, SIGTRAP, mask},
     },
     select::{
         field::{Field, NameKind},
-        selection::{Selection, Term, Values},
+        selection::{Selection, Term},
         words::no_class,
     },
     store::sqlite::read::Reader,
@@ -33,32 +34,71 @@ pub fn check_live(selection: &Selection) -> Result<()> {
     no_class(selection, &[], true).map_or(Ok(()), |said| Err(Failure::usage(said)))
 }
 
-/// Whether something of the classes that are asked for is told where these ends are.
+/// Whether something of the classes that are asked for is reported where these ends are.
 ///
 /// # Errors
 /// Where nothing would be: what has to be asked for as well.
 pub fn check_scope(selection: &Selection, deaths: ExitScope) -> Result<()> {
-    let exited = CauseKind::Exited.name();
     let of = |term: &&Term| term.filter.field == Field::Class && !term.not;
     for term in selection.terms.iter().filter(of) {
-        let Values::Names(patterns) = &term.values else { continue };
-        let asks =
-            |kind: &&CauseKind| patterns.iter().any(|one| one.matches(kind.name().as_bytes()));
-        let asked: Vec<CauseKind> = CauseKind::ALL.iter().filter(asks).copied().collect();
-        let told = |kind: &CauseKind| match kind {
-            CauseKind::Exited => deaths.exits != ExitFilter::None,
-            kind if kind.is_of_bus_errors() => true,
-            _ => deaths.signals != 0,
-        };
-        if let [first, ..] = asked.as_slice()
-            && !asked.iter().any(told)
-        {
-            let name = first.name();
-            let flag = if name == exited { "--exits all" } else { "--signals all" };
+        let asked = CauseKind::ALL.iter().filter(|kind| term.values.matches(kind.name()));
+        let lacking: Option<Vec<_>> =
+            asked.map(|kind| Some((kind, lacks(*kind, deaths)?))).collect();
+        if let Some([(first, flag), ..]) = lacking.as_deref() {
             return Err(Failure::usage(format!(
-                "--class {name}: only bus errors are reported unless other ends are asked for: add {flag}"
+                "--class {}: only bus errors are reported unless other ends are asked for: add {flag}",
+                first.name()
             )));
         }
     }
     Ok(())
+}
+
+/// The flag without which nothing of a class is reported; `None` where something is.
+fn lacks(kind: CauseKind, deaths: ExitScope) -> Option<&'static str> {
+    const CRASHES: [i32; 5] = [SIGILL, SIGTRAP, SIGFPE, SIGSEGV, SIGSYS];
+    let exits = deaths.exits != ExitFilter::None;
+    let signals = |numbers: &[i32]| deaths.signals & mask(numbers) != 0;
+    match kind {
+        CauseKind::Exited => (!exits).then_some("--exits all"),
+        CauseKind::Aborted => (!signals(&[SIGABRT])).then_some("--signals abrt"),
+        CauseKind::OomKilled => (!signals(&[SIGKILL])).then_some("--signals kill"),
+        // Also of whoever exits in a handler.
+        CauseKind::Signal | CauseKind::Overwritten => {
+            (!exits && !signals(&CRASHES)).then_some("--signals all")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_never_come_is_refused() {
+        let check = |classes: &[&str], signals: &[i32], exits| {
+            let classes: Vec<String> = classes.iter().map(|class| (*class).to_owned()).collect();
+            let selection = Selection::default().with_names(Field::Class, &classes);
+            check_scope(&selection, ExitScope { signals: mask(signals), exits })
+                .err()
+                .map(|error| error.to_string())
+        };
+        let refused = |classes: &[&str], signals: &[i32]| check(classes, signals, ExitFilter::None);
+        for (class, flag) in [
+            ("exited", "--exits all"),
+            ("aborted", "--signals abrt"),
+            ("oom-killed", "--signals kill"),
+            ("signal", "--signals all"),
+        ] {
+            let said = refused(&[class], &[]).expect("nothing would come");
+            assert!(said.ends_with(&format!(": add {flag}")), "{class}: {said}");
+        }
+        assert_eq!(refused(&["truncated"], &[]), None);
+        assert_eq!(refused(&["exited", "sent"], &[]), None, "one of them comes");
+        assert_eq!(refused(&["*"], &[]), None);
+        assert_eq!(refused(&["oom-killed"], &[SIGKILL]), None);
+        assert!(refused(&["aborted"], &[SIGKILL]).is_some());
+        assert_eq!(check(&["signal"], &[], ExitFilter::All), None);
+    }
 }

@@ -39,6 +39,16 @@ pub enum Values {
     Names(Vec<Pattern>),
 }
 
+impl Values {
+    /// Whether one of them matches a name.
+    pub fn matches(&self, name: &str) -> bool {
+        match self {
+            Self::Names(patterns) => patterns.iter().any(|one| one.matches(name.as_bytes())),
+            Self::Numbers(_) => false,
+        }
+    }
+}
+
 impl Term {
     /// A filter for any of some numbers.
     pub fn of_numbers(field: Field, numbers: &[u32]) -> Self {
