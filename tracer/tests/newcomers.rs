@@ -559,7 +559,7 @@ fn what_is_typed_by_habit_is_answered() {
         (&["replay", "--count", "3", "x"][..], "`--count` is a flag of `trace`, not of `replay`"),
         // It would wait for ever.
         (&["trace", "--class", "exited"], "unless other ends are asked for: add --exits all"),
-        (&["trace", "--class", "oom-killed,aborted"], "asked for: add --signals kill"),
+        (&["trace", "--class", "oom-killed,aborted"], "asked for: add --signals abrt"),
         (&["replay", "--class", "SIGSEGV", "x"], "did you mean `signal`?"),
         (&["list", "-f", "--until", "2026-11-25"], "-f with --until: what is still to come"),
         (&["list", "--json"], "use `-o json`"),

@@ -13,6 +13,7 @@ use crate::{
             mapped_by, repeated, restarted, served, who,
         },
     },
+    model::cause::CauseKind,
     render::{
         touched::{driver, driver_field, file, mount, other_name, seen_as, sized, touch, volume},
         warning::{self, line},
@@ -266,10 +267,12 @@ pub fn end(end: &End, causes: &BTreeMap<String, u64>, style: &Style) -> Vec<u8> 
         "hung up" => "the terminal of the watch hung up".to_owned(),
         other => escape(other.as_bytes()),
     };
+    // A SIGBUS that somebody sent is none.
+    let bus_errors = end.only_bus_errors && !causes.contains_key(CauseKind::Sent.name());
     let ended = format!(
         "{reason} after {} · {}{} · {lost}",
         duration(end.watched_ns),
-        counted(end.incidents, if end.only_bus_errors { "bus error" } else { "incident" }),
+        counted(end.incidents, if bus_errors { "bus error" } else { "incident" }),
         sure(end),
     );
     format!("\n{by}{}\n", style.wrap(&ended, 0)).into_bytes()
@@ -295,7 +298,6 @@ fn sure(end: &End) -> String {
 mod tests {
 
     use super::*;
-    use crate::model::cause::CauseKind;
     use crate::{
         contract::{
             Record, Time, Untrusted,
