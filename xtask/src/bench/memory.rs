@@ -53,7 +53,7 @@ pub fn check() -> Result<String> {
     let out = child.wait_with_output()?;
     let text = String::from_utf8_lossy(&out.stderr);
     ensure!(out.status.success(), "the replay ended with {}: {text}", out.status);
-    let counted = format!("{} bus errors", rounds * each);
+    let counted = format!("{} incidents", rounds * each);
     ensure!(text.contains(&counted), "not {counted}: {text}");
     ensure!(late <= early + early / 20, "{early} KiB after a tenth, {late} KiB in the end");
     Ok(format!(
