@@ -6,7 +6,7 @@ use crate::{
     model::{
         cause::CauseKind,
         process::{ExitFilter, ExitScope},
-        signal_name::{SIGABRT, SIGFPE, SIGILL, SIGKILL, SIGSEGV, SIGSYS, SIGTRAP, mask},
+        signal_name::{CRASHES, SIGABRT, SIGKILL, mask},
     },
     select::{
         field::{Field, NameKind},
@@ -56,7 +56,6 @@ pub fn check_scope(selection: &Selection, deaths: ExitScope) -> Result<()> {
 
 /// The flag without which nothing of a class is reported; `None` where something is.
 fn lacks(kind: CauseKind, deaths: ExitScope) -> Option<&'static str> {
-    const CRASHES: [i32; 5] = [SIGILL, SIGTRAP, SIGFPE, SIGSEGV, SIGSYS];
     let exits = deaths.exits != ExitFilter::None;
     let signals = |numbers: &[i32]| deaths.signals & mask(numbers) != 0;
     match kind {

@@ -2,11 +2,9 @@
 use crate::{
     correlate::supervisor::stops,
     model::{
-        process::{ProcessExit, SelfSignal},
+        process::{JAVA, ProcessExit, SelfSignal},
         signal::{Origin, Signal},
-        signal_name::{
-            SIGFPE, SIGILL, SIGINT, SIGKILL, SIGQUIT, SIGSEGV, SIGSYS, SIGTERM, SIGTRAP,
-        },
+        signal_name::{CRASHES, SIGINT, SIGKILL, SIGQUIT, SIGSEGV, SIGTERM},
         task::{Actor, Login, Task},
     },
 };
@@ -33,9 +31,6 @@ pub fn asks_to_end(signal: &Signal) -> bool {
             _ => false,
         }
 }
-
-/// What the launcher of a JVM is called.
-pub const JAVA: &[u8] = b"java";
 
 /// Whether a process gave up because of what a handler of it took at `time`: it exited soon after, or raised the
 /// signal it died of, however long its core took. A second fault on the way, as in a handler that reports the first,
@@ -109,7 +104,7 @@ pub fn raised_late(death: &ProcessExit, time: u64) -> Option<u64> {
 fn handled_for(signal: &Signal, number: i32) -> u64 {
     match signal.number {
         same if same == number => HANDLING,
-        SIGILL | SIGTRAP | SIGFPE | SIGSEGV | SIGSYS => CONSEQUENCE,
+        other if CRASHES.contains(&other) => CONSEQUENCE,
         _ => 0,
     }
 }

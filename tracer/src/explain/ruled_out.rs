@@ -5,6 +5,7 @@ use crate::{
     explain::phrase::{by_kernel, is_raised, who},
     model::{
         cause::{CauseKind, Confidence, Outcome},
+        process::JAVA,
         signal_name::{SI_KERNEL, SIGHUP, SIGINT, SIGKILL, SIGQUIT},
     },
 };
@@ -102,7 +103,7 @@ pub fn ruled_out(incident: &Incident) -> Vec<RuledOut> {
     }
     let other = !matches!(from, SignalFrom::Fault | SignalFrom::Unknown);
     // Of a JVM's faults nothing is told when it exits: it handles them by the dozen.
-    let jvm = from == SignalFrom::NoSignal && incident.victim.comm.0 == b"java";
+    let jvm = from == SignalFrom::NoSignal && incident.victim.comm.0 == JAVA;
     // Where a handler may have been why, it may have been one of those.
     let by_itself = matches!(from, SignalFrom::NoSignal | SignalFrom::Itself);
     if ended && other && !own && !jvm && (proven || !by_itself) && incident.blind.is_empty() {

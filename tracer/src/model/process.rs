@@ -7,6 +7,9 @@ use crate::model::{
     task::{Actor, ProcessId},
 };
 
+/// What the launcher of a JVM is called (`task_struct.comm`).
+pub const JAVA: &[u8] = b"java";
+
 /// A process ended; `code` as wait(2) gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exit {

@@ -68,6 +68,9 @@ pub const RECORDED: [i32; 17] = [
     SIGTERM, SIGSTKFLT, SIGXCPU, SIGXFSZ, SIGPWR, SIGSYS,
 ];
 
+/// What the kernel raises for what a program executed, beside SIGBUS.
+pub const CRASHES: [i32; 5] = [SIGILL, SIGTRAP, SIGFPE, SIGSEGV, SIGSYS];
+
 /// What a program may exit for: it handled that, or was asked to end by it.
 pub const HANDLED: [i32; 16] = [
     SIGHUP, SIGINT, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGFPE, SIGUSR1, SIGSEGV, SIGUSR2, SIGALRM,

@@ -10,7 +10,7 @@ use crate::{
         cause::{CauseKind, Confidence},
         observe::Observe,
         process::ProcessExit,
-        signal_name::{self as signals, SIGABRT, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP},
+        signal_name::{self as signals, CRASHES, SIGABRT},
     },
     text::format::duration,
 };
@@ -58,7 +58,7 @@ fn evaluate(evidence: &Evidence<'_>) -> Option<Verdict> {
 /// time.
 fn fault(death: &ProcessExit, time: u64) -> Option<(u64, i32)> {
     let fault = death.fault.filter(|fault| {
-        matches!(fault.signal, SIGILL | SIGTRAP | SIGFPE | SIGSEGV | SIGSYS)
+        CRASHES.contains(&fault.signal)
             && time.checked_sub(fault.time).is_some_and(|ago| ago <= HANDLING)
     })?;
     Some((fault.time, fault.signal))

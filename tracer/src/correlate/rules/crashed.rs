@@ -2,7 +2,7 @@
 use crate::{
     correlate::{
         cause::{Cause, Rule, SignalFrom},
-        ending::{JAVA, raised_late},
+        ending::raised_late,
         errno,
         evidence::{Evidence, Verdict},
         instruction::{self, Refused},
@@ -11,7 +11,7 @@ use crate::{
         cause::{CauseKind, Confidence},
         crash::Crash,
         observe::Observe,
-        process::ProcessExit,
+        process::{JAVA, ProcessExit},
         shrink::{Shrink, ShrinkKind},
         signal::Signal,
         signal_name::{SIGABRT, SIGILL, SIGSEGV, SIGSYS},
